@@ -1,0 +1,1 @@
+"""Where other ecosystems meet multiback: one file a library."""

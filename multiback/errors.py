@@ -1,0 +1,48 @@
+"""Every error that multiback raises on purpose.
+
+::
+
+    MultibackError
+    ├── ArgumentError (ValueError)         an argument's type, shape or value is not usable
+    ├── MonitorError (ValueError)          a monitored name is missing, ambiguous or unrankable
+    ├── MissingPackageError (ImportError)  an optional library is not installed
+    ├── StateError (ValueError)            a model and a checkpoint do not fit together
+    └── StoreError (OSError)               a run directory cannot be used as asked
+        ├── NoCheckpointError              no committed checkpoint there
+        └── CorruptCheckpointError         a file differs from its manifest
+
+Each message names the argument or file, what was wanted, what came and what to
+do next.
+"""
+
+
+class MultibackError(Exception):
+    """Catch this to catch everything that multiback raises on purpose."""
+
+
+class ArgumentError(MultibackError, ValueError):
+    """An argument's type, shape or value is not usable."""
+
+
+class MonitorError(MultibackError, ValueError):
+    """A monitored name is missing, ambiguous or cannot be ranked."""
+
+
+class MissingPackageError(MultibackError, ImportError):
+    """An optional library is not installed; the message says how to install it."""
+
+
+class StateError(MultibackError, ValueError):
+    """A model and a checkpoint do not fit together."""
+
+
+class StoreError(MultibackError, OSError):
+    """A run directory cannot be used as asked."""
+
+
+class NoCheckpointError(StoreError):
+    """A run directory holds no committed checkpoint."""
+
+
+class CorruptCheckpointError(StoreError):
+    """A checkpoint's file differs from what its manifest says."""
