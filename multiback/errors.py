@@ -3,10 +3,10 @@
 ::
 
     MultibackError
-    ├── ArgumentError (ValueError)         an argument's type, shape or value is not usable
-    ├── MonitorError (ValueError)          a monitored name is missing, ambiguous or unrankable
+    ├── ArgumentError (ValueError)         an argument is not usable
+    ├── MonitorError (ValueError)          a monitored name is missing or unrankable
     ├── MissingPackageError (ImportError)  an optional library is not installed
-    ├── StateError (ValueError)            a model and a checkpoint do not fit together
+    ├── StateError (ValueError)            a model and a checkpoint do not fit
     └── StoreError (OSError)               a run directory cannot be used as asked
         ├── NoCheckpointError              no committed checkpoint there
         └── CorruptCheckpointError         a file differs from its manifest

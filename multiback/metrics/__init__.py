@@ -1,1 +1,7 @@
-"""TODO."""
+"""Streaming metrics that are right on every backend."""
+
+from multiback.metrics.classification import Accuracy, F1Score, Precision, Recall
+from multiback.metrics.metric import Metric
+from multiback.metrics.statistic import Statistic
+
+__all__ = ["Accuracy", "F1Score", "Metric", "Precision", "Recall", "Statistic"]

@@ -1,0 +1,92 @@
+"""From counts to one number: ratios and their averages over columns.
+
+The rules are scikit-learn's and torchmetrics': `micro` adds the counts of all
+columns first; `macro` is the plain mean over columns; `weighted` weighs each by
+its number of true elements. For exclusive classes a class with neither a label
+nor a prediction leaves the mean, and so does an ignored one. A ratio without a
+denominator is `zero_division`; where that is NaN, it leaves the mean.
+"""
+
+import math
+from typing import Any
+
+from keras import ops
+
+from multiback.errors import ArgumentError
+from multiback.metrics.counts import StatScores
+
+Tensor = Any
+
+AVERAGES = ("micro", "macro", "weighted", None)
+
+
+def check_average(average: str | None) -> None:
+    """Raise unless `average` is one that is known."""
+    if average not in AVERAGES:
+        raise ArgumentError(
+            f'average= wants "micro", "macro", "weighted" or None, not {average!r}.'
+        )
+
+
+def check_zero_division(zero_division: float) -> None:
+    """Raise unless `zero_division` is 0, 1 or NaN."""
+    if zero_division not in (0.0, 1.0) and not (
+        isinstance(zero_division, float) and math.isnan(zero_division)
+    ):
+        raise ArgumentError(
+            f"zero_division= wants 0, 1 or float('nan'), not {zero_division!r}."
+        )
+
+
+def ratio(numerator: Tensor, denominator: Tensor, zero_division: float) -> Tensor:
+    """Divide, giving `zero_division` where the denominator is 0."""
+    empty = ops.equal(denominator, 0.0)
+    safe = ops.where(empty, ops.ones_like(denominator), denominator)
+    return ops.where(empty, zero_division, numerator / safe)
+
+
+def average_ratio(
+    numerator: Tensor,
+    denominator: Tensor,
+    scores: StatScores,
+    *,
+    average: str | None,
+    zero_division: float,
+    exclusive: bool,
+    ignored_column: int | None = None,
+) -> Tensor:
+    """Average one ratio a column.
+
+    Args:
+        numerator: `(columns,)` float32.
+        denominator: `(columns,)` float32.
+        scores: The counts that both came from.
+        average: "micro", "macro", "weighted" or None.
+        zero_division: Value of a ratio without a denominator.
+        exclusive: The columns are classes of which one holds, so that a class
+            that does not occur leaves the mean.
+        ignored_column: Column that leaves the mean.
+
+    Returns:
+        A float32 scalar, or `(columns,)` for `average=None`.
+    """
+    if average == "micro":
+        return ratio(ops.sum(numerator), ops.sum(denominator), zero_division)
+    values = ratio(numerator, denominator, zero_division)
+    if average is None:
+        return values
+    if average == "weighted":
+        weights = scores.tp + scores.fn
+    elif exclusive:
+        occurs = (scores.tp + scores.fp + scores.fn) > 0
+        weights = ops.cast(occurs, "float32")
+    else:
+        weights = ops.ones_like(values)
+    if ignored_column is not None:
+        columns = ops.arange(values.shape[0])
+        weights = ops.where(ops.equal(columns, ignored_column), 0.0, weights)
+    if math.isnan(zero_division):
+        undefined = ops.isnan(values)
+        weights = ops.where(undefined, 0.0, weights)
+        values = ops.where(undefined, 0.0, values)
+    return ratio(ops.sum(weights * values), ops.sum(weights), zero_division)

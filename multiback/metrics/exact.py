@@ -1,0 +1,69 @@
+"""Accumulators that stay exact where one float32 or int32 would not.
+
+A float32 counter stops at 2**24 and an int32 one wraps at 2**31. A *count* is
+therefore two int32 words in base 2**24, and a *sum* two float32 words that
+TwoSum keeps (Knuth, The Art of Computer Programming, vol. 2, 4.2.2). Both stack
+the words on the first axis, high word first. Both are linear: adding the words
+of two replicas merges them.
+"""
+
+from typing import Any
+
+from keras import ops
+
+Tensor = Any
+
+COUNT_BITS = 24
+_LOW_MASK = (1 << COUNT_BITS) - 1
+
+
+def _carry(high: Tensor, low: Tensor) -> Tensor:
+    """Move what the low word holds above base 2**24 to the high word."""
+    return ops.stack(
+        [
+            high + ops.right_shift(low, COUNT_BITS),
+            ops.bitwise_and(low, _LOW_MASK),
+        ]
+    )
+
+
+def add_to_count(count: Tensor, batch: Tensor) -> Tensor:
+    """Add int32 numbers in [0, 2**31 - 2**25] to a count."""
+    return _carry(count[0], count[1] + batch)
+
+
+def merge_counts(a: Tensor, b: Tensor) -> Tensor:
+    """Add two counts."""
+    return _carry(a[0] + b[0], a[1] + b[1])
+
+
+def count_to_float(count: Tensor) -> Tensor:
+    """Round a count to float32; below 2**24 the result is exact."""
+    count = _carry(count[0], count[1])
+    return ops.cast(count[0], "float32") * float(1 << COUNT_BITS) + ops.cast(
+        count[1], "float32"
+    )
+
+
+def _two_sum(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    """Give the rounded sum and the rounding error, which is exact."""
+    total = a + b
+    b_part = total - a
+    return total, (a - (total - b_part)) + (b - b_part)
+
+
+def add_to_sum(total: Tensor, batch: Tensor) -> Tensor:
+    """Add float32 numbers to a sum."""
+    high, error = _two_sum(total[0], batch)
+    return ops.stack([high, total[1] + error])
+
+
+def merge_sums(a: Tensor, b: Tensor) -> Tensor:
+    """Add two sums."""
+    high, error = _two_sum(a[0], b[0])
+    return ops.stack([high, a[1] + b[1] + error])
+
+
+def sum_to_float(total: Tensor) -> Tensor:
+    """Round a sum to float32."""
+    return total[0] + total[1]

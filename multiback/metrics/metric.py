@@ -1,0 +1,104 @@
+"""The Keras face of a metric: variables around a statistic and a formula."""
+
+import abc
+from typing import Any, ClassVar, Literal
+
+import keras
+from keras import ops
+
+from multiback.errors import ArgumentError
+from multiback.metrics.keras_private import get_keras_mask, in_stateless_scope
+from multiback.metrics.statistic import State, Statistic
+
+Tensor = Any
+
+
+class Metric(keras.metrics.Metric, abc.ABC):  # type: ignore[misc]  # Keras has no types
+    """A streaming metric: what to accumulate, and the formula over it.
+
+    It works wherever a Keras metric does. In a custom loop, or to add up what
+    several devices, processes or files have seen, use its two pure parts:
+    `metric.statistic` (`init`, `update`, `merge`) and `metric.compute(state)`.
+
+    Subclasses set `direction` and `bounds` and write `compute`.
+
+    Args:
+        statistic: What is accumulated.
+        name: Name of the metric in Keras's logs.
+        dtype: Accepted as Keras's metrics do; the state stays exact and the
+            result float32.
+
+    Attributes:
+        direction: Which way is better, "max" or "min". Checkpointing reads it.
+        bounds: Smallest and largest value that the metric can take.
+        statistic: What is accumulated.
+    """
+
+    direction: ClassVar[Literal["max", "min"]]
+    bounds: ClassVar[tuple[float, float]]
+
+    def __init__(
+        self, statistic: Statistic, name: str, dtype: str | None = None
+    ) -> None:
+        super().__init__(name=name, dtype=dtype)
+        # Keras's own callbacks resolve mode="auto" by this private attribute.
+        self._direction = {"max": "up", "min": "down"}[self.direction]
+        self.statistic = statistic
+        self._state = {
+            key: self.add_variable(
+                shape=value.shape, initializer="zeros", dtype=value.dtype, name=key
+            )
+            for key, value in statistic.init().items()
+        }
+
+    @abc.abstractmethod
+    def compute(self, state: State) -> Tensor:
+        """Return the metric's value for a state."""
+
+    @property
+    def state(self) -> State:
+        """The accumulated state, as tensors."""
+        return {key: ops.convert_to_tensor(v) for key, v in self._state.items()}
+
+    def update_state(
+        self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor | None = None
+    ) -> None:
+        """Add one batch.
+
+        Args:
+            y_true: Labels; the class docstring says which shapes.
+            y_pred: Predictions; the class docstring says which shapes.
+            sample_weight: One number a sample or an element, or None. Keras
+                gives weights to `weighted_metrics=` only, never to `metrics=`.
+
+        Raises:
+            ArgumentError: The shapes do not fit together, or, outside of a
+                compiled step, a label is not one that the task knows.
+        """
+        before = self.state
+        after = self.statistic.update(
+            before, y_true, y_pred, sample_weight, get_keras_mask(y_pred)
+        )
+        # In a stateless scope Keras traces the step or tries made-up data.
+        if not in_stateless_scope() and _is_known_positive(
+            self.statistic.invalid(after)
+        ):
+            raise ArgumentError(
+                f"{self.name}: {self.statistic.explain_invalid(y_true, y_pred)}"
+            )
+        for key, variable in self._state.items():
+            if after[key] is not before[key]:
+                variable.assign(after[key])
+
+    def result(self) -> Tensor:
+        """Return the value of everything added since the last reset."""
+        return self.compute(self.state)
+
+
+def _is_known_positive(number: Tensor) -> bool:
+    """Tell whether a tensor has a value now, outside of a trace, and it is > 0."""
+    try:
+        return float(ops.convert_to_numpy(number)) > 0
+    except (AttributeError, NotImplementedError, TypeError):
+        # A tracer of JAX, a symbolic tensor of TensorFlow, a meta tensor of torch.
+        return False

@@ -1,0 +1,27 @@
+"""What the tests need to know of the backend that they run under."""
+
+import keras
+import numpy as np
+from keras import ops
+
+BACKEND = keras.backend.backend()
+
+
+def compiled(function):
+    """Compile a function of tensors as the backend's `fit` would."""
+    if BACKEND == "jax":
+        import jax
+
+        return jax.jit(function)
+    if BACKEND == "tensorflow":
+        import tensorflow as tf
+
+        return tf.function(function, jit_compile=True)
+    # PyTorch's `fit` is eager; torch.compile needs a C++ compiler that a user
+    # may not have.
+    return function
+
+
+def to_numpy(tree):
+    """Copy a dictionary of tensors to the host."""
+    return {key: np.array(ops.convert_to_numpy(value)) for key, value in tree.items()}

@@ -1,0 +1,197 @@
+"""What every metric promises, whatever it computes.
+
+A test of a metric is a subclass that says how to make the metric, how to draw
+data for it and what float64 NumPy or scikit-learn gives on that data; the
+promises come with it. `cases` maps an id to the metric's arguments.
+"""
+
+import abc
+import itertools
+import pickle
+
+import keras
+import numpy as np
+import pytest
+from backends import BACKEND, compiled, to_numpy
+from keras import ops
+
+# One rounding of the ratio and one of each operand, in float32.
+RTOL = 4 * 2.0**-24
+# An average adds up to `columns` terms, each rounded.
+ATOL = 1e-6
+
+
+def value(metric):
+    return np.asarray(ops.convert_to_numpy(metric.result()), "float64")
+
+
+def stream(metric, *batches):
+    """Give a metric some batches of (y_true, y_pred[, sample_weight])."""
+    for batch in batches:
+        metric.update_state(*batch)
+    return value(metric)
+
+
+def ragged(seed, n):
+    """Cut range(n) into pieces of random sizes, among them 0 and 1."""
+    # Seeded apart from the data: JAX compiles each new shape, so cases share them.
+    cuts = np.sort(np.random.default_rng(seed).integers(0, n + 1, size=4))
+    edges = [0, 1, 1, *cuts[cuts >= 1], n]
+    return [slice(a, b) for a, b in itertools.pairwise(edges)]
+
+
+class MetricContract(abc.ABC):
+    cases: dict
+
+    @abc.abstractmethod
+    def make(self, **arguments): ...
+
+    @abc.abstractmethod
+    def sample(self, rng, n, arguments):
+        """Draw `y_true, y_pred` with `n` rows."""
+
+    @abc.abstractmethod
+    def oracle(self, y_true, y_pred, sample_weight=None, **arguments):
+        """Give the float64 value."""
+
+    def close(self, actual, expected):
+        np.testing.assert_allclose(actual, expected, rtol=RTOL, atol=ATOL)
+
+    def test_each_batch_and_the_whole_agree_with_the_oracle(self, rng, arguments):
+        metric = self.make(**arguments)
+        y_true, y_pred = self.sample(rng, 200, arguments)
+        for rows in (slice(0, 50), slice(50, 200)):
+            metric.reset_state()
+            actual = stream(metric, (y_true[rows], y_pred[rows]))
+            self.close(actual, self.oracle(y_true[rows], y_pred[rows], **arguments))
+        metric.reset_state()
+        actual = stream(metric, (y_true[:50], y_pred[:50]), (y_true[50:], y_pred[50:]))
+        self.close(actual, self.oracle(y_true, y_pred, **arguments))
+
+    def test_any_partition_gives_the_same_value(self, rng, arguments):
+        y_true, y_pred = self.sample(rng, 64, arguments)
+        whole = stream(self.make(**arguments), (y_true, y_pred))
+        for seed in range(3):
+            pieces = [(y_true[s], y_pred[s]) for s in ragged(seed, 64)]
+            np.testing.assert_array_equal(
+                stream(self.make(**arguments), *pieces), whole
+            )
+
+    def test_merge_is_associative_and_commutative_with_init_as_identity(
+        self, rng, arguments
+    ):
+        statistic = self.make(**arguments).statistic
+        y_true, y_pred = self.sample(rng, 60, arguments)
+        a, b, c = (
+            statistic.update(statistic.init(), y_true[s], y_pred[s])
+            for s in (slice(0, 10), slice(10, 11), slice(11, 60))
+        )
+        merge = statistic.merge
+        whole = to_numpy(statistic.update(statistic.init(), y_true, y_pred))
+        for other in (
+            merge(merge(a, b), c),
+            merge(a, merge(b, c)),
+            merge(merge(c, a), b),
+            merge(merge(merge(statistic.init(), a), merge(b, c)), statistic.init()),
+        ):
+            np.testing.assert_equal(to_numpy(other), whole)
+
+    @pytest.mark.skipif(
+        BACKEND == "torch", reason="fit on torch is eager: there is nothing to compare"
+    )
+    def test_compiled_equals_eager(self, rng, arguments):
+        metric = self.make(**arguments)
+        y_true, y_pred = self.sample(rng, 50, arguments)
+        tensors = ops.convert_to_tensor(y_true), ops.convert_to_tensor(y_pred)
+        weight = ops.convert_to_tensor(rng.random(50).astype("float32"))
+
+        def step(state, y_true, y_pred, weight):
+            state = metric.statistic.update(state, y_true, y_pred)
+            state = metric.statistic.update(state, y_true, y_pred, weight)
+            return state, metric.compute(state)
+
+        start = metric.statistic.init()
+        eager_state, eager = step(start, *tensors, weight)
+        fast_state, fast = compiled(step)(start, *tensors, weight)
+        for key, expected in to_numpy(eager_state).items():
+            np.testing.assert_allclose(to_numpy(fast_state)[key], expected, rtol=1e-6)
+        np.testing.assert_allclose(
+            ops.convert_to_numpy(fast), ops.convert_to_numpy(eager), rtol=1e-6
+        )
+
+    @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+    def test_narrow_predictions_are_compared_by_their_value(
+        self, rng, arguments, dtype
+    ):
+        y_true, y_pred = self.sample(rng, 100, arguments)
+        if y_pred.dtype.kind != "f":
+            return  # Class ids have no narrow form.
+        narrow = ops.cast(y_pred, dtype)
+        rounded = ops.convert_to_numpy(ops.cast(narrow, "float32"))
+        actual = stream(self.make(**arguments), (y_true, narrow))
+        self.close(actual, self.oracle(y_true, rounded, **arguments))
+
+    def test_weight_0_removes_a_row_and_an_integer_weight_repeats_it(
+        self, rng, arguments
+    ):
+        y_true, y_pred = self.sample(rng, 80, arguments)
+        weight = np.random.default_rng(0).integers(0, 4, size=80)
+        repeated = np.repeat(y_true, weight, 0), np.repeat(y_pred, weight, 0)
+        expected = stream(self.make(**arguments), repeated)
+        for shape in ((80,), (80, 1)):
+            weighted = (y_true, y_pred, weight.reshape(shape).astype("float32"))
+            self.close(stream(self.make(**arguments), weighted), expected)
+        keep = weight > 0
+        self.close(
+            stream(self.make(**arguments), (y_true, y_pred, keep.astype("float32"))),
+            stream(self.make(**arguments), (y_true[keep], y_pred[keep])),
+        )
+
+    def test_fractional_weights_agree_with_the_oracle(self, rng, arguments):
+        y_true, y_pred = self.sample(rng, 80, arguments)
+        weight = rng.random(80).astype("float32")
+        actual = stream(
+            self.make(**arguments),
+            (y_true[:30], y_pred[:30], weight[:30]),
+            (y_true[30:], y_pred[30:], weight[30:]),
+        )
+        expected = self.oracle(y_true, y_pred, sample_weight=weight, **arguments)
+        self.close(actual, expected)
+
+    def test_a_mask_leaves_elements_out(self, rng, arguments):
+        statistic = self.make(**arguments).statistic
+        y_true, y_pred = self.sample(rng, 40, arguments)
+        mask = np.random.default_rng(0).random(40) < 0.6
+        masked = statistic.update(statistic.init(), y_true, y_pred, mask=mask)
+        short = statistic.update(statistic.init(), y_true[mask], y_pred[mask])
+        np.testing.assert_equal(to_numpy(masked), to_numpy(short))
+
+    def test_config_and_pickle_make_the_same_metric(self, rng, arguments):
+        metric = self.make(**arguments)
+        batch = self.sample(rng, 30, arguments)
+        expected = stream(metric, batch)
+        again = keras.saving.deserialize_keras_object(
+            keras.saving.serialize_keras_object(metric)
+        )
+        assert again.get_config() == metric.get_config()
+        np.testing.assert_array_equal(stream(again, batch), expected)
+        unpickled = pickle.loads(pickle.dumps(metric))  # noqa: S301 - our own bytes
+        unpickled.reset_state()
+        np.testing.assert_array_equal(stream(unpickled, batch), expected)
+
+    def test_reset_forgets_everything(self, rng, arguments):
+        metric = self.make(**arguments)
+        batch = self.sample(rng, 30, arguments)
+        expected = stream(metric, batch)
+        metric.reset_state()
+        np.testing.assert_equal(
+            to_numpy(metric.state), to_numpy(metric.statistic.init())
+        )
+        np.testing.assert_array_equal(stream(metric, batch), expected)
+
+    def test_it_declares_its_direction_and_stays_in_its_bounds(self, rng, arguments):
+        metric = self.make(**arguments)
+        assert metric.direction in {"max", "min"}
+        low, high = metric.bounds
+        result = stream(metric, self.sample(rng, 30, arguments))
+        assert np.all((result >= low) & (result <= high))

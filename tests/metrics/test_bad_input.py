@@ -1,0 +1,151 @@
+import numpy as np
+import pytest
+from contracts import stream
+from keras import ops
+
+import multiback as mb
+from multiback.errors import ArgumentError
+from multiback.metrics import bins, keras_private
+
+F1Score = mb.metrics.F1Score
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"task": "regression"}, r'task= wants "binary".*not .regression.'),
+        ({"task": "multiclass"}, r"wants num_classes= as an integer .* not None"),
+        ({"task": "multiclass", "num_classes": 1}, r"at least 2, not 1"),
+        ({"task": "multilabel", "num_classes": 3}, r"num_labels"),
+        ({"num_classes": 3}, r"num_classes= has no meaning"),
+        ({"average": "mean"}, r'average= wants "micro".* not .mean.'),
+        ({"threshold": 1.5}, r"threshold= wants a probability"),
+        ({"zero_division": 0.5}, r"zero_division= wants 0, 1 or"),
+    ],
+)
+def test_a_bad_argument_says_what_was_wanted_and_what_came(arguments, words):
+    with pytest.raises(ArgumentError, match=words):
+        F1Score(**arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "y_true", "y_pred"),
+    [
+        ({}, (4,), (5,)),
+        ({}, (4,), (4, 2)),
+        ({"task": "multiclass", "num_classes": 3}, (4,), (4, 2)),
+        ({"task": "multiclass", "num_classes": 3}, (4, 2), (4, 3)),
+        ({"task": "multiclass", "num_classes": 3}, (4,), (4,)),
+        ({"task": "multilabel", "num_labels": 3}, (4,), (4,)),
+        ({"task": "multilabel", "num_labels": 3}, (4, 2), (4, 2)),
+    ],
+)
+def test_shapes_that_do_not_fit_are_both_named(arguments, y_true, y_pred):
+    metric = F1Score(**arguments)
+    with pytest.raises(ArgumentError) as caught:
+        metric.update_state(np.zeros(y_true, "int32"), np.zeros(y_pred, "float32"))
+    assert str(y_true) in str(caught.value)
+    assert str(y_pred) in str(caught.value)
+    assert "wants" in str(caught.value)
+
+
+def test_weights_that_do_not_broadcast_are_refused():
+    with pytest.raises(ArgumentError, match=r"sample_weight has shape \(3,\)"):
+        F1Score().update_state([0, 1, 1, 0], [0.1, 0.2, 0.3, 0.4], [1.0, 1.0, 1.0])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "y_true", "y_pred", "words"),
+    [
+        ({}, [0, 1, 3, 3], [0.1] * 4, r"f1_score: y_true holds 3 .* 0 and 1"),
+        ({}, [0.0, 0.25], [0.1] * 2, r"y_true holds 0"),
+        (
+            {"task": "multiclass", "num_classes": 3},
+            [0, 1, 3],
+            np.eye(3, dtype="float32"),
+            r"y_true holds 3 .* class ids from 0 to 2",
+        ),
+        (
+            {"task": "multiclass", "num_classes": 3},
+            np.array([[1, 1, 0], [0, 0, 1]]),
+            np.eye(3, dtype="float32")[:2],
+            r"one-hot rows",
+        ),
+        ({"task": "multilabel", "num_labels": 2}, [[-1, 0]], [[0.1, 0.2]], r"holds -1"),
+    ],
+)
+def test_an_unknown_label_raises_and_is_not_added(arguments, y_true, y_pred, words):
+    metric = F1Score(**arguments)
+    with pytest.raises(ArgumentError, match=words):
+        metric.update_state(y_true, y_pred)
+    assert not np.any(ops.convert_to_numpy(metric.state["counts"]))
+
+
+def test_ignore_index_admits_a_label_that_is_otherwise_unknown():
+    metric = F1Score(ignore_index=-1)
+    assert stream(metric, ([-1, 1, 1], [0.9, 0.9, 0.1])) == pytest.approx(2 / 3)
+
+
+@pytest.mark.parametrize("label", [0, 1])
+def test_a_nan_score_is_never_a_hit(label):
+    nan = np.array([np.nan, np.nan], "float32")
+    assert stream(mb.metrics.Accuracy(), ([label] * 2, nan)) == 0.0
+    classes = mb.metrics.Accuracy(task="multiclass", num_classes=2)
+    assert stream(classes, ([label] * 2, np.stack([nan, nan], 1))) == 0.0
+
+
+def test_ties_rank_by_index():
+    metric = mb.metrics.Accuracy(task="multiclass", num_classes=3)
+    assert stream(metric, ([0, 1], np.zeros((2, 3), "float32"))) == 0.5
+
+
+def test_a_score_equal_to_the_threshold_is_negative():
+    assert stream(mb.metrics.Recall(), ([1, 1], [0.5, 0.75])) == 0.5
+
+
+def test_no_data_gives_zero_division():
+    assert stream(F1Score()) == 0.0
+    assert stream(F1Score(zero_division=1.0)) == 1.0
+    assert np.isnan(stream(F1Score(zero_division=float("nan"))))
+
+
+@pytest.mark.parametrize("shapes", [((6,), (6, 1)), ((6, 1), (6,)), ((2, 3), (2, 3))])
+def test_a_trailing_axis_of_one_is_no_difference(shapes):
+    y_true, y_pred = np.array([0, 1, 1, 0, 1, 0]), np.linspace(0, 1, 6)
+    expected = stream(F1Score(), (y_true, y_pred))
+    got = stream(F1Score(), (y_true.reshape(shapes[0]), y_pred.reshape(shapes[1])))
+    assert got == expected
+
+
+def test_one_hot_labels_are_class_ids(rng):
+    y_true, y_pred = rng.integers(0, 4, 30), rng.random((30, 4)).astype("float32")
+    arguments = {"task": "multiclass", "num_classes": 4}
+    expected = stream(F1Score(**arguments), (y_true, y_pred))
+    for dtype in ("int32", "float32"):
+        one_hot = np.eye(4, dtype=dtype)[y_true]
+        assert stream(F1Score(**arguments), (one_hot, y_pred)) == expected
+        assert stream(F1Score(**arguments), (one_hot, y_pred.argmax(1))) == expected
+
+
+def test_counting_by_id_agrees_with_numpy(rng):
+    ids, values = rng.integers(0, 7, 500), rng.random(500).astype("float32")
+    tensor = ops.convert_to_tensor(ids.astype("int32"))
+    counted = ops.convert_to_numpy(bins.count_ids(tensor, 9))
+    np.testing.assert_array_equal(counted, np.bincount(ids, minlength=9))
+    assert counted.dtype == "int32"
+    summed = ops.convert_to_numpy(
+        bins.sum_by_id(tensor, ops.convert_to_tensor(values), 9)
+    )
+    np.testing.assert_allclose(summed, np.bincount(ids, values, 9), rtol=1e-5)
+
+
+def test_the_private_names_of_keras_still_mean_what_they_did():
+    import keras
+
+    outputs = keras.layers.Masking()(np.zeros((1, 2, 3), "float32"))
+    mask = keras_private.get_keras_mask(outputs)
+    np.testing.assert_array_equal(ops.convert_to_numpy(mask), [[False, False]])
+    assert keras_private.get_keras_mask(ops.zeros((2,))) is None
+    assert not keras_private.in_stateless_scope()
+    with keras.StatelessScope():
+        assert keras_private.in_stateless_scope()

@@ -1,0 +1,185 @@
+"""The metrics inside real `compile`, `fit`, `evaluate`, `save` and callbacks."""
+
+import keras
+import numpy as np
+import pytest
+from backends import BACKEND
+from contracts import RTOL, stream
+from keras import ops
+from sklearn.datasets import load_breast_cancer, load_digits
+from sklearn.metrics import f1_score, precision_score, recall_score
+
+import multiback as mb
+
+METRICS = [
+    mb.metrics.Accuracy,
+    mb.metrics.F1Score,
+    mb.metrics.Precision,
+    mb.metrics.Recall,
+]
+
+
+@pytest.fixture(scope="module")
+def cancer():
+    x, y = load_breast_cancer(return_X_y=True)
+    return ((x - x.mean(0)) / x.std(0)).astype("float32"), y
+
+
+def binary_model(width):
+    keras.utils.set_random_seed(0)
+    return keras.Sequential(
+        [
+            keras.Input((width,)),
+            keras.layers.Dense(4, "relu"),
+            keras.layers.Dense(1, "sigmoid"),
+        ]
+    )
+
+
+def test_fit_and_evaluate_agree_with_scikit_learn_on_the_whole_set(cancer):
+    x, y = cancer
+    model = binary_model(x.shape[1])
+    model.compile(
+        "adam", "binary_crossentropy", metrics=[metric() for metric in METRICS]
+    )
+    history = model.fit(
+        x, y, batch_size=50, epochs=2, verbose=0, validation_data=(x, y)
+    ).history
+    evaluated = model.evaluate(x, y, batch_size=32, verbose=0, return_dict=True)
+    hard = model.predict(x, verbose=0)[:, 0] > 0.5
+    for name, oracle in [
+        ("precision", precision_score),
+        ("recall", recall_score),
+        ("f1_score", f1_score),
+    ]:
+        np.testing.assert_allclose(evaluated[name], oracle(y, hard), rtol=RTOL)
+        np.testing.assert_allclose(
+            history[f"val_{name}"][-1], oracle(y, hard), rtol=RTOL
+        )
+    np.testing.assert_allclose(evaluated["accuracy"], np.mean(y == hard), rtol=RTOL)
+
+
+def test_multiclass_fit_agrees_with_scikit_learn():
+    x, y = load_digits(return_X_y=True)
+    x = (x / 16).astype("float32")
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input((64,)), keras.layers.Dense(10)])
+    model.compile(
+        "adam",
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=[mb.metrics.F1Score(task="multiclass", num_classes=10)],
+    )
+    history = model.fit(
+        x, y, batch_size=100, epochs=2, verbose=0, validation_data=(x, y)
+    ).history
+    expected = f1_score(y, model.predict(x, verbose=0).argmax(1), average="macro")
+    np.testing.assert_allclose(history["val_f1_score"][-1], expected, rtol=1e-6)
+
+
+def test_weighted_metrics_receive_the_weights(cancer):
+    x, y = cancer
+    weight = np.linspace(0, 2, len(y)).astype("float32")
+    model = binary_model(x.shape[1])
+    model.compile(
+        "adam", "binary_crossentropy", weighted_metrics=[mb.metrics.Precision()]
+    )
+    evaluated = model.evaluate(
+        x, y, sample_weight=weight, batch_size=64, verbose=0, return_dict=True
+    )
+    hard = model.predict(x, verbose=0)[:, 0] > 0.5
+    expected = precision_score(y, hard, sample_weight=weight.astype("float64"))
+    np.testing.assert_allclose(evaluated["precision"], expected, rtol=RTOL)
+
+
+def test_a_mask_of_variable_length_acts_on_elements_in_evaluate():
+    rng = np.random.default_rng(0)
+    tokens = rng.integers(1, 9, size=(12, 10))
+    lengths = rng.integers(1, 11, size=12)
+    tokens[np.arange(10) >= lengths[:, None]] = 0
+    labels = rng.integers(0, 2, size=(12, 10))
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential(
+        [
+            keras.Input((10,), dtype="int32"),
+            keras.layers.Embedding(9, 4, mask_zero=True),
+            keras.layers.LSTM(4, return_sequences=True),
+            keras.layers.Dense(1, "sigmoid"),
+        ]
+    )
+    model.compile("adam", "binary_crossentropy", metrics=[mb.metrics.Accuracy()])
+    evaluated = model.evaluate(
+        tokens, labels[..., None], batch_size=5, verbose=0, return_dict=True
+    )
+    hard = model.predict(tokens, verbose=0)[..., 0] > 0.5
+    expected = np.mean((hard == labels)[tokens > 0])
+    assert expected != pytest.approx(np.mean(hard == labels))
+    np.testing.assert_allclose(evaluated["accuracy"], expected, rtol=RTOL)
+
+
+def test_a_saved_model_loads_with_its_metrics(tmp_path, cancer):
+    x, y = cancer
+    model = binary_model(x.shape[1])
+    model.compile(
+        "adam",
+        "binary_crossentropy",
+        metrics=[mb.metrics.F1Score(threshold=0.4), mb.metrics.Recall(name="found")],
+    )
+    model.fit(x, y, epochs=1, verbose=0)
+    model.save(tmp_path / "model.keras")
+    before = model.evaluate(x, y, verbose=0, return_dict=True)
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    after = loaded.evaluate(x, y, verbose=0, return_dict=True)
+    assert set(after) == {"loss", "f1_score", "found"}
+    for name in before:
+        assert after[name] == pytest.approx(before[name], abs=1e-6)
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_early_stopping_finds_the_direction_by_itself(cancer, metric):
+    x, y = cancer
+    model = binary_model(x.shape[1])
+    model.compile("adam", "binary_crossentropy", metrics=[metric(name="it")])
+    stopper = keras.callbacks.EarlyStopping(monitor="val_it", mode="auto")
+    model.fit(x[:64], y[:64], validation_data=(x, y), verbose=0, callbacks=[stopper])
+    assert stopper.monitor_op(1.0, 0.0)
+
+
+def test_names_do_not_drift_when_a_model_is_rebuilt():
+    names = [metric().name for _ in range(2) for metric in METRICS]
+    assert names == ["accuracy", "f1_score", "precision", "recall"] * 2
+
+
+def test_an_unknown_label_is_nan_in_a_compiled_step_and_raises_in_an_eager_one():
+    model = binary_model(2)
+    model.compile("sgd", "mse", metrics=[mb.metrics.Precision()])
+    x, y = np.ones((4, 2), "float32"), np.array([0, 1, 2, 1])
+    if BACKEND == "torch":
+        with pytest.raises(mb.errors.ArgumentError, match=r"y_true holds 2"):
+            model.evaluate(x, y, verbose=0)
+    else:
+        assert np.isnan(model.evaluate(x, y, verbose=0, return_dict=True)["precision"])
+
+
+def test_bfloat16_never_merges_class_ids():
+    """Keras's sparse accuracy gave 0.56 here for predictions that are all wrong."""
+    rng = np.random.default_rng(0)
+    y_true = rng.integers(0, 32_000, size=64)
+    wrong = (y_true + 1) % 32_000
+    scores = ops.cast(ops.one_hot(wrong, 32_000), "bfloat16")
+    metric = mb.metrics.Accuracy(task="multiclass", num_classes=32_000)
+    assert stream(metric, (y_true, scores)) == 0.0
+
+
+def test_the_result_is_right_where_float32_counters_have_stopped():
+    metric = mb.metrics.Precision()
+    state = metric.statistic.init()
+    one = metric.statistic.update(state, [1, 0], [0.9, 0.9])
+    for _ in range(30):  # 2**30 true and 2**30 false positives.
+        one = metric.statistic.merge(one, one)
+    more = metric.statistic.init()
+    for _ in range(2):
+        more = metric.statistic.update(more, [1] * 2**20, [0.9] * 2**20)
+    total = metric.statistic.merge(one, more)
+    expected = (2**30 + 2**21) / (2**31 + 2**21)
+    actual = float(ops.convert_to_numpy(metric.compute(total)))
+    np.testing.assert_allclose(actual, expected, rtol=RTOL)
