@@ -31,7 +31,7 @@ from multiback.store.checkpoint import (
 )
 from multiback.store.files import Files, delete_tree, make_directories, store_errors
 from multiback.store.journal import append_line, read_lines
-from multiback.store.manifest import MANIFEST, Manifest, manifest_bytes
+from multiback.store.manifest import MANIFEST, Manifest, manifest_bytes, parse_manifest
 from multiback.store.names import free_name
 from multiback.store.payload import FileEntry, copied, verify_file, write_file
 from multiback.store.request import Request, check_name, check_run_id, checked_request
@@ -264,10 +264,12 @@ class RunDirectory:
             ),
             extra=request.extra,
         )
-        write_file(self._files, temporary / MANIFEST, [manifest_bytes(manifest)])
+        content = manifest_bytes(manifest)
+        write_file(self._files, temporary / MANIFEST, [content])
         with store_errors("fsync the directory", temporary):
             self._files.sync_directory(temporary)
-        return manifest
+        # As a reader will see it: JSON makes lists of tuples.
+        return parse_manifest(content)
 
     def _write_architecture(self, request: Request) -> None:
         """Write the architecture's file unless it is there, intact."""
