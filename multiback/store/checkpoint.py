@@ -1,0 +1,210 @@
+"""One committed checkpoint: read its manifest, verify and read its files."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from multiback.errors import (
+    ArgumentError,
+    CorruptCheckpointError,
+    NoCheckpointError,
+    StoreError,
+)
+from multiback.store.files import open_regular
+from multiback.store.jsontext import load
+from multiback.store.manifest import (
+    MANIFEST,
+    MAX_MANIFEST,
+    Manifest,
+    parse_manifest,
+)
+from multiback.store.payload import FileEntry, read_file, verify_file
+from multiback.store.tensor_file import Array, read_tensors
+
+STATE = "state.safetensors"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """One committed checkpoint, as its manifest tells it.
+
+    Get it from `RunDirectory.checkpoints`, `RunDirectory.commit` or
+    `open_checkpoint`. Nothing but the manifest has been read until a method is
+    called. Two are equal when they are the same commit at the same place.
+
+    Attributes:
+        path: The checkpoint's directory.
+        name: The directory's name.
+        run_id: The run that wrote it.
+        sequence: The order of commits in the run directory, over all runs.
+        epoch: The epoch that the writer gave.
+        step: The step that the writer gave.
+        metrics: The metrics that the writer gave; NaN is possible.
+        created: When it was committed, in seconds since 1970.
+        backend: The Keras backend that wrote it, or "" if unknown.
+        versions: Library versions.
+        files: Size and checksum of each file but the manifest.
+        architecture: The architecture's file name in the run directory, or None.
+        architecture_checksum: The checksum of that file, or None.
+        extra: Whatever else the writer added.
+    """
+
+    path: Path
+    name: str
+    run_id: str
+    sequence: int
+    epoch: int
+    step: int
+    # Not compared: NaN differs from itself, and mappings have no hash.
+    metrics: Mapping[str, float] = field(compare=False)
+    created: float
+    backend: str
+    versions: Mapping[str, str] = field(compare=False)
+    files: Mapping[str, FileEntry] = field(compare=False)
+    architecture: str | None
+    architecture_checksum: str | None
+    extra: Mapping[str, Any] = field(compare=False)
+
+    def verify(self) -> None:
+        """Read every file once and compare it with the manifest.
+
+        Raises:
+            CorruptCheckpointError: A file is missing, is a link, has another size
+                or another checksum, or the manifest changed since it was read.
+        """
+        if read_checkpoint(self.path) != self:
+            raise CorruptCheckpointError(
+                f"{self.path / MANIFEST} must be the manifest that was read before, "
+                f"but is another. List the run directory's checkpoints again."
+            )
+        for name, entry in self.files.items():
+            verify_file(self.path / name, entry)
+        self._architecture_bytes()
+
+    def tensors(self) -> dict[str, Array]:
+        """Read all arrays, in one pass that verifies the same bytes.
+
+        Returns:
+            The arrays by name, in fresh memory.
+
+        Raises:
+            CorruptCheckpointError: The file is not what the manifest says.
+            StoreError: This checkpoint has no arrays.
+        """
+        return read_tensors(self.path / STATE, self._entry(STATE))
+
+    def document(self, name: str) -> Any:
+        """Read a JSON document, verified.
+
+        Args:
+            name: The document's name as it was given to `commit`, without ".json".
+
+        Raises:
+            CorruptCheckpointError: The file is not what the manifest says.
+            StoreError: This checkpoint has no such document.
+        """
+        file_name = f"{name}.json"
+        content = read_file(self.path / file_name, self._entry(file_name))
+        return _parsed(self.path / file_name, content)
+
+    def architecture_document(self) -> Any | None:
+        """Read the architecture, verified, or return None if there is none."""
+        content = self._architecture_bytes()
+        if content is None:
+            return None
+        return _parsed(self._architecture_path(), content)
+
+    def _architecture_path(self) -> Path:
+        return self.path.parent.parent / str(self.architecture)
+
+    def _architecture_bytes(self) -> bytes | None:
+        """Read the architecture's file and compare it with the manifest."""
+        if self.architecture is None or self.architecture_checksum is None:
+            return None
+        path = self._architecture_path()
+        try:
+            size = path.lstat().st_size
+        except OSError as error:
+            raise CorruptCheckpointError(
+                f"{path} must hold this checkpoint's architecture, but cannot be "
+                f"read: {error.strerror}. Keep it two folders above the checkpoint."
+            ) from error
+        return read_file(path, FileEntry(size, self.architecture_checksum))
+
+    def _entry(self, file_name: str) -> FileEntry:
+        if file_name in self.files:
+            return self.files[file_name]
+        raise StoreError(
+            f"{self.path} must hold {file_name!r}, but holds {sorted(self.files)}. "
+            f"Ask for one of these."
+        )
+
+
+def open_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
+    """Read one checkpoint's manifest, wherever the checkpoint lies.
+
+    Args:
+        path: The checkpoint's directory, or a link to it such as `best`.
+
+    Raises:
+        ArgumentError: `path` is no path.
+        NoCheckpointError: There is no manifest.
+        CorruptCheckpointError: The manifest cannot be trusted.
+    """
+    try:
+        directory = Path(path).resolve()
+    except (TypeError, ValueError) as error:
+        raise ArgumentError(
+            f"path must be a directory's path, but is {path!r:.80}: {error}. Pass a "
+            f"string or a Path."
+        ) from error
+    return read_checkpoint(directory)
+
+
+def read_checkpoint(directory: Path) -> Checkpoint:
+    """Read the manifest of exactly this directory; see `open_checkpoint`."""
+    manifest = directory / MANIFEST
+    try:
+        descriptor = open_regular(manifest)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise NoCheckpointError(
+            f"{directory} must hold a committed checkpoint, but has no {MANIFEST}. "
+            f"Pass a folder inside a run directory's `checkpoints`."
+        ) from error
+    except OSError as error:
+        raise _untrusted(manifest, error.strerror or str(error)) from error
+    try:
+        with os.fdopen(descriptor, "rb") as stream:
+            raw = stream.read(MAX_MANIFEST + 1)
+        if len(raw) > MAX_MANIFEST:
+            raise _untrusted(manifest, f"it has more than {MAX_MANIFEST} bytes")
+        return described(directory, parse_manifest(raw))
+    except ValueError as error:
+        raise _untrusted(manifest, str(error)) from error
+    except OSError as error:
+        if isinstance(error, StoreError):
+            raise
+        raise _untrusted(manifest, error.strerror or str(error)) from error
+
+
+def described(path: Path, manifest: Manifest) -> Checkpoint:
+    """Join a checkpoint's place and what its manifest says."""
+    return Checkpoint(path=path, name=path.name, **vars(manifest))
+
+
+def _untrusted(path: Path, reason: str) -> CorruptCheckpointError:
+    return CorruptCheckpointError(
+        f"{path} must be a checkpoint's manifest, but {reason}. Load another "
+        f"checkpoint, or restore this file from a copy."
+    )
+
+
+def _parsed(path: Path, content: bytes) -> Any:
+    try:
+        return load(content)
+    except ValueError as error:
+        raise CorruptCheckpointError(
+            f"{path} must be JSON, but {error}. Load another checkpoint."
+        ) from error

@@ -1,0 +1,54 @@
+"""Which names may become a file or a directory in a run directory.
+
+Names come from users' format strings and from manifests that somebody else may
+have written, and must mean the same on every operating system: a run trained on
+Linux is copied to Windows.
+"""
+
+MAX_NAME_BYTES = 200
+_SEPARATORS = frozenset("/\\:")
+
+
+def name_fault(  # noqa: PLR0911  (one return a rule reads best)
+    name: object, *, limit: int = MAX_NAME_BYTES
+) -> str | None:
+    """Say why a name cannot be a file's, or return None if it can.
+
+    >>> name_fault("epoch=003-val_f1=0.91") is None
+    True
+    >>> name_fault("../other")
+    'it starts with a dot'
+    >>> name_fault("C:weights")
+    "it contains ':'"
+    """
+    if not isinstance(name, str):
+        return f"it is a {type(name).__name__}, not a string"
+    if not name:
+        return "it is empty"
+    if name[0] == ".":
+        return "it starts with a dot"
+    for character in name:
+        if character in _SEPARATORS or not character.isprintable():
+            return f"it contains {character!r}"
+    if name[-1] in ". ":
+        return "it ends with a dot or a space, which Windows drops"
+    size = len(name.encode("utf-8"))
+    if size > limit:
+        return f"it has {size} bytes, and at most {limit} are possible"
+    return None
+
+
+def free_name(name: str, taken: frozenset[str]) -> str:
+    """Return `name`, or the first of `name-v2`, `name-v3`, ... that is free.
+
+    Upper and lower case count as one, as they do on macOS and Windows.
+
+    >>> free_name("last", frozenset({"last", "LAST-v2"}))
+    'last-v3'
+    """
+    folded = {other.casefold() for other in taken}
+    candidate, version = name, 1
+    while candidate.casefold() in folded:
+        version += 1
+        candidate = f"{name}-v{version}"
+    return candidate

@@ -1,0 +1,87 @@
+"""The process that test_kills.py kills: commit for ever, keep the best three.
+
+Run as `killed_writer.py RUN LOG SEED DIES_AT`; with DIES_AT above 0 it kills
+itself right after that many changes of the disk, which no timing can aim at.
+"""
+
+import importlib.util
+import os
+import random
+import signal
+import sys
+import types
+from pathlib import Path
+
+# Only the store: the whole package would import Keras, which takes seconds.
+_package = types.ModuleType("multiback")
+_package.__path__ = importlib.util.find_spec("multiback").submodule_search_locations
+sys.modules["multiback"] = _package
+
+import numpy as np  # noqa: E402  (after the package above is in place)
+
+from multiback.store import Files, RunDirectory  # noqa: E402  (as above)
+
+assert "keras" not in sys.modules
+
+
+class DyingFiles(Files):
+    """Kill the own process after a number of changes."""
+
+    left = 0
+
+
+def _dying(name):
+    def call(self, *arguments):
+        result = getattr(Files, name)(self, *arguments)
+        self.left -= 1
+        if self.left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return result
+
+    return call
+
+
+for _name in [name for name in vars(Files) if not name.startswith("_")]:
+    setattr(DyingFiles, _name, _dying(_name))
+
+
+def main(run, log, seed, dies_at):
+    descriptor = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+
+    def note(*words):
+        os.write(descriptor, (" ".join(words) + "\n").encode())
+
+    files = DyingFiles()
+    runs = RunDirectory(run, files)
+    note("ready")
+    files.left = dies_at
+    runs.start_run("torture", {"seed": seed})
+    litter = [*Path(run).rglob(".tmp-*"), *Path(run).rglob(".del-*")]
+    note("littered" if litter else "clean")
+    dice = random.Random(seed)
+    while True:
+        score = dice.randrange(1000)
+        saved = runs.commit(
+            f"score={score:03d}",
+            run_id="torture",
+            tensors={
+                "kernel": np.full(dice.randrange(1 << 18, 1 << 20), score, np.float32),
+                "bias": np.full((3, 5), score, np.float16),
+            },
+            documents={"trainer": {"score": score}},
+            epoch=0,
+            step=0,
+            metrics={"score": score},
+            architecture={"layers": score % 3},
+        )
+        note("committed", saved.name, str(saved.sequence))
+        runs.point("last", saved)
+        ranked = sorted(runs.checkpoints(), key=lambda one: one.metrics["score"])
+        for worst in ranked[:-3]:
+            note("removing", worst.name, str(worst.sequence))
+            runs.remove(worst, run_id="torture")
+            note("removed", worst.name, str(worst.sequence))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))

@@ -1,0 +1,303 @@
+import json
+import math
+import resource
+
+import numpy as np
+import pytest
+import xxhash
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from multiback.errors import ArgumentError, CorruptCheckpointError
+from multiback.store import FileEntry, Files, open_checkpoint
+from multiback.store.manifest import parse_manifest
+from multiback.store.tensor_file import read_tensors, write_tensors
+from multiback.store.tensor_header import parse_header
+
+GOOD = {"dtype": "U8", "shape": [2], "data_offsets": [0, 2]}
+
+
+def safetensors_bytes(header, payload=b""):
+    raw = header if isinstance(header, bytes) else json.dumps(header).encode()
+    return len(raw).to_bytes(8, "little") + raw + payload
+
+
+HOSTILE = {
+    "nothing": b"",
+    "seven bytes": b"\0" * 7,
+    "a length beyond the file": (1 << 62).to_bytes(8, "little"),
+    "the largest length": b"\xff" * 8,
+    "no JSON": safetensors_bytes(b"{"),
+    "a list": safetensors_bytes([]),
+    "deep JSON": safetensors_bytes(b"[" * 100_000),
+    "a huge shape": safetensors_bytes(
+        {"a": {"dtype": "F32", "shape": [1 << 40], "data_offsets": [0, 1 << 42]}}
+    ),
+    "a shape that overflows to the right size": safetensors_bytes(
+        {"a": {"dtype": "U8", "shape": [1 << 32, 1 << 32], "data_offsets": [0, 0]}}
+    ),
+    "an empty shape beyond memory": safetensors_bytes(
+        {
+            "a": {
+                "dtype": "F64",
+                "shape": [0, (1 << 63) - 1, 1 << 62],
+                "data_offsets": [0, 0],
+            }
+        }
+    ),
+    "too many axes": safetensors_bytes(
+        {"a": {"dtype": "U8", "shape": [1] * 99, "data_offsets": [0, 1]}}, b"x"
+    ),
+    "a negative offset": safetensors_bytes(
+        {"a": {"dtype": "U8", "shape": [2], "data_offsets": [-2, 0]}}
+    ),
+    "a negative size": safetensors_bytes(
+        {"a": {"dtype": "U8", "shape": [-1, -2], "data_offsets": [0, 2]}}, b"xx"
+    ),
+    "a float size": safetensors_bytes(
+        {"a": {"dtype": "U8", "shape": [2.0], "data_offsets": [0, 2]}}, b"xx"
+    ),
+    "a boolean size": safetensors_bytes(
+        {"a": {"dtype": "U8", "shape": [True], "data_offsets": [0, 1]}}, b"x"
+    ),
+    "offsets beyond the file": safetensors_bytes({"a": GOOD}, b"x"),
+    "overlapping arrays": safetensors_bytes({"a": GOOD, "b": GOOD}, b"xx"),
+    "partly overlapping arrays": safetensors_bytes(
+        {"a": GOOD, "b": {**GOOD, "data_offsets": [1, 3]}}, b"xxx"
+    ),
+    "a gap": safetensors_bytes(
+        {"a": GOOD, "b": {**GOOD, "data_offsets": [3, 5]}}, b"xxxxx"
+    ),
+    "bytes behind the last array": safetensors_bytes({"a": GOOD}, b"xxx"),
+    "one name twice": safetensors_bytes(
+        b'{"a":{"dtype":"U8","shape":[0],"data_offsets":[0,0]},'
+        b'"a":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}}'
+    ),
+    "an unknown dtype": safetensors_bytes({"a": {**GOOD, "dtype": "PICKLE"}}, b"xx"),
+    "a dtype that is a list": safetensors_bytes(
+        {"a": {**GOOD, "dtype": ["U8"]}}, b"xx"
+    ),
+    "an entry that is a number": safetensors_bytes({"a": 1}),
+    "metadata that is a list": safetensors_bytes({"__metadata__": []}),
+    "a true dtype of another module": safetensors_bytes(
+        {"__metadata__": {"multiback.dtypes": '{"a":"finfo"}'}, "a": GOOD}, b"xx"
+    ),
+    "a true dtype of another size": safetensors_bytes(
+        {"__metadata__": {"multiback.dtypes": '{"a":"complex128"}'}, "a": GOOD}, b"xx"
+    ),
+    "a true dtype of an absent array": safetensors_bytes(
+        {"__metadata__": {"multiback.dtypes": '{"b":"int4"}'}, "a": GOOD}, b"xx"
+    ),
+    "true dtypes that are no object": safetensors_bytes(
+        {"__metadata__": {"multiback.dtypes": "[1]"}}
+    ),
+}
+
+
+@pytest.mark.parametrize("content", HOSTILE.values(), ids=HOSTILE.keys())
+def test_a_hostile_header_is_refused_with_a_matching_checksum(tmp_path, content):
+    path = tmp_path / "state.safetensors"
+    path.write_bytes(content)
+    with pytest.raises(CorruptCheckpointError, match=r"state\.safetensors must be"):
+        read_tensors(path, FileEntry.of(content))
+
+
+def test_a_header_that_claims_a_terabyte_takes_no_memory(tmp_path):
+    path = tmp_path / "state.safetensors"
+    content = HOSTILE["a huge shape"]
+    path.write_bytes(content)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(CorruptCheckpointError):
+        read_tensors(path, FileEntry.of(content))
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 50_000
+
+
+@given(data=st.data())
+@settings(max_examples=200, deadline=None)
+def test_a_mutated_header_is_read_or_refused_and_nothing_else(data):
+    header = {
+        "__metadata__": {"multiback.dtypes": '{"c":"int4"}'},
+        "a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]},
+        "b": {"dtype": "U8", "shape": [], "data_offsets": [8, 9]},
+        "c": {"dtype": "U8", "shape": [3, 1], "data_offsets": [9, 12]},
+    }
+    raw = bytearray(json.dumps(header).encode())
+    for _ in range(data.draw(st.integers(1, 4))):
+        position = data.draw(st.integers(0, len(raw) - 1))
+        raw[position] = data.draw(st.integers(0, 255))
+    try:
+        slots = parse_header(bytes(raw), 12)
+    except ValueError:
+        return
+    assert sum(slot.end - slot.begin for slot in slots) == 12
+    for slot in slots:
+        assert math.prod(slot.shape) * slot.dtype.itemsize == slot.end - slot.begin
+
+
+def test_the_reserved_name_is_refused_when_writing(tmp_path):
+    with pytest.raises(ArgumentError, match="__metadata__"):
+        write_tensors(Files(), tmp_path / "x", {"__metadata__": np.zeros(1)})
+
+
+def forged(path, change):
+    """Change a manifest and give it the checksum that fits: not damage but intent."""
+    fields = json.loads(path.read_bytes())
+    del fields["checksum"]
+    change(fields)
+    body = json.dumps(fields, indent=1)[1:].encode() + b"\n"
+    line = b'{\n "checksum": "%s",' % xxhash.xxh3_128_hexdigest(body).encode()
+    path.write_bytes(line + body)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../../../etc/passwd",
+        "/etc/passwd",
+        "..",
+        ".hidden",
+        "a/b",
+        "a\\b",
+        "C:secret",
+        "nul\0",
+        "",
+        "x" * 300,
+        "end.",
+    ],
+)
+@pytest.mark.parametrize("where", ["files", "architecture"])
+def test_a_manifest_cannot_point_outside_its_directory(runs, commit, name, where):
+    path = commit(runs).path / "manifest.json"
+
+    def change(fields):
+        if where == "files":
+            fields["files"][name] = {"size": 0, "xxh3": "0"}
+        else:
+            fields["architecture"] = name
+
+    forged(path, change)
+    with pytest.raises(CorruptCheckpointError, match="name"):
+        open_checkpoint(path.parent)
+    assert runs.checkpoints() == []
+    assert len(runs.skipped) == 1
+
+
+CHANGES = {
+    "a boolean sequence": lambda fields: fields.update(sequence=True),
+    "a text epoch": lambda fields: fields.update(epoch="1"),
+    "no run": lambda fields: fields.pop("run_id"),
+    "metrics as a list": lambda fields: fields.update(metrics=[1]),
+    "a metric that is a list": lambda fields: fields["metrics"].update(x=[1]),
+    "a metric beyond floats": lambda fields: fields["metrics"].update(x=10**400),
+    "a negative file size": lambda fields: fields["files"]["trainer.json"].update(
+        size=-1
+    ),
+    "a file entry that is a text": lambda fields: fields["files"].update(x="y"),
+    "another format": lambda fields: fields.update(format="zip"),
+    "version 0": lambda fields: fields.update(format_version=0),
+    "a text version": lambda fields: fields.update(format_version="1"),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES.keys())
+def test_a_manifest_with_a_wrong_field_is_refused(runs, commit, change):
+    path = commit(runs).path / "manifest.json"
+    forged(path, dict)
+    assert len(runs.checkpoints()) == 1
+    forged(path, change)
+    with pytest.raises(CorruptCheckpointError, match="must be a checkpoint's manifest"):
+        open_checkpoint(path.parent)
+    assert runs.checkpoints() == []
+
+
+def test_a_newer_format_says_to_upgrade_whatever_its_checksum(runs, commit):
+    path = commit(runs).path / "manifest.json"
+    path.write_bytes(
+        path.read_bytes().replace(b'"format_version": 1', b'"format_version": 2')
+    )
+    assert runs.checkpoints() == []
+    [(skipped, reason)] = runs.skipped
+    assert skipped == path.parent
+    assert "upgrade multiback" in reason
+
+
+def test_a_key_from_a_later_minor_version_is_ignored(runs, commit):
+    path = commit(runs).path / "manifest.json"
+    forged(path, lambda fields: fields.update(later={"x": 1}))
+    runs.checkpoints()[0].verify()
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_as_a_manifest_are_a_value_error(raw):
+    with pytest.raises(ValueError, match=r"."):
+        parse_manifest(raw)
+
+
+def test_an_enormous_manifest_is_not_read_whole(runs, commit):
+    path = commit(runs).path / "manifest.json"
+    with path.open("r+b") as stream:
+        stream.truncate(1 << 40)
+    with pytest.raises(CorruptCheckpointError, match="more than"):
+        open_checkpoint(path.parent)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        ".",
+        "..",
+        "../x",
+        "a/b",
+        "a\\b",
+        "C:x",
+        ".tmp-x",
+        "a\n",
+        "a\0",
+        "x" * 201,
+        "é" * 101,
+        "end.",
+        "end ",
+        3,
+        None,
+        "\udc80",
+    ],
+)
+def test_a_name_that_is_no_plain_file_name_is_refused(runs, commit, name):
+    with pytest.raises(ArgumentError, match="name must be a plain file name"):
+        commit(runs, name)
+    assert not runs.path.exists()
+
+
+@pytest.mark.parametrize("name", ["epoch=003-step=1200", "x" * 200, "ünï 日本", "a.b"])
+def test_a_plain_name_is_kept(runs, commit, name):
+    assert commit(runs, name).path.name == name
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"documents": {"../x": 1}},
+        {"documents": {"manifest": 1}},
+        {"documents": {"a": 1, "A": 2}},
+        {"extra_files": {"manifest.json": "x"}},
+        {"extra_files": {"State.safetensors": "x"}},
+        {"extra_files": {"trainer.json": "x"}},
+        {"extra_files": {"/etc/passwd": "x"}},
+        {"documents": {"trainer": {1}}},
+        {"architecture": {1: 2}},
+        {"extra": {"x": object()}},
+        {"metrics": {"x": "high"}},
+        {"epoch": 1.5},
+        {"step": None},
+        {"run_id": ""},
+        {"backend": None},
+        {"versions": {"keras": 3}},
+        {"tensors": {1: np.zeros(1)}},
+    ],
+    ids=str,
+)
+def test_a_wrong_argument_is_refused_before_the_disk_is_touched(runs, commit, changes):
+    with pytest.raises(ArgumentError):
+        commit(runs, **changes)
+    assert not runs.path.exists()

@@ -1,0 +1,287 @@
+import os
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from multiback.errors import ArgumentError, StoreError
+from multiback.store import Files, RunDirectory
+
+
+def names(runs, run_id=None):
+    return [one.name for one in runs.checkpoints(run_id)]
+
+
+def test_a_name_that_is_taken_by_any_run_gets_a_number(runs, commit):
+    first = commit(runs, "best", run_id="a", value=1.0)
+    commit(runs, "best", run_id="b", value=2.0)
+    commit(runs, "best", run_id="a", value=3.0)
+    assert names(runs) == ["best", "best-v2", "best-v3"]
+    assert names(runs, "b") == ["best-v2"]
+    assert [one.sequence for one in runs.checkpoints()] == [1, 2, 3]
+    first.verify()
+    assert first.tensors()["kernel"][0, 0] == 1.0
+
+
+def test_names_that_differ_in_case_only_count_as_one(runs, commit):
+    commit(runs, "Best")
+    assert commit(runs, "best").name == "best-v2"
+
+
+def test_an_empty_stranger_of_that_name_is_not_replaced(runs, commit):
+    commit(runs, "x")
+    (runs.path / "checkpoints" / "best").mkdir()
+    assert commit(runs, "best").name == "best-v2"
+
+
+def test_remove_deletes_its_own_runs_checkpoint(runs, commit):
+    first, second = commit(runs, "one"), commit(runs, "two")
+    runs.remove(first, run_id="a")
+    assert runs.checkpoints() == [second]
+    assert [path.name for path in first.path.parent.iterdir()] == ["two"]
+    runs.remove(first, run_id="a")
+    second.verify()
+
+
+def test_remove_refuses_another_runs_checkpoint(runs, commit):
+    saved = commit(runs, run_id="a")
+    with pytest.raises(StoreError, match=r"of the run 'b', but is commit 1 of .* 'a'"):
+        runs.remove(saved, run_id="b")
+    saved.verify()
+
+
+def test_remove_refuses_a_name_that_another_commit_has_taken_over(runs, commit):
+    old = commit(runs, "one", run_id="a")
+    runs.remove(old, run_id="a")
+    new = commit(runs, "one", run_id="b")
+    for run_id in ("a", "b"):
+        with pytest.raises(StoreError, match="must be a checkpoint of the run"):
+            runs.remove(old, run_id=run_id)
+    new.verify()
+
+
+def test_remove_refuses_a_checkpoint_of_another_directory(runs, commit, tmp_path):
+    saved = commit(runs)
+    with pytest.raises(ArgumentError, match="must lie in"):
+        RunDirectory(tmp_path / "other").remove(saved, run_id="a")
+    saved.verify()
+
+
+def test_remove_works_where_checkpoints_is_a_link_to_another_disk(
+    runs, commit, tmp_path
+):
+    (tmp_path / "disk").mkdir()
+    runs.path.mkdir()
+    (runs.path / "checkpoints").symlink_to(tmp_path / "disk")
+    saved = commit(runs)
+    [found] = runs.checkpoints()
+    found.verify()
+    runs.remove(found, run_id="a")
+    assert runs.checkpoints() == []
+    assert saved == found
+
+
+def test_remove_follows_no_link(runs, commit, tmp_path):
+    saved = commit(runs)
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "precious").write_text("x")
+    (saved.path / "link").symlink_to(outside)
+    runs.remove(saved, run_id="a")
+    assert (outside / "precious").read_text() == "x"
+
+
+def test_the_latest_run_is_the_last_started_that_has_a_checkpoint(runs, commit):
+    runs.start_run("a", {})
+    runs.start_run("b", {})
+    commit(runs, "of b", run_id="b")
+    commit(runs, "of a", run_id="a")
+    runs.start_run("c", {})
+    assert runs.latest_run() == "b"
+    runs.start_run("a", {"resumed": True})
+    assert runs.latest_run() == "a"
+
+
+def test_without_a_list_of_runs_the_latest_commit_tells_the_run(runs, commit):
+    commit(runs, "of b", run_id="b")
+    commit(runs, "of a", run_id="a")
+    assert runs.latest_run() == "a"
+
+
+def test_history_keeps_every_record_of_every_run(runs):
+    records = [
+        {"run_id": "a", "epoch": 0, "val_f1": 0.5},
+        {"run_id": "b", "epoch": 0, "val_f1": float("inf")},
+        {"run_id": "a", "epoch": 1, "note": "two\nlines"},
+    ]
+    for record in records:
+        runs.append_history(record)
+    assert runs.history() == records
+    assert runs.history("a") == [records[0], records[2]]
+
+
+@pytest.mark.parametrize("kept", [0, 1, 9, 20])
+def test_a_torn_last_line_costs_one_record(runs, kept):
+    runs.append_history({"epoch": 0, "value": 1.0})
+    runs.append_history({"epoch": 1, "value": 2.0})
+    path = runs.path / "history.jsonl"
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(lines[0] + lines[1][:kept])
+    assert [record["epoch"] for record in runs.history()] == [0]
+    runs.append_history({"epoch": 2})
+    assert [record["epoch"] for record in runs.history()] == [0, 2]
+
+
+def test_garbage_is_collected_at_a_start_and_on_request(runs, commit):
+    saved = commit(runs)
+    inside, outside = runs.path / "checkpoints", runs.path
+    for litter in (inside / ".tmp-1", inside / ".del-2", outside / ".tmp-3"):
+        (litter / "deep").mkdir(parents=True)
+        (litter / "deep" / "file").write_text("x")
+    (outside / ".tmp-4").symlink_to("checkpoints")
+    assert len(runs.collect_garbage()) == 4
+    (inside / ".tmp-5").mkdir()
+    runs.start_run("b", {})
+    assert [path.name for path in inside.iterdir()] == ["one"]
+    assert runs.checkpoints() == [saved]
+    saved.verify()
+
+
+def test_a_label_is_a_relative_link_that_moves_in_one_step(runs, commit, tmp_path):
+    first, second = commit(runs, "one"), commit(runs, "two")
+    runs.point("best", first)
+    assert str((runs.path / "best").readlink()) == "checkpoints/one"
+    runs.point("best", second)
+    runs.path.rename(tmp_path / "moved")
+    assert (tmp_path / "moved" / "best" / "manifest.json").exists()
+    assert not list((tmp_path / "moved").glob(".tmp-*"))
+
+
+def test_where_links_are_not_possible_a_label_is_a_text_file(tmp_path, commit):
+    class NoLinks(Files):
+        def symlink(self, *_):
+            raise OSError(1314, "A required privilege is not held")
+
+    runs = RunDirectory(tmp_path, NoLinks())
+    saved = commit(runs)
+    for _ in range(2):
+        runs.point("best", saved)
+    assert (tmp_path / "best").read_text() == "checkpoints/one\n"
+
+
+@pytest.mark.parametrize(
+    "label", ["checkpoints", "lock", "Runs.jsonl", "arch-1.json", "../x", ""]
+)
+def test_a_label_cannot_take_the_directorys_own_names(runs, commit, label):
+    saved = commit(runs)
+    with pytest.raises(ArgumentError, match="label must"):
+        runs.point(label, saved)
+
+
+def test_a_label_does_not_replace_a_directory(runs, commit):
+    saved = commit(runs)
+    (runs.path / "best").mkdir()
+    with pytest.raises(StoreError, match="is a directory"):
+        runs.point("best", saved)
+
+
+def test_a_held_lock_ends_in_an_error_that_says_what_to_do(tmp_path, commit):
+    runs = RunDirectory(tmp_path, lock_timeout=0.2)
+    commit(runs)
+    code = (
+        "import filelock, sys\n"
+        f"with filelock.FileLock({str(tmp_path / 'lock')!r}):\n"
+        "    print('held', flush=True)\n"
+        "    sys.stdin.read()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as holder:
+        assert holder.stdout.readline() == b"held\n"
+        with pytest.raises(StoreError, match=r"lock must be free within 0\.2 sec"):
+            commit(runs, "two")
+        assert names(runs) == ["one"]
+        holder.kill()
+        holder.wait()
+    runs = RunDirectory(tmp_path, lock_timeout=30)
+    commit(runs, "two")
+    assert names(runs) == ["one", "two"]
+
+
+def test_threads_and_runs_share_a_directory(tmp_path, commit):
+    shared = RunDirectory(tmp_path)
+    own = [RunDirectory(tmp_path) for _ in range(2)]
+
+    def work(runs, run_id):
+        for index in range(8):
+            commit(runs, "same", run_id=run_id, value=float(index))
+            mine = runs.checkpoints(run_id)
+            if len(mine) > 3:
+                runs.remove(mine[0], run_id=run_id)
+
+    threads = [
+        threading.Thread(target=work, args=(runs, f"run {index}"))
+        for index, runs in enumerate([shared, shared, *own])
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    found = shared.checkpoints()
+    assert len(found) == 12
+    assert len({one.sequence for one in found}) == 12
+    for one in found:
+        one.verify()
+    for index in range(4):
+        values = [
+            one.tensors()["kernel"][0, 0] for one in shared.checkpoints(f"run {index}")
+        ]
+        np.testing.assert_array_equal(values, [5, 6, 7])
+
+
+def test_readers_see_only_whole_checkpoints_while_a_writer_works(tmp_path, commit):
+    runs = RunDirectory(tmp_path)
+    stop = threading.Event()
+
+    def write():
+        while not stop.is_set():
+            commit(runs)
+            runs.remove(runs.checkpoints()[0], run_id="a")
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        reader = RunDirectory(tmp_path)
+        deadline = time.monotonic() + 1
+        while time.monotonic() < deadline:
+            reader.checkpoints()
+            assert reader.skipped == []
+    finally:
+        stop.set()
+        writer.join()
+
+
+def test_the_store_works_without_keras():
+    code = (
+        "import sys, types, importlib.util as u\n"
+        "package = types.ModuleType('multiback')\n"
+        "package.__path__ = u.find_spec('multiback').submodule_search_locations\n"
+        "sys.modules['multiback'] = package\n"
+        "import multiback.store\n"
+        "assert not {'keras', 'jax', 'torch', 'tensorflow'} & set(sys.modules)\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_public_list_is_sorted_and_complete():
+    from multiback import store  # noqa: PLC0415  (its own name in one test)
+
+    public = {
+        name
+        for name, value in vars(store).items()
+        if not name.startswith("_") and not isinstance(value, type(os))
+    }
+    assert store.__all__ == sorted(public)
