@@ -76,31 +76,45 @@ def without_learning_rate(optimizer: Any) -> tuple[Any, float | None]:
     It changes in training while the architecture stays the same, and is state:
     the optimizer's variables hold it. A schedule is code and stays.
 
+    Args:
+        optimizer: A serialised optimizer, perhaps with others inside.
+
+    Returns:
+        The config with `None` for each number, and the number; None where there
+        is none or several differ.
+
     >>> without_learning_rate({"config": {"learning_rate": 0.1}})
     ({'config': {'learning_rate': None}}, 0.1)
     """
-    if not isinstance(optimizer, dict) or not isinstance(optimizer.get("config"), dict):
-        return optimizer, None
-    inner = optimizer["config"]
-    if "inner_optimizer" in inner:
-        wrapped, rate = without_learning_rate(inner["inner_optimizer"])
-        return {**optimizer, "config": {**inner, "inner_optimizer": wrapped}}, rate
-    rate = inner.get("learning_rate")
-    if not isinstance(rate, float | int):
-        return optimizer, None
-    return {**optimizer, "config": {**inner, "learning_rate": None}}, float(rate)
+    rates: list[float] = []
+
+    def take(rate: Any) -> Any:
+        if not isinstance(rate, float | int):
+            return rate
+        rates.append(float(rate))
+        return None
+
+    config = _rates_changed(optimizer, take)
+    return config, rates[0] if len(set(rates)) == 1 else None
 
 
 def with_learning_rate(optimizer: Any, rate: float) -> Any:
     """Put a learning rate back where `without_learning_rate` took one out."""
-    if not isinstance(optimizer, dict) or not isinstance(optimizer.get("config"), dict):
-        return optimizer
-    inner = dict(optimizer["config"])
-    if "inner_optimizer" in inner:
-        inner["inner_optimizer"] = with_learning_rate(inner["inner_optimizer"], rate)
-    elif inner.get("learning_rate", 0) is None:
-        inner["learning_rate"] = rate
-    return {**optimizer, "config": inner}
+    return _rates_changed(optimizer, lambda old: rate if old is None else old)
+
+
+def _rates_changed(node: Any, change: Callable[[Any], Any]) -> Any:
+    """Apply a change to the learning rate of each optimizer in a config."""
+    if isinstance(node, dict):
+        return {
+            name: change(value)
+            if name == "learning_rate"
+            else _rates_changed(value, change)
+            for name, value in node.items()
+        }
+    if isinstance(node, list):
+        return [_rates_changed(item, change) for item in node]
+    return node
 
 
 def objects_in(config: Any) -> Iterator[Config]:

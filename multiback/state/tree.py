@@ -169,8 +169,14 @@ def _to_host(leaf: Any, parts: Parts) -> np.ndarray:
     if isinstance(leaf, keras.Variable):
         return np.asarray(leaf.numpy())
     try:
-        if type(leaf).__module__.partition(".")[0] == "torch":
+        # Told by name: state/ imports no framework, and a tree may hold tensors
+        # of another framework than Keras runs on.
+        framework = type(leaf).__module__.partition(".")[0]
+        if framework == "torch":
             array = _torch_to_host(leaf)
+        elif framework == "tensorflow":
+            # Its __array__ knows no copy keyword, about which NumPy 2 warns.
+            array = np.array(leaf.numpy())
         else:
             array = np.array(leaf)
     except (TypeError, ValueError, RuntimeError) as error:
