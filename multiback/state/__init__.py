@@ -1,1 +1,26 @@
-"""TODO."""
+"""A model's state as plain host arrays, and its architecture as plain JSON.
+
+`snapshot` and `restore` carry every variable; `describe` and `rebuild` carry what
+the variables belong to. What one backend wrote, any other reads. A metric,
+optimizer or layer is never pickled.
+"""
+
+from multiback.state.describe import Description, describe
+from multiback.state.rebuild import rebuild, rebuild_from_keras_file, write_keras_file
+from multiback.state.restore import RestoreReport, restore
+from multiback.state.snapshot import Snapshot, snapshot
+from multiback.state.tree import restore_tree, tree
+
+__all__ = [
+    "Description",
+    "RestoreReport",
+    "Snapshot",
+    "describe",
+    "rebuild",
+    "rebuild_from_keras_file",
+    "restore",
+    "restore_tree",
+    "snapshot",
+    "tree",
+    "write_keras_file",
+]

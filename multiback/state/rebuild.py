@@ -1,0 +1,232 @@
+"""Make the described model again: compiled, its optimizer built."""
+
+import contextlib
+import copy
+import random
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from multiback.errors import ArgumentError, StateError
+from multiback.state._private import no_compile_config, sharing
+from multiback.state.portable import Config, objects_in, with_learning_rate
+from multiback.state.variables import check_model, optimizer_of
+
+# Where a function's bare name, which is all that a config holds, may be Keras's.
+_KERAS_FUNCTIONS = (
+    keras.activations,
+    keras.constraints,
+    keras.initializers,
+    keras.losses,
+    keras.metrics,
+    keras.ops,
+    keras.regularizers,
+)
+
+# Keras's own default, for an optimizer whose learning rate nobody remembers.
+_LEARNING_RATE = 0.001
+
+
+def rebuild(
+    config: Mapping[str, Any],
+    *,
+    custom_objects: Mapping[str, Any] | None = None,
+    compile: bool = True,
+    safe_mode: bool = True,
+    learning_rate: float | None = None,
+) -> keras.Model:
+    """Build a model from `describe(model).config`, ready for `restore`.
+
+    Weights are drawn anew and the random generators of Python and NumPy are left
+    as they were.
+
+    Args:
+        config: The description's config.
+        custom_objects: Your own classes and functions, by the name that they
+            were serialised under.
+        compile: Compile it as it was compiled, and build its optimizer.
+        safe_mode: Refuse lambdas, which are code inside the file.
+        learning_rate: The optimizer's learning rate until `restore` brings the
+            saved one; give `Description.learning_rate` where the optimizer's
+            variables were not saved. Has no effect on a schedule.
+
+    Returns:
+        The model.
+
+    Raises:
+        ArgumentError: `config` is no description's config.
+        StateError: A class or function is unknown, or the model cannot be built.
+            The error that Keras raised is its cause.
+
+    Example:
+        >>> import keras
+        >>> from multiback.state import describe
+        >>> model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+        >>> model.compile("adam", loss="mse")
+        >>> again = rebuild(describe(model).config)
+        >>> again.compiled, again.optimizer.built
+        (True, True)
+    """
+    prepared = _prepared(config, compile=compile, learning_rate=learning_rate)
+
+    def make() -> Any:
+        with sharing():
+            return keras.saving.deserialize_keras_object(
+                prepared, custom_objects=dict(custom_objects or {}), safe_mode=safe_mode
+            )
+
+    return _built(_guarded(make, prepared, custom_objects))
+
+
+def write_keras_file(model: keras.Model, path: str | Path) -> None:
+    """Write Keras's own `.keras` file, without how the model was compiled.
+
+    For layers whose state is no variable (`Description.needs_keras_file`), and
+    for readers that have Keras only. A metric that does not serialise cannot
+    make it fail.
+
+    Args:
+        model: The model.
+        path: A local path that ends in `.keras`. It is written in place: give a
+            temporary name and rename.
+    """
+    check_model(model)
+    with no_compile_config(model):
+        model.save(str(path))
+
+
+def rebuild_from_keras_file(
+    path: str | Path,
+    config: Mapping[str, Any] | None = None,
+    *,
+    custom_objects: Mapping[str, Any] | None = None,
+    compile: bool = True,
+    safe_mode: bool = True,
+    learning_rate: float | None = None,
+) -> keras.Model:
+    """Load a file of `write_keras_file` and compile the model as described.
+
+    Args:
+        path: The `.keras` file.
+        config: `describe(model).config`, for how to compile. Without it, or with
+            `compile=False`, the model is not compiled.
+        custom_objects: As for `rebuild`.
+        compile: As for `rebuild`.
+        safe_mode: As for `rebuild`.
+        learning_rate: As for `rebuild`.
+
+    Returns:
+        The model with the file's weights, vocabularies and tables.
+
+    Raises:
+        StateError: As for `rebuild`.
+    """
+    prepared = _prepared(
+        config or {"class_name": ""}, compile=compile, learning_rate=learning_rate
+    )
+
+    def make() -> Any:
+        model = keras.saving.load_model(
+            path,
+            custom_objects=dict(custom_objects or {}),
+            compile=False,
+            safe_mode=safe_mode,
+        )
+        if prepared.get("compile_config"):
+            with keras.saving.custom_object_scope(dict(custom_objects or {})):
+                model.compile_from_config(prepared["compile_config"])
+        return model
+
+    return _built(_guarded(make, prepared, custom_objects))
+
+
+def _prepared(
+    config: Mapping[str, Any], *, compile: bool, learning_rate: float | None
+) -> Config:
+    """Fit a description's config to this backend and this call."""
+    if not isinstance(config, Mapping) or "class_name" not in config:
+        raise ArgumentError(
+            "config must be the config of a description, describe(model).config, "
+            f"but it is {type(config).__name__}: {str(config)[:80]}. Where a "
+            "description has no config (None), build the model yourself."
+        )
+    prepared = copy.deepcopy(dict(config))
+    compilation = prepared.pop("compile_config", None)
+    if not compile or not compilation:
+        return prepared
+    compilation["optimizer"] = with_learning_rate(
+        compilation.get("optimizer"),
+        _LEARNING_RATE if learning_rate is None else float(learning_rate),
+    )
+    if keras.config.backend() == "torch" and "steps_per_execution" in compilation:
+        # A matter of speed only, and Keras refuses more than one under torch.
+        compilation["steps_per_execution"] = 1
+    return {**prepared, "compile_config": compilation}
+
+
+def _guarded(
+    make: Callable[[], Any],
+    config: Config,
+    custom_objects: Mapping[str, Any] | None,
+) -> Any:
+    """Make the model; say in our words what is missing."""
+    try:
+        with _random_state_kept():
+            return make()
+    except Exception as error:
+        compilation = config.get("compile_config")
+        rest = {name: part for name, part in config.items() if name != "compile_config"}
+        needed = _unknown(rest, custom_objects)
+        optional = [n for n in _unknown(compilation, custom_objects) if n not in needed]
+        if not needed and not optional:
+            raise StateError(
+                f"The model could not be rebuilt: {error}\nBuild it yourself and call "
+                "restore(model, arrays, index)."
+            ) from error
+        names = ", ".join(f"{name!r}: ..." for name in (*needed, *optional))
+        also = "" if needed else ", or compile=False to leave it out"
+        raise StateError(
+            "The model could not be rebuilt because it uses "
+            f"{', '.join(map(repr, (*needed, *optional)))}, which Keras does not know. "
+            f"Pass custom_objects={{{names}}}{also}."
+        ) from error
+
+
+def _built(model: Any) -> keras.Model:
+    """Build the optimizer too, where Keras has not."""
+    optimizer = optimizer_of(model)
+    if optimizer is not None and model.built and not optimizer.built:
+        optimizer.build(model.trainable_variables)
+    return model
+
+
+def _unknown(config: Any, custom_objects: Mapping[str, Any] | None) -> list[str]:
+    """Name the classes and functions of a config that Keras cannot find."""
+    known = dict(custom_objects or {})
+    names: dict[str, None] = {}
+    for node in objects_in(config):
+        module = node.get("module")
+        kind, registered = node["class_name"], node.get("registered_name")
+        if kind == "function":
+            name = str(node.get("config"))
+            ours = not any(hasattr(place, name) for place in _KERAS_FUNCTIONS)
+        else:
+            name = str(registered or kind)
+            ours = "module" in node and not str(module or "").startswith("keras")
+        if ours and keras.saving.get_registered_object(name, known) is None:
+            names[name] = None
+    return list(names)
+
+
+@contextlib.contextmanager
+def _random_state_kept() -> Iterator[None]:
+    """Undo draws: an unseeded random layer takes its seed from Python's generator."""
+    python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002 - the global one
+    try:
+        yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy)  # noqa: NPY002 - as above

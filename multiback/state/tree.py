@@ -1,0 +1,244 @@
+"""Nested mappings of arrays (a torch `state_dict`, a JAX pytree) as flat keys."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import keras
+import ml_dtypes
+import numpy as np
+
+from multiback.errors import ArgumentError, StateError
+from multiback.state.fitting import StateDict, cast_exactly, listing
+
+Parts = tuple[str | int, ...]
+
+# safetensors keeps this name for itself and drops a tensor that is called so.
+_RESERVED = "__metadata__"
+
+
+def flatten(
+    source: Mapping[str, Any],
+) -> tuple[dict[str, np.ndarray], list[dict[str, Any]]]:
+    """Copy a tree's leaves to the host and index them.
+
+    Args:
+        source: Mappings, lists and tuples down to arrays, tensors or numbers.
+            `None` is an empty branch, as in a JAX pytree.
+
+    Returns:
+        The arrays by key, and the index.
+
+    Raises:
+        ArgumentError: A name is no string, or a leaf is no array or number.
+
+    >>> arrays, index = flatten({"params": {"dense/0": [1.0, 2]}})
+    >>> list(arrays)
+    ['params/dense~10/0', 'params/dense~10/1']
+    >>> index[0]["parts"]
+    ['params', 'dense/0', 0]
+    """
+    arrays: dict[str, np.ndarray] = {}
+    index: list[dict[str, Any]] = []
+    for parts, leaf in _leaves(source, ()):
+        array = _to_host(leaf, parts)
+        key = key_of(parts)
+        arrays[key] = array
+        index.append(
+            {
+                "key": key,
+                "group": "tree",
+                "path": "/".join(str(part) for part in parts),
+                "parts": list(parts),
+                "shape": list(array.shape),
+                "dtype": str(array.dtype),
+            }
+        )
+    return arrays, index
+
+
+def key_of(parts: Parts) -> str:
+    """Join names so that two different paths never give one key.
+
+    `~` and `/` inside a name are written `~0` and `~1` (RFC 6901).
+
+    >>> key_of(("a/b", "c")), key_of(("a", "b", "c"))
+    ('a~1b/c', 'a/b/c')
+    """
+    key = "/".join(str(part).replace("~", "~0").replace("/", "~1") for part in parts)
+    return "~2" + key if key == _RESERVED else key
+
+
+def tree(arrays: StateDict, index: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Rebuild the nested dictionaries and lists that a tree's snapshot was of.
+
+    Tuples come back as lists, and branches without a leaf do not come back:
+    use `restore_tree` with a template where that matters.
+
+    Args:
+        arrays: The host arrays by key.
+        index: The snapshot's index.
+
+    Returns:
+        Nested dictionaries and lists of the arrays, not copied.
+
+    Raises:
+        StateError: The index is a model's, or a key has no array.
+
+    >>> arrays, index = flatten({"w": np.ones(2), "layers": [{"b": np.zeros(1)}]})
+    >>> tree(arrays, index)
+    {'w': array([1., 1.]), 'layers': [{'b': array([0.])}]}
+    """
+    root: dict[str | int, Any] = {}
+    for entry in _checked(arrays, index):
+        *above, last = entry["parts"]
+        node = root
+        for part in above:
+            node = node.setdefault(part, {})
+        node[last] = arrays[entry["key"]]
+    return {str(name): _with_lists(branch) for name, branch in root.items()}
+
+
+def restore_tree(
+    template: Mapping[str, Any], arrays: StateDict, index: Sequence[Mapping[str, Any]]
+) -> Any:
+    """Return the stored arrays in the template's structure.
+
+    Args:
+        template: A tree of the same structure, shapes and dtypes; its values
+            are not used, and it is not changed.
+        arrays: The host arrays by key.
+        index: The snapshot's index.
+
+    Returns:
+        The template with every leaf replaced by a new host array. Tuples and
+        named tuples stay what they were.
+
+    Raises:
+        StateError: A leaf is missing, extra or of another shape, or a value does
+            not fit the leaf's dtype. All of them are listed.
+
+    >>> arrays, index = flatten({"pair": (np.ones(1), np.zeros(1))})
+    >>> restore_tree({"pair": (np.zeros(1), np.zeros(1))}, arrays, index)
+    {'pair': (array([1.]), array([0.]))}
+    """
+    stored = {entry["key"] for entry in _checked(arrays, index)}
+    wanted = {key_of(parts): _to_host(leaf, parts) for parts, leaf in _leaves(template)}
+    problems = [f"{key}: missing in the checkpoint" for key in wanted.keys() - stored]
+    problems += [f"{key}: not in the template" for key in stored - wanted.keys()]
+    fitted: dict[str, np.ndarray] = {}
+    for key in sorted(wanted.keys() & stored):
+        array, like = arrays[key], wanted[key]
+        cast = cast_exactly(array, like.dtype) if array.shape == like.shape else None
+        if cast is None:
+            problems.append(
+                f"{key}: stored as {array.dtype}{list(array.shape)}, "
+                f"but the template has {like.dtype}{list(like.shape)}"
+            )
+        else:
+            fitted[key] = cast
+    if problems:
+        raise StateError(
+            "The template and the checkpoint do not fit together:"
+            f"{listing(sorted(problems))}\nGive a template of the tree that was saved."
+        )
+    return _filled(template, fitted, ())
+
+
+def _leaves(node: Any, parts: Parts = ()) -> Iterator[tuple[Parts, Any]]:
+    """Walk a tree in order."""
+    if node is None:
+        return
+    if isinstance(node, Mapping):
+        for name, branch in node.items():
+            if not isinstance(name, str):
+                raise ArgumentError(
+                    "A tree's names must be strings, but under "
+                    f"{'/'.join(map(str, parts)) or 'the top'} one is {name!r}. "
+                    "Convert the names with str() before saving."
+                )
+            yield from _leaves(branch, (*parts, name))
+    elif isinstance(node, list | tuple):
+        for position, branch in enumerate(node):
+            yield from _leaves(branch, (*parts, position))
+    else:
+        yield parts, node
+
+
+def _to_host(leaf: Any, parts: Parts) -> np.ndarray:
+    """Copy one leaf to a host array of its own dtype."""
+    if isinstance(leaf, keras.Variable):
+        return np.asarray(leaf.numpy())
+    try:
+        # Told by name: state/ imports no framework, and a tree may hold tensors
+        # of another framework than Keras runs on.
+        framework = type(leaf).__module__.partition(".")[0]
+        if framework == "torch":
+            array = _torch_to_host(leaf)
+        elif framework == "tensorflow":
+            # Its __array__ knows no copy keyword, about which NumPy 2 warns.
+            array = np.array(leaf.numpy())
+        else:
+            array = np.array(leaf)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise _no_array(leaf, parts) from error
+    if array.dtype.kind in "OUSMm":
+        raise _no_array(leaf, parts)
+    return array
+
+
+def _torch_to_host(leaf: Any) -> np.ndarray:
+    """Copy a torch tensor, also when Keras runs on another backend."""
+    tensor = leaf.detach().cpu()
+    if str(tensor.dtype) == "torch.bfloat16":
+        # torch has no bfloat16 for NumPy; float32 holds each of its values.
+        return np.array(tensor.float().numpy()).astype(ml_dtypes.bfloat16)
+    return np.array(tensor.numpy())
+
+
+def _no_array(leaf: Any, parts: Parts) -> ArgumentError:
+    """Say which leaf cannot be stored."""
+    return ArgumentError(
+        f"The leaf {'/'.join(map(str, parts))!r} must be an array, a tensor or a "
+        f"number, but it is {type(leaf).__name__}. Take it out of the tree."
+    )
+
+
+def _checked(
+    arrays: StateDict, index: Sequence[Mapping[str, Any]]
+) -> Sequence[Mapping[str, Any]]:
+    """Raise unless the index is a tree's and every key has its array."""
+    if any(entry["group"] != "tree" for entry in index):
+        raise StateError(
+            "This is the snapshot of a model, not of a tree of arrays. "
+            "Restore it with restore(model, arrays, index)."
+        )
+    absent = [entry["key"] for entry in index if entry["key"] not in arrays]
+    if absent:
+        raise StateError(f"The index names arrays that are missing:{listing(absent)}")
+    return index
+
+
+def _with_lists(node: Any) -> Any:
+    """Turn dictionaries with positions for names back into lists."""
+    if not isinstance(node, dict):
+        return node
+    branches = {name: _with_lists(branch) for name, branch in node.items()}
+    if all(isinstance(name, int) for name in branches):
+        return [branches[position] for position in sorted(branches)]
+    return branches
+
+
+def _filled(node: Any, arrays: Mapping[str, np.ndarray], parts: Parts) -> Any:
+    """Copy a template with stored arrays for leaves."""
+    if node is None:
+        return None
+    if isinstance(node, Mapping):
+        return {name: _filled(node[name], arrays, (*parts, name)) for name in node}
+    if isinstance(node, list | tuple):
+        items = [_filled(item, arrays, (*parts, i)) for i, item in enumerate(node)]
+        if isinstance(node, list):
+            return items
+        # A named tuple takes its fields one by one, a plain tuple takes one iterable.
+        named = type(node) is not tuple
+        return type(node)(*items) if named else tuple(items)
+    return arrays[key_of(parts)]

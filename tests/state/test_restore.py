@@ -1,0 +1,214 @@
+import keras
+import models
+import numpy as np
+import pytest
+
+from multiback.errors import ArgumentError, StateError
+from multiback.state import rebuild, restore, snapshot
+from multiback.state.describe import describe
+from multiback.state.fitting import cast_exactly
+
+
+def dense(units=2, *, trainable=True, compiled=True, metrics=("mae",)):
+    layer = keras.layers.Dense(3, name="first", trainable=trainable)
+    model = keras.Sequential([keras.Input((4,)), layer, keras.layers.Dense(units)])
+    if compiled:
+        optimizer = keras.optimizers.SGD(0.1, momentum=0.9)
+        model.compile(optimizer, "mse", metrics=list(metrics))
+        optimizer.build(model.trainable_variables)
+    return model
+
+
+def values(model):
+    return {key: a.tobytes() for key, a in snapshot(model).arrays.items()}
+
+
+def test_a_failed_restore_changes_nothing_and_lists_every_difference():
+    model, other = dense(2), dense(5)
+    taken, before = snapshot(other), values(model)
+    with pytest.raises(StateError) as caught:
+        restore(model, taken.arrays, taken.index)
+    text = str(caught.value)
+    assert values(model) == before
+    assert "nothing was restored" in text
+    assert "weights/0002" in text
+    assert "shape [3, 2] in the model, [3, 5] in the checkpoint" in text
+    assert "weights/0003" in text
+    assert "optimizer/0004" in text
+    assert "optimizer=False" in text
+
+
+def test_a_missing_and_an_extra_layer_are_both_errors():
+    one = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
+    two = dense(compiled=False)
+    small, large = snapshot(one), snapshot(two)
+    with pytest.raises(StateError, match="in the model, not in the checkpoint"):
+        restore(two, small.arrays, small.index)
+    with pytest.raises(StateError, match="in the checkpoint, not in the model"):
+        restore(one, large.arrays, large.index)
+
+
+def test_a_long_list_of_differences_is_cut_with_a_count():
+    many = keras.Sequential(
+        [keras.Input((2,)), *(keras.layers.Dense(2) for _ in range(9))]
+    )
+    taken = snapshot(keras.Sequential([keras.Input((2,)), keras.layers.Dense(2)]))
+    with pytest.raises(StateError, match="and 6 more"):
+        restore(many, taken.arrays, taken.index)
+
+
+def test_an_array_that_the_index_names_must_be_there():
+    model = dense()
+    taken = snapshot(model)
+    arrays = {k: v for k, v in taken.arrays.items() if k != "weights/0001"}
+    with pytest.raises(StateError, match=r"weights/0001"):
+        restore(model, arrays, taken.index)
+
+
+def test_another_trainable_set_is_an_error_that_names_the_owner():
+    taken = snapshot(dense())
+    model = dense(trainable=False)
+    before = values(model)
+    with pytest.raises(StateError, match="momentum of weights/0000") as caught:
+        restore(model, taken.arrays, taken.index)
+    assert "trainable" in str(caught.value)
+    assert values(model) == before
+    report = restore(model, taken.arrays, taken.index, optimizer=False)
+    assert report.restored["weights"] == 4
+    assert report.restored["optimizer"] == 0
+
+
+def test_slots_in_another_order_find_their_owner():
+    model, other = dense(), dense(compiled=False)
+    models.fit(model)
+    taken = snapshot(model)
+    optimizer = keras.optimizers.SGD(0.1, momentum=0.9)
+    optimizer.build(other.trainable_variables[::-1])
+    other.compile(optimizer, "mse")
+    restore(other, taken.arrays, taken.index)
+    back = snapshot(other)
+    slots = {
+        (e.get("owner"), e["slot"]): back.arrays[e["key"]].tobytes()
+        for e in back.index
+        if e["group"] == "optimizer"
+    }
+    wanted = {
+        (e.get("owner"), e["slot"]): taken.arrays[e["key"]].tobytes()
+        for e in taken.index
+        if e["group"] == "optimizer"
+    }
+    assert slots == wanted
+
+
+def test_another_optimizer_is_an_error():
+    taken = snapshot(dense())
+    model = dense(compiled=False)
+    model.compile(keras.optimizers.Adagrad(0.1), "mse")
+    with pytest.raises(StateError, match="optimizer accumulator of weights/0000"):
+        restore(model, taken.arrays, taken.index)
+
+
+def test_an_optimizer_that_is_not_built_is_built_first():
+    taken = snapshot(dense())
+    model = dense(compiled=False)
+    model.compile(keras.optimizers.SGD(0.1, momentum=0.9), "mse")
+    assert not model.optimizer.built
+    assert restore(model, taken.arrays, taken.index).restored["optimizer"] == 6
+
+
+def test_an_uncompiled_model_takes_the_weights_and_says_so():
+    taken = snapshot(dense())
+    report = restore(dense(compiled=False), taken.arrays, taken.index)
+    assert report.restored["optimizer"] == 0
+    assert "The model is not compiled" in report.notes[0]
+
+
+def test_changed_metrics_are_reset_and_said():
+    model, other = dense(), dense(metrics=["mse", "mae"])
+    models.fit(model)
+    models.fit(other)
+    taken = snapshot(model)
+    report = restore(other, taken.arrays, taken.index)
+    assert report.metrics_reset
+    assert (
+        "saved: loss, mean_absolute_error; now: loss, mean_squared" in report.notes[0]
+    )
+    assert all(not np.any(v.numpy()) for v in other.metrics_variables)
+
+
+def test_swapped_metrics_of_one_shape_are_changed_metrics():
+    model, other = dense(metrics=["mae", "mse"]), dense(metrics=["mse", "mae"])
+    models.fit(model)
+    models.fit(other)
+    taken = snapshot(model)
+    assert restore(other, taken.arrays, taken.index).metrics_reset
+
+
+def test_metrics_that_are_not_built_yet_are_left_out_and_said():
+    model, other = dense(), dense()
+    models.fit(model)
+    taken = snapshot(model)
+    report = restore(other, taken.arrays, taken.index)
+    assert not report.metrics_reset
+    assert "not built before its first batch" in report.notes[0]
+
+
+def test_the_same_metrics_come_back():
+    model, other = dense(), dense()
+    models.fit(model)
+    models.fit(other)
+    taken = snapshot(model)
+    assert restore(other, taken.arrays, taken.index).notes == []
+    assert values(other) == values(model)
+
+
+@pytest.mark.parametrize("dtype", ["int32", "int64", "uint32"])
+def test_seeds_and_iterations_of_any_backend_fit(dtype):
+    model = models.mlp()
+    taken = snapshot(model)
+    arrays = dict(taken.arrays)
+    arrays["seeds/0000"] = np.array([123, 4], dtype)
+    restore(model, arrays, taken.index)
+    np.testing.assert_array_equal(snapshot(model).arrays["seeds/0000"], [123, 4])
+
+
+def test_a_value_that_the_dtype_cannot_hold_is_an_error():
+    model = models.mlp()
+    taken = snapshot(model)
+    arrays = dict(taken.arrays) | {"seeds/0000": np.array([2**70, 0], "float64")}
+    with pytest.raises(StateError, match="cannot be written exactly") as caught:
+        restore(model, arrays, taken.index)
+    assert "seeds=False" in str(caught.value)
+    assert restore(model, arrays, taken.index, seeds=False).restored["seeds"] == 0
+    arrays = dict(taken.arrays)
+    arrays["weights/0000"] = arrays["weights/0000"].astype("float64") + 1e-12
+    with pytest.raises(StateError, match="float64 values cannot be written exactly"):
+        restore(model, arrays, taken.index)
+
+
+def test_a_cast_keeps_nan_and_refuses_a_lost_sign():
+    nan = np.array([np.nan, 1.0], "float64")
+    np.testing.assert_array_equal(cast_exactly(nan, np.dtype("float32")), nan)
+    assert cast_exactly(np.array([-1], "int32"), np.dtype("uint32")) is None
+    assert cast_exactly(np.array([2**31], "uint32"), np.dtype("int32")) is None
+    assert cast_exactly(np.array([np.nan]), np.dtype("int32")) is None
+
+
+def test_an_unbuilt_model_is_an_error_that_says_to_build_it():
+    model = keras.Sequential([keras.layers.Dense(2)])
+    for call in (snapshot, describe, lambda m: restore(m, {}, [])):
+        with pytest.raises(StateError, match=r"not built.*build\(input_shape\)"):
+            call(model)
+
+
+def test_what_is_no_model_is_an_argument_error():
+    with pytest.raises(ArgumentError, match=r"must be a keras\.Model.*int"):
+        snapshot(3)
+    with pytest.raises(ArgumentError, match="config must be the config of a desc"):
+        rebuild(None)
+
+
+def test_the_snapshot_of_a_tree_does_not_go_into_a_model():
+    taken = snapshot({"w": np.ones(2)})
+    with pytest.raises(StateError, match="the group 'tree'"):
+        restore(dense(), taken.arrays, taken.index)

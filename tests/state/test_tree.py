@@ -1,0 +1,103 @@
+from typing import NamedTuple
+
+import keras
+import ml_dtypes
+import numpy as np
+import pytest
+
+from multiback.errors import ArgumentError, StateError
+from multiback.state import restore_tree, snapshot, tree
+
+
+class Slots(NamedTuple):
+    mu: object
+    nu: object
+
+
+def nested():
+    return {
+        "params": {"dense/0": {"kernel": np.ones((2, 3)), "bias": np.zeros(3)}},
+        "opt": [Slots(np.full(2, 0.5), np.arange(2)), (np.float32(3.0), None)],
+        "empty": {},
+    }
+
+
+def test_a_tree_comes_back_nested():
+    source = nested()
+    taken = snapshot(source)
+    back = tree(taken.arrays, taken.index)
+    np.testing.assert_array_equal(
+        back["params"]["dense/0"]["kernel"], source["params"]["dense/0"]["kernel"]
+    )
+    np.testing.assert_array_equal(back["opt"][0][1], [0, 1])
+    assert back["opt"][1] == [3.0]
+    assert "empty" not in back
+
+
+def test_a_template_keeps_its_structure():
+    source = nested()
+    taken = snapshot(source)
+    back = restore_tree(source, taken.arrays, taken.index)
+    assert isinstance(back["opt"][0], Slots)
+    assert isinstance(back["opt"][1], tuple)
+    assert back["opt"][1][1] is None
+    assert back["empty"] == {}
+    assert not np.shares_memory(
+        back["params"]["dense/0"]["bias"], taken.arrays["params/dense~10/bias"]
+    )
+
+
+def test_a_tree_is_copied():
+    array = np.zeros(2)
+    taken = snapshot({"w": array})
+    array += 1
+    np.testing.assert_array_equal(taken.arrays["w"], [0, 0])
+
+
+def test_backend_tensors_and_variables_are_copied_to_the_host():
+    tensor = keras.ops.convert_to_tensor([1.0, 2.0])
+    half = keras.ops.cast(tensor, "bfloat16")
+    variable = keras.Variable([3.0, 4.0])
+    taken = snapshot({"t": tensor, "h": half, "v": variable})
+    variable.assign([0.0, 0.0])
+    np.testing.assert_array_equal(taken.arrays["v"], [3, 4])
+    np.testing.assert_array_equal(taken.arrays["t"], [1, 2])
+    assert taken.arrays["h"].dtype == ml_dtypes.bfloat16
+
+
+def test_different_paths_never_share_a_key():
+    source = {"a/b": 1.0, "a": {"b": 2.0}, "a~1b": 3.0, "__metadata__": 4.0}
+    taken = snapshot(source)
+    assert len(taken.arrays) == 4
+    assert "__metadata__" not in taken.arrays
+    assert tree(taken.arrays, taken.index) == source
+
+
+def test_every_difference_from_the_template_is_listed():
+    taken = snapshot({"a": np.ones(2), "b": np.ones(2), "d": np.float64(0.1)})
+    template = {"a": np.ones(3), "c": np.ones(2), "d": np.float32(0)}
+    with pytest.raises(StateError) as caught:
+        restore_tree(template, taken.arrays, taken.index)
+    text = str(caught.value)
+    assert "a: stored as float64[2], but the template has float64[3]" in text
+    assert "b: not in the template" in text
+    assert "c: missing in the checkpoint" in text
+    assert "d: stored as float64[]" in text
+
+
+def test_a_name_that_is_no_string_is_an_error():
+    with pytest.raises(ArgumentError, match=r"under a one is 0.*str\(\)"):
+        snapshot({"a": {0: np.ones(1)}})
+
+
+@pytest.mark.parametrize("leaf", ["text", object(), {1, 2}])
+def test_a_leaf_that_is_no_array_is_an_error(leaf):
+    with pytest.raises(ArgumentError, match="'a/b' must be an array"):
+        snapshot({"a": {"b": leaf}})
+
+
+def test_a_model_s_snapshot_is_no_tree():
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    taken = snapshot(model)
+    with pytest.raises(StateError, match="snapshot of a model"):
+        tree(taken.arrays, taken.index)
