@@ -1,10 +1,36 @@
-"""Right metrics and safe best-checkpoints for Keras 3, on every backend.
-
->>> import multiback as mb
->>> sorted(mb.__all__) == mb.__all__
-True
-"""
+"""Right metrics and safe best-checkpoints for Keras 3, on every backend."""
 
 from multiback import errors, metrics
+from multiback.checkpoint import (
+    All,
+    Best,
+    Checkpointer,
+    Every,
+    Last,
+    ModelCheckpoint,
+    Monitor,
+    Pareto,
+    load,
+    load_best,
+    load_last,
+    register_direction,
+    restore,
+)
 
-__all__ = ["errors", "metrics"]
+__all__ = [
+    "All",
+    "Best",
+    "Checkpointer",
+    "Every",
+    "Last",
+    "ModelCheckpoint",
+    "Monitor",
+    "Pareto",
+    "errors",
+    "load",
+    "load_best",
+    "load_last",
+    "metrics",
+    "register_direction",
+    "restore",
+]

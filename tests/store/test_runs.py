@@ -277,7 +277,7 @@ def test_the_store_works_without_keras():
 
 
 def test_the_public_list_is_sorted_and_complete():
-    from multiback import store  # noqa: PLC0415  (its own name in one test)
+    from multiback import store
 
     public = {
         name

@@ -1,0 +1,56 @@
+"""Match the name that a user gave with the names that the logs have."""
+
+import difflib
+import re
+from collections.abc import Collection
+
+from multiback.errors import MonitorError
+
+_NUMBERED = re.compile(r"_\d+$")
+
+
+def without_number(name: str) -> str:
+    """Drop the suffix that Keras adds when a model is rebuilt: `auc_2` to `auc`."""
+    return _NUMBERED.sub("", name)
+
+
+def find_name(wanted: str, available: Collection[str]) -> str | None:
+    """Return the available name that was meant, or None.
+
+    An exact match wins. Otherwise a numeric suffix is overlooked, if exactly one
+    name fits then.
+
+    Args:
+        wanted: The name that the user gave.
+        available: The names that there are.
+
+    Raises:
+        MonitorError: Several names fit.
+
+    Example:
+    >>> find_name("val_auc", ["val_loss", "val_auc_3"])
+    'val_auc_3'
+    """
+    if wanted in available:
+        return wanted
+    stem = without_number(wanted)
+    fitting = sorted(name for name in available if without_number(name) == stem)
+    if len(fitting) > 1:
+        raise MonitorError(
+            f"{wanted!r} could mean any of {', '.join(map(repr, fitting))}. Give the "
+            "metric a name= of its own and monitor that."
+        )
+    return fitting[0] if fitting else None
+
+
+def missing_name(wanted: str, available: Collection[str], hint: str = "") -> str:
+    """Say that a name does not exist, which ones are near and which there are."""
+    near = difflib.get_close_matches(wanted, list(available), n=3, cutoff=0.6)
+    lines = [f"There is nothing called {wanted!r} to monitor."]
+    if near:
+        lines.append(f"Did you mean {' or '.join(map(repr, near))}?")
+    listed = ", ".join(sorted(available)) or "(nothing)"
+    lines.append(f"Available: {listed}.")
+    if hint:
+        lines.append(hint)
+    return " ".join(lines)
