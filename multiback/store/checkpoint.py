@@ -38,7 +38,8 @@ class Checkpoint:
         path: The checkpoint's directory.
         name: The directory's name.
         run_id: The run that wrote it.
-        sequence: The order of commits in the run directory, over all runs.
+        sequence: The order of commits in the run directory, over all runs. The number
+            of a newest checkpoint that was removed is given again.
         epoch: The epoch that the writer gave.
         step: The step that the writer gave.
         metrics: The metrics that the writer gave; NaN is possible.

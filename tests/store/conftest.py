@@ -1,14 +1,29 @@
-"""Shared helpers: a small commit, and a faithful recorder of file operations."""
+"""Shared helpers: a small commit, and a disk that need not be waited for."""
 
 import numpy as np
 import pytest
 
-from multiback.store import RunDirectory
+from multiback.store import Files, RunDirectory
 
 
 @pytest.fixture
 def runs(tmp_path):
     return RunDirectory(tmp_path / "run")
+
+
+class UnsyncedFiles(Files):
+    """Skip fsync where a test only prepares: it takes most of the time."""
+
+    def sync(self, descriptor):
+        pass
+
+    def sync_directory(self, path):
+        pass
+
+
+@pytest.fixture
+def unsynced():
+    return UnsyncedFiles()
 
 
 @pytest.fixture

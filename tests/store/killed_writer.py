@@ -74,13 +74,13 @@ def main(run, log, seed, dies_at):
             metrics={"score": score},
             architecture={"layers": score % 3},
         )
-        note("committed", saved.name, str(saved.sequence))
+        note("committed", saved.name, repr(saved.created))
         runs.point("last", saved)
         ranked = sorted(runs.checkpoints(), key=lambda one: one.metrics["score"])
         for worst in ranked[:-3]:
-            note("removing", worst.name, str(worst.sequence))
+            note("removing", worst.name, repr(worst.created))
             runs.remove(worst, run_id="torture")
-            note("removed", worst.name, str(worst.sequence))
+            note("removed", worst.name, repr(worst.created))
 
 
 if __name__ == "__main__":

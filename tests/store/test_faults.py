@@ -47,17 +47,21 @@ def scenario(path, commit, files):
     runs.remove(old[0], run_id="a")
 
 
-def prepared(path, commit):
-    runs = RunDirectory(path)
-    commit(runs, "first")
-    commit(runs, "second")
-    return runs
+@pytest.fixture
+def prepared(commit, unsynced):
+    def prepare(path):
+        runs = RunDirectory(path, unsynced)
+        commit(runs, "first")
+        commit(runs, "second")
+        return runs
+
+    return prepare
 
 
 @pytest.fixture
-def calls(tmp_path, commit):
+def calls(tmp_path, commit, prepared):
     """The names of a successful scenario's system calls, in order."""
-    prepared(tmp_path / "probe", commit)
+    prepared(tmp_path / "probe")
     files = FailingFiles(-1, 0)
     scenario(tmp_path / "probe", commit, files)
     return files.calls
@@ -65,14 +69,14 @@ def calls(tmp_path, commit):
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO, errno.EACCES])
 def test_any_call_that_fails_is_a_store_error_and_leaves_the_rest_intact(
-    tmp_path, commit, calls, code
+    tmp_path, commit, prepared, calls, code
 ):
     assert len(calls) >= 30
     for at, name in enumerate(calls):
         if name == "close":
             continue
         path = tmp_path / str(at)
-        runs = prepared(path, commit)
+        runs = prepared(path)
         files = FailingFiles(at, code)
         with pytest.raises(StoreError) as caught:
             scenario(path, commit, files)
@@ -94,10 +98,10 @@ def test_any_call_that_fails_is_a_store_error_and_leaves_the_rest_intact(
         commit(runs, "next").verify()
 
 
-def test_a_disk_that_stays_full_leaves_garbage_only(tmp_path, commit, calls):
+def test_a_disk_that_stays_full_leaves_garbage_only(tmp_path, commit, prepared, calls):
     for at in range(len(calls)):
         path = tmp_path / str(at)
-        runs = prepared(path, commit)
+        runs = prepared(path)
         try:
             scenario(path, commit, FailingFiles(at, errno.ENOSPC, stays=True))
         except StoreError:
@@ -112,8 +116,8 @@ def test_a_disk_that_stays_full_leaves_garbage_only(tmp_path, commit, calls):
         commit(runs, "next").verify()
 
 
-def test_a_full_disk_names_the_path_and_the_bytes(tmp_path, commit, calls):
-    runs = prepared(tmp_path / "run", commit)
+def test_a_full_disk_names_the_path_and_the_bytes(tmp_path, commit, prepared, calls):
+    runs = prepared(tmp_path / "run")
     # The first write is the architecture's, the second the header of the state.
     at = [index for index, name in enumerate(calls) if name == "write"][2]
     with pytest.raises(StoreError) as caught:
@@ -132,24 +136,50 @@ def test_a_write_that_takes_a_part_goes_on_with_the_rest(tmp_path, commit):
     commit(RunDirectory(tmp_path, OneByte())).verify()
 
 
-def test_a_failing_close_is_reported_because_network_disks_fail_there(tmp_path, commit):
+def test_a_failing_close_is_reported_because_network_disks_fail_there(
+    tmp_path, commit, prepared
+):
     class FailingClose(Files):
         def close(self, descriptor):
             super().close(descriptor)
             raise OSError(errno.EDQUOT, "Disk quota exceeded")
 
-    runs = prepared(tmp_path, commit)
+    runs = prepared(tmp_path)
     with pytest.raises(StoreError, match="quota"):
         commit(RunDirectory(tmp_path, FailingClose()), "new")
     assert [one.name for one in runs.checkpoints()] == ["first", "second"]
 
 
-def test_an_interrupt_in_a_commit_leaves_nothing_of_it(tmp_path, commit):
+def test_a_commit_that_was_reported_as_failed_does_not_turn_up_later(
+    tmp_path, commit, prepared
+):
+    class FailingAtTheEnd(Files):
+        """Fail the first fsync of a directory after a rename."""
+
+        renamed = False
+
+        def rename(self, source, target):
+            super().rename(source, target)
+            self.renamed = True
+
+        def sync_directory(self, path):
+            if self.renamed:
+                self.renamed = False
+                raise OSError(errno.EIO, "Input/output error")
+            super().sync_directory(path)
+
+    runs = prepared(tmp_path)
+    with pytest.raises(StoreError, match="fsync the directory"):
+        commit(RunDirectory(tmp_path, FailingAtTheEnd()), "new")
+    assert [one.name for one in runs.checkpoints()] == ["first", "second"]
+
+
+def test_an_interrupt_in_a_commit_leaves_nothing_of_it(tmp_path, commit, prepared):
     class Interrupting(Files):
         def sync(self, _):
             raise KeyboardInterrupt
 
-    runs = prepared(tmp_path, commit)
+    runs = prepared(tmp_path)
     with pytest.raises(KeyboardInterrupt):
         commit(RunDirectory(tmp_path, Interrupting()), "new", architecture=None)
     left = sorted(path.name for path in (tmp_path / "checkpoints").iterdir())

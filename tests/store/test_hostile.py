@@ -45,6 +45,12 @@ HOSTILE = {
             }
         }
     ),
+    "a shape beyond its offsets": safetensors_bytes(
+        {"a": {"dtype": "F32", "shape": [1 << 40], "data_offsets": [0, 4]}}, b"xxxx"
+    ),
+    "a shape short of its offsets": safetensors_bytes(
+        {"a": {"dtype": "U8", "shape": [3], "data_offsets": [0, 4]}}, b"xxxx"
+    ),
     "too many axes": safetensors_bytes(
         {"a": {"dtype": "U8", "shape": [1] * 99, "data_offsets": [0, 1]}}, b"x"
     ),

@@ -204,6 +204,17 @@ def test_a_held_lock_ends_in_an_error_that_says_what_to_do(tmp_path, commit):
         with pytest.raises(StoreError, match=r"lock must be free within 0\.2 sec"):
             commit(runs, "two")
         assert names(runs) == ["one"]
+        litter = tmp_path / ".tmp-of-the-holder"
+        litter.mkdir()
+        for call in (
+            runs.collect_garbage,
+            lambda: runs.start_run("b", {}),
+            lambda: runs.remove(runs.checkpoints()[0], run_id="a"),
+            lambda: runs.point("best", runs.checkpoints()[0]),
+        ):
+            with pytest.raises(StoreError, match="lock must be free"):
+                call()
+        assert litter.exists()
         holder.kill()
         holder.wait()
     runs = RunDirectory(tmp_path, lock_timeout=30)
