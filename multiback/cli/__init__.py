@@ -1,1 +1,5 @@
-"""TODO."""
+"""`multiback ...` in a shell."""
+
+from multiback.cli.app import main
+
+__all__ = ["main"]

@@ -77,7 +77,7 @@ def test_no_kill_ever_costs_a_committed_checkpoint(tmp_path):
         assert "littered" not in starts
         litter = [*run.rglob(".tmp-*"), *run.rglob(".del-*")]
         in_the_middle += bool(litter)
-    print(f"{KILLS} kills, {in_the_middle} in the middle of a change")  # noqa: T201  (what a torture session wants to know)
+    print(f"{KILLS} kills, {in_the_middle} in the middle of a change")
     # Otherwise the kills missed what this test is about.
     assert in_the_middle >= KILLS // 10
     RunDirectory(run).start_run("next", {})

@@ -1,0 +1,5 @@
+"""`python -m multiback.cli`."""
+
+from multiback.cli import main
+
+main()

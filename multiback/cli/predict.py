@@ -1,0 +1,58 @@
+"""Predict with a checkpoint in a process of its own, under its own backend."""
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from multiback.checkpoint import load
+from multiback.errors import StateError
+
+
+def predict_to_file(checkpoint: Path, inputs: Path, outputs: Path) -> None:
+    """Load a checkpoint and write its predictions as `.npy`.
+
+    Args:
+        checkpoint: A checkpoint's directory.
+        inputs: A `.npy` file that the model takes.
+        outputs: The file to write.
+    """
+    model: keras.Model = load(checkpoint)
+    np.save(outputs, model.predict(np.load(inputs, allow_pickle=False), verbose=0))
+
+
+def predict_under(backend: str, checkpoint: str, inputs: np.ndarray) -> np.ndarray:
+    """Predict with a checkpoint under another backend.
+
+    Args:
+        backend: "jax", "tensorflow" or "torch".
+        checkpoint: A checkpoint's directory.
+        inputs: An array that the model takes.
+
+    Raises:
+        StateError: The other process failed; the message ends with its own.
+    """
+    with tempfile.TemporaryDirectory(prefix="multiback-") as folder:
+        given, wanted = Path(folder, "x.npy"), Path(folder, "predictions.npy")
+        np.save(given, inputs)
+        result = subprocess.run(  # noqa: S603 - this program, under another backend
+            [
+                *(sys.executable, "-m", "multiback.cli", "predict"),
+                *(checkpoint, str(given), str(wanted)),
+            ],
+            env={**os.environ, "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if result.returncode:
+            raise StateError(
+                f"{checkpoint} could not be loaded under {backend}: "
+                f"{result.stderr.strip()[-2000:]}"
+            )
+        predictions: np.ndarray = np.load(wanted, allow_pickle=False)
+        return predictions

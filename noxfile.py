@@ -1,0 +1,163 @@
+"""How to try, test and check multiback. Plain `nox` runs all that CI runs.
+
+    nox -s demo            the main job, on real data
+    nox -s tests-jax       the test suite under one backend (-torch, -tensorflow)
+    nox -s portability     what one backend writes, the others load
+    nox -s lint types dist
+    nox -s floor newest    the oldest and the newest that we claim (not in CI)
+    nox -s torture         a thousand kills (not in CI)
+
+Environments are kept between runs; `nox -R` skips installing altogether.
+"""
+
+import shutil
+from pathlib import Path
+
+import nox
+
+ROOT = Path(__file__).parent
+PROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
+CONSTRAINTS = ("-c", str(ROOT / "tests" / "constraints.txt"))
+BACKENDS = ("tensorflow", "jax", "torch")
+QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "0"}
+# The tests compare multiback with these; they are no part of what is tested.
+PYTEST = ("pytest", "--numprocesses=2")
+
+nox.options.default_venv_backend = "virtualenv"
+nox.options.reuse_venv = "yes"
+nox.options.sessions = [
+    "lint",
+    "types",
+    "dist",
+    *(f"tests-{backend}" for backend in BACKENDS),
+    "portability",
+    "demo",
+]
+
+
+def build(session: nox.Session) -> Path:
+    """Build the wheel from a source archive, so that nothing stale gets in."""
+    out = Path(session.create_tmp()).resolve() / "dist"
+    shutil.rmtree(out, ignore_errors=True)
+    session.install("build")
+    session.run("python", "-m", "build", "--outdir", str(out), str(ROOT), silent=True)
+    return next(out.glob("*.whl"))
+
+
+def install(
+    session: nox.Session,
+    *groups: str,
+    extras: str = "",
+    constraints: tuple[str, ...] = CONSTRAINTS,
+) -> None:
+    """Install the built wheel, and beside it the named dependency groups."""
+    wheel = build(session)
+    needed = nox.project.dependency_groups(PROJECT, *groups) if groups else ()
+    session.install(*constraints, f"multiback{extras} @ {wheel.as_uri()}", *needed)
+    # A wheel of the same version may be there from the last run.
+    session.install("--force-reinstall", "--no-deps", str(wheel))
+
+
+def run_suite(session: nox.Session, backend: str) -> None:
+    """Run the test suite in one process tree under one backend."""
+    session.run(
+        *PYTEST,
+        *(session.posargs or ("tests", "--ignore=tests/portability")),
+        env={**QUIET, "KERAS_BACKEND": backend, "MULTIBACK_TEST_INSTALLED": "1"},
+    )
+
+
+def add_backend(backend: str) -> None:
+    """Define the session `tests-BACKEND`."""
+
+    @nox.session(name=f"tests-{backend}")
+    def tests(session: nox.Session) -> None:
+        """Run the test suite under one backend."""
+        install(session, f"backend-{backend}", "oracles", "test")
+        run_suite(session, backend)
+
+
+for each in BACKENDS:
+    add_backend(each)
+
+
+@nox.session
+def portability(session: nox.Session) -> None:
+    """Write under each backend, load and train on under the others."""
+    install(session, *(f"backend-{b}" for b in BACKENDS), "oracles", "test")
+    session.run(*PYTEST, "tests/portability", *session.posargs, env=QUIET)
+
+
+@nox.session
+def demo(session: nox.Session) -> None:
+    """Run the main job."""
+    install(session, *(f"backend-{b}" for b in BACKENDS), "oracles")
+    backend = session.env.get("KERAS_BACKEND") or "jax"
+    session.run("multiback", "demo", *session.posargs, env={"KERAS_BACKEND": backend})
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style, imports and formatting."""
+    session.install(*CONSTRAINTS, *nox.project.dependency_groups(PROJECT, "lint"))
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Check the types of what is installed, not of the source tree."""
+    install(session, "types")
+    session.chdir(session.create_tmp())
+    session.run(
+        "mypy", "--config-file", str(ROOT / "pyproject.toml"), "-p", "multiback"
+    )
+
+
+@nox.session
+def dist(session: nox.Session) -> None:
+    """Build and check what would be published."""
+    session.install(*CONSTRAINTS, *nox.project.dependency_groups(PROJECT, "dist"))
+    wheel = build(session)
+    session.run("check-wheel-contents", "--toplevel", "multiback", str(wheel))
+    session.run("twine", "check", "--strict", *map(str, wheel.parent.iterdir()))
+
+
+@nox.session(python="3.11")
+def floor(session: nox.Session) -> None:
+    """Run the suite with the oldest Keras and Python that we claim."""
+    groups = (*(f"backend-{b}" for b in BACKENDS), "oracles", "test")
+    install(session, *groups)
+    session.install("keras==3.13.0")
+    for backend in BACKENDS:
+        run_suite(session, backend)
+
+
+@nox.session(python="3.13")
+def newest(session: nox.Session) -> None:
+    """Run the suite with the newest release of everything."""
+    groups = (*(f"backend-{b}" for b in BACKENDS), "oracles", "test")
+    install(session, *groups, constraints=())
+    for backend in BACKENDS:
+        run_suite(session, backend)
+
+
+@nox.session
+def torture(session: nox.Session) -> None:
+    """Kill writers a thousand times."""
+    groups = (*(f"backend-{b}" for b in BACKENDS), "oracles", "test")
+    install(session, *groups)
+    for backend in BACKENDS:
+        session.run(
+            "pytest",
+            "tests",
+            "--ignore=tests/portability",
+            "-k",
+            "kill",
+            env={
+                **QUIET,
+                "KERAS_BACKEND": backend,
+                "MULTIBACK_KILLS": "1000" if backend == BACKENDS[0] else "1",
+                "MULTIBACK_FIT_KILLS": "20",
+            },
+        )

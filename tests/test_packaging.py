@@ -1,0 +1,95 @@
+"""What is installed is what stands in the repository, and nothing else."""
+
+import importlib
+import os
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+from backends import BACKEND
+
+import multiback
+
+ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+OPTIONAL = {
+    "jax",
+    "lightning",
+    "sklearn",
+    "tensorflow",
+    "torch",
+    "torchmetrics",
+}
+
+
+def imported_by(code):
+    """Run code in a new interpreter; return the top-level modules it loaded."""
+    report = "import sys; print(*{m.split('.')[0] for m in sys.modules})"
+    result = subprocess.run(
+        [sys.executable, "-c", f"{code}\n{report}"],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd="/",
+    )
+    return set(result.stdout.splitlines()[-1].split())
+
+
+def test_every_folder_with_modules_is_in_the_list_of_packages():
+    folders = {
+        str(path.parent.relative_to(ROOT)).replace("/", ".")
+        for path in (ROOT / "multiback").rglob("__init__.py")
+    }
+    folders |= {
+        "multiback." + str(path.parent.relative_to(ROOT)).replace("/", ".")
+        for path in (ROOT / "adapters").rglob("__init__.py")
+    }
+    assert sorted(folders) == PROJECT["tool"]["setuptools"]["packages"]
+
+
+def test_adapters_are_imported_as_a_part_of_multiback_only():
+    assert (
+        importlib.import_module("multiback.adapters").__name__ == "multiback.adapters"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", "import adapters"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd="/",
+    )
+    assert "No module named 'adapters'" in result.stderr
+
+
+@pytest.mark.skipif(
+    "MULTIBACK_TEST_INSTALLED" not in os.environ,
+    reason="nox sets it where the wheel is installed",
+)
+def test_the_tests_run_against_the_installed_wheel():
+    assert not Path(multiback.__file__).is_relative_to(ROOT / "multiback")
+
+
+def test_importing_multiback_loads_no_library_that_keras_did_not_load():
+    alone = imported_by("import keras") & OPTIONAL
+    assert imported_by("import multiback") & OPTIONAL == alone
+
+
+def test_the_import_check_can_fail():
+    assert "sklearn" in imported_by("import multiback, sklearn")
+    assert BACKEND in imported_by("import multiback")
+
+
+def test_the_public_names_are_sorted_and_complete():
+    assert multiback.__all__ == sorted(multiback.__all__)
+    shown = {name for name in vars(multiback) if not name.startswith("_")}
+    folders = {"adapters", "checkpoint", "cli", "state", "store"}
+    assert shown - folders == set(multiback.__all__)
+
+
+def test_the_errors_docstring_draws_every_error():
+    for name, value in vars(multiback.errors).items():
+        if isinstance(value, type):
+            assert name in multiback.errors.__doc__
+            assert issubclass(value, multiback.errors.MultibackError)
