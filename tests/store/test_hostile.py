@@ -292,7 +292,7 @@ def test_a_plain_name_is_kept(runs, commit, name):
         {"extra_files": {"/etc/passwd": "x"}},
         {"documents": {"trainer": {1}}},
         {"architecture": {1: 2}},
-        {"extra": {"x": object()}},
+        {"extra": {"x": ...}},
         {"metrics": {"x": "high"}},
         {"epoch": 1.5},
         {"step": None},
