@@ -93,7 +93,8 @@ def demo(session: nox.Session) -> None:
     """Run the main job."""
     install(session, *(f"backend-{b}" for b in BACKENDS), "oracles")
     backend = session.env.get("KERAS_BACKEND") or "jax"
-    session.run("multiback", "demo", *session.posargs, env={"KERAS_BACKEND": backend})
+    env = {**QUIET, "KERAS_BACKEND": backend}
+    session.run("multiback", "demo", *session.posargs, env=env)
 
 
 @nox.session

@@ -73,10 +73,10 @@ class EpochLines(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has n
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Print the epoch's scores."""
         names = ("val_precision", "val_recall", "val_f1_score")
-        scores = "   ".join(f"{name} {(logs or {})[name]:.4f}" for name in names)
+        scores = "  ".join(f"{name} {(logs or {})[name]:.4f}" for name in names)
         is_best = self._checkpoint.best_model_path == self._checkpoint.last_model_path
         self._console.print(
-            f"epoch {epoch + 1:>2}   {scores}" + ("   ← best" if is_best else ""),
+            f"epoch {epoch + 1:>2}  {scores}" + ("  ← best" if is_best else ""),
             highlight=False,
         )
 

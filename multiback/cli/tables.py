@@ -1,6 +1,5 @@
 """What a run directory holds, as a table."""
 
-import datetime as dt
 from pathlib import Path
 
 from rich.table import Table
@@ -43,18 +42,15 @@ def checkpoint_table(directory: Path, run: str | None = None) -> Table:
         )
     labels = list(dict.fromkeys(k for c in found for k in c.extra.get("scores", {})))
     table = Table(box=None, pad_edge=False)
-    for heading in ("checkpoint", "epoch", "step", *labels, "size", "written"):
-        right = heading not in ("checkpoint", "written")
-        table.add_column(heading, justify="right" if right else "left", no_wrap=True)
+    table.add_column("checkpoint", no_wrap=True)
+    for heading in ("epoch", *labels, "size"):
+        table.add_column(heading, justify="right", no_wrap=True)
     for one in found:
         scores = one.extra.get("scores", {})
-        written = dt.datetime.fromtimestamp(one.created).astimezone()
         table.add_row(
             one.name,
             str(one.epoch),
-            str(one.step),
             *(f"{float(scores[k]):.4f}" if k in scores else "-" for k in labels),
             _size(sum(entry.size for entry in one.files.values())),
-            f"{written:%H:%M:%S}",
         )
     return table
