@@ -1,0 +1,14 @@
+"""Check streamed metrics against torchmetrics and scikit-learn.
+
+>>> import numpy as np
+>>> from multiback.metrics import Recall
+>>> y_true, y_pred = np.array([0, 1, 1, 1]), np.array([0.2, 0.9, 0.4, 0.8])
+>>> report = crosscheck(Recall(), (y_true, y_pred))
+>>> report.ok, report["recall"].verdict
+(True, 'agrees')
+"""
+
+from .check import crosscheck
+from .report import Report, Row, WrongMetricError
+
+__all__ = ["Report", "Row", "WrongMetricError", "crosscheck"]

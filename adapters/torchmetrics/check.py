@@ -1,0 +1,234 @@
+"""Compare what Keras streamed with what two other libraries say."""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import keras
+import numpy as np
+
+from multiback.errors import ArgumentError
+
+from .equivalent import Equivalent, NoEquivalent
+from .libraries import SKLEARN_HINT, load_sklearn_metrics, load_torchmetrics
+from .report import Report, Row, Value, show
+from .subjects import Subject, from_metrics, from_model
+from .table import equivalent, known_base
+from .verdict import close, difference, tolerance
+
+
+def crosscheck(
+    model_or_metrics: Any, data: tuple[Any, ...], *, batch_size: int = 32
+) -> Report:
+    """Check each metric's streamed value against torchmetrics and scikit-learn.
+
+    torchmetrics and scikit-learn are given the whole set at once; scikit-learn
+    computes in float64. What float32 arithmetic cannot explain is "wrong",
+    unless a known convention explains exactly that difference. A metric that
+    neither library knows is at least compared with itself: its value must not
+    depend on how the data is cut into batches.
+
+    Args:
+        model_or_metrics: A compiled Keras model, whose compiled metrics are
+            checked, or a metric, a list of metrics, or a dictionary of metrics by
+            name. Functions are averaged over batches, as Keras does.
+        data: NumPy arrays, one row a sample. For a model `(x, y)` or
+            `(x, y, sample_weight)` as for `model.evaluate`; Keras gives weights to
+            `weighted_metrics=` only. For metrics `(y_true, y_pred)` or
+            `(y_true, y_pred, sample_weight)`.
+        batch_size: Rows in a batch.
+
+    Returns:
+        A report: print it, or call its `raise_if_wrong()` in a test. A model's
+        metrics are left as `model.evaluate` and a reset leave them; the state of
+        a metric passed by itself is kept.
+
+    Raises:
+        ArgumentError: The model, the metrics or the data are not usable.
+        MissingPackageError: torchmetrics or torch is not installed. Without
+            scikit-learn its column is empty, and the report says so.
+
+    Example:
+    >>> import numpy as np
+    >>> from multiback.metrics import F1Score, Precision
+    >>> y_true = np.array([0, 1, 1, 0, 1])
+    >>> y_pred = np.array([0.1, 0.9, 0.4, 0.6, 0.8])
+    >>> report = crosscheck([F1Score(), Precision()], (y_true, y_pred), batch_size=2)
+    >>> [(row.name, row.verdict) for row in report]
+    [('f1_score', 'agrees'), ('precision', 'agrees')]
+    >>> report.raise_if_wrong()
+    """
+    is_model = isinstance(model_or_metrics, keras.Model)
+    _check_data(data, "(x, y)" if is_model else "(y_true, y_pred)")
+    if isinstance(batch_size, bool) or not (
+        isinstance(batch_size, int) and batch_size >= 1
+    ):
+        raise ArgumentError(
+            f"batch_size= wants an integer of at least 1, not {batch_size!r}."
+        )
+    load_torchmetrics()
+    collect = from_model if is_model else from_metrics
+    subjects = collect(model_or_metrics, data, batch_size)
+    return Report(
+        tuple(map(judge, subjects)),
+        samples=len(subjects[0].samples.y_true),
+        batch_size=batch_size,
+        notes=() if load_sklearn_metrics() is not None else (SKLEARN_HINT,),
+    )
+
+
+def _check_data(data: Any, wanted: str) -> None:
+    if not isinstance(data, tuple | list) or len(data) not in (2, 3):
+        came = type(data).__name__
+        if isinstance(data, tuple | list):
+            came = f"a {came} of {len(data)}"
+        elif isinstance(data, Mapping):
+            came = f"a dictionary with {', '.join(map(str, data))}"
+        raise ArgumentError(
+            f"data= wants NumPy arrays as {wanted} or {wanted[:-1]}, sample_weight), "
+            f"not {came}; take a data set apart into arrays first."
+        )
+
+
+def judge(subject: Subject) -> Row:
+    """Give one metric its row."""
+    translation = equivalent(subject.metric, subject.samples)
+    if isinstance(translation, NoEquivalent):
+        return _judge_by_itself(subject, translation.reason)
+    theirs, their_note = _ask("torchmetrics", translation.torchmetrics)
+    sklearn, sklearn_note = None, ""
+    if load_sklearn_metrics() is not None:
+        sklearn, sklearn_note = _ask("scikit-learn", translation.sklearn)
+    notes = _join(translation.note, their_note, sklearn_note)
+    known = [value for value in (theirs, sklearn) if value is not None]
+    if not known:
+        return _judge_by_itself(subject, notes or SKLEARN_HINT)
+
+    rtol = tolerance(columns=translation.columns, additions=translation.additions)
+    row = Row(
+        subject.name,
+        describe(subject.metric),
+        subject.value,
+        theirs,
+        sklearn,
+        max(difference(subject.value, value) for value in known),
+        "agrees",
+        notes,
+    )
+    if all(close(subject.value, value, rtol) for value in known):
+        return row
+    reason = _convention(subject, translation, rtol)
+    if reason:
+        return _replace(row, "differs by convention", _join(reason, notes))
+    return _replace(row, "wrong", _join(_explain(subject, row, rtol), notes))
+
+
+def _convention(subject: Subject, translation: Equivalent, rtol: float) -> str:
+    """Return the convention that explains the difference, or nothing."""
+    convention = translation.convention
+    if convention is None:
+        return ""
+    reason = f"{convention.name}: {convention.reason}"
+    if convention.expected is None:
+        return f"{reason} (not confirmed: that takes scikit-learn)"
+    return reason if close(subject.value, convention.expected(), rtol) else ""
+
+
+def _explain(subject: Subject, row: Row, rtol: float) -> str:
+    """Say what a wrong number should be, and where it goes wrong if that is clear."""
+    right = row.torchmetrics if row.sklearn is None else row.sklearn
+    parts = [
+        f"{show_exactly(row.value)} streamed, but "
+        + " and ".join(
+            f"{show_exactly(value)} by {library}"
+            for library, value in (
+                ("torchmetrics", row.torchmetrics),
+                ("scikit-learn", row.sklearn),
+            )
+            if value is not None
+        )
+    ]
+    base = known_base(subject.metric)
+    if base is not None:
+        parts.append(f"compared as {_class_name(base)}, which it extends")
+    if close(subject.at_once(), right, rtol):
+        parts.append("right on the whole set at once, so batches add up wrongly")
+    return "; ".join(parts)
+
+
+def _judge_by_itself(subject: Subject, reason: str) -> Row:
+    """Compare the streamed value with the metric's own on the whole set at once."""
+    at_once = subject.at_once()
+    row = Row(
+        subject.name,
+        describe(subject.metric),
+        subject.value,
+        None,
+        None,
+        difference(subject.value, at_once),
+        "no equivalent",
+        f"{reason}; the value does not depend on the batches",
+    )
+    if close(subject.value, at_once, tolerance(additions=subject.samples.additions)):
+        return row
+    numbers = (
+        f"{show_exactly(subject.value)} streamed, {show_exactly(at_once)} on the "
+        "whole set"
+    )
+    if type(subject.metric) is keras.metrics.MeanMetricWrapper:
+        cause = "Keras averages a function over batches"
+    else:
+        cause = "the value depends on how the data is cut into batches"
+    return _replace(row, "wrong", _join(f"{cause}: {numbers}", _replacement(subject)))
+
+
+def _replacement(subject: Subject) -> str:
+    """Name the metric that a function's name asks for, if it is plain."""
+    name = subject.name.lower()
+    for word, metric in (
+        ("f1", "multiback.metrics.F1Score"),
+        ("precision", "multiback.metrics.Precision"),
+        ("recall", "multiback.metrics.Recall"),
+        ("accuracy", "multiback.metrics.Accuracy"),
+        ("auc", "keras.metrics.AUC"),
+    ):
+        if word in name:
+            return f"use {metric}()"
+    return ""
+
+
+def _ask(library: str, compute: Callable[[], Any] | None) -> tuple[Value | None, str]:
+    """Compute a library's value, or give its words where it refuses the data."""
+    if compute is None:
+        return None, ""
+    try:
+        array = np.asarray(compute(), "float64")
+    except (ValueError, RuntimeError) as error:
+        return None, f"{library} refuses: {str(error).splitlines()[0]}"
+    if array.size == 1:
+        return float(array.ravel()[0]), ""
+    return tuple(array.ravel().tolist()), ""
+
+
+def describe(metric: Any) -> str:
+    """Name a metric's library and class, or its function."""
+    if type(metric) is keras.metrics.MeanMetricWrapper:
+        return f"function {metric.name}"
+    return _class_name(type(metric))
+
+
+def _class_name(cls: type) -> str:
+    return f"{cls.__module__.split('.')[0]}.{cls.__qualname__.split('.')[-1]}"
+
+
+def show_exactly(value: Value | None) -> str:
+    """Write a value to eight digits, where five may hide the difference."""
+    return f"{value:.8g}" if isinstance(value, float) else show(value)
+
+
+def _join(*parts: str) -> str:
+    return "; ".join(part for part in parts if part)
+
+
+def _replace(row: Row, verdict: Any, reason: str) -> Row:
+    return dataclasses.replace(row, verdict=verdict, reason=reason)

@@ -1,0 +1,41 @@
+"""The names of Keras that are not public and have no public twin.
+
+Only the compiled container knows which metric belongs to which output, whether
+it is weighted and under which name it is logged, and only the wrapper knows its
+function.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+
+def compile_metrics(model: Any) -> Any | None:
+    """Return the container of a compiled model's metrics, or None."""
+    for metric in model.metrics:
+        if hasattr(metric, "_flat_metrics") and hasattr(metric, "_flatten_y"):
+            return metric
+    return None
+
+
+def compiled_metrics(container: Any) -> list[tuple[Any, int, bool]]:
+    """Return (metric, index of its output, weighted) in the order of the logs."""
+    return [
+        (metric, output, weighted)
+        for weighted, per_output in (
+            (False, container._flat_metrics),  # noqa: SLF001 - the module's purpose
+            (True, container._flat_weighted_metrics),  # noqa: SLF001 - as above
+        )
+        for output, metrics in enumerate(per_output)
+        if metrics
+        for metric in metrics.metrics
+    ]
+
+
+def flatten_outputs(container: Any, tree: Any) -> list[Any]:
+    """List one value an output, in Keras's order."""
+    return list(container._flatten_y(tree))  # noqa: SLF001 - the module's purpose
+
+
+def wrapped_function(metric: Any) -> tuple[Callable[..., Any], dict[str, Any]]:
+    """Return the function of a `MeanMetricWrapper` and its keyword arguments."""
+    return metric._fn, metric._fn_kwargs  # noqa: SLF001 - the module's purpose

@@ -1,0 +1,324 @@
+"""Wrong metrics are found in models and lists; right ones are left in peace."""
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+from multiback.adapters.torchmetrics import WrongMetricError, crosscheck
+from multiback.adapters.torchmetrics.libraries import run_torchmetrics
+from multiback.adapters.torchmetrics.verdict import close, difference, tolerance
+
+import multiback as mb
+from multiback.errors import ArgumentError, MultibackError
+
+
+def f1_by_hand(y_true, y_pred):
+    """The F1 function of many a forum answer."""
+    y_true = ops.reshape(ops.cast(y_true, "float32"), (-1,))
+    hard = ops.reshape(ops.cast(y_pred > 0.5, "float32"), (-1,))
+    hits = ops.sum(y_true * hard)
+    return 2 * hits / (ops.sum(y_true) + ops.sum(hard) + 1e-7)
+
+
+def squared_error(y_true, y_pred):
+    """One value a sample, which Keras may average."""
+    y_true = ops.reshape(ops.cast(y_true, y_pred.dtype), ops.shape(y_pred))
+    return ops.square(y_true - y_pred)
+
+
+def error_of_every_pair(y_true, y_pred):
+    """Labels (N,) and predictions (N, 1) broadcast to (N, N)."""
+    return ops.square(ops.cast(y_true, y_pred.dtype) - y_pred)
+
+
+class SwappedPrecision(keras.metrics.Precision):
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        return super().update_state(y_pred, ops.cast(y_true, "float32"), sample_weight)
+
+
+class MeanOfBatchRecalls(keras.metrics.Metric):
+    """A class of the user's own that no table knows."""
+
+    def __init__(self, name="batch_recall"):
+        super().__init__(name=name)
+        self.total = self.add_variable((), initializer="zeros", name="total")
+        self.batches = self.add_variable((), initializer="zeros", name="batches")
+
+    def update_state(self, y_true, y_pred, sample_weight=None):  # noqa: ARG002 - Keras's signature
+        y_true = ops.cast(y_true, "float32")
+        hits = ops.sum(y_true * ops.cast(y_pred > 0.5, "float32"))
+        self.total.assign_add(hits / ops.maximum(ops.sum(y_true), 1.0))
+        self.batches.assign_add(1.0)
+
+    def result(self):
+        return self.total / self.batches
+
+
+class TwoNumbers(keras.metrics.Metric):
+    """A result that Keras flattens into two log names."""
+
+    def __init__(self, name="two"):
+        super().__init__(name=name)
+        self.error = keras.metrics.MeanSquaredError()
+
+    def update_state(self, y_true, y_pred, sample_weight=None):  # noqa: ARG002 - Keras's signature
+        self.error.update_state(y_true, y_pred)
+
+    def result(self):
+        return {"squared": self.error.result(), "root": ops.sqrt(self.error.result())}
+
+
+@pytest.fixture(scope="module")
+def model(breast_cancer):
+    x, y = breast_cancer
+    keras.utils.set_random_seed(1)
+    model = keras.Sequential(
+        [
+            keras.layers.Input((30,)),
+            keras.layers.Dense(4, "relu"),
+            keras.layers.Dense(1, "sigmoid"),
+        ]
+    )
+    model.compile(
+        "adam",
+        "binary_crossentropy",
+        metrics=[
+            "accuracy",
+            "mse",
+            f1_by_hand,
+            squared_error,
+            mb.metrics.F1Score(),
+            keras.metrics.AUC(name="auc"),
+            SwappedPrecision(name="swapped"),
+            TwoNumbers(),
+        ],
+        weighted_metrics=["accuracy", mb.metrics.Recall()],
+    )
+    model.fit(x, y, epochs=2, verbose=0)
+    return model
+
+
+@pytest.fixture(scope="module")
+def report(model, breast_cancer):
+    x, y = breast_cancer
+    weight = np.random.default_rng(3).random(len(y)).astype("float32")
+    return crosscheck(model, (x, y, weight))
+
+
+def test_every_compiled_metric_is_named_as_keras_logs_it(model, report, breast_cancer):
+    x, y = breast_cancer
+    weight = np.random.default_rng(3).random(len(y)).astype("float32")
+    logs = model.evaluate(x, y, sample_weight=weight, verbose=0, return_dict=True)
+    del logs["loss"]
+    assert {row.name for row in report} == set(logs)
+    for row in report:
+        assert row.value == pytest.approx(logs[row.name], rel=1e-6)
+
+
+def test_the_verdicts_on_a_compiled_model(report):
+    assert {row.name: row.verdict for row in report} == {
+        "accuracy": "agrees",
+        "mse": "agrees",
+        "f1_by_hand": "wrong",
+        "squared_error": "no equivalent",
+        "f1_score": "agrees",
+        "auc": "differs by convention",
+        "swapped": "wrong",
+        "squared": "no equivalent",
+        "root": "no equivalent",
+        "weighted_accuracy": "agrees",
+        "recall": "agrees",
+    }
+
+
+def test_only_weighted_metrics_are_compared_with_weights(report):
+    assert report["accuracy"].torchmetrics is not None
+    assert report["weighted_accuracy"].torchmetrics is None
+    assert report["weighted_accuracy"].value != report["accuracy"].value
+
+
+def test_a_function_that_keras_averages_is_told_its_replacement(report):
+    row = report["f1_by_hand"]
+    assert row.metric == "function f1_by_hand"
+    assert "Keras averages a function over batches" in row.reason
+    assert "multiback.metrics.F1Score" in row.reason
+    assert row.difference > 1e-3
+
+
+def test_a_subclass_that_swaps_its_arguments_is_compared_by_its_name(report):
+    row = report["swapped"]
+    assert row.torchmetrics == pytest.approx(row.sklearn)
+    assert row.value != pytest.approx(row.sklearn, rel=1e-3)
+    assert "compared as keras.Precision" in row.reason
+
+
+def test_raise_if_wrong_lists_what_is_wrong_and_nothing_else(report):
+    with pytest.raises(WrongMetricError) as caught:
+        report.raise_if_wrong()
+    assert isinstance(caught.value, MultibackError)
+    assert isinstance(caught.value, AssertionError)
+    assert "2 of 11 metrics are wrong on 569 samples in batches of 32" in str(
+        caught.value
+    )
+    assert "f1_by_hand" in str(caught.value)
+    assert "auc" not in str(caught.value)
+
+
+def test_torchmetrics_is_given_predictions_first(real):
+    """Swapped, precision and recall change places: 0.5 and 1.0 here."""
+    import torchmetrics.classification
+
+    y_true, y_pred = np.array([0, 1, 1, 0]), np.array([1, 1, 1, 1])
+    for name, expected in (("BinaryPrecision", 0.5), ("BinaryRecall", 1.0)):
+        metric = getattr(torchmetrics.classification, name)()
+        assert run_torchmetrics(metric, y_true=y_true, y_pred=y_pred) == expected
+    report = crosscheck([mb.metrics.Precision(), mb.metrics.Recall()], real["binary"])
+    for row in report:
+        assert row.torchmetrics == pytest.approx(row.sklearn, rel=1e-6)
+    assert abs(report["precision"].value - report["recall"].value) > 0.05
+
+
+def test_a_class_that_depends_on_the_batches_is_wrong_without_an_equivalent(real):
+    (row,) = crosscheck(MeanOfBatchRecalls(), real["binary"])
+    assert row.verdict == "wrong"
+    assert "depends on how the data is cut into batches" in row.reason
+    assert crosscheck(MeanOfBatchRecalls(), real["binary"], batch_size=600).ok
+
+
+def test_keras_counters_that_stop_at_2_to_the_24_are_found():
+    """After a weight of 2**24, adding 1 changes no float32."""
+    y_true = np.ones(500, "int32")
+    y_pred = np.where(np.arange(500) % 2, 0.9, 0.1).astype("float32")
+    weight = np.ones(500, "float32")
+    weight[0] = 2.0**24
+    data = (y_true, y_pred, weight)
+    metrics = {"keras": keras.metrics.Recall(), "ours": mb.metrics.Recall()}
+    report = crosscheck(metrics, data, batch_size=1)
+    assert report["keras"].verdict == "wrong"
+    assert "batches add up wrongly" in report["keras"].reason
+    assert report["ours"].verdict == "agrees"
+
+
+def test_keras_mse_of_flat_predictions_is_found_to_average_over_batches(real):
+    """Without a last axis Keras takes a batch for one sample: 569 = 17 * 32 + 25."""
+    y_true, y_pred = real["binary"]
+    (flat,) = crosscheck(keras.metrics.MeanSquaredError(), (y_true, y_pred))
+    assert flat.verdict == "wrong"
+    assert "batches add up wrongly" in flat.reason
+    column = (y_true[:, None], y_pred[:, None])
+    assert crosscheck(keras.metrics.MeanSquaredError(), column).ok
+
+
+def test_a_function_that_broadcasts_by_mistake_is_found(real):
+    y_true, y_pred = real["binary"]
+    assert not crosscheck(error_of_every_pair, (y_true, y_pred[:, None])).ok
+    assert crosscheck(error_of_every_pair, (y_true[:, None], y_pred[:, None])).ok
+
+
+def test_a_function_of_keras_is_checked_as_its_class(real):
+    y_true, y_pred = real["binary"]
+    data = (y_true[:, None].astype("float32"), y_pred[:, None])
+    (row,) = crosscheck(keras.metrics.binary_accuracy, data)
+    assert (row.name, row.verdict) == ("binary_accuracy", "agrees")
+    assert row.torchmetrics is not None
+
+
+def test_two_metrics_of_one_name_are_told_apart(real):
+    report = crosscheck(
+        [mb.metrics.Recall(), mb.metrics.Recall(threshold=0.3)], real["binary"]
+    )
+    assert [row.name for row in report] == ["recall", "recall_1"]
+    assert report["recall_1"].value > report["recall"].value
+
+
+def test_the_state_of_a_metric_is_kept(real):
+    metric = mb.metrics.Accuracy()
+    metric.update_state([1, 0, 1, 1], [0.9, 0.8, 0.7, 0.6])
+    crosscheck(metric, real["binary"])
+    assert float(metric.result()) == 0.75
+
+
+@pytest.mark.parametrize("kind", ["dict", "list"])
+def test_outputs_are_named_as_keras_names_them(breast_cancer, kind):
+    x, y = breast_cancer
+    inputs = keras.Input((30,))
+    a = keras.layers.Dense(1, "sigmoid", name="a")(inputs)
+    b = keras.layers.Dense(2, "softmax", name="b")(inputs)
+    metrics = [["accuracy"], [mb.metrics.F1Score("multiclass", num_classes=2)]]
+    losses = ["binary_crossentropy", "sparse_categorical_crossentropy"]
+    targets = [y[:, None].astype("float32"), y]
+    if kind == "dict":
+        metrics, losses, targets = (
+            dict(zip("ab", each, strict=True)) for each in (metrics, losses, targets)
+        )
+    outputs = {"b": b, "a": a} if kind == "dict" else [a, b]
+    model = keras.Model(inputs, outputs)
+    model.compile("sgd", losses, metrics=metrics)
+    report = crosscheck(model, (x, targets), batch_size=200)
+    assert {row.name: row.verdict for row in report} == {
+        "a_accuracy": "agrees",
+        "b_f1_score": "agrees",
+    }
+
+
+def test_predictions_of_half_precision_are_compared_by_their_value(real):
+    y_true, y_pred = real["binary"]
+    narrow = ops.cast(y_pred, "bfloat16")
+    assert crosscheck(mb.metrics.F1Score(), (y_true, narrow)).ok
+
+
+def test_the_tolerance_grows_as_roundings_do_and_not_faster():
+    u = 2.0**-24
+    assert tolerance() == 5 * u
+    assert tolerance(columns=10) == 14 * u
+    assert tolerance(additions=100) == 65 * u
+    assert close(1 + 4 * u, 1.0, tolerance())
+    assert not close(1 + 6 * u, 1.0, tolerance())
+    assert not close([1.0, 1.0], [1.0], tolerance())
+    assert close(float("nan"), float("nan"), tolerance())
+    assert not close(float("nan"), 1.0, tolerance())
+    assert difference([1.0, np.nan], [1.5, np.nan]) == 0.5
+    assert difference(np.nan, 1.0) == np.inf
+
+
+Y, P = np.array([0, 1, 1]), np.array([0.1, 0.9, 0.4])
+
+
+@pytest.mark.parametrize(
+    ("subject", "data", "arguments", "words"),
+    [
+        (mb.metrics.Recall(), Y, {}, r"data= wants .*\(y_true, y_pred\).* not ndarray"),
+        (mb.metrics.Recall(), (Y,), {}, r"data= wants .* not a tuple of 1"),
+        (mb.metrics.Recall(), (Y, P[:2]), {}, r"same number of rows.*3 in y_true, 2"),
+        (mb.metrics.Recall(), (Y[:0], P[:0]), {}, r"at least one.* 0 in y_true"),
+        (
+            mb.metrics.Recall(),
+            (Y, P * np.nan),
+            {},
+            r"y_pred wants numbers.* 3 of its 3",
+        ),
+        (
+            mb.metrics.Recall(),
+            (["a", "b", "c"], P),
+            {},
+            r"y_true wants an array of num",
+        ),
+        (mb.metrics.Recall(), (Y, P), {"batch_size": 0}, r"batch_size= wants .* not 0"),
+        ([], (Y, P), {}, r"at least one metric"),
+        ("accuracy", (Y, P), {}, r"model_or_metrics= wants .* not 'accuracy'"),
+        (keras.metrics.Recall, (Y, P), {}, r"make an object"),
+    ],
+)
+def test_bad_input_says_what_was_wanted_and_what_came(subject, data, arguments, words):
+    with pytest.raises(ArgumentError, match=words):
+        crosscheck(subject, data, **arguments)
+
+
+def test_a_model_without_metrics_is_refused(breast_cancer):
+    x, y = breast_cancer
+    model = keras.Sequential([keras.Input((30,)), keras.layers.Dense(1)])
+    with pytest.raises(ArgumentError, match="wants a compiled model"):
+        crosscheck(model, (x, y))
+    model.compile("sgd", "mse")
+    with pytest.raises(ArgumentError, match="compiled with metrics, not with a loss"):
+        crosscheck(model, (x, y))

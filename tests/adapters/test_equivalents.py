@@ -1,0 +1,243 @@
+"""Each metric that the table knows agrees with both libraries on real data."""
+
+import math
+
+import keras
+import numpy as np
+import pytest
+from multiback.adapters.torchmetrics import crosscheck
+from multiback.adapters.torchmetrics.table import TABLE
+
+import multiback as mb
+
+NAMES = ["Accuracy", "F1Score", "Precision", "Recall"]
+AVERAGES = ["micro", "macro", "weighted", None]
+TASKS = ["binary", "multiclass", "multilabel"]
+ARGUMENTS = {
+    "binary": {},
+    "multiclass": {"num_classes": 10},
+    "multilabel": {"num_labels": 5},
+}
+
+
+def logit(p):
+    p = np.clip(p.astype("float64"), 1e-6, 1 - 1e-6)
+    return np.log(p / (1 - p)).astype("float32")
+
+
+def only(metric, data, **arguments):
+    (row,) = crosscheck(metric, data, **arguments)
+    return row
+
+
+def assert_agrees(row, *, torchmetrics=True):
+    assert row.verdict == "agrees", row
+    assert row.sklearn is not None, row
+    assert (row.torchmetrics is not None) == torchmetrics, row
+    assert row.difference < 1e-6, row
+
+
+@pytest.mark.parametrize("average", AVERAGES)
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("name", NAMES)
+def test_a_metric_agrees_for_every_task_and_average(real, name, task, average):
+    metric = getattr(mb.metrics, name)(task, average=average, **ARGUMENTS[task])
+    row = only(metric, real[task], batch_size=400)
+    assert_agrees(row)
+    assert np.min(row.value) < 0.999, "the data must hold mistakes"
+
+
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("name", NAMES)
+def test_weights_are_scikit_learns_alone(real, rng, name, task):
+    metric = getattr(mb.metrics, name)(task, average="macro", **ARGUMENTS[task])
+    y_true, y_pred = real[task]
+    weight = rng.random(len(y_true)).astype("float32")
+    row = only(metric, (y_true, y_pred, weight), batch_size=400)
+    assert_agrees(row, torchmetrics=False)
+    assert "torchmetrics has no sample weights" in row.reason
+
+
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("name", NAMES)
+def test_an_ignored_label_that_is_no_class_agrees(real, name, task):
+    metric = getattr(mb.metrics, name)(
+        task, average="macro", ignore_index=-1, **ARGUMENTS[task]
+    )
+    y_true, y_pred = real[task]
+    y_true = y_true.copy()
+    y_true[::7] = -1
+    assert_agrees(only(metric, (y_true, y_pred), batch_size=400))
+
+
+@pytest.mark.parametrize("task", ["binary", "multilabel"])
+def test_logits_and_thresholds_agree(real, task):
+    y_true, y_pred = real[task]
+    for arguments in ({"threshold": 0.3}, {"threshold": 0.3, "from_logits": True}):
+        scores = logit(y_pred) if "from_logits" in arguments else y_pred
+        metric = mb.metrics.F1Score(task, **arguments, **ARGUMENTS[task])
+        assert_agrees(only(metric, (y_true, scores), batch_size=400))
+
+
+def test_one_hot_labels_and_class_ids_agree(real):
+    y_true, y_pred = real["multiclass"]
+    metric = mb.metrics.F1Score("multiclass", num_classes=10)
+    assert_agrees(only(metric, (np.eye(10)[y_true], y_pred), batch_size=400))
+    assert_agrees(only(metric, (y_true[:, None], y_pred), batch_size=400))
+    assert_agrees(only(metric, (y_true, y_pred.argmax(1)), batch_size=400))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_ignored_class_that_is_predicted_is_a_named_convention(real, name):
+    metric = getattr(mb.metrics, name)(
+        "multiclass", average="macro", ignore_index=3, num_classes=10
+    )
+    row = only(metric, real["multiclass"], batch_size=400)
+    assert row.verdict == "differs by convention"
+    assert row.reason.startswith("ignored class: ")
+    assert row.value == pytest.approx(row.sklearn, rel=1e-6)
+    assert row.value * 9 / 10 == pytest.approx(row.torchmetrics, rel=1e-6)
+
+
+@pytest.mark.parametrize("zero_division", [1.0, math.nan])
+@pytest.mark.parametrize("average", AVERAGES)
+@pytest.mark.parametrize("task", ["multiclass", "multilabel"])
+@pytest.mark.parametrize("name", NAMES)
+def test_zero_division_never_departs_from_scikit_learn(
+    real, name, task, average, zero_division
+):
+    y_true, y_pred = (array[:40] for array in real[task])
+    if task == "multiclass":  # Classes 8 and 9: predicted only, and absent.
+        keep = y_true < 8
+        y_true, y_pred = y_true[keep], y_pred[keep] * ([1] * 8 + [2, 0])
+    else:  # The last label neither holds nor is predicted.
+        y_true, y_pred = y_true * [1, 1, 1, 1, 0], y_pred * [1, 1, 1, 1, 0]
+    metric = getattr(mb.metrics, name)(
+        task, average=average, zero_division=zero_division, **ARGUMENTS[task]
+    )
+    row = only(metric, (y_true, y_pred.astype("float32")))
+    assert row.verdict in {"agrees", "differs by convention"}, row
+    np.testing.assert_allclose(row.value, row.sklearn, rtol=1e-6)
+    if row.verdict == "differs by convention":
+        assert row.reason.startswith("zero division: ")
+
+
+@pytest.mark.parametrize(
+    "metric",
+    [
+        keras.metrics.BinaryAccuracy(),
+        keras.metrics.BinaryAccuracy(threshold=0.3),
+        keras.metrics.Precision(),
+        keras.metrics.Precision(thresholds=[0.2, 0.5, 0.8]),
+        keras.metrics.Recall(thresholds=0.3),
+        keras.metrics.MeanSquaredError(),
+        keras.metrics.RootMeanSquaredError(),
+        keras.metrics.MeanAbsoluteError(),
+    ],
+    ids=lambda metric: type(metric).__name__,
+)
+@pytest.mark.parametrize("weighted", [False, True])
+def test_keras_metrics_of_binary_scores_agree(real, rng, metric, weighted):
+    y_true, y_pred = real["binary"]
+    data = (y_true, y_pred[:, None])
+    if weighted:
+        data = (*data, rng.random(len(y_true)).astype("float32"))
+    assert_agrees(only(metric, data), torchmetrics=not weighted)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_keras_metrics_of_classes_agree(real, rng, weighted):
+    y_true, y_pred = real["multiclass"]
+    one_hot = np.eye(10, dtype="float32")[y_true]
+    weight = (rng.random(len(y_true)).astype("float32"),) if weighted else ()
+    for metric, target, prediction in (
+        (keras.metrics.Accuracy(), y_true, y_pred.argmax(1)),
+        (keras.metrics.SparseCategoricalAccuracy(), y_true, y_pred),
+        (keras.metrics.CategoricalAccuracy(), one_hot, y_pred),
+        (keras.metrics.Precision(class_id=3, thresholds=0.2), one_hot, y_pred),
+    ):
+        row = only(metric, (target, prediction, *weight), batch_size=400)
+        assert_agrees(row, torchmetrics=not weighted)
+
+
+@pytest.mark.parametrize("average", AVERAGES)
+@pytest.mark.parametrize("threshold", [None, 0.2])
+def test_keras_f1_agrees_but_for_its_epsilon(real, average, threshold):
+    y_true, y_pred = real["multiclass"]
+    metric = keras.metrics.F1Score(average=average, threshold=threshold)
+    row = only(metric, (np.eye(10, dtype="float32")[y_true], y_pred), batch_size=400)
+    assert row.verdict in {"agrees", "differs by convention"}, row
+    assert row.difference < 1e-5
+    assert row.torchmetrics is not None
+    assert row.sklearn is not None
+
+
+def test_keras_f1_of_few_hits_names_its_epsilon():
+    y_true = np.zeros((400, 2), "float32")
+    y_true[:200, 0], y_true[200:, 1] = 1, 1
+    y_pred = np.full((400, 2), 0.1, "float32")
+    y_pred[199:299, 0], y_pred[100:201, 1] = 0.9, 0.9  # One hit each.
+    row = only(keras.metrics.F1Score(threshold=0.5), (y_true, y_pred))
+    assert row.verdict == "differs by convention"
+    assert row.reason.startswith("epsilon: ")
+
+
+@pytest.mark.parametrize("summation", ["interpolation", "minoring", "majoring"])
+@pytest.mark.parametrize("curve", ["ROC", "PR"])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_keras_auc_differs_by_its_thresholds_and_nothing_else(
+    real, rng, curve, summation, weighted
+):
+    y_true, y_pred = real["binary"]
+    data = (y_true, y_pred)
+    if weighted:
+        data = (*data, rng.random(len(y_true)).astype("float32"))
+    for arguments in ({}, {"num_thresholds": 7}, {"thresholds": [0.1, 0.25, 0.7]}):
+        metric = keras.metrics.AUC(curve=curve, summation_method=summation, **arguments)
+        row = only(metric, data)
+        assert row.verdict == "differs by convention", row
+        assert row.reason.startswith("fixed thresholds: ")
+        assert row.difference > 1e-5
+
+
+def test_keras_auc_of_logits_is_compared_by_rank(real):
+    y_true, y_pred = real["binary"]
+    row = only(keras.metrics.AUC(from_logits=True), (y_true, logit(y_pred)))
+    assert row.verdict == "differs by convention"
+    assert row.sklearn == pytest.approx(row.torchmetrics, rel=1e-6)
+
+
+def test_keras_auc_of_scores_on_its_thresholds_agrees(real):
+    y_true, y_pred = real["binary"]
+    row = only(keras.metrics.AUC(), (y_true, (y_pred > 0.5).astype("float32")))
+    assert_agrees(row)
+
+
+def test_a_metric_that_neither_library_has_says_why(real):
+    y_true, y_pred = real["binary"]
+    for metric, data, words in (
+        (keras.metrics.AUC(curve="PRGAIN"), (y_true, y_pred), "PRGAIN"),
+        (keras.metrics.AUC(multi_label=True), real["multilabel"], "over labels"),
+        (keras.metrics.Precision(top_k=1), real["multilabel"], "top_k"),
+        (keras.metrics.Poisson(), (y_true[:, None], y_pred[:, None]), "does not know"),
+    ):
+        row = only(metric, data, batch_size=400)
+        assert row.verdict == "no equivalent"
+        assert words in row.reason
+        assert "does not depend on the batches" in row.reason
+
+
+def test_no_score_reaches_torchmetrics_where_it_would_apply_a_sigmoid():
+    """Raw scores of 0.4 and 3.0: after a sigmoid both lie above 0.5."""
+    y_true = np.array([0, 1, 0, 1, 1, 0])
+    y_pred = np.array([0.4, 3.0, 0.4, 3.0, 0.4, -2.0], "float32")
+    assert_agrees(only(mb.metrics.F1Score(), (y_true, y_pred), batch_size=2))
+    assert_agrees(
+        only(keras.metrics.Recall(thresholds=0.5), (y_true, y_pred.clip(0, 1)))
+    )
+
+
+def test_the_table_covers_every_metric_of_multiback():
+    mine = {getattr(mb.metrics, name) for name in mb.metrics.__all__}
+    mine -= {mb.metrics.Metric, mb.metrics.Statistic}
+    assert mine <= set(TABLE)
