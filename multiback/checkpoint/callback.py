@@ -8,14 +8,15 @@ from typing import Any, Literal
 import keras
 
 from multiback.checkpoint.checkpointer import Checkpointer, Resume
-from multiback.checkpoint.direction import Mode
-from multiback.checkpoint.keras_private import set_first_epoch
-from multiback.checkpoint.loading import restore_checkpoint
+from multiback.checkpoint.direction import Mode, direction_of
+from multiback.checkpoint.keras_private import logged_metrics, set_first_epoch
+from multiback.checkpoint.loading import first_intact, restore_checkpoint
 from multiback.checkpoint.monitor import Logs, Monitor
-from multiback.checkpoint.names import without_number
-from multiback.checkpoint.retention import Slot
+from multiback.checkpoint.retention import Slot, check_number
+from multiback.checkpoint.scores import split_logs
 from multiback.errors import ArgumentError, StateError
 from multiback.state import describe
+from multiback.store import Checkpoint
 
 _EARLY_HINT = (
     "If another callback adds the name to the logs, pass "
@@ -29,21 +30,6 @@ def _writes_own_logs(model: keras.Model) -> bool:
         getattr(type(model), name) is not getattr(keras.Model, name)
         for name in ("train_step", "test_step", "get_metrics_result")
     )
-
-
-def _metrics_by_log_name(model: keras.Model, names: Sequence[str]) -> dict[str, Any]:
-    """Pair log names with the metric objects that Keras computes them from."""
-    metrics = list(model.metrics)
-    outputs = [str(name) for name in getattr(model, "output_names", None) or ()]
-    found: dict[str, Any] = {}
-    for name in names:
-        for metric in metrics:
-            own = str(metric.name)
-            possible = {own, *(f"{output}_{own}" for output in outputs)}
-            if name in possible or without_number(name) in possible:
-                found[name] = metric
-                break
-    return found
 
 
 class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no types
@@ -112,11 +98,7 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         resume: Resume = "never",
     ) -> None:
         super().__init__()
-        if not isinstance(every_n_epochs, int) or every_n_epochs < 1:
-            raise ArgumentError(
-                "every_n_epochs= wants an integer of at least 1, not "
-                f"{every_n_epochs!r}."
-            )
+        check_number("every_n_epochs=", every_n_epochs, 1)
         self._every_n_epochs = every_n_epochs
         self._engine = Checkpointer(
             dirpath,
@@ -131,7 +113,7 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
             resume=resume,
         )
         self._checked = False
-        self._resumed_at: int | None = None
+        self._resumed = False
 
     def check(self, model: keras.Model, batch: tuple[Any, ...]) -> None:
         """Try everything that could go wrong later, without training.
@@ -151,40 +133,53 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
                 "batch= wants a tuple (x, y) or (x, y, sample_weight), not "
                 f"{type(batch).__name__}."
             )
-        results = model.evaluate(*batch[:2], None, 0, *batch[2:], return_dict=True)
-        self._check_names(model, list(results))
+        model.evaluate(*batch[:2], None, 0, *batch[2:])
+        self._engine.scorer.reset()
+        self._check_names(model)
         self._engine.tell(describe(model).problems)
 
-    def _check_names(self, model: keras.Model, names: Sequence[str]) -> None:
-        scorer = self._engine.scorer
-        scorer.metrics = _metrics_by_log_name(model, names)
-        hint = _EARLY_HINT
-        if not _writes_own_logs(model):
-            scorer.check(names, hint)
-        self._checked = True
+    def _check_names(self, model: keras.Model) -> None:
+        """Check the names, unless Keras does not know them yet.
 
-    def _check_early(self) -> None:
-        """Check the names as soon as Keras knows them."""
+        Before its first batch, TensorFlow has not built the metrics.
+        """
         try:
-            names = list(self.model.get_metrics_result())
+            rows = logged_metrics(model)
         except ValueError:
-            # TensorFlow builds the metrics on the first batch.
             return
-        self._check_names(self.model, names)
+        self._checked = True
+        scorer = self._engine.scorer
+        for name, _, metric in rows:
+            direction = direction_of(metric)
+            if direction is not None:
+                scorer.directions[name] = direction
+        if not _writes_own_logs(model):
+            values, shapes = split_logs({name: value for name, value, _ in rows})
+            scorer.check(values, shapes, _EARLY_HINT)
 
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002 - Keras's signature
         """Check the names, begin the run, and resume what is to be resumed."""
         self._checked = False
-        self._check_early()
+        self._engine.scorer.reset()
+        self._check_names(self.model)
         # A subclassed model may be built by its first batch only.
         with contextlib.suppress(StateError):
             self._engine.tell(describe(self.model).problems)
-        newest = self._engine.start()
-        self._resumed_at = None
-        if newest is not None:
-            restore_checkpoint(self.model, newest)
-            self._resumed_at = newest.epoch
-            set_first_epoch(self.model, newest.epoch)
+        earlier = self._engine.start()
+        self._resumed = bool(earlier)
+        if earlier:
+            self._resume(earlier)
+
+    def _resume(self, newest_first: Sequence[Checkpoint]) -> None:
+        """Continue where the newest intact checkpoint was saved."""
+
+        def put_back(checkpoint: Checkpoint) -> int:
+            report = restore_checkpoint(self.model, checkpoint)
+            self._engine.tell(report.notes)
+            return checkpoint.epoch
+
+        self._engine.epoch = first_intact(newest_first, put_back)
+        set_first_epoch(self.model, self._engine.epoch)
 
     def on_epoch_begin(
         self,
@@ -192,9 +187,9 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         logs: Mapping[str, Any] | None = None,  # noqa: ARG002 - Keras's signature
     ) -> None:
         """Let the next `fit` begin where its caller says."""
-        if self._resumed_at is not None:
+        if self._resumed:
             set_first_epoch(self.model, None)
-            self._resumed_at = None
+            self._resumed = False
 
     def on_train_batch_begin(
         self,
@@ -203,19 +198,21 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
     ) -> None:
         """Check the names after the first batch, where it was not possible before."""
         if not self._checked and batch > 0:
-            self._check_early()
+            self._check_names(self.model)
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Judge the epoch."""
         if not self._checked:
-            self._check_early()
+            self._check_names(self.model)
         if (epoch + 1) % self._every_n_epochs == 0:
             self._engine.step(self.model, logs or {}, epoch=epoch + 1)
+        else:
+            self._engine.record(self.model, logs or {}, epoch=epoch + 1)
 
     def on_train_end(self, logs: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002 - Keras's signature
         """End the run."""
         set_first_epoch(self.model, None)
-        self._engine.finish()
+        self._engine.finish(self.model)
 
     @property
     def dirpath(self) -> str:

@@ -4,71 +4,36 @@ It knows a run directory and Keras's state, but neither `fit` nor callbacks: use
 it from a loop of your own, or `ModelCheckpoint` from `fit`.
 """
 
-import importlib.metadata
-import math
+import dataclasses
 import os
-import platform
 import secrets
-import tempfile
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any, Literal, Self
 
 import keras
 
 from multiback.checkpoint.direction import Mode
-from multiback.checkpoint.filenames import default_template, format_name
+from multiback.checkpoint.filenames import (
+    default_template,
+    format_name,
+    parse_template,
+)
+from multiback.checkpoint.judgement import Judgement
 from multiback.checkpoint.monitor import Logs, Monitor
-from multiback.checkpoint.retention import All, Best, Entry, Last, Slot, kept
+from multiback.checkpoint.retention import Best, Entry, Slot, kept, slots_for
 from multiback.checkpoint.scores import Scorer, split_logs
-from multiback.errors import ArgumentError, MonitorError, NoCheckpointError
-from multiback.state import describe, snapshot, write_keras_file
+from multiback.checkpoint.writing import versions, write
+from multiback.errors import (
+    ArgumentError,
+    MonitorError,
+    NoCheckpointError,
+    StoreError,
+)
 from multiback.store import Checkpoint, RunDirectory
 
-KERAS_FILE = "model.keras"
 Resume = Literal["never", "auto", "must"]
-
-
-def _versions() -> dict[str, str]:
-    """Return the versions that a checkpoint depends on."""
-    names = {"jax": "jax", "tensorflow": "tensorflow", "torch": "torch"}
-    versions = {"python": platform.python_version(), "keras": keras.__version__}
-    for name in ("multiback", "numpy", names.get(keras.backend.backend(), "")):
-        try:
-            versions[name] = importlib.metadata.version(name)
-        except (importlib.metadata.PackageNotFoundError, ValueError):
-            # Installed under another name, as tensorflow-cpu is.
-            continue
-    return versions
-
-
-def slots_for(
-    monitor: Monitor | None, save_top_k: int, *, save_last: bool
-) -> list[Slot]:
-    """Return the slots that Lightning's arguments mean.
-
-    Raises:
-        ArgumentError: `save_top_k` needs a monitor.
-    """
-    slots: list[Slot] = []
-    if save_top_k == -1:
-        slots.append(All())
-    if monitor is not None:
-        slots.append(Best(monitor, save_top_k))
-    elif save_top_k not in (-1, 0, 1):
-        raise ArgumentError(
-            f"save_top_k={save_top_k!r} wants a monitor= to rank by; without one only "
-            "-1 (all), 0 and 1 have a meaning."
-        )
-    if save_last or (monitor is None and save_top_k == 1):
-        slots.append(Last())
-    if not slots:
-        raise ArgumentError(
-            "Nothing would ever be saved: save_top_k=0, save_last=False and no keep=."
-        )
-    return slots
 
 
 class Checkpointer:
@@ -143,7 +108,7 @@ class Checkpointer:
                 f"keep= wants a list of slots such as [Best('val_f1'), Last()], not "
                 f"{keep!r}."
             )
-        self._directory = RunDirectory(dirpath)
+        self.directory = RunDirectory(dirpath)
         self._slots = list(keep)
         self._best = next((s for s in self._slots if isinstance(s, Best)), None)
         if monitor is not None and (
@@ -156,59 +121,80 @@ class Checkpointer:
         ]
         self.scorer = Scorer(monitors)
         name = self._best.monitor.name if self._best else None
-        self._template = default_template(name) if filename is None else filename
+        self._template = (
+            default_template(name) if filename is None else parse_template(filename)
+        )
         self._insert_names = auto_insert_metric_name
         self._weights_only = save_weights_only
         self._resume = resume
         self._told: set[str] = set()
         self.run_id = ""
-        self._saved: dict[int, tuple[Entry, Checkpoint]] = {}
-        self._last: Checkpoint | None = None
-        self._order = 0
         self.epoch = 0
+        self._saved: dict[int, tuple[Entry, Checkpoint]] = {}
+        self._order = 0
+        self._judged = False
+        self._pointed: dict[str, Checkpoint] = {}
 
     @property
     def dirpath(self) -> str:
         """The run directory."""
-        return str(self._directory.path)
+        return str(self.directory.path)
 
-    def start(self) -> Checkpoint | None:
+    def start(self) -> list[Checkpoint]:
         """Begin a run, or continue one; `step` does it if you do not.
 
         Returns:
-            The newest checkpoint of the run that is continued, to restore from.
+            The checkpoints of the run that is continued, newest first: restore
+            from the first that is intact.
 
         Raises:
             NoCheckpointError: `resume="must"`, and there is nothing to resume.
         """
-        self._saved, self._last, self._order, self.epoch = {}, None, 0, 0
-        latest = None if self._resume == "never" else self._directory.latest_run()
+        latest = None if self._resume == "never" else self.directory.latest_run()
         if latest is None and self._resume == "must":
             raise NoCheckpointError(
                 f'resume="must" wants a run with a checkpoint in {self.dirpath}, and '
                 'there is none. Pass resume="auto" to start a new one then.'
             )
+        self._saved, self._order, self.epoch, self._judged = {}, 0, 0, False
+        self._pointed = {}
         now = time.strftime("%Y%m%d-%H%M%S")
         self.run_id = latest or f"{now}-{secrets.token_hex(3)}"
-        for checkpoint in self._directory.checkpoints(self.run_id) if latest else ():
+        found = self.directory.checkpoints(self.run_id) if latest else []
+        self._report_skipped()
+        for checkpoint in found:
             self._adopt(checkpoint)
-        self._directory.start_run(
+        self.directory.start_run(
             self.run_id,
             {
                 "monitors": [monitor.label for monitor in self.scorer.monitors],
-                "versions": _versions(),
+                "versions": versions(),
                 "backend": keras.backend.backend(),
             },
         )
-        return self._last
+        return found[::-1]
+
+    def _report_skipped(self) -> None:
+        self.tell([f"Passed over {p}: {why}" for p, why in self.directory.skipped])
 
     def _adopt(self, checkpoint: Checkpoint) -> None:
         """Take over a checkpoint of an earlier part of the run."""
         self.scorer.remember(checkpoint.metrics)
-        for label, mode in checkpoint.extra.get("modes", {}).items():
+        judgement = Judgement.of(checkpoint.extra)
+        for label, mode in judgement.modes.items():
             self.scorer.modes.setdefault(label, mode)
+        scores = dict(judgement.scores)
+        for monitor in self.scorer.monitors:
+            # A monitor that the earlier part did not have; functions may need more
+            # than what was kept.
+            if monitor.label not in judgement.modes and isinstance(
+                monitor.quantity, str
+            ):
+                score = monitor.measure(checkpoint.metrics)
+                if score is not None:
+                    scores[monitor.label] = score
         self._order += 1
-        self._note(checkpoint, self.scorer.goodness(scores_of(checkpoint)))
+        self._note(checkpoint, Judgement(scores, self.scorer.modes).goodness)
         self.epoch = checkpoint.epoch
 
     def _note(self, checkpoint: Checkpoint, goodness: Mapping[str, float]) -> None:
@@ -220,7 +206,6 @@ class Checkpointer:
             goodness=goodness,
         )
         self._saved[entry.order] = (entry, checkpoint)
-        self._last = checkpoint
 
     def step(
         self,
@@ -238,7 +223,8 @@ class Checkpointer:
                 save.
             logs: Numbers by name, as `model.evaluate(return_dict=True)` gives.
             epoch: Epochs completed; counted by calls if not given.
-            step: Optimizer steps completed; asked of the optimizer if not given.
+            step: Optimizer steps completed; asked of the model's optimizer if not
+                given.
 
         Returns:
             The new checkpoint, or None if no slot wanted it.
@@ -252,120 +238,151 @@ class Checkpointer:
         values, shapes = split_logs(logs)
         if not self.run_id:
             self.start()
+        # First, so that nothing is written where a name is wrong.
         scores = self.scorer.measure(values, shapes)
+        step = self.record(model, values, epoch=epoch, step=step)
+        self._judged = True
+        return self._offer(model, values, scores, step)
+
+    def record(
+        self,
+        model: Any,
+        logs: Mapping[str, Any],
+        *,
+        epoch: int | None = None,
+        step: int | None = None,
+    ) -> int:
+        """Write the logs to the run's history, without judging them.
+
+        Args:
+            model: As for `step`.
+            logs: As for `step`.
+            epoch: As for `step`.
+            step: As for `step`.
+
+        Returns:
+            The step.
+        """
+        if not self.run_id:
+            self.start()
         self.epoch = self.epoch + 1 if epoch is None else epoch
-        if step is None:
-            step = _steps(model)
-        self._directory.append_history(
+        step = steps_of(model) if step is None else step
+        self.directory.append_history(
             {
                 "run_id": self.run_id,
                 "epoch": self.epoch,
                 "step": step,
                 "time": time.time(),
-                "metrics": values,
+                "metrics": split_logs(logs)[0],
             }
         )
-        self._order += 1
-        candidate = Entry(
-            order=self._order,
-            epoch=self.epoch,
-            step=step,
-            created=time.time(),
-            goodness=self.scorer.goodness(scores),
-        )
-        entries = [entry for entry, _ in self._saved.values()]
-        holding = kept([*entries, candidate], self._slots)
-        if candidate.order not in holding:
-            return None
-        checkpoint = self._commit(model, values, scores, step)
-        self._note(checkpoint, candidate.goodness)
-        self._point()
-        for order in sorted(set(self._saved) - holding):
-            _, old = self._saved.pop(order)
-            self._directory.remove(old, run_id=self.run_id)
-        return checkpoint
+        return step
 
-    def _commit(
+    def _offer(
         self,
         model: Any,
         values: Mapping[str, float],
         scores: Mapping[str, float],
         step: int,
-    ) -> Checkpoint:
-        """Write the model as it is now."""
-        if callable(model) and not isinstance(model, keras.Model):
-            model = model()
-        state = snapshot(model, weights_only=self._weights_only)
-        name = format_name(
-            self._template,
-            {**values, **scores, "epoch": self.epoch, "step": step},
-            insert_names=self._insert_names,
+        *,
+        always: bool = False,
+    ) -> Checkpoint | None:
+        """Save the model if a slot holds it, then remove what none holds any more."""
+        self._order += 1
+        entries = [entry for entry, _ in self._saved.values()]
+        entry = Entry(
+            order=self._order,
+            epoch=self.epoch,
+            step=step,
+            created=time.time(),
+            goodness=Judgement(scores, self.scorer.modes).goodness,
         )
-        trainer: dict[str, Any] = {"epoch": self.epoch, "step": step}
-        architecture = None
-        with tempfile.TemporaryDirectory(prefix="multiback-") as scratch:
-            files: dict[str, Path] = {}
-            if isinstance(model, keras.Model):
-                description = describe(model)
-                architecture = description.config
-                trainer["learning_rate"] = description.learning_rate
-                self.tell(description.problems)
-                if description.needs_keras_file:
-                    files[KERAS_FILE] = Path(scratch, KERAS_FILE)
-                    write_keras_file(model, files[KERAS_FILE])
-            return self._directory.commit(
-                name,
-                run_id=self.run_id,
-                tensors=state.arrays,
-                documents={"variables": state.index, "trainer": trainer},
-                extra_files=files,
-                epoch=self.epoch,
-                step=step,
-                metrics=values,
-                backend=keras.backend.backend(),
-                versions=_versions(),
-                architecture=architecture,
-                extra={
-                    # JSON has no infinities; float() reads both forms.
-                    "scores": {
-                        label: score if math.isfinite(score) else str(score)
-                        for label, score in scores.items()
-                    },
-                    "modes": dict(self.scorer.modes),
-                    "monitor": self._best.monitor.label if self._best else None,
-                    "weights_only": self._weights_only,
-                },
-            )
+        counting = {
+            label: scores[label]
+            for label in entry.goodness
+            if self._accepts(label, entry, entries)
+        }
+        judgement = Judgement(
+            counting, self.scorer.modes, self._best.labels if self._best else ()
+        )
+        entry = dataclasses.replace(entry, goodness=judgement.goodness)
+        holding = kept([*entries, entry], self._slots)
+        if entry.order not in holding and not always:
+            return None
+        checkpoint, problems = write(
+            self.directory,
+            format_name(
+                self._template,
+                {**values, **scores, "epoch": self.epoch, "step": step},
+                insert_names=self._insert_names,
+            ),
+            model,
+            weights_only=self._weights_only,
+            trainer={"epoch": self.epoch, "step": step},
+            run_id=self.run_id,
+            epoch=self.epoch,
+            step=step,
+            metrics=values,
+            extra={**judgement.fields(), "weights_only": self._weights_only},
+        )
+        self._note(checkpoint, judgement.goodness)
+        self.tell(problems)
+        self._tidy(set(self._saved) - holding - {entry.order})
+        return checkpoint
+
+    def _accepts(self, label: str, entry: Entry, entries: Sequence[Entry]) -> bool:
+        """Tell whether a score counts, or is too little above what it would replace."""
+        slots = [s for s in self._slots if isinstance(s, Best)]
+        slots = [slot for slot in slots if slot.monitor.label == label]
+        return not slots or any(slot.accepts(entry, entries) for slot in slots)
+
+    def _tidy(self, unheld: set[int]) -> None:
+        """Move the links, remove what no slot holds; a failure costs no training."""
+        doomed = {order: self._saved.pop(order) for order in sorted(unheld)}
+        try:
+            for label, target in (
+                ("best", self._best_checkpoint),
+                ("last", self._last),
+            ):
+                if target is not None and self._pointed.get(label) != target:
+                    self.directory.point(label, target)
+                    self._pointed[label] = target
+            for order, (_, checkpoint) in list(doomed.items()):
+                self.directory.remove(checkpoint, run_id=self.run_id)
+                del doomed[order]
+        except StoreError as error:
+            self._saved |= doomed
+            self.tell([f"The new checkpoint is safe, but tidying up failed: {error}"])
 
     def tell(self, problems: Sequence[str]) -> None:
-        """Warn of what will not load again without help, each once."""
+        """Warn, once of each."""
         for problem in problems:
             if problem not in self._told:
                 self._told.add(problem)
                 warnings.warn(problem, stacklevel=2)
 
-    def _point(self) -> None:
-        """Let the links `best` and `last` follow."""
-        ranked = self._ranked()
-        if ranked:
-            self._directory.point("best", ranked[0][1])
-        if self._last is not None:
-            self._directory.point("last", self._last)
-
-    def finish(self) -> None:
+    def finish(self, model: Any = None) -> None:
         """End the run.
+
+        Args:
+            model: What to save, should nothing have been saved because a monitored
+                name was never in the logs.
 
         Raises:
             MonitorError: A monitored name was never in the logs. What was saved
                 stays.
         """
-        missing = self.scorer.never_seen() if self._order else []
-        if missing:
-            raise MonitorError(
-                f"{', '.join(map(repr, missing))} was monitored but never in the logs "
-                "of this run, so nothing was chosen by it. For a name that begins "
-                "with val_, pass validation_data= to fit()."
-            )
+        missing = self.scorer.never_seen() if self._judged else []
+        if not missing:
+            return
+        if not self._saved and model is not None:
+            self._offer(model, {}, {}, steps_of(model), always=True)
+        raise MonitorError(
+            f"{', '.join(map(repr, missing))} was monitored but never in the logs "
+            "of this run, so nothing was chosen by it. For a name that begins "
+            "with val_, pass validation_data= to fit(). The newest checkpoint is "
+            f"{self.last_model_path or 'not there'}."
+        )
 
     def __enter__(self) -> Self:
         """Return itself; `finish` is called when the block ends well."""
@@ -383,10 +400,18 @@ class Checkpointer:
         return [self._saved[entry.order] for entry in self._best.ranked(entries)]
 
     @property
+    def _best_checkpoint(self) -> Checkpoint | None:
+        return next((checkpoint for _, checkpoint in self._ranked()), None)
+
+    @property
+    def _last(self) -> Checkpoint | None:
+        return self._saved[max(self._saved)][1] if self._saved else None
+
+    @property
     def best_model_path(self) -> str:
         """The best checkpoint's directory; empty where there is none yet."""
-        ranked = self._ranked()
-        return str(ranked[0][1].path) if ranked else ""
+        best = self._best_checkpoint
+        return "" if best is None else str(best.path)
 
     @property
     def best_model_score(self) -> float | None:
@@ -411,12 +436,7 @@ class Checkpointer:
         return str(self._last.path) if self._last else ""
 
 
-def scores_of(checkpoint: Checkpoint) -> dict[str, float]:
-    """Return the scores that a checkpoint was judged by, by monitor label."""
-    return {label: float(score) for label, score in checkpoint.extra["scores"].items()}
-
-
-def _steps(model: Any) -> int:
+def steps_of(model: Any) -> int:
     """Return how many steps the model's optimizer has made, if it has one."""
     optimizer = getattr(model, "optimizer", None)
     if isinstance(model, keras.Model) and optimizer is not None:

@@ -1,13 +1,12 @@
 """Which way is better, for a name in the logs."""
 
-import re
-from collections.abc import Mapping
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
+from multiback.checkpoint.keras_metrics import CLASS_MODES, NAME_MODES, Mode
 from multiback.checkpoint.names import without_number
 from multiback.errors import ArgumentError
 
-Mode = Literal["max", "min"]
+__all__ = ["Mode", "direction_of", "find_direction", "register_direction"]
 
 
 @runtime_checkable
@@ -17,78 +16,7 @@ class HasDirection(Protocol):
     direction: Mode
 
 
-# Keras's own classes. Keras keeps the same knowledge in a private attribute.
-_KERAS: dict[str, Mode] = {
-    **dict.fromkeys(
-        (
-            "AUC",
-            "Accuracy",
-            "BinaryAccuracy",
-            "BinaryIoU",
-            "CategoricalAccuracy",
-            "ConcordanceCorrelation",
-            "F1Score",
-            "FBetaScore",
-            "IoU",
-            "MeanIoU",
-            "OneHotIoU",
-            "OneHotMeanIoU",
-            "PearsonCorrelation",
-            "Precision",
-            "PrecisionAtRecall",
-            "R2Score",
-            "Recall",
-            "RecallAtPrecision",
-            "SensitivityAtSpecificity",
-            "SparseCategoricalAccuracy",
-            "SparseTopKCategoricalAccuracy",
-            "SpecificityAtSensitivity",
-            "TopKCategoricalAccuracy",
-            "TrueNegatives",
-            "TruePositives",
-        ),
-        "max",
-    ),
-    **dict.fromkeys(
-        (
-            "BinaryCrossentropy",
-            "CategoricalCrossentropy",
-            "CategoricalHinge",
-            "FalseNegatives",
-            "FalsePositives",
-            "Hinge",
-            "KLDivergence",
-            "LogCoshError",
-            "MeanAbsoluteError",
-            "MeanAbsolutePercentageError",
-            "MeanSquaredError",
-            "MeanSquaredLogarithmicError",
-            "Poisson",
-            "RootMeanSquaredError",
-            "SparseCategoricalCrossentropy",
-            "SquaredHinge",
-        ),
-        "min",
-    ),
-}
-
-
-def _snake_case(name: str) -> str:
-    """Name a class as Keras names its metrics: `MeanIoU` to `mean_io_u`."""
-    name = re.sub(r"(.)([A-Z][a-z0-9]+)", r"\1_\2", name)
-    return re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()
-
-
-_REGISTRY: dict[str, Mode] = {
-    **{_snake_case(name): mode for name, mode in _KERAS.items()},
-    "acc": "max",
-    "loss": "min",
-    "mae": "min",
-    "mape": "min",
-    "mse": "min",
-    "msle": "min",
-    "rmse": "min",
-}
+_REGISTRY: dict[str, Mode] = dict(NAME_MODES)
 
 
 def register_direction(name: str, mode: Mode) -> None:
@@ -109,16 +37,29 @@ def register_direction(name: str, mode: Mode) -> None:
     _REGISTRY[name] = mode
 
 
-def find_direction(name: str, metric: Any = None) -> Mode | None:
-    """Return which way is better, or None where nothing says so.
+def find_direction(name: str) -> Mode | None:
+    """Return which way is better by a name alone, or None where nothing says so.
 
     Args:
         name: The log name without the prefix of a validation set.
-        metric: The metric object behind the name, if it is known.
+
+    >>> find_direction("auc_2"), find_direction("charm")
+    ('max', None)
     """
-    if isinstance(metric, HasDirection):
-        return metric.direction
-    known: Mapping[str, Mode] = _KERAS
-    if metric is not None and type(metric).__name__ in known:
-        return known[type(metric).__name__]
     return _REGISTRY.get(name) or _REGISTRY.get(without_number(name))
+
+
+def direction_of(metric: Any) -> Mode | None:
+    """Return which way is better by a metric object, or None.
+
+    A subclass of a Keras metric that computes another result may turn it round,
+    so it is not taken for what it inherits from.
+    """
+    if isinstance(metric, HasDirection) and metric.direction in ("max", "min"):
+        return metric.direction
+    for kind in type(metric).__mro__:
+        if kind.__module__.startswith("keras."):
+            return CLASS_MODES.get(kind.__name__)
+        if "result" in vars(kind):
+            return None
+    return None

@@ -1,6 +1,7 @@
 """Arithmetic over log names, evaluated without `eval`.
 
 A name that is no Python identifier stands in backticks: "`val/f1` * 2".
+NaN goes through: no comparison, `max` or `min` makes a number of it.
 """
 
 import ast
@@ -34,15 +35,21 @@ _COMPARE: Mapping[type, Callable[[Any, Any], bool]] = {
     ast.Eq: operator.eq,
     ast.NotEq: operator.ne,
 }
-_FUNCTIONS: Mapping[str, Callable[..., float]] = {
+_ONE: Mapping[str, Callable[[float], float]] = {
     "abs": abs,
     "exp": math.exp,
     "log": math.log,
-    "max": max,
-    "min": min,
     "sqrt": math.sqrt,
 }
+_SEVERAL: Mapping[str, Callable[..., float]] = {"max": max, "min": min}
 _QUOTED = re.compile(r"`([^`]+)`")
+# Nobody's monitor is longer or deeper; the limits keep Python's parser and stack safe.
+_LONGEST = 1000
+_DEEPEST = 50
+
+
+class _NoAnswerError(ArithmeticError):
+    """A NaN came in, so there is no answer."""
 
 
 class Expression:
@@ -69,24 +76,32 @@ class Expression:
         self.text = text
         self._quoted: dict[str, str] = {}
         try:
+            if len(text) > _LONGEST:
+                raise ValueError(f"it has more than {_LONGEST} characters")  # noqa: TRY301 - as the parser does
             self._tree = ast.parse(
                 _QUOTED.sub(self._unquote, text).strip(), mode="eval"
             ).body
-            self.names = frozenset(self._check(self._tree))
-        except (SyntaxError, ValueError, RecursionError) as error:
+            self.names = frozenset(self._check(self._tree, _DEEPEST))
+            if not self.names:
+                raise ValueError("it reads no name")  # noqa: TRY301 - as the parser does
+        except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
             raise ArgumentError(
-                f"{text!r} is neither a log name nor an expression of log names: "
+                f"{text!r:.300} is neither a log name nor an expression of log names: "
                 f"{error}. Wanted names, numbers, + - * / **, comparisons, and, or, "
-                f"not, and {', '.join(_FUNCTIONS)}."
+                f"not, and {', '.join((*_ONE, *_SEVERAL))}."
             ) from error
 
     def _unquote(self, match: re.Match[str]) -> str:
-        stand_in = f"_quoted_{len(self._quoted)}"
+        stand_in = f"_quoted_{len(self._quoted)}_"
+        while stand_in in match.string:
+            stand_in += "_"
         self._quoted[stand_in] = match[1]
         return stand_in
 
-    def _check(self, node: ast.AST) -> list[str]:
+    def _check(self, node: ast.AST, deepest: int) -> list[str]:
         """Return the names below a node; raise on anything that is not allowed."""
+        if not deepest:
+            raise ValueError(f"it is nested deeper than {_DEEPEST} levels")
         match node:
             case ast.Constant(value=bool() | int() | float()):
                 return []
@@ -102,21 +117,25 @@ class Expression:
                 type(op) in _COMPARE for op in ops
             ):
                 children = [left, *others]
-            case ast.Call(
-                func=ast.Name(id=name), args=[_, *_] as args, keywords=[]
-            ) if name in _FUNCTIONS:
-                children = list(args)
+            case ast.Call(func=ast.Name(id=name), args=[one], keywords=[]) if (
+                name in _ONE
+            ):
+                children = [one]
+            case ast.Call(func=ast.Name(id=name), args=[_, _, *_], keywords=[]) if (
+                name in _SEVERAL
+            ):
+                children = list(node.args)
             case _:
                 raise ValueError(f"{ast.unparse(node)!r} is not allowed")
-        return [name for child in children for name in self._check(child)]
+        return [name for child in children for name in self._check(child, deepest - 1)]
 
     @property
     def single(self) -> str | None:
         """The name, where the expression is nothing but one."""
-        node = self._tree
-        return (
-            self._quoted.get(node.id, node.id) if isinstance(node, ast.Name) else None
-        )
+        if not isinstance(self._tree, ast.Name):
+            return None
+        # Not the tree's own: Python's parser changes some letters (NFKC).
+        return self._quoted.get(self._tree.id, self.text.strip(" ()"))
 
     def __call__(self, values: Mapping[str, float]) -> float:
         """Evaluate for values by name; NaN where the arithmetic has no answer."""
@@ -125,6 +144,11 @@ class Expression:
         except (ArithmeticError, ValueError):
             return math.nan
 
+    def holds(self, values: Mapping[str, float]) -> bool:
+        """Evaluate as a condition; what has no answer does not hold."""
+        value = self(values)
+        return not math.isnan(value) and bool(value)
+
     def _value(self, node: Any, values: Mapping[str, float]) -> Any:
         value = functools.partial(self._value, values=values)
         result: Any
@@ -132,17 +156,16 @@ class Expression:
             case ast.Constant():
                 result = node.value
             case ast.Name(id=name):
-                result = values[self._quoted.get(name, name)]
+                result = float(values[self._quoted.get(name, name)])
             case ast.BinOp():
                 result = _BINARY[type(node.op)](value(node.left), value(node.right))
             case ast.UnaryOp():
                 result = _UNARY[type(node.op)](value(node.operand))
-            case ast.BoolOp(op=ast.And()):
-                result = all(value(child) for child in node.values)
             case ast.BoolOp():
-                result = any(value(child) for child in node.values)
+                parts = [value(child) for child in node.values]
+                result = all(parts) if isinstance(node.op, ast.And) else any(parts)
             case ast.Call(func=ast.Name(id=name)):
-                result = _FUNCTIONS[name](*map(value, node.args))
+                result = {**_ONE, **_SEVERAL}[name](*map(value, node.args))
             case ast.Compare():
                 operands = [value(child) for child in (node.left, *node.comparators)]
                 result = all(
@@ -151,4 +174,6 @@ class Expression:
                         node.ops, itertools.pairwise(operands), strict=True
                     )
                 )
+        if math.isnan(result):
+            raise _NoAnswerError
         return result

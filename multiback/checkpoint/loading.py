@@ -2,18 +2,19 @@
 
 import os
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import keras
 
-from multiback.checkpoint.checkpointer import KERAS_FILE, scores_of
 from multiback.checkpoint.direction import Mode
+from multiback.checkpoint.judgement import Judgement
 from multiback.checkpoint.monitor import Monitor
 from multiback.checkpoint.names import missing_name
-from multiback.checkpoint.retention import Best, Entry
+from multiback.checkpoint.retention import Entry, ranked
 from multiback.checkpoint.scores import Scorer
+from multiback.checkpoint.writing import KERAS_FILE
 from multiback.errors import (
     ArgumentError,
     CorruptCheckpointError,
@@ -32,6 +33,7 @@ from multiback.state import restore as restore_state
 from multiback.store import Checkpoint, RunDirectory, open_checkpoint
 
 PathLike = str | os.PathLike[str]
+T = TypeVar("T")
 
 
 def checkpoints_of(dirpath: PathLike, run: str | None) -> list[Checkpoint]:
@@ -43,14 +45,16 @@ def checkpoints_of(dirpath: PathLike, run: str | None) -> list[Checkpoint]:
     directory = RunDirectory(dirpath)
     run = directory.latest_run() if run is None else run
     found = directory.checkpoints(run) if run is not None else []
+    skipped = [f"{path}: {why}" for path, why in directory.skipped]
     if not found:
-        skipped = "".join(f"\n  {path}: {why}" for path, why in directory.skipped)
         raise NoCheckpointError(
             f"{directory.path} holds no committed checkpoint"
             + (f" of the run {run!r}" if run is not None else "")
-            + (f"; passed over:{skipped}" if skipped else ".")
-            + " Pass the directory that was given to ModelCheckpoint."
+            + "".join(f"\n  passed over {each}" for each in skipped)
+            + ". Pass the directory that was given to ModelCheckpoint."
         )
+    for each in skipped:
+        warnings.warn(f"Passed over {each}", stacklevel=3)
     return found
 
 
@@ -67,33 +71,45 @@ def rank(
 
     Raises:
         MonitorError: The run had no monitor, or the name was never recorded.
+        NoCheckpointError: None has a score.
     """
-    newest = found[-1].extra
-    label = newest.get("monitor") if monitor is None else monitor
-    if label is None:
+    newest = Judgement.of(found[-1].extra)
+    labels = list(newest.ranking) if monitor is None else [monitor]
+    if not labels:
         raise MonitorError(
             f"The run {found[-1].run_id!r} was not judged by anything. Pass monitor= "
             "with a recorded metric, one of "
             f"{', '.join(sorted(found[-1].metrics)) or '(none)'}; or use load_last."
         )
-    recorded = newest.get("modes", {})
-    if label in recorded and mode in ("auto", recorded[label]):
-        asked = Monitor(label, recorded[label])
-        scores = [scores_of(checkpoint).get(label) for checkpoint in found]
+    if monitor is None or (
+        monitor in newest.modes and mode in ("auto", newest.modes[monitor])
+    ):
+        judged = [Judgement.of(checkpoint.extra) for checkpoint in found]
     else:
-        asked = Monitor(label, mode)
-        available = {name for checkpoint in found for name in checkpoint.metrics}
-        for name in asked.missing(available):
-            raise MonitorError(missing_name(name, available))
-        scores = [asked.measure(checkpoint.metrics) for checkpoint in found]
-    scorer = Scorer([asked])
-    scorer.mode(asked)
-    entries = [
-        Entry(order=order, goodness=scorer.goodness({asked.label: score}))
-        for order, score in enumerate(scores)
-        if score is not None
+        judged = _judged_anew(found, Monitor(monitor, mode))
+    entries = [Entry(i, goodness=each.goodness) for i, each in enumerate(judged)]
+    best = ranked(entries, labels)
+    if not best:
+        raise NoCheckpointError(
+            f"No checkpoint of the run {found[-1].run_id!r} has a score for "
+            f"{labels[0]!r} that can be best (it was absent or NaN). Use load_last."
+        )
+    return [found[entry.order] for entry in best]
+
+
+def _judged_anew(found: Sequence[Checkpoint], monitor: Monitor) -> list[Judgement]:
+    """Score checkpoints by the metrics that were recorded with them."""
+    available = {name for checkpoint in found for name in checkpoint.metrics}
+    for name in monitor.missing(available):
+        raise MonitorError(missing_name(name, available))
+    scorer = Scorer([monitor])
+    modes = {monitor.label: scorer.mode(monitor)}
+    scores = [monitor.measure(checkpoint.metrics) for checkpoint in found]
+    # Under the text that was given, which is what the caller ranks by.
+    return [
+        Judgement({} if score is None else {monitor.label: score}, modes)
+        for score in scores
     ]
-    return [found[entry.order] for entry in Best(asked).ranked(entries)]
 
 
 def load_best(
@@ -128,14 +144,11 @@ def load_best(
         CorruptCheckpointError: No checkpoint is intact.
         StateError: The model cannot be rebuilt; the message says what it needs.
     """
-    found = checkpoints_of(dirpath, run)
-    ranked = rank(found, monitor, mode)
-    if not ranked:
-        raise NoCheckpointError(
-            f"No checkpoint of the run {found[-1].run_id!r} in {dirpath} has a score "
-            "that can be best (it was absent or NaN). Use load_last."
-        )
-    return _first_intact(ranked, custom_objects, compile=compile, safe_mode=safe_mode)
+    ordered = rank(checkpoints_of(dirpath, run), monitor, mode)
+    return first_intact(
+        ordered,
+        lambda one: _load(one, custom_objects, compile=compile, safe_mode=safe_mode),
+    )
 
 
 def load_last(
@@ -155,9 +168,10 @@ def load_last(
         compile: As for `load_best`.
         safe_mode: As for `load_best`.
     """
-    found = checkpoints_of(dirpath, run)
-    return _first_intact(
-        found[::-1], custom_objects, compile=compile, safe_mode=safe_mode
+    ordered = checkpoints_of(dirpath, run)[::-1]
+    return first_intact(
+        ordered,
+        lambda one: _load(one, custom_objects, compile=compile, safe_mode=safe_mode),
     )
 
 
@@ -181,19 +195,15 @@ def load(
     )
 
 
-def _first_intact(
-    ordered: Sequence[Checkpoint],
-    custom_objects: Mapping[str, Any] | None,
-    *,
-    compile: bool,
-    safe_mode: bool,
-) -> Any:
-    """Load the first checkpoint that is intact, saying which were passed over."""
+def first_intact(ordered: Sequence[Checkpoint], read: Callable[[Checkpoint], T]) -> T:
+    """Read the first checkpoint that is intact, saying which were passed over.
+
+    Raises:
+        CorruptCheckpointError: None is.
+    """
     for checkpoint in ordered:
         try:
-            return _load(
-                checkpoint, custom_objects, compile=compile, safe_mode=safe_mode
-            )
+            return read(checkpoint)
         except CorruptCheckpointError as error:
             damage = error
             warnings.warn(f"Passed over {checkpoint.name}: {error}", stacklevel=3)
@@ -264,12 +274,13 @@ def restore(
     """
     if which not in ("best", "last"):
         raise ArgumentError(f'which= wants "best" or "last", not {which!r}.')
-    if Path(path, "checkpoints").is_dir():
+    ordered = [open_checkpoint(path)] if not Path(path, "checkpoints").is_dir() else []
+    if not ordered:
         found = checkpoints_of(path, run)
-        checkpoint = rank(found, None, "auto")[0] if which == "best" else found[-1]
-    else:
-        checkpoint = open_checkpoint(path)
-    return restore_checkpoint(model, checkpoint, optimizer=optimizer)
+        ordered = rank(found, None, "auto") if which == "best" else found[::-1]
+    return first_intact(
+        ordered, lambda one: restore_checkpoint(model, one, optimizer=optimizer)
+    )
 
 
 def restore_checkpoint(

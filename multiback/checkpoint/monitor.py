@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import math
 from collections.abc import Callable, Collection, Mapping
 from typing import Literal
 
@@ -47,7 +46,9 @@ class Monitor:
 
     def __post_init__(self) -> None:
         """Check the arguments and parse the expressions."""
-        if not (callable(self.quantity) or isinstance(self.quantity, str)):
+        if not callable(self.quantity) and (
+            not isinstance(self.quantity, str) or not self.quantity.strip()
+        ):
             raise ArgumentError(
                 "monitor= wants a log name, an expression or a function of the logs, "
                 f"not {self.quantity!r}."
@@ -67,8 +68,10 @@ class Monitor:
     def label(self) -> str:
         """What to call the score: the log name, the text or the function's name."""
         if isinstance(self.quantity, str):
-            return self.name or self.quantity
-        return getattr(self.quantity, "__name__", type(self.quantity).__name__)
+            label = self.name or self.quantity
+        else:
+            label = getattr(self.quantity, "__name__", type(self.quantity).__name__)
+        return label if self.where is None else f"{label} where {self.where}"
 
     @functools.cached_property
     def _expression(self) -> Expression | None:
@@ -101,8 +104,11 @@ class Monitor:
         """
         names: frozenset[str] = frozenset()
         if isinstance(self.quantity, str):
-            names = frozenset({self.quantity})
-            if self._expression is not None and self.quantity not in available:
+            if self.name is not None:
+                names = frozenset({self.name})
+            elif self.quantity in available or self._expression is None:
+                names = frozenset({self.quantity})
+            else:
                 names = self._expression.names
         return names | (self._condition.names if self._condition else frozenset())
 
@@ -131,22 +137,12 @@ class Monitor:
             if found is None:
                 return None
             values[name] = logs[found]
-        if self._condition is not None and not self._condition(values):
+        if self._condition is not None and not self._condition.holds(values):
             return None
         if not isinstance(self.quantity, str):
             result = self.quantity(logs)
             return None if result is None else float(result)
-        if self.quantity in values:
-            return values[self.quantity]
+        whole = self.quantity if self.name is None else self.name
+        if whole in values:
+            return values[whole]
         return self._expression(values) if self._expression else None
-
-
-def goodness(score: float | None, mode: Mode) -> float | None:
-    """Turn a score so that more is better; None where it can never be best.
-
-    >>> goodness(0.25, "min"), goodness(float("nan"), "max")
-    (-0.25, None)
-    """
-    if score is None or math.isnan(score):
-        return None
-    return score if mode == "max" else -score

@@ -4,21 +4,24 @@ import difflib
 import re
 from collections.abc import Collection
 
+from multiback.checkpoint.keras_metrics import NAME_MODES
 from multiback.errors import MonitorError
 
-_NUMBERED = re.compile(r"_\d+$")
+_NUMBER = re.compile(r"_\d+$")
 
 
 def without_number(name: str) -> str:
     """Drop the suffix that Keras adds when a model is rebuilt: `auc_2` to `auc`."""
-    return _NUMBERED.sub("", name)
+    return _NUMBER.sub("", name)
 
 
 def find_name(wanted: str, available: Collection[str]) -> str | None:
     """Return the available name that was meant, or None.
 
-    An exact match wins. Otherwise a numeric suffix is overlooked, if exactly one
-    name fits then.
+    An exact match wins. Otherwise the number that Keras adds is overlooked, if
+    exactly one name fits then. A number that the user gave is overlooked only
+    behind a name that Keras itself makes up: `precision_1` may have become
+    `precision_3`, but `top_5` is not `top_1`.
 
     Args:
         wanted: The name that the user gave.
@@ -34,6 +37,8 @@ def find_name(wanted: str, available: Collection[str]) -> str | None:
     if wanted in available:
         return wanted
     stem = without_number(wanted)
+    if stem != wanted and not _made_by_keras(stem):
+        return None
     fitting = sorted(name for name in available if without_number(name) == stem)
     if len(fitting) > 1:
         raise MonitorError(
@@ -41,6 +46,12 @@ def find_name(wanted: str, available: Collection[str]) -> str | None:
             "metric a name= of its own and monitor that."
         )
     return fitting[0] if fitting else None
+
+
+def _made_by_keras(stem: str) -> bool:
+    """Tell whether a name, perhaps with prefixes, ends as Keras names a metric."""
+    parts = stem.split("_")
+    return any("_".join(parts[start:]) in NAME_MODES for start in range(len(parts)))
 
 
 def missing_name(wanted: str, available: Collection[str], hint: str = "") -> str:

@@ -53,10 +53,11 @@ def _as_monitor(
     return monitor if isinstance(monitor, Monitor) else Monitor(monitor, mode)
 
 
-def _check_number(argument: str, value: object, smallest: int, also: str = "") -> None:
+def check_number(argument: str, value: object, smallest: int) -> None:
+    """Raise unless an argument is an integer that is large enough."""
     if not isinstance(value, int) or isinstance(value, bool) or value < smallest:
         raise ArgumentError(
-            f"{argument} wants an integer of at least {smallest}{also}, not {value!r}."
+            f"{argument} wants an integer of at least {smallest}, not {value!r}."
         )
 
 
@@ -84,7 +85,7 @@ class Best(Slot):
         mode: Mode | Literal["auto"] = "auto",
         then: Sequence[Monitor | str] = (),
     ) -> None:
-        _check_number("k=", k, -1)
+        check_number("k=", k, -1)
         self.monitor = _as_monitor(monitor, mode)
         self.k = k
         self._then = tuple(_as_monitor(other, "auto") for other in then)
@@ -95,38 +96,46 @@ class Best(Slot):
         return (self.monitor, *self._then)
 
     def held(self, entries: Sequence[Entry]) -> list[Entry]:
-        """Return the best, as they were when each entry came."""
-        best: list[Entry] = []
-        for entry in entries:
-            if self.monitor.label not in entry.goodness or self.k == 0:
-                continue
-            if 0 < self.k == len(best):
-                worst = min(best, key=self._rank)
-                if not self._beats(entry, worst):
-                    continue
-                best.remove(worst)
-            best.append(entry)
-        return best
+        """Return the k best."""
+        ranked = self.ranked(entries)
+        return ranked if self.k == -1 else ranked[: self.k]
 
     def ranked(self, entries: Sequence[Entry]) -> list[Entry]:
         """Return the entries that have a score, best first."""
-        scored = [e for e in entries if self.monitor.label in e.goodness]
-        return sorted(scored, key=self._rank, reverse=True)
+        return ranked(entries, self.labels)
 
-    def _scores(self, entry: Entry) -> tuple[float, ...]:
-        return tuple(
-            entry.goodness.get(monitor.label, float("-inf"))
-            for monitor in self.monitors
-        )
+    @property
+    def labels(self) -> list[str]:
+        """The labels that decide, in turn."""
+        return [monitor.label for monitor in self.monitors]
 
-    def _rank(self, entry: Entry) -> tuple[float, ...]:
-        return (*self._scores(entry), -entry.order)
+    def accepts(self, entry: Entry, entries: Sequence[Entry]) -> bool:
+        """Tell whether a newcomer beats what it would replace by `min_delta`.
 
-    def _beats(self, entry: Entry, other: Entry) -> bool:
-        mine, theirs = self._scores(entry), self._scores(other)
-        if mine[0] == theirs[0]:
-            return mine > theirs and not self.monitor.min_delta
-        return mine[0] > theirs[0] + self.monitor.min_delta
+        Asked once, when it comes: a newcomer that does not has no score, so what
+        is held never depends on what was removed in the meantime.
+        """
+        label = self.monitor.label
+        if not self.monitor.min_delta or label not in entry.goodness:
+            return True
+        best = self.held(entries)
+        if self.k < 1 or len(best) < self.k:
+            return True
+        return entry.goodness[label] > best[-1].goodness[label] + self.monitor.min_delta
+
+
+def ranked(entries: Sequence[Entry], labels: Sequence[str]) -> list[Entry]:
+    """Return the entries that have the first score, best first.
+
+    The other scores decide between equals, then the earliest is better.
+    """
+
+    def key(entry: Entry) -> tuple[float, ...]:
+        scores = (entry.goodness.get(label, float("-inf")) for label in labels)
+        return (*scores, -entry.order)
+
+    scored = [entry for entry in entries if labels[0] in entry.goodness]
+    return sorted(scored, key=key, reverse=True)
 
 
 class Last(Slot):
@@ -137,7 +146,7 @@ class Last(Slot):
     """
 
     def __init__(self, n: int = 1) -> None:
-        _check_number("n=", n, 1)
+        check_number("n=", n, 1)
         self.n = n
 
     def held(self, entries: Sequence[Entry]) -> list[Entry]:
@@ -156,12 +165,12 @@ class All(Slot):
 class Every(Slot):
     """Hold one checkpoint each so many epochs, steps or hours.
 
-    The first checkpoint of each period stays, counted from the run's start.
-
     Args:
-        epochs: Hold those whose epoch is a multiple of it.
-        steps: Hold those whose step is a multiple of it.
-        hours: Hold the first one, and then the first one of each such period.
+        epochs: Hold the first one after each so many epochs.
+        steps: Hold the first one after each so many steps; an epoch's end need not
+            meet a multiple.
+        hours: Hold the first one of all, and then the first one that is so much
+            later than the one before.
     """
 
     def __init__(
@@ -177,24 +186,34 @@ class Every(Slot):
                 "Every wants exactly one of epochs=, steps= and hours=, not "
                 f"epochs={epochs!r}, steps={steps!r}, hours={hours!r}."
             )
-        if not given[0] > 0:
-            raise ArgumentError(f"Every wants a number above 0, not {given[0]!r}.")
+        if hours is None:
+            check_number("epochs= or steps=", given[0], 1)
+        elif not hours > 0:
+            raise ArgumentError(f"hours= wants a number above 0, not {hours!r}.")
         self.epochs = epochs
         self.steps = steps
         self.hours = hours
 
     def held(self, entries: Sequence[Entry]) -> list[Entry]:
-        """Return those that begin or meet a period."""
+        """Return the first of each period."""
         if self.epochs is not None:
-            return [e for e in entries if e.epoch % self.epochs == 0]
+            return _first_of_each(entries, [e.epoch // self.epochs for e in entries])
         if self.steps is not None:
-            return [e for e in entries if e.step % self.steps == 0]
+            return _first_of_each(entries, [e.step // self.steps for e in entries])
         held: list[Entry] = []
         for entry in entries:
             seconds = 3600 * (self.hours or 0)
             if not held or entry.created >= held[-1].created + seconds:
                 held.append(entry)
         return held
+
+
+def _first_of_each(entries: Sequence[Entry], periods: Sequence[int]) -> list[Entry]:
+    """Return the first entry of each period but the unfinished period 0."""
+    first: dict[int, Entry] = {}
+    for entry, period in zip(entries, periods, strict=True):
+        first.setdefault(period, entry)
+    return [entry for period, entry in first.items() if period > 0]
 
 
 class Pareto(Slot):
@@ -246,3 +265,31 @@ def kept(entries: Sequence[Entry], slots: Sequence[Slot]) -> set[int]:
     """Return the `order` of each entry that some slot holds."""
     ordered = sorted(entries, key=lambda entry: entry.order)
     return {entry.order for slot in slots for entry in slot.held(ordered)}
+
+
+def slots_for(
+    monitor: Monitor | None, save_top_k: int, *, save_last: bool
+) -> list[Slot]:
+    """Return the slots that Lightning's arguments mean.
+
+    Raises:
+        ArgumentError: `save_top_k` needs a monitor.
+    """
+    check_number("save_top_k=", save_top_k, -1)
+    slots: list[Slot] = []
+    if save_top_k == -1:
+        slots.append(All())
+    if monitor is not None:
+        slots.append(Best(monitor, save_top_k))
+    elif save_top_k not in (-1, 0, 1):
+        raise ArgumentError(
+            f"save_top_k={save_top_k!r} wants a monitor= to rank by; without one only "
+            "-1 (all), 0 and 1 have a meaning."
+        )
+    if save_last or (monitor is None and save_top_k == 1):
+        slots.append(Last())
+    if not slots:
+        raise ArgumentError(
+            "Nothing would ever be saved: save_top_k=0, save_last=False and no keep=."
+        )
+    return slots

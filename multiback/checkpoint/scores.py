@@ -1,17 +1,17 @@
 """From the logs of one moment to what the slots compare, with early errors."""
 
-import numbers
+import math
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from multiback.checkpoint.direction import Mode, find_direction
-from multiback.checkpoint.monitor import Monitor, goodness
-from multiback.checkpoint.names import find_name, missing_name, without_number
-from multiback.errors import MonitorError
+from multiback.checkpoint.monitor import Monitor
+from multiback.checkpoint.names import find_name, missing_name
+from multiback.errors import ArgumentError, MonitorError
 
-VALIDATION = "val_"
+Shapes = Mapping[str, tuple[int, ...]]
 
 
 def split_logs(
@@ -25,14 +25,18 @@ def split_logs(
     values: dict[str, float] = {}
     shapes: dict[str, tuple[int, ...]] = {}
     for name, value in logs.items():
-        if isinstance(value, numbers.Real):
-            values[name] = float(value)
-            continue
-        array = np.asarray(value)
-        if array.size == 1 and array.dtype.kind in "fiub":
-            values[name] = float(array.reshape(()))
-        else:
-            shapes[name] = array.shape
+        try:
+            shape = np.shape(value)
+            number = value
+            if math.prod(shape) == 1:
+                # One by one: a torch tensor on a GPU is no NumPy array.
+                for _ in shape:
+                    number = number[0]
+            if isinstance(number, str):
+                raise TypeError  # noqa: TRY301 - as float does for the rest
+            values[name] = float(number)
+        except (TypeError, ValueError):
+            shapes[name] = shape
     return values, shapes
 
 
@@ -41,39 +45,73 @@ class Scorer:
 
     Args:
         monitors: What to judge by.
-        metrics: The metric objects by log name, where they are known.
+        prefixes: What stands before the names of a validation set.
 
     Attributes:
+        monitors: The monitors, each once.
         modes: Which way is better, by label; filled when it becomes known.
+        directions: Which way is better by base name, for names that are known
+            otherwise than by themselves.
+
+    Raises:
+        ArgumentError: Two different monitors have one label.
     """
 
     def __init__(
-        self, monitors: Sequence[Monitor], metrics: Mapping[str, Any] | None = None
+        self, monitors: Sequence[Monitor], prefixes: Sequence[str] = ("val_",)
     ) -> None:
-        self.monitors = list({monitor.label: monitor for monitor in monitors}.values())
-        self.metrics = dict(metrics or {})
+        by_label: dict[str, Monitor] = {}
+        for monitor in monitors:
+            if by_label.setdefault(monitor.label, monitor) != monitor:
+                raise ArgumentError(
+                    f"Two different monitors are both called {monitor.label!r}. Use "
+                    "one and the same Monitor in each slot, and functions with names "
+                    "of their own."
+                )
+        self.monitors = list(by_label.values())
+        self._prefixes = tuple(prefixes)
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget what one run's logs had."""
         self.modes: dict[str, Mode] = {
             m.label: m.mode for m in self.monitors if m.mode != "auto"
         }
+        self.directions: dict[str, Mode] = {}
         self._seen: set[str] = set()
+        self._failed: dict[str, str] = {}
 
-    def check(self, available: Collection[str], hint: str = "") -> None:
-        """Raise unless the logs will have each name, with or without `val_`.
+    def check(
+        self, available: Collection[str], shapes: Shapes | None = None, hint: str = ""
+    ) -> None:
+        """Raise unless the logs will have each name, with a prefix or without.
 
         Args:
             available: Names without the prefix of a validation set.
+            shapes: Shapes of those that are no numbers.
             hint: What else the user could do.
 
         Raises:
-            MonitorError: A name will not be there, or no direction is known.
+            MonitorError: A name will not be there, cannot be ranked, or no
+                direction is known.
         """
-        known = [*available, *(VALIDATION + name for name in available)]
+        known = self._prefixed(available)
+        unfit = {
+            name: shape
+            for n, shape in (shapes or {}).items()
+            for name in self._prefixed([n])
+        }
         for monitor in self.monitors:
             if not monitor.early:
                 continue
             for name in monitor.missing(known):
+                _refuse_shape(name, unfit)
                 raise MonitorError(missing_name(name, known, hint))
             self.mode(monitor)
+
+    def _prefixed(self, names: Collection[str]) -> list[str]:
+        """Return the names, and each with each prefix."""
+        return [*names, *(p + name for p in self._prefixes for name in names)]
 
     def mode(self, monitor: Monitor) -> Mode:
         """Return which way is better, and remember it.
@@ -83,35 +121,34 @@ class Scorer:
         """
         label = monitor.label
         if label not in self.modes:
-            found = self._direction(monitor)
+            name = monitor.name
+            found = None if name is None else self._direction(self._base(name))
             if found is None:
+                register = ""
+                if name is not None:
+                    register = (
+                        ", or register it: multiback.register_direction("
+                        f'{self._base(name)!r}, "max")'
+                    )
                 raise MonitorError(
                     f"Nothing says whether more or less of {label!r} is better. Pass "
-                    'mode="max" or mode="min", or register it: '
-                    f'multiback.register_direction("{self._base(label)}", "max").'
+                    f'mode="max" or mode="min"{register}.'
                 )
             self.modes[label] = found
         return self.modes[label]
 
     def _base(self, name: str) -> str:
-        """Drop the prefix of validation."""
-        return name.removeprefix(VALIDATION)
+        """Drop the prefix of a validation set."""
+        for prefix in self._prefixes:
+            if name.startswith(prefix):
+                return name.removeprefix(prefix)
+        return name
 
-    def _direction(self, monitor: Monitor) -> Mode | None:
-        if monitor.name is None:
-            return None
-        base = self._base(monitor.name)
-        key = find_name(base, self.metrics)
-        if key is None:
-            return find_direction(base)
-        metric = self.metrics[key]
-        # `a_auc` is the output `a` and the metric `auc`.
-        own = without_number(str(getattr(metric, "name", base)))
-        return find_direction(base, metric) or find_direction(own, metric)
+    def _direction(self, base: str) -> Mode | None:
+        key = find_name(base, self.directions)
+        return find_direction(base) if key is None else self.directions[key]
 
-    def measure(
-        self, logs: Mapping[str, float], shapes: Mapping[str, tuple[int, ...]]
-    ) -> dict[str, float]:
+    def measure(self, logs: Mapping[str, float], shapes: Shapes) -> dict[str, float]:
         """Return the scores that the logs give, by label.
 
         Args:
@@ -123,33 +160,35 @@ class Scorer:
                 no direction is known.
         """
         scores: dict[str, float] = {}
-        validated = any(name.startswith(VALIDATION) for name in logs)
         for monitor in self.monitors:
-            for name in monitor.missing(logs):
-                if name in shapes:
-                    raise MonitorError(
-                        f"{name!r} has shape {shapes[name]}, which cannot be ranked. "
-                        "Monitor a metric with one value, such as one with "
-                        'average="macro".'
-                    )
-                off = name.startswith(VALIDATION) and not validated
-                if logs and not off and name not in self._seen:
+            missing = monitor.missing(logs)
+            score = None
+            if not missing:
+                try:
+                    score = monitor.measure(logs)
+                except KeyError as error:
+                    # A function that reads a name which is not there.
+                    missing = [str(error.args[0]) if error.args else ""]
+                    self._failed[monitor.label] = missing[0]
+            for name in missing:
+                _refuse_shape(name, shapes)
+                seen = name in self._seen or monitor.label in self._seen
+                if logs and not seen and not self._is_off(name, logs):
                     raise MonitorError(missing_name(name, [*logs, *shapes]))
-            self.remember(logs)
-            score = monitor.measure(logs)
             if score is not None:
                 self.mode(monitor)
                 scores[monitor.label] = score
+                self._seen.add(monitor.label)
+                self._failed.pop(monitor.label, None)
+        self.remember(logs)
         return scores
 
-    def goodness(self, scores: Mapping[str, float]) -> dict[str, float]:
-        """Turn scores so that more is better, leaving out what can never be best."""
-        turned = {
-            label: goodness(score, self.modes[label])
-            for label, score in scores.items()
-            if label in self.modes
-        }
-        return {label: value for label, value in turned.items() if value is not None}
+    def _is_off(self, name: str, logs: Mapping[str, float]) -> bool:
+        """Tell whether the name's validation set was not measured this time."""
+        return any(
+            name.startswith(prefix) and not any(n.startswith(prefix) for n in logs)
+            for prefix in self._prefixes
+        )
 
     def remember(self, logs: Mapping[str, float]) -> None:
         """Note which names the logs have, or had in an earlier part of the run."""
@@ -160,4 +199,16 @@ class Scorer:
     def never_seen(self) -> list[str]:
         """Return the names that no logs ever had."""
         names = {name for m in self.monitors for name in m.names(self._seen)}
-        return sorted(names - self._seen)
+        failed = {n for m, n in self._failed.items() if m not in self._seen}
+        return sorted((names - self._seen) | failed)
+
+
+def _refuse_shape(name: str, shapes: Shapes) -> None:
+    """Raise where a monitored name is there, but is no number."""
+    found = find_name(name, shapes)
+    if found is not None:
+        raise MonitorError(
+            f"{found!r} is no single number: its shape is {list(shapes[found])}, which "
+            "cannot be ranked. Monitor a metric with one value, such as one with "
+            'average="macro", or take one value in a function of the logs.'
+        )

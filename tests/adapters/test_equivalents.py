@@ -241,3 +241,31 @@ def test_the_table_covers_every_metric_of_multiback():
     mine = {getattr(mb.metrics, name) for name in mb.metrics.__all__}
     mine -= {mb.metrics.Metric, mb.metrics.Statistic}
     assert mine <= set(TABLE)
+
+
+class HalvedAUC(keras.metrics.AUC):
+    def result(self):
+        return 0.5 * super().result()
+
+
+class HalvedRecall(mb.metrics.Recall):
+    def compute(self, state):
+        return 0.5 * super().compute(state)
+
+
+def test_a_convention_excuses_its_own_difference_and_no_other(real):
+    ignoring = HalvedRecall(
+        "multiclass", average="macro", ignore_index=3, num_classes=10
+    )
+    assert only(HalvedAUC(), real["binary"]).verdict == "wrong"
+    assert only(ignoring, real["multiclass"], batch_size=400).verdict == "wrong"
+
+
+def test_keras_auc_counts_scores_of_0_and_1_at_its_outer_thresholds(real):
+    y_true, y_pred = real["binary"]
+    low, high = np.quantile(y_pred, [0.4, 0.9])
+    coarse = np.where(y_pred < low, 0, np.where(y_pred > high, 1, y_pred))
+    for curve in ("ROC", "PR"):
+        metric = keras.metrics.AUC(curve=curve, num_thresholds=7)
+        row = only(metric, (y_true, coarse))
+        assert row.verdict == "differs by convention", row
