@@ -7,6 +7,7 @@
     ├── MonitorError (ValueError)          a monitored name is missing or unrankable
     ├── MissingPackageError (ImportError)  an optional library is not installed
     ├── StateError (ValueError)            a model and a checkpoint do not fit
+    ├── WrongMetricError (AssertionError)  other libraries contradict a number
     └── StoreError (OSError)               a run directory cannot be used as asked
         ├── NoCheckpointError              no committed checkpoint there
         └── CorruptCheckpointError         a file differs from its manifest
@@ -34,6 +35,10 @@ class MissingPackageError(MultibackError, ImportError):
 
 class StateError(MultibackError, ValueError):
     """A model and a checkpoint do not fit together."""
+
+
+class WrongMetricError(MultibackError, AssertionError):
+    """A metric gives a number that torchmetrics or scikit-learn contradicts."""
 
 
 class StoreError(MultibackError, OSError):

@@ -9,6 +9,6 @@
 """
 
 from .check import crosscheck
-from .report import Report, Row, WrongMetricError
+from .report import Report, Row
 
-__all__ = ["Report", "Row", "WrongMetricError", "crosscheck"]
+__all__ = ["Report", "Row", "crosscheck"]

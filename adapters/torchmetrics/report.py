@@ -12,7 +12,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from multiback.errors import ArgumentError, MultibackError
+from multiback.errors import ArgumentError, WrongMetricError
 
 from .verdict import Verdict
 
@@ -26,10 +26,6 @@ STYLES: dict[Verdict, str] = {
 }
 # So that a row fits on one line of 80 columns.
 SHORT: dict[Verdict, str] = {"differs by convention": "convention"}
-
-
-class WrongMetricError(MultibackError, AssertionError):
-    """A metric gives a number that torchmetrics or scikit-learn contradicts."""
 
 
 @dataclasses.dataclass(frozen=True)

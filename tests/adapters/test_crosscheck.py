@@ -4,12 +4,12 @@ import keras
 import numpy as np
 import pytest
 from keras import ops
-from multiback.adapters.torchmetrics import WrongMetricError, crosscheck
-from multiback.adapters.torchmetrics.libraries import run_torchmetrics
-from multiback.adapters.torchmetrics.verdict import close, difference, tolerance
 
 import multiback as mb
-from multiback.errors import ArgumentError, MultibackError
+from multiback.adapters.torchmetrics import crosscheck
+from multiback.adapters.torchmetrics.libraries import run_torchmetrics
+from multiback.adapters.torchmetrics.verdict import close, difference, tolerance
+from multiback.errors import ArgumentError, MultibackError, WrongMetricError
 
 
 def f1_by_hand(y_true, y_pred):

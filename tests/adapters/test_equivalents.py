@@ -5,10 +5,10 @@ import math
 import keras
 import numpy as np
 import pytest
-from multiback.adapters.torchmetrics import crosscheck
-from multiback.adapters.torchmetrics.table import TABLE
 
 import multiback as mb
+from multiback.adapters.torchmetrics import crosscheck
+from multiback.adapters.torchmetrics.table import TABLE
 
 NAMES = ["Accuracy", "F1Score", "Precision", "Recall"]
 AVERAGES = ["micro", "macro", "weighted", None]

@@ -5,9 +5,9 @@ import sys
 
 import keras
 import pytest
-from multiback.adapters.torchmetrics import crosscheck
 
 import multiback as mb
+from multiback.adapters.torchmetrics import crosscheck
 from multiback.errors import MissingPackageError
 
 

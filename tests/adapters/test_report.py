@@ -4,10 +4,10 @@ import io
 import json
 
 import pytest
-from multiback.adapters.torchmetrics import Report, Row, WrongMetricError
 from rich.console import Console
 
-from multiback.errors import ArgumentError
+from multiback.adapters.torchmetrics import Report, Row
+from multiback.errors import ArgumentError, WrongMetricError
 
 ROWS = (
     Row("f1_score", "multiback.F1Score", 0.91031, 0.91031, 0.91031, 2.9e-9, "agrees"),
