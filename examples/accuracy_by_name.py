@@ -4,9 +4,9 @@ What people do today: guess the name. Keras calls a function by its `__name__`, 
 object by its `name=` and its own by the string that was given; a name that is not in
 the logs gets a warning, and Keras 3.15 then saves every epoch over the best one.
 
-What to do: give the name. Which way is better is known for Keras's names; say `mode=`
-for your own. A misspelt name fails at once, with what it may have meant, and nothing
-is saved.
+What to do: give the name. Which way is better is known for Keras's metrics and for a
+class that says `direction`; say `mode=` for a function. A misspelt name fails at once,
+with what it may have meant, and nothing is saved.
 
     python accuracy_by_name.py [DIRECTORY]
 """
@@ -36,6 +36,8 @@ def share_right(y_true, y_pred):
 @keras.saving.register_keras_serializable("examples")
 class CountedAccuracy(keras.metrics.Metric):
     """Count what is right, and divide once."""
+
+    direction = "max"
 
     def __init__(self, name="counted", **arguments):
         super().__init__(name=name, **arguments)
@@ -71,7 +73,7 @@ print(f"A misspelt name fails at once:\n  {message}\n")
 
 kept = [
     mb.ModelCheckpoint(folder / "function", "val_share_right", mode="max"),
-    mb.ModelCheckpoint(folder / "class", "val_counted", mode="max"),
+    mb.ModelCheckpoint(folder / "class", "val_counted"),
     mb.ModelCheckpoint(folder / "keras", "val_accuracy"),
 ]
 model.fit(x, y, validation_data=(xv, yv), epochs=6, callbacks=kept, verbose=0)

@@ -4,8 +4,9 @@ What people do today: monitor "val_loss", because an IoU needs `mode=` and a nam
 nobody guesses (`BinaryIoU()` is called "binary_io_u"). The loss is lowest where the
 probabilities are the least wrong, not where the masks overlap most.
 
-What to do: name the metric and monitor it. The same checkpoints can be ranked by
-anything else that was in the logs.
+What to do: name the metric and monitor it. Keras's own metrics need no `mode=`,
+whatever they are called. The same checkpoints can be ranked by anything else that
+was in the logs.
 
     python best_by_iou.py [DIRECTORY]
 """
@@ -42,7 +43,7 @@ model.compile(
     "binary_crossentropy",
     metrics=[keras.metrics.BinaryIoU(target_class_ids=[1], name="ink")],
 )
-slots = [mb.Best("val_ink", mode="max"), mb.Best("val_loss")]
+slots = [mb.Best("val_ink"), mb.Best("val_loss")]
 ckpt = mb.ModelCheckpoint(folder, keep=slots)
 history = model.fit(
     x,

@@ -43,7 +43,7 @@ def train(model, epochs):
     """Train until `epochs` are done, be it from the start or from a checkpoint."""
     scores = []
     with mb.Checkpointer(folder / "run", monitor="f1_score", resume="auto") as ckpt:
-        if ckpt.start() is not None:
+        if ckpt.start():
             mb.restore(model, ckpt.last_model_path)
         while ckpt.epoch < epochs:
             for rows in np.array_split(shuffle.permutation(len(x)), 6):

@@ -10,10 +10,12 @@ import keras
 import numpy as np
 
 from multiback.errors import StateError
+from multiback.state._private import layers_of
 from multiback.state.fitting import StateDict, cast_exactly, listing
 from multiback.state.variables import (
     GROUPS,
     Entry,
+    build_optimizer,
     check_model,
     entries,
     optimizer_of,
@@ -86,7 +88,7 @@ def restore(
     """
     check_model(model)
     saved = _by_group(arrays, index)
-    _build_optimizer(model)
+    build_optimizer(model)
     current = entries(model)
     notes: list[str] = []
 
@@ -118,6 +120,7 @@ def restore(
     for plan in plans.values():
         for entry, array in plan:
             entry.variable.assign(array)
+    _follow_variables(model)
     if reset:
         model.reset_metrics()
     return RestoreReport(
@@ -125,6 +128,23 @@ def restore(
         metrics_reset=reset,
         notes=notes,
     )
+
+
+def _follow_variables(model: keras.Model) -> None:
+    """Renew what is derived from variables and kept beside them.
+
+    An adapted `Normalization` keeps constants, which Keras renews when it loads a
+    file, and compiled functions hold the old ones.
+    """
+    adapted = [
+        layer
+        for layer in layers_of(model)
+        if isinstance(layer, keras.layers.Normalization)
+    ]
+    for layer in adapted:
+        layer.finalize_state()
+    if adapted:
+        model.train_function = model.test_function = model.predict_function = None
 
 
 def _by_group(arrays: StateDict, index: Index) -> dict[str, list[Mapping[str, Any]]]:
@@ -144,13 +164,6 @@ def _by_group(arrays: StateDict, index: Index) -> dict[str, list[Mapping[str, An
             f"{listing(absent)}\nGive the arrays and the index of one snapshot."
         )
     return groups
-
-
-def _build_optimizer(model: keras.Model) -> None:
-    """Create the optimizer's slots, which Keras leaves to the first batch."""
-    optimizer = optimizer_of(model)
-    if optimizer is not None and not optimizer.built:
-        optimizer.build(model.trainable_variables)
 
 
 def _by_position(

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from multiback.state.tree import flatten
-from multiback.state.variables import entries
+from multiback.state.variables import build_optimizer, check_model, entries
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,10 @@ def snapshot(source: Any, *, weights_only: bool = False) -> Snapshot:
     if not isinstance(source, keras.Model) and isinstance(source, Mapping):
         arrays, index = flatten(source)
         return Snapshot(arrays, index)
+    if not weights_only:
+        check_model(source)
+        # A model that never trained has no slots yet; a reader's will.
+        build_optimizer(source)
     groups = entries(source)
     if weights_only:
         groups = {"weights": groups["weights"], "seeds": groups["seeds"]}

@@ -155,3 +155,10 @@ def _keyed(group: str, variables: Iterable[Any]) -> list[Entry]:
 def _distinct(variables: Iterable[Any]) -> list[Any]:
     """Drop repeats by identity, as a shared layer or seed generator causes."""
     return list({id(variable): variable for variable in variables}.values())
+
+
+def build_optimizer(model: keras.Model) -> None:
+    """Create the optimizer's slots, which Keras leaves to the first batch."""
+    optimizer = optimizer_of(model)
+    if optimizer is not None and not optimizer.built:
+        optimizer.build(model.trainable_variables)
