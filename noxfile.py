@@ -20,7 +20,8 @@ PROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
 CONSTRAINTS = ("-c", str(ROOT / "tests" / "constraints.txt"))
 BACKENDS = ("tensorflow", "jax", "torch")
 QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "0"}
-# The tests compare multiback with these; they are no part of what is tested.
+# Two test processes share two cores; torch's threads would fight over them.
+TEST_ENV = {**QUIET, "OMP_NUM_THREADS": "1"}
 PYTEST = ("pytest", "--numprocesses=2")
 
 nox.options.default_venv_backend = "virtualenv"
@@ -63,7 +64,7 @@ def run_suite(session: nox.Session, backend: str) -> None:
     session.run(
         *PYTEST,
         *(session.posargs or ("tests", "--ignore=tests/portability")),
-        env={**QUIET, "KERAS_BACKEND": backend, "MULTIBACK_TEST_INSTALLED": "1"},
+        env={**TEST_ENV, "KERAS_BACKEND": backend, "MULTIBACK_TEST_INSTALLED": "1"},
     )
 
 
@@ -85,7 +86,7 @@ for each in BACKENDS:
 def portability(session: nox.Session) -> None:
     """Write under each backend, load and train on under the others."""
     install(session, *(f"backend-{b}" for b in BACKENDS), "oracles", "test")
-    session.run(*PYTEST, "tests/portability", *session.posargs, env=QUIET)
+    session.run(*PYTEST, "tests/portability", *session.posargs, env=TEST_ENV)
 
 
 @nox.session
@@ -156,7 +157,7 @@ def torture(session: nox.Session) -> None:
             "-k",
             "kill",
             env={
-                **QUIET,
+                **TEST_ENV,
                 "KERAS_BACKEND": backend,
                 "MULTIBACK_KILLS": "1000" if backend == BACKENDS[0] else "1",
                 "MULTIBACK_FIT_KILLS": "20",
