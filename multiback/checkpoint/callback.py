@@ -8,7 +8,7 @@ from typing import Any, Literal
 import keras
 
 from multiback.checkpoint.checkpointer import Checkpointer, Resume
-from multiback.checkpoint.direction import Mode, direction_of
+from multiback.checkpoint.direction import Mode
 from multiback.checkpoint.keras_private import logged_metrics, set_first_epoch
 from multiback.checkpoint.loading import first_intact, restore_checkpoint
 from multiback.checkpoint.monitor import Logs, Monitor
@@ -149,10 +149,7 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
             return
         self._checked = True
         scorer = self._engine.scorer
-        for name, _, metric in rows:
-            direction = direction_of(metric)
-            if direction is not None:
-                scorer.directions[name] = direction
+        scorer.directions |= {name: mode for name, _, mode in rows if mode}
         if not _writes_own_logs(model):
             values, shapes = split_logs({name: value for name, value, _ in rows})
             scorer.check(values, shapes, _EARLY_HINT)

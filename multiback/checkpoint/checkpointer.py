@@ -289,7 +289,7 @@ class Checkpointer:
     ) -> Checkpoint | None:
         """Save the model if a slot holds it, then remove what none holds any more."""
         self._order += 1
-        entries = [entry for entry, _ in self._saved.values()]
+        entries = self._entries
         entry = Entry(
             order=self._order,
             epoch=self.epoch,
@@ -394,10 +394,12 @@ class Checkpointer:
             self.finish()
 
     def _ranked(self) -> list[tuple[Entry, Checkpoint]]:
-        if self._best is None:
-            return []
-        entries = [entry for entry, _ in self._saved.values()]
-        return [self._saved[entry.order] for entry in self._best.ranked(entries)]
+        ranked = self._best.ranked(self._entries) if self._best else []
+        return [self._saved[entry.order] for entry in ranked]
+
+    @property
+    def _entries(self) -> list[Entry]:
+        return [entry for entry, _ in self._saved.values()]
 
     @property
     def _best_checkpoint(self) -> Checkpoint | None:
@@ -416,19 +418,23 @@ class Checkpointer:
     @property
     def best_model_score(self) -> float | None:
         """The best checkpoint's score."""
-        return next(iter(self.best_k_models.values()), None)
+        return next(iter(self._scores(self._ranked()).values()), None)
 
     @property
     def best_k_models(self) -> dict[str, float]:
-        """The score of each checkpoint that has one, by path, best first."""
+        """The score of each checkpoint that is kept for it, by path, best first."""
+        if self._best is None:
+            return {}
+        held = {entry.order for entry in self._best.held(self._entries)}
+        return self._scores([row for row in self._ranked() if row[0].order in held])
+
+    def _scores(self, rows: Sequence[tuple[Entry, Checkpoint]]) -> dict[str, float]:
+        """Return the scores as they were in the logs, by path."""
         if self._best is None:
             return {}
         label = self._best.monitor.label
         sign = 1.0 if self.scorer.modes.get(label) == "max" else -1.0
-        return {
-            str(checkpoint.path): sign * entry.goodness[label]
-            for entry, checkpoint in self._ranked()
-        }
+        return {str(c.path): sign * entry.goodness[label] for entry, c in rows}
 
     @property
     def last_model_path(self) -> str:

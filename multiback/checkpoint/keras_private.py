@@ -10,37 +10,46 @@ from typing import Any
 import keras
 from keras.src.trainers.compile_utils import CompileMetrics
 
+from multiback.checkpoint.direction import Mode, direction_of
+
 
 def set_first_epoch(model: keras.Model, epoch: int | None) -> None:
     """Let the `fit` that is about to start begin at an epoch; None lets it be."""
     model._initial_epoch = epoch  # noqa: SLF001 - the only way, see above
 
 
-def logged_metrics(model: keras.Model) -> list[tuple[str, Any, Any]]:
-    """Return `(name in the logs, value, metric object)`, as Keras will log them.
+def logged_metrics(model: keras.Model) -> list[tuple[str, Any, Mode | None]]:
+    """Return `(name in the logs, value, which way is better)`, as Keras will log.
 
     Raises:
         ValueError: The metrics are not built yet, as before TensorFlow's first
             batch.
     """
-    found: list[tuple[str, Any, Any]] = []
+    losses = getattr(model, "_compile_loss", None)
+    if losses is not None and not losses.built:
+        raise ValueError("The losses, and with them their names, are not built yet.")
+    of_outputs = {id(metric) for metric in (losses.metrics if losses else ())}
+    found: list[tuple[str, Any, Mode | None]] = []
     for metric in model.metrics:
         result = metric.result()
         if isinstance(metric, CompileMetrics):
             # The same order; fewer names than metrics where one hides another.
-            owners = metric.metrics
-            if len(owners) != len(result):
-                owners = [None] * len(result)
-            for (name, value), owner in zip(result.items(), owners, strict=True):
-                found += _flat(name, value, owner)
+            modes = [direction_of(owner) for owner in metric.metrics]
+            if len(modes) != len(result):
+                modes = [None] * len(result)
+            for (name, value), mode in zip(result.items(), modes, strict=True):
+                found += _flat(name, value, mode)
         else:
-            found += _flat(str(metric.name), result, metric)
+            mode = "min" if id(metric) in of_outputs else direction_of(metric)
+            found += _flat(str(metric.name), result, mode)
     return found
 
 
-def _flat(name: str, value: Any, metric: Any) -> list[tuple[str, Any, Any]]:
+def _flat(
+    name: str, value: Any, mode: Mode | None
+) -> list[tuple[str, Any, Mode | None]]:
     """Drop the name of a metric whose result is a dictionary, as Keras does."""
     if not isinstance(value, dict):
-        return [(name, value, metric)]
+        return [(name, value, mode)]
     # One object cannot say which way is better for each of its results.
     return [row for key, each in value.items() for row in _flat(str(key), each, None)]

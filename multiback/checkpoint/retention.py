@@ -276,6 +276,10 @@ def slots_for(
         ArgumentError: `save_top_k` needs a monitor.
     """
     check_number("save_top_k=", save_top_k, -1)
+    if save_top_k == 0 and not save_last:
+        raise ArgumentError(
+            "Nothing would ever be saved: save_top_k=0, save_last=False and no keep=."
+        )
     slots: list[Slot] = []
     if save_top_k == -1:
         slots.append(All())
@@ -288,8 +292,4 @@ def slots_for(
         )
     if save_last or (monitor is None and save_top_k == 1):
         slots.append(Last())
-    if not slots:
-        raise ArgumentError(
-            "Nothing would ever be saved: save_top_k=0, save_last=False and no keep=."
-        )
     return slots

@@ -1,0 +1,209 @@
+"""What was kept comes back."""
+
+import keras
+import numpy as np
+import pytest
+from backends import BACKEND
+from problem import VALIDATION, Says, X, Y, fit, model, warns
+
+import multiback as mb
+from multiback.errors import (
+    ArgumentError,
+    MonitorError,
+    NoCheckpointError,
+    StateError,
+)
+
+
+def trained(folder, made=None, monitor="val_loss", **arguments):
+    made = made or model("accuracy")
+    callback = mb.ModelCheckpoint(folder, monitor, **arguments)
+    fit(made, Says(score=[0.1, 0.3, 0.2]), callback, **VALIDATION)
+    return made, callback
+
+
+def test_a_loaded_model_predicts_the_same_and_trains_on(tmp_path):
+    made, callback = trained(tmp_path)
+    last = mb.load_last(tmp_path)
+    np.testing.assert_allclose(
+        last.predict(X, verbose=0), made.predict(X, verbose=0), atol=1e-6
+    )
+    np.testing.assert_array_equal(last.get_weights()[0], made.get_weights()[0])
+    fit(last, epochs=1)
+    assert last.optimizer.iterations.numpy() == 8
+    same = mb.load(callback.last_model_path)
+    np.testing.assert_array_equal(same.get_weights()[0], made.get_weights()[0])
+
+
+def test_the_best_can_be_asked_for_by_anything_that_was_recorded(tmp_path):
+    trained(tmp_path, keep=[mb.All()])
+
+    def steps(*arguments, **named):
+        best = mb.load_best(tmp_path, *arguments, **named)
+        return best.optimizer.iterations.numpy()
+
+    assert steps("score", mode="max") == 4
+    assert steps("score", mode="min") == 2
+    assert steps("-score", mode="min") == 4
+    assert steps() == steps("val_loss") == steps("val_loss", mode="min")
+    assert steps("val_loss", mode="max") != steps()
+    with pytest.raises(MonitorError, match="Did you mean 'score'"):
+        mb.load_best(tmp_path, "scores", mode="max")
+    with pytest.raises(MonitorError, match='mode="max"'):
+        mb.load_best(tmp_path, "score")
+
+
+def test_ties_are_broken_as_they_were_in_training(tmp_path):
+    then = mb.Monitor("second", mode="max", early=False)
+    first = mb.Monitor("first", mode="max", early=False)
+    callback = mb.ModelCheckpoint(
+        tmp_path, keep=[mb.Best(first, k=3, then=[then])], filename="{second}"
+    )
+    says = Says(first=[0.5, 0.5, 0.5], second=[0.1, 0.3, 0.2])
+    fit(model(), says, callback)
+    assert callback.best_model_path.endswith("second=0.3")
+    assert mb.load_best(tmp_path).optimizer.iterations.numpy() == 4
+
+
+def test_without_a_monitor_only_the_last_is_kept_and_best_says_why(tmp_path):
+    trained(tmp_path, monitor=None)
+    assert mb.load_last(tmp_path).optimizer.iterations.numpy() == 6
+    with pytest.raises(MonitorError, match=r"not judged by anything.*val_accuracy"):
+        mb.load_best(tmp_path)
+    with pytest.raises(MonitorError, match="not judged by anything"):
+        mb.restore(model(), tmp_path)
+    assert mb.load_best(tmp_path, "val_accuracy") is not None
+
+
+def test_where_every_score_is_nan_there_is_no_best(tmp_path):
+    nan = float("nan")
+    monitor = mb.Monitor("nothing", mode="max", early=False)
+    callback = mb.ModelCheckpoint(tmp_path, monitor)
+    fit(model(), Says(nothing=[nan, nan, nan]), callback)
+    assert callback.best_model_path == ""
+    assert callback.best_model_score is None
+    for ask in (mb.load_best, lambda path: mb.restore(model(), path)):
+        with pytest.raises(NoCheckpointError, match="absent or NaN"):
+            ask(tmp_path)
+    assert mb.load_last(tmp_path) is not None
+
+
+def test_an_empty_or_foreign_directory_says_what_to_pass(tmp_path):
+    with pytest.raises(NoCheckpointError, match="given to ModelCheckpoint"):
+        mb.load_best(tmp_path)
+    with pytest.raises(NoCheckpointError, match="given to ModelCheckpoint"):
+        mb.load_last(tmp_path / "nowhere")
+    with pytest.raises(NoCheckpointError, match="manifest"):
+        mb.load(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+class Scaled(keras.layers.Layer):
+    """A layer of the user's own, not registered."""
+
+    def __init__(self, factor=2.0, **arguments):
+        super().__init__(**arguments)
+        self.factor = factor
+
+    def call(self, x):
+        return self.factor * x
+
+    def get_config(self):
+        return {**super().get_config(), "factor": self.factor}
+
+
+def test_own_classes_are_asked_for_by_name(tmp_path):
+    keras.utils.set_random_seed(0)
+    made = keras.Sequential([keras.Input((4,)), Scaled(3.0), keras.layers.Dense(1)])
+    made.compile("adam", "mse")
+    callback = mb.ModelCheckpoint(tmp_path, "loss")
+    fit(made, callback)
+    with pytest.raises(StateError, match=r"custom_objects={'Scaled': \.\.\.}"):
+        mb.load_best(tmp_path)
+    for load in (mb.load_best, mb.load_last):
+        again = load(tmp_path, custom_objects={"Scaled": Scaled})
+        assert again.layers[0].factor == 3.0
+    again = mb.load(callback.best_model_path, custom_objects={"Scaled": Scaled})
+    assert again.optimizer.iterations.numpy() > 0
+
+
+class Hidden(keras.Model):
+    """A subclassed model that cannot be described."""
+
+    def __init__(self, units):
+        super().__init__()
+        self.dense = keras.layers.Dense(units)
+
+    def call(self, x):
+        return self.dense(x)
+
+    def get_config(self):
+        raise NotImplementedError
+
+
+def test_a_model_that_cannot_be_written_down_is_restored_into_one_built_by_hand(
+    tmp_path,
+):
+    made = Hidden(1)
+    made.compile("adam", "mse")
+    with warns("could not be written"):
+        made.fit(
+            X, Y, epochs=2, verbose=0, callbacks=[mb.ModelCheckpoint(tmp_path, "loss")]
+        )
+    with pytest.raises(StateError, match=r"multiback\.restore\(model, path\)"):
+        mb.load_best(tmp_path)
+    again = Hidden(1)
+    again.compile("adam", "mse")
+    again(X[:1])
+    report = mb.restore(again, tmp_path, which="last")
+    assert report.restored["weights"] == 2
+    np.testing.assert_array_equal(again.get_weights()[0], made.get_weights()[0])
+    assert again.optimizer.iterations.numpy() == made.optimizer.iterations.numpy()
+    other = Hidden(2)
+    other(X[:1])
+    kept = other.get_weights()[0].copy()
+    with pytest.raises(StateError, match="shape"):
+        mb.restore(other, tmp_path)
+    np.testing.assert_array_equal(other.get_weights()[0], kept)
+    with pytest.raises(ArgumentError, match="which="):
+        mb.restore(again, tmp_path, which="newest")
+
+
+def test_without_compiling_there_is_no_optimizer(tmp_path):
+    made, _ = trained(tmp_path)
+    plain = mb.load_last(tmp_path, compile=False)
+    assert not plain.compiled
+    np.testing.assert_array_equal(plain.get_weights()[0], made.get_weights()[0])
+
+
+def test_weights_alone_load_with_the_learning_rate_that_was(tmp_path):
+    made = model(optimizer=keras.optimizers.Adam(0.25))
+    trained(tmp_path, made, save_weights_only=True)
+    again = mb.load_last(tmp_path)
+    assert float(again.optimizer.learning_rate) == 0.25
+    assert again.optimizer.iterations.numpy() == 0
+    np.testing.assert_array_equal(again.get_weights()[0], made.get_weights()[0])
+
+
+@pytest.mark.skipif(BACKEND == "jax", reason="no lookup inside a model under JAX")
+def test_a_vocabulary_comes_back_with_the_weights(tmp_path):
+    keras.utils.set_random_seed(0)
+    lookup = keras.layers.IntegerLookup()
+    lookup.adapt(np.array([5, 6, 7]))
+    made = keras.Sequential(
+        [
+            keras.Input((1,), dtype="int64"),
+            lookup,
+            keras.layers.Embedding(5, 2),
+            keras.layers.Flatten(),
+            keras.layers.Dense(1),
+        ]
+    )
+    made.compile("adam", "mse")
+    x = np.array([[5], [6], [7], [9]])
+    callback = mb.ModelCheckpoint(tmp_path, "loss")
+    made.fit(x, x, epochs=2, verbose=0, callbacks=[callback])
+    again = mb.load_last(tmp_path)
+    np.testing.assert_allclose(
+        again.predict(x, verbose=0), made.predict(x, verbose=0), atol=1e-6
+    )
