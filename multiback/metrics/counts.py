@@ -19,14 +19,15 @@ from keras import ops
 
 from multiback.metrics import exact
 from multiback.metrics.bins import count_ids, sum_by_id
-from multiback.metrics.inputs import Batch, class_batch, two_class_batch
+from multiback.metrics.class_inputs import class_batch
+from multiback.metrics.inputs import Batch, two_class_batch
 from multiback.metrics.statistic import State, Statistic
 
 Tensor = Any
 
 
 @dataclasses.dataclass(frozen=True)
-class StatScores:
+class CountTable:
     """What a state says: float32 tensors of shape `(columns,)`.
 
     A column is a class, a label, or the positive class of a binary task.
@@ -106,13 +107,13 @@ class Counts(Statistic):
             "weighted": exact.merge_sums(a["weighted"], b["weighted"]),
         }
 
-    def read(self, state: State) -> StatScores:
+    def read(self, state: State) -> CountTable:
         """Round a state to float32."""
         cells = exact.count_to_float(state["counts"]) + exact.sum_to_float(
             state["weighted"]
         )
         table = ops.reshape(cells[:-1], (4, self.columns))
-        return StatScores(table[0], table[1], table[2], table[3], cells[-1])
+        return CountTable(table[0], table[1], table[2], table[3], cells[-1])
 
     def invalid(self, state: State) -> Tensor:
         """Return how many elements had a label that the task does not know."""
@@ -134,7 +135,7 @@ class Counts(Statistic):
         )
 
 
-def _score_threshold(threshold: float, *, from_logits: bool) -> float:
+def score_threshold(threshold: float, *, from_logits: bool) -> float:
     """Move the threshold to where the scores are, which leaves them exact."""
     if not from_logits:
         return threshold
@@ -209,7 +210,7 @@ class BinaryCounts(Counts):
 
     def count(self, batch: Batch) -> list[Tensor]:
         """Return four scalars."""
-        threshold = _score_threshold(self.threshold, from_logits=self.from_logits)
+        threshold = score_threshold(self.threshold, from_logits=self.from_logits)
         return _count_two_classes(batch, threshold, axis=None)
 
     def explain_labels(self) -> str:
@@ -257,7 +258,7 @@ class MultilabelCounts(Counts):
 
     def count(self, batch: Batch) -> list[Tensor]:
         """Return four vectors of shape `(num_labels,)`."""
-        threshold = _score_threshold(self.threshold, from_logits=self.from_logits)
+        threshold = score_threshold(self.threshold, from_logits=self.from_logits)
         return _count_two_classes(batch, threshold, axis=0)
 
     def explain_labels(self) -> str:

@@ -1,3 +1,7 @@
+import types
+import warnings
+from typing import ClassVar
+
 import numpy as np
 import pytest
 import sklearn.metrics
@@ -48,6 +52,17 @@ CASES = {
         "zero_division": 1.0,
     },
 }
+# The counting is the same for all; one metric goes through every case.
+FEW = {
+    case: CASES[case]
+    for case in (
+        "binary-ignore",
+        "multiclass-weighted",
+        "multiclass-absent",
+        "multiclass-ignore",
+        "multilabel-each",
+    )
+}
 
 
 def draw(rng, n, arguments):
@@ -84,7 +99,7 @@ def hard(y_pred, arguments):
 class CountContract(MetricContract):
     """A metric over tp, fp, tn, fn, with a function of scikit-learn as its oracle."""
 
-    cases = CASES
+    cases = FEW
 
     def sample(self, rng, n, arguments):
         return draw(rng, n, arguments)
@@ -152,6 +167,8 @@ class TestRecall(CountContract):
 
 
 class TestF1Score(CountContract):
+    cases = CASES
+
     def make(self, **arguments):
         return mb.metrics.F1Score(**arguments)
 
@@ -161,7 +178,62 @@ class TestF1Score(CountContract):
         )
 
 
+class ColumnContract(CountContract):
+    """The oracle is NumPy on scikit-learn's confusion matrix of each column."""
+
+    def fraction(self, counts):
+        """Give numerator and denominator, in float64."""
+        raise NotImplementedError
+
+    def score(self, y_true, y_pred, sample_weight, *, average, zero_division, **rest):
+        if average == "binary":
+            rest, average = {"labels": [0, 1]}, "binary"
+        table = sklearn.metrics.multilabel_confusion_matrix(
+            y_true, y_pred, sample_weight=sample_weight, **rest
+        ).astype("float64")
+        tn, fp, fn, tp = table.reshape(-1, 4).T
+        if average == "binary":
+            tn, fp, fn, tp = tn[1], fp[1], fn[1], tp[1]
+        counts = types.SimpleNamespace(tp=tp, fp=fp, tn=tn, fn=fn)
+        numerator, denominator = np.array(self.fraction(counts))
+        if average == "micro":
+            numerator, denominator = numerator.sum(), denominator.sum()
+        with np.errstate(invalid="ignore"):
+            each = np.where(denominator > 0, numerator / denominator, zero_division)
+        if average == "weighted":
+            return np.average(each, weights=tp + fn)
+        return each if average is None else each.mean()
+
+
+class TestSpecificity(ColumnContract):
+    def make(self, **arguments):
+        return mb.metrics.Specificity(**arguments)
+
+    def fraction(self, counts):
+        return counts.tn, counts.tn + counts.fp
+
+
+class TestNegativePredictiveValue(ColumnContract):
+    def make(self, **arguments):
+        return mb.metrics.NegativePredictiveValue(**arguments)
+
+    def fraction(self, counts):
+        return counts.tn, counts.tn + counts.fn
+
+
+class TestFBetaScore(CountContract):
+    def make(self, **arguments):
+        return mb.metrics.FBetaScore(beta=2.0, **arguments)
+
+    def score(self, y_true, y_pred, sample_weight, **settings):
+        return sklearn.metrics.fbeta_score(
+            y_true, y_pred, sample_weight=sample_weight, beta=2.0, **settings
+        )
+
+
 class TestAccuracy(CountContract):
+    cases = CASES
+
     def make(self, **arguments):
         return mb.metrics.Accuracy(**arguments)
 
@@ -177,3 +249,77 @@ class TestAccuracy(CountContract):
         return sklearn.metrics.recall_score(
             y_true, y_pred, sample_weight=sample_weight, average=average, **settings
         )
+
+
+class TestHammingDistance(TestAccuracy):
+    cases = FEW
+
+    def make(self, **arguments):
+        return mb.metrics.HammingDistance(**arguments)
+
+    def score(self, y_true, y_pred, sample_weight, **settings):
+        return 1 - super().score(y_true, y_pred, sample_weight, **settings)
+
+
+class TestBalancedAccuracy(CountContract):
+    cases: ClassVar = {
+        "binary": {"task": "binary"},
+        "multiclass-ignore": {
+            "task": "multiclass",
+            "num_classes": 9,
+            "ignore_index": 2,
+        },
+        "multilabel": {"task": "multilabel", "num_labels": 4},
+    }
+
+    def make(self, **arguments):
+        return mb.metrics.BalancedAccuracy(**arguments)
+
+    def oracle(self, y_true, y_pred, sample_weight=None, **arguments):
+        y_pred = hard(y_pred, arguments)
+        keep = y_true != arguments.get("ignore_index")
+        if arguments["task"] != "multilabel":
+            y_true, y_pred = y_true[keep][:, None], y_pred[keep][:, None]
+            if sample_weight is not None:
+                sample_weight = sample_weight[keep]
+        with warnings.catch_warnings():
+            # It warns of a class that is predicted and has no label.
+            warnings.simplefilter("ignore")
+            return np.mean(
+                [
+                    sklearn.metrics.balanced_accuracy_score(
+                        t, p, sample_weight=sample_weight
+                    )
+                    for t, p in zip(y_true.T, y_pred.T, strict=True)
+                ]
+            )
+
+
+class TestStatScores(CountContract):
+    cases: ClassVar = {
+        "binary-ignore": CASES["binary-ignore"],
+        "multiclass-each": CASES["multiclass-each"],
+        "multilabel-micro": CASES["multilabel-micro"],
+    }
+
+    def make(self, **arguments):
+        return mb.metrics.StatScores(**arguments)
+
+    def close(self, actual, expected):
+        np.testing.assert_allclose(actual, expected, rtol=80 * 2.0**-24)
+
+    def score(self, y_true, y_pred, sample_weight, *, average, **settings):
+        if average == "binary":
+            settings["labels"] = [0, 1]
+        settings.pop("zero_division")
+        table = sklearn.metrics.multilabel_confusion_matrix(
+            y_true, y_pred, sample_weight=sample_weight, **settings
+        )
+        tn, fp, fn, tp = table.reshape(-1, 4).T
+        scores = np.stack([tp, fp, tn, fn, tp + fn], -1)
+        if average == "binary":
+            return scores[1]
+        return scores if average is None else scores.sum(0)
+
+    def test_it_declares_its_direction_and_stays_in_its_bounds(self, arguments):
+        assert self.make(**arguments).direction is None
