@@ -6,6 +6,7 @@ from multiback.metrics.accuracy import (
     HammingDistance,
     StatScores,
 )
+from multiback.metrics.aggregates import Max, Mean, Min, Sum
 from multiback.metrics.grouping import group
 from multiback.metrics.matching import ExactMatch, TopKAccuracy
 from multiback.metrics.metric import Metric
@@ -17,6 +18,11 @@ from multiback.metrics.precision_recall import (
     Recall,
     Specificity,
 )
+from multiback.metrics.regression import (
+    MeanAbsoluteError,
+    MeanSquaredError,
+    RootMeanSquaredError,
+)
 from multiback.metrics.statistic import Statistic
 
 __all__ = [
@@ -26,13 +32,20 @@ __all__ = [
     "F1Score",
     "FBetaScore",
     "HammingDistance",
+    "Max",
+    "Mean",
+    "MeanAbsoluteError",
+    "MeanSquaredError",
     "Metric",
+    "Min",
     "NegativePredictiveValue",
     "Precision",
     "Recall",
+    "RootMeanSquaredError",
     "Specificity",
     "StatScores",
     "Statistic",
+    "Sum",
     "TopKAccuracy",
     "group",
 ]

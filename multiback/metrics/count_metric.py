@@ -18,7 +18,7 @@ from multiback.metrics.counts import (
     MulticlassCounts,
     MultilabelCounts,
 )
-from multiback.metrics.metric import Direction, Metric
+from multiback.metrics.metric import Direction, PairMetric
 from multiback.metrics.statistic import State
 
 Tensor = Any
@@ -66,7 +66,7 @@ def counts_for_task(
     return BinaryCounts(threshold, from_logits, ignore_index)
 
 
-class CountMetric(Metric):
+class CountMetric(PairMetric):
     """A formula over counts; subclasses write `score`.
 
     Args:

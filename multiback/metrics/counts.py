@@ -21,7 +21,7 @@ from multiback.metrics import exact
 from multiback.metrics.bins import count_ids, sum_by_id
 from multiback.metrics.class_inputs import class_batch
 from multiback.metrics.inputs import Batch, two_class_batch
-from multiback.metrics.statistic import State, Statistic
+from multiback.metrics.statistic import LabelStatistic, State
 
 Tensor = Any
 
@@ -47,7 +47,7 @@ class CountTable:
     invalid: Tensor
 
 
-class Counts(Statistic):
+class Counts(LabelStatistic):
     """Accumulate tp, fp, tn and fn for each column, and invalid labels."""
 
     @property

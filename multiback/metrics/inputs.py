@@ -194,3 +194,73 @@ def two_class_batch(
         ignore_index=ignore_index,
         shape=(-1,) if num_labels is None else (-1, num_labels),
     )
+
+
+@dataclasses.dataclass(frozen=True)
+class Values:
+    """Numbers of one batch, one row an element.
+
+    Attributes:
+        columns: Tensors of one shape, `(N,)` or `(N, D)`, float32 or float64; 0
+            where an element does not count.
+        weights: `(N,)` of the same dtype, 0 where an element does not count, or
+            None where each counts once.
+    """
+
+    columns: tuple[Tensor, ...]
+    weights: Tensor | None
+
+
+def value_batch(
+    columns: tuple[Tensor, ...],
+    sample_weight: Tensor | None,
+    mask: Tensor | None,
+    *,
+    num_outputs: int | None = None,
+) -> Values:
+    """Prepare numbers: one tensor of values, or targets and predictions.
+
+    Args:
+        columns: One tensor, or `(y_true, y_pred)`, of one shape up to a last
+            axis of length 1.
+        sample_weight: One number a sample or an element, or None.
+        mask: Like `sample_weight`; False leaves out.
+        num_outputs: Length D of the last axis, which then stays; None flattens
+            everything.
+
+    Raises:
+        ArgumentError: The shapes do not fit together.
+    """
+    tensors = [ops.convert_to_tensor(column) for column in columns]
+    wide = any(_dtype(tensor) == "float64" for tensor in tensors)
+    dtype = "float64" if wide else "float32"
+    first, last = tensors[0], tensors[-1]
+    if len(first.shape) == len(last.shape) + 1 and first.shape[-1] == 1:
+        tensors[0] = squeeze_last(first)
+    elif len(last.shape) == len(first.shape) + 1 and last.shape[-1] == 1:
+        tensors[-1] = squeeze_last(last)
+    if num_outputs == 1 and not (tensors[0].shape and tensors[0].shape[-1] == 1):
+        tensors = [ops.expand_dims(tensor, -1) for tensor in tensors]
+    wanted = "one prediction a target is wanted."
+    if num_outputs is not None:
+        wanted = f"num_outputs={num_outputs} wants (..., {num_outputs}) for both."
+    if not same_shape(tensors[0], tensors[-1]) or (
+        num_outputs is not None and tensors[0].shape[-1] != num_outputs
+    ):
+        raise shapes_differ(first, last, wanted)
+    rows = tensors[0] if num_outputs is None else tensors[0][..., 0]
+    flat = (-1,) if num_outputs is None else (-1, num_outputs)
+    weights = None
+    if sample_weight is not None:
+        weights = like_elements(sample_weight, rows, "sample_weight")
+        weights = ops.reshape(ops.cast(weights, dtype), (-1,))
+    if mask is not None:
+        counts = ops.reshape(like_elements(mask, rows, "mask"), (-1,))
+        kept = ops.cast(counts, dtype)
+        weights = kept if weights is None else ops.where(kept > 0, weights, 0.0)
+    cast = [ops.reshape(ops.cast(tensor, dtype), flat) for tensor in tensors]
+    if weights is not None:
+        # What does not count may be NaN.
+        counts = weights if num_outputs is None else ops.expand_dims(weights, -1)
+        cast = [ops.where(ops.equal(counts, 0.0), 0.0, column) for column in cast]
+    return Values(tuple(cast), weights)

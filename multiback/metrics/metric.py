@@ -9,7 +9,7 @@ from keras import ops
 from multiback.errors import ArgumentError
 from multiback.metrics import sharing
 from multiback.metrics.keras_private import get_keras_mask, in_stateless_scope
-from multiback.metrics.statistic import State, Statistic
+from multiback.metrics.statistic import LabelStatistic, State, Statistic
 
 Tensor = Any
 Direction = Literal["max", "min"]
@@ -68,32 +68,28 @@ class Metric(keras.metrics.Metric, abc.ABC):  # type: ignore[misc]  # Keras has 
         """The accumulated state, as tensors."""
         return {key: ops.convert_to_tensor(v) for key, v in self._state.items()}
 
-    def update_state(
-        self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor | None = None
+    def add_batch(
+        self, *batch: Tensor, sample_weight: Tensor | None, mask: Tensor | None
     ) -> None:
-        """Add one batch.
-
-        Args:
-            y_true: Labels; the class docstring says which shapes.
-            y_pred: Predictions; the class docstring says which shapes.
-            sample_weight: One number a sample or an element, or None. Keras
-                gives weights to `weighted_metrics=` only, never to `metrics=`.
+        """Add one batch, given as the statistic wants it.
 
         Raises:
             ArgumentError: The shapes do not fit together, or, outside of a
                 compiled step, a label is not one that the task knows.
         """
-        self.seen.add(y_true, y_pred, sample_weight)
+        self.seen.add(*batch, sample_weight)
         before = self.state
         after = self.statistic.update(
-            before, y_true, y_pred, sample_weight, get_keras_mask(y_pred)
+            before, *batch, sample_weight=sample_weight, mask=mask
         )
         # In a stateless scope Keras traces the step or tries made-up data.
-        if not in_stateless_scope() and _is_known_positive(
-            self.statistic.invalid(after)
+        if (
+            isinstance(self.statistic, LabelStatistic)
+            and not in_stateless_scope()
+            and _is_known_positive(self.statistic.invalid(after))
         ):
             raise ArgumentError(
-                f"{self.name}: {self.statistic.explain_invalid(y_true, y_pred)}"
+                f"{self.name}: {self.statistic.explain_invalid(*batch)}"
             )
         for key, variable in self._state.items():
             if after[key] is not before[key]:
@@ -118,6 +114,28 @@ class Metric(keras.metrics.Metric, abc.ABC):  # type: ignore[misc]  # Keras has 
         owner: Self = sharing.join_as_owner(group, lambda: cls(**config))
         owner.group = group
         return owner
+
+
+class PairMetric(Metric):
+    """A metric of labels or targets against predictions, as `compile` wants it."""
+
+    def update_state(
+        self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor | None = None
+    ) -> None:
+        """Add one batch.
+
+        Args:
+            y_true: Labels; the class docstring says which shapes.
+            y_pred: Predictions; the class docstring says which shapes.
+            sample_weight: One number a sample or an element, or None. Keras
+                gives weights to `weighted_metrics=` only, never to `metrics=`.
+
+        Raises:
+            ArgumentError: The shapes do not fit together, or, outside of a
+                compiled step, a label is not one that the task knows.
+        """
+        mask = get_keras_mask(y_pred)
+        self.add_batch(y_true, y_pred, sample_weight=sample_weight, mask=mask)
 
 
 def _is_known_positive(number: Tensor) -> bool:
