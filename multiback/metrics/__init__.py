@@ -7,6 +7,12 @@ from multiback.metrics.accuracy import (
     StatScores,
 )
 from multiback.metrics.aggregates import Max, Mean, Min, Sum
+from multiback.metrics.correlation import (
+    ConcordanceCorrelation,
+    ExplainedVariance,
+    PearsonCorrelation,
+    R2Score,
+)
 from multiback.metrics.grouping import group
 from multiback.metrics.matching import ExactMatch, TopKAccuracy
 from multiback.metrics.metric import Metric
@@ -28,7 +34,9 @@ from multiback.metrics.statistic import Statistic
 __all__ = [
     "Accuracy",
     "BalancedAccuracy",
+    "ConcordanceCorrelation",
     "ExactMatch",
+    "ExplainedVariance",
     "F1Score",
     "FBetaScore",
     "HammingDistance",
@@ -39,7 +47,9 @@ __all__ = [
     "Metric",
     "Min",
     "NegativePredictiveValue",
+    "PearsonCorrelation",
     "Precision",
+    "R2Score",
     "Recall",
     "RootMeanSquaredError",
     "Specificity",

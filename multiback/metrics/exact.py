@@ -74,7 +74,7 @@ BLOCK = 32
 
 
 def batch_sum(values: Tensor) -> Tensor:
-    """Add up one batch as two float32 words, without a long chain of roundings.
+    """Add up the last axis as two float32 words, without a long chain of roundings.
 
     float64 values, and float32 ones on TensorFlow, add up in float64. JAX has no
     float64 by default, but knows every shape: it adds blocks of 32, then blocks
@@ -82,19 +82,21 @@ def batch_sum(values: Tensor) -> Tensor:
     a cascade already.
 
     Args:
-        values: Float tensor of shape `(N,)`.
+        values: Float tensor of shape `(..., N)`.
 
     Returns:
-        float32 tensor of shape `(2,)`.
+        float32 tensor of shape `(2, ...)`.
     """
     backend = keras.backend.backend()
     if backend == "tensorflow":
         values = ops.cast(values, "float64")
     if backend == "jax":
-        while values.shape[0] > BLOCK:
-            values = ops.pad(values, [(0, -values.shape[0] % BLOCK)])
-            values = ops.sum(ops.reshape(values, (-1, BLOCK)), axis=1)
-    return to_words(ops.sum(values))
+        *outer, size = values.shape
+        while size > BLOCK:
+            values = ops.pad(values, [(0, 0)] * len(outer) + [(0, -size % BLOCK)])
+            values = ops.sum(ops.reshape(values, (*outer, -1, BLOCK)), axis=-1)
+            size = values.shape[-1]
+    return to_words(ops.sum(values, axis=-1))
 
 
 def to_words(number: Tensor) -> Tensor:
@@ -102,3 +104,11 @@ def to_words(number: Tensor) -> Tensor:
     high = ops.cast(number, "float32")
     low = ops.cast(number - ops.cast(high, number.dtype), "float32")
     return ops.stack([high, low])
+
+
+def add_to_words(a: Tensor, b: Tensor) -> Tensor:
+    """Add two float tensors of one dtype, rounding only below the second word."""
+    high, error = _two_sum(a, b)
+    if keras.backend.standardize_dtype(a.dtype) == "float64":
+        return to_words(high)
+    return ops.stack([high, error])
