@@ -7,6 +7,7 @@ from multiback.metrics.accuracy import (
     StatScores,
 )
 from multiback.metrics.aggregates import Max, Mean, Min, Sum
+from multiback.metrics.agreement import CohenKappa, ConfusionMatrix, MatthewsCorrelation
 from multiback.metrics.correlation import (
     ConcordanceCorrelation,
     ExplainedVariance,
@@ -16,6 +17,7 @@ from multiback.metrics.correlation import (
 from multiback.metrics.grouping import group
 from multiback.metrics.matching import ExactMatch, TopKAccuracy
 from multiback.metrics.metric import Metric
+from multiback.metrics.overlap import Dice, JaccardIndex
 from multiback.metrics.precision_recall import (
     F1Score,
     FBetaScore,
@@ -34,12 +36,17 @@ from multiback.metrics.statistic import Statistic
 __all__ = [
     "Accuracy",
     "BalancedAccuracy",
+    "CohenKappa",
     "ConcordanceCorrelation",
+    "ConfusionMatrix",
+    "Dice",
     "ExactMatch",
     "ExplainedVariance",
     "F1Score",
     "FBetaScore",
     "HammingDistance",
+    "JaccardIndex",
+    "MatthewsCorrelation",
     "Max",
     "Mean",
     "MeanAbsoluteError",

@@ -47,13 +47,13 @@ class CountTable:
     invalid: Tensor
 
 
-class Counts(LabelStatistic):
-    """Accumulate tp, fp, tn and fn for each column, and invalid labels."""
+class LabelCells(LabelStatistic):
+    """Accumulate any number of counts, and invalid labels."""
 
     @property
     @abc.abstractmethod
-    def columns(self) -> int:
-        """Number of columns."""
+    def cells(self) -> int:
+        """Number of counts."""
 
     @abc.abstractmethod
     def prepare(
@@ -67,7 +67,7 @@ class Counts(LabelStatistic):
 
     @abc.abstractmethod
     def count(self, batch: Batch) -> list[Tensor]:
-        """Return tp, fp, tn, fn of a batch, weighted if it has weights."""
+        """Return the counts of a batch, weighted if it has weights."""
 
     @abc.abstractmethod
     def explain_labels(self) -> str:
@@ -75,7 +75,7 @@ class Counts(LabelStatistic):
 
     def init(self) -> State:
         """Return the state of no data."""
-        shape = (2, 4 * self.columns + 1)
+        shape = (2, self.cells + 1)
         return {
             "counts": ops.zeros(shape, dtype="int32"),
             "weighted": ops.zeros(shape, dtype="float32"),
@@ -107,14 +107,6 @@ class Counts(LabelStatistic):
             "weighted": exact.merge_sums(a["weighted"], b["weighted"]),
         }
 
-    def read(self, state: State) -> CountTable:
-        """Round a state to float32."""
-        cells = exact.count_to_float(state["counts"]) + exact.sum_to_float(
-            state["weighted"]
-        )
-        table = ops.reshape(cells[:-1], (4, self.columns))
-        return CountTable(table[0], table[1], table[2], table[3], cells[-1])
-
     def invalid(self, state: State) -> Tensor:
         """Return how many elements had a label that the task does not know."""
         last = {key: words[:, -1] for key, words in state.items()}
@@ -133,6 +125,28 @@ class Counts(LabelStatistic):
             f"{self.explain_labels()}. Correct the labels, or pass ignore_index= for "
             "a label that should not count."
         )
+
+
+class Counts(LabelCells):
+    """Accumulate tp, fp, tn and fn for each column; `count` returns the four."""
+
+    @property
+    @abc.abstractmethod
+    def columns(self) -> int:
+        """Number of columns."""
+
+    @property
+    def cells(self) -> int:
+        """Four a column."""
+        return 4 * self.columns
+
+    def read(self, state: State) -> CountTable:
+        """Round a state to float32."""
+        cells = exact.count_to_float(state["counts"]) + exact.sum_to_float(
+            state["weighted"]
+        )
+        table = ops.reshape(cells[:-1], (4, self.columns))
+        return CountTable(table[0], table[1], table[2], table[3], cells[-1])
 
 
 def score_threshold(threshold: float, *, from_logits: bool) -> float:
