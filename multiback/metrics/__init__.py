@@ -1,7 +1,68 @@
 """Streaming metrics that are right on every backend."""
 
-from multiback.metrics.classification import Accuracy, F1Score, Precision, Recall
+from multiback.metrics.accuracy import (
+    Accuracy,
+    BalancedAccuracy,
+    HammingDistance,
+    StatScores,
+)
+from multiback.metrics.aggregates import Max, Mean, Min, Sum
+from multiback.metrics.agreement import CohenKappa, ConfusionMatrix, MatthewsCorrelation
+from multiback.metrics.correlation import (
+    ConcordanceCorrelation,
+    ExplainedVariance,
+    PearsonCorrelation,
+    R2Score,
+)
+from multiback.metrics.grouping import group
+from multiback.metrics.matching import ExactMatch, TopKAccuracy
 from multiback.metrics.metric import Metric
+from multiback.metrics.overlap import Dice, JaccardIndex
+from multiback.metrics.precision_recall import (
+    F1Score,
+    FBetaScore,
+    NegativePredictiveValue,
+    Precision,
+    Recall,
+    Specificity,
+)
+from multiback.metrics.regression import (
+    MeanAbsoluteError,
+    MeanSquaredError,
+    RootMeanSquaredError,
+)
 from multiback.metrics.statistic import Statistic
 
-__all__ = ["Accuracy", "F1Score", "Metric", "Precision", "Recall", "Statistic"]
+__all__ = [
+    "Accuracy",
+    "BalancedAccuracy",
+    "CohenKappa",
+    "ConcordanceCorrelation",
+    "ConfusionMatrix",
+    "Dice",
+    "ExactMatch",
+    "ExplainedVariance",
+    "F1Score",
+    "FBetaScore",
+    "HammingDistance",
+    "JaccardIndex",
+    "MatthewsCorrelation",
+    "Max",
+    "Mean",
+    "MeanAbsoluteError",
+    "MeanSquaredError",
+    "Metric",
+    "Min",
+    "NegativePredictiveValue",
+    "PearsonCorrelation",
+    "Precision",
+    "R2Score",
+    "Recall",
+    "RootMeanSquaredError",
+    "Specificity",
+    "StatScores",
+    "Statistic",
+    "Sum",
+    "TopKAccuracy",
+    "group",
+]

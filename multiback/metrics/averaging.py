@@ -13,7 +13,7 @@ from typing import Any
 from keras import ops
 
 from multiback.errors import ArgumentError
-from multiback.metrics.counts import StatScores
+from multiback.metrics.counts import CountTable
 
 Tensor = Any
 
@@ -48,7 +48,7 @@ def ratio(numerator: Tensor, denominator: Tensor, zero_division: float) -> Tenso
 def average_ratio(
     numerator: Tensor,
     denominator: Tensor,
-    scores: StatScores,
+    table: CountTable,
     *,
     average: str | None,
     zero_division: float,
@@ -60,7 +60,7 @@ def average_ratio(
     Args:
         numerator: `(columns,)` float32.
         denominator: `(columns,)` float32.
-        scores: The counts that both came from.
+        table: The counts that both came from.
         average: "micro", "macro", "weighted" or None.
         zero_division: Value of a ratio without a denominator.
         exclusive: The columns are classes of which one holds, so that a class
@@ -76,9 +76,9 @@ def average_ratio(
     if average is None:
         return values
     if average == "weighted":
-        weights = scores.tp + scores.fn
+        weights = table.tp + table.fn
     elif exclusive:
-        occurs = (scores.tp + scores.fp + scores.fn) > 0
+        occurs = (table.tp + table.fp + table.fn) > 0
         weights = ops.cast(occurs, "float32")
     else:
         weights = ops.ones_like(values)

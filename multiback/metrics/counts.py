@@ -19,14 +19,15 @@ from keras import ops
 
 from multiback.metrics import exact
 from multiback.metrics.bins import count_ids, sum_by_id
-from multiback.metrics.inputs import Batch, class_batch, two_class_batch
-from multiback.metrics.statistic import State, Statistic
+from multiback.metrics.class_inputs import class_batch
+from multiback.metrics.inputs import Batch, two_class_batch
+from multiback.metrics.statistic import LabelStatistic, State
 
 Tensor = Any
 
 
 @dataclasses.dataclass(frozen=True)
-class StatScores:
+class CountTable:
     """What a state says: float32 tensors of shape `(columns,)`.
 
     A column is a class, a label, or the positive class of a binary task.
@@ -46,13 +47,13 @@ class StatScores:
     invalid: Tensor
 
 
-class Counts(Statistic):
-    """Accumulate tp, fp, tn and fn for each column, and invalid labels."""
+class LabelCells(LabelStatistic):
+    """Accumulate any number of counts, and invalid labels."""
 
     @property
     @abc.abstractmethod
-    def columns(self) -> int:
-        """Number of columns."""
+    def cells(self) -> int:
+        """Number of counts."""
 
     @abc.abstractmethod
     def prepare(
@@ -66,7 +67,7 @@ class Counts(Statistic):
 
     @abc.abstractmethod
     def count(self, batch: Batch) -> list[Tensor]:
-        """Return tp, fp, tn, fn of a batch, weighted if it has weights."""
+        """Return the counts of a batch, weighted if it has weights."""
 
     @abc.abstractmethod
     def explain_labels(self) -> str:
@@ -74,7 +75,7 @@ class Counts(Statistic):
 
     def init(self) -> State:
         """Return the state of no data."""
-        shape = (2, 4 * self.columns + 1)
+        shape = (2, self.cells + 1)
         return {
             "counts": ops.zeros(shape, dtype="int32"),
             "weighted": ops.zeros(shape, dtype="float32"),
@@ -106,14 +107,6 @@ class Counts(Statistic):
             "weighted": exact.merge_sums(a["weighted"], b["weighted"]),
         }
 
-    def read(self, state: State) -> StatScores:
-        """Round a state to float32."""
-        cells = exact.count_to_float(state["counts"]) + exact.sum_to_float(
-            state["weighted"]
-        )
-        table = ops.reshape(cells[:-1], (4, self.columns))
-        return StatScores(table[0], table[1], table[2], table[3], cells[-1])
-
     def invalid(self, state: State) -> Tensor:
         """Return how many elements had a label that the task does not know."""
         last = {key: words[:, -1] for key, words in state.items()}
@@ -134,7 +127,29 @@ class Counts(Statistic):
         )
 
 
-def _score_threshold(threshold: float, *, from_logits: bool) -> float:
+class Counts(LabelCells):
+    """Accumulate tp, fp, tn and fn for each column; `count` returns the four."""
+
+    @property
+    @abc.abstractmethod
+    def columns(self) -> int:
+        """Number of columns."""
+
+    @property
+    def cells(self) -> int:
+        """Four a column."""
+        return 4 * self.columns
+
+    def read(self, state: State) -> CountTable:
+        """Round a state to float32."""
+        cells = exact.count_to_float(state["counts"]) + exact.sum_to_float(
+            state["weighted"]
+        )
+        table = ops.reshape(cells[:-1], (4, self.columns))
+        return CountTable(table[0], table[1], table[2], table[3], cells[-1])
+
+
+def score_threshold(threshold: float, *, from_logits: bool) -> float:
     """Move the threshold to where the scores are, which leaves them exact."""
     if not from_logits:
         return threshold
@@ -209,7 +224,7 @@ class BinaryCounts(Counts):
 
     def count(self, batch: Batch) -> list[Tensor]:
         """Return four scalars."""
-        threshold = _score_threshold(self.threshold, from_logits=self.from_logits)
+        threshold = score_threshold(self.threshold, from_logits=self.from_logits)
         return _count_two_classes(batch, threshold, axis=None)
 
     def explain_labels(self) -> str:
@@ -257,7 +272,7 @@ class MultilabelCounts(Counts):
 
     def count(self, batch: Batch) -> list[Tensor]:
         """Return four vectors of shape `(num_labels,)`."""
-        threshold = _score_threshold(self.threshold, from_logits=self.from_logits)
+        threshold = score_threshold(self.threshold, from_logits=self.from_logits)
         return _count_two_classes(batch, threshold, axis=0)
 
     def explain_labels(self) -> str:

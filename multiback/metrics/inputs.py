@@ -28,6 +28,7 @@ class Batch:
         wrong: Boolean like `labels`: the element should count, but its label is
             not one that the task knows.
         weights: float32 like `labels`, or None.
+        shape: The labels' shape before they were flattened, None where unknown.
     """
 
     labels: Tensor
@@ -36,13 +37,15 @@ class Batch:
     valid: Tensor
     wrong: Tensor
     weights: Tensor | None
+    shape: tuple[int | None, ...]
 
 
 def _dtype(x: Tensor) -> str:
     return str(keras.backend.standardize_dtype(x.dtype))
 
 
-def _is_float(x: Tensor) -> bool:
+def is_float(x: Tensor) -> bool:
+    """Tell whether a tensor holds floats."""
     return "float" in _dtype(x)
 
 
@@ -51,40 +54,32 @@ def to_scores(y_pred: Tensor) -> Tensor:
     return y_pred if _dtype(y_pred) == "float64" else ops.cast(y_pred, "float32")
 
 
-def _squeeze_last(x: Tensor) -> Tensor:
+def squeeze_last(x: Tensor) -> Tensor:
+    """Drop the last axis."""
     return ops.squeeze(x, axis=-1)
 
 
-def _shapes_differ(y_true: Tensor, y_pred: Tensor, wanted: str) -> ArgumentError:
+def shapes_differ(y_true: Tensor, y_pred: Tensor, wanted: str) -> ArgumentError:
+    """Make the error that names both shapes."""
     return ArgumentError(
         f"y_true has shape {tuple(y_true.shape)} and y_pred has shape "
         f"{tuple(y_pred.shape)}; {wanted}"
     )
 
 
-def _classes_differ(y_true: Tensor, y_pred: Tensor, num_classes: int) -> ArgumentError:
-    return _shapes_differ(
-        y_true,
-        y_pred,
-        f'task="multiclass" with num_classes={num_classes} wants class ids (...), or '
-        f"one-hot (..., {num_classes}), for y_true and scores (..., {num_classes}), "
-        "or integer class ids (...), for y_pred.",
-    )
-
-
-def _same_shape(a: Tensor, b: Tensor) -> bool:
+def same_shape(a: Tensor, b: Tensor) -> bool:
     """Tell whether two shapes agree, as far as they are known while tracing."""
     return len(a.shape) == len(b.shape) and all(
         m is None or n is None or m == n for m, n in zip(a.shape, b.shape, strict=True)
     )
 
 
-def _like_elements(x: Tensor, labels: Tensor, name: str) -> Tensor:
+def like_elements(x: Tensor, labels: Tensor, name: str) -> Tensor:
     """Broadcast weights or a mask over the trailing axes of the labels."""
     x = ops.convert_to_tensor(x)
     rank = len(labels.shape)
     if len(x.shape) == rank + 1 and x.shape[-1] == 1:
-        x = _squeeze_last(x)
+        x = squeeze_last(x)
     fits = len(x.shape) <= rank and all(
         m in (1, None) or n is None or m == n
         for m, n in zip(x.shape, labels.shape, strict=False)
@@ -100,7 +95,7 @@ def _like_elements(x: Tensor, labels: Tensor, name: str) -> Tensor:
     return ops.broadcast_to(x, ops.shape(labels))
 
 
-def _finish(
+def finish(
     labels: Tensor,
     predictions: Tensor,
     wrong: Tensor,
@@ -117,12 +112,12 @@ def _finish(
         counts = ops.not_equal(labels, ignore_index)
     if mask is not None:
         counts = ops.logical_and(
-            counts, ops.cast(_like_elements(mask, labels, "mask"), "bool")
+            counts, ops.cast(like_elements(mask, labels, "mask"), "bool")
         )
     weights = None
     if sample_weight is not None:
         weights = ops.cast(
-            _like_elements(sample_weight, labels, "sample_weight"), "float32"
+            like_elements(sample_weight, labels, "sample_weight"), "float32"
         )
         weights = ops.reshape(weights, shape)
     return Batch(
@@ -132,14 +127,15 @@ def _finish(
         valid=ops.reshape(ops.logical_and(counts, ops.logical_not(wrong)), shape),
         wrong=ops.reshape(ops.logical_and(counts, wrong), shape),
         weights=weights,
+        shape=tuple(labels.shape),
     )
 
 
-def _to_labels(y_true: Tensor, num_classes: int) -> tuple[Tensor, Tensor]:
+def to_labels(y_true: Tensor, num_classes: int) -> tuple[Tensor, Tensor]:
     """Return int32 labels, and where they are not one of the classes."""
     labels = ops.cast(y_true, "int32")
     wrong = ops.logical_or(labels < 0, labels >= num_classes)
-    if _is_float(y_true):
+    if is_float(y_true):
         wrong = ops.logical_or(
             wrong, ops.not_equal(ops.cast(labels, y_true.dtype), y_true)
         )
@@ -175,20 +171,20 @@ def two_class_batch(
     y_true, y_pred = ops.convert_to_tensor(y_true), ops.convert_to_tensor(y_pred)
     if num_labels is None:
         if len(y_true.shape) == len(y_pred.shape) + 1 and y_true.shape[-1] == 1:
-            y_true = _squeeze_last(y_true)
+            y_true = squeeze_last(y_true)
         elif len(y_pred.shape) == len(y_true.shape) + 1 and y_pred.shape[-1] == 1:
-            y_pred = _squeeze_last(y_pred)
+            y_pred = squeeze_last(y_pred)
         wanted = 'task="binary" wants one score a label.'
     else:
         wanted = f'task="multilabel" wants (..., {num_labels}) for both.'
-    if not _same_shape(y_true, y_pred) or (
+    if not same_shape(y_true, y_pred) or (
         num_labels is not None
         and not (y_true.shape and y_true.shape[-1] == y_pred.shape[-1] == num_labels)
     ):
-        raise _shapes_differ(y_true, y_pred, wanted)
-    labels, wrong = _to_labels(y_true, 2)
+        raise shapes_differ(y_true, y_pred, wanted)
+    labels, wrong = to_labels(y_true, 2)
     scores = to_scores(y_pred)
-    return _finish(
+    return finish(
         labels,
         scores,
         wrong,
@@ -200,73 +196,71 @@ def two_class_batch(
     )
 
 
-def class_batch(
-    y_true: Tensor,
-    y_pred: Tensor,
+@dataclasses.dataclass(frozen=True)
+class Values:
+    """Numbers of one batch, one row an element.
+
+    Attributes:
+        columns: Tensors of one shape, `(N,)` or `(N, D)`, float32 or float64; 0
+            where an element does not count.
+        weights: `(N,)` of the same dtype, 0 where an element does not count, or
+            None where each counts once.
+    """
+
+    columns: tuple[Tensor, ...]
+    weights: Tensor | None
+
+
+def value_batch(
+    columns: tuple[Tensor, ...],
     sample_weight: Tensor | None,
     mask: Tensor | None,
     *,
-    ignore_index: int | None,
-    num_classes: int,
-) -> Batch:
-    """Prepare elements that each belong to one of `num_classes` classes.
+    num_outputs: int | None = None,
+) -> Values:
+    """Prepare numbers: one tensor of values, or targets and predictions.
 
     Args:
-        y_true: Class ids of shape `(...)` or `(..., 1)`, or one-hot rows of shape
-            `(..., num_classes)`.
-        y_pred: Scores of shape `(..., num_classes)`, of which the first largest
-            counts, or integer class ids of shape `(...)`.
+        columns: One tensor, or `(y_true, y_pred)`, of one shape up to a last
+            axis of length 1.
         sample_weight: One number a sample or an element, or None.
         mask: Like `sample_weight`; False leaves out.
-        ignore_index: Elements with this label are left out.
-        num_classes: Number of classes.
-
-    Returns:
-        A batch of shape `(N,)` whose predictions are class ids.
+        num_outputs: Length D of the last axis, which then stays; None flattens
+            everything.
 
     Raises:
         ArgumentError: The shapes do not fit together.
     """
-    y_true, y_pred = ops.convert_to_tensor(y_true), ops.convert_to_tensor(y_pred)
-    rank = len(y_pred.shape)
-    by_id = not _is_float(y_pred) and len(y_true.shape) in (rank, rank + 1)
-    if by_id:
-        predictions, hopeless = _to_labels(y_pred, num_classes)
-    else:
-        if not y_pred.shape or y_pred.shape[-1] != num_classes:
-            raise _classes_differ(y_true, y_pred, num_classes)
-        scores = to_scores(y_pred)
-        predictions = ops.cast(ops.argmax(scores, axis=-1), "int32")
-        hopeless = ops.any(ops.isnan(scores), axis=-1)
-    if len(y_true.shape) == len(predictions.shape) + 1 and y_true.shape[-1] == 1:
-        y_true = _squeeze_last(y_true)
-    if _is_one_hot(y_true, predictions, num_classes):
-        labels = ops.cast(ops.argmax(y_true, axis=-1), "int32")
-        ones = ops.equal(y_true, ops.ones_like(y_true))
-        zeros = ops.equal(y_true, ops.zeros_like(y_true))
-        one_hot = ops.logical_and(
-            ops.all(ops.logical_or(ones, zeros), axis=-1),
-            ops.equal(ops.sum(ops.cast(ones, "int32"), axis=-1), 1),
-        )
-        wrong = ops.logical_not(one_hot)
-    else:
-        labels, wrong = _to_labels(y_true, num_classes)
-    if not _same_shape(labels, predictions):
-        raise _classes_differ(y_true, y_pred, num_classes)
-    return _finish(
-        labels,
-        predictions,
-        wrong,
-        hopeless,
-        sample_weight=sample_weight,
-        mask=mask,
-        ignore_index=ignore_index,
-        shape=(-1,),
-    )
-
-
-def _is_one_hot(y_true: Tensor, predictions: Tensor, num_classes: int) -> bool:
-    return (
-        len(y_true.shape) == len(predictions.shape) + 1
-        and y_true.shape[-1] == num_classes
-    )
+    tensors = [ops.convert_to_tensor(column) for column in columns]
+    wide = any(_dtype(tensor) == "float64" for tensor in tensors)
+    dtype = "float64" if wide else "float32"
+    first, last = tensors[0], tensors[-1]
+    if len(first.shape) == len(last.shape) + 1 and first.shape[-1] == 1:
+        tensors[0] = squeeze_last(first)
+    elif len(last.shape) == len(first.shape) + 1 and last.shape[-1] == 1:
+        tensors[-1] = squeeze_last(last)
+    if num_outputs == 1 and not (tensors[0].shape and tensors[0].shape[-1] == 1):
+        tensors = [ops.expand_dims(tensor, -1) for tensor in tensors]
+    wanted = "one prediction a target is wanted."
+    if num_outputs is not None:
+        wanted = f"num_outputs={num_outputs} wants (..., {num_outputs}) for both."
+    if not same_shape(tensors[0], tensors[-1]) or (
+        num_outputs is not None and tensors[0].shape[-1] != num_outputs
+    ):
+        raise shapes_differ(first, last, wanted)
+    rows = tensors[0] if num_outputs is None else tensors[0][..., 0]
+    flat = (-1,) if num_outputs is None else (-1, num_outputs)
+    weights = None
+    if sample_weight is not None:
+        weights = like_elements(sample_weight, rows, "sample_weight")
+        weights = ops.reshape(ops.cast(weights, dtype), (-1,))
+    if mask is not None:
+        counts = ops.reshape(like_elements(mask, rows, "mask"), (-1,))
+        kept = ops.cast(counts, dtype)
+        weights = kept if weights is None else ops.where(kept > 0, weights, 0.0)
+    cast = [ops.reshape(ops.cast(tensor, dtype), flat) for tensor in tensors]
+    if weights is not None:
+        # What does not count may be NaN.
+        counts = weights if num_outputs is None else ops.expand_dims(weights, -1)
+        cast = [ops.where(ops.equal(counts, 0.0), 0.0, column) for column in cast]
+    return Values(tuple(cast), weights)

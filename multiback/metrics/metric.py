@@ -1,16 +1,21 @@
 """The Keras face of a metric: variables around a statistic and a formula."""
 
 import abc
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 import keras
 from keras import ops
 
 from multiback.errors import ArgumentError
+from multiback.metrics import sharing
 from multiback.metrics.keras_private import get_keras_mask, in_stateless_scope
-from multiback.metrics.statistic import State, Statistic
+from multiback.metrics.statistic import LabelStatistic, State, Statistic
 
 Tensor = Any
+Direction = Literal["max", "min"]
+
+# Keras's own callbacks resolve mode="auto" by a private attribute.
+KERAS_DIRECTIONS = {"max": "up", "min": "down", None: None}
 
 
 class Metric(keras.metrics.Metric, abc.ABC):  # type: ignore[misc]  # Keras has no types
@@ -29,21 +34,24 @@ class Metric(keras.metrics.Metric, abc.ABC):  # type: ignore[misc]  # Keras has 
             result float32.
 
     Attributes:
-        direction: Which way is better, "max" or "min". Checkpointing reads it.
+        direction: Which way is better, "max" or "min"; None where neither is.
+            Checkpointing reads it.
         bounds: Smallest and largest value that the metric can take.
         statistic: What is accumulated.
     """
 
-    direction: ClassVar[Literal["max", "min"]]
+    direction: ClassVar[Direction | None]
     bounds: ClassVar[tuple[float, float]]
 
     def __init__(
         self, statistic: Statistic, name: str, dtype: str | None = None
     ) -> None:
         super().__init__(name=name, dtype=dtype)
-        # Keras's own callbacks resolve mode="auto" by this private attribute.
-        self._direction = {"max": "up", "min": "down"}[self.direction]
+        self._direction = KERAS_DIRECTIONS[self.direction]
         self.statistic = statistic
+        # Set by `group`: the id that its members find one another by.
+        self.group: str | None = None
+        self.seen = sharing.Seen()
         self._state = {
             key: self.add_variable(
                 shape=value.shape, initializer="zeros", dtype=value.dtype, name=key
@@ -60,6 +68,57 @@ class Metric(keras.metrics.Metric, abc.ABC):  # type: ignore[misc]  # Keras has 
         """The accumulated state, as tensors."""
         return {key: ops.convert_to_tensor(v) for key, v in self._state.items()}
 
+    def add_batch(
+        self, *batch: Tensor, sample_weight: Tensor | None, mask: Tensor | None
+    ) -> None:
+        """Add one batch, given as the statistic wants it.
+
+        Raises:
+            ArgumentError: The shapes do not fit together, or, outside of a
+                compiled step, a label is not one that the task knows.
+        """
+        self.seen.add(*batch, sample_weight)
+        before = self.state
+        after = self.statistic.update(
+            before, *batch, sample_weight=sample_weight, mask=mask
+        )
+        # In a stateless scope Keras traces the step or tries made-up data.
+        if (
+            isinstance(self.statistic, LabelStatistic)
+            and not in_stateless_scope()
+            and _is_known_positive(self.statistic.invalid(after))
+        ):
+            raise ArgumentError(
+                f"{self.name}: {self.statistic.explain_invalid(*batch)}"
+            )
+        for key, variable in self._state.items():
+            if after[key] is not before[key]:
+                variable.assign(after[key])
+
+    def result(self) -> Tensor:
+        """Return the value of everything added since the last reset."""
+        return self.compute(self.state)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments that make this metric again."""
+        config = super().get_config()
+        return config if self.group is None else {**config, "group": self.group}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        """Make the metric; as the owner of a group, the one that its views read."""
+        config = dict(config)
+        group = config.pop("group", None)
+        if group is None:
+            return cls(**config)
+        owner: Self = sharing.join_as_owner(group, lambda: cls(**config))
+        owner.group = group
+        return owner
+
+
+class PairMetric(Metric):
+    """A metric of labels or targets against predictions, as `compile` wants it."""
+
     def update_state(
         self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor | None = None
     ) -> None:
@@ -75,24 +134,8 @@ class Metric(keras.metrics.Metric, abc.ABC):  # type: ignore[misc]  # Keras has 
             ArgumentError: The shapes do not fit together, or, outside of a
                 compiled step, a label is not one that the task knows.
         """
-        before = self.state
-        after = self.statistic.update(
-            before, y_true, y_pred, sample_weight, get_keras_mask(y_pred)
-        )
-        # In a stateless scope Keras traces the step or tries made-up data.
-        if not in_stateless_scope() and _is_known_positive(
-            self.statistic.invalid(after)
-        ):
-            raise ArgumentError(
-                f"{self.name}: {self.statistic.explain_invalid(y_true, y_pred)}"
-            )
-        for key, variable in self._state.items():
-            if after[key] is not before[key]:
-                variable.assign(after[key])
-
-    def result(self) -> Tensor:
-        """Return the value of everything added since the last reset."""
-        return self.compute(self.state)
+        mask = get_keras_mask(y_pred)
+        self.add_batch(y_true, y_pred, sample_weight=sample_weight, mask=mask)
 
 
 def _is_known_positive(number: Tensor) -> bool:

@@ -17,22 +17,23 @@ class Statistic(abc.ABC):
 
     @abc.abstractmethod
     def init(self) -> State:
-        """Return the state of no data: the identity of `merge`."""
+        """Return the state of no data: the identity of `merge`, all zeros."""
 
     @abc.abstractmethod
-    def update(
-        self,
-        state: State,
-        y_true: Tensor,
-        y_pred: Tensor,
-        sample_weight: Tensor | None = None,
-        mask: Tensor | None = None,
-    ) -> State:
-        """Return the state with one more batch in it."""
+    def update(self, state: State, *args: Any, **kwargs: Any) -> State:
+        """Return the state with one more batch in it.
+
+        Subclasses take `y_true, y_pred`, or `values`, and then `sample_weight` and
+        `mask`.
+        """
 
     @abc.abstractmethod
     def merge(self, a: State, b: State) -> State:
         """Return the state of both states' data together."""
+
+
+class LabelStatistic(Statistic):
+    """A statistic of labels, of which it knows which there are."""
 
     @abc.abstractmethod
     def invalid(self, state: State) -> Tensor:

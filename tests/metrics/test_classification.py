@@ -1,134 +1,11 @@
+import warnings
+from typing import ClassVar
+
 import numpy as np
-import pytest
 import sklearn.metrics
-from backends import to_numpy
-from contracts import MetricContract
-from keras import ops
+from counting import CASES, FEW, ColumnContract, CountContract, hard
 
 import multiback as mb
-
-CASES = {
-    "binary": {"task": "binary"},
-    "binary-logits": {"task": "binary", "from_logits": True, "threshold": 0.3},
-    "binary-ignore": {"task": "binary", "ignore_index": -1},
-    "multiclass-macro": {"task": "multiclass", "num_classes": 5, "average": "macro"},
-    "multiclass-micro": {"task": "multiclass", "num_classes": 5, "average": "micro"},
-    "multiclass-weighted": {
-        "task": "multiclass",
-        "num_classes": 5,
-        "average": "weighted",
-    },
-    "multiclass-each": {"task": "multiclass", "num_classes": 5, "average": None},
-    "multiclass-absent": {"task": "multiclass", "num_classes": 9, "average": "macro"},
-    "multiclass-ignore": {
-        "task": "multiclass",
-        "num_classes": 5,
-        "average": "macro",
-        "ignore_index": 2,
-    },
-    "multiclass-3000": {"task": "multiclass", "num_classes": 3000, "average": "micro"},
-    "multiclass-300": {
-        "task": "multiclass",
-        "num_classes": 300,
-        "average": "macro",
-        "zero_division": float("nan"),
-    },
-    "multilabel-macro": {"task": "multilabel", "num_labels": 4, "average": "macro"},
-    "multilabel-micro": {
-        "task": "multilabel",
-        "num_labels": 4,
-        "average": "micro",
-        "threshold": 0.7,
-    },
-    "multilabel-each": {
-        "task": "multilabel",
-        "num_labels": 4,
-        "average": None,
-        "from_logits": True,
-        "zero_division": 1.0,
-    },
-}
-
-
-def draw(rng, n, arguments):
-    """Draw labels and scores that agree more often than chance."""
-    task = arguments["task"]
-    if task == "multiclass":
-        classes = min(arguments["num_classes"], 5)  # The rest stays absent.
-        if arguments["num_classes"] >= 300:
-            classes = arguments["num_classes"]
-        y_true = rng.integers(0, classes, n)
-        y_pred = rng.normal(size=(n, arguments["num_classes"]))
-        y_pred[:, classes:] = -99
-        y_pred[np.arange(n), y_true] += 1.5
-        return y_true, y_pred.astype("float32")
-    shape = (n,) if task == "binary" else (n, arguments["num_labels"])
-    y_true = rng.integers(0, 2, shape)
-    logits = rng.normal(size=shape) + y_true - 0.5
-    y_pred = logits if arguments.get("from_logits") else 1 / (1 + np.exp(-logits))
-    if "ignore_index" in arguments:
-        y_true[rng.random(shape) < 0.2] = arguments["ignore_index"]
-    return y_true, y_pred.astype("float32")
-
-
-def hard(y_pred, arguments):
-    """Turn scores into predictions in float64."""
-    if arguments["task"] == "multiclass":
-        return y_pred.argmax(-1)
-    scores = y_pred.astype("float64")
-    if arguments.get("from_logits"):
-        scores = 1 / (1 + np.exp(-scores))
-    return (scores > arguments.get("threshold", 0.5)).astype(int)
-
-
-class CountContract(MetricContract):
-    """A metric over tp, fp, tn, fn, with a function of scikit-learn as its oracle."""
-
-    cases = CASES
-
-    def sample(self, rng, n, arguments):
-        return draw(rng, n, arguments)
-
-    def score(self, y_true, y_pred, sample_weight, **arguments):
-        """Call scikit-learn on hard predictions."""
-        raise NotImplementedError
-
-    def oracle(self, y_true, y_pred, sample_weight=None, **arguments):
-        y_pred = hard(y_pred, arguments)
-        zero_division = arguments.get("zero_division", 0.0)
-        settings = {"zero_division": zero_division, "average": "binary"}
-        keep = np.ones(len(y_true), bool)
-        if arguments["task"] == "multiclass":
-            settings["average"] = self.make(**arguments).get_config()["average"]
-            if arguments.get("ignore_index") is not None:
-                keep = y_true != arguments["ignore_index"]
-                seen = np.union1d(y_true[keep], y_pred[keep])
-                settings["labels"] = seen[seen != arguments["ignore_index"]]
-            elif settings["average"] is None:
-                settings["labels"] = np.arange(arguments["num_classes"])
-        elif arguments["task"] == "multilabel":
-            settings["average"] = self.make(**arguments).get_config()["average"]
-        elif arguments.get("ignore_index") is not None:
-            keep = y_true != arguments["ignore_index"]
-        if sample_weight is not None:
-            sample_weight = sample_weight[keep].astype("float64")
-        return self.score(y_true[keep], y_pred[keep], sample_weight, **settings)
-
-    @pytest.mark.parametrize("start", [2**24, 2**31])
-    def test_counts_stay_exact_past_float32_and_int32(self, rng, arguments, start):
-        statistic = self.make(**arguments).statistic
-        batch = self.sample(rng, 50, arguments)
-        one = to_numpy(statistic.update(statistic.init(), *batch))["counts"]
-        state = statistic.init()
-        words = np.empty(one.shape, "int32")
-        words[0], words[1] = start >> 24, start & (2**24 - 1)
-        words[:, -1] = 0  # No invalid labels.
-        state["counts"] = ops.convert_to_tensor(words)
-        after = to_numpy(statistic.update(state, *batch))["counts"].astype("int64")
-        total = (after[0] << 24) + after[1]
-        expected = np.full(one.shape[1], start, "int64") + one[1]
-        expected[-1] = 0
-        np.testing.assert_array_equal(total, expected)
 
 
 class TestPrecision(CountContract):
@@ -152,6 +29,8 @@ class TestRecall(CountContract):
 
 
 class TestF1Score(CountContract):
+    cases = CASES
+
     def make(self, **arguments):
         return mb.metrics.F1Score(**arguments)
 
@@ -161,7 +40,35 @@ class TestF1Score(CountContract):
         )
 
 
+class TestSpecificity(ColumnContract):
+    def make(self, **arguments):
+        return mb.metrics.Specificity(**arguments)
+
+    def fraction(self, counts):
+        return counts.tn, counts.tn + counts.fp
+
+
+class TestNegativePredictiveValue(ColumnContract):
+    def make(self, **arguments):
+        return mb.metrics.NegativePredictiveValue(**arguments)
+
+    def fraction(self, counts):
+        return counts.tn, counts.tn + counts.fn
+
+
+class TestFBetaScore(CountContract):
+    def make(self, **arguments):
+        return mb.metrics.FBetaScore(beta=2.0, **arguments)
+
+    def score(self, y_true, y_pred, sample_weight, **settings):
+        return sklearn.metrics.fbeta_score(
+            y_true, y_pred, sample_weight=sample_weight, beta=2.0, **settings
+        )
+
+
 class TestAccuracy(CountContract):
+    cases = CASES
+
     def make(self, **arguments):
         return mb.metrics.Accuracy(**arguments)
 
@@ -177,3 +84,77 @@ class TestAccuracy(CountContract):
         return sklearn.metrics.recall_score(
             y_true, y_pred, sample_weight=sample_weight, average=average, **settings
         )
+
+
+class TestHammingDistance(TestAccuracy):
+    cases = FEW
+
+    def make(self, **arguments):
+        return mb.metrics.HammingDistance(**arguments)
+
+    def score(self, y_true, y_pred, sample_weight, **settings):
+        return 1 - super().score(y_true, y_pred, sample_weight, **settings)
+
+
+class TestBalancedAccuracy(CountContract):
+    cases: ClassVar = {
+        "binary": {"task": "binary"},
+        "multiclass-ignore": {
+            "task": "multiclass",
+            "num_classes": 9,
+            "ignore_index": 2,
+        },
+        "multilabel": {"task": "multilabel", "num_labels": 4},
+    }
+
+    def make(self, **arguments):
+        return mb.metrics.BalancedAccuracy(**arguments)
+
+    def oracle(self, y_true, y_pred, sample_weight=None, **arguments):
+        y_pred = hard(y_pred, arguments)
+        keep = y_true != arguments.get("ignore_index")
+        if arguments["task"] != "multilabel":
+            y_true, y_pred = y_true[keep][:, None], y_pred[keep][:, None]
+            if sample_weight is not None:
+                sample_weight = sample_weight[keep]
+        with warnings.catch_warnings():
+            # It warns of a class that is predicted and has no label.
+            warnings.simplefilter("ignore")
+            return np.mean(
+                [
+                    sklearn.metrics.balanced_accuracy_score(
+                        t, p, sample_weight=sample_weight
+                    )
+                    for t, p in zip(y_true.T, y_pred.T, strict=True)
+                ]
+            )
+
+
+class TestStatScores(CountContract):
+    cases: ClassVar = {
+        "binary-ignore": CASES["binary-ignore"],
+        "multiclass-each": CASES["multiclass-each"],
+        "multilabel-micro": CASES["multilabel-micro"],
+    }
+
+    def make(self, **arguments):
+        return mb.metrics.StatScores(**arguments)
+
+    def close(self, actual, expected):
+        np.testing.assert_allclose(actual, expected, rtol=80 * 2.0**-24)
+
+    def score(self, y_true, y_pred, sample_weight, *, average, **settings):
+        if average == "binary":
+            settings["labels"] = [0, 1]
+        settings.pop("zero_division")
+        table = sklearn.metrics.multilabel_confusion_matrix(
+            y_true, y_pred, sample_weight=sample_weight, **settings
+        )
+        tn, fp, fn, tp = table.reshape(-1, 4).T
+        scores = np.stack([tp, fp, tn, fn, tp + fn], -1)
+        if average == "binary":
+            return scores[1]
+        return scores if average is None else scores.sum(0)
+
+    def test_it_declares_its_direction_and_stays_in_its_bounds(self, arguments):
+        assert self.make(**arguments).direction is None

@@ -1,0 +1,153 @@
+"""Mean, sum, largest and smallest of a stream of numbers."""
+
+import math
+from typing import Any, ClassVar
+
+import keras
+
+from multiback.metrics.averaging import ratio
+from multiback.metrics.metric import Direction, Metric
+from multiback.metrics.statistic import State
+from multiback.metrics.sums import Extremes, ValueSums
+
+Tensor = Any
+
+
+class Aggregate(Metric):
+    """A metric of plain numbers, for loops of your own.
+
+    Whether more of them is better is not known: `direction` is None.
+    """
+
+    direction: ClassVar[Direction | None] = None
+    bounds: ClassVar[tuple[float, float]] = (-math.inf, math.inf)
+
+    def update_state(self, values: Tensor, sample_weight: Tensor | None = None) -> None:
+        """Add one batch.
+
+        Args:
+            values: Numbers of any shape.
+            sample_weight: One number a row or an element, or None.
+
+        Raises:
+            ArgumentError: The weights do not broadcast to the values.
+        """
+        self.add_batch(values, sample_weight=sample_weight, mask=None)
+
+
+@keras.saving.register_keras_serializable("multiback")
+class Mean(Aggregate):
+    """The weighted mean: `sum(weight * value) / sum(weight)`; NaN of no data.
+
+    A mean of batches of different sizes is right: elements count, not batches. A
+    NaN or infinite value gives NaN.
+
+    Args:
+        name: Name in the logs.
+        dtype: Accepted as Keras's metrics do.
+
+    Source: NumPy's `average`. Keras's `Mean` is 0 of no data.
+
+    Example:
+    >>> mean = Mean()
+    >>> mean.update_state([1.0, 2.0, 3.0])
+    >>> mean.update_state(6.0)
+    >>> float(mean.result())
+    3.0
+    """
+
+    def __init__(self, name: str = "mean", dtype: str | None = None) -> None:
+        self._sums = ValueSums()
+        super().__init__(self._sums, name=name, dtype=dtype)
+
+    def compute(self, state: State) -> Tensor:
+        """Return the mean of a state."""
+        total, weight = self._sums.read(state)
+        return ratio(total, weight, float("nan"))
+
+
+@keras.saving.register_keras_serializable("multiback")
+class Sum(Aggregate):
+    """The weighted sum: `sum(weight * value)`; 0 of no data.
+
+    It does not stop growing where float32 would: adding 1 to 2**24 again and again
+    counts. A NaN or infinite value gives NaN.
+
+    Args:
+        name: Name in the logs.
+        dtype: Accepted as Keras's metrics do.
+
+    Source: NumPy's `sum`, in float64.
+
+    Example:
+    >>> total = Sum()
+    >>> total.update_state(2.0**24)
+    >>> for _ in range(4):
+    ...     total.update_state(1.0)
+    >>> float(total.result()) - 2**24
+    4.0
+    """
+
+    def __init__(self, name: str = "sum", dtype: str | None = None) -> None:
+        self._sums = ValueSums()
+        super().__init__(self._sums, name=name, dtype=dtype)
+
+    def compute(self, state: State) -> Tensor:
+        """Return the sum of a state."""
+        return self._sums.read(state)[0]
+
+
+@keras.saving.register_keras_serializable("multiback")
+class Max(Aggregate):
+    """The largest value; NaN of no data or of a NaN value.
+
+    A weight of 0 leaves a value out; other weights do not matter.
+
+    Args:
+        name: Name in the logs.
+        dtype: Accepted as Keras's metrics do.
+
+    Source: NumPy's `max`.
+
+    Example:
+    >>> largest = Max()
+    >>> largest.update_state([-3.0, -1.0, -2.0])
+    >>> float(largest.result())
+    -1.0
+    """
+
+    def __init__(self, name: str = "max", dtype: str | None = None) -> None:
+        self._extremes = Extremes()
+        super().__init__(self._extremes, name=name, dtype=dtype)
+
+    def compute(self, state: State) -> Tensor:
+        """Return the largest value of a state."""
+        return self._extremes.read(state)[0]
+
+
+@keras.saving.register_keras_serializable("multiback")
+class Min(Aggregate):
+    """The smallest value; NaN of no data or of a NaN value.
+
+    A weight of 0 leaves a value out; other weights do not matter.
+
+    Args:
+        name: Name in the logs.
+        dtype: Accepted as Keras's metrics do.
+
+    Source: NumPy's `min`.
+
+    Example:
+    >>> smallest = Min()
+    >>> smallest.update_state([3.0, 1.0, 2.0])
+    >>> float(smallest.result())
+    1.0
+    """
+
+    def __init__(self, name: str = "min", dtype: str | None = None) -> None:
+        self._extremes = Extremes()
+        super().__init__(self._extremes, name=name, dtype=dtype)
+
+    def compute(self, state: State) -> Tensor:
+        """Return the smallest value of a state."""
+        return self._extremes.read(state)[1]

@@ -1,0 +1,162 @@
+"""Bring class ids, one-hot rows and class scores to one shape and dtype."""
+
+from typing import Any
+
+from keras import ops
+
+from multiback.errors import ArgumentError
+from multiback.metrics.inputs import (
+    Batch,
+    finish,
+    is_float,
+    same_shape,
+    shapes_differ,
+    squeeze_last,
+    to_labels,
+    to_scores,
+)
+
+Tensor = Any
+
+
+def _classes_differ(y_true: Tensor, y_pred: Tensor, num_classes: int) -> ArgumentError:
+    return shapes_differ(
+        y_true,
+        y_pred,
+        f'task="multiclass" with num_classes={num_classes} wants class ids (...), or '
+        f"one-hot (..., {num_classes}), for y_true and scores (..., {num_classes}), "
+        "or integer class ids (...), for y_pred.",
+    )
+
+
+def class_batch(
+    y_true: Tensor,
+    y_pred: Tensor,
+    sample_weight: Tensor | None,
+    mask: Tensor | None,
+    *,
+    ignore_index: int | None,
+    num_classes: int,
+) -> Batch:
+    """Prepare elements that each belong to one of `num_classes` classes.
+
+    Args:
+        y_true: Class ids of shape `(...)` or `(..., 1)`, or one-hot rows of shape
+            `(..., num_classes)`.
+        y_pred: Scores of shape `(..., num_classes)`, of which the first largest
+            counts, or integer class ids of shape `(...)`.
+        sample_weight: One number a sample or an element, or None.
+        mask: Like `sample_weight`; False leaves out.
+        ignore_index: Elements with this label are left out.
+        num_classes: Number of classes.
+
+    Returns:
+        A batch of shape `(N,)` whose predictions are class ids.
+
+    Raises:
+        ArgumentError: The shapes do not fit together.
+    """
+    y_true, y_pred = ops.convert_to_tensor(y_true), ops.convert_to_tensor(y_pred)
+    rank = len(y_pred.shape)
+    by_id = not is_float(y_pred) and len(y_true.shape) in (rank, rank + 1)
+    if by_id:
+        predictions, hopeless = to_labels(y_pred, num_classes)
+    else:
+        if not y_pred.shape or y_pred.shape[-1] != num_classes:
+            raise _classes_differ(y_true, y_pred, num_classes)
+        scores = to_scores(y_pred)
+        predictions = ops.cast(ops.argmax(scores, axis=-1), "int32")
+        hopeless = ops.any(ops.isnan(scores), axis=-1)
+    labels, wrong = _class_labels(y_true, y_pred, predictions, num_classes)
+    return finish(
+        labels,
+        predictions,
+        wrong,
+        hopeless,
+        sample_weight=sample_weight,
+        mask=mask,
+        ignore_index=ignore_index,
+        shape=(-1,),
+    )
+
+
+def _is_one_hot(y_true: Tensor, predictions: Tensor, num_classes: int) -> bool:
+    return (
+        len(y_true.shape) == len(predictions.shape) + 1
+        and y_true.shape[-1] == num_classes
+    )
+
+
+def top_k_batch(
+    y_true: Tensor,
+    y_pred: Tensor,
+    sample_weight: Tensor | None,
+    mask: Tensor | None,
+    *,
+    ignore_index: int | None,
+    num_classes: int,
+    top_k: int,
+) -> Batch:
+    """Prepare elements whose label may be anywhere among the best `top_k` scores.
+
+    Args:
+        y_true: As for `class_batch`.
+        y_pred: Scores of shape `(..., num_classes)`.
+        sample_weight: One number a sample or an element, or None.
+        mask: Like `sample_weight`; False leaves out.
+        ignore_index: Elements with this label are left out.
+        num_classes: Number of classes.
+        top_k: How many of the best scores count. Equal scores rank by index.
+
+    Returns:
+        A batch of shape `(N,)` whose predictions are True where the label is
+        among the best.
+
+    Raises:
+        ArgumentError: The shapes do not fit together.
+    """
+    y_true, y_pred = ops.convert_to_tensor(y_true), ops.convert_to_tensor(y_pred)
+    if not y_pred.shape or y_pred.shape[-1] != num_classes or not is_float(y_pred):
+        raise _classes_differ(y_true, y_pred, num_classes)
+    scores = to_scores(y_pred)
+    some_class = ops.cast(scores[..., 0], "int32")
+    labels, wrong = _class_labels(y_true, y_pred, some_class, num_classes)
+    known = ops.expand_dims(ops.clip(labels, 0, num_classes - 1), -1)
+    own = ops.take_along_axis(scores, known, axis=-1)
+    before = ops.arange(num_classes, dtype="int32") < known
+    better = ops.logical_or(
+        scores > own, ops.logical_and(ops.equal(scores, own), before)
+    )
+    rank = ops.sum(ops.cast(better, "int32"), axis=-1)
+    return finish(
+        labels,
+        rank < top_k,
+        wrong,
+        ops.any(ops.isnan(scores), axis=-1),
+        sample_weight=sample_weight,
+        mask=mask,
+        ignore_index=ignore_index,
+        shape=(-1,),
+    )
+
+
+def _class_labels(
+    y_true: Tensor, y_pred: Tensor, predictions: Tensor, num_classes: int
+) -> tuple[Tensor, Tensor]:
+    """Return int32 labels like `predictions`, and where they are no class."""
+    if len(y_true.shape) == len(predictions.shape) + 1 and y_true.shape[-1] == 1:
+        y_true = squeeze_last(y_true)
+    if _is_one_hot(y_true, predictions, num_classes):
+        labels = ops.cast(ops.argmax(y_true, axis=-1), "int32")
+        ones = ops.equal(y_true, ops.ones_like(y_true))
+        zeros = ops.equal(y_true, ops.zeros_like(y_true))
+        one_hot = ops.logical_and(
+            ops.all(ops.logical_or(ones, zeros), axis=-1),
+            ops.equal(ops.sum(ops.cast(ones, "int32"), axis=-1), 1),
+        )
+        wrong = ops.logical_not(one_hot)
+    else:
+        labels, wrong = to_labels(y_true, num_classes)
+    if not same_shape(labels, predictions):
+        raise _classes_differ(y_true, y_pred, num_classes)
+    return labels, wrong

@@ -1,0 +1,100 @@
+"""A confusion matrix, counted exactly."""
+
+import dataclasses
+from typing import Any
+
+from keras import ops
+
+from multiback.metrics import exact
+from multiback.metrics.bins import count_ids, sum_by_id
+from multiback.metrics.class_inputs import class_batch
+from multiback.metrics.counts import LabelCells, score_threshold
+from multiback.metrics.inputs import Batch, two_class_batch
+
+Tensor = Any
+
+
+@dataclasses.dataclass(frozen=True)
+class ConfusionCounts(LabelCells):
+    """Count each pair of a label and a prediction.
+
+    A score that is NaN predicts no class: such elements fill a last column, so that
+    a row still adds up to the number of its labels.
+
+    Args:
+        num_classes: Number of classes; None for a binary task, which has two.
+        threshold: For a binary task, a probability above it is positive.
+        from_logits: For a binary task, the scores are logits.
+        ignore_index: Elements with this label are left out.
+    """
+
+    num_classes: int | None = None
+    threshold: float = 0.5
+    from_logits: bool = False
+    ignore_index: int | None = None
+
+    @property
+    def classes(self) -> int:
+        """Number of rows."""
+        return self.num_classes or 2
+
+    @property
+    def cells(self) -> int:
+        """Number of pairs, with the column of no prediction."""
+        return self.classes * (self.classes + 1)
+
+    def prepare(
+        self,
+        y_true: Tensor,
+        y_pred: Tensor,
+        sample_weight: Tensor | None,
+        mask: Tensor | None,
+    ) -> Batch:
+        """Flatten to `(N,)` class ids."""
+        if self.num_classes is not None:
+            return class_batch(
+                y_true,
+                y_pred,
+                sample_weight,
+                mask,
+                ignore_index=self.ignore_index,
+                num_classes=self.num_classes,
+            )
+        batch = two_class_batch(
+            y_true,
+            y_pred,
+            sample_weight,
+            mask,
+            ignore_index=self.ignore_index,
+            num_labels=None,
+        )
+        threshold = score_threshold(self.threshold, from_logits=self.from_logits)
+        above = ops.cast(batch.predictions > threshold, "int32")
+        return dataclasses.replace(batch, predictions=above)
+
+    def count(self, batch: Batch) -> list[Tensor]:
+        """Return one vector of all pairs, row by row."""
+        n = self.classes
+        predicted = ops.where(
+            batch.hopeless, ops.full_like(batch.predictions, n), batch.predictions
+        )
+        ids = batch.labels * (n + 1) + predicted
+        ids = ops.where(batch.valid, ids, ops.full_like(ids, self.cells))
+        if batch.weights is None:
+            return [count_ids(ids, self.cells + 1)[:-1]]
+        # A weight that does not count may be NaN.
+        weights = ops.where(batch.valid, batch.weights, 0.0)
+        return [sum_by_id(ids, weights, self.cells + 1)[:-1]]
+
+    def explain_labels(self) -> str:
+        """Name the labels."""
+        if self.num_classes is None:
+            return "0 and 1"
+        return f"class ids from 0 to {self.num_classes - 1}, or one-hot rows"
+
+    def read(self, state: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """Return the matrix `(classes, classes + 1)`, and the invalid, in float32."""
+        cells = exact.count_to_float(state["counts"]) + exact.sum_to_float(
+            state["weighted"]
+        )
+        return ops.reshape(cells[:-1], (self.classes, self.classes + 1)), cells[-1]

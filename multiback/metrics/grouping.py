@@ -1,0 +1,172 @@
+"""Several metrics over one state: `group`, and the views that it makes."""
+
+import uuid
+from typing import Any, Self
+
+import keras
+
+from multiback.errors import ArgumentError
+from multiback.metrics import sharing
+from multiback.metrics.metric import KERAS_DIRECTIONS, Direction, Metric
+from multiback.metrics.statistic import State, Statistic
+
+Tensor = Any
+
+
+class _Hidden:
+    """Keep metrics where Keras, which tracks attributes, does not find them.
+
+    Keras would save, reset and update the owner's variables once more for each
+    view that held it openly.
+    """
+
+    def __init__(self, metric: Metric, owner: Metric) -> None:
+        self.metric = metric
+        self.owner = owner
+
+
+@keras.saving.register_keras_serializable("multiback")
+class View(keras.metrics.Metric):  # type: ignore[misc]  # Keras has no types
+    """A metric that owns no variables and reads those of another one.
+
+    `group` makes views; there is no need to call this.
+
+    Args:
+        metric: The metric whose formula this is.
+        owner: The metric whose state is read; their statistics are equal.
+        group: Id of the group.
+        number: Place among the views of the group.
+    """
+
+    def __init__(self, metric: Metric, owner: Metric, group: str, number: int) -> None:
+        super().__init__(name=metric.name, dtype=metric.dtype)
+        self._direction = KERAS_DIRECTIONS[metric.direction]
+        self._hidden = _Hidden(metric, owner)
+        self._group = group
+        self._number = number
+        self.seen = sharing.Seen()
+
+    @property
+    def direction(self) -> Direction | None:
+        """Which way is better."""
+        return self._hidden.metric.direction
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """Smallest and largest value that the metric can take."""
+        return self._hidden.metric.bounds
+
+    @property
+    def statistic(self) -> Statistic:
+        """What the owner accumulates."""
+        return self._hidden.owner.statistic
+
+    @property
+    def state(self) -> State:
+        """The owner's state, as tensors."""
+        return self._hidden.owner.state
+
+    def compute(self, state: State) -> Tensor:
+        """Return the metric's value for a state."""
+        return self._hidden.metric.compute(state)
+
+    def update_state(self, *values: Tensor, **named: Tensor) -> None:
+        """Do nothing: the owner adds the batch."""
+        self.seen.add(*values, *named.values())
+        self._hidden.owner.seen.closed = True
+
+    def result(self) -> Tensor:
+        """Return the value of everything that the owner has added.
+
+        Raises:
+            ArgumentError: This metric was given batches that its owner was not.
+        """
+        owner = self._hidden.owner
+        if not owner.seen.covers(self.seen):
+            raise ArgumentError(
+                f'{self.name} reads the state of "{owner.name}", the first of its '
+                "group, which was not given the same batches. Compile the whole list "
+                "that group() returned, for one output and either all as metrics= "
+                "or all as weighted_metrics=; or leave group() away."
+            )
+        return self.compute(owner.state)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return what makes this view again, with its owner."""
+        serialize = keras.saving.serialize_keras_object
+        return {
+            "metric": serialize(self._hidden.metric),
+            "owner": serialize(self._hidden.owner),
+            "group": self._group,
+            "number": self._number,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        """Make the view on the owner of the load that is going on."""
+        group, number = config["group"], config["number"]
+        # Without its group's id the owner is made plainly, in here.
+        plain = {k: v for k, v in config["owner"]["config"].items() if k != "group"}
+        deserialize = keras.saving.deserialize_keras_object
+
+        def make_owner() -> Metric:
+            owner: Metric = deserialize({**config["owner"], "config": plain})
+            owner.group = group
+            return owner
+
+        owner = sharing.join_as_view(group, number, make_owner)
+        return cls(deserialize(config["metric"]), owner, group, number)
+
+
+def group(*metrics: Metric) -> list[keras.metrics.Metric]:
+    """Let metrics that count the same things count them once.
+
+    Metrics whose declared statistics are equal share one state: the first of
+    them keeps and updates it, the others only read. What is equal is decided by
+    the arguments (`threshold`, `num_classes`, `ignore_index`, ...), never by
+    comparing values. Metrics that share nothing come back as they are.
+
+    Args:
+        *metrics: Metrics that will be given the same batches: of one output, and
+            all in `metrics=` or all in `weighted_metrics=`.
+
+    Returns:
+        Keras metrics, in the same order and with the same names and values.
+        Compile all of them: a view whose owner is left out raises.
+
+    Raises:
+        ArgumentError: A metric is no multiback metric, occurs twice or is in a
+            group already.
+
+    Example:
+    >>> from multiback.metrics import Precision, Recall
+    >>> precision, recall = group(Precision(), Recall())
+    >>> for metric in (precision, recall):
+    ...     metric.update_state([0, 1, 1, 0], [0.1, 0.9, 0.3, 0.8])
+    >>> float(precision.result()), float(recall.result())
+    (0.5, 0.5)
+    >>> len(precision.variables), len(recall.variables)
+    (2, 0)
+    """
+    owners: dict[Statistic, Metric] = {}
+    views: dict[Statistic, int] = {}
+    grouped: list[keras.metrics.Metric] = []
+    for metric in metrics:
+        if not isinstance(metric, Metric):
+            raise ArgumentError(
+                f"group() wants metrics of multiback, not {metric!r}; compile others "
+                "beside the list that it returns."
+            )
+        if metric.group is not None or any(metric is other for other in grouped):
+            raise ArgumentError(
+                f"group() wants {metric.name!r} once, and in one group."
+            )
+        owner = owners.setdefault(metric.statistic, metric)
+        if owner is metric:
+            grouped.append(metric)
+            continue
+        if owner.group is None:
+            owner.group = uuid.uuid4().hex
+        number = views[metric.statistic] = views.get(metric.statistic, -1) + 1
+        grouped.append(View(metric, owner, owner.group, number))
+    return grouped

@@ -1,0 +1,192 @@
+from typing import ClassVar
+
+import numpy as np
+import pytest
+import sklearn.metrics
+import torch
+import torchmetrics
+from backends import to_numpy
+from contracts import MetricContract, stream
+from counting import ColumnContract, CountContract, draw, hard
+from keras import ops
+
+import multiback as mb
+from multiback.errors import ArgumentError
+
+
+class ConfusionContract(MetricContract):
+    """The oracle takes class ids of labels and predictions."""
+
+    def sample(self, rng, n, arguments):
+        return draw(rng, n, arguments)
+
+    def score(self, y_true, y_pred, sample_weight, arguments):
+        raise NotImplementedError
+
+    def oracle(self, y_true, y_pred, sample_weight=None, **arguments):
+        keep = y_true != arguments.get("ignore_index")
+        weight = None if sample_weight is None else sample_weight[keep]
+        labels, predictions = y_true[keep], hard(y_pred, arguments)[keep]
+        return self.score(labels, predictions, weight, arguments)
+
+
+CASES = {
+    "binary-ignore": {"task": "binary", "ignore_index": -1},
+    "multiclass": {"task": "multiclass", "num_classes": 5},
+    "multiclass-absent": {"task": "multiclass", "num_classes": 9},
+}
+
+
+class TestMatthewsCorrelation(ConfusionContract):
+    cases: ClassVar = CASES
+
+    def make(self, **arguments):
+        return mb.metrics.MatthewsCorrelation(**arguments)
+
+    def score(self, y_true, y_pred, sample_weight, _arguments):
+        return sklearn.metrics.matthews_corrcoef(
+            y_true, y_pred, sample_weight=sample_weight
+        )
+
+
+class TestCohenKappa(ConfusionContract):
+    cases: ClassVar = {
+        **CASES,
+        "linear": {**CASES["multiclass"], "weights": "linear"},
+        "quadratic": {**CASES["multiclass-absent"], "weights": "quadratic"},
+    }
+
+    def make(self, **arguments):
+        return mb.metrics.CohenKappa(**arguments)
+
+    def score(self, y_true, y_pred, sample_weight, arguments):
+        return sklearn.metrics.cohen_kappa_score(
+            y_true,
+            y_pred,
+            sample_weight=sample_weight,
+            weights=arguments.get("weights"),
+            # scikit-learn's costs count places among the labels that it is given.
+            labels=range(arguments.get("num_classes", 2)),
+        )
+
+
+class TestConfusionMatrix(ConfusionContract):
+    cases: ClassVar = {
+        **CASES,
+        **{
+            f"normalize-{how}": {**CASES["multiclass"], "normalize": how}
+            for how in ("true", "pred", "all")
+        },
+    }
+
+    def make(self, **arguments):
+        return mb.metrics.ConfusionMatrix(**arguments)
+
+    def close(self, actual, expected):
+        # A weighted cell adds up at most 80 numbers.
+        np.testing.assert_allclose(actual, expected, rtol=80 * 2.0**-24, atol=1e-7)
+
+    def score(self, y_true, y_pred, sample_weight, arguments):
+        return sklearn.metrics.confusion_matrix(
+            y_true,
+            y_pred,
+            sample_weight=sample_weight,
+            labels=range(arguments.get("num_classes", 2)),
+            normalize=arguments.get("normalize"),
+        )
+
+    def test_it_declares_its_direction_and_stays_in_its_bounds(self, arguments):
+        assert self.make(**arguments).direction is None
+
+
+class TestJaccardIndex(ColumnContract):
+    def make(self, **arguments):
+        return mb.metrics.JaccardIndex(**arguments)
+
+    def fraction(self, counts):
+        return counts.tp, counts.tp + counts.fp + counts.fn
+
+
+class TestDice(CountContract):
+    def make(self, **arguments):
+        return mb.metrics.Dice(**arguments)
+
+    def score(self, y_true, y_pred, sample_weight, **settings):
+        return sklearn.metrics.f1_score(
+            y_true, y_pred, sample_weight=sample_weight, **settings
+        )
+
+
+def huge(metric, *batch, doublings):
+    """Merge a batch with itself until it counts 2**doublings times."""
+    statistic = metric.statistic
+    state = statistic.update(statistic.init(), *batch)
+    for _ in range(doublings):
+        state = statistic.merge(state, state)
+    return float(ops.convert_to_numpy(metric.compute(state)))
+
+
+@pytest.mark.parametrize("name", ["MatthewsCorrelation", "CohenKappa"])
+def test_billions_of_samples_do_not_overflow(rng, name):
+    y_true = rng.integers(0, 3, 64)
+    y_pred = np.where(rng.random(64) < 0.6, y_true, rng.integers(0, 3, 64))
+    metric = getattr(mb.metrics, name)(task="multiclass", num_classes=3)
+    few, many = (huge(metric, y_true, y_pred, doublings=n) for n in (0, 28))
+    assert few == pytest.approx(many, rel=1e-6)
+    theirs = torchmetrics.MatthewsCorrCoef(task="multiclass", num_classes=3)
+    theirs.update(torch.tensor(y_pred), torch.tensor(y_true))
+    if name == "MatthewsCorrelation":
+        assert float(theirs.compute()) == pytest.approx(few, abs=1e-6)
+        # Their product of four counts leaves float32 at 1.7e10 samples.
+        theirs.confmat *= 2**28
+        theirs._computed = None
+        assert float(theirs.compute()) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("name", "of_torchmetrics"),
+    [
+        ("MatthewsCorrelation", "MatthewsCorrCoef"),
+        ("CohenKappa", "CohenKappa"),
+        ("ConfusionMatrix", "ConfusionMatrix"),
+        ("JaccardIndex", "JaccardIndex"),
+    ],
+)
+def test_torchmetrics_agrees(rng, name, of_torchmetrics):
+    y_true, y_pred = draw(rng, 200, CASES["multiclass"])
+    mine = getattr(mb.metrics, name)(**CASES["multiclass"])
+    theirs = getattr(torchmetrics, of_torchmetrics)(**CASES["multiclass"])
+    expected = theirs(torch.tensor(y_pred), torch.tensor(y_true))
+    np.testing.assert_allclose(stream(mine, (y_true, y_pred)), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["MatthewsCorrelation", "CohenKappa"])
+def test_one_class_only_gives_zero_division(name):
+    batch = [1, 1, 1], [0.9, 0.8, 0.7]
+    for zero_division in (0.0, 1.0, float("nan")):
+        metric = getattr(mb.metrics, name)(zero_division=zero_division)
+        np.testing.assert_equal(stream(metric, batch), zero_division)
+        assert stream(getattr(mb.metrics, name)()) == 0.0
+
+
+def test_a_nan_score_is_predicted_as_no_class():
+    metric = mb.metrics.ConfusionMatrix(task="multiclass", num_classes=2)
+    scores = np.array([[np.nan, 0.0], [0.0, 1.0]], "float32")
+    np.testing.assert_array_equal(stream(metric, ([0, 1], scores)), [[0, 0], [0, 1]])
+    np.testing.assert_array_equal(
+        to_numpy(metric.state)["counts"][1], [0, 0, 1, 0, 1, 0, 0]
+    )
+    kappa = mb.metrics.CohenKappa(task="multiclass", num_classes=2)
+    assert stream(kappa, ([0, 1], scores)) < 1.0
+
+
+def test_bad_arguments_are_refused():
+    for make, words in [
+        (lambda: mb.metrics.CohenKappa(weights="cubic"), "weights= wants"),
+        (lambda: mb.metrics.ConfusionMatrix(normalize="rows"), "normalize= wants"),
+        (lambda: mb.metrics.CohenKappa(task="multilabel"), "task= wants"),
+        (lambda: mb.metrics.MatthewsCorrelation(task="multilabel"), "task= wants"),
+        (lambda: mb.metrics.ConfusionMatrix(task="multiclass"), "num_classes="),
+    ]:
+        with pytest.raises(ArgumentError, match=words):
+            make()
