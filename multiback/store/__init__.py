@@ -1,8 +1,18 @@
 """How a checkpoint lies on disk: crash-safe commits, checked reads. No Keras here."""
 
 from multiback.store.checkpoint import Checkpoint, open_checkpoint
+from multiback.store.diff import ArrayDifference, Difference, compare
 from multiback.store.files import Files
 from multiback.store.payload import FileEntry
 from multiback.store.run_directory import RunDirectory
 
-__all__ = ["Checkpoint", "FileEntry", "Files", "RunDirectory", "open_checkpoint"]
+__all__ = [
+    "ArrayDifference",
+    "Checkpoint",
+    "Difference",
+    "FileEntry",
+    "Files",
+    "RunDirectory",
+    "compare",
+    "open_checkpoint",
+]

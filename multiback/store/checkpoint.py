@@ -1,7 +1,7 @@
 """One committed checkpoint: read its manifest, verify and read its files."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,8 @@ from multiback.store.manifest import (
     Manifest,
     parse_manifest,
 )
-from multiback.store.payload import FileEntry, read_file, verify_file
-from multiback.store.tensor_file import Array, read_tensors
+from multiback.store.payload import FileEntry, Progress, read_file, verify_file
+from multiback.store.tensor_file import Array, read_tensors, stream_tensors
 
 STATE = "state.safetensors"
 
@@ -75,14 +75,46 @@ class Checkpoint:
             CorruptCheckpointError: A file is missing, is a link, has another size
                 or another checksum, or the manifest changed since it was read.
         """
-        if read_checkpoint(self.path) != self:
-            raise CorruptCheckpointError(
-                f"{self.path / MANIFEST} must be the manifest that was read before, "
-                f"but is another. List the run directory's checkpoints again."
-            )
+        for error in self._faults(None):
+            raise error
+
+    def damage(self, progress: Progress | None = None) -> list[StoreError]:
+        """Read every file once and return all that is wrong, where `verify` stops.
+
+        Args:
+            progress: Called with the number of bytes read since the last call, of
+                `size` in all.
+
+        Returns:
+            One error a file that is wrong; nothing if the checkpoint is intact.
+        """
+        return list(self._faults(progress))
+
+    @property
+    def size(self) -> int:
+        """The bytes of its files, without the manifest and the architecture."""
+        return sum(entry.size for entry in self.files.values())
+
+    def _faults(self, progress: Progress | None) -> Iterator[StoreError]:
+        """Yield what is wrong with each file, as far as it is asked for."""
+        try:
+            if read_checkpoint(self.path) != self:
+                yield CorruptCheckpointError(
+                    f"{self.path / MANIFEST} must be the manifest that was read "
+                    f"before, but is another. List the run directory's checkpoints "
+                    f"again."
+                )
+        except StoreError as error:
+            yield error
         for name, entry in self.files.items():
-            verify_file(self.path / name, entry)
-        self._architecture_bytes()
+            try:
+                verify_file(self.path / name, entry, progress)
+            except StoreError as error:
+                yield error
+        try:
+            self._architecture_bytes()
+        except StoreError as error:
+            yield error
 
     def tensors(self) -> dict[str, Array]:
         """Read all arrays, in one pass that verifies the same bytes.
@@ -95,6 +127,19 @@ class Checkpoint:
             StoreError: This checkpoint has no arrays.
         """
         return read_tensors(self.path / STATE, self._entry(STATE))
+
+    def stream_tensors(self) -> Iterator[tuple[str, Array]]:
+        """Read one array after the other: for a state larger than the memory.
+
+        Yields:
+            Name and array, in the file's order. An array is only known to be right
+            once the last one was yielded: the checksum is the whole file's.
+
+        Raises:
+            CorruptCheckpointError: The file is not what the manifest says.
+            StoreError: This checkpoint has no arrays.
+        """
+        return stream_tensors(self.path / STATE, self._entry(STATE))
 
     def document(self, name: str) -> Any:
         """Read a JSON document, verified.

@@ -5,7 +5,7 @@ well above any disk's speed; it finds damage, it does not stop a forger.
 """
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,9 @@ from multiback.errors import CorruptCheckpointError
 from multiback.store.files import Files, closing, open_regular, store_errors
 
 PIECE = 4 << 20
+
+# Called with the number of bytes that were read since the last call.
+Progress = Callable[[int], object]
 
 
 @dataclass(frozen=True)
@@ -103,7 +106,7 @@ def check_digest(path: Path, entry: FileEntry, came: str) -> None:
         )
 
 
-def verify_file(path: Path, entry: FileEntry) -> None:
+def verify_file(path: Path, entry: FileEntry, progress: Progress | None = None) -> None:
     """Read a file once, in pieces, and compare it with its entry."""
     digest = xxhash.xxh3_128()
     descriptor = open_expected(path, entry)
@@ -114,6 +117,8 @@ def verify_file(path: Path, entry: FileEntry) -> None:
         buffer = memoryview(bytearray(min(PIECE, max(entry.size, 1))))
         while taken := stream.readinto(buffer):
             digest.update(buffer[:taken])
+            if progress is not None:
+                progress(taken)
     check_digest(path, entry, digest.hexdigest())
 
 

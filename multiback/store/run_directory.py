@@ -9,9 +9,10 @@ changes; so a temporary directory seen under the lock belongs to a dead process.
 """
 
 import os
+import re
 import secrets
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,7 @@ from multiback.store.tensor_file import Array, write_tensors
 _TEMPORARY = ".tmp-"
 _DELETED = ".del-"
 _OWN_NAMES = frozenset({"checkpoints", "history.jsonl", "lock", "runs.jsonl"})
+_ARCHITECTURE = re.compile(r"arch-[0-9a-f]{32}\.json")
 _EMPTY: Mapping[str, Any] = {}
 
 
@@ -150,7 +152,7 @@ class RunDirectory:
         """
         record = {"run_id": check_run_id(run_id), "started": time.time()}
         with self._locked():
-            self._collect()
+            self._collect(self._garbage())
             append_line(
                 self._files,
                 self.path / "runs.jsonl",
@@ -321,6 +323,63 @@ class RunDirectory:
                 )
             self._delete(checkpoint.path)
 
+    def prune(
+        self,
+        choose: Callable[[Sequence[Checkpoint]], Iterable[Checkpoint]],
+        *,
+        run_id: str,
+        dry_run: bool = False,
+    ) -> list[Checkpoint]:
+        """Remove those checkpoints of one run that a function does not keep.
+
+        It is asked under the lock, so that no commit slips between the choice and
+        the removal. Links such as `best` that led to a removed checkpoint are
+        removed too.
+
+        Args:
+            choose: Takes the run's checkpoints, oldest first, and returns those to
+                keep.
+            run_id: The run; no other run's checkpoint is touched.
+            dry_run: Remove nothing.
+
+        Returns:
+            The checkpoints that were removed, or would be, oldest first.
+
+        Raises:
+            NoCheckpointError: The run has no checkpoint.
+            StoreError: The operating system refused; what was removed before stays
+                removed.
+        """
+        check_run_id(run_id)
+        if not self._checkpoints.is_dir():
+            raise self._nothing_of(run_id)
+        with self._locked():
+            found = self.checkpoints(run_id)
+            if not found:
+                raise self._nothing_of(run_id)
+            keep = set(choose(found))
+            doomed = [one for one in found if one not in keep]
+            if not dry_run:
+                for one in doomed:
+                    self._delete(one.path)
+                self._drop_labels()
+        return doomed
+
+    def _nothing_of(self, run_id: str) -> NoCheckpointError:
+        return NoCheckpointError(
+            f"{self.path} must hold a checkpoint of the run {run_id!r}, but holds "
+            f"none. Pass the id of a run that has some."
+        )
+
+    def _drop_labels(self) -> None:
+        """Remove the links that lead to a checkpoint that is gone."""
+        for path in sorted(self.path.iterdir()):
+            if not path.is_symlink() or path.exists():
+                continue
+            if path.readlink().parts[:-1] == (self._checkpoints.name,):
+                with store_errors("remove", path):
+                    self._files.unlink(path)
+
     def _delete(self, path: Path) -> None:
         """Make a checkpoint invisible in one step, durably; then delete it."""
         doomed = self._checkpoints / _scratch(_DELETED)
@@ -354,25 +413,51 @@ class RunDirectory:
             if run_id is None or record.get("run_id") == run_id
         ]
 
-    def collect_garbage(self) -> list[Path]:
-        """Delete what dead writers left behind, and return what that was."""
-        if not self.path.is_dir():
+    def collect_garbage(self, *, dry_run: bool = False) -> list[Path]:
+        """Delete what dead writers left behind, and architectures nobody names.
+
+        Architectures stay as long as some manifest cannot be read, for it may name
+        any of them.
+
+        Args:
+            dry_run: Delete nothing.
+
+        Returns:
+            What was deleted, or would be.
+        """
+        if not self._checkpoints.is_dir():
             return []
         with self._locked():
-            return self._collect()
+            garbage = [*self._garbage(), *self._unused_architectures()]
+            if not dry_run:
+                self._collect(garbage)
+            return garbage
 
-    def _collect(self) -> list[Path]:
-        """Delete temporary and doomed entries; the lock is held, so no one's."""
-        garbage = [
+    def _garbage(self) -> list[Path]:
+        """List temporary and doomed entries; under the lock they are no one's."""
+        return [
             path
             for directory in (self.path, self._checkpoints)
             for path in sorted(directory.iterdir())
             if path.name.startswith((_TEMPORARY, _DELETED))
         ]
+
+    def _unused_architectures(self) -> list[Path]:
+        """List the architectures that no manifest names."""
+        used = {one.architecture for one in self.checkpoints()}
+        if self.skipped:
+            return []
+        return [
+            path
+            for path in sorted(self.path.iterdir())
+            if _ARCHITECTURE.fullmatch(path.name) and path.name not in used
+        ]
+
+    def _collect(self, garbage: Iterable[Path]) -> None:
+        """Delete files, links and directories."""
         for path in garbage:
             with store_errors("collect", path):
                 delete_tree(self._files, path)
-        return garbage
 
     def point(self, label: str, checkpoint: Checkpoint) -> None:
         """Let a link such as `best` lead people to a checkpoint.

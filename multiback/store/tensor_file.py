@@ -76,6 +76,18 @@ def read_tensors(path: Path, entry: FileEntry) -> dict[str, Array]:
     """Read all arrays in one pass that also computes the file's checksum.
 
     Raises:
+        CorruptCheckpointError: As for `stream_tensors`.
+    """
+    return dict(stream_tensors(path, entry))
+
+
+def stream_tensors(path: Path, entry: FileEntry) -> Iterator[tuple[str, Array]]:
+    """Read one array after the other, each into fresh memory.
+
+    Only after the last one is it known that all were right: the checksum is the
+    whole file's.
+
+    Raises:
         CorruptCheckpointError: The size, the header or the checksum is wrong. Sizes
             are checked before anything is allocated, so a hostile header costs no
             more memory than the file has bytes.
@@ -88,14 +100,14 @@ def read_tensors(path: Path, entry: FileEntry) -> dict[str, Array]:
     ):
         try:
             slots = _read_header(stream, entry.size, digest)
-            arrays = {slot.name: _read_array(stream, slot, digest) for slot in slots}
+            for slot in slots:
+                yield slot.name, _read_array(stream, slot, digest)
         except ValueError as error:
             raise CorruptCheckpointError(
                 f"{path} must be a whole safetensors file, but {error}. Load another "
                 f"checkpoint, or restore this file from a copy."
             ) from error
     check_digest(path, entry, digest.hexdigest())
-    return arrays
 
 
 def _read_header(stream: FileIO, size: int, digest: xxhash.xxh3_128) -> list[Slot]:

@@ -1,0 +1,159 @@
+import threading
+
+import pytest
+
+from multiback.errors import NoCheckpointError, StoreError
+from multiback.store import RunDirectory
+
+
+def names(runs, run_id=None):
+    return [one.name for one in runs.checkpoints(run_id)]
+
+
+def last(count):
+    return lambda found: found[-count:]
+
+
+@pytest.fixture
+def filled(runs, commit):
+    for index in range(4):
+        commit(runs, f"a{index}", run_id="a")
+        commit(runs, f"b{index}", run_id="b")
+    return runs
+
+
+def test_prune_removes_what_is_not_chosen_and_returns_it(filled):
+    removed = filled.prune(last(1), run_id="a")
+    assert [one.name for one in removed] == ["a0", "a1", "a2"]
+    assert names(filled, "a") == ["a3"]
+    assert not any(one.path.exists() for one in removed)
+
+
+def test_prune_never_touches_another_run_whatever_the_function_says(filled):
+    assert len(filled.prune(lambda _: [], run_id="a")) == 4
+    assert names(filled) == ["b0", "b1", "b2", "b3"]
+    for one in filled.checkpoints():
+        one.verify()
+
+
+def test_the_function_sees_its_own_run_only(filled):
+    seen = []
+    filled.prune(lambda found: seen.extend(found) or found, run_id="b")
+    assert {one.run_id for one in seen} == {"b"}
+    assert len(names(filled)) == 8
+
+
+def test_a_dry_run_removes_nothing_and_tells_the_same(filled):
+    told = filled.prune(last(2), run_id="a", dry_run=True)
+    assert len(names(filled)) == 8
+    assert filled.prune(last(2), run_id="a") == told
+
+
+@pytest.mark.parametrize("run_id", ["c", "A"])
+def test_a_run_without_checkpoints_is_an_error_that_names_it(filled, run_id):
+    with pytest.raises(NoCheckpointError, match=f"of the run '{run_id}'"):
+        filled.prune(last(1), run_id=run_id)
+    assert len(names(filled)) == 8
+
+
+def test_pruning_a_directory_that_is_none_creates_none(tmp_path):
+    with pytest.raises(NoCheckpointError):
+        RunDirectory(tmp_path / "absent").prune(last(1), run_id="a")
+    assert not (tmp_path / "absent").exists()
+
+
+def test_links_to_removed_checkpoints_go_and_others_stay(filled, tmp_path):
+    found = filled.checkpoints("a")
+    filled.point("best", found[0])
+    filled.point("last", found[-1])
+    (filled.path / "mine").symlink_to(tmp_path / "absent")
+    filled.prune(last(1), run_id="a")
+    assert not (filled.path / "best").is_symlink()
+    assert (filled.path / "last" / "manifest.json").exists()
+    assert (filled.path / "mine").is_symlink()
+
+
+def test_no_commit_slips_between_the_choice_and_the_removal(filled, commit):
+    other = RunDirectory(filled.path)
+    started = threading.Event()
+
+    def write():
+        started.set()
+        commit(other, "late", run_id="a")
+
+    writer = threading.Thread(target=write)
+
+    def choose(_):
+        writer.start()
+        started.wait()
+        writer.join(0.2)
+        assert writer.is_alive()
+        return []
+
+    filled.prune(choose, run_id="a")
+    writer.join()
+    assert names(filled, "a") == ["late"]
+
+
+def test_an_error_of_the_function_removes_nothing(filled):
+    with pytest.raises(ZeroDivisionError):
+        filled.prune(lambda _: 1 / 0, run_id="a")
+    assert len(names(filled)) == 8
+    filled.prune(last(1), run_id="a")
+
+
+def test_architectures_that_no_manifest_names_are_collected(runs, commit):
+    first = commit(runs, "one", architecture={"units": 1})
+    second = commit(runs, "two", architecture={"units": 2})
+    assert runs.collect_garbage() == []
+    runs.remove(first, run_id="a")
+    unused = runs.path / first.architecture
+    assert runs.collect_garbage(dry_run=True) == [unused]
+    assert unused.exists()
+    assert runs.collect_garbage() == [unused]
+    assert not unused.exists()
+    second.verify()
+
+
+def test_no_architecture_goes_while_a_manifest_cannot_be_read(runs, commit):
+    first = commit(runs, "one", architecture={"units": 1})
+    commit(runs, "two", architecture={"units": 2})
+    manifest = first.path / "manifest.json"
+    content = manifest.read_bytes()
+    manifest.write_bytes(content[:-1])
+    assert runs.collect_garbage() == []
+    manifest.write_bytes(content)
+    first.verify()
+
+
+def test_only_architectures_are_taken_for_architectures(runs, commit):
+    commit(runs)
+    for name in ("arch-notes.json", "arch-1.keras", f"arch-{'0' * 32}.json.bak"):
+        (runs.path / name).write_text("mine")
+    assert runs.collect_garbage() == []
+
+
+def test_damage_lists_every_file_that_is_wrong_and_counts_what_it_read(runs, commit):
+    saved = commit(runs)
+    read = []
+    assert saved.damage(read.append) == []
+    assert sum(read) == saved.size
+    (saved.path / "trainer.json").unlink()
+    state = saved.path / "state.safetensors"
+    content = bytearray(state.read_bytes())
+    content[40] ^= 1
+    state.write_bytes(content)
+    (runs.path / saved.architecture).write_text("{}")
+    found = [str(error) for error in saved.damage()]
+    assert len(found) == 3
+    for file in ("trainer.json", "state.safetensors", saved.architecture):
+        assert any(file in text for text in found)
+    with pytest.raises(StoreError) as caught:
+        saved.verify()
+    assert str(caught.value) == found[0]
+
+
+def test_damage_of_a_checkpoint_that_is_gone_is_told_and_not_raised(runs, commit):
+    saved = commit(runs)
+    runs.remove(saved, run_id="a")
+    assert any(isinstance(error, NoCheckpointError) for error in saved.damage())
