@@ -7,16 +7,49 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from multiback.checkpoint.direction import Mode
+from multiback.cli.checking import find, verify, verify_view
+from multiback.cli.comparing import difference, difference_view
 from multiback.cli.demo import run_demo
+from multiback.cli.exporting import export
+from multiback.cli.judging import best_record
+from multiback.cli.listing import checkpoint_table, details, details_view, listing
+from multiback.cli.output import print_json, progress_bar
 from multiback.cli.predict import predict_to_file
-from multiback.cli.tables import checkpoint_table
+from multiback.cli.records import one_checkpoint
+from multiback.cli.tidying import collect, collect_view, prune, prune_view
 from multiback.errors import MultibackError
+
+FAILED = 1
+DAMAGED = 2
+DIFFERENT = 3
 
 app = typer.Typer(
     help="Right metrics and safe best-checkpoints for Keras 3, on every backend.",
+    epilog="Exit codes: 0 done; 1 an error, which stderr tells; 2 a wrong command "
+    "line, or `verify` found damage; 3 `diff --exit-code` found a difference.",
     no_args_is_help=True,
     add_completion=True,
 )
+
+RunPath = Annotated[Path, typer.Argument(help="A run directory.", metavar="RUN")]
+CheckpointPath = Annotated[
+    Path,
+    typer.Argument(help="A checkpoint, or a link to one: RUN/best.", metavar="CKPT"),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
+OfRun = Annotated[
+    str | None, typer.Option("--run", help="A run's id; the latest by default.")
+]
+OfAnyRun = Annotated[
+    str | None, typer.Option("--run", help="A run's id; all runs by default.")
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Tell, and remove nothing.")]
+
+
+def _console() -> Console:
+    """Print as it is: names hold brackets, which are no markup."""
+    return Console(markup=False, highlight=False, emoji=False)
 
 
 @app.command()
@@ -32,13 +65,200 @@ def demo(
 
 @app.command("ls")
 def list_checkpoints(
-    directory: Annotated[Path, typer.Argument(help="A run directory.")],
-    run: Annotated[
-        str | None, typer.Option(help="A run's id; all runs by default.")
-    ] = None,
+    directory: RunPath, run: OfAnyRun = None, *, as_json: AsJson = False
 ) -> None:
-    """List the committed checkpoints of a run directory."""
-    Console().print(checkpoint_table(directory, run))
+    """List the committed checkpoints of a run directory.
+
+    Exits with 0, or with 1 if there is none.
+    """
+    if as_json:
+        print_json(listing(directory, run))
+    else:
+        _console().print(checkpoint_table(directory, run))
+
+
+@app.command()
+def show(
+    checkpoint: CheckpointPath,
+    *,
+    variables: Annotated[
+        bool, typer.Option("--variables", help="List every variable.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show one checkpoint: metrics, versions, files and variables.
+
+    Exits with 0, or with 1 if it is none or cannot be read.
+    """
+    shown = details(one_checkpoint(checkpoint))
+    if as_json:
+        print_json(shown)
+    else:
+        _console().print(details_view(shown, with_variables=variables))
+
+
+@app.command()
+def best(
+    directory: RunPath,
+    by: Annotated[
+        str | None,
+        typer.Option(
+            help="A recorded metric or an expression of some; by default what the "
+            "run was judged by."
+        ),
+    ] = None,
+    where: Annotated[
+        str | None, typer.Option(help='A condition: "val_precision >= 0.9".')
+    ] = None,
+    mode: Annotated[
+        Mode | None, typer.Option(help="Which way is better, where nothing says so.")
+    ] = None,
+    run: OfRun = None,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Print the path of the best checkpoint of a run.
+
+    Exits with 0, or with 1 if no checkpoint qualifies.
+    """
+    found = best_record(directory, by, where=where, mode=mode or "auto", run=run)
+    if as_json:
+        print_json(found)
+    else:
+        typer.echo(found["path"])
+
+
+@app.command("verify")
+def verify_checkpoints(
+    path: Annotated[
+        Path,
+        typer.Argument(help="A run directory, or a checkpoint.", metavar="RUN|CKPT"),
+    ],
+    run: OfAnyRun = None,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Read every byte and compare it with its checksum.
+
+    Exits with 0 if all is intact, with 2 if anything is damaged, with 1 if there is
+    nothing to verify.
+    """
+    found = find(path, run)
+    with progress_bar("Verifying", sum(one.size for one in found[0])) as advance:
+        done = verify(found, advance)
+    if as_json:
+        print_json(done)
+    else:
+        _console().print(verify_view(done))
+    if not done["ok"]:
+        raise typer.Exit(DAMAGED)
+
+
+@app.command()
+def diff(
+    a: CheckpointPath,
+    b: CheckpointPath,
+    *,
+    exit_code: Annotated[
+        bool, typer.Option("--exit-code", help="Exit with 3 if they differ.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Compare the variables, metrics and architectures of two checkpoints.
+
+    They may come from different runs, directories and backends. Exits with 0, or
+    with 1 if one of them cannot be read; see also --exit-code.
+    """
+    pair = one_checkpoint(a), one_checkpoint(b)
+    with progress_bar("Comparing", None):
+        found = difference(*pair)
+    if as_json:
+        print_json(found)
+    else:
+        _console().print(difference_view(found))
+    if exit_code and not found["same"]:
+        raise typer.Exit(DIFFERENT)
+
+
+@app.command("prune")
+def prune_checkpoints(
+    directory: RunPath,
+    keep: Annotated[
+        list[str],
+        typer.Option(
+            metavar="SLOT",
+            help='What to keep, as often as needed: "Best(val_f1, 3)", "Last(2)", '
+            '"Every(epochs=10)", "Pareto(val_precision, val_recall)".',
+        ),
+    ],
+    run: OfRun = None,
+    *,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> None:
+    """Remove the checkpoints of one run that no slot keeps.
+
+    Other runs are not touched. Exits with 0, or with 1 if a slot cannot be read, a
+    metric was never recorded, or nothing would be left.
+    """
+    done = prune(directory, keep, run=run, dry_run=dry_run)
+    if as_json:
+        print_json(done)
+    else:
+        _console().print(prune_view(done))
+
+
+@app.command("export")
+def export_checkpoint(
+    checkpoint: CheckpointPath,
+    out: Annotated[
+        Path,
+        typer.Argument(
+            help="NAME.keras, NAME.weights.h5 or NAME.safetensors.", metavar="OUT"
+        ),
+    ],
+    modules: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--import",
+            metavar="MODULE",
+            help="A module of yours with your own layers; it is run.",
+        ),
+    ] = None,
+    *,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace a file that is there.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Write a checkpoint as one file that needs no multiback to read.
+
+    A .keras file holds no compile config: `keras.saving.load_model` reads it under
+    any backend. Exits with 0, or with 1 if it cannot be written.
+    """
+    with progress_bar("Exporting", None):
+        path = export(
+            one_checkpoint(checkpoint), out, modules=modules or (), force=force
+        )
+    if as_json:
+        print_json({"path": str(path), "size": path.stat().st_size})
+    else:
+        typer.echo(path)
+
+
+@app.command("gc")
+def collect_garbage(
+    directory: RunPath, *, dry_run: DryRun = False, as_json: AsJson = False
+) -> None:
+    """Delete what killed writers left, and architectures that nothing names.
+
+    Exits with 0, or with 1 if a writer is at work there.
+    """
+    done = collect(directory, dry_run=dry_run)
+    if as_json:
+        print_json(done)
+    else:
+        _console().print(collect_view(done))
 
 
 @app.command(hidden=True)
@@ -52,7 +272,11 @@ def main() -> None:
     try:
         app()
     except MultibackError as error:
-        Console(stderr=True).print(
-            f"{type(error).__name__}: {error}", style="red", markup=False
+        # Unwrapped: a path that is broken in two cannot be copied.
+        Console(stderr=True, highlight=False).print(
+            f"{type(error).__name__}: {error}",
+            style="red",
+            markup=False,
+            soft_wrap=True,
         )
-        sys.exit(1)
+        sys.exit(FAILED)

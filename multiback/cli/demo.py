@@ -11,8 +11,8 @@ from rich.console import Console
 
 from multiback import metrics
 from multiback.checkpoint import ModelCheckpoint, load_best
+from multiback.cli.listing import checkpoint_table
 from multiback.cli.predict import predict_under
-from multiback.cli.tables import checkpoint_table
 from multiback.errors import MissingPackageError, StateError
 
 BACKENDS = ("tensorflow", "jax", "torch")

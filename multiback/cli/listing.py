@@ -1,0 +1,172 @@
+"""`multiback ls` and `multiback show`: what there is."""
+
+import datetime as dt
+import itertools
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+
+from multiback.cli.output import number_text, plain_table, size_text
+from multiback.cli.records import Record, record, recorded_scores
+from multiback.errors import NoCheckpointError
+from multiback.store import Checkpoint, RunDirectory
+
+# Of 80 columns, what is left beside a readable name, the epoch and the size.
+_WIDTH_OF_SCORES = 38
+
+
+def listing(directory: Path, run: str | None = None) -> Record:
+    """Describe a run directory's checkpoints, oldest commit first.
+
+    Args:
+        directory: The run directory.
+        run: A run's id; None for all runs.
+
+    Raises:
+        NoCheckpointError: There is nothing to show.
+    """
+    runs, found = _found(directory, run)
+    return {
+        "directory": str(runs.path),
+        "checkpoints": [record(one) for one in found],
+        "skipped": [
+            {"path": str(path), "reason": reason} for path, reason in runs.skipped
+        ],
+    }
+
+
+def checkpoint_table(directory: Path, run: str | None = None) -> RenderableType:
+    """Show a run directory's checkpoints, with what each was judged by.
+
+    Args:
+        directory: The run directory.
+        run: A run's id; None for all runs.
+
+    Raises:
+        NoCheckpointError: There is nothing to show.
+    """
+    runs, found = _found(directory, run)
+    parts: list[RenderableType] = []
+    ids = list(dict.fromkeys(one.run_id for one in found))
+    for run_id in ids:
+        if len(ids) > 1:
+            parts.append(f"run {run_id}")
+        parts.append(_table([one for one in found if one.run_id == run_id]))
+    parts += [f"passed over {path}: {reason}" for path, reason in runs.skipped]
+    return Group(*parts)
+
+
+def _found(directory: Path, run: str | None) -> tuple[RunDirectory, list[Checkpoint]]:
+    runs = RunDirectory(directory)
+    found = runs.checkpoints(run)
+    if not found:
+        raise NoCheckpointError(
+            f"{directory} holds no committed checkpoint"
+            + (f" of the run {run!r}." if run else ".")
+            + "".join(f" Passed over {path}: {why}" for path, why in runs.skipped)
+            + " Pass the directory that was given to ModelCheckpoint."
+        )
+    return runs, found
+
+
+def _table(found: Sequence[Checkpoint]) -> Table:
+    """Lay out one run's checkpoints."""
+    scores = [recorded_scores(one) for one in found]
+    labels = list(dict.fromkeys(label for each in scores for label in each))
+    widths = itertools.accumulate(len(label) + 2 for label in labels)
+    labels = [k for k, width in zip(labels, widths, strict=True) if _fits(width)]
+    table = plain_table("checkpoint", "epoch", *labels, "size")
+    for one, score in zip(found, scores, strict=True):
+        table.add_row(
+            one.name,
+            str(one.epoch),
+            *(f"{score[k]:.4f}" if k in score else "-" for k in labels),
+            size_text(one.size),
+        )
+    return table
+
+
+def _fits(width: int) -> bool:
+    return width <= _WIDTH_OF_SCORES
+
+
+def details(checkpoint: Checkpoint) -> Record:
+    """Describe one checkpoint: its files and variables too.
+
+    Raises:
+        CorruptCheckpointError: A file that is read is not what the manifest says.
+    """
+    return {
+        **record(checkpoint),
+        "files": {
+            name: {"size": entry.size, "xxh3": entry.xxh3}
+            for name, entry in checkpoint.files.items()
+        },
+        "variables": variables(checkpoint),
+    }
+
+
+def variables(checkpoint: Checkpoint) -> list[dict[str, Any]]:
+    """Return a checkpoint's index of variables; empty where it has none."""
+    if "variables.json" not in checkpoint.files:
+        return []
+    index: list[dict[str, Any]] = checkpoint.document("variables")
+    return index
+
+
+def details_view(shown: Record, *, with_variables: bool) -> RenderableType:
+    """Lay out what `details` returned.
+
+    Args:
+        shown: What `details` returned.
+        with_variables: List each variable, not only how many there are.
+    """
+    when = dt.datetime.fromtimestamp(shown["created"]).astimezone()
+    versions = ", ".join(f"{name} {value}" for name, value in shown["versions"].items())
+    facts = Table(box=None, pad_edge=False, show_header=False)
+    facts.add_column(style="bold", no_wrap=True)
+    facts.add_column(overflow="fold")
+    for name, value in {
+        "checkpoint": shown["name"],
+        "run": shown["run_id"],
+        "epoch": f"{shown['epoch']}, step {shown['step']}",
+        "saved": f"{when:%Y-%m-%d %H:%M:%S %z}",
+        "backend": shown["backend"] or "unknown",
+        "versions": versions or "unknown",
+        "architecture": shown["architecture"] or "none: restore() into a model",
+        "variables": _groups(shown["variables"]) or "no index",
+        "files": ", ".join(
+            f"{name} {size_text(entry['size'])}"
+            for name, entry in shown["files"].items()
+        ),
+    }.items():
+        facts.add_row(name, value)
+    metrics = plain_table("metric", "value", "judged by it")
+    for name in dict.fromkeys([*shown["metrics"], *shown["scores"]]):
+        metrics.add_row(
+            name,
+            number_text(shown["metrics"].get(name)),
+            number_text(shown["scores"].get(name)),
+        )
+    parts: list[RenderableType] = [facts, "", metrics]
+    if with_variables:
+        table = plain_table("variable", "group", "shape", "dtype")
+        for entry in shown["variables"]:
+            shape = "x".join(map(str, entry["shape"])) or "scalar"
+            table.add_row(entry["path"], entry["group"], shape, entry["dtype"])
+        parts += ["", table]
+    return Group(*parts)
+
+
+def _groups(index: Sequence[dict[str, Any]]) -> str:
+    """Say how many variables each group has.
+
+    >>> _groups([{"group": "weights"}, {"group": "weights"}, {"group": "seeds"}])
+    '2 weights, 1 seeds'
+    """
+    counts = Counter(entry["group"] for entry in index)
+    return ", ".join(f"{count} {group}" for group, count in counts.items())

@@ -1,0 +1,118 @@
+"""What every command's output has in common: JSON, numbers, sizes, progress.
+
+Results go to stdout, everything else to stderr: a pipe gets the results alone.
+"""
+
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+
+from multiback.store.jsontext import dump
+
+# Faster work needs no bar, and a bar that flashes by is noise.
+PATIENCE = 1.0
+
+
+def print_json(document: Any) -> None:
+    """Print one JSON document; NaN and infinities as the strings of their names."""
+    sys.stdout.write(dump(document, argument="document", indent=2).decode() + "\n")
+
+
+def size_text(count: float) -> str:
+    """Give a number of bytes in the largest unit that leaves a whole digit.
+
+    >>> size_text(2048), size_text(300)
+    ('2.0 KiB', '300 B')
+    """
+    if count < 1024:  # noqa: PLR2004 - the unit itself
+        return f"{count:.0f} B"
+    for unit in ("KiB", "MiB", "GiB"):
+        count /= 1024
+        if count < 1024:  # noqa: PLR2004 - the unit itself
+            return f"{count:.1f} {unit}"
+    return f"{count / 1024:.1f} TiB"
+
+
+def number_text(value: float | None, digits: int = 4) -> str:
+    """Give a number in few characters, or a dash where there is none.
+
+    >>> number_text(0.9134567), number_text(1.5e-7, 3), number_text(None)
+    ('0.9135', '1.5e-07', '-')
+    """
+    return "-" if value is None else f"{value:.{digits}g}"
+
+
+def count_text(count: int, noun: str) -> str:
+    """Say how many.
+
+    >>> count_text(1, "checkpoint"), count_text(2, "checkpoint")
+    ('1 checkpoint', '2 checkpoints')
+    """
+    return f"{count} {noun}" + ("" if count == 1 else "s")
+
+
+def plain_table(name: str, *numbers: str) -> Table:
+    """Return a table: names that fold rather than get lost, and numbers."""
+    table = Table(box=None, pad_edge=False)
+    table.add_column(name, overflow="fold")
+    for heading in numbers:
+        table.add_column(heading, justify="right", no_wrap=True)
+    return table
+
+
+@contextmanager
+def progress_bar(
+    doing: str, total: int | None, console: Console | None = None
+) -> Iterator[Callable[[int], None]]:
+    """Show a bar on stderr once the work has taken more than a second.
+
+    Args:
+        doing: What is done.
+        total: How many bytes it is about; None where nobody knows.
+        console: Where to show it instead.
+
+    Yields:
+        A function to call with the number of bytes done since the last call.
+    """
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        *([] if total is None else [DownloadColumn(), TimeRemainingColumn()]),
+        console=console or Console(stderr=True),
+        transient=True,
+    )
+    task = bar.add_task(doing, total=total)
+    starting = threading.Lock()
+    is_over = False
+    is_shown = False
+
+    def start() -> None:
+        nonlocal is_shown
+        with starting:
+            if not is_over:
+                bar.start()
+                is_shown = True
+
+    timer = threading.Timer(PATIENCE, start)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield lambda count: bar.advance(task, count)
+    finally:
+        timer.cancel()
+        with starting:
+            is_over = True
+            if is_shown:
+                bar.stop()

@@ -1,0 +1,102 @@
+"""`diff`."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+from backends import BACKEND
+
+from multiback.store import RunDirectory
+
+TRAIN = """
+import sys
+import keras, numpy as np, multiback as mb
+
+keras.utils.set_random_seed(0)
+folder, units = sys.argv[1], int(sys.argv[2])
+model = keras.Sequential(
+    [keras.Input((3,)), keras.layers.Dense(units), keras.layers.Dense(1)]
+)
+model.compile("adam", "mse", metrics=["mae"][: int(sys.argv[3])])
+rng = np.random.default_rng(0)
+# Drawn by NumPy: the backends draw differently from one seed.
+model.set_weights([rng.normal(size=w.shape) for w in model.get_weights()])
+x = rng.normal(size=(8, 3)).astype("float32")
+checkpoint = mb.ModelCheckpoint(folder, monitor="loss", mode="min", save_top_k=-1)
+model.fit(x, x[:, :1], epochs=2, verbose=0, shuffle=False, callbacks=[checkpoint])
+"""
+
+
+def trained(folder, backend, units=4, metrics=0):
+    """Train in a process of its own; return the checkpoints' paths."""
+    subprocess.run(
+        [sys.executable, "-c", TRAIN, folder, str(units), str(metrics)],
+        env={**os.environ, "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"},
+        check=True,
+        capture_output=True,
+    )
+    return [one.path for one in RunDirectory(folder).checkpoints()]
+
+
+def test_a_checkpoint_does_not_differ_from_itself(call, run):
+    path = run / "checkpoints" / "epoch=001"
+    result = call("diff", path, path, "--exit-code")
+    assert result.code == 0
+    assert "All 1 variable are the same, bit for bit." in result.out
+    assert call("diff", path, path, "--json").json["same"]
+
+
+def test_two_checkpoints_tell_norms_and_the_largest_change(call, run):
+    pair = [run / "checkpoints" / f"epoch=00{n}" for n in (1, 3)]
+    result = call("diff", *pair)
+    assert result.code == 0
+    assert call("diff", *pair, "--exit-code").code == 3
+    assert max(map(len, result.out.splitlines()[2:])) <= 80
+    [line] = [line for line in result.out.splitlines() if "net/dense/kernel" in line]
+    assert line.split() == ["net/dense/kernel", "2.45", "7.35", "4.9", "2"]
+    found = call("diff", *pair, "--json").json
+    [one] = found["variables"]
+    assert (one["key"], one["path"]) == ("weights/0000", "net/dense/kernel")
+    np.testing.assert_allclose(one["norms"], [6**0.5, 3 * 6**0.5])
+    np.testing.assert_allclose([one["change"], one["largest"]], [2 * 6**0.5, 2.0])
+    assert found["fields"] == {"epoch": [1, 3], "step": [10, 30]}
+    assert found["metrics"]["val_f1"] == [0.5, 0.8]
+
+
+def test_the_same_training_under_two_backends_differs_by_rounding_only(call, tmp_path):
+    other = "torch" if BACKEND != "torch" else "jax"
+    here = trained(tmp_path / "here", BACKEND)
+    there = trained(tmp_path / "there", other)
+    found = call("diff", here[-1], there[-1], "--json").json
+    assert found["fields"]["backend"] == [BACKEND, other]
+    assert found["architecture"] == {}
+    weights = [one for one in found["variables"] if one["key"].startswith("weights")]
+    assert len(weights) == 4
+    for one in weights:
+        assert one["verdict"] in ("same", "changed")
+        assert one["largest"] < 1e-5
+    within = call("diff", *here, "--json").json
+    assert max(one["largest"] for one in within["variables"]) > 1e-4
+
+
+def test_another_architecture_and_other_metrics_are_told(call, tmp_path):
+    small = trained(tmp_path / "small", BACKEND)[-1]
+    large = trained(tmp_path / "large", BACKEND, units=5, metrics=1)[-1]
+    result = call("diff", small, large)
+    assert result.code == 0
+    assert "units: 4 → 5" in result.out
+    assert "(reshaped: [3, 4] → [3, 5])" in " ".join(result.out.split())
+    found = call("diff", small, large, "--json").json
+    assert found["metrics"]["mae"][0] is None
+    verdicts = {one["verdict"] for one in found["variables"]}
+    assert {"reshaped", "only in b"} <= verdicts
+
+
+def test_a_damaged_checkpoint_is_exit_code_1(call, run):
+    pair = [run / "checkpoints" / f"epoch=00{n}" for n in (1, 2)]
+    state = pair[1] / "state.safetensors"
+    state.write_bytes(state.read_bytes()[:-1] + b"x")
+    result = call("diff", *pair)
+    assert (result.code, result.out) == (1, "")
+    assert result.err.startswith("CorruptCheckpointError")

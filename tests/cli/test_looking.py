@@ -1,0 +1,245 @@
+"""`ls`, `show` and `best`."""
+
+import json
+import math
+import os
+import subprocess
+import sys
+
+import pytest
+
+import multiback as mb
+from multiback.store import RunDirectory
+
+
+def checkpoint(run, epoch):
+    return run / "checkpoints" / f"epoch={epoch:03d}"
+
+
+def widest(text):
+    return max(map(len, text.splitlines()))
+
+
+def test_ls_lists_every_checkpoint_with_epoch_score_and_size(call, run):
+    result = call("ls", run)
+    assert result.code == 0
+    lines = result.out.splitlines()
+    assert lines[0].split() == ["checkpoint", "epoch", "val_f1", "size"]
+    assert [line.split()[:3] for line in lines[1:]] == [
+        ["epoch=001", "1", "0.5000"],
+        ["epoch=002", "2", "0.9000"],
+        ["epoch=003", "3", "0.8000"],
+        ["epoch=004", "4", "0.6000"],
+        ["epoch=005", "5", "0.7000"],
+    ]
+
+
+def test_ls_parts_the_runs_and_shows_one_on_request(call, run, save):
+    save(1, run_id="b")
+    result = call("ls", run)
+    assert result.out.index("run a") < result.out.index("run b")
+    only = call("ls", run, "--run", "b")
+    assert "epoch=001-v2" in only.out
+    assert "epoch=002" not in only.out
+    assert call("ls", run, "--run", "c").code == 1
+
+
+def test_ls_fits_80_columns_and_loses_no_letter_of_a_long_name(call, save):
+    name = "epoch=000001-step=100000-" + "val_f1_score=0.9134-" * 6 + "end"
+    scores = {f"val_a_rather_long_name_{i}": 0.5 for i in range(6)}
+    saved = save(1, name=name, extra={"scores": scores})
+    result = call("ls", saved.path.parents[1])
+    assert widest(result.out) <= 80
+    first_column = "".join(
+        line.split()[0] for line in result.out.splitlines()[1:] if line.strip()
+    )
+    assert name in first_column.replace("checkpoint", "")
+
+
+def test_ls_as_json_has_every_field_and_nan_as_text(call, save, tmp_path):
+    saved = save(3, score=math.nan)
+    [one] = call("ls", tmp_path / "run", "--json").json["checkpoints"]
+    assert one["path"] == str(saved.path)
+    assert one["metrics"]["val_f1"] == "NaN"
+    assert (one["epoch"], one["step"], one["run_id"]) == (3, 30, "a")
+    assert (one["size"], one["created"]) == (saved.size, saved.created)
+    assert (one["backend"], one["versions"]) == ("jax", {"keras": "3.13.0"})
+
+
+def test_ls_names_what_it_passed_over(call, run):
+    (checkpoint(run, 2) / "manifest.json").write_text("{}")
+    result = call("ls", run)
+    assert "passed over" in result.out
+    [skipped] = call("ls", run, "--json").json["skipped"]
+    assert skipped["path"] == str(checkpoint(run, 2))
+
+
+def test_brackets_in_a_name_are_no_markup(call, save):
+    saved = save(1, name="[red]x[b]")
+    assert "[red]x[b]" in call("ls", saved.path.parents[1]).out
+
+
+def test_show_tells_metrics_files_versions_and_variables(call, run):
+    result = call("show", checkpoint(run, 2))
+    assert result.code == 0
+    for text in (
+        "val_precision",
+        "0.7",
+        "keras 3.13.0",
+        "jax",
+        "1 weights",
+        "state.safetensors",
+        "epoch         2, step 20",
+    ):
+        assert text in result.out
+    assert "net/dense/kernel" not in result.out
+    assert "net/dense/kernel" in call("show", checkpoint(run, 2), "--variables").out
+    shown = call("show", checkpoint(run, 2), "--json").json
+    assert shown["variables"][0]["shape"] == [2, 3]
+    assert set(shown["files"]) == {"state.safetensors", "variables.json"}
+
+
+def test_show_follows_a_link(call, run):
+    runs = RunDirectory(run)
+    runs.point("best", runs.checkpoints()[1])
+    assert call("show", run / "best", "--json").json["epoch"] == 2
+
+
+def test_show_of_a_run_directory_says_what_to_type(call, run):
+    result = call("show", run)
+    assert result.code == 1
+    assert "is a run directory" in result.err
+    assert "multiback ls" in result.err.replace("\n", " ")
+
+
+@pytest.mark.parametrize(
+    ("options", "epoch"),
+    [
+        ([], 2),
+        (["--by", "val_f1"], 2),
+        (["--by", "val_f1", "--where", "val_precision>=0.9"], 3),
+        (["--by", "val_loss"], 2),
+        (["--by", "val_loss", "--mode", "max"], 1),
+        (["--by", "val_precision"], 4),
+        (["--by", "val_f1 + val_precision", "--mode", "max"], 3),
+        (["--mode", "min"], 1),
+        (["--where", "val_f1 < 0.65"], 4),
+    ],
+)
+def test_best_prints_the_path_and_nothing_else(call, run, options, epoch):
+    result = call("best", run, *options)
+    assert (result.code, result.err) == (0, "")
+    assert result.out == f"{checkpoint(run, epoch)}\n"
+
+
+def test_best_of_equals_is_the_earliest_as_in_training(call, save, tmp_path):
+    for epoch in (1, 2, 3):
+        save(epoch, score=0.5)
+    assert call("best", tmp_path / "run", "--json").json["epoch"] == 1
+
+
+def test_nan_is_never_best(call, save, tmp_path):
+    save(1, score=math.nan)
+    assert call("best", tmp_path / "run").code == 1
+    save(2, score=0.1)
+    assert call("best", tmp_path / "run", "--json").json["epoch"] == 2
+
+
+def test_best_keeps_the_runs_own_condition_unless_another_is_given(call, save):
+    extra = {"modes": {"val_f1": "max"}, "monitor": "val_f1"}
+    saved = save(1, score=0.9, extra=extra | {"scores": {}})
+    save(2, score=0.7, extra=extra | {"scores": {"val_f1": 0.7}})
+    run = saved.path.parents[1]
+    assert call("best", run, "--json").json["epoch"] == 2
+    assert call("best", run, "--where", "val_f1 > 0", "--json").json["epoch"] == 1
+
+
+def test_best_by_a_functions_score_reads_what_was_recorded(call, save):
+    extra = {"modes": {"mine": "min"}, "monitor": "mine"}
+    for epoch, score in ((1, 3.0), (2, 1.0), (3, 0.5)):
+        saved = save(epoch, precision=epoch, extra=extra | {"scores": {"mine": score}})
+    run = saved.path.parents[1]
+    assert call("best", run, "--json").json["score"] == 0.5
+    limited = call("best", run, "--where", "val_precision < 3", "--json").json
+    assert limited["epoch"] == 2
+
+
+def test_best_that_nothing_qualifies_for_is_exit_code_1_with_a_reason(call, run):
+    result = call("best", run, "--by", "val_f1", "--where", "val_precision > 1")
+    assert (result.code, result.out) == (1, "")
+    assert result.err.startswith("NoCheckpointError: None of the 5 checkpoints")
+    assert "Loosen --where" in result.err.replace("\n", " ")
+
+
+def test_best_by_an_unknown_name_tells_the_nearest(call, run):
+    result = call("best", run, "--by", "val_f2")
+    assert result.code == 1
+    assert "Did you mean 'val_f1'" in result.err
+    result = call("best", run, "--where", "recall > 0")
+    assert "nothing called 'recall'" in result.err
+
+
+def test_best_speaks_of_the_latest_run_or_the_one_asked_for(call, run, save):
+    save(9, run_id="b", score=0.1)
+    assert call("best", run, "--json").json["run_id"] == "b"
+    assert call("best", run, "--run", "a", "--json").json["epoch"] == 2
+
+
+def test_best_of_a_run_without_a_monitor_asks_for_one(call, save):
+    saved = save(1, extra={})
+    result = call("best", saved.path.parents[1])
+    assert result.code == 1
+    assert "Pass --by" in result.err
+    assert "val_loss" in result.err
+    assert call("best", saved.path.parents[1], "--by", "val_loss").code == 0
+
+
+def test_best_agrees_with_load_best(call, tmp_path):
+    with mb.Checkpointer(tmp_path, monitor="loss", save_top_k=-1) as ckpt:
+        for loss in (3.0, 1.0, 2.0):
+            ckpt.step({"w": [loss]}, {"loss": loss, "f1": 1 / loss})
+    assert mb.load_best(tmp_path)["w"][0] == 1.0
+    assert call("best", tmp_path).out.strip() == ckpt.best_model_path
+    assert call("best", tmp_path, "--by", "loss").out.strip() == ckpt.best_model_path
+
+
+@pytest.mark.parametrize(
+    "command", [("ls", "{}"), ("best", "{}"), ("verify", "{}"), ("gc", "{}")]
+)
+def test_a_directory_that_is_no_run_is_exit_code_1(call, tmp_path, command):
+    (tmp_path / "empty").mkdir()
+    result = call(*(part.format(tmp_path / "empty") for part in command))
+    assert result.code == 1
+    assert result.err.startswith("NoCheckpointError")
+    assert list((tmp_path / "empty").iterdir()) == []
+
+
+def test_help_tells_the_exit_codes(call):
+    result = call("--help")
+    assert "Exit codes: 0 done" in result.out
+    for command in (
+        "ls",
+        "show",
+        "best",
+        "verify",
+        "diff",
+        "prune",
+        "export",
+        "gc",
+    ):
+        assert "Exits with 0" in " ".join(call(command, "--help").out.split())
+
+
+def test_a_wrong_option_is_exit_code_2(call, run):
+    assert call("best", run, "--bye", "val_f1").code == 2
+    assert call("prune", run).code == 2
+
+
+def test_stdout_is_one_json_document_in_a_real_process(run):
+    result = subprocess.run(
+        [sys.executable, "-m", "multiback.cli", "ls", run, "--json"],
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+        capture_output=True,
+        check=True,
+    )
+    assert len(json.loads(result.stdout)["checkpoints"]) == 5
