@@ -54,6 +54,10 @@ def test_without_scikit_learn_its_column_is_empty_and_the_rest_runs(real, monkey
 def test_importing_the_adapter_does_not_load_torchmetrics(code, loaded):
     code = f"import sys; {code}; print('torchmetrics' in sys.modules)"
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd="/",  # The repository's own folder would hide what is installed.
     )
     assert done.stdout.strip() == loaded

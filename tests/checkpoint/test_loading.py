@@ -187,6 +187,7 @@ def test_weights_alone_load_with_the_learning_rate_that_was(tmp_path):
 
 @pytest.mark.skipif(BACKEND == "jax", reason="no lookup inside a model under JAX")
 def test_a_vocabulary_comes_back_with_the_weights(tmp_path):
+    pytest.importorskip("tensorflow", reason="Keras's lookup layers run on it")
     keras.utils.set_random_seed(0)
     lookup = keras.layers.IntegerLookup()
     lookup.adapt(np.array([5, 6, 7]))
