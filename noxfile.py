@@ -22,7 +22,8 @@ BACKENDS = ("tensorflow", "jax", "torch")
 QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "0"}
 # Two test processes share two cores; torch's threads would fight over them.
 TEST_ENV = {**QUIET, "OMP_NUM_THREADS": "1"}
-PYTEST = ("pytest", "--numprocesses=2")
+# By class or module: fixtures run once, and JAX compiles a shape once.
+PYTEST = ("pytest", "--numprocesses=2", "--dist=loadscope")
 
 nox.options.default_venv_backend = "virtualenv"
 nox.options.reuse_venv = "yes"

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from multiback.checkpoint.direction import Mode
+from multiback.checkpoint.judgement import Judgement
 from multiback.checkpoint.monitor import Monitor
 from multiback.checkpoint.names import missing_name
 from multiback.checkpoint.retention import Best, Entry
@@ -39,12 +40,17 @@ def best_record(
         MonitorError: A name was never recorded, or no direction is known.
     """
     _, found = the_run(directory, run)
-    label = by or found[-1].extra.get("monitor")
+    ranking = Judgement.of(found[-1].extra).ranking
+    label = by or (ranking[0] if ranking else None)
     if label is None:
         raise MonitorError(
             f"The run {found[-1].run_id!r} was not judged by anything. Pass --by with "
             f"a recorded metric: {', '.join(sorted(found[-1].metrics)) or '(none)'}."
         )
+    if where is not None:
+        label = label.partition(" where ")[0]
+    if mode == "auto":
+        mode = _modes(found).get(label, mode)
     monitor = Monitor(label, mode, where)
     ranked = Best(monitor).ranked(entries_of(found, [monitor]))
     if not ranked:
@@ -86,16 +92,15 @@ def entries_of(found: Sequence[Checkpoint], monitors: Sequence[Monitor]) -> list
     entries = []
     for order, one in enumerate(found):
         scores = {m.label: _measure(m, one) for m in monitors}
-        goodness = {k: score for k, score in scores.items() if score is not None}
-        entries.append(
-            Entry(order, one.epoch, one.step, one.created, scorer.goodness(goodness))
-        )
+        known = {label: score for label, score in scores.items() if score is not None}
+        goodness = Judgement(known, scorer.modes).goodness
+        entries.append(Entry(order, one.epoch, one.step, one.created, goodness))
     return entries
 
 
 def _modes(found: Sequence[Checkpoint]) -> dict[str, Any]:
     """Return which way was better, as the newest checkpoint recorded it."""
-    return dict(found[-1].extra.get("modes", {}))
+    return dict(Judgement.of(found[-1].extra).modes)
 
 
 def _values(one: Checkpoint) -> dict[str, float]:
@@ -105,7 +110,7 @@ def _values(one: Checkpoint) -> dict[str, float]:
 
 def _measure(monitor: Monitor, one: Checkpoint) -> float | None:
     """Score a checkpoint as the run did, or anew where something else is asked."""
-    modes = one.extra.get("modes", {})
+    modes = Judgement.of(one.extra).modes
     own = monitor.label in modes and monitor.mode in ("auto", modes[monitor.label])
     if own and monitor.where is None:
         # With the run's own condition: the same answer as load_best.
