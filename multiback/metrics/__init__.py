@@ -26,6 +26,7 @@ from multiback.metrics.precision_recall import (
     Recall,
     Specificity,
 )
+from multiback.metrics.ranking import AUROC, AveragePrecision
 from multiback.metrics.regression import (
     MeanAbsoluteError,
     MeanSquaredError,
@@ -34,7 +35,9 @@ from multiback.metrics.regression import (
 from multiback.metrics.statistic import Statistic
 
 __all__ = [
+    "AUROC",
     "Accuracy",
+    "AveragePrecision",
     "BalancedAccuracy",
     "CohenKappa",
     "ConcordanceCorrelation",
