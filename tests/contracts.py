@@ -196,10 +196,10 @@ class MetricContract(abc.ABC):
         )
         np.testing.assert_array_equal(stream(metric, batch), expected)
 
-    def test_it_declares_its_direction_and_stays_in_its_bounds(self, rng, arguments):
+    def test_it_declares_its_direction_and_stays_in_its_range(self, rng, arguments):
         metric = self.make(**arguments)
         assert metric.direction in {"max", "min"}
-        low, high = metric.bounds
+        low, high = metric.value_range
         result = stream(metric, self.sample(rng, 30, arguments))
         assert np.all((result >= low) & (result <= high))
 

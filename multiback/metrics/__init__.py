@@ -8,6 +8,7 @@ from multiback.metrics.accuracy import (
 )
 from multiback.metrics.aggregates import Max, Mean, Min, Sum
 from multiback.metrics.agreement import CohenKappa, ConfusionMatrix, MatthewsCorrelation
+from multiback.metrics.calibration import CalibrationError
 from multiback.metrics.correlation import (
     ConcordanceCorrelation,
     ExplainedVariance,
@@ -26,6 +27,8 @@ from multiback.metrics.precision_recall import (
     Recall,
     Specificity,
 )
+from multiback.metrics.probabilistic import BrierScore, LogLoss, Perplexity
+from multiback.metrics.ranking import AUROC, AveragePrecision
 from multiback.metrics.regression import (
     MeanAbsoluteError,
     MeanSquaredError,
@@ -34,8 +37,12 @@ from multiback.metrics.regression import (
 from multiback.metrics.statistic import Statistic
 
 __all__ = [
+    "AUROC",
     "Accuracy",
+    "AveragePrecision",
     "BalancedAccuracy",
+    "BrierScore",
+    "CalibrationError",
     "CohenKappa",
     "ConcordanceCorrelation",
     "ConfusionMatrix",
@@ -46,6 +53,7 @@ __all__ = [
     "FBetaScore",
     "HammingDistance",
     "JaccardIndex",
+    "LogLoss",
     "MatthewsCorrelation",
     "Max",
     "Mean",
@@ -55,6 +63,7 @@ __all__ = [
     "Min",
     "NegativePredictiveValue",
     "PearsonCorrelation",
+    "Perplexity",
     "Precision",
     "R2Score",
     "Recall",

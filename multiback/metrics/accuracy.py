@@ -162,7 +162,7 @@ class StatScores(TaskMetric):
     """
 
     direction = None
-    bounds = (0.0, math.inf)
+    value_range = (0.0, math.inf)
 
     def __init__(
         self,

@@ -20,7 +20,7 @@ class Aggregate(Metric):
     """
 
     direction: ClassVar[Direction | None] = None
-    bounds: ClassVar[tuple[float, float]] = (-math.inf, math.inf)
+    value_range: ClassVar[tuple[float, float]] = (-math.inf, math.inf)
 
     def update_state(self, values: Tensor, sample_weight: Tensor | None = None) -> None:
         """Add one batch.

@@ -62,7 +62,7 @@ class MatthewsCorrelation(TaskMetric):
     0.5774
     """
 
-    bounds = (-1.0, 1.0)
+    value_range = (-1.0, 1.0)
 
     def __init__(
         self,
@@ -120,7 +120,7 @@ class CohenKappa(PairMetric):
     """
 
     direction: ClassVar[Direction | None] = "max"
-    bounds: ClassVar[tuple[float, float]] = (-1.0, 1.0)
+    value_range: ClassVar[tuple[float, float]] = (-1.0, 1.0)
 
     def __init__(
         self,
@@ -216,7 +216,7 @@ class ConfusionMatrix(PairMetric):
     """
 
     direction: ClassVar[Direction | None] = None
-    bounds: ClassVar[tuple[float, float]] = (0.0, math.inf)
+    value_range: ClassVar[tuple[float, float]] = (0.0, math.inf)
 
     def __init__(
         self,

@@ -1,5 +1,6 @@
 """Bring class ids, one-hot rows and class scores to one shape and dtype."""
 
+import dataclasses
 from typing import Any
 
 from keras import ops
@@ -137,6 +138,52 @@ def top_k_batch(
         mask=mask,
         ignore_index=ignore_index,
         shape=(-1,),
+    )
+
+
+def score_batch(
+    y_true: Tensor,
+    y_pred: Tensor,
+    sample_weight: Tensor | None,
+    mask: Tensor | None,
+    *,
+    ignore_index: int | None,
+    num_classes: int,
+) -> Batch:
+    """Prepare elements whose scores of all classes are wanted.
+
+    Args:
+        y_true: As for `class_batch`.
+        y_pred: Scores of shape `(..., num_classes)`.
+        sample_weight: One number a sample or an element, or None.
+        mask: Like `sample_weight`; False leaves out.
+        ignore_index: Elements with this label are left out.
+        num_classes: Number of classes.
+
+    Returns:
+        A batch of shape `(N,)` whose predictions are `(N, num_classes)` scores.
+
+    Raises:
+        ArgumentError: The shapes do not fit together.
+    """
+    y_true, y_pred = ops.convert_to_tensor(y_true), ops.convert_to_tensor(y_pred)
+    if not y_pred.shape or y_pred.shape[-1] != num_classes or not is_float(y_pred):
+        raise _classes_differ(y_true, y_pred, num_classes)
+    scores = to_scores(y_pred)
+    one_score = ops.isnan(scores[..., 0])
+    labels, wrong = _class_labels(y_true, y_pred, one_score, num_classes)
+    batch = finish(
+        labels,
+        one_score,
+        wrong,
+        one_score,
+        sample_weight=sample_weight,
+        mask=mask,
+        ignore_index=ignore_index,
+        shape=(-1,),
+    )
+    return dataclasses.replace(
+        batch, predictions=ops.reshape(scores, (-1, num_classes))
     )
 
 

@@ -117,7 +117,7 @@ class R2Score(MomentMetric):
     0.5
     """
 
-    bounds = (-math.inf, 1.0)
+    value_range = (-math.inf, 1.0)
 
     def __init__(
         self,
@@ -163,7 +163,7 @@ class ExplainedVariance(MomentMetric):
     1.0
     """
 
-    bounds = (-math.inf, 1.0)
+    value_range = (-math.inf, 1.0)
 
     def __init__(self, *, name: str = "explained_variance", **arguments: Any) -> None:
         super().__init__(name=name, **arguments)
@@ -191,7 +191,7 @@ class PearsonCorrelation(MomentMetric):
     -1.0
     """
 
-    bounds = (-1.0, 1.0)
+    value_range = (-1.0, 1.0)
 
     def __init__(self, *, name: str = "pearson_correlation", **arguments: Any) -> None:
         super().__init__(name=name, **arguments)
@@ -223,7 +223,7 @@ class ConcordanceCorrelation(MomentMetric):
     0.5714
     """
 
-    bounds = (-1.0, 1.0)
+    value_range = (-1.0, 1.0)
 
     def __init__(
         self, *, name: str = "concordance_correlation", **arguments: Any

@@ -77,7 +77,7 @@ class CountMetric(PairMetric):
     """
 
     direction: ClassVar[Direction | None] = "max"
-    bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
+    value_range: ClassVar[tuple[float, float]] = (0.0, 1.0)
 
     def __init__(
         self,

@@ -4,10 +4,11 @@ import uuid
 from typing import Any, Self
 
 import keras
+from keras import ops
 
 from multiback.errors import ArgumentError
 from multiback.metrics import sharing
-from multiback.metrics.metric import KERAS_DIRECTIONS, Direction, Metric
+from multiback.metrics.metric import KERAS_DIRECTIONS, Bounded, Direction, Metric
 from multiback.metrics.statistic import State, Statistic
 
 Tensor = Any
@@ -52,9 +53,9 @@ class View(keras.metrics.Metric):  # type: ignore[misc]  # Keras has no types
         return self._hidden.metric.direction
 
     @property
-    def bounds(self) -> tuple[float, float]:
+    def value_range(self) -> tuple[float, float]:
         """Smallest and largest value that the metric can take."""
-        return self._hidden.metric.bounds
+        return self._hidden.metric.value_range
 
     @property
     def statistic(self) -> Statistic:
@@ -69,6 +70,18 @@ class View(keras.metrics.Metric):  # type: ignore[misc]  # Keras has no types
     def compute(self, state: State) -> Tensor:
         """Return the metric's value for a state."""
         return self._hidden.metric.compute(state)
+
+    def bounds(self) -> tuple[float, float]:
+        """Return what the value is certainly between, if the metric says so.
+
+        Raises:
+            ArgumentError: The metric has no error to bound.
+        """
+        metric = self._hidden.metric
+        if not isinstance(metric, Bounded):
+            raise ArgumentError(f"{self.name} is exact: it has no bounds().")
+        low, high = ops.convert_to_numpy(metric.compute_bounds(self.state))
+        return float(low), float(high)
 
     def update_state(self, *values: Tensor, **named: Tensor) -> None:
         """Do nothing: the owner adds the batch."""

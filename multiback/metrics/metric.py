@@ -1,7 +1,7 @@
 """The Keras face of a metric: variables around a statistic and a formula."""
 
 import abc
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Protocol, Self, runtime_checkable
 
 import keras
 from keras import ops
@@ -18,6 +18,14 @@ Direction = Literal["max", "min"]
 KERAS_DIRECTIONS = {"max": "up", "min": "down", None: None}
 
 
+@runtime_checkable
+class Bounded(Protocol):
+    """A metric that approximates, and says by how much at most."""
+
+    def compute_bounds(self, state: State) -> Tensor:
+        """Return the smallest and the largest value that the data could have."""
+
+
 class Metric(keras.metrics.Metric, abc.ABC):  # type: ignore[misc]  # Keras has no types
     """A streaming metric: what to accumulate, and the formula over it.
 
@@ -25,7 +33,7 @@ class Metric(keras.metrics.Metric, abc.ABC):  # type: ignore[misc]  # Keras has 
     several devices, processes or files have seen, use its two pure parts:
     `metric.statistic` (`init`, `update`, `merge`) and `metric.compute(state)`.
 
-    Subclasses set `direction` and `bounds` and write `compute`.
+    Subclasses set `direction` and `value_range` and write `compute`.
 
     Args:
         statistic: What is accumulated.
@@ -36,12 +44,12 @@ class Metric(keras.metrics.Metric, abc.ABC):  # type: ignore[misc]  # Keras has 
     Attributes:
         direction: Which way is better, "max" or "min"; None where neither is.
             Checkpointing reads it.
-        bounds: Smallest and largest value that the metric can take.
+        value_range: Smallest and largest value that the metric can take.
         statistic: What is accumulated.
     """
 
     direction: ClassVar[Direction | None]
-    bounds: ClassVar[tuple[float, float]]
+    value_range: ClassVar[tuple[float, float]]
 
     def __init__(
         self, statistic: Statistic, name: str, dtype: str | None = None

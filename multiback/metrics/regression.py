@@ -33,7 +33,7 @@ class ErrorMetric(PairMetric):
     """
 
     direction: ClassVar[Direction | None] = "min"
-    bounds: ClassVar[tuple[float, float]] = (0.0, math.inf)
+    value_range: ClassVar[tuple[float, float]] = (0.0, math.inf)
 
     def __init__(self, sums: ErrorSums, name: str, dtype: str | None = None) -> None:
         super().__init__(sums, name=name, dtype=dtype)

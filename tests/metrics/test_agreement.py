@@ -95,7 +95,7 @@ class TestConfusionMatrix(ConfusionContract):
             normalize=arguments.get("normalize"),
         )
 
-    def test_it_declares_its_direction_and_stays_in_its_bounds(self, arguments):
+    def test_it_declares_its_direction_and_stays_in_its_range(self, arguments):
         assert self.make(**arguments).direction is None
 
 

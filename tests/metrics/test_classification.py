@@ -156,5 +156,5 @@ class TestStatScores(CountContract):
             return scores[1]
         return scores if average is None else scores.sum(0)
 
-    def test_it_declares_its_direction_and_stays_in_its_bounds(self, arguments):
+    def test_it_declares_its_direction_and_stays_in_its_range(self, arguments):
         assert self.make(**arguments).direction is None

@@ -68,7 +68,7 @@ def test_only_the_first_owns_variables_and_every_member_keeps_its_direction():
     assert [view.variables for view in views] == [[], [], []]
     assert [metric.name for metric in (owner, *views)] == NAMES
     assert {view.direction for view in views} == {"max"}
-    assert {view.bounds for view in views} == {(0.0, 1.0)}
+    assert {view.value_range for view in views} == {(0.0, 1.0)}
 
 
 def test_what_is_shared_is_declared_and_not_found_out_by_values():
