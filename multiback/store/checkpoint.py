@@ -222,9 +222,12 @@ def read_checkpoint(directory: Path) -> Checkpoint:
     except OSError as error:
         raise _untrusted(manifest, error.strerror or str(error)) from error
     try:
-        with os.fdopen(descriptor, "rb") as stream:
-            raw = stream.read(MAX_MANIFEST + 1)
-        if len(raw) > MAX_MANIFEST:
+        with os.fdopen(descriptor, "rb", buffering=0) as stream:
+            size = os.fstat(descriptor).st_size
+            # One byte more, so that growth shows. To ask for the most that may be
+            # would allocate it.
+            raw = b"" if size > MAX_MANIFEST else stream.read(size + 1)
+        if size > MAX_MANIFEST:
             raise _untrusted(manifest, f"it has more than {MAX_MANIFEST} bytes")
         return described(directory, parse_manifest(raw))
     except ValueError as error:

@@ -5,13 +5,13 @@ have written, and must mean the same on every operating system: a run trained on
 Linux is copied to Windows.
 """
 
+import functools
+
 MAX_NAME_BYTES = 200
 _SEPARATORS = frozenset("/\\:")
 
 
-def name_fault(  # noqa: PLR0911  (one return a rule reads best)
-    name: object, *, limit: int = MAX_NAME_BYTES
-) -> str | None:
+def name_fault(name: object, *, limit: int = MAX_NAME_BYTES) -> str | None:
     """Say why a name cannot be a file's, or return None if it can.
 
     >>> name_fault("epoch=003-val_f1=0.91") is None
@@ -23,6 +23,13 @@ def name_fault(  # noqa: PLR0911  (one return a rule reads best)
     """
     if not isinstance(name, str):
         return f"it is a {type(name).__name__}, not a string"
+    return _text_fault(name, limit)
+
+
+# The manifests of a run name the same few files again and again.
+@functools.lru_cache(maxsize=256)
+def _text_fault(name: str, limit: int) -> str | None:
+    """Say why a text cannot be a file's name."""
     if not name:
         return "it is empty"
     if name[0] == ".":

@@ -32,6 +32,7 @@ from multiback.store.checkpoint import (
 )
 from multiback.store.files import Files, delete_tree, make_directories, store_errors
 from multiback.store.journal import append_line, read_lines
+from multiback.store.listing import Listing
 from multiback.store.manifest import MANIFEST, Manifest, manifest_bytes, parse_manifest
 from multiback.store.names import free_name
 from multiback.store.payload import FileEntry, copied, verify_file, write_file
@@ -93,6 +94,7 @@ class RunDirectory:
         self._files = Files() if files is None else files
         self._lock_timeout = lock_timeout
         self._lock = filelock.FileLock(self.path / "lock")
+        self._listing = Listing(self._checkpoints)
 
     @property
     def _checkpoints(self) -> Path:
@@ -108,31 +110,8 @@ class RunDirectory:
             The checkpoints whose manifest can be trusted; their other files were
             not read (`Checkpoint.verify` does). `skipped` tells of the others.
         """
-        found, skipped = [], []
-        for path in self._entries():
-            try:
-                if path.is_symlink():
-                    skipped.append((path, "it is a symbolic link"))
-                    continue
-                found.append(read_checkpoint(path))
-            except StoreError as error:
-                # Another process may have removed it since the listing.
-                if path.exists():
-                    skipped.append((path, str(error)))
-        self.skipped = skipped
-        found.sort(key=lambda one: (one.sequence, one.created, one.name))
+        found, self.skipped = self._listing.read()
         return [one for one in found if run_id is None or one.run_id == run_id]
-
-    def _entries(self) -> list[Path]:
-        """List what may be checkpoints, whatever it holds."""
-        try:
-            with store_errors("list", self._checkpoints):
-                paths = sorted(self._checkpoints.iterdir())
-        except StoreError as error:
-            if isinstance(error.__cause__, FileNotFoundError):
-                return []
-            raise
-        return [path for path in paths if not path.name.startswith(".")]
 
     def latest_run(self) -> str | None:
         """Return the run that started last among those that have a checkpoint."""
@@ -219,11 +198,12 @@ class RunDirectory:
         )
         with self._locked():
             self._write_architecture(request)
-            sequence = 1 + max((one.sequence for one in self.checkpoints()), default=0)
+            found, _ = self._listing.read()
+            sequence = found[-1].sequence + 1 if found else 1
             temporary = self._checkpoints / _scratch(_TEMPORARY)
             try:
                 manifest = self._build(temporary, request, sequence)
-                taken = frozenset(path.name for path in self._entries())
+                taken = frozenset(self._listing.names())
                 target = self._checkpoints / free_name(name, taken)
                 with store_errors("name the finished checkpoint", target):
                     self._files.rename(temporary, target)

@@ -146,9 +146,9 @@ def test_a_checkpoint_removed_during_a_listing_is_just_absent(
     runs, commit, monkeypatch
 ):
     saved = commit(runs)
-    entries = runs._entries()
+    entries = list(runs._listing._entries())
     runs.remove(saved, run_id="a")
-    monkeypatch.setattr(runs, "_entries", lambda: entries)
+    monkeypatch.setattr(runs._listing, "_entries", lambda: entries)
     assert runs.checkpoints() == []
     assert runs.skipped == []
 

@@ -67,3 +67,16 @@ def test_a_value_that_contains_itself_is_refused():
 def test_what_is_no_strict_json_is_a_value_error(raw):
     with pytest.raises(ValueError, match=r"."):
         load(raw)
+
+
+@pytest.mark.parametrize(
+    ("raw", "value"),
+    [
+        (rb'{"a":"\u004eaN"}', {"a": math.nan}),
+        (rb'["\u0049nfinity"]', [math.inf]),
+        (b'{"NaN":"x"}', {"NaN": "x"}),
+        (b'["~NaN"]', ["NaN"]),
+    ],
+)
+def test_a_special_value_is_found_however_it_is_spelt(raw, value):
+    np.testing.assert_equal(load(raw), value)

@@ -1,0 +1,108 @@
+"""What a directory of checkpoints holds, without reading a manifest twice.
+
+A manifest is never changed once it is visible, so one that was parsed is remembered.
+It is believed to be the same file only while its inode, its size and both its times
+are the same, and only if it was at rest when it was read: within the resolution of a
+file system's clock a file can change and show the same time.
+"""
+
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from multiback.errors import StoreError
+from multiback.store.checkpoint import Checkpoint, read_checkpoint
+from multiback.store.files import store_errors
+from multiback.store.manifest import MANIFEST
+
+# The coarsest clock of a file system in use, FAT's.
+AT_REST_NS = 2_000_000_000
+
+Stamp = tuple[int, int, int, int, int]
+Skipped = list[tuple[Path, str]]
+
+
+class Listing:
+    """List a directory of checkpoints; threads may share it.
+
+    Args:
+        directory: The directory.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._known: dict[str, tuple[Stamp, Checkpoint]] = {}
+
+    def names(self) -> list[str]:
+        """List what may be checkpoints, whatever it holds."""
+        return [entry.name for entry in self._entries()]
+
+    def _entries(self) -> Iterator["os.DirEntry[str]"]:
+        try:
+            with (
+                store_errors("list", self._directory),
+                os.scandir(self._directory) as entries,
+            ):
+                found = sorted(entries, key=lambda entry: entry.name)
+        except StoreError as error:
+            if isinstance(error.__cause__, FileNotFoundError):
+                return
+            raise
+        for entry in found:
+            if not entry.name.startswith("."):
+                yield entry
+
+    def read(self) -> tuple[list[Checkpoint], Skipped]:
+        """Return the checkpoints, oldest commit first, and what was passed over."""
+        found: list[Checkpoint] = []
+        skipped: Skipped = []
+        known: dict[str, tuple[Stamp, Checkpoint]] = {}
+        for entry in self._entries():
+            path = self._directory / entry.name
+            if entry.is_symlink():
+                skipped.append((path, "it is a symbolic link"))
+                continue
+            before = _stamp(entry.path)
+            cached = self._known.get(entry.name)
+            if cached is not None and cached[0] == before:
+                known[entry.name] = cached
+                found.append(cached[1])
+                continue
+            now = time.time_ns()
+            try:
+                one = read_checkpoint(path)
+            except StoreError as error:
+                # Another process may have removed it since the listing.
+                if path.exists():
+                    skipped.append((path, str(error)))
+                continue
+            found.append(one)
+            if before is not None and _at_rest(before, now):
+                # Changed while it was read: the next stamp will differ.
+                known[entry.name] = (before, one)
+        # Replaced whole: what is gone is forgotten, and no other thread sees a half.
+        self._known = known
+        found.sort(key=lambda one: (one.sequence, one.created, one.name))
+        return found, skipped
+
+
+def _stamp(directory: str) -> Stamp | None:
+    """Return what changes when a manifest does; None where there is none."""
+    try:
+        status = os.lstat(f"{directory}{os.sep}{MANIFEST}")
+    except OSError:
+        return None
+    return (
+        status.st_dev,
+        status.st_ino,
+        status.st_size,
+        status.st_mtime_ns,
+        status.st_ctime_ns,
+    )
+
+
+def _at_rest(stamp: Stamp, now: int) -> bool:
+    """Tell whether a file was last changed long before it was read."""
+    *_, modified, changed = stamp
+    return max(modified, changed) < now - AT_REST_NS
