@@ -1,5 +1,6 @@
 """`multiback best`: which checkpoint is best, after the fact, by what was recorded."""
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -49,8 +50,6 @@ def best_record(
         )
     if where is not None:
         label = label.partition(" where ")[0]
-    if mode == "auto":
-        mode = _modes(found).get(label, mode)
     monitor = Monitor(label, mode, where)
     ranked = Best(monitor).ranked(entries_of(found, [monitor]))
     if not ranked:
@@ -83,9 +82,12 @@ def entries_of(found: Sequence[Checkpoint], monitors: Sequence[Monitor]) -> list
     available = {name for one in found for name in _values(one)}
     scorer = Scorer(monitors)
     # What the run took for better is better, unless the monitor says otherwise.
-    for label, mode in _modes(found).items():
-        scorer.modes.setdefault(label, mode)
+    recorded = _modes(found)
     for monitor in monitors:
+        unconditioned = dataclasses.replace(monitor, where=None).label
+        for label in (monitor.label, unconditioned):
+            if label in recorded:
+                scorer.modes.setdefault(monitor.label, recorded[label])
         for name in monitor.missing(available):
             raise MonitorError(missing_name(name, available))
         scorer.mode(monitor)

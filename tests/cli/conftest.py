@@ -81,7 +81,7 @@ def save(tmp_path):
             "extra": {
                 "scores": {"val_f1": score},
                 "modes": {"val_f1": "max"},
-                "monitor": "val_f1",
+                "ranking": ["val_f1"],
                 "weights_only": False,
             },
         }

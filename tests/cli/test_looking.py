@@ -146,7 +146,7 @@ def test_nan_is_never_best(call, save, tmp_path):
 
 
 def test_best_keeps_the_runs_own_condition_unless_another_is_given(call, save):
-    extra = {"modes": {"val_f1": "max"}, "monitor": "val_f1"}
+    extra = {"modes": {"val_f1": "max"}, "ranking": ["val_f1"]}
     saved = save(1, score=0.9, extra=extra | {"scores": {}})
     save(2, score=0.7, extra=extra | {"scores": {"val_f1": 0.7}})
     run = saved.path.parents[1]
@@ -155,7 +155,7 @@ def test_best_keeps_the_runs_own_condition_unless_another_is_given(call, save):
 
 
 def test_best_by_a_functions_score_reads_what_was_recorded(call, save):
-    extra = {"modes": {"mine": "min"}, "monitor": "mine"}
+    extra = {"modes": {"mine": "min"}, "ranking": ["mine"]}
     for epoch, score in ((1, 3.0), (2, 1.0), (3, 0.5)):
         saved = save(epoch, precision=epoch, extra=extra | {"scores": {"mine": score}})
     run = saved.path.parents[1]
