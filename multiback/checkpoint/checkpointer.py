@@ -9,10 +9,11 @@ import os
 import secrets
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Literal, Self
 
 import keras
+import numpy as np
 
 from multiback.checkpoint.direction import Mode
 from multiback.checkpoint.filenames import (
@@ -34,6 +35,25 @@ from multiback.errors import (
 from multiback.store import Checkpoint, RunDirectory
 
 Resume = Literal["never", "auto", "must"]
+Parts = tuple[Mapping[str, Any], Mapping[str, np.ndarray]]
+_NOTHING: Parts = ({}, {})
+
+
+@dataclasses.dataclass(frozen=True)
+class Moment:
+    """When something is saved.
+
+    Attributes:
+        epoch: Epochs completed.
+        step: Optimizer steps completed.
+        batch: Batches completed in the epoch that is under way; None at its end.
+        asked: Somebody asked for it.
+    """
+
+    epoch: int
+    step: int
+    batch: int | None = None
+    asked: bool = False
 
 
 class Checkpointer:
@@ -61,6 +81,8 @@ class Checkpointer:
 
     Attributes:
         run_id: The id of the run; empty before it starts.
+        parts: Called when something is saved: what else to keep for whoever
+            resumes, as JSON and as arrays.
 
     Raises:
         ArgumentError: An argument is not usable.
@@ -130,9 +152,11 @@ class Checkpointer:
         self._told: set[str] = set()
         self.run_id = ""
         self.epoch = 0
+        self.parts: Callable[[], Parts] = lambda: _NOTHING
         self._saved: dict[int, tuple[Entry, Checkpoint]] = {}
         self._order = 0
         self._judged = False
+        self._source: Any = None
         self._pointed: dict[str, Checkpoint] = {}
 
     @property
@@ -204,8 +228,18 @@ class Checkpointer:
             step=checkpoint.step,
             created=checkpoint.created,
             goodness=goodness,
+            boundary=bool(checkpoint.extra.get("boundary", True)),
+            asked=bool(checkpoint.extra.get("asked", False)),
         )
         self._saved[entry.order] = (entry, checkpoint)
+
+    def forget(self, checkpoints: Collection[Checkpoint]) -> None:
+        """Leave checkpoints out of all decisions, and on the disk."""
+        self._saved = {
+            order: (entry, checkpoint)
+            for order, (entry, checkpoint) in self._saved.items()
+            if checkpoint not in checkpoints
+        }
 
     def step(
         self,
@@ -241,8 +275,44 @@ class Checkpointer:
         # First, so that nothing is written where a name is wrong.
         scores = self.scorer.measure(values, shapes)
         step = self.record(model, values, epoch=epoch, step=step)
-        self._judged = True
-        return self._offer(model, values, scores, step)
+        self._judged, self._source = True, model
+        return self._offer(model, values, scores, Moment(self.epoch, step))
+
+    def save(
+        self,
+        model: Any,
+        *,
+        step: int | None = None,
+        batch: int | None = None,
+        asked: bool = True,
+        always: bool = True,
+    ) -> Checkpoint | None:
+        """Save now, without judging: no score is taken over from an earlier moment.
+
+        Args:
+            model: As for `step`.
+            step: As for `step`.
+            batch: Batches completed in the epoch that is under way; None at its
+                end.
+            asked: Keep it for good. Otherwise it stays as long as a slot holds it,
+                and at least until the next.
+            always: Save it even where no slot holds it.
+
+        Returns:
+            The new checkpoint; None where nothing has changed since the newest, or
+            no slot wants it.
+
+        Raises:
+            StoreError: As for `step`.
+        """
+        if not self.run_id:
+            self.start()
+        step = steps_of(model) if step is None else step
+        moment = Moment(self.epoch, step, batch, asked)
+        newest = self._last
+        if newest is not None and not asked and newest.step == step > 0:
+            return None
+        return self._offer(model, {}, {}, moment, always=always)
 
     def record(
         self,
@@ -283,7 +353,7 @@ class Checkpointer:
         model: Any,
         values: Mapping[str, float],
         scores: Mapping[str, float],
-        step: int,
+        moment: Moment,
         *,
         always: bool = False,
     ) -> Checkpoint | None:
@@ -292,10 +362,12 @@ class Checkpointer:
         entries = self._entries
         entry = Entry(
             order=self._order,
-            epoch=self.epoch,
-            step=step,
+            epoch=moment.epoch,
+            step=moment.step,
             created=time.time(),
             goodness=Judgement(scores, self.scorer.modes).goodness,
+            boundary=moment.batch is None,
+            asked=moment.asked,
         )
         counting = {
             label: scores[label]
@@ -309,21 +381,28 @@ class Checkpointer:
         holding = kept([*entries, entry], self._slots)
         if entry.order not in holding and not always:
             return None
+        facts, arrays = self.parts()
         checkpoint, problems = write(
             self.directory,
             format_name(
                 self._template,
-                {**values, **scores, "epoch": self.epoch, "step": step},
+                {**values, **scores, "epoch": moment.epoch, "step": moment.step},
                 insert_names=self._insert_names,
             ),
             model,
             weights_only=self._weights_only,
-            trainer={"epoch": self.epoch, "step": step},
+            trainer={**facts, **dataclasses.asdict(moment)},
+            arrays=arrays,
             run_id=self.run_id,
-            epoch=self.epoch,
-            step=step,
+            epoch=moment.epoch,
+            step=moment.step,
             metrics=values,
-            extra={**judgement.fields(), "weights_only": self._weights_only},
+            extra={
+                **judgement.fields(),
+                "boundary": entry.boundary,
+                "asked": entry.asked,
+                "weights_only": self._weights_only,
+            },
         )
         self._note(checkpoint, judgement.goodness)
         self.tell(problems)
@@ -376,7 +455,7 @@ class Checkpointer:
         if not missing:
             return
         if not self._saved and model is not None:
-            self._offer(model, {}, {}, steps_of(model), always=True)
+            self.save(model, asked=False)
         raise MonitorError(
             f"{', '.join(map(repr, missing))} was monitored but never in the logs "
             "of this run, so nothing was chosen by it. For a name that begins "
@@ -388,10 +467,26 @@ class Checkpointer:
         """Return itself; `finish` is called when the block ends well."""
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        """Finish unless an error is on its way."""
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: object
+    ) -> None:
+        """Finish; on an error, save what the last `step` was given, as it is now."""
         if kind is None:
             self.finish()
+        elif not (
+            self._source is None
+            # Judged as it was; a model has gone on since.
+            or isinstance(self._source, Mapping)
+            or isinstance(error, MonitorError | StoreError)
+        ):
+            self.rescue(self._source, batch=0)
+
+    def rescue(self, model: Any, *, batch: int) -> None:
+        """Save while an error is on its way; the error goes first."""
+        try:
+            self.save(model, batch=batch, asked=False)
+        except Exception as error:  # noqa: BLE001 - the first error is the one to see
+            self.tell([f"The state at the error could not be saved: {error}"])
 
     def _ranked(self) -> list[tuple[Entry, Checkpoint]]:
         ranked = self._best.ranked(self._entries) if self._best else []
@@ -408,6 +503,10 @@ class Checkpointer:
     @property
     def _last(self) -> Checkpoint | None:
         return self._saved[max(self._saved)][1] if self._saved else None
+
+    def best_first(self) -> list[Checkpoint]:
+        """Return the checkpoints that have a score, best first."""
+        return [checkpoint for _, checkpoint in self._ranked()]
 
     @property
     def best_model_path(self) -> str:
