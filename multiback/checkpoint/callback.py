@@ -316,7 +316,7 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
 
     def _put_best_back(self, model: keras.Model) -> None:
         """Give the model the weights of the best checkpoint that is intact."""
-        best = self._engine.best_first()
+        best = [checkpoint for _, checkpoint in self._engine.shelf.ranked()]
         if best:
             first_intact(best, lambda one: restore_checkpoint(model, one))
         else:

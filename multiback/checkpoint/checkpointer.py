@@ -9,7 +9,7 @@ import os
 import secrets
 import time
 import warnings
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, Self
 
 import keras
@@ -23,8 +23,9 @@ from multiback.checkpoint.filenames import (
 )
 from multiback.checkpoint.judgement import Judgement
 from multiback.checkpoint.monitor import Logs, Monitor
-from multiback.checkpoint.retention import Best, Entry, Slot, kept, slots_for
+from multiback.checkpoint.retention import Best, Entry, Slot, slots_for
 from multiback.checkpoint.scores import Scorer, split_logs
+from multiback.checkpoint.shelf import Row, Shelf
 from multiback.checkpoint.writing import versions, write
 from multiback.errors import (
     ArgumentError,
@@ -130,17 +131,14 @@ class Checkpointer:
                 f"keep= wants a list of slots such as [Best('val_f1'), Last()], not "
                 f"{keep!r}."
             )
-        self.directory = RunDirectory(dirpath)
-        self._slots = list(keep)
-        self._best = next((s for s in self._slots if isinstance(s, Best)), None)
+        slots = list(keep)
+        self._best = next((s for s in slots if isinstance(s, Best)), None)
         if monitor is not None and (
             self._best is None or self._best.monitor != monitor
         ):
             # `monitor=` beside `keep=` says what `best_model_path` speaks of.
             self._best = Best(monitor)
-        monitors = [
-            m for slot in (*self._slots, self._best) if slot for m in slot.monitors
-        ]
+        monitors = [m for slot in (*slots, self._best) if slot for m in slot.monitors]
         self.scorer = Scorer(monitors)
         name = self._best.monitor.name if self._best else None
         self._template = (
@@ -153,11 +151,15 @@ class Checkpointer:
         self.run_id = ""
         self.epoch = 0
         self.parts: Callable[[], Parts] = lambda: _NOTHING
-        self._saved: dict[int, tuple[Entry, Checkpoint]] = {}
+        self.shelf = Shelf(RunDirectory(dirpath), slots, self._best)
         self._order = 0
         self._judged = False
         self._source: Any = None
-        self._pointed: dict[str, Checkpoint] = {}
+
+    @property
+    def directory(self) -> RunDirectory:
+        """Where the checkpoints are."""
+        return self.shelf.directory
 
     @property
     def dirpath(self) -> str:
@@ -180,8 +182,8 @@ class Checkpointer:
                 f'resume="must" wants a run with a checkpoint in {self.dirpath}, and '
                 'there is none. Pass resume="auto" to start a new one then.'
             )
-        self._saved, self._order, self.epoch, self._judged = {}, 0, 0, False
-        self._pointed = {}
+        self.shelf.clear()
+        self._order, self.epoch, self._judged = 0, 0, False
         now = time.strftime("%Y%m%d-%H%M%S")
         self.run_id = latest or f"{now}-{secrets.token_hex(3)}"
         found = self.directory.checkpoints(self.run_id) if latest else []
@@ -231,15 +233,7 @@ class Checkpointer:
             boundary=bool(checkpoint.extra.get("boundary", True)),
             asked=bool(checkpoint.extra.get("asked", False)),
         )
-        self._saved[entry.order] = (entry, checkpoint)
-
-    def forget(self, checkpoints: Collection[Checkpoint]) -> None:
-        """Leave checkpoints out of all decisions, and on the disk."""
-        self._saved = {
-            order: (entry, checkpoint)
-            for order, (entry, checkpoint) in self._saved.items()
-            if checkpoint not in checkpoints
-        }
+        self.shelf.add(entry, checkpoint)
 
     def step(
         self,
@@ -309,7 +303,7 @@ class Checkpointer:
             self.start()
         step = steps_of(model) if step is None else step
         moment = Moment(self.epoch, step, batch, asked)
-        newest = self._last
+        newest = self.shelf.last
         if newest is not None and not asked and newest.step == step > 0:
             return None
         return self._offer(model, {}, {}, moment, always=always)
@@ -359,7 +353,6 @@ class Checkpointer:
     ) -> Checkpoint | None:
         """Save the model if a slot holds it, then remove what none holds any more."""
         self._order += 1
-        entries = self._entries
         entry = Entry(
             order=self._order,
             epoch=moment.epoch,
@@ -369,16 +362,13 @@ class Checkpointer:
             boundary=moment.batch is None,
             asked=moment.asked,
         )
-        counting = {
-            label: scores[label]
-            for label in entry.goodness
-            if self._accepts(label, entry, entries)
-        }
         judgement = Judgement(
-            counting, self.scorer.modes, self._best.labels if self._best else ()
+            self.shelf.counting(scores, entry),
+            self.scorer.modes,
+            self._best.labels if self._best else (),
         )
         entry = dataclasses.replace(entry, goodness=judgement.goodness)
-        holding = kept([*entries, entry], self._slots)
+        holding = self.shelf.holding(entry)
         if entry.order not in holding and not always:
             return None
         facts, arrays = self.parts()
@@ -406,32 +396,8 @@ class Checkpointer:
         )
         self._note(checkpoint, judgement.goodness)
         self.tell(problems)
-        self._tidy(set(self._saved) - holding - {entry.order})
+        self.tell(self.shelf.tidy(holding | {entry.order}, self.run_id))
         return checkpoint
-
-    def _accepts(self, label: str, entry: Entry, entries: Sequence[Entry]) -> bool:
-        """Tell whether a score counts, or is too little above what it would replace."""
-        slots = [s for s in self._slots if isinstance(s, Best)]
-        slots = [slot for slot in slots if slot.monitor.label == label]
-        return not slots or any(slot.accepts(entry, entries) for slot in slots)
-
-    def _tidy(self, unheld: set[int]) -> None:
-        """Move the links, remove what no slot holds; a failure costs no training."""
-        doomed = {order: self._saved.pop(order) for order in sorted(unheld)}
-        try:
-            for label, target in (
-                ("best", self._best_checkpoint),
-                ("last", self._last),
-            ):
-                if target is not None and self._pointed.get(label) != target:
-                    self.directory.point(label, target)
-                    self._pointed[label] = target
-            for order, (_, checkpoint) in list(doomed.items()):
-                self.directory.remove(checkpoint, run_id=self.run_id)
-                del doomed[order]
-        except StoreError as error:
-            self._saved |= doomed
-            self.tell([f"The new checkpoint is safe, but tidying up failed: {error}"])
 
     def tell(self, problems: Sequence[str]) -> None:
         """Warn, once of each."""
@@ -454,7 +420,7 @@ class Checkpointer:
         missing = self.scorer.never_seen() if self._judged else []
         if not missing:
             return
-        if not self._saved and model is not None:
+        if self.shelf.last is None and model is not None:
             self.save(model, asked=False)
         raise MonitorError(
             f"{', '.join(map(repr, missing))} was monitored but never in the logs "
@@ -488,57 +454,34 @@ class Checkpointer:
         except Exception as error:  # noqa: BLE001 - the first error is the one to see
             self.tell([f"The state at the error could not be saved: {error}"])
 
-    def _ranked(self) -> list[tuple[Entry, Checkpoint]]:
-        ranked = self._best.ranked(self._entries) if self._best else []
-        return [self._saved[entry.order] for entry in ranked]
-
-    @property
-    def _entries(self) -> list[Entry]:
-        return [entry for entry, _ in self._saved.values()]
-
-    @property
-    def _best_checkpoint(self) -> Checkpoint | None:
-        return next((checkpoint for _, checkpoint in self._ranked()), None)
-
-    @property
-    def _last(self) -> Checkpoint | None:
-        return self._saved[max(self._saved)][1] if self._saved else None
-
-    def best_first(self) -> list[Checkpoint]:
-        """Return the checkpoints that have a score, best first."""
-        return [checkpoint for _, checkpoint in self._ranked()]
-
     @property
     def best_model_path(self) -> str:
         """The best checkpoint's directory; empty where there is none yet."""
-        best = self._best_checkpoint
-        return "" if best is None else str(best.path)
+        return next(iter(self._scores(self.shelf.ranked())), "")
 
     @property
     def best_model_score(self) -> float | None:
         """The best checkpoint's score."""
-        return next(iter(self._scores(self._ranked()).values()), None)
+        return next(iter(self._scores(self.shelf.ranked()).values()), None)
 
     @property
     def best_k_models(self) -> dict[str, float]:
         """The score of each checkpoint that is kept for it, by path, best first."""
-        if self._best is None:
-            return {}
-        held = {entry.order for entry in self._best.held(self._entries)}
-        return self._scores([row for row in self._ranked() if row[0].order in held])
+        return self._scores(self.shelf.chosen())
 
-    def _scores(self, rows: Sequence[tuple[Entry, Checkpoint]]) -> dict[str, float]:
+    def _scores(self, rows: Sequence[Row]) -> dict[str, float]:
         """Return the scores as they were in the logs, by path."""
         if self._best is None:
             return {}
         label = self._best.monitor.label
         sign = 1.0 if self.scorer.modes.get(label) == "max" else -1.0
-        return {str(c.path): sign * entry.goodness[label] for entry, c in rows}
+        return {str(one.path): sign * entry.goodness[label] for entry, one in rows}
 
     @property
     def last_model_path(self) -> str:
         """The newest checkpoint's directory; empty where there is none yet."""
-        return str(self._last.path) if self._last else ""
+        last = self.shelf.last
+        return "" if last is None else str(last.path)
 
 
 def steps_of(model: Any) -> int:

@@ -89,7 +89,7 @@ class Resumption:
         if not whole:
             return
         checkpoint, arrays = first_intact(whole, lambda one: self._restored(model, one))
-        self._engine.forget(whole[: whole.index(checkpoint)])
+        self._engine.shelf.forget(whole[: whole.index(checkpoint)])
         self._engine.epoch = checkpoint.epoch
         facts = checkpoint.document("trainer")
         self._pending = facts, arrays

@@ -228,7 +228,7 @@ class NoRemoval(Files):
 def with_files(folder, files, **arguments):
     """Make a callback whose disk misbehaves."""
     callback = mb.ModelCheckpoint(folder, SCORE, **arguments)
-    callback._engine.directory = RunDirectory(folder, files)
+    callback._engine.shelf.directory = RunDirectory(folder, files)
     return callback
 
 
