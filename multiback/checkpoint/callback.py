@@ -1,35 +1,32 @@
 """The Keras callback: when to ask the engine, and which names to expect."""
 
 import contextlib
+import datetime as dt
 import os
+import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any, Literal, Self
 
 import keras
 
-from multiback.checkpoint.checkpointer import Checkpointer, Resume
+from multiback.checkpoint.checkpointer import (
+    Checkpointer,
+    Parts,
+    Resume,
+    steps_of,
+)
 from multiback.checkpoint.direction import Mode
-from multiback.checkpoint.keras_private import logged_metrics, set_first_epoch
+from multiback.checkpoint.expected import check_names
 from multiback.checkpoint.loading import first_intact, restore_checkpoint
 from multiback.checkpoint.monitor import Logs, Monitor
+from multiback.checkpoint.resuming import Resumption
 from multiback.checkpoint.retention import Slot, check_number
-from multiback.checkpoint.scores import split_logs
-from multiback.errors import ArgumentError, StateError
+from multiback.checkpoint.siblings import check_order
+from multiback.checkpoint.signals import StopSignals
+from multiback.checkpoint.triggers import Triggers
+from multiback.errors import ArgumentError, MonitorError, StateError, StoreError
 from multiback.state import describe
-from multiback.store import Checkpoint
-
-_EARLY_HINT = (
-    "If another callback adds the name to the logs, pass "
-    "monitor=multiback.Monitor(name, mode=..., early=False)."
-)
-
-
-def _writes_own_logs(model: keras.Model) -> bool:
-    """Tell whether the names in the logs are the model's own business."""
-    return any(
-        getattr(type(model), name) is not getattr(keras.Model, name)
-        for name in ("train_step", "test_step", "get_metrics_result")
-    )
 
 
 class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no types
@@ -43,6 +40,11 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
     Each `fit` is a run of its own, unless `resume` says otherwise, and never
     touches what another run wrote into the same directory.
 
+    Keras calls no callback on an error or on Ctrl-C. Train inside
+    `with checkpoint: model.fit(...)` and then the state is saved first; SIGINT and
+    SIGTERM let the step end, save, and leave, and a second one leaves at once. From
+    another shell, `touch RUN/save-now` asks for a checkpoint, as `save()` does.
+
     Args:
         dirpath: The run directory.
         monitor: What to be best by: a log name such as "val_f1_score", an
@@ -52,12 +54,22 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         save_top_k: How many of the best to keep; -1 keeps every checkpoint.
         save_last: Keep the newest too, whatever its score.
         every_n_epochs: Judge after each so many epochs.
+        every_n_train_steps: Save in the middle of an epoch too, after each so many
+            batches. Such a checkpoint has no score: the metrics of that moment are
+            of another. `Last` and `Every` hold it.
+        train_time_interval: Save in the middle of an epoch too, once so long a time
+            has passed since the last checkpoint.
         keep: Slots in place of `save_top_k` and `save_last`.
         filename: Template for names, such as "{epoch:03d}-{val_f1:.4f}".
         auto_insert_metric_name: Write `epoch=003` for `{epoch:03d}`.
         save_weights_only: Leave out the optimizer and the metrics.
-        resume: "never", "auto" or "must": continue the directory's latest run,
-            with its best, its weights, its optimizer and its epochs.
+        resume: "never", "auto" or "must": continue the directory's latest run at the
+            end of its last epoch: best, weights, optimizer, epochs, history and
+            global random generators.
+        restore_best: When training ends, put the best checkpoint's weights into the
+            model: those that were scored, without the averages of `use_ema`.
+        callbacks: Callbacks whose state is saved and resumed too, such as
+            EarlyStopping and ReduceLROnPlateau. In `fit` they stand before this one.
 
     Raises:
         ArgumentError: An argument is not usable.
@@ -91,15 +103,20 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         save_top_k: int = 1,
         save_last: bool = True,
         every_n_epochs: int = 1,
+        every_n_train_steps: int | None = None,
+        train_time_interval: dt.timedelta | None = None,
         keep: Sequence[Slot] | None = None,
         filename: str | None = None,
         auto_insert_metric_name: bool = True,
         save_weights_only: bool = False,
         resume: Resume = "never",
+        restore_best: bool = False,
+        callbacks: Sequence[Any] = (),
     ) -> None:
         super().__init__()
         check_number("every_n_epochs=", every_n_epochs, 1)
         self._every_n_epochs = every_n_epochs
+        self._restore_best = restore_best
         self._engine = Checkpointer(
             dirpath,
             monitor,
@@ -112,8 +129,20 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
             save_weights_only=save_weights_only,
             resume=resume,
         )
+        self._triggers = Triggers(
+            every_n_train_steps,
+            train_time_interval,
+            Path(self._engine.dirpath, "save-now"),
+        )
+        self._signals = StopSignals()
+        self._resumption = Resumption(self._engine, list(callbacks))
+        self._engine.parts = self._parts
+        self._logs: Mapping[str, Any] = {}
         self._checked = False
-        self._resumed = False
+        self._training = False
+        self._batch = 0
+        self._batches = 0
+        self._epoch_step = 0
 
     def check(self, model: keras.Model, batch: tuple[Any, ...]) -> None:
         """Try everything that could go wrong later, without training.
@@ -135,81 +164,164 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
             )
         model.evaluate(*batch[:2], None, 0, *batch[2:])
         self._engine.scorer.reset()
-        self._check_names(model)
+        check_names(model, self._engine.scorer)
         self._engine.tell(describe(model).problems)
 
-    def _check_names(self, model: keras.Model) -> None:
-        """Check the names, unless Keras does not know them yet.
+    def save(self) -> None:
+        """Ask for a checkpoint that stays: after the step that is being made.
 
-        Before its first batch, TensorFlow has not built the metrics.
+        Outside of `fit` the model is saved at once.
         """
-        try:
-            rows = logged_metrics(model)
-        except ValueError:
-            return
-        self._checked = True
-        scorer = self._engine.scorer
-        scorer.directions |= {name: mode for name, _, mode in rows if mode}
-        if not _writes_own_logs(model):
-            values, shapes = split_logs({name: value for name, value, _ in rows})
-            scorer.check(values, shapes, _EARLY_HINT)
+        if self._training:
+            self._triggers.asked = True
+        elif self.model is not None:
+            self._engine.save(self.model)
+
+    def __enter__(self) -> Self:
+        """Take SIGINT and SIGTERM over, in the main thread."""
+        self._signals.install()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: object
+    ) -> None:
+        """Save what an error has left; act on a signal that came at the very end."""
+        self._signals.holding = False
+        training, self._training = self._training, False
+        ours = isinstance(error, MonitorError | StoreError)
+        if training and not ours and not self._signals.hurried:
+            # JAX's `fit` puts the averages over the weights, even on an error.
+            if keras.backend.backend() == "jax" and self.model.optimizer.use_ema:
+                self._engine.tell(["With use_ema, the state at an error is not saved."])
+            else:
+                self._engine.rescue(self.model, batch=self._position(self.model))
+        if self._signals.received is not None:
+            self._signals.leave()
+        self._signals.restore()
 
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002 - Keras's signature
         """Check the names, begin the run, and resume what is to be resumed."""
-        self._checked = False
+        self._training = False
         self._engine.scorer.reset()
-        self._check_names(self.model)
+        self._checked = check_names(self.model, self._engine.scorer)
         # A subclassed model may be built by its first batch only.
         with contextlib.suppress(StateError):
             self._engine.tell(describe(self.model).problems)
-        earlier = self._engine.start()
-        self._resumed = bool(earlier)
-        if earlier:
-            self._resume(earlier)
+        epochs = int(self.params.get("epochs") or 0)
+        self._resumption.begin(self.model, self._engine.start(), epochs)
+        self._batch, self._batches = 0, self._resumption.batches
+        self._epoch_step = steps_of(self.model)
+        self._triggers.start(self._batches, time.monotonic())
+        self._training = self._signals.holding = True
 
-    def _resume(self, newest_first: Sequence[Checkpoint]) -> None:
-        """Continue where the newest intact checkpoint was saved."""
+    def set_params(self, params: Any) -> None:
+        """Check that the callbacks whose state we keep stand in front."""
+        super().set_params(params)
+        check_order(self._resumption.siblings, params)
 
-        def put_back(checkpoint: Checkpoint) -> int:
-            report = restore_checkpoint(self.model, checkpoint)
-            self._engine.tell(report.notes)
-            return checkpoint.epoch
-
-        self._engine.epoch = first_intact(newest_first, put_back)
-        set_first_epoch(self.model, self._engine.epoch)
+    def _parts(self) -> Parts:
+        return self._resumption.parts(self.model, self._logs, self._batches)
 
     def on_epoch_begin(
         self,
-        epoch: int,  # noqa: ARG002 - Keras's signature
+        epoch: int,
         logs: Mapping[str, Any] | None = None,  # noqa: ARG002 - Keras's signature
     ) -> None:
-        """Let the next `fit` begin where its caller says."""
-        if self._resumed:
-            set_first_epoch(self.model, None)
-            self._resumed = False
+        """Restore the rest of what is resumed; the next `fit` begins as it says."""
+        self._resumption.end(self.model)
+        self._engine.epoch = epoch
+        self._logs = {}
 
     def on_train_batch_begin(
         self,
         batch: int,
         logs: Mapping[str, Any] | None = None,  # noqa: ARG002 - Keras's signature
     ) -> None:
-        """Check the names after the first batch, where it was not possible before."""
+        """Save the state after the last batch, if it is time.
+
+        Only here, never after a batch: there JAX's state may be gone, and torch's
+        belongs to another step. And `self.model` only to save: on JAX it costs.
+        """
+        self._batches += batch - self._batch
+        self._batch = batch
+        if self._triggers.due(self._batches, time.monotonic()):
+            self._save(self.model)
+        if self._signals.received is not None:
+            self._leave()
         if not self._checked and batch > 0:
-            self._check_names(self.model)
+            # Once: TensorFlow has built its metrics by now, or never will.
+            check_names(self.model, self._engine.scorer)
+            self._checked = True
+
+    def _save(self, model: keras.Model, *, always: bool = False) -> None:
+        """Save in the middle of an epoch."""
+        asked = self._triggers.asked
+        self._engine.save(
+            model, batch=self._position(model), asked=asked, always=always or asked
+        )
+        self._triggers.saved(time.monotonic())
+
+    def _position(self, model: keras.Model) -> int:
+        """Return how many batches of this epoch are in the model's state."""
+        if model.optimizer.gradient_accumulation_steps:
+            return self._batch
+        return steps_of(model) - self._epoch_step
+
+    def _leave(self) -> None:
+        """Save and end the training, as a signal wants it."""
+        self._save(self.model, always=True)
+        self._training = self._signals.holding = False
+        self._signals.leave()
+
+    def on_test_batch_begin(
+        self,
+        batch: int,  # noqa: ARG002 - Keras's signature
+        logs: Mapping[str, Any] | None = None,  # noqa: ARG002 - Keras's signature
+    ) -> None:
+        """Leave a validation too, if a signal wants it."""
+        if self._training and self._signals.received is not None:
+            self._leave()
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Judge the epoch."""
+        model = self.model
         if not self._checked:
-            self._check_names(self.model)
+            self._checked = check_names(model, self._engine.scorer)
+        self._logs = logs or {}
+        # Nothing tells of the last batch, which `steps_per_execution` makes several.
+        self._batches += (self.params.get("steps") or self._batch + 1) - self._batch
+        self._batch = 0
         if (epoch + 1) % self._every_n_epochs == 0:
-            self._engine.step(self.model, logs or {}, epoch=epoch + 1)
+            saved = self._engine.step(model, logs or {}, epoch=epoch + 1)
         else:
-            self._engine.record(self.model, logs or {}, epoch=epoch + 1)
+            self._engine.record(model, logs or {}, epoch=epoch + 1)
+            saved = None
+        self._epoch_step = steps_of(model)
+        if self._triggers.asked or self._signals.received is not None:
+            self._engine.save(model, asked=self._triggers.asked)
+        if saved or self._triggers.asked:
+            self._triggers.saved(time.monotonic())
+        if self._signals.received is not None:
+            self._training = self._signals.holding = False
+            self._signals.leave()
 
     def on_train_end(self, logs: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002 - Keras's signature
         """End the run."""
-        set_first_epoch(self.model, None)
-        self._engine.finish(self.model)
+        self._training = self._signals.holding = False
+        model = self.model
+        self._resumption.end(model)
+        self._engine.finish(model)
+        if self._restore_best:
+            self._put_best_back(model)
+
+    def _put_best_back(self, model: keras.Model) -> None:
+        """Give the model the weights of the best checkpoint that is intact."""
+        best = [checkpoint for _, checkpoint in self._engine.shelf.ranked()]
+        if best:
+            first_intact(best, lambda one: restore_checkpoint(model, one))
+        else:
+            text = "restore_best=True found no best checkpoint; the model is the last."
+            self._engine.tell([text])
 
     @property
     def dirpath(self) -> str:

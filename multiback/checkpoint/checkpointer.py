@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, Self
 
 import keras
+import numpy as np
 
 from multiback.checkpoint.direction import Mode
 from multiback.checkpoint.filenames import (
@@ -22,8 +23,9 @@ from multiback.checkpoint.filenames import (
 )
 from multiback.checkpoint.judgement import Judgement
 from multiback.checkpoint.monitor import Logs, Monitor
-from multiback.checkpoint.retention import Best, Entry, Slot, kept, slots_for
+from multiback.checkpoint.retention import Best, Entry, Slot, slots_for
 from multiback.checkpoint.scores import Scorer, split_logs
+from multiback.checkpoint.shelf import Row, Shelf
 from multiback.checkpoint.writing import versions, write
 from multiback.errors import (
     ArgumentError,
@@ -34,6 +36,25 @@ from multiback.errors import (
 from multiback.store import Checkpoint, RunDirectory
 
 Resume = Literal["never", "auto", "must"]
+Parts = tuple[Mapping[str, Any], Mapping[str, np.ndarray]]
+_NOTHING: Parts = ({}, {})
+
+
+@dataclasses.dataclass(frozen=True)
+class Moment:
+    """When something is saved.
+
+    Attributes:
+        epoch: Epochs completed.
+        step: Optimizer steps completed.
+        batch: Batches completed in the epoch that is under way; None at its end.
+        asked: Somebody asked for it.
+    """
+
+    epoch: int
+    step: int
+    batch: int | None = None
+    asked: bool = False
 
 
 class Checkpointer:
@@ -61,6 +82,8 @@ class Checkpointer:
 
     Attributes:
         run_id: The id of the run; empty before it starts.
+        parts: Called when something is saved: what else to keep for whoever
+            resumes, as JSON and as arrays.
 
     Raises:
         ArgumentError: An argument is not usable.
@@ -108,17 +131,14 @@ class Checkpointer:
                 f"keep= wants a list of slots such as [Best('val_f1'), Last()], not "
                 f"{keep!r}."
             )
-        self.directory = RunDirectory(dirpath)
-        self._slots = list(keep)
-        self._best = next((s for s in self._slots if isinstance(s, Best)), None)
+        slots = list(keep)
+        self._best = next((s for s in slots if isinstance(s, Best)), None)
         if monitor is not None and (
             self._best is None or self._best.monitor != monitor
         ):
             # `monitor=` beside `keep=` says what `best_model_path` speaks of.
             self._best = Best(monitor)
-        monitors = [
-            m for slot in (*self._slots, self._best) if slot for m in slot.monitors
-        ]
+        monitors = [m for slot in (*slots, self._best) if slot for m in slot.monitors]
         self.scorer = Scorer(monitors)
         name = self._best.monitor.name if self._best else None
         self._template = (
@@ -130,10 +150,16 @@ class Checkpointer:
         self._told: set[str] = set()
         self.run_id = ""
         self.epoch = 0
-        self._saved: dict[int, tuple[Entry, Checkpoint]] = {}
+        self.parts: Callable[[], Parts] = lambda: _NOTHING
+        self.shelf = Shelf(RunDirectory(dirpath), slots, self._best)
         self._order = 0
         self._judged = False
-        self._pointed: dict[str, Checkpoint] = {}
+        self._source: Any = None
+
+    @property
+    def directory(self) -> RunDirectory:
+        """Where the checkpoints are."""
+        return self.shelf.directory
 
     @property
     def dirpath(self) -> str:
@@ -156,8 +182,8 @@ class Checkpointer:
                 f'resume="must" wants a run with a checkpoint in {self.dirpath}, and '
                 'there is none. Pass resume="auto" to start a new one then.'
             )
-        self._saved, self._order, self.epoch, self._judged = {}, 0, 0, False
-        self._pointed = {}
+        self.shelf.clear()
+        self._order, self.epoch, self._judged = 0, 0, False
         now = time.strftime("%Y%m%d-%H%M%S")
         self.run_id = latest or f"{now}-{secrets.token_hex(3)}"
         found = self.directory.checkpoints(self.run_id) if latest else []
@@ -204,8 +230,10 @@ class Checkpointer:
             step=checkpoint.step,
             created=checkpoint.created,
             goodness=goodness,
+            boundary=bool(checkpoint.extra.get("boundary", True)),
+            asked=bool(checkpoint.extra.get("asked", False)),
         )
-        self._saved[entry.order] = (entry, checkpoint)
+        self.shelf.add(entry, checkpoint)
 
     def step(
         self,
@@ -241,8 +269,44 @@ class Checkpointer:
         # First, so that nothing is written where a name is wrong.
         scores = self.scorer.measure(values, shapes)
         step = self.record(model, values, epoch=epoch, step=step)
-        self._judged = True
-        return self._offer(model, values, scores, step)
+        self._judged, self._source = True, model
+        return self._offer(model, values, scores, Moment(self.epoch, step))
+
+    def save(
+        self,
+        model: Any,
+        *,
+        step: int | None = None,
+        batch: int | None = None,
+        asked: bool = True,
+        always: bool = True,
+    ) -> Checkpoint | None:
+        """Save now, without judging: no score is taken over from an earlier moment.
+
+        Args:
+            model: As for `step`.
+            step: As for `step`.
+            batch: Batches completed in the epoch that is under way; None at its
+                end.
+            asked: Keep it for good. Otherwise it stays as long as a slot holds it,
+                and at least until the next.
+            always: Save it even where no slot holds it.
+
+        Returns:
+            The new checkpoint; None where nothing has changed since the newest, or
+            no slot wants it.
+
+        Raises:
+            StoreError: As for `step`.
+        """
+        if not self.run_id:
+            self.start()
+        step = steps_of(model) if step is None else step
+        moment = Moment(self.epoch, step, batch, asked)
+        newest = self.shelf.last
+        if newest is not None and not asked and newest.step == step > 0:
+            return None
+        return self._offer(model, {}, {}, moment, always=always)
 
     def record(
         self,
@@ -283,76 +347,57 @@ class Checkpointer:
         model: Any,
         values: Mapping[str, float],
         scores: Mapping[str, float],
-        step: int,
+        moment: Moment,
         *,
         always: bool = False,
     ) -> Checkpoint | None:
         """Save the model if a slot holds it, then remove what none holds any more."""
         self._order += 1
-        entries = self._entries
         entry = Entry(
             order=self._order,
-            epoch=self.epoch,
-            step=step,
+            epoch=moment.epoch,
+            step=moment.step,
             created=time.time(),
             goodness=Judgement(scores, self.scorer.modes).goodness,
+            boundary=moment.batch is None,
+            asked=moment.asked,
         )
-        counting = {
-            label: scores[label]
-            for label in entry.goodness
-            if self._accepts(label, entry, entries)
-        }
         judgement = Judgement(
-            counting, self.scorer.modes, self._best.labels if self._best else ()
+            self.shelf.counting(scores, entry),
+            self.scorer.modes,
+            self._best.labels if self._best else (),
         )
         entry = dataclasses.replace(entry, goodness=judgement.goodness)
-        holding = kept([*entries, entry], self._slots)
+        holding = self.shelf.holding(entry)
         if entry.order not in holding and not always:
             return None
+        facts, arrays = self.parts()
         checkpoint, problems = write(
             self.directory,
             format_name(
                 self._template,
-                {**values, **scores, "epoch": self.epoch, "step": step},
+                {**values, **scores, "epoch": moment.epoch, "step": moment.step},
                 insert_names=self._insert_names,
             ),
             model,
             weights_only=self._weights_only,
-            trainer={"epoch": self.epoch, "step": step},
+            trainer={**facts, **dataclasses.asdict(moment)},
+            arrays=arrays,
             run_id=self.run_id,
-            epoch=self.epoch,
-            step=step,
+            epoch=moment.epoch,
+            step=moment.step,
             metrics=values,
-            extra={**judgement.fields(), "weights_only": self._weights_only},
+            extra={
+                **judgement.fields(),
+                "boundary": entry.boundary,
+                "asked": entry.asked,
+                "weights_only": self._weights_only,
+            },
         )
         self._note(checkpoint, judgement.goodness)
         self.tell(problems)
-        self._tidy(set(self._saved) - holding - {entry.order})
+        self.tell(self.shelf.tidy(holding | {entry.order}, self.run_id))
         return checkpoint
-
-    def _accepts(self, label: str, entry: Entry, entries: Sequence[Entry]) -> bool:
-        """Tell whether a score counts, or is too little above what it would replace."""
-        slots = [s for s in self._slots if isinstance(s, Best)]
-        slots = [slot for slot in slots if slot.monitor.label == label]
-        return not slots or any(slot.accepts(entry, entries) for slot in slots)
-
-    def _tidy(self, unheld: set[int]) -> None:
-        """Move the links, remove what no slot holds; a failure costs no training."""
-        doomed = {order: self._saved.pop(order) for order in sorted(unheld)}
-        try:
-            for label, target in (
-                ("best", self._best_checkpoint),
-                ("last", self._last),
-            ):
-                if target is not None and self._pointed.get(label) != target:
-                    self.directory.point(label, target)
-                    self._pointed[label] = target
-            for order, (_, checkpoint) in list(doomed.items()):
-                self.directory.remove(checkpoint, run_id=self.run_id)
-                del doomed[order]
-        except StoreError as error:
-            self._saved |= doomed
-            self.tell([f"The new checkpoint is safe, but tidying up failed: {error}"])
 
     def tell(self, problems: Sequence[str]) -> None:
         """Warn, once of each."""
@@ -375,8 +420,8 @@ class Checkpointer:
         missing = self.scorer.never_seen() if self._judged else []
         if not missing:
             return
-        if not self._saved and model is not None:
-            self._offer(model, {}, {}, steps_of(model), always=True)
+        if self.shelf.last is None and model is not None:
+            self.save(model, asked=False)
         raise MonitorError(
             f"{', '.join(map(repr, missing))} was monitored but never in the logs "
             "of this run, so nothing was chosen by it. For a name that begins "
@@ -388,58 +433,55 @@ class Checkpointer:
         """Return itself; `finish` is called when the block ends well."""
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        """Finish unless an error is on its way."""
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: object
+    ) -> None:
+        """Finish; on an error, save what the last `step` was given, as it is now."""
         if kind is None:
             self.finish()
+        elif not (
+            self._source is None
+            # Judged as it was; a model has gone on since.
+            or isinstance(self._source, Mapping)
+            or isinstance(error, MonitorError | StoreError)
+        ):
+            self.rescue(self._source, batch=0)
 
-    def _ranked(self) -> list[tuple[Entry, Checkpoint]]:
-        ranked = self._best.ranked(self._entries) if self._best else []
-        return [self._saved[entry.order] for entry in ranked]
-
-    @property
-    def _entries(self) -> list[Entry]:
-        return [entry for entry, _ in self._saved.values()]
-
-    @property
-    def _best_checkpoint(self) -> Checkpoint | None:
-        return next((checkpoint for _, checkpoint in self._ranked()), None)
-
-    @property
-    def _last(self) -> Checkpoint | None:
-        return self._saved[max(self._saved)][1] if self._saved else None
+    def rescue(self, model: Any, *, batch: int) -> None:
+        """Save while an error is on its way; the error goes first."""
+        try:
+            self.save(model, batch=batch, asked=False)
+        except Exception as error:  # noqa: BLE001 - the first error is the one to see
+            self.tell([f"The state at the error could not be saved: {error}"])
 
     @property
     def best_model_path(self) -> str:
         """The best checkpoint's directory; empty where there is none yet."""
-        best = self._best_checkpoint
-        return "" if best is None else str(best.path)
+        return next(iter(self._scores(self.shelf.ranked())), "")
 
     @property
     def best_model_score(self) -> float | None:
         """The best checkpoint's score."""
-        return next(iter(self._scores(self._ranked()).values()), None)
+        return next(iter(self._scores(self.shelf.ranked()).values()), None)
 
     @property
     def best_k_models(self) -> dict[str, float]:
         """The score of each checkpoint that is kept for it, by path, best first."""
-        if self._best is None:
-            return {}
-        held = {entry.order for entry in self._best.held(self._entries)}
-        return self._scores([row for row in self._ranked() if row[0].order in held])
+        return self._scores(self.shelf.chosen())
 
-    def _scores(self, rows: Sequence[tuple[Entry, Checkpoint]]) -> dict[str, float]:
+    def _scores(self, rows: Sequence[Row]) -> dict[str, float]:
         """Return the scores as they were in the logs, by path."""
         if self._best is None:
             return {}
         label = self._best.monitor.label
         sign = 1.0 if self.scorer.modes.get(label) == "max" else -1.0
-        return {str(c.path): sign * entry.goodness[label] for entry, c in rows}
+        return {str(one.path): sign * entry.goodness[label] for entry, one in rows}
 
     @property
     def last_model_path(self) -> str:
         """The newest checkpoint's directory; empty where there is none yet."""
-        return str(self._last.path) if self._last else ""
+        last = self.shelf.last
+        return "" if last is None else str(last.path)
 
 
 def steps_of(model: Any) -> int:

@@ -1,14 +1,18 @@
 """The private names of Keras that the callback needs, in one place.
 
-Keras offers a callback no public way to move the epoch at which `fit` starts, nor
-to learn which metric object stands behind a name in the logs.
+Keras offers a callback no public way to move the epoch at which `fit` starts, to
+learn which metric object stands behind a name in the logs, or to reach the generator
+behind `keras.random.normal(shape)`.
 `tests/checkpoint/test_keras_private.py` notices when that changes.
 """
 
 from typing import Any
 
 import keras
+from keras.src.backend.common import global_state
+from keras.src.random import seed_generator
 from keras.src.trainers.compile_utils import CompileMetrics
+from keras.src.utils import rng_utils
 
 from multiback.checkpoint.direction import Mode, direction_of
 
@@ -16,6 +20,22 @@ from multiback.checkpoint.direction import Mode, direction_of
 def set_first_epoch(model: keras.Model, epoch: int | None) -> None:
     """Let the `fit` that is about to start begin at an epoch; None lets it be."""
     model._initial_epoch = epoch  # noqa: SLF001 - the only way, see above
+
+
+def is_seeded() -> bool:
+    """Tell whether `keras.utils.set_random_seed` was called."""
+    return rng_utils.get_random_seed() is not None
+
+
+def global_seed_state(*, create: bool = False) -> Any:
+    """Return the variable of the generator that Keras uses where no seed is given.
+
+    None where there is no such generator yet and it is not to be made.
+    """
+    name = seed_generator.GLOBAL_SEED_GENERATOR
+    if not create and global_state.get_global_attribute(name) is None:
+        return None
+    return seed_generator.global_seed_generator().state
 
 
 def logged_metrics(model: keras.Model) -> list[tuple[str, Any, Mode | None]]:

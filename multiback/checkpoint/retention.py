@@ -24,6 +24,8 @@ class Entry:
         created: Seconds since 1970.
         goodness: By monitor label, more is better; no entry where it was not
             measured, is NaN or fails its condition.
+        boundary: Saved at the end of an epoch, not in the middle of one.
+        asked: Saved because somebody asked for it.
     """
 
     order: int
@@ -31,6 +33,8 @@ class Entry:
     step: int = 0
     created: float = 0.0
     goodness: Mapping[str, float] = dataclasses.field(default_factory=dict, hash=False)
+    boundary: bool = True
+    asked: bool = False
 
 
 class Slot(abc.ABC):
@@ -262,9 +266,20 @@ def _dominates(other: Entry, one: Entry, labels: Sequence[str]) -> bool:
 
 
 def kept(entries: Sequence[Entry], slots: Sequence[Slot]) -> set[int]:
-    """Return the `order` of each entry that some slot holds."""
+    """Return the `order` of each entry that some slot holds.
+
+    What somebody asked for stays, whatever the slots say. Where the newest that
+    stays is of the middle of an epoch, so does the newest of an epoch's end: from
+    there any training can be resumed.
+    """
     ordered = sorted(entries, key=lambda entry: entry.order)
-    return {entry.order for slot in slots for entry in slot.held(ordered)}
+    held = {entry.order for slot in slots for entry in slot.held(ordered)}
+    held |= {entry.order for entry in ordered if entry.asked}
+    staying = [entry for entry in ordered if entry.order in held]
+    if staying and not staying[-1].boundary:
+        ends = [e for e in ordered if e.boundary and e.order < staying[-1].order]
+        held |= {entry.order for entry in ends[-1:]}
+    return held
 
 
 def slots_for(

@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 
 from multiback.state import Description, describe, snapshot, write_keras_file
 from multiback.store import Checkpoint, RunDirectory
 
 KERAS_FILE = "model.keras"
+_NONE: Mapping[str, np.ndarray] = {}
 
 
 def versions() -> dict[str, str]:
@@ -36,6 +38,7 @@ def write(
     *,
     weights_only: bool,
     trainer: Mapping[str, Any],
+    arrays: Mapping[str, np.ndarray] = _NONE,
     **fields: Any,
 ) -> tuple[Checkpoint, list[str]]:
     """Commit what the model holds now.
@@ -46,6 +49,7 @@ def write(
         model: A built Keras model, a mapping, or a function that returns one.
         weights_only: Leave out the optimizer and the metrics.
         trainer: Further facts for whoever resumes; JSON.
+        arrays: Further arrays for whoever resumes.
         **fields: As for `RunDirectory.commit`.
 
     Returns:
@@ -64,7 +68,7 @@ def write(
                 write_keras_file(model, files[KERAS_FILE])
         checkpoint = directory.commit(
             name,
-            tensors=state.arrays,
+            tensors={**state.arrays, **arrays},
             documents={
                 "variables": state.index,
                 "trainer": {**trainer, "learning_rate": description.learning_rate},

@@ -118,6 +118,20 @@ def test_a_run_that_was_finished_runs_no_epoch_and_leaves_nothing_behind(tmp_pat
     assert ran.seen == [0]
 
 
+def test_an_error_in_a_resumed_fit_leaves_nothing_behind_either(tmp_path):
+    train(tmp_path, [0.9])
+
+    class Fails(keras.callbacks.Callback):
+        def on_train_batch_begin(self, batch, logs=None):  # noqa: ARG002 - Keras's signature
+            raise ZeroDivisionError
+
+    made = model()
+    callback = mb.ModelCheckpoint(tmp_path, SCORE, resume="must")
+    with pytest.raises(ZeroDivisionError):
+        fit(made, callback, Fails())
+    assert fit(made, epochs=1).epoch == [0]
+
+
 def test_there_may_be_nothing_to_resume(tmp_path):
     _, _, ran = train(tmp_path / "a", [0.5, 0.6], resume="auto")
     assert ran == [0, 1]
@@ -126,12 +140,15 @@ def test_there_may_be_nothing_to_resume(tmp_path):
 
 
 def test_resuming_passes_over_a_damaged_newest(tmp_path):
-    first, *_ = train(tmp_path, [0.9, 0.8], keep=[mb.All()])
+    first, *_ = train(tmp_path, [0.8, 0.9], keep=[mb.All()])
     damage(RunDirectory(tmp_path).checkpoints()[-1].path)
     with warns("Passed over epoch=002"):
         second, _, ran = train(tmp_path, [0, 0, 0], resume="auto", keep=[mb.All()])
     assert ran == [1, 2]
     assert second.run_id == first.run_id
+    # Not counted among the best any more, and not deleted either.
+    assert second.best_model_score == 0.8
+    assert len(list(tmp_path.glob("checkpoints/epoch=002*"))) == 2
 
 
 def test_weights_alone_resume_with_a_fresh_optimizer_and_say_so(tmp_path):
@@ -211,7 +228,7 @@ class NoRemoval(Files):
 def with_files(folder, files, **arguments):
     """Make a callback whose disk misbehaves."""
     callback = mb.ModelCheckpoint(folder, SCORE, **arguments)
-    callback._engine.directory = RunDirectory(folder, files)
+    callback._engine.shelf.directory = RunDirectory(folder, files)
     return callback
 
 

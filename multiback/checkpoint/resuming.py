@@ -1,0 +1,149 @@
+"""Continue a run where it was: what a model's variables do not hold.
+
+Each thing has its moment. The model, the epoch and the other callbacks in
+`on_train_begin`: these were reset by then, for they stand in front. History, which
+stands behind, and the generators, from which others may draw before training, in the
+first `on_epoch_begin`.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from multiback.checkpoint.checkpointer import Checkpointer, Parts
+from multiback.checkpoint.generators import generator_states, restore_generators
+from multiback.checkpoint.keras_private import is_seeded, set_first_epoch
+from multiback.checkpoint.loading import first_intact
+from multiback.checkpoint.scores import split_logs
+from multiback.checkpoint.siblings import (
+    check_siblings,
+    restore_siblings,
+    sibling_states,
+)
+from multiback.state import restore
+from multiback.store import Checkpoint
+
+_RANDOM = "random/"
+
+
+class Resumption:
+    """Save and restore the state of a training around the model's.
+
+    Args:
+        engine: Where the checkpoints are.
+        siblings: The callbacks whose state is kept.
+
+    Attributes:
+        batches: How many batches the run was trained on, for the triggers' clocks.
+
+    Raises:
+        ArgumentError: A callback's state cannot be kept.
+    """
+
+    def __init__(self, engine: Checkpointer, siblings: Sequence[Any]) -> None:
+        check_siblings(siblings)
+        self.siblings = siblings
+        self.batches = 0
+        self._engine = engine
+        self._pending: tuple[Mapping[str, Any], Mapping[str, np.ndarray]] | None = None
+
+    def parts(self, model: keras.Model, logs: Mapping[str, Any], batches: int) -> Parts:
+        """Return what to save beside the model.
+
+        Args:
+            model: The model in training.
+            logs: The logs of the epoch that just ended, if one did.
+            batches: How many batches the run was trained on.
+        """
+        states, arrays = sibling_states(self.siblings)
+        random = {_RANDOM + k: v for k, v in generator_states().items()}
+        facts = {
+            "history": _history(model, logs, self._engine.epoch),
+            "callbacks": states,
+            "batches": batches,
+            "stopped": bool(model.stop_training),
+        }
+        return facts, {**arrays, **random}
+
+    def begin(
+        self, model: keras.Model, newest_first: Sequence[Checkpoint], epochs: int
+    ) -> None:
+        """Restore what can be when training begins, from the last whole epoch.
+
+        Args:
+            model: The model to train.
+            newest_first: The checkpoints of the run; none for a new one.
+            epochs: Where `fit` will end.
+        """
+        self._pending, self.batches = None, 0
+        whole = [one for one in newest_first if one.extra.get("boundary", True)]
+        if newest_first and not whole:
+            text = (
+                "The run that is resumed never came to the end of an epoch: it begins "
+                f"anew. Its newest weights are in {newest_first[0].path}; "
+                "multiback.restore(model, path) takes them."
+            )
+            self._engine.tell([text])
+        if not whole:
+            return
+        checkpoint, arrays = first_intact(whole, lambda one: self._restored(model, one))
+        self._engine.shelf.forget(whole[: whole.index(checkpoint)])
+        self._engine.epoch = checkpoint.epoch
+        facts = checkpoint.document("trainer")
+        self._pending = facts, arrays
+        self.batches = int(facts.get("batches", 0))
+        if self.siblings:
+            restore_siblings(self.siblings, facts.get("callbacks", []), arrays)
+        # A run that a callback stopped stays stopped.
+        stopped = bool(self.siblings) and facts.get("stopped", False)
+        set_first_epoch(model, epochs if stopped else checkpoint.epoch)
+        if not is_seeded() and keras.backend.backend() == "tensorflow":
+            text = (
+                "This resume is not bit-exact: TensorFlow shuffles anew. Call "
+                "keras.utils.set_random_seed before the first run and before this."
+            )
+            self._engine.tell([text])
+
+    def _restored(
+        self, model: keras.Model, checkpoint: Checkpoint
+    ) -> tuple[Checkpoint, dict[str, np.ndarray]]:
+        """Restore the model; return what else is in the same file."""
+        arrays = checkpoint.tensors()
+        report = restore(model, arrays, checkpoint.document("variables"))
+        self._engine.tell(report.notes)
+        return checkpoint, arrays
+
+    def end(self, model: keras.Model) -> None:
+        """Restore the rest: the first epoch begins, or none is left to run."""
+        if self._pending is None:
+            return
+        (facts, arrays), self._pending = self._pending, None
+        set_first_epoch(model, None)
+        restore_generators(
+            {
+                key.removeprefix(_RANDOM): array
+                for key, array in arrays.items()
+                if key.startswith(_RANDOM)
+            }
+        )
+        past = facts.get("history", {})
+        model.history.epoch = list(past.get("epoch", []))
+        model.history.history = {k: list(v) for k, v in past.get("values", {}).items()}
+
+
+def _history(model: keras.Model, logs: Mapping[str, Any], epoch: int) -> dict[str, Any]:
+    """Return Keras's history as it will be once it has seen the logs too.
+
+    It stands behind all callbacks.
+    """
+    values = {k: list(v) for k, v in model.history.history.items()}
+    epochs = list(model.history.epoch)
+    if logs and epoch - 1 not in epochs:
+        epochs.append(epoch - 1)
+        for name, value in logs.items():
+            values.setdefault(name, []).append(value)
+    # Vectors are no JSON; a list with a gap would be another history.
+    numbers = {k: v for k, v in values.items() if not split_logs({"": v[-1]})[1]}
+    return {"epoch": epochs, "values": numbers}

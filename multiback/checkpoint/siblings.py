@@ -1,0 +1,150 @@
+"""The state of other callbacks, which Keras throws away when `fit` begins.
+
+By a list of fields, never all of them: settings such as `min_delta` belong to the
+program, not to the checkpoint.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol, TypeAlias, runtime_checkable
+
+import keras
+import numpy as np
+
+from multiback.errors import ArgumentError, StateError
+
+_FIELDS: Mapping[type, tuple[str, ...]] = {
+    keras.callbacks.EarlyStopping: (
+        "wait",
+        "stopped_epoch",
+        "best",
+        "best_epoch",
+        "best_weights",
+    ),
+    keras.callbacks.ReduceLROnPlateau: ("wait", "cooldown_counter", "best"),
+    keras.callbacks.SwapEMAWeights: ("_ema_weights_in_model",),
+    keras.callbacks.LearningRateScheduler: (),
+}
+
+Arrays: TypeAlias = Mapping[str, np.ndarray]
+
+
+@runtime_checkable
+class HasState(Protocol):
+    """A callback of the user's own that can be saved: JSON values and arrays."""
+
+    def get_state(self) -> Mapping[str, Any]:
+        """Return the state."""
+
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        """Take the state back."""
+
+
+def check_siblings(callbacks: Sequence[Any]) -> None:
+    """Raise unless the state of each callback can be kept.
+
+    Raises:
+        ArgumentError: Somebody else's callback without `get_state` and `set_state`.
+    """
+    for callback in callbacks:
+        if not isinstance(callback, HasState) and _fields(callback) is None:
+            names = ", ".join(kind.__name__ for kind in _FIELDS)
+            raise ArgumentError(
+                f"callbacks= has a {type(callback).__name__}, whose state is not "
+                f"known. Wanted: {names}, or an object with get_state() and "
+                "set_state(state)."
+            )
+
+
+def check_order(callbacks: Sequence[Any], params: Any) -> None:
+    """Raise unless `fit` has the callbacks, each in front of ours.
+
+    What stands behind has not seen the epoch's end yet when we save it. Keras hands
+    the same `params` to one callback after the other.
+
+    Raises:
+        ArgumentError: A callback is not there, or stands behind.
+    """
+    for callback in callbacks:
+        if isinstance(callback, keras.callbacks.Callback) and (
+            callback.params is not params
+        ):
+            raise ArgumentError(
+                f"callbacks= names a {type(callback).__name__} that does not stand "
+                "before ModelCheckpoint in fit(callbacks=[...]). Put it there: it "
+                "must have seen the end of the epoch when its state is saved."
+            )
+
+
+def sibling_states(
+    callbacks: Sequence[Any],
+) -> tuple[list[dict[str, Any]], dict[str, np.ndarray]]:
+    """Copy the callbacks' states: JSON values, and the arrays that these name."""
+    states: list[dict[str, Any]] = []
+    arrays: dict[str, np.ndarray] = {}
+    for number, callback in enumerate(callbacks):
+        if isinstance(callback, HasState):
+            state = dict(callback.get_state())
+        else:
+            state = {name: getattr(callback, name) for name in _fields(callback) or ()}
+        plain = {
+            name: _without_arrays(value, f"callbacks/{number}/{name}", arrays)
+            for name, value in state.items()
+        }
+        states.append({"class": type(callback).__name__, "state": plain})
+    return states, arrays
+
+
+def restore_siblings(
+    callbacks: Sequence[Any], states: Sequence[Mapping[str, Any]], arrays: Arrays
+) -> None:
+    """Give the callbacks their states back.
+
+    Raises:
+        StateError: Other callbacks were saved.
+    """
+    here = [type(callback).__name__ for callback in callbacks]
+    there = [state["class"] for state in states]
+    if here != there:
+        raise StateError(
+            f"callbacks= names {here}, but the checkpoint has the state of {there}. "
+            "Name the same callbacks in the same order."
+        )
+    for callback, saved in zip(callbacks, states, strict=True):
+        state = {k: _with_arrays(v, arrays) for k, v in saved["state"].items()}
+        if isinstance(callback, HasState):
+            callback.set_state(state)
+            continue
+        for name in _fields(callback) or ():
+            if name in state:
+                setattr(callback, name, state[name])
+
+
+def _fields(callback: Any) -> tuple[str, ...] | None:
+    """Return the fields to keep; None for a class that is not known."""
+    for kind, fields in _FIELDS.items():
+        if isinstance(callback, kind):
+            return fields
+    return None
+
+
+def _without_arrays(value: Any, key: str, arrays: dict[str, np.ndarray]) -> Any:
+    """Move arrays out of a value; a mapping with their key stays in their place."""
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.ndarray):
+        arrays[key] = np.array(value)
+        return {"array": key}
+    if isinstance(value, list | tuple):
+        return [
+            _without_arrays(v, f"{key}/{i:04d}", arrays) for i, v in enumerate(value)
+        ]
+    return value
+
+
+def _with_arrays(value: Any, arrays: Arrays) -> Any:
+    """Put the arrays back."""
+    if isinstance(value, list):
+        return [_with_arrays(each, arrays) for each in value]
+    if isinstance(value, Mapping) and set(value) == {"array"}:
+        return np.array(arrays[value["array"]])
+    return value

@@ -1,0 +1,212 @@
+"""What a resumed training takes up beside the model, each thing at its moment."""
+
+import random
+
+import keras
+import numpy as np
+import pytest
+from backends import BACKEND
+from problem import VALIDATION, Says, X, fit, model, warns
+
+import multiback as mb
+from multiback.checkpoint.generators import generator_states, restore_generators
+from multiback.errors import ArgumentError, StateError
+from multiback.store import RunDirectory
+
+SCORE = mb.Monitor("score", mode="max", early=False)
+
+
+def draws():
+    """Draw from every global generator."""
+    drawn = [random.random(), random.gauss(0, 1), *np.random.normal(size=3)]  # noqa: NPY002 - the global one
+    drawn.append(float(keras.random.uniform(())))
+    if BACKEND == "torch":
+        import torch
+
+        drawn.append(float(torch.rand(())))
+    return drawn
+
+
+def test_every_global_generator_goes_on_where_it_was():
+    draws()
+    # An odd number of normal draws leaves one in store.
+    random.gauss(0, 1)
+    states = generator_states()
+    first = draws()
+    restore_generators(states)
+    assert draws() == first
+    keras.utils.set_random_seed(1)
+    restore_generators(states)
+    assert draws() == first
+
+
+def test_saving_draws_nothing(tmp_path):
+    keras.utils.set_random_seed(9)
+    made = model()
+    random.seed(4)
+    fit(made, epochs=1, shuffle=False)
+    expected = random.random()
+    made = model()
+    random.seed(4)
+    callback = mb.ModelCheckpoint(tmp_path)
+    fit(made, callback, epochs=1, shuffle=False)
+    assert random.random() == expected
+
+
+def test_the_history_goes_on_with_its_epochs(tmp_path):
+    fit(model(), mb.ModelCheckpoint(tmp_path), epochs=2, **VALIDATION)
+    resumed = mb.ModelCheckpoint(tmp_path, resume="must")
+    history = fit(model(), resumed, epochs=4, **VALIDATION)
+    whole = fit(model(), epochs=4, **VALIDATION)
+    assert history.epoch == [0, 1, 2, 3]
+    assert history.history == whole.history
+    done = mb.ModelCheckpoint(tmp_path, resume="must")
+    assert fit(model(), done, epochs=4).history == whole.history
+
+
+def test_the_history_of_epochs_without_validation_has_its_gaps(tmp_path):
+    arguments = {"validation_freq": 2, **VALIDATION}
+    fit(model(), mb.ModelCheckpoint(tmp_path), epochs=3, **arguments)
+    resumed = mb.ModelCheckpoint(tmp_path, resume="must")
+    history = fit(model(), resumed, epochs=4, **arguments).history
+    assert len(history["loss"]) == 4
+    assert len(history["val_loss"]) == 2
+
+
+def test_early_stopping_waits_on_and_keeps_its_best_weights(tmp_path):
+    def stopping():
+        return keras.callbacks.EarlyStopping(
+            "score", mode="max", patience=2, restore_best_weights=True
+        )
+
+    says = Says(score=[0.9, 0.8, 0.7, 0.6, 0.5])
+    first = stopping()
+    made = model()
+    fit(
+        made,
+        says,
+        first,
+        mb.ModelCheckpoint(tmp_path, SCORE, callbacks=[first]),
+        epochs=2,
+    )
+    second = stopping()
+    resumed = mb.ModelCheckpoint(tmp_path, SCORE, resume="must", callbacks=[second])
+    again = model()
+    assert fit(again, says, second, resumed, epochs=9).epoch == [0, 1, 2]
+    for here, there in zip(again.get_weights(), first.best_weights, strict=True):
+        np.testing.assert_array_equal(here, there)
+
+    # What was stopped stays stopped.
+    third = stopping()
+    resumed = mb.ModelCheckpoint(tmp_path, SCORE, resume="must", callbacks=[third])
+    assert fit(model(), says, third, resumed, epochs=9).epoch == [0, 1, 2]
+
+
+def test_settings_belong_to_the_program_not_to_the_checkpoint(tmp_path):
+    first = keras.callbacks.ReduceLROnPlateau("score", mode="max", min_delta=0.5)
+    says = Says(score=[0.1, 0.2, 0.3])
+    callback = mb.ModelCheckpoint(tmp_path, SCORE, callbacks=[first])
+    fit(model(), says, first, callback, epochs=2)
+    second = keras.callbacks.ReduceLROnPlateau("score", mode="max", min_delta=0.01)
+    resumed = mb.ModelCheckpoint(tmp_path, SCORE, resume="must", callbacks=[second])
+    fit(model(), says, second, resumed, epochs=3)
+    assert (second.min_delta, second.best, second.wait) == (0.01, 0.3, 0)
+
+
+class Counter(keras.callbacks.Callback):
+    """A callback of the user's own that can be saved."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen = []
+        self.table = np.zeros(2)
+
+    def on_epoch_end(self, epoch, logs=None):  # noqa: ARG002 - Keras's signature
+        self.seen.append(epoch)
+        self.table += 1
+
+    def get_state(self):
+        return {"seen": self.seen, "table": self.table}
+
+    def set_state(self, state):
+        self.seen = list(state["seen"])
+        self.table = state["table"]
+
+
+def test_any_callback_with_get_state_and_set_state_is_kept(tmp_path):
+    first = Counter()
+    fit(model(), first, mb.ModelCheckpoint(tmp_path, callbacks=[first]), epochs=2)
+    second = Counter()
+    resumed = mb.ModelCheckpoint(tmp_path, resume="must", callbacks=[second])
+    fit(model(), second, resumed, epochs=3)
+    assert second.seen == [0, 1, 2]
+    assert second.table.tolist() == [3, 3]
+
+
+def test_a_callback_that_cannot_be_kept_or_stands_behind_is_refused(tmp_path):
+    with pytest.raises(ArgumentError, match=r"a TerminateOnNaN.*get_state\(\)"):
+        mb.ModelCheckpoint(tmp_path, callbacks=[keras.callbacks.TerminateOnNaN()])
+    behind = Counter()
+    callback = mb.ModelCheckpoint(tmp_path, callbacks=[behind])
+    for wrong in ([callback, behind], [callback]):
+        with pytest.raises(ArgumentError, match="does not stand before"):
+            fit(model(), *wrong, epochs=1)
+    fit(model(), behind, callback, epochs=1)
+    with pytest.raises(ArgumentError, match="does not stand before"):
+        fit(model(), callback, behind, epochs=1)
+
+
+def test_other_callbacks_than_were_saved_are_an_error(tmp_path):
+    first = Counter()
+    fit(model(), first, mb.ModelCheckpoint(tmp_path, callbacks=[first]), epochs=1)
+    stopping = keras.callbacks.EarlyStopping("loss")
+    resumed = mb.ModelCheckpoint(tmp_path, resume="must", callbacks=[stopping])
+    with pytest.raises(StateError, match=r"names \['EarlyStopping'\].*\['Counter'\]"):
+        fit(model(), stopping, resumed, epochs=2)
+
+
+def test_a_step_clock_goes_on_over_a_resume(tmp_path):
+    arguments = {"every_n_train_steps": 5, "keep": [mb.All()]}
+    first = mb.ModelCheckpoint(tmp_path, **arguments)
+    fit(model(), first, epochs=1, batch_size=4)
+    resumed = mb.ModelCheckpoint(tmp_path, resume="must", **arguments)
+    fit(model(), resumed, epochs=2, batch_size=4)
+    steps = [one.step for one in RunDirectory(tmp_path).checkpoints()]
+    assert steps == [5, 8, 10, 15, 16]
+
+
+@pytest.mark.skipif(BACKEND != "tensorflow", reason="others shuffle by NumPy or torch")
+def test_tensorflow_without_a_seed_says_that_it_is_not_exact(tmp_path, monkeypatch):
+    fit(model(), mb.ModelCheckpoint(tmp_path), epochs=1)
+    monkeypatch.setattr("multiback.checkpoint.resuming.is_seeded", lambda: False)
+    with warns("not bit-exact"):
+        fit(model(), mb.ModelCheckpoint(tmp_path, resume="must"), epochs=2)
+
+
+@pytest.mark.parametrize("use_ema", [False, True])
+def test_the_best_weights_come_back_at_the_end_the_ones_that_were_scored(
+    tmp_path, use_ema
+):
+    class Weights(keras.callbacks.Callback):
+        by_epoch: dict = {}  # noqa: RUF012 - one test, one fit
+
+        def on_epoch_end(self, epoch, logs=None):  # noqa: ARG002 - Keras's signature
+            self.by_epoch[epoch] = [w.copy() for w in self.model.get_weights()]
+
+    made = model(optimizer=keras.optimizers.Adam(0.1, use_ema=use_ema))
+    callback = mb.ModelCheckpoint(tmp_path, SCORE, restore_best=True)
+    weights = Weights()
+    fit(made, Says(score=[0.1, 0.9, 0.2]), weights, callback)
+    for here, there in zip(made.get_weights(), weights.by_epoch[1], strict=True):
+        np.testing.assert_array_equal(here, there)
+    assert made.optimizer.iterations.numpy() == 4
+    best = mb.load_best(tmp_path).predict(X, verbose=0)
+    np.testing.assert_allclose(made.predict(X, verbose=0), best, atol=1e-6)
+
+
+def test_with_no_best_the_model_stays_and_it_is_said(tmp_path):
+    made = model()
+    callback = mb.ModelCheckpoint(tmp_path, SCORE, restore_best=True)
+    with warns("found no best"):
+        fit(made, Says(score=[float("nan")] * 3), callback)
+    assert made.optimizer.iterations.numpy() == 6
