@@ -5,6 +5,7 @@ from multiback.store.diff import ArrayDifference, Difference, compare
 from multiback.store.files import Files
 from multiback.store.payload import FileEntry
 from multiback.store.run_directory import RunDirectory
+from multiback.store.writer import SlowDiskWarning, Writer
 
 __all__ = [
     "ArrayDifference",
@@ -13,6 +14,8 @@ __all__ = [
     "FileEntry",
     "Files",
     "RunDirectory",
+    "SlowDiskWarning",
+    "Writer",
     "compare",
     "open_checkpoint",
 ]

@@ -196,6 +196,10 @@ class RunDirectory:
             architecture=architecture,
             extra=extra,
         )
+        return self.commit_request(request)
+
+    def commit_request(self, request: Request) -> Checkpoint:
+        """Commit what was checked before; see `commit`."""
         with self._locked():
             self._write_architecture(request)
             found, _ = self._listing.read()
@@ -204,7 +208,7 @@ class RunDirectory:
             try:
                 manifest = self._build(temporary, request, sequence)
                 taken = frozenset(self._listing.names())
-                target = self._checkpoints / free_name(name, taken)
+                target = self._checkpoints / free_name(request.name, taken)
                 with store_errors("name the finished checkpoint", target):
                     self._files.rename(temporary, target)
             except BaseException:

@@ -1,7 +1,8 @@
 """The process that test_kills.py kills: commit for ever, keep the best three.
 
-Run as `killed_writer.py RUN LOG SEED DIES_AT`; with DIES_AT above 0 it kills
-itself right after that many changes of the disk, which no timing can aim at.
+Run as `killed_writer.py RUN LOG SEED DIES_AT HOW`; with DIES_AT above 0 it kills
+itself right after that many changes of the disk, which no timing can aim at. HOW is
+"here" or "background": there the next state is copied while the last is written.
 """
 
 import importlib.util
@@ -10,6 +11,7 @@ import random
 import signal
 import sys
 import types
+import warnings
 from pathlib import Path
 
 # Only the store: the whole package would import Keras, which takes seconds.
@@ -19,7 +21,7 @@ sys.modules["multiback"] = _package
 
 import numpy as np  # noqa: E402  (after the package above is in place)
 
-from multiback.store import Files, RunDirectory  # noqa: E402  (as above)
+from multiback.store import Files, RunDirectory, SlowDiskWarning, Writer  # noqa: E402  (as above)
 
 assert "keras" not in sys.modules
 
@@ -45,7 +47,7 @@ for _name in [name for name in vars(Files) if not name.startswith("_")]:
     setattr(DyingFiles, _name, _dying(_name))
 
 
-def main(run, log, seed, dies_at):
+def main(run, log, seed, dies_at, how):
     descriptor = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 
     def note(*words):
@@ -59,21 +61,10 @@ def main(run, log, seed, dies_at):
     litter = [*Path(run).rglob(".tmp-*"), *Path(run).rglob(".del-*")]
     note("littered" if litter else "clean")
     dice = random.Random(seed)
-    while True:
-        score = dice.randrange(1000)
-        saved = runs.commit(
-            f"score={score:03d}",
-            run_id="torture",
-            tensors={
-                "kernel": np.full(dice.randrange(1 << 18, 1 << 20), score, np.float32),
-                "bias": np.full((3, 5), score, np.float16),
-            },
-            documents={"trainer": {"score": score}},
-            epoch=0,
-            step=0,
-            metrics={"score": score},
-            architecture={"layers": score % 3},
-        )
+    warnings.simplefilter("ignore", SlowDiskWarning)
+    writer = Writer(runs)
+
+    def after(saved):
         note("committed", saved.name, repr(saved.created))
         runs.point("last", saved)
         ranked = sorted(runs.checkpoints(), key=lambda one: one.metrics["score"])
@@ -82,6 +73,29 @@ def main(run, log, seed, dies_at):
             runs.remove(worst, run_id="torture")
             note("removed", worst.name, repr(worst.created))
 
+    while True:
+        score = dice.randrange(1000)
+        kinds = {
+            "kernel": (np.float32, (dice.randrange(1 << 18, 1 << 20),)),
+            "bias": (np.float16, (3, 5)),
+        }
+        tensors = writer.buffer(kinds)
+        for array in tensors.values():
+            array[...] = score
+        fields = {
+            "run_id": "torture",
+            "tensors": tensors,
+            "documents": {"trainer": {"score": score}},
+            "epoch": 0,
+            "step": 0,
+            "metrics": {"score": score},
+            "architecture": {"layers": score % 3},
+        }
+        if how == "background":
+            writer.submit(f"score={score:03d}", **fields, then=after)
+        else:
+            after(runs.commit(f"score={score:03d}", **fields))
+
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))
+    main(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), sys.argv[5])

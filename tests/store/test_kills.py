@@ -11,17 +11,19 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from multiback.store import RunDirectory
 
 KILLS = int(os.environ.get("MULTIBACK_KILLS", "50"))
 WRITER = Path(__file__).with_name("killed_writer.py")
 
 
-def killed_once(run, log, seed, dice):
+def killed_once(run, log, seed, dice, how):
     """Start a writer and kill it: at a random instant, or at a random change."""
     at_change = dice.randint(1, 120) if seed % 2 else 0
     size = log.stat().st_size
-    arguments = [str(run), str(log), str(seed), str(at_change)]
+    arguments = [str(run), str(log), str(seed), str(at_change), how]
     with subprocess.Popen([sys.executable, WRITER, *arguments]) as writer:
         while log.stat().st_size == size and writer.poll() is None:
             time.sleep(0.002)
@@ -50,13 +52,14 @@ def events(log):
     return wanted, gone, starts
 
 
-def test_no_kill_ever_costs_a_committed_checkpoint(tmp_path):
+@pytest.mark.parametrize("how", ["here", "background"])
+def test_no_kill_ever_costs_a_committed_checkpoint(tmp_path, how):
     run, log = tmp_path / "run", tmp_path / "log"
     log.touch()
     dice = random.Random(KILLS)
     in_the_middle = 0
     for seed in range(KILLS):
-        killed_once(run, log, seed, dice)
+        killed_once(run, log, seed, dice, how)
         runs = RunDirectory(run)
         found = runs.checkpoints()
         assert runs.skipped == []
@@ -77,7 +80,7 @@ def test_no_kill_ever_costs_a_committed_checkpoint(tmp_path):
         assert "littered" not in starts
         litter = [*run.rglob(".tmp-*"), *run.rglob(".del-*")]
         in_the_middle += bool(litter)
-    print(f"{KILLS} kills, {in_the_middle} in the middle of a change")
+    print(f"{how}: {KILLS} kills, {in_the_middle} in the middle of a change")
     # Otherwise the kills missed what this test is about.
     assert in_the_middle >= KILLS // 10
     RunDirectory(run).start_run("next", {})
