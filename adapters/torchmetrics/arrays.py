@@ -24,12 +24,16 @@ class Samples:
         y_pred: Predictions, one row a sample.
         sample_weight: One weight a sample or an element, or None.
         batch_size: Rows in a batch; the last may be shorter.
+        numbers: `y_true` holds plain numbers to which nothing was predicted.
+        masked: What a Keras mask leaves out is left out; a row is an element.
     """
 
     y_true: Array
     y_pred: Array
     sample_weight: Array | None
     batch_size: int
+    numbers: bool = False
+    masked: bool = False
 
     @property
     def additions(self) -> int:

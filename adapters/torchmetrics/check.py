@@ -1,6 +1,8 @@
 """Compare what Keras streamed with what two other libraries say."""
 
 import dataclasses
+import functools
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -35,7 +37,9 @@ def crosscheck(
         data: NumPy arrays, one row a sample. For a model `(x, y)` or
             `(x, y, sample_weight)` as for `model.evaluate`; Keras gives weights to
             `weighted_metrics=` only. For metrics `(y_true, y_pred)` or
-            `(y_true, y_pred, sample_weight)`.
+            `(y_true, y_pred, sample_weight)`; for `Mean`, `Sum`, `Max` and `Min`
+            `(values,)` or `(values, sample_weight)`. What a model's mask leaves
+            out is not compared.
         batch_size: Rows in a batch.
 
     Returns:
@@ -78,7 +82,8 @@ def crosscheck(
 
 
 def _check_data(data: Any, wanted: str) -> None:
-    if not isinstance(data, tuple | list) or len(data) not in (2, 3):
+    lengths = (2, 3) if wanted == "(x, y)" else (1, 2, 3)
+    if not isinstance(data, tuple | list) or len(data) not in lengths:
         came = type(data).__name__
         if isinstance(data, tuple | list):
             came = f"a {came} of {len(data)}"
@@ -115,15 +120,18 @@ def judge(subject: Subject) -> Row:
         "agrees",
         notes,
     )
-    if all(close(subject.value, value, rtol) for value in known):
+    near = functools.partial(close, rtol=rtol, scale=translation.scale)
+    if all(near(subject.value, value) for value in known):
         return row
-    reason = _convention(subject, translation, rtol)
+    reason = _convention(subject, translation, near) or _mask(subject)
     if reason:
         return _replace(row, "differs by convention", _join(reason, notes))
-    return _replace(row, "wrong", _join(_explain(subject, row, rtol), notes))
+    return _replace(row, "wrong", _join(_explain(subject, row, near), notes))
 
 
-def _convention(subject: Subject, translation: Equivalent, rtol: float) -> str:
+def _convention(
+    subject: Subject, translation: Equivalent, near: Callable[[Any, Any], bool]
+) -> str:
     """Return the convention that explains the difference, or nothing."""
     convention = translation.convention
     if convention is None:
@@ -131,10 +139,23 @@ def _convention(subject: Subject, translation: Equivalent, rtol: float) -> str:
     reason = f"{convention.name}: {convention.reason}"
     if convention.expected is None:
         return f"{reason} (not confirmed: that takes scikit-learn)"
-    return reason if close(subject.value, convention.expected(), rtol) else ""
+    return reason if near(subject.value, _quietly(convention.expected)) else ""
 
 
-def _explain(subject: Subject, row: Row, rtol: float) -> str:
+def _mask(subject: Subject) -> str:
+    """Name the mask if a metric of Keras's agrees as soon as it is not honoured."""
+    if subject.unmasked is None or _library(type(subject.metric)) != "keras":
+        return ""
+    unmasked = dataclasses.replace(subject, samples=subject.unmasked, unmasked=None)
+    if judge(unmasked).verdict in ("wrong", "no equivalent"):
+        return ""
+    return (
+        "mask: this metric of Keras's counts what the model masks; the others were "
+        "given the rest, as multiback's metrics take it"
+    )
+
+
+def _explain(subject: Subject, row: Row, near: Callable[[Any, Any], bool]) -> str:
     """Say what a wrong number should be, and where it goes wrong if that is clear."""
     right = row.torchmetrics if row.sklearn is None else row.sklearn
     parts = [
@@ -151,14 +172,24 @@ def _explain(subject: Subject, row: Row, rtol: float) -> str:
     base = known_base(subject.metric)
     if base is not None:
         parts.append(f"compared as {_class_name(base)}, which it extends")
-    if close(subject.at_once(), right, rtol):
+    if (
+        keras.backend.backend() == "torch"
+        and subject.unmasked is not None
+        and subject.samples.sample_weight is not None
+    ):
+        # keras.losses.loss.apply_mask: `sample_weight *= float_mask`.
+        parts.append(
+            "on torch Keras's loss multiplies the weights of masked batches in place, "
+            "by elements per element kept, before a metric sees them"
+        )
+    elif near(subject.at_once(), right):
         parts.append("right on the whole set at once, so batches add up wrongly")
     return "; ".join(parts)
 
 
 def _judge_by_itself(subject: Subject, reason: str) -> Row:
     """Compare the streamed value with the metric's own on the whole set at once."""
-    at_once = subject.at_once()
+    at_once = subject.value if subject.unmasked is not None else subject.at_once()
     row = Row(
         subject.name,
         describe(subject.metric),
@@ -167,7 +198,12 @@ def _judge_by_itself(subject: Subject, reason: str) -> Row:
         None,
         difference(subject.value, at_once),
         "no equivalent",
-        f"{reason}; the value does not depend on the batches",
+        f"{reason}; "
+        + (
+            "the model has a mask, so it is not compared with itself either"
+            if subject.unmasked is not None
+            else "the value does not depend on the batches"
+        ),
     )
     if close(subject.value, at_once, tolerance(additions=subject.samples.additions)):
         return row
@@ -202,12 +238,19 @@ def _ask(library: str, compute: Callable[[], Any] | None) -> tuple[Value | None,
     if compute is None:
         return None, ""
     try:
-        array = np.asarray(compute(), "float64")
-    except (ValueError, RuntimeError) as error:
+        array = np.asarray(_quietly(compute), "float64")
+    except (ValueError, RuntimeError, ZeroDivisionError) as error:
         return None, f"{library} refuses: {str(error).splitlines()[0]}"
     if array.size == 1:
         return float(array.ravel()[0]), ""
     return tuple(array.ravel().tolist()), ""
+
+
+def _quietly(compute: Callable[[], Any]) -> Any:
+    """Compute without the library's warnings: what they say is in the verdict."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return compute()
 
 
 def describe(metric: Any) -> str:
@@ -218,7 +261,11 @@ def describe(metric: Any) -> str:
 
 
 def _class_name(cls: type) -> str:
-    return f"{cls.__module__.split('.')[0]}.{cls.__qualname__.split('.')[-1]}"
+    return f"{_library(cls)}.{cls.__qualname__.split('.')[-1]}"
+
+
+def _library(cls: type) -> str:
+    return cls.__module__.split(".")[0]
 
 
 def show_exactly(value: Value | None) -> str:

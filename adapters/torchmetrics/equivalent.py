@@ -4,6 +4,8 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
+from .arrays import Samples
+
 Compute = Callable[[], Any]
 
 NO_WEIGHTS = "torchmetrics has no sample weights here"
@@ -36,6 +38,8 @@ class Equivalent:
         convention: A known difference, or None.
         columns: Terms of a final average, each rounded.
         additions: Rounded additions on the way; 0 where the metric counts.
+        scale: Size of the terms whose difference the value is: a rounding is
+            relative to it even where the value is near 0.
         note: Why a library is left out, or what else to know.
     """
 
@@ -44,6 +48,7 @@ class Equivalent:
     convention: Convention | None = None
     columns: int = 1
     additions: int = 0
+    scale: float = 0.0
     note: str = ""
 
 
@@ -52,3 +57,7 @@ class NoEquivalent:
     """Neither library can say, for this reason."""
 
     reason: str
+
+
+# From the arguments of a metric and what it was given.
+Translation = Callable[[dict[str, Any], Samples], Equivalent | NoEquivalent]

@@ -1,8 +1,8 @@
 """The names of Keras that are not public and have no public twin.
 
 Only the compiled container knows which metric belongs to which output, whether
-it is weighted and under which name it is logged, and only the wrapper knows its
-function.
+it is weighted and under which name it is logged, only the wrapper knows its
+function, and only the tensor its mask.
 """
 
 from collections.abc import Callable
@@ -39,3 +39,8 @@ def flatten_outputs(container: Any, tree: Any) -> list[Any]:
 def wrapped_function(metric: Any) -> tuple[Callable[..., Any], dict[str, Any]]:
     """Return the function of a `MeanMetricWrapper` and its keyword arguments."""
     return metric._fn, metric._fn_kwargs  # noqa: SLF001 - the module's purpose
+
+
+def mask_of(output: Any) -> Any | None:
+    """Return the mask that a layer left on its output, or None."""
+    return getattr(output, "_keras_mask", None)

@@ -8,11 +8,21 @@ import keras
 import numpy as np
 from keras import ops
 
+import multiback.metrics
 from multiback.errors import ArgumentError
 
 from . import keras_private
 from .arrays import Array, Samples
+from .masks import output_masks, without_masked
 from .report import Value
+
+# Metrics of plain numbers: `update_state(values, sample_weight)`.
+NUMBERS = (
+    multiback.metrics.Max,
+    multiback.metrics.Mean,
+    multiback.metrics.Min,
+    multiback.metrics.Sum,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,6 +35,7 @@ class Subject:
         value: As Keras streamed it.
         samples: What the metric was given.
         at_once: Computes the metric's value on the whole set in one batch.
+        unmasked: The samples with what a Keras mask leaves out, if there is one.
     """
 
     name: str
@@ -32,6 +43,7 @@ class Subject:
     value: Value
     samples: Samples
     at_once: Callable[[], Value]
+    unmasked: Samples | None = None
 
 
 def to_value(result: Any) -> Value:
@@ -83,7 +95,9 @@ def make_samples(
 
 
 def _update(metric: Any, samples: Samples, rows: slice) -> None:
-    batch = [samples.y_true[rows], samples.y_pred[rows]]
+    batch = [samples.y_true[rows]]
+    if not samples.numbers:
+        batch.append(samples.y_pred[rows])
     if samples.sample_weight is not None:
         batch.append(samples.sample_weight[rows])
     metric.update_state(*map(ops.convert_to_tensor, batch))
@@ -133,13 +147,13 @@ def from_metrics(metrics: Any, data: Sequence[Any], batch_size: int) -> list[Sub
     Args:
         metrics: A metric, a list of metrics, or a dictionary of them by name.
             A function is wrapped as `compile` would.
-        data: `(y_true, y_pred)` or `(y_true, y_pred, sample_weight)`.
+        data: `(y_true, y_pred)` or `(y_true, y_pred, sample_weight)`; `(values,)`
+            or `(values, sample_weight)` for a metric of plain numbers.
         batch_size: Rows in a batch.
     """
-    weight = data[2] if len(data) > 2 else None  # noqa: PLR2004 - the third is the weight
-    samples = make_samples(data[0], data[1], weight, batch_size)
     subjects: list[Subject] = []
     for name, metric in _named(metrics).items():
+        samples = _samples_for(metric, data, batch_size)
         result = stream(metric, samples, batch_size)
 
         def value(key: str, result: Any = result) -> Value:
@@ -147,6 +161,22 @@ def from_metrics(metrics: Any, data: Sequence[Any], batch_size: int) -> list[Sub
 
         subjects += _subjects(name, metric, result, samples, value)
     return subjects
+
+
+def _samples_for(metric: Any, data: Sequence[Any], batch_size: int) -> Samples:
+    """Read the data as the metric's `update_state` does."""
+    numbers = isinstance(metric, NUMBERS)
+    arrays = 1 if numbers else 2
+    if len(data) not in (arrays, arrays + 1):
+        wanted = "values" if numbers else "y_true, y_pred"
+        raise ArgumentError(
+            f"data= wants ({wanted}{',' if numbers else ''}) or ({wanted}, "
+            f"sample_weight) for {metric.name}, not a {type(data).__name__} of "
+            f"{len(data)}; check it apart from metrics of another kind."
+        )
+    weight = data[arrays] if len(data) > arrays else None
+    samples = make_samples(data[0], data[arrays - 1], weight, batch_size)
+    return dataclasses.replace(samples, numbers=numbers)
 
 
 def _named(metrics: Any) -> dict[str, Any]:
@@ -217,6 +247,7 @@ def from_model(model: Any, data: Sequence[Any], batch_size: int) -> list[Subject
     predictions = model.predict(x, batch_size=batch_size, verbose=0)
     y_pred = keras_private.flatten_outputs(container, predictions)
     weights = _weight_an_output(container, weight, len(y_pred))
+    masks = output_masks(model, container, x, batch_size)
 
     def value(name: str) -> Value:
         if name not in logs:
@@ -237,7 +268,12 @@ def from_model(model: Any, data: Sequence[Any], batch_size: int) -> list[Subject
             weights[output] if weighted else None,
             batch_size,
         )
-        subjects += _subjects(name, metric, result, samples, value)
+        mask = masks[output]
+        kept = samples if mask is None else without_masked(samples, mask)
+        subjects += [
+            dataclasses.replace(one, unmasked=None if mask is None else samples)
+            for one in _subjects(name, metric, result, kept, value)
+        ]
     return subjects
 
 

@@ -34,10 +34,17 @@ def difference(a: Any, b: Any) -> float:
     return float(np.max(np.where(np.isnan(gap), math.inf, gap), initial=0.0))
 
 
-def close(value: Any, expected: Any, rtol: float) -> bool:
-    """Tell whether every element lies within `rtol` of what is expected."""
+def close(value: Any, expected: Any, rtol: float, scale: float = 0.0) -> bool:
+    """Tell whether every element lies within `rtol` of what is expected.
+
+    Args:
+        value: A number or several.
+        expected: As many.
+        rtol: Relative difference that is allowed.
+        scale: Size of the terms whose difference the value is, if it is one.
+    """
     value = np.asarray(value, "float64").ravel()
     expected = np.asarray(expected, "float64").ravel()
     return value.shape == expected.shape and bool(
-        np.allclose(value, expected, rtol=rtol, atol=0.0, equal_nan=True)
+        np.allclose(value, expected, rtol=rtol, atol=rtol * scale, equal_nan=True)
     )
