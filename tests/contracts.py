@@ -32,11 +32,16 @@ def stream(metric, *batches):
     return value(metric)
 
 
-def ragged(seed, n):
-    """Cut range(n) into pieces of random sizes, among them 0 and 1."""
-    # Seeded apart from the data: JAX compiles each new shape, so cases share them.
-    cuts = np.sort(np.random.default_rng(seed).integers(0, n + 1, size=4))
-    edges = [0, 1, 1, *cuts[cuts >= 1], n]
+# JAX compiles each operation for each new shape, which takes most of its tests'
+# time. So that they share shapes, batches have 64 rows, or these.
+ROWS = 64
+PIECES = (0, 1, 13, 13, 37)
+
+
+def ragged(seed):
+    """Cut range(ROWS) into ragged pieces, in random order."""
+    sizes = np.random.default_rng(seed).permutation(PIECES)
+    edges = [0, *np.cumsum(sizes)]
     return [slice(a, b) for a, b in itertools.pairwise(edges)]
 
 
@@ -67,31 +72,33 @@ class MetricContract(abc.ABC):
 
     def test_each_batch_and_the_whole_agree_with_the_oracle(self, rng, arguments):
         metric = self.make(**arguments)
-        y_true, y_pred = self.sample(rng, 200, arguments)
-        for rows in (slice(0, 50), slice(50, 200)):
+        y_true, y_pred = self.sample(rng, ROWS, arguments)
+        for rows in (slice(0, 37), slice(37, 50)):
             metric.reset_state()
             actual = stream(metric, (y_true[rows], y_pred[rows]))
             self.close(actual, self.oracle(y_true[rows], y_pred[rows], **arguments))
         metric.reset_state()
-        actual = stream(metric, (y_true[:50], y_pred[:50]), (y_true[50:], y_pred[50:]))
+        parts = (slice(0, 37), slice(37, 50), slice(50, 51), slice(51, ROWS))
+        actual = stream(metric, *((y_true[rows], y_pred[rows]) for rows in parts))
         self.close(actual, self.oracle(y_true, y_pred, **arguments))
 
     def test_any_partition_gives_the_same_value(self, rng, arguments):
-        y_true, y_pred = self.sample(rng, 64, arguments)
+        y_true, y_pred = self.sample(rng, ROWS, arguments)
         whole = stream(self.make(**arguments), (y_true, y_pred))
         for seed in range(3):
-            pieces = [(y_true[s], y_pred[s]) for s in ragged(seed, 64)]
+            pieces = [(y_true[s], y_pred[s]) for s in ragged(seed)]
             self.same(stream(self.make(**arguments), *pieces), whole)
 
     def test_merge_is_associative_and_commutative_with_init_as_identity(
         self, rng, arguments
     ):
         statistic = self.make(**arguments).statistic
-        y_true, y_pred = self.sample(rng, 60, arguments)
-        a, b, c = (
+        y_true, y_pred = self.sample(rng, ROWS, arguments)
+        a, b, c, d = (
             statistic.update(statistic.init(), y_true[s], y_pred[s])
-            for s in (slice(0, 10), slice(10, 11), slice(11, 60))
+            for s in (slice(0, 13), slice(13, 14), slice(14, 51), slice(51, ROWS))
         )
+        c = statistic.merge(c, d)
         merge = statistic.merge
         whole = statistic.update(statistic.init(), y_true, y_pred)
         for other in (
@@ -107,9 +114,9 @@ class MetricContract(abc.ABC):
     )
     def test_compiled_equals_eager(self, rng, arguments):
         metric = self.make(**arguments)
-        y_true, y_pred = self.sample(rng, 50, arguments)
+        y_true, y_pred = self.sample(rng, ROWS, arguments)
         tensors = ops.convert_to_tensor(y_true), ops.convert_to_tensor(y_pred)
-        weight = ops.convert_to_tensor(rng.random(50).astype("float32"))
+        weight = ops.convert_to_tensor(rng.random(ROWS).astype("float32"))
 
         def step(state, y_true, y_pred, weight):
             state = metric.statistic.update(state, y_true, y_pred)
@@ -130,7 +137,7 @@ class MetricContract(abc.ABC):
     def test_narrow_predictions_are_compared_by_their_value(
         self, rng, arguments, dtype
     ):
-        y_true, y_pred = self.sample(rng, 100, arguments)
+        y_true, y_pred = self.sample(rng, ROWS, arguments)
         if y_pred.dtype.kind != "f":
             return  # Class ids have no narrow form.
         narrow = ops.cast(y_pred, dtype)
@@ -141,11 +148,12 @@ class MetricContract(abc.ABC):
     def test_weight_0_removes_a_row_and_an_integer_weight_repeats_it(
         self, rng, arguments
     ):
-        y_true, y_pred = self.sample(rng, 80, arguments)
-        weight = np.random.default_rng(0).integers(0, 4, size=80)
+        y_true, y_pred = self.sample(rng, ROWS, arguments)
+        weight = np.repeat([0, 1, 2, 3], [27, 20, 7, 10])  # 37 rows count, as 64.
+        np.random.default_rng(0).shuffle(weight)
         repeated = np.repeat(y_true, weight, 0), np.repeat(y_pred, weight, 0)
         expected = stream(self.make(**arguments), repeated)
-        for shape in ((80,), (80, 1)):
+        for shape in ((ROWS,), (ROWS, 1)):
             weighted = (y_true, y_pred, weight.reshape(shape).astype("float32"))
             self.close(stream(self.make(**arguments), weighted), expected)
         keep = weight > 0
@@ -155,27 +163,26 @@ class MetricContract(abc.ABC):
         )
 
     def test_fractional_weights_agree_with_the_oracle(self, rng, arguments):
-        y_true, y_pred = self.sample(rng, 80, arguments)
-        weight = rng.random(80).astype("float32")
+        y_true, y_pred = self.sample(rng, ROWS, arguments)
+        weight = rng.random(ROWS).astype("float32")
         actual = stream(
             self.make(**arguments),
-            (y_true[:30], y_pred[:30], weight[:30]),
-            (y_true[30:], y_pred[30:], weight[30:]),
+            *((y_true[s], y_pred[s], weight[s]) for s in ragged(0)),
         )
         expected = self.oracle(y_true, y_pred, sample_weight=weight, **arguments)
         self.close(actual, expected)
 
     def test_a_mask_leaves_elements_out(self, rng, arguments):
         statistic = self.make(**arguments).statistic
-        y_true, y_pred = self.sample(rng, 40, arguments)
-        mask = np.random.default_rng(0).random(40) < 0.6
+        y_true, y_pred = self.sample(rng, ROWS, arguments)
+        mask = np.random.default_rng(0).permutation(ROWS) < 37
         masked = statistic.update(statistic.init(), y_true, y_pred, mask=mask)
         short = statistic.update(statistic.init(), y_true[mask], y_pred[mask])
         self.same_state(arguments, masked, short)
 
     def test_config_and_pickle_make_the_same_metric(self, rng, arguments):
         metric = self.make(**arguments)
-        batch = self.sample(rng, 30, arguments)
+        batch = self.sample(rng, 37, arguments)
         expected = stream(metric, batch)
         again = keras.saving.deserialize_keras_object(
             keras.saving.serialize_keras_object(metric)
@@ -188,7 +195,7 @@ class MetricContract(abc.ABC):
 
     def test_reset_forgets_everything(self, rng, arguments):
         metric = self.make(**arguments)
-        batch = self.sample(rng, 30, arguments)
+        batch = self.sample(rng, 37, arguments)
         expected = stream(metric, batch)
         metric.reset_state()
         np.testing.assert_equal(
@@ -200,14 +207,14 @@ class MetricContract(abc.ABC):
         metric = self.make(**arguments)
         assert metric.direction in {"max", "min"}
         low, high = metric.value_range
-        result = stream(metric, self.sample(rng, 30, arguments))
+        result = stream(metric, self.sample(rng, 37, arguments))
         assert np.all((result >= low) & (result <= high))
 
 
 class FloatContract(MetricContract):
     """A metric whose state is sums of floats: the order of adding shows.
 
-    A batch of 200 adds up in two levels of blocks of 32, so with at most 64
+    A batch adds up in blocks of 32 rows, so with at most 64
     roundings, and each term takes a few of its own.
     """
 

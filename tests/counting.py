@@ -130,7 +130,7 @@ class CountContract(MetricContract):
     @pytest.mark.parametrize("start", [2**24, 2**31])
     def test_counts_stay_exact_past_float32_and_int32(self, rng, arguments, start):
         statistic = self.make(**arguments).statistic
-        batch = self.sample(rng, 50, arguments)
+        batch = self.sample(rng, 37, arguments)
         one = to_numpy(statistic.update(statistic.init(), *batch))["counts"]
         state = statistic.init()
         words = np.empty(one.shape, "int32")

@@ -331,13 +331,15 @@ class Checkpointer:
             self.start()
         self.epoch = self.epoch + 1 if epoch is None else epoch
         step = steps_of(model) if step is None else step
+        values = split_logs(logs)[0]
+        self.scorer.remember(values)
         self.directory.append_history(
             {
                 "run_id": self.run_id,
                 "epoch": self.epoch,
                 "step": step,
                 "time": time.time(),
-                "metrics": split_logs(logs)[0],
+                "metrics": values,
             }
         )
         return step
@@ -488,5 +490,6 @@ def steps_of(model: Any) -> int:
     """Return how many steps the model's optimizer has made, if it has one."""
     optimizer = getattr(model, "optimizer", None)
     if isinstance(model, keras.Model) and optimizer is not None:
-        return int(optimizer.iterations.numpy())
+        # With gradient accumulation it is computed, and no variable.
+        return int(keras.ops.convert_to_numpy(optimizer.iterations))
     return 0

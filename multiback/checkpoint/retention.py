@@ -5,6 +5,7 @@ Pure decisions over plain values. A checkpoint stays as long as any slot holds i
 
 import abc
 import dataclasses
+import numbers
 from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
@@ -59,7 +60,8 @@ def _as_monitor(
 
 def check_number(argument: str, value: object, smallest: int) -> None:
     """Raise unless an argument is an integer that is large enough."""
-    if not isinstance(value, int) or isinstance(value, bool) or value < smallest:
+    whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    if not whole or value < smallest:  # type: ignore[operator]  # An integer, checked
         raise ArgumentError(
             f"{argument} wants an integer of at least {smallest}, not {value!r}."
         )

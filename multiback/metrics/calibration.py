@@ -8,6 +8,7 @@ from keras import ops
 
 from multiback.errors import ArgumentError
 from multiback.metrics import exact
+from multiback.metrics.arguments import as_integer
 from multiback.metrics.averaging import ratio
 from multiback.metrics.bins import sum_by_id
 from multiback.metrics.count_metric import counts_for_task
@@ -136,10 +137,7 @@ class CalibrationError(PairMetric):
             raise ArgumentError(f'task= wants "binary" or "multiclass", not {task!r}.')
         if norm not in ("l1", "l2", "max"):
             raise ArgumentError(f'norm= wants "l1", "l2" or "max", not {norm!r}.')
-        if not isinstance(n_bins, int) or n_bins < 1:
-            raise ArgumentError(
-                f"n_bins= wants an integer of at least 1, not {n_bins!r}."
-            )
+        n_bins = as_integer("n_bins", n_bins, 1)
         arguments: dict[str, Any] = {
             "num_classes": num_classes,
             "from_logits": from_logits,

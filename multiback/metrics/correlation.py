@@ -8,6 +8,7 @@ import keras
 from keras import ops
 
 from multiback.errors import ArgumentError
+from multiback.metrics.arguments import as_integer
 from multiback.metrics.averaging import ratio
 from multiback.metrics.metric import Direction, PairMetric
 from multiback.metrics.moments import Moments, MomentTable
@@ -48,10 +49,7 @@ class MomentMetric(PairMetric):
         name: str,
         dtype: str | None = None,
     ) -> None:
-        if not isinstance(num_outputs, int) or num_outputs < 1:
-            raise ArgumentError(
-                f"num_outputs= wants an integer of at least 1, not {num_outputs!r}."
-            )
+        num_outputs = as_integer("num_outputs", num_outputs, 1)
         if multioutput not in ("uniform_average", "variance_weighted", "raw_values"):
             raise ArgumentError(
                 'multioutput= wants "uniform_average", "variance_weighted" or '
@@ -127,8 +125,7 @@ class R2Score(MomentMetric):
         name: str = "r2_score",
         **arguments: Any,
     ) -> None:
-        if not isinstance(adjusted, int) or adjusted < 0:
-            raise ArgumentError(f"adjusted= wants 0 or more, not {adjusted!r}.")
+        adjusted = as_integer("adjusted", adjusted, 0)
         super().__init__(num_outputs=num_outputs, name=name, **arguments)
         self.arguments["adjusted"] = adjusted
 

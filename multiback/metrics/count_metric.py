@@ -1,11 +1,14 @@
 """The shells of all metrics over counts: what they share but the formula."""
 
 import abc
+import numbers
 from typing import Any, ClassVar, Literal
 
+import numpy as np
 from keras import ops
 
 from multiback.errors import ArgumentError
+from multiback.metrics.arguments import as_integer
 from multiback.metrics.averaging import (
     average_ratio,
     check_average,
@@ -36,10 +39,14 @@ def counts_for_task(
     ignore_index: int | None = None,
 ) -> Counts:
     """Return the statistic for a task, checking the arguments that it needs."""
-    if not 0.0 <= threshold <= 1.0:
+    if not isinstance(threshold, numbers.Real) or not 0.0 <= threshold <= 1.0:
         raise ArgumentError(
             f"threshold= wants a probability in [0, 1], not {threshold!r}; with "
             "from_logits=True it stays a probability."
+        )
+    if ignore_index is not None and not isinstance(ignore_index, numbers.Integral):
+        raise ArgumentError(
+            f"ignore_index= wants an integer label or None, not {ignore_index!r}."
         )
     wanted = {"binary": None, "multiclass": "num_classes", "multilabel": "num_labels"}
     if task not in wanted:
@@ -49,11 +56,7 @@ def counts_for_task(
     for name, value in (("num_classes", num_classes), ("num_labels", num_labels)):
         smallest = 2 if name == "num_classes" else 1
         if wanted[task] == name:
-            if not isinstance(value, int) or value < smallest:
-                raise ArgumentError(
-                    f'task="{task}" wants {name}= as an integer of at least '
-                    f"{smallest}, not {value!r}."
-                )
+            as_integer(name, value, smallest, f'task="{task}" ')
         elif value is not None:
             raise ArgumentError(
                 f'{name}= has no meaning for task="{task}"; leave it out'
@@ -157,6 +160,10 @@ class TaskMetric(CountMetric):
             "from_logits": from_logits,
             "ignore_index": ignore_index,
         }
+        for argument, value in arguments.items():
+            # A config is JSON, which knows no NumPy integer.
+            if isinstance(value, np.integer):
+                arguments[argument] = int(value)
         counts = counts_for_task(task, **arguments)
         arguments = {"task": task, **arguments, "zero_division": zero_division}
         super().__init__(counts, arguments, name=name, dtype=dtype)

@@ -175,6 +175,10 @@ def two_class_batch(
         elif len(y_pred.shape) == len(y_true.shape) + 1 and y_pred.shape[-1] == 1:
             y_pred = squeeze_last(y_pred)
         wanted = 'task="binary" wants one score a label.'
+        if y_pred.shape and y_pred.shape[-1] not in (1, None):
+            wanted += (
+                f' For classes, pass task="multiclass", num_classes={y_pred.shape[-1]}.'
+            )
     else:
         wanted = f'task="multilabel" wants (..., {num_labels}) for both.'
     if not same_shape(y_true, y_pred) or (
@@ -239,11 +243,14 @@ def value_batch(
         tensors[0] = squeeze_last(first)
     elif len(last.shape) == len(first.shape) + 1 and last.shape[-1] == 1:
         tensors[-1] = squeeze_last(last)
-    if num_outputs == 1 and not (tensors[0].shape and tensors[0].shape[-1] == 1):
+    if num_outputs == 1 and len(tensors[0].shape) <= 1:
         tensors = [ops.expand_dims(tensor, -1) for tensor in tensors]
     wanted = "one prediction a target is wanted."
     if num_outputs is not None:
-        wanted = f"num_outputs={num_outputs} wants (..., {num_outputs}) for both."
+        wanted = (
+            f"num_outputs={num_outputs} wants (..., {num_outputs}) for both; pass "
+            "num_outputs= as the length of the last axis, or flatten both."
+        )
     if not same_shape(tensors[0], tensors[-1]) or (
         num_outputs is not None and tensors[0].shape[-1] != num_outputs
     ):

@@ -1,10 +1,12 @@
 """Whole rows that match, and labels among the best scores."""
 
+import numbers
 from typing import Any, Literal
 
 import keras
 
 from multiback.errors import ArgumentError
+from multiback.metrics.arguments import as_integer
 from multiback.metrics.averaging import (
     average_ratio,
     check_average,
@@ -65,23 +67,20 @@ class TopKAccuracy(CountMetric):
     ) -> None:
         check_average(average)
         check_zero_division(zero_division)
-        if not isinstance(num_classes, int) or num_classes < 2:  # noqa: PLR2004 - classes
-            raise ArgumentError(
-                f"num_classes= wants an integer of at least 2, not {num_classes!r}."
-            )
-        if not isinstance(top_k, int) or not 1 <= top_k <= num_classes:
+        num_classes = as_integer("num_classes", num_classes, 2)
+        if not isinstance(top_k, numbers.Integral) or not 1 <= top_k <= num_classes:
             raise ArgumentError(
                 f"top_k= wants an integer from 1 to num_classes={num_classes}, not "
                 f"{top_k!r}."
             )
         arguments = {
             "num_classes": num_classes,
-            "top_k": top_k,
+            "top_k": int(top_k),
             "average": average,
             "ignore_index": ignore_index,
             "zero_division": zero_division,
         }
-        counts = TopKCounts(num_classes, top_k, ignore_index)
+        counts = TopKCounts(num_classes, int(top_k), ignore_index)
         super().__init__(counts, arguments, name=name, dtype=dtype)
 
     def score(self, table: CountTable) -> Tensor:

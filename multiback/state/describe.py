@@ -97,6 +97,9 @@ def describe(model: keras.Model) -> Description:
     if config is not None and "compile_config" in config:
         optimizer, rate = without_learning_rate(config["compile_config"]["optimizer"])
         config["compile_config"]["optimizer"] = optimizer
+    trainable = [bool(layer.trainable) for layer in layers_of(model)]
+    if config is not None and not all(trainable):
+        config["trainable"] = trainable
     stateful = [layer.name for layer in layers_of(model) if _keeps_other_state(layer)]
     others = _other_optimizers(model)
     problems += [

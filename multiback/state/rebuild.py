@@ -3,7 +3,7 @@
 import contextlib
 import copy
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import keras
 import numpy as np
 
 from multiback.errors import ArgumentError, StateError
-from multiback.state._private import no_compile_config, sharing
+from multiback.state._private import layers_of, no_compile_config, sharing
 from multiback.state.portable import Config, objects_in, with_learning_rate
 from multiback.state.variables import check_model, optimizer_of
 
@@ -73,10 +73,18 @@ def rebuild(
     prepared = _prepared(config, compile=compile, learning_rate=learning_rate)
 
     def make() -> Any:
-        with sharing():
-            return keras.saving.deserialize_keras_object(
-                prepared, custom_objects=dict(custom_objects or {}), safe_mode=safe_mode
+        known = dict(custom_objects or {})
+        architecture = {**prepared}
+        compilation = architecture.pop("compile_config", None)
+        trainable = architecture.pop("trainable", None)
+        with sharing(), keras.saving.custom_object_scope(known):
+            model = keras.saving.deserialize_keras_object(
+                architecture, custom_objects=known, safe_mode=safe_mode
             )
+            _set_trainable(model, trainable)
+            if compilation:
+                model.compile_from_config(compilation)
+        return model
 
     return _built(_guarded(make, prepared, custom_objects))
 
@@ -135,6 +143,7 @@ def rebuild_from_keras_file(
             compile=False,
             safe_mode=safe_mode,
         )
+        _set_trainable(model, prepared.get("trainable"))
         if prepared.get("compile_config"):
             with keras.saving.custom_object_scope(dict(custom_objects or {})):
                 model.compile_from_config(prepared["compile_config"])
@@ -184,7 +193,7 @@ def _guarded(
         if not needed and not optional:
             raise StateError(
                 f"The model could not be rebuilt: {error}\nBuild it yourself and call "
-                "restore(model, arrays, index)."
+                "multiback.restore(model, path)."
             ) from error
         names = ", ".join(f"{name!r}: ..." for name in (*needed, *optional))
         also = "" if needed else ", or compile=False to leave it out"
@@ -193,6 +202,19 @@ def _guarded(
             f"{', '.join(map(repr, (*needed, *optional)))}, which Keras does not know. "
             f"Pass custom_objects={{{names}}}{also}."
         ) from error
+
+
+def _set_trainable(model: Any, trainable: Sequence[bool] | None) -> None:
+    """Freeze the layers that were frozen; a subclass's config does not tell.
+
+    Before compiling, since the optimizer has slots for what trains.
+    """
+    layers = layers_of(model)
+    if trainable is None or len(trainable) != len(layers):
+        return
+    # Parents stand before their children, and setting one sets all below it.
+    for layer, flag in zip(layers, trainable, strict=True):
+        layer.trainable = flag
 
 
 def _built(model: Any) -> keras.Model:

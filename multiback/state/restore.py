@@ -19,6 +19,7 @@ from multiback.state.variables import (
     check_model,
     entries,
     optimizer_of,
+    without_number,
 )
 
 Index = Sequence[Mapping[str, Any]]
@@ -188,7 +189,13 @@ def _by_owner(
 ) -> tuple[Plan, list[str]]:
     """Pair optimizer variables with the saved ones of the same owner and slot."""
     here = [(entry.owner, entry.slot) for entry in current]
-    there = [(entry.get("owner"), entry.get("slot")) for entry in saved]
+    there = [
+        (
+            entry.get("owner"),
+            entry["slot"] if "owner" in entry else without_number(entry["slot"]),
+        )
+        for entry in saved
+    ]
     if here == there:
         return _fitted(list(zip(current, saved, strict=True)), arrays)
     missing, extra = Counter(here) - Counter(there), Counter(there) - Counter(here)

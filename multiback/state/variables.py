@@ -6,6 +6,7 @@ Optimizer slots are told apart by the model variable that owns them, so that a
 changed `layer.trainable` is noticed instead of shifting every slot by some.
 """
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -139,12 +140,18 @@ def owned_slots(
             stem, _, part = stem.rpartition("_")
             tail = f"{part}_{tail}"
         if not stem:
-            found.append((None, name))
+            # An unnamed variable is numbered by what the process made before it.
+            found.append((None, without_number(name)))
             continue
         positions = places[stem]
         found.append((positions[seen[name] % len(positions)], tail))
         seen[name] += 1
     return found
+
+
+def without_number(name: str) -> str:
+    """Drop the number that Keras adds to a name: `variable_4` to `variable`."""
+    return re.sub(r"_\d+$", "", name)
 
 
 def _keyed(group: str, variables: Iterable[Any]) -> list[Entry]:

@@ -96,6 +96,15 @@ class RunDirectory:
         self._lock = filelock.FileLock(self.path / "lock")
         self._listing = Listing(self._checkpoints)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out the lock: a copy takes its own."""
+        return {name: value for name, value in vars(self).items() if name != "_lock"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Take over everything, with a lock of its own."""
+        vars(self).update(state)
+        self._lock = filelock.FileLock(self.path / "lock")
+
     @property
     def _checkpoints(self) -> Path:
         return self.path / "checkpoints"

@@ -149,3 +149,20 @@ def test_the_private_names_of_keras_still_mean_what_they_did():
     assert not keras_private.in_stateless_scope()
     with keras.StatelessScope():
         assert keras_private.in_stateless_scope()
+
+
+def test_several_outputs_are_never_taken_for_one(rng):
+    """Flattened, their different means made a bad R2 look good."""
+    y_true = rng.normal([0.0, 100.0], size=(20, 2))
+    with pytest.raises(ArgumentError, match=r"pass num_outputs="):
+        mb.metrics.R2Score().update_state(y_true, y_true)
+
+
+def test_numpy_s_integers_are_integers():
+    metric = F1Score("multiclass", num_classes=np.max([0, 1, 2]) + 1)
+    assert type(metric.get_config()["num_classes"]) is int
+
+
+def test_class_scores_for_a_binary_task_say_which_task_was_meant():
+    with pytest.raises(ArgumentError, match=r'pass task="multiclass", num_classes=3'):
+        F1Score().update_state(np.zeros(4), np.zeros((4, 3)))

@@ -267,3 +267,45 @@ def test_a_model_that_never_trained_comes_back_compiled():
     taken = snapshot(model)
     other = rebuild(describe(model).config)
     assert restore(other, taken.arrays, taken.index).restored["optimizer"] > 2
+
+
+def test_a_variable_without_a_name_is_found_after_others_were_made():
+    """Nadam's is called `variable`, or `variable_7`, as it happens."""
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+    model.compile("nadam", "mse")
+    taken = snapshot(model)
+    keras.Variable(0.0)
+    other = rebuild(describe(model).config)
+    report = restore(other, taken.arrays, taken.index)
+    assert report.restored["optimizer"] == len(model.optimizer.variables)
+
+
+@keras.saving.register_keras_serializable("multiback-tests")
+class Backbone(keras.Model):
+    def __init__(self, units=3, **arguments):
+        super().__init__(**arguments)
+        self.units = units
+        self.inner = keras.layers.Dense(units)
+        self.head = keras.layers.Dense(1)
+
+    def call(self, inputs):
+        return self.head(self.inner(inputs))
+
+    def build(self, input_shape):
+        self.inner.build(input_shape)
+        self.head.build((None, self.units))
+
+    def get_config(self):
+        return {**super().get_config(), "units": self.units}
+
+
+def test_a_frozen_layer_of_a_subclass_is_frozen_again():
+    model = Backbone()
+    model.build((None, 2))
+    model.inner.trainable = False
+    model.compile("adam", "mse")
+    taken = snapshot(model)
+    other = rebuild(describe(model).config)
+    assert not other.inner.trainable
+    restore(other, taken.arrays, taken.index)
+    other.fit(np.ones((4, 2)), np.ones(4), verbose=0)
