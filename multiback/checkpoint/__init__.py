@@ -3,7 +3,13 @@
 from multiback.checkpoint.callback import ModelCheckpoint
 from multiback.checkpoint.checkpointer import Checkpointer
 from multiback.checkpoint.direction import register_direction
-from multiback.checkpoint.loading import load, load_best, load_last, restore
+from multiback.checkpoint.loading import (
+    history,
+    load,
+    load_best,
+    load_last,
+    restore,
+)
 from multiback.checkpoint.monitor import Monitor
 from multiback.checkpoint.retention import All, Best, Every, Last, Pareto, Slot
 
@@ -17,6 +23,7 @@ __all__ = [
     "Monitor",
     "Pareto",
     "Slot",
+    "history",
     "load",
     "load_best",
     "load_last",

@@ -4,22 +4,17 @@ import contextlib
 import datetime as dt
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
 
 import keras
 
-from multiback.checkpoint.checkpointer import (
-    Checkpointer,
-    Parts,
-    Resume,
-    steps_of,
-)
+from multiback.checkpoint.arguments import Quantity, Resume
+from multiback.checkpoint.checkpointer import Checkpointer, Parts, steps_of
 from multiback.checkpoint.direction import Mode
 from multiback.checkpoint.expected import check_names
 from multiback.checkpoint.loading import first_intact, restore_checkpoint
-from multiback.checkpoint.monitor import Logs, Monitor
 from multiback.checkpoint.resuming import Resumption
 from multiback.checkpoint.retention import Slot, check_number
 from multiback.checkpoint.siblings import check_order
@@ -65,11 +60,14 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         save_weights_only: Leave out the optimizer and the metrics.
         resume: "never", "auto" or "must": continue the directory's latest run at the
             end of its last epoch: best, weights, optimizer, epochs, history and
-            global random generators.
+            global random generators. The path of a checkpoint starts a new run from
+            there.
         restore_best: When training ends, put the best checkpoint's weights into the
             model: those that were scored, without the averages of `use_ema`.
         callbacks: Callbacks whose state is saved and resumed too, such as
             EarlyStopping and ReduceLROnPlateau. In `fit` they stand before this one.
+        prefixes: What stands before the names of validation sets, for example
+            `("val_", "test_clean_")` where another callback evaluates on a second.
 
     Raises:
         ArgumentError: An argument is not usable.
@@ -97,7 +95,7 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
     def __init__(
         self,
         dirpath: str | os.PathLike[str],
-        monitor: Monitor | str | Callable[[Logs], float | None] | None = None,
+        monitor: Quantity = None,
         *,
         mode: Mode | Literal["auto"] = "auto",
         save_top_k: int = 1,
@@ -112,6 +110,7 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         resume: Resume = "never",
         restore_best: bool = False,
         callbacks: Sequence[Any] = (),
+        prefixes: Sequence[str] = ("val_",),
     ) -> None:
         super().__init__()
         check_number("every_n_epochs=", every_n_epochs, 1)
@@ -128,6 +127,7 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
             auto_insert_metric_name=auto_insert_metric_name,
             save_weights_only=save_weights_only,
             resume=resume,
+            prefixes=prefixes,
         )
         self._triggers = Triggers(
             every_n_train_steps,
@@ -164,8 +164,13 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
             )
         model.evaluate(*batch[:2], None, 0, *batch[2:])
         self._engine.scorer.reset()
-        check_names(model, self._engine.scorer)
+        self._check_names(model)
         self._engine.tell(describe(model).problems)
+
+    def _check_names(self, model: keras.Model) -> None:
+        problems = check_names(model, self._engine.scorer)
+        self._checked = problems is not None
+        self._engine.tell(problems or [])
 
     def save(self) -> None:
         """Ask for a checkpoint that stays: after the step that is being made.
@@ -203,7 +208,7 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         """Check the names, begin the run, and resume what is to be resumed."""
         self._training = False
         self._engine.scorer.reset()
-        self._checked = check_names(self.model, self._engine.scorer)
+        self._check_names(self.model)
         # A subclassed model may be built by its first batch only.
         with contextlib.suppress(StateError):
             self._engine.tell(describe(self.model).problems)
@@ -250,7 +255,7 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
             self._leave()
         if not self._checked and batch > 0:
             # Once: TensorFlow has built its metrics by now, or never will.
-            check_names(self.model, self._engine.scorer)
+            self._check_names(self.model)
             self._checked = True
 
     def _save(self, model: keras.Model, *, always: bool = False) -> None:
@@ -286,7 +291,7 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         """Judge the epoch."""
         model = self.model
         if not self._checked:
-            self._checked = check_names(model, self._engine.scorer)
+            self._check_names(model)
         self._logs = logs or {}
         # Nothing tells of the last batch, which `steps_per_execution` makes several.
         self._batches += (self.params.get("steps") or self._batch + 1) - self._batch

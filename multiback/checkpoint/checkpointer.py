@@ -15,6 +15,13 @@ from typing import Any, Literal, Self
 import keras
 import numpy as np
 
+from multiback.checkpoint.arguments import (
+    Quantity,
+    Resume,
+    check_path,
+    check_resume,
+    choose_slots,
+)
 from multiback.checkpoint.direction import Mode
 from multiback.checkpoint.filenames import (
     default_template,
@@ -22,20 +29,17 @@ from multiback.checkpoint.filenames import (
     parse_template,
 )
 from multiback.checkpoint.judgement import Judgement
-from multiback.checkpoint.monitor import Logs, Monitor
-from multiback.checkpoint.retention import Best, Entry, Slot, slots_for
+from multiback.checkpoint.retention import Entry, Slot
 from multiback.checkpoint.scores import Scorer, split_logs
 from multiback.checkpoint.shelf import Row, Shelf
 from multiback.checkpoint.writing import versions, write
 from multiback.errors import (
-    ArgumentError,
     MonitorError,
     NoCheckpointError,
     StoreError,
 )
-from multiback.store import Checkpoint, RunDirectory
+from multiback.store import Checkpoint, RunDirectory, open_checkpoint
 
-Resume = Literal["never", "auto", "must"]
 Parts = tuple[Mapping[str, Any], Mapping[str, np.ndarray]]
 _NOTHING: Parts = ({}, {})
 
@@ -78,7 +82,9 @@ class Checkpointer:
         save_weights_only: Leave out the optimizer and the metrics.
         resume: "never" starts a new run; "auto" continues the directory's latest
             run if there is one, with its best and its epochs; "must" raises if
-            there is none.
+            there is none. The path of a checkpoint starts a new run from there.
+        prefixes: What stands before the names of a validation set. A name with a
+            prefix that no name has this time is passed over.
 
     Attributes:
         run_id: The id of the run; empty before it starts.
@@ -103,7 +109,7 @@ class Checkpointer:
     def __init__(
         self,
         dirpath: str | os.PathLike[str],
-        monitor: Monitor | str | Callable[[Logs], float | None] | None = None,
+        monitor: Quantity = None,
         *,
         mode: Mode | Literal["auto"] = "auto",
         save_top_k: int = 1,
@@ -113,33 +119,15 @@ class Checkpointer:
         auto_insert_metric_name: bool = True,
         save_weights_only: bool = False,
         resume: Resume = "never",
+        prefixes: Sequence[str] = ("val_",),
     ) -> None:
-        if not isinstance(dirpath, str | os.PathLike) or not os.fspath(dirpath):
-            raise ArgumentError(
-                f"dirpath= wants the path of a directory, not {dirpath!r}."
-            )
-        if resume not in ("never", "auto", "must"):
-            raise ArgumentError(
-                f'resume= wants "never", "auto" or "must", not {resume!r}.'
-            )
-        if monitor is not None and not isinstance(monitor, Monitor):
-            monitor = Monitor(monitor, mode)
-        if keep is None:
-            keep = slots_for(monitor, save_top_k, save_last=save_last)
-        elif not keep or not all(isinstance(slot, Slot) for slot in keep):
-            raise ArgumentError(
-                f"keep= wants a list of slots such as [Best('val_f1'), Last()], not "
-                f"{keep!r}."
-            )
-        slots = list(keep)
-        self._best = next((s for s in slots if isinstance(s, Best)), None)
-        if monitor is not None and (
-            self._best is None or self._best.monitor != monitor
-        ):
-            # `monitor=` beside `keep=` says what `best_model_path` speaks of.
-            self._best = Best(monitor)
+        check_path("dirpath=", dirpath)
+        check_resume(resume)
+        slots, self._best = choose_slots(
+            monitor, mode, keep, save_top_k, save_last=save_last
+        )
         monitors = [m for slot in (*slots, self._best) if slot for m in slot.monitors]
-        self.scorer = Scorer(monitors)
+        self.scorer = Scorer(monitors, prefixes)
         name = self._best.monitor.name if self._best else None
         self._template = (
             default_template(name) if filename is None else parse_template(filename)
@@ -155,6 +143,7 @@ class Checkpointer:
         self._order = 0
         self._judged = False
         self._source: Any = None
+        self._adopted: list[Checkpoint] = []
 
     @property
     def directory(self) -> RunDirectory:
@@ -176,8 +165,10 @@ class Checkpointer:
         Raises:
             NoCheckpointError: `resume="must"`, and there is nothing to resume.
         """
-        latest = None if self._resume == "never" else self.directory.latest_run()
-        if latest is None and self._resume == "must":
+        word = self._resume if self._resume in ("never", "auto", "must") else None
+        branch = None if word else open_checkpoint(self._resume)
+        latest = self.directory.latest_run() if word in ("auto", "must") else None
+        if latest is None and word == "must":
             raise NoCheckpointError(
                 f'resume="must" wants a run with a checkpoint in {self.dirpath}, and '
                 'there is none. Pass resume="auto" to start a new one then.'
@@ -186,9 +177,9 @@ class Checkpointer:
         self._order, self.epoch, self._judged = 0, 0, False
         now = time.strftime("%Y%m%d-%H%M%S")
         self.run_id = latest or f"{now}-{secrets.token_hex(3)}"
-        found = self.directory.checkpoints(self.run_id) if latest else []
-        self._report_skipped()
-        for checkpoint in found:
+        self._adopted = self.directory.checkpoints(self.run_id) if latest else []
+        self.tell([f"Passed over {p}: {why}" for p, why in self.directory.skipped])
+        for checkpoint in self._adopted:
             self._adopt(checkpoint)
         self.directory.start_run(
             self.run_id,
@@ -196,12 +187,10 @@ class Checkpointer:
                 "monitors": [monitor.label for monitor in self.scorer.monitors],
                 "versions": versions(),
                 "backend": keras.backend.backend(),
+                "branch_of": None if branch is None else str(branch.path),
             },
         )
-        return found[::-1]
-
-    def _report_skipped(self) -> None:
-        self.tell([f"Passed over {p}: {why}" for p, why in self.directory.skipped])
+        return [branch] if branch else self._adopted[::-1]
 
     def _adopt(self, checkpoint: Checkpoint) -> None:
         """Take over a checkpoint of an earlier part of the run."""
@@ -209,19 +198,29 @@ class Checkpointer:
         judgement = Judgement.of(checkpoint.extra)
         for label, mode in judgement.modes.items():
             self.scorer.modes.setdefault(label, mode)
-        scores = dict(judgement.scores)
-        for monitor in self.scorer.monitors:
-            # A monitor that the earlier part did not have; functions may need more
-            # than what was kept.
-            if monitor.label not in judgement.modes and isinstance(
-                monitor.quantity, str
-            ):
-                score = monitor.measure(checkpoint.metrics)
-                if score is not None:
-                    scores[monitor.label] = score
         self._order += 1
-        self._note(checkpoint, Judgement(scores, self.scorer.modes).goodness)
+        self._note(checkpoint, judgement.goodness)
         self.epoch = checkpoint.epoch
+
+    def _judge_adopted(self) -> None:
+        """Judge what the earlier part of the run left by monitors that are new.
+
+        Not before the first step: the directions are known by then.
+        """
+        adopted, self._adopted = self._adopted, []
+        for entry, checkpoint in self.shelf.rows:
+            if checkpoint in adopted:
+                scores = dict(Judgement.of(checkpoint.extra).scores)
+                for monitor in self.scorer.monitors:
+                    # Functions may need more than what was kept.
+                    known = monitor.label in Judgement.of(checkpoint.extra).modes
+                    if not known and isinstance(monitor.quantity, str):
+                        score = monitor.measure(checkpoint.metrics)
+                        scores |= {} if score is None else {monitor.label: score}
+                goodness = Judgement(scores, self.scorer.modes).goodness
+                self.shelf.add(
+                    dataclasses.replace(entry, goodness=goodness), checkpoint
+                )
 
     def _note(self, checkpoint: Checkpoint, goodness: Mapping[str, float]) -> None:
         entry = Entry(
@@ -268,6 +267,7 @@ class Checkpointer:
             self.start()
         # First, so that nothing is written where a name is wrong.
         scores = self.scorer.measure(values, shapes)
+        self._judge_adopted()
         step = self.record(model, values, epoch=epoch, step=step)
         self._judged, self._source = True, model
         return self._offer(model, values, scores, Moment(self.epoch, step))

@@ -6,6 +6,8 @@ behind `keras.random.normal(shape)`.
 `tests/checkpoint/test_keras_private.py` notices when that changes.
 """
 
+import re
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -55,14 +57,24 @@ def logged_metrics(model: keras.Model) -> list[tuple[str, Any, Mode | None]]:
         if isinstance(metric, CompileMetrics):
             # The same order; fewer names than metrics where one hides another.
             modes = [direction_of(owner) for owner in metric.metrics]
-            if len(modes) != len(result):
+            hidden = len(modes) - len(result)
+            if hidden:
                 modes = [None] * len(result)
+                found += _hiding(result, hidden)
             for (name, value), mode in zip(result.items(), modes, strict=True):
                 found += _flat(name, value, mode)
         else:
             mode = "min" if id(metric) in of_outputs else direction_of(metric)
             found += _flat(str(metric.name), result, mode)
     return found
+
+
+def _hiding(
+    result: Mapping[str, Any], hidden: int
+) -> list[tuple[str, Any, Mode | None]]:
+    """Repeat the names that Keras's numbering has given twice: `a, a, a_1`."""
+    numbered = [name for name in result if re.search(r"_\d+$", name)]
+    return [(name, result[name], None) for name in numbered[-hidden:]]
 
 
 def _flat(

@@ -246,6 +246,32 @@ def _load(
     return model
 
 
+def history(dirpath: PathLike, *, run: str | None = None) -> list[dict[str, Any]]:
+    """Read every metric of every epoch of a run, saved or not.
+
+    Args:
+        dirpath: The run directory.
+        run: A run's id; the run that began last by default, even if it has no
+            checkpoint yet.
+
+    Returns:
+        One record a measurement with "run_id", "epoch", "step", "time" and
+        "metrics", by epoch and step. Where a run was resumed, what was done before
+        and lost does not stand there.
+    """
+    records = RunDirectory(dirpath).history(run)
+    if run is None and records:
+        records = [one for one in records if one["run_id"] == records[-1]["run_id"]]
+    lived: list[dict[str, Any]] = []
+    for record in records:
+        moment = record["epoch"], record["step"]
+        while lived and (lived[-1]["epoch"], lived[-1]["step"]) >= moment:
+            # A resumed run has done it again, or not come there any more.
+            lived.pop()
+        lived.append(record)
+    return lived
+
+
 def restore(
     model: keras.Model | Mapping[str, Any],
     path: PathLike,

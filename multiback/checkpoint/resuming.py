@@ -79,6 +79,15 @@ class Resumption:
         """
         self._pending, self.batches = None, 0
         whole = [one for one in newest_first if one.extra.get("boundary", True)]
+        if newest_first and newest_first[0].run_id != self._engine.run_id:
+            # Asked for by its path.
+            whole = list(newest_first)
+            if not whole[0].extra.get("boundary", True):
+                text = (
+                    f"{whole[0].path} is of the middle of an epoch; the epoch begins "
+                    "anew, with all of its batches."
+                )
+                self._engine.tell([text])
         if newest_first and not whole:
             text = (
                 "The run that is resumed never came to the end of an epoch: it begins "

@@ -282,31 +282,3 @@ def kept(entries: Sequence[Entry], slots: Sequence[Slot]) -> set[int]:
         ends = [e for e in ordered if e.boundary and e.order < staying[-1].order]
         held |= {entry.order for entry in ends[-1:]}
     return held
-
-
-def slots_for(
-    monitor: Monitor | None, save_top_k: int, *, save_last: bool
-) -> list[Slot]:
-    """Return the slots that Lightning's arguments mean.
-
-    Raises:
-        ArgumentError: `save_top_k` needs a monitor.
-    """
-    check_number("save_top_k=", save_top_k, -1)
-    if save_top_k == 0 and not save_last:
-        raise ArgumentError(
-            "Nothing would ever be saved: save_top_k=0, save_last=False and no keep=."
-        )
-    slots: list[Slot] = []
-    if save_top_k == -1:
-        slots.append(All())
-    if monitor is not None:
-        slots.append(Best(monitor, save_top_k))
-    elif save_top_k not in (-1, 0, 1):
-        raise ArgumentError(
-            f"save_top_k={save_top_k!r} wants a monitor= to rank by; without one only "
-            "-1 (all), 0 and 1 have a meaning."
-        )
-    if save_last or (monitor is None and save_top_k == 1):
-        slots.append(Last())
-    return slots

@@ -137,6 +137,11 @@ class Scorer:
             self.modes[label] = found
         return self.modes[label]
 
+    def base_names(self) -> set[str]:
+        """Return the names that are expected early, without their prefixes."""
+        early = [monitor for monitor in self.monitors if monitor.early]
+        return {self._base(name) for monitor in early for name in monitor.names()}
+
     def _base(self, name: str) -> str:
         """Drop the prefix of a validation set."""
         for prefix in self._prefixes:

@@ -42,6 +42,11 @@ class Shelf:
         }
 
     @property
+    def rows(self) -> list[Row]:
+        """All of them."""
+        return list(self._rows.values())
+
+    @property
     def entries(self) -> list[Entry]:
         """What the slots know of the checkpoints."""
         return [entry for entry, _ in self._rows.values()]

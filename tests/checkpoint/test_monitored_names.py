@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from backends import BACKEND
 from keras import ops
-from problem import VALIDATION, Says, X, Y, fit, model
+from problem import VALIDATION, Says, X, Y, fit, model, warns
 
 import multiback as mb
 from multiback.checkpoint.checkpointer import Checkpointer
@@ -278,10 +278,59 @@ def test_names_of_a_custom_train_step_are_found_in_the_logs(tmp_path):
     made = OwnStep()
     made.compile("adam", "mse")
     callback = checkpoint(tmp_path, "own", mode="min")
-    with_names = made.fit(X, Y, epochs=2, verbose=0, callbacks=[callback]).history
+    with warns("'own' is none of the model's metrics.*last batch"):
+        with_names = made.fit(X, Y, epochs=2, verbose=0, callbacks=[callback]).history
     assert callback.best_model_score == min(with_names["own"])
-    with pytest.raises(MonitorError, match="Did you mean 'own'"):
-        made.fit(X, Y, verbose=0, callbacks=[checkpoint(tmp_path, "owm", mode="min")])
+    misspelt = checkpoint(tmp_path, "owm", mode="min")
+    with (
+        warns("'owm' is none"),
+        pytest.raises(MonitorError, match="Did you mean 'own'"),
+    ):
+        made.fit(X, Y, verbose=0, callbacks=[misspelt])
+    # What the model does track is of the whole epoch.
+    made.fit(X, Y, verbose=0, callbacks=[checkpoint(tmp_path, "loss")])
+
+
+class Several(keras.metrics.Mean):
+    """A metric with several results, whose names nobody can choose."""
+
+    def update_state(self, y_true, y_pred, sample_weight=None):  # noqa: ARG002 - Keras's signature
+        super().update_state(ops.abs(y_true - y_pred))
+
+    def result(self):
+        return {"error": super().result(), "auc": super().result()}
+
+
+def test_a_name_that_stands_for_two_metrics_is_refused_or_told(tmp_path):
+    def made():
+        return model(Several(name="several"), keras.metrics.AUC(name="auc"))
+
+    with pytest.raises(MonitorError, match="Two metrics are logged as 'auc'"):
+        fit(made(), checkpoint(tmp_path, "val_auc"), **VALIDATION)
+    assert not list(tmp_path.rglob("manifest.json"))
+    with warns("Two metrics are logged as 'auc'"):
+        fit(made(), checkpoint(tmp_path, "val_error", mode="min"), **VALIDATION)
+
+
+def test_a_metric_of_the_model_itself_that_hides_a_compiled_one_is_refused(tmp_path):
+    class Hides(OwnStep):
+        train_step = keras.Model.train_step
+
+        def __init__(self):
+            super().__init__()
+            self.tracker = keras.metrics.Mean(name="mae")
+
+    made = Hides()
+    made.compile("adam", "mse", metrics=["mae"])
+    with pytest.raises(MonitorError, match="Two metrics are logged as 'mae'"):
+        made.fit(X, Y, verbose=0, callbacks=[checkpoint(tmp_path, "mae")])
+
+
+def test_a_number_that_keras_gives_twice_is_noticed(tmp_path):
+    names = ["same", "same", "same_1"]
+    made = model(*(keras.metrics.AUC(name=name) for name in names))
+    with pytest.raises(MonitorError, match="Two metrics are logged as 'same_1'"):
+        fit(made, checkpoint(tmp_path, "same_1"))
 
 
 def test_a_name_that_an_earlier_callback_adds_can_be_monitored(tmp_path):
@@ -318,3 +367,12 @@ def test_a_callback_that_is_used_again_forgets_the_fold_before(tmp_path):
     assert callback.best_model_path != first
     with pytest.raises(MonitorError, match="called 'score'"):
         fit(model(), callback)
+
+
+def test_a_second_validation_set_has_a_prefix_of_its_own(tmp_path):
+    clean = Says(test_clean_loss=[None, 0.2, None, 0.3])
+    callback = checkpoint(tmp_path, "test_clean_loss", prefixes=("val_", "test_clean_"))
+    fit(model(), clean, callback, epochs=4, **VALIDATION)
+    assert callback.best_model_score == 0.2
+    with pytest.raises(MonitorError, match="Available: "):
+        fit(model(), checkpoint(tmp_path, "test_clean_loss"), epochs=1)

@@ -165,6 +165,54 @@ def test_other_callbacks_than_were_saved_are_an_error(tmp_path):
         fit(model(), stopping, resumed, epochs=2)
 
 
+def test_a_path_starts_a_new_run_from_there(tmp_path):
+    says = Says(score=[0.9, 0.8, 0.7, 0.6])
+    first = mb.ModelCheckpoint(tmp_path, SCORE, keep=[mb.All()])
+    fit(model(), says, first, epochs=3)
+    branch = mb.ModelCheckpoint(tmp_path, SCORE, resume=first.best_model_path)
+    made = model()
+    assert fit(made, says, branch, epochs=3).epoch == [0, 1, 2]
+    assert branch.run_id != first.run_id
+    assert branch.best_model_score == 0.8
+    assert made.optimizer.iterations.numpy() == 6
+    assert len(RunDirectory(tmp_path).checkpoints(first.run_id)) == 3
+    elsewhere = mb.ModelCheckpoint(tmp_path / "b", SCORE, resume=tmp_path / "best")
+    fit(model(), says, elsewhere, epochs=3)
+    assert elsewhere.best_model_score == 0.7
+    with pytest.raises(ArgumentError, match="resume= wants"):
+        mb.ModelCheckpoint(tmp_path, SCORE, resume=tmp_path / "nowhere")
+
+
+def test_the_record_of_a_run_has_each_epoch_once_as_it_was_lived(tmp_path):
+    keep = {"keep": [mb.Every(epochs=2)]}
+    fit(
+        model(),
+        Says(score=[0.1, 0.2, 0.3]),
+        mb.ModelCheckpoint(tmp_path, SCORE, **keep),
+        epochs=3,
+    )
+    resumed = mb.ModelCheckpoint(tmp_path, SCORE, resume="must", **keep)
+    fit(model(), Says(score=[0, 0, 0.9, 0.8]), resumed, epochs=4)
+    found = [
+        (one["epoch"], one["step"], one["metrics"]["score"])
+        for one in mb.history(tmp_path)
+    ]
+    assert found == [(1, 2, 0.1), (2, 4, 0.2), (3, 6, 0.9), (4, 8, 0.8)]
+    assert mb.history(tmp_path, run="other") == []
+
+
+def test_a_monitor_that_is_new_ranks_old_checkpoints_the_right_way_round(tmp_path):
+    metric = keras.metrics.FalsePositives(name="accuracy")
+    first = mb.ModelCheckpoint(tmp_path, "loss", keep=[mb.All()])
+    fit(model(metric), first, epochs=2)
+    metric = keras.metrics.FalsePositives(name="accuracy")
+    second = mb.ModelCheckpoint(
+        tmp_path, "accuracy", resume="must", keep=[mb.All(), mb.Best("accuracy", 3)]
+    )
+    history = fit(model(metric), second, epochs=3).history["accuracy"]
+    assert list(second.best_k_models.values()) == sorted(history)
+
+
 def test_a_step_clock_goes_on_over_a_resume(tmp_path):
     arguments = {"every_n_train_steps": 5, "keep": [mb.All()]}
     first = mb.ModelCheckpoint(tmp_path, **arguments)

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from multiback import All, Best, Every, Last, Monitor, Pareto
-from multiback.checkpoint.retention import Entry, kept, slots_for
+from multiback.checkpoint.arguments import slots_for
+from multiback.checkpoint.retention import Entry, kept
 from multiback.errors import ArgumentError
 
 INF = math.inf
