@@ -128,17 +128,17 @@ class Writer:
         >>> from multiback.store import RunDirectory
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     with Writer(RunDirectory(folder)) as writer:
-        ...         for step in (1, 2):
-        ...             arrays = writer.buffer({"w": ("float32", (2, 3))})
-        ...             arrays["w"][:] = step
-        ...             writer.submit(
-        ...                 f"{step}",
-        ...                 run_id="a",
-        ...                 tensors=arrays,
-        ...                 epoch=0,
-        ...                 step=step,
-        ...                 metrics={},
-        ...             )
+        ...         arrays = writer.buffer({"w": ("float32", (2, 3))})
+        ...         arrays["w"][:] = 2  # Here the state is copied.
+        ...         writer.submit(
+        ...             "first",
+        ...             run_id="a",
+        ...             tensors=arrays,
+        ...             epoch=1,
+        ...             step=100,
+        ...             metrics={},
+        ...         )
+        ...         # Here training goes on.
         ...         writer.wait().tensors()["w"][0, 0]
         np.float32(2.0)
     """
