@@ -243,6 +243,14 @@ def _load(
     else:
         model = rebuild(config, **settings)
     restore_state(model, arrays, index, optimizer=compile)
+    saved_compiled = any(entry["group"] == "optimizer" for entry in index)
+    if compile and saved_compiled and not model.compiled:
+        warnings.warn(
+            f"{checkpoint.name} does not say how the model was compiled, so it comes "
+            "uncompiled: a function in compile() could not be written down. Call "
+            "compile() as before, then multiback.restore(model, path).",
+            stacklevel=4,
+        )
     return model
 
 

@@ -127,6 +127,17 @@ def test_own_classes_are_asked_for_by_name(tmp_path):
     assert again.optimizer.iterations.numpy() > 0
 
 
+def test_a_model_whose_compilation_was_not_written_says_so_when_it_loads(tmp_path):
+    made = keras.Sequential([keras.Input(X.shape[1:]), keras.layers.Dense(1)])
+    made.compile("adam", loss=lambda _, y_pred: keras.ops.mean(y_pred))
+    with warns("it holds a lambda"):
+        made.fit(X, Y, verbose=0, callbacks=[mb.ModelCheckpoint(tmp_path)])
+    with warns(r"comes uncompiled.*multiback\.restore"):
+        again = mb.load_last(tmp_path)
+    assert not again.compiled
+    mb.load_last(tmp_path, compile=False)
+
+
 class Hidden(keras.Model):
     """A subclassed model that cannot be described."""
 
