@@ -142,7 +142,7 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         self._training = False
         self._batch = 0
         self._batches = 0
-        self._epoch_step = 0
+        self._first_step = self._epoch_step = 0
 
     def check(self, model: keras.Model, batch: tuple[Any, ...]) -> None:
         """Try everything that could go wrong later, without training.
@@ -195,14 +195,23 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         training, self._training = self._training, False
         ours = isinstance(error, MonitorError | StoreError)
         if training and not ours and not self._signals.hurried:
-            # JAX's `fit` puts the averages over the weights, even on an error.
-            if keras.backend.backend() == "jax" and self.model.optimizer.use_ema:
-                self._engine.tell(["With use_ema, the state at an error is not saved."])
-            else:
-                self._engine.rescue(self.model, batch=self._position(self.model))
+            with self._engine.rescuing():
+                self._rescue(self.model)
         if self._signals.received is not None:
             self._signals.leave()
         self._signals.restore()
+
+    def _rescue(self, model: keras.Model) -> None:
+        """Save the state that an error has left, if there is anything new in it."""
+        if steps_of(model) == self._first_step:
+            return
+        if keras.backend.backend() == "jax" and getattr(
+            model.optimizer, "use_ema", False
+        ):
+            # JAX's `fit` puts the averages over the weights, even on an error.
+            self._engine.tell(["With use_ema, the state at an error is not saved."])
+            return
+        self._engine.save(model, batch=self._position(model), asked=False)
 
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002 - Keras's signature
         """Check the names, begin the run, and resume what is to be resumed."""
@@ -215,7 +224,7 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         epochs = int(self.params.get("epochs") or 0)
         self._resumption.begin(self.model, self._engine.start(), epochs)
         self._batch, self._batches = 0, self._resumption.batches
-        self._epoch_step = steps_of(self.model)
+        self._first_step = self._epoch_step = steps_of(self.model)
         self._triggers.start(self._batches, time.monotonic())
         self._training = self._signals.holding = True
 
@@ -268,7 +277,7 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
 
     def _position(self, model: keras.Model) -> int:
         """Return how many batches of this epoch are in the model's state."""
-        if model.optimizer.gradient_accumulation_steps:
+        if getattr(model.optimizer, "gradient_accumulation_steps", None):
             return self._batch
         return steps_of(model) - self._epoch_step
 

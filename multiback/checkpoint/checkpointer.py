@@ -4,12 +4,13 @@ It knows a run directory and Keras's state, but neither `fit` nor callbacks: use
 it from a loop of your own, or `ModelCheckpoint` from `fit`.
 """
 
+import contextlib
 import dataclasses
 import os
 import secrets
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal, Self
 
 import keras
@@ -447,13 +448,15 @@ class Checkpointer:
             or isinstance(self._source, Mapping)
             or isinstance(error, MonitorError | StoreError)
         ):
-            self.rescue(self._source, batch=0)
+            with self.rescuing():
+                self.save(self._source, batch=0, asked=False)
 
-    def rescue(self, model: Any, *, batch: int) -> None:
-        """Save while an error is on its way; the error goes first."""
+    @contextlib.contextmanager
+    def rescuing(self) -> Iterator[None]:
+        """Warn of what goes wrong while an error is on its way: that one goes first."""
         try:
-            self.save(model, batch=batch, asked=False)
-        except Exception as error:  # noqa: BLE001 - the first error is the one to see
+            yield
+        except Exception as error:  # noqa: BLE001 - see above
             self.tell([f"The state at the error could not be saved: {error}"])
 
     @property

@@ -121,7 +121,9 @@ class Resumption:
         """Restore the model; return what else is in the same file."""
         arrays = checkpoint.tensors()
         report = restore(model, arrays, checkpoint.document("variables"))
-        self._engine.tell(report.notes)
+        if not report.restored["optimizer"]:
+            # The other notes are of metrics, which begin anew with the epoch anyway.
+            self._engine.tell(report.notes)
         return checkpoint, arrays
 
     def end(self, model: keras.Model) -> None:
@@ -138,8 +140,10 @@ class Resumption:
             }
         )
         past = facts.get("history", {})
-        model.history.epoch = list(past.get("epoch", []))
-        model.history.history = {k: list(v) for k, v in past.get("values", {}).items()}
+        here = _history_of(model)
+        if here is not None:
+            here.epoch = list(past.get("epoch", []))
+            here.history = {k: list(v) for k, v in past.get("values", {}).items()}
 
 
 def _history(model: keras.Model, logs: Mapping[str, Any], epoch: int) -> dict[str, Any]:
@@ -147,8 +151,11 @@ def _history(model: keras.Model, logs: Mapping[str, Any], epoch: int) -> dict[st
 
     It stands behind all callbacks.
     """
-    values = {k: list(v) for k, v in model.history.history.items()}
-    epochs = list(model.history.epoch)
+    here = _history_of(model)
+    if here is None:
+        return {}
+    values = {k: list(v) for k, v in here.history.items()}
+    epochs = list(here.epoch)
     if logs and epoch - 1 not in epochs:
         epochs.append(epoch - 1)
         for name, value in logs.items():
@@ -156,3 +163,9 @@ def _history(model: keras.Model, logs: Mapping[str, Any], epoch: int) -> dict[st
     # Vectors are no JSON; a list with a gap would be another history.
     numbers = {k: v for k, v in values.items() if not split_logs({"": v[-1]})[1]}
     return {"epoch": epochs, "values": numbers}
+
+
+def _history_of(model: keras.Model) -> Any | None:
+    """Return Keras's own record; None where the caller of `fit` left it out."""
+    found = getattr(model, "history", None)
+    return found if isinstance(found, keras.callbacks.History) else None

@@ -1,6 +1,7 @@
 """The checkpoints of one run that are on the disk, and what the slots say of them."""
 
 from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 from multiback.checkpoint.retention import Best, Entry, Slot, kept
 from multiback.errors import StoreError
@@ -25,6 +26,14 @@ class Shelf:
         self._slots = list(slots)
         self._best = best
         self.clear()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Allow copies, as tuners make of a callback: all but the lock."""
+        return {**vars(self), "directory": self.directory.path}
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        """Open the same directory."""
+        vars(self).update(state, directory=RunDirectory(state["directory"]))
 
     def clear(self) -> None:
         """Forget all, for another run."""

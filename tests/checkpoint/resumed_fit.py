@@ -59,9 +59,10 @@ def main(run, result, epochs, kill_at):
     )
     siblings = [
         keras.callbacks.LearningRateScheduler(lambda _, rate: 0.9 * rate),
-        keras.callbacks.ReduceLROnPlateau(monitor="val_accuracy", patience=1),
+        # Their best is a draw of long ago: only their saved state knows it.
+        keras.callbacks.ReduceLROnPlateau("drawn", mode="max", patience=1),
         keras.callbacks.EarlyStopping(
-            monitor="val_loss", patience=6, restore_best_weights=True
+            "drawn", mode="max", patience=1000, restore_best_weights=True
         ),
     ]
     checkpoint = mb.ModelCheckpoint(
@@ -74,7 +75,7 @@ def main(run, result, epochs, kill_at):
         epochs=int(epochs),
         verbose=0,
         validation_data=(X[48:], Y[48:]),
-        callbacks=[*siblings, Noise(), checkpoint, Dies(int(kill_at))],
+        callbacks=[Noise(), *siblings, checkpoint, Dies(int(kill_at))],
     )
     found = {
         "epochs": history.epoch,

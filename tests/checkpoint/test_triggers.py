@@ -1,5 +1,6 @@
 """Saving between the ends of epochs: by steps, time, request, error and signal."""
 
+import copy
 import datetime as dt
 import os
 import signal
@@ -161,6 +162,27 @@ def test_an_error_under_with_saves_the_state_that_it_left(tmp_path):
     assert mb.load_best(tmp_path).optimizer.iterations.numpy() == 8
 
 
+def test_an_error_before_the_first_step_leaves_no_run_behind(tmp_path):
+    good = mb.ModelCheckpoint(tmp_path, "val_loss")
+    fit(model(), good, epochs=1, **VALIDATION)
+    callback = mb.ModelCheckpoint(tmp_path, "val_loss")
+    with pytest.raises(ZeroDivisionError), callback:
+        fit(model(), callback, At(1, lambda: 1 / 0), **VALIDATION)
+    assert len(checkpoints(tmp_path)) == 1
+    assert mb.load_best(tmp_path).optimizer.iterations.numpy() == 2
+
+
+def test_a_copy_of_the_callback_works_alike(tmp_path):
+    # As tuners do, one for each trial.
+    original = mb.ModelCheckpoint(tmp_path, "val_loss")
+    for _ in range(2):
+        callback = copy.deepcopy(original)
+        fit(model(), callback, epochs=1, **VALIDATION)
+        assert callback.best_model_score is not None
+    assert original.best_model_score is None
+    assert len({one.run_id for one in checkpoints(tmp_path)}) == 2
+
+
 def test_an_error_of_our_own_is_not_followed_by_a_save(tmp_path):
     callback = mb.ModelCheckpoint(tmp_path, SCORE)
     with pytest.raises(MonitorError), callback:
@@ -176,6 +198,21 @@ def test_a_state_that_cannot_be_saved_does_not_hide_the_error(tmp_path):
         raise ZeroDivisionError
 
     with warns("could not be saved"), pytest.raises(ZeroDivisionError), callback:
+        fit(model(), callback, At(2, fail))
+
+
+def test_neither_does_a_state_that_cannot_be_read(tmp_path, monkeypatch):
+    callback = mb.ModelCheckpoint(tmp_path)
+
+    def gone(_):
+        raise RuntimeError("Array has been deleted.")
+
+    def fail():
+        # As JAX's state is when a step that took it over fails.
+        monkeypatch.setattr("multiback.checkpoint.callback.steps_of", gone)
+        raise ZeroDivisionError
+
+    with warns("has been deleted"), pytest.raises(ZeroDivisionError), callback:
         fit(model(), callback, At(2, fail))
 
 
