@@ -10,7 +10,7 @@ def torch_generators() -> dict[str, np.ndarray]:
     """Copy the state of the processor's generator and of each GPU's."""
     states = {"torch": torch.get_rng_state()}
     # Asking a GPU that is not in use would begin to use it.
-    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+    if torch.cuda.is_initialized():
         for number, state in enumerate(torch.cuda.get_rng_state_all()):
             states[_DEVICE.format(number)] = state
     return {name: np.array(state.numpy()) for name, state in states.items()}
