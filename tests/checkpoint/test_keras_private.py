@@ -7,7 +7,13 @@ import pytest
 from backends import BACKEND
 from problem import fit, model
 
-from multiback.checkpoint.keras_private import logged_metrics, set_first_epoch
+from multiback.checkpoint.keras_private import (
+    global_seed_state,
+    is_seeded,
+    logged_metrics,
+    set_first_epoch,
+)
+from multiback.checkpoint.siblings import _FIELDS
 
 
 def test_fit_still_begins_at_the_private_epoch():
@@ -39,3 +45,34 @@ def test_the_names_are_those_that_fit_logs():
     assert set(rows) == set(history)
     assert rows["same"] == "max"
     assert rows["same_1"] == "min"
+
+
+def test_the_seed_and_the_global_generator_are_still_found():
+    keras.utils.set_random_seed(3)
+    assert is_seeded()
+    assert global_seed_state() is None
+    keras.random.uniform(())
+    assert global_seed_state() is not None
+
+
+@pytest.mark.parametrize("kind", _FIELDS)
+def test_the_fields_of_other_callbacks_are_still_there(kind):
+    arguments = {keras.callbacks.LearningRateScheduler: [lambda _, rate: rate]}
+    callback = kind(*arguments.get(kind, []))
+    callback.set_model(model(optimizer=keras.optimizers.Adam(use_ema=True)))
+    callback.on_train_begin()
+    assert all(hasattr(callback, name) for name in _FIELDS[kind])
+
+
+def test_fit_hands_the_same_params_to_one_callback_after_the_other():
+    seen = []
+
+    class Looks(keras.callbacks.Callback):
+        def set_params(self, params):
+            super().set_params(params)
+            seen.append([each.params is params for each in (first, last)])
+
+    first, last = keras.callbacks.Callback(), keras.callbacks.Callback()
+    for _ in range(2):
+        fit(model(), first, Looks(), last, epochs=1)
+    assert seen == [[True, False]] * 2

@@ -102,6 +102,36 @@ def test_early_stopping_waits_on_and_keeps_its_best_weights(tmp_path):
     assert fit(model(), says, third, resumed, epochs=9).epoch == [0, 1, 2]
 
 
+class Fails(keras.callbacks.Callback):
+    """End the training before an epoch."""
+
+    def __init__(self, at):
+        super().__init__()
+        self.at = at
+
+    def on_epoch_begin(self, epoch, logs=None):  # noqa: ARG002 - Keras's signature
+        if epoch == self.at:
+            raise ZeroDivisionError
+
+
+def test_averaged_weights_that_are_swapped_in_at_each_epoch_resume_exactly(tmp_path):
+    def train(folder, fails_at=None):
+        swap = keras.callbacks.SwapEMAWeights(swap_on_epoch=True)
+        callback = mb.ModelCheckpoint(folder, resume="auto", callbacks=[swap])
+        made = model(optimizer=keras.optimizers.Adam(0.1, use_ema=True))
+        history = fit(made, swap, callback, Fails(fails_at), epochs=4, **VALIDATION)
+        return history.history, made.get_weights()
+
+    whole, weights = train(tmp_path / "whole")
+    # In its very last epoch Keras throws the raw weights away.
+    with pytest.raises(ZeroDivisionError):
+        train(tmp_path / "parts", fails_at=2)
+    parts, again = train(tmp_path / "parts")
+    assert parts == whole
+    for here, there in zip(again, weights, strict=True):
+        np.testing.assert_array_equal(here, there)
+
+
 def test_settings_belong_to_the_program_not_to_the_checkpoint(tmp_path):
     first = keras.callbacks.ReduceLROnPlateau("score", mode="max", min_delta=0.5)
     says = Says(score=[0.1, 0.2, 0.3])

@@ -256,7 +256,9 @@ def test_a_second_signal_leaves_at_once(tmp_path):
 
     callback = mb.ModelCheckpoint(tmp_path)
     with pytest.raises(KeyboardInterrupt), callback:
-        fit(model(), At(2, twice, "on_epoch_begin"), callback)
+        fit(model(), At(4, twice), callback, batch_size=4)
+    # There was no time to save.
+    assert not checkpoints(tmp_path)
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
