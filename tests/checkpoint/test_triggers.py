@@ -216,6 +216,14 @@ def test_neither_does_a_state_that_cannot_be_read(tmp_path, monkeypatch):
         fit(model(), callback, At(2, fail))
 
 
+@pytest.fixture(autouse=True)
+def python_s_own_handler():
+    """Test processes that another one started may ignore SIGINT."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize(
     ("hook", "n", "step"),
