@@ -1,6 +1,5 @@
 """Put host arrays back into a model: everything is checked, then assigned."""
 
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -276,8 +275,8 @@ def _metrics(
     arrays: StateDict,
 ) -> tuple[Plan, bool, str]:
     """Plan the metrics: what to assign, whether to reset, what to note."""
-    here = [_unnumbered(str(entry.variable.path)) for entry in current["metrics"]]
-    there = [_unnumbered(str(entry["path"])) for entry in saved]
+    here = [without_number(str(entry.variable.path)) for entry in current["metrics"]]
+    there = [without_number(str(entry["path"])) for entry in saved]
     if not there:
         return [], False, ""
     plan, unfit = _by_position(current["metrics"], saved, arrays)
@@ -295,11 +294,6 @@ def _metrics(
         f"(saved: {_names(there)}; now: {_names(here)})."
     )
     return [], True, note
-
-
-def _unnumbered(path: str) -> str:
-    """Drop the numbers that a second model in one process adds to its names."""
-    return re.sub(r"_\d+(?=/|$)", "", path)
 
 
 def _names(paths: Sequence[str]) -> str:

@@ -149,9 +149,13 @@ def owned_slots(
     return found
 
 
-def without_number(name: str) -> str:
-    """Drop the number that Keras adds to a name: `variable_4` to `variable`."""
-    return re.sub(r"_\d+$", "", name)
+def without_number(path: str) -> str:
+    """Drop the numbers that a second object in one process adds to its names.
+
+    >>> without_number("variable_4"), without_number("precision_1/counts")
+    ('variable', 'precision/counts')
+    """
+    return re.sub(r"_\d+(?=/|$)", "", path)
 
 
 def _keyed(group: str, variables: Iterable[Any]) -> list[Entry]:
