@@ -10,7 +10,8 @@ from typing import Any, Literal, Self
 
 import keras
 
-from multiback.checkpoint.arguments import Quantity, Resume
+from multiback.checkpoint.arguments import Quantity, Resume, check_flag
+from multiback.checkpoint.averaging import ScoredWeights
 from multiback.checkpoint.checkpointer import Checkpointer, Parts, steps_of
 from multiback.checkpoint.direction import Mode
 from multiback.checkpoint.expected import check_names
@@ -63,7 +64,8 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
             global random generators. The path of a checkpoint starts a new run from
             there.
         restore_best: When training ends, put the best checkpoint's weights into the
-            model: those that were scored, without the averages of `use_ema`.
+            model: those that were scored. With `use_ema` these are the raw weights;
+            the averages, where `SwapEMAWeights(swap_on_epoch=True)` stands in front.
         callbacks: Callbacks whose state is saved and resumed too, such as
             EarlyStopping and ReduceLROnPlateau. In `fit` they stand before this one.
         prefixes: What stands before the names of validation sets, for example
@@ -114,6 +116,7 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
     ) -> None:
         super().__init__()
         check_number("every_n_epochs=", every_n_epochs, 1)
+        check_flag("restore_best=", restore_best)
         self._every_n_epochs = every_n_epochs
         self._restore_best = restore_best
         self._engine = Checkpointer(
@@ -135,6 +138,7 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
             Path(self._engine.dirpath, "save-now"),
         )
         self._signals = StopSignals()
+        self._weights = ScoredWeights()
         self._resumption = Resumption(self._engine, list(callbacks))
         self._engine.parts = self._parts
         self._logs: Mapping[str, Any] = {}
@@ -226,6 +230,7 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         self._batch, self._batches = 0, self._resumption.batches
         self._first_step = self._epoch_step = steps_of(self.model)
         self._triggers.start(self._batches, time.monotonic())
+        self._weights.begin(self.model)
         self._training = self._signals.holding = True
 
     def set_params(self, params: Any) -> None:
@@ -293,6 +298,8 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         logs: Mapping[str, Any] | None = None,  # noqa: ARG002 - Keras's signature
     ) -> None:
         """Leave a validation too, if a signal wants it."""
+        if self._weights.wanted:
+            self._weights.note(self.model)
         if self._training and self._signals.received is not None:
             self._leave()
 
@@ -301,6 +308,7 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         model = self.model
         if not self._checked:
             self._check_names(model)
+        self._engine.tell(self._weights.problems(model))
         self._logs = logs or {}
         # Nothing tells of the last batch, which `steps_per_execution` makes several.
         self._batches += (self.params.get("steps") or self._batch + 1) - self._batch

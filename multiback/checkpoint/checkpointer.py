@@ -19,19 +19,22 @@ import numpy as np
 from multiback.checkpoint.arguments import (
     Quantity,
     Resume,
+    check_flag,
     check_path,
+    check_prefixes,
     check_resume,
     choose_slots,
 )
 from multiback.checkpoint.direction import Mode
 from multiback.checkpoint.filenames import (
     default_template,
+    fields_of,
     format_name,
     parse_template,
 )
 from multiback.checkpoint.judgement import Judgement
 from multiback.checkpoint.retention import Entry, Slot
-from multiback.checkpoint.scores import Scorer, split_logs
+from multiback.checkpoint.scores import Scorer, nan_scores, split_logs
 from multiback.checkpoint.shelf import Row, Shelf
 from multiback.checkpoint.writing import versions, write
 from multiback.errors import (
@@ -124,15 +127,20 @@ class Checkpointer:
     ) -> None:
         check_path("dirpath=", dirpath)
         check_resume(resume)
+        check_prefixes(prefixes)
+        check_flag("save_last=", save_last)
+        check_flag("auto_insert_metric_name=", auto_insert_metric_name)
+        check_flag("save_weights_only=", save_weights_only)
         slots, self._best = choose_slots(
             monitor, mode, keep, save_top_k, save_last=save_last
         )
         monitors = [m for slot in (*slots, self._best) if slot for m in slot.monitors]
-        self.scorer = Scorer(monitors, prefixes)
         name = self._best.monitor.name if self._best else None
         self._template = (
             default_template(name) if filename is None else parse_template(filename)
         )
+        fields = () if filename is None else fields_of(self._template)
+        self.scorer = Scorer(monitors, prefixes, fields)
         self._insert_names = auto_insert_metric_name
         self._weights_only = save_weights_only
         self._resume = resume
@@ -258,8 +266,9 @@ class Checkpointer:
             The new checkpoint, or None if no slot wanted it.
 
         Raises:
-            MonitorError: A monitored name is not in the logs, is no number, or
-                has no known direction. Nothing on disk was touched.
+            MonitorError: A name that is monitored or part of `filename` is not in
+                the logs, a monitored one is no number, or has no known direction.
+                Nothing on disk was touched.
             StoreError: The checkpoint could not be written; what was there before
                 is intact.
         """
@@ -268,6 +277,7 @@ class Checkpointer:
             self.start()
         # First, so that nothing is written where a name is wrong.
         scores = self.scorer.measure(values, shapes)
+        self.tell(nan_scores(scores))
         self._judge_adopted()
         step = self.record(model, values, epoch=epoch, step=step)
         self._judged, self._source = True, model

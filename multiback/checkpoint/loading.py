@@ -1,14 +1,15 @@
 """Load a checkpoint: the best of a run, the last, or the one at a path."""
 
+import contextlib
 import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import keras
 
-from multiback.checkpoint.direction import Mode
+from multiback.checkpoint.arguments import check_path, is_run_directory
+from multiback.checkpoint.direction import Mode, check_mode
 from multiback.checkpoint.judgement import Judgement
 from multiback.checkpoint.monitor import Monitor
 from multiback.checkpoint.names import missing_name
@@ -21,6 +22,7 @@ from multiback.errors import (
     MonitorError,
     NoCheckpointError,
     StateError,
+    StoreError,
 )
 from multiback.state import (
     RestoreReport,
@@ -28,6 +30,7 @@ from multiback.state import (
     rebuild_from_keras_file,
     restore_tree,
     tree,
+    without_frozen_slots,
 )
 from multiback.state import restore as restore_state
 from multiback.store import Checkpoint, RunDirectory, open_checkpoint
@@ -42,6 +45,7 @@ def checkpoints_of(dirpath: PathLike, run: str | None) -> list[Checkpoint]:
     Raises:
         NoCheckpointError: There are none.
     """
+    check_path("dirpath=", dirpath)
     directory = RunDirectory(dirpath)
     run = directory.latest_run() if run is None else run
     found = directory.checkpoints(run) if run is not None else []
@@ -51,11 +55,28 @@ def checkpoints_of(dirpath: PathLike, run: str | None) -> list[Checkpoint]:
             f"{directory.path} holds no committed checkpoint"
             + (f" of the run {run!r}" if run is not None else "")
             + "".join(f"\n  passed over {each}" for each in skipped)
-            + ". Pass the directory that was given to ModelCheckpoint."
+            + ". "
+            + _what_to_pass(directory)
         )
     for each in skipped:
         warnings.warn(f"Passed over {each}", stacklevel=3)
     return found
+
+
+def _what_to_pass(directory: RunDirectory) -> str:
+    """Say what to do where a directory has not the checkpoint that was asked for."""
+    with contextlib.suppress(StoreError):
+        open_checkpoint(directory.path)
+        return "It is one checkpoint itself: use multiback.load(path)."
+    if not directory.path.exists():
+        return (
+            "There is no such directory. Pass the one that was given to "
+            "ModelCheckpoint."
+        )
+    runs = dict.fromkeys(one.run_id for one in directory.checkpoints())
+    if runs:
+        return f"Its runs, oldest first, are: {', '.join(map(repr, runs))}."
+    return "Pass the directory that was given to ModelCheckpoint."
 
 
 def rank(
@@ -70,9 +91,12 @@ def rank(
         mode: "max", "min" or "auto".
 
     Raises:
+        ArgumentError: `mode` is another word, or contradicts what the run was
+            judged by.
         MonitorError: The run had no monitor, or the name was never recorded.
         NoCheckpointError: None has a score.
     """
+    check_mode(mode)
     newest = Judgement.of(found[-1].extra)
     labels = list(newest.ranking) if monitor is None else [monitor]
     if not labels:
@@ -80,6 +104,12 @@ def rank(
             f"The run {found[-1].run_id!r} was not judged by anything. Pass monitor= "
             "with a recorded metric, one of "
             f"{', '.join(sorted(found[-1].metrics)) or '(none)'}; or use load_last."
+        )
+    judged_by = newest.modes.get(labels[0])
+    if monitor is None and mode not in ("auto", judged_by):
+        raise ArgumentError(
+            f"The run was judged by {labels[0]!r}, of which {judged_by!r} is best, "
+            f"and mode= says {mode!r}. Leave mode= out, or pass monitor= with it."
         )
     if monitor is None or (
         monitor in newest.modes and mode in ("auto", newest.modes[monitor])
@@ -139,6 +169,7 @@ def load_best(
         The model; or, where no model was saved, the mapping of arrays.
 
     Raises:
+        ArgumentError: `dirpath` or `mode` is not usable.
         NoCheckpointError: There is no checkpoint, or none with a score.
         MonitorError: The monitor is not among the recorded metrics.
         CorruptCheckpointError: No checkpoint is intact.
@@ -190,9 +221,20 @@ def load(
         compile: As for `load_best`.
         safe_mode: As for `load_best`.
     """
-    return _load(
-        open_checkpoint(path), custom_objects, compile=compile, safe_mode=safe_mode
-    )
+    return _load(_opened(path), custom_objects, compile=compile, safe_mode=safe_mode)
+
+
+def _opened(path: PathLike) -> Checkpoint:
+    """Open one checkpoint; say so where it is a whole run directory."""
+    check_path("path=", path)
+    if is_run_directory(path):
+        raise NoCheckpointError(
+            f"{os.fspath(path)} is a run directory, not one checkpoint. Use "
+            "multiback.load_best or load_last, or pass a folder of its checkpoints/."
+        )
+    if not os.path.exists(path):  # noqa: PTH110 - str or path
+        raise NoCheckpointError(f"There is no checkpoint at {os.fspath(path)}.")
+    return open_checkpoint(path)
 
 
 def first_intact(ordered: Sequence[Checkpoint], read: Callable[[Checkpoint], T]) -> T:
@@ -224,8 +266,8 @@ def _load(
     config = checkpoint.architecture_document()
     if config is None:
         raise StateError(
-            f"{checkpoint.path} holds no architecture: the model could not be written "
-            "down when it was saved. Build it yourself, then call "
+            f"{checkpoint.path} holds no architecture: the model's class had no usable "
+            "get_config. Build the model yourself, call it on a batch, then "
             "multiback.restore(model, path)."
         )
     settings = {
@@ -242,7 +284,7 @@ def _load(
         )
     else:
         model = rebuild(config, **settings)
-    restore_state(model, arrays, index, optimizer=compile)
+    restore_state(model, arrays, without_frozen_slots(model, index), optimizer=compile)
     saved_compiled = any(entry["group"] == "optimizer" for entry in index)
     if compile and saved_compiled and not model.compiled:
         warnings.warn(
@@ -267,6 +309,7 @@ def history(dirpath: PathLike, *, run: str | None = None) -> list[dict[str, Any]
         "metrics", by epoch and step. Where a run was resumed, what was done before
         and lost does not stand there.
     """
+    check_path("dirpath=", dirpath)
     records = RunDirectory(dirpath).history(run)
     if run is None and records:
         records = [one for one in records if one["run_id"] == records[-1]["run_id"]]
@@ -303,12 +346,19 @@ def restore(
         arrays in its structure.
 
     Raises:
+        ArgumentError: `model` is no model and no mapping, or `path` no path.
         StateError: Something is missing, extra or of another shape; the model is
             unchanged.
     """
     if which not in ("best", "last"):
         raise ArgumentError(f'which= wants "best" or "last", not {which!r}.')
-    ordered = [open_checkpoint(path)] if not Path(path, "checkpoints").is_dir() else []
+    if not isinstance(model, keras.Model | Mapping | list | tuple):
+        raise ArgumentError(
+            "model= wants a built keras.Model, or a mapping of names to arrays, not "
+            f"{model!r:.80}: restore(model, path)."
+        )
+    check_path("path=", path)
+    ordered = [] if is_run_directory(path) else [_opened(path)]
     if not ordered:
         found = checkpoints_of(path, run)
         ordered = rank(found, None, "auto") if which == "best" else found[::-1]

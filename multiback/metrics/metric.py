@@ -54,6 +54,8 @@ class Metric(keras.metrics.Metric, abc.ABC):  # type: ignore[misc]  # Keras has 
     def __init__(
         self, statistic: Statistic, name: str, dtype: str | None = None
     ) -> None:
+        if not isinstance(name, str) or not name:
+            raise ArgumentError(f"name= wants the name for Keras's logs, not {name!r}.")
         super().__init__(name=name, dtype=dtype)
         self._direction = KERAS_DIRECTIONS[self.direction]
         self.statistic = statistic

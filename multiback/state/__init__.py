@@ -7,7 +7,7 @@ optimizer or layer is never pickled.
 
 from multiback.state.describe import Description, describe
 from multiback.state.rebuild import rebuild, rebuild_from_keras_file, write_keras_file
-from multiback.state.restore import RestoreReport, restore
+from multiback.state.restore import RestoreReport, restore, without_frozen_slots
 from multiback.state.snapshot import Snapshot, snapshot
 from multiback.state.tree import restore_tree, tree
 
@@ -22,5 +22,6 @@ __all__ = [
     "restore_tree",
     "snapshot",
     "tree",
+    "without_frozen_slots",
     "write_keras_file",
 ]

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 from backends import BACKEND
-from problem import VALIDATION, Says, X, fit, model, warns
+from problem import VALIDATION, Says, X, fit, model, telling, warns
 
 import multiback as mb
 from multiback.checkpoint.generators import generator_states, restore_generators
@@ -282,9 +282,31 @@ def test_the_best_weights_come_back_at_the_end_the_ones_that_were_scored(
     np.testing.assert_allclose(made.predict(X, verbose=0), best, atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("order", "swap_on_epoch", "warned"),
+    [("before", True, False), ("before", False, True), ("behind", True, True)],
+)
+def test_averages_that_are_scored_but_not_saved_are_told(
+    tmp_path, order, swap_on_epoch, warned
+):
+    swap = keras.callbacks.SwapEMAWeights(swap_on_epoch=swap_on_epoch)
+    callback = mb.ModelCheckpoint(tmp_path, "val_loss", save_top_k=-1)
+    both = [swap, callback] if order == "before" else [callback, swap]
+    made = model(optimizer=keras.optimizers.Adam(0.1, use_ema=True))
+    with telling() as told:
+        history = fit(made, *both, epochs=2, **VALIDATION).history
+    assert any("are not those that are saved" in text for text in told) == warned
+    # Does what was saved give the score that it was judged by?
+    first = RunDirectory(tmp_path).checkpoints()[0]
+    score = mb.load(first.path).evaluate(*VALIDATION["validation_data"], verbose=0)
+    same = abs(score - history["val_loss"][0]) < 1e-6
+    assert same != warned
+
+
 def test_with_no_best_the_model_stays_and_it_is_said(tmp_path):
     made = model()
     callback = mb.ModelCheckpoint(tmp_path, SCORE, restore_best=True)
-    with warns("found no best"):
+    with telling() as told:
         fit(made, Says(score=[float("nan")] * 3), callback)
+    assert any("found no best" in text for text in told)
     assert made.optimizer.iterations.numpy() == 6
