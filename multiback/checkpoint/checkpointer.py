@@ -33,6 +33,7 @@ from multiback.checkpoint.filenames import (
     parse_template,
 )
 from multiback.checkpoint.judgement import Judgement
+from multiback.checkpoint.loading import first_intact, restore_checkpoint
 from multiback.checkpoint.retention import Entry, Slot
 from multiback.checkpoint.scores import Scorer, nan_scores, split_logs
 from multiback.checkpoint.shelf import Row, Shelf
@@ -152,6 +153,7 @@ class Checkpointer:
         self._order = 0
         self._judged = False
         self._source: Any = None
+        self._step = 0
         self._adopted: list[Checkpoint] = []
 
     @property
@@ -165,7 +167,7 @@ class Checkpointer:
         return str(self.directory.path)
 
     def start(self) -> list[Checkpoint]:
-        """Begin a run, or continue one; `step` does it if you do not.
+        """Begin a run, or continue one; `resume` and `step` do it if you do not.
 
         Returns:
             The checkpoints of the run that is continued, newest first: restore
@@ -200,6 +202,35 @@ class Checkpointer:
             },
         )
         return [branch] if branch else self._adopted[::-1]
+
+    def resume(self, model: Any) -> Any:
+        """Start, and put the last whole epoch of the run that is continued back.
+
+        What was saved on an error in the middle of an epoch is passed over;
+        `multiback.restore(model, ckpt.last_model_path)` takes that.
+
+        Args:
+            model: A built Keras model; or a mapping (or pytree) like that which
+                was saved, whose values are not used.
+
+        Returns:
+            None where a new run begins. Otherwise a report for a model, which
+            holds the saved state now, and the saved tree for a mapping.
+
+        Raises:
+            NoCheckpointError: As for `start`.
+            StateError: Something does not fit; the model is unchanged.
+        """
+        found = self.start()
+        whole = [one for one in found if one.extra.get("boundary", True)] or found
+        if not whole:
+            return None
+        checkpoint, restored = first_intact(
+            whole, lambda one: (one, restore_checkpoint(model, one))
+        )
+        self.shelf.forget(whole[: whole.index(checkpoint)])
+        self.epoch = checkpoint.epoch
+        return restored
 
     def _adopt(self, checkpoint: Checkpoint) -> None:
         """Take over a checkpoint of an earlier part of the run."""
@@ -280,7 +311,7 @@ class Checkpointer:
         self.tell(nan_scores(scores))
         self._judge_adopted()
         step = self.record(model, values, epoch=epoch, step=step)
-        self._judged, self._source = True, model
+        self._judged, self._source, self._step = True, model, step
         return self._offer(model, values, scores, Moment(self.epoch, step))
 
     def save(
@@ -459,7 +490,12 @@ class Checkpointer:
             or isinstance(error, MonitorError | StoreError)
         ):
             with self.rescuing():
-                self.save(self._source, batch=0, asked=False)
+                if steps_of(self._source):
+                    self.save(self._source, batch=0, asked=False)
+                else:
+                    # Nobody knows how many steps it has made since.
+                    moment = Moment(self.epoch, self._step, batch=0)
+                    self._offer(self._source, {}, {}, moment, always=True)
 
     @contextlib.contextmanager
     def rescuing(self) -> Iterator[None]:

@@ -48,8 +48,7 @@ def test_a_torch_state_dict_comes_back_as_it_was(tmp_path):
     before = {name: value.clone() for name, value in net.state_dict().items()}
     with torch.no_grad():
         net[0].weight.add_(1)
-    arrays = mb.restore(net.state_dict(), tmp_path)
-    net.load_state_dict({name: torch.from_numpy(a) for name, a in arrays.items()})
+    net.load_state_dict(mb.restore(net.state_dict(), tmp_path))
     for name, value in net.state_dict().items():
         assert torch.equal(value, before[name])
 

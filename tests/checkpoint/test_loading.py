@@ -253,10 +253,11 @@ def test_a_layer_that_was_frozen_without_compiling_again_loads_and_trains(tmp_pa
     fit(made, mb.ModelCheckpoint(tmp_path), epochs=1)
     again = mb.load_last(tmp_path)
     assert [layer.trainable for layer in again.layers] == [False, True]
-    for one in (made, again):
-        fit(one, epochs=1, shuffle=False)
-    for here, there in zip(again.get_weights(), made.get_weights(), strict=True):
-        np.testing.assert_array_equal(here, there)
+    # TensorFlow's own goes on to train it, in the step that it had traced before.
+    frozen, trained_on = again.get_weights()[0], again.get_weights()[2]
+    fit(again, epochs=1)
+    np.testing.assert_array_equal(again.get_weights()[0], frozen)
+    assert not np.array_equal(again.get_weights()[2], trained_on)
 
 
 def test_without_compiling_there_is_no_optimizer(tmp_path):
