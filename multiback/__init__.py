@@ -1,6 +1,6 @@
 """Right metrics and safe best-checkpoints for Keras 3, on every backend."""
 
-from multiback import errors, metrics
+from multiback import data, errors, metrics
 from multiback.checkpoint import (
     All,
     Best,
@@ -27,6 +27,7 @@ __all__ = [
     "ModelCheckpoint",
     "Monitor",
     "Pareto",
+    "data",
     "errors",
     "history",
     "load",

@@ -16,6 +16,7 @@ from multiback.checkpoint.checkpointer import Checkpointer, Parts, steps_of
 from multiback.checkpoint.direction import Mode
 from multiback.checkpoint.expected import check_names
 from multiback.checkpoint.loading import first_intact, restore_checkpoint
+from multiback.checkpoint.position import Position, Seekable
 from multiback.checkpoint.resuming import Resumption
 from multiback.checkpoint.retention import Slot, check_number
 from multiback.checkpoint.siblings import check_order
@@ -60,14 +61,17 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         auto_insert_metric_name: Write `epoch=003` for `{epoch:03d}`.
         save_weights_only: Leave out the optimizer and the metrics.
         resume: "never", "auto" or "must": continue the directory's latest run at the
-            end of its last epoch: best, weights, optimizer, epochs, history and
-            global random generators. The path of a checkpoint starts a new run from
-            there.
+            end of its last epoch, or in the middle of one with `data=`: best, weights,
+            optimizer, epochs, history and global random generators. The path of a
+            checkpoint starts a new run from there.
         restore_best: When training ends, put the best checkpoint's weights into the
             model: those that were scored. With `use_ema` these are the raw weights;
             the averages, where `SwapEMAWeights(swap_on_epoch=True)` stands in front.
         callbacks: Callbacks whose state is saved and resumed too, such as
             EarlyStopping and ReduceLROnPlateau. In `fit` they stand before this one.
+        data: The `mb.data.Resumable` that `fit` is given: a run then resumes from a
+            checkpoint of the middle of an epoch too, bit for bit, in the same order
+            under every backend.
         prefixes: What stands before the names of validation sets, for example
             `("val_", "test_clean_")` where another callback evaluates on a second.
 
@@ -112,6 +116,7 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         resume: Resume = "never",
         restore_best: bool = False,
         callbacks: Sequence[Any] = (),
+        data: Seekable | None = None,
         prefixes: Sequence[str] = ("val_",),
     ) -> None:
         super().__init__()
@@ -139,13 +144,14 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         )
         self._signals = StopSignals()
         self._weights = ScoredWeights()
-        self._resumption = Resumption(self._engine, list(callbacks))
+        self._resumption = Resumption(self._engine, list(callbacks), Position(data))
         self._engine.parts = self._parts
         self._logs: Mapping[str, Any] = {}
         self._checked = False
         self._training = False
         self._batch = 0
         self._batches = 0
+        self._skipped = 0
         self._first_step = self._epoch_step = 0
 
     def check(self, model: keras.Model, batch: tuple[Any, ...]) -> None:
@@ -226,9 +232,13 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         with contextlib.suppress(StateError):
             self._engine.tell(describe(self.model).problems)
         epochs = int(self.params.get("epochs") or 0)
+        self._engine.tell(self._resumption.position.problems(self.params.get("steps")))
         self._resumption.begin(self.model, self._engine.start(), epochs)
-        self._batch, self._batches = 0, self._resumption.batches
-        self._first_step = self._epoch_step = steps_of(self.model)
+        # Keras counts the batches of an epoch that is resumed from 0.
+        self._batch = self._skipped = self._resumption.batch
+        self._batches = self._resumption.batches
+        self._first_step = steps_of(self.model)
+        self._epoch_step = self._first_step - self._skipped
         self._triggers.start(self._batches, time.monotonic())
         self._weights.begin(self.model)
         self._training = self._signals.holding = True
@@ -248,6 +258,7 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
     ) -> None:
         """Restore the rest of what is resumed; the next `fit` begins as it says."""
         self._resumption.end(self.model)
+        self._resumption.position.begin_epoch(epoch)
         self._engine.epoch = epoch
         self._logs = {}
 
@@ -261,8 +272,10 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         Only here, never after a batch: there JAX's state may be gone, and torch's
         belongs to another step. And `self.model` only to save: on JAX it costs.
         """
-        self._batches += batch - self._batch
-        self._batch = batch
+        self._resumption.begin_batches()
+        done = batch + self._skipped
+        self._batches += done - self._batch
+        self._batch = done
         if self._triggers.due(self._batches, time.monotonic()):
             self._save(self.model)
         if self._signals.received is not None:
@@ -312,7 +325,7 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         self._logs = logs or {}
         # Nothing tells of the last batch, which `steps_per_execution` makes several.
         self._batches += (self.params.get("steps") or self._batch + 1) - self._batch
-        self._batch = 0
+        self._batch = self._skipped = 0
         if (epoch + 1) % self._every_n_epochs == 0:
             saved = self._engine.step(model, logs or {}, epoch=epoch + 1)
         else:

@@ -60,8 +60,19 @@ def test_the_history_goes_on_with_its_epochs(tmp_path):
     whole = fit(model(), epochs=4, **VALIDATION)
     assert history.epoch == [0, 1, 2, 3]
     assert history.history == whole.history
-    done = mb.ModelCheckpoint(tmp_path, resume="must")
-    assert fit(model(), done, epochs=4).history == whole.history
+
+
+def test_a_run_that_is_done_says_so_and_a_later_fit_trains_as_it_is_told(tmp_path):
+    made = model()
+    callback = mb.ModelCheckpoint(tmp_path, resume="auto")
+    whole = fit(made, callback, epochs=2).history
+    with warns(r"Nothing is left.*2 epochs.*fit\(epochs=2\).*larger epochs="):
+        again = fit(made, callback, epochs=2)
+    assert again.history == whole
+    assert fit(made, epochs=2).epoch == [0, 1]
+    assert fit(made, callback, epochs=3).epoch == [0, 1, 2]
+    assert made.optimizer.iterations.numpy() == 6
+    assert fit(made, epochs=2).epoch == [0, 1]
 
 
 def test_the_history_of_epochs_without_validation_has_its_gaps(tmp_path):
@@ -99,7 +110,8 @@ def test_early_stopping_waits_on_and_keeps_its_best_weights(tmp_path):
     # What was stopped stays stopped.
     third = stopping()
     resumed = mb.ModelCheckpoint(tmp_path, SCORE, resume="must", callbacks=[third])
-    assert fit(model(), says, third, resumed, epochs=9).epoch == [0, 1, 2]
+    with warns("was stopped after epoch 3, and stays so"):
+        assert fit(model(), says, third, resumed, epochs=9).epoch == [0, 1, 2]
 
 
 class Fails(keras.callbacks.Callback):
