@@ -9,6 +9,7 @@ from keras import ops
 from multiback.errors import ArgumentError
 from multiback.metrics import sharing
 from multiback.metrics.keras_private import get_keras_mask, in_stateless_scope
+from multiback.metrics.replicas import Replicas
 from multiback.metrics.statistic import LabelStatistic, State, Statistic
 
 Tensor = Any
@@ -62,9 +63,13 @@ class Metric(keras.metrics.Metric, abc.ABC):  # type: ignore[misc]  # Keras has 
         # Set by `group`: the id that its members find one another by.
         self.group: str | None = None
         self.seen = sharing.Seen()
+        self._replicas = Replicas(statistic)
         self._state = {
             key: self.add_variable(
-                shape=value.shape, initializer="zeros", dtype=value.dtype, name=key
+                shape=self._replicas.shape(value.shape),
+                initializer="zeros",
+                dtype=value.dtype,
+                name=key,
             )
             for key, value in statistic.init().items()
         }
@@ -76,6 +81,9 @@ class Metric(keras.metrics.Metric, abc.ABC):  # type: ignore[misc]  # Keras has 
     @property
     def state(self) -> State:
         """The accumulated state, as tensors."""
+        return self._replicas.merge(self._tensors())
+
+    def _tensors(self) -> State:
         return {key: ops.convert_to_tensor(v) for key, v in self._state.items()}
 
     def add_batch(
@@ -88,7 +96,8 @@ class Metric(keras.metrics.Metric, abc.ABC):  # type: ignore[misc]  # Keras has 
                 compiled step, a label is not one that the task knows.
         """
         self.seen.add(*batch, sample_weight)
-        before = self.state
+        held = self._tensors()
+        before = self._replicas.own(held)
         after = self.statistic.update(
             before, *batch, sample_weight=sample_weight, mask=mask
         )
@@ -103,7 +112,7 @@ class Metric(keras.metrics.Metric, abc.ABC):  # type: ignore[misc]  # Keras has 
             )
         for key, variable in self._state.items():
             if after[key] is not before[key]:
-                variable.assign(after[key])
+                variable.assign(self._replicas.put(held[key], after[key]))
 
     def result(self) -> Tensor:
         """Return the value of everything added since the last reset."""
