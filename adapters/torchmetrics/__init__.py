@@ -9,6 +9,7 @@
 """
 
 from .check import crosscheck
+from .hosted import as_keras
 from .report import Report, Row
 
-__all__ = ["Report", "Row", "crosscheck"]
+__all__ = ["Report", "Row", "as_keras", "crosscheck"]
