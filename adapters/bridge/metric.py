@@ -153,9 +153,11 @@ class HostMetric(keras.metrics.Metric):  # type: ignore[misc]  # Keras has no ty
         values = ops.copy(ops.convert_to_tensor(self._values))
         if self._elements == self._SINGLE:
             return values[0]
+        # One operation: a slice for each of many elements would be slow to compile.
+        numbers = ops.unstack(values, num=len(self._elements))
         return {
-            f"{self.name}{element}": values[index]
-            for index, element in enumerate(self._elements)
+            f"{self.name}{element}": number
+            for element, number in zip(self._elements, numbers, strict=True)
         }
 
     def _is_asked_in_step(self) -> bool:

@@ -17,8 +17,8 @@ from .libraries import load_torchmetrics
 from .rebuild import from_config, to_config
 from .results import flatten, layout
 
-# What torchmetrics calls targets and predictions: the usual, and the divergences.
-_NAMES = (("target", "preds"), ("p", "q"))
+# What torchmetrics calls targets and predictions: the usual, and the exceptions.
+_NAMES = (("target", "preds"), ("targets", "preds"), ("p", "q"))
 
 
 class TorchAccumulator(Accumulator):
@@ -119,7 +119,6 @@ class TorchMetric(HostMetric):
             direction=direction,  # type: ignore[arg-type]  # mypy widens the literals
             compute_every=compute_every,
         )
-        # In a tuple, where Keras looks for nothing to track.
         self._metric = metric
 
     def get_config(self) -> dict[str, Any]:

@@ -49,8 +49,10 @@ def arrange(task: Task, y_true: Tensor, y_pred: Tensor) -> tuple[Tensor, Tensor]
         y_true = y_true[..., 0]
     elif y_pred.ndim == y_true.ndim + 1 and y_pred.shape[-1] == 1:
         y_pred = y_pred[..., 0]
-    elif y_true.ndim > 1 and y_true.shape[-1] == y_pred.shape[-1] == 1:
-        y_true, y_pred = y_true[..., 0], y_pred[..., 0]
+    elif y_true.ndim == y_pred.ndim > 1 and y_true.shape[-1] == 1:
+        y_true = y_true[..., 0]
+        if y_pred.shape[-1] == 1:  # Else several predictions of one number.
+            y_pred = y_pred[..., 0]
     if task == "multilabel":
         y_true, y_pred = _classes_second(y_true), _classes_second(y_pred)
     return (y_true if task == "other" else _integers(y_true)), y_pred

@@ -136,12 +136,11 @@ def _differences(metric: Any, again: Any) -> list[str]:
 def _attributes(metric: Any) -> dict[str, Any]:
     """Return what a metric is, without its data, as comparable values."""
     states = set(metric._defaults)  # noqa: SLF001 - the only list of the states
-    found = {
+    return {
         name: _comparable(value)
         for name, value in vars(metric).items()
         if name not in states and name not in _HISTORY
     }
-    return found
 
 
 def _comparable(value: Any) -> Any:
