@@ -48,50 +48,53 @@ def to_config(metric: Any) -> Config:
         ArgumentError: The class or an argument cannot be written.
     """
     cls = type(metric)
-    config = {"class_name": _name_of(cls), "arguments": dict(_arguments(metric))}
+    arguments = dict(_arguments(metric))
     try:
-        again = from_config(config)
+        again = _make(cls, arguments)
     except Exception as error:
         raise _unwritable(metric, f"{type(error).__name__}: {error}") from error
     different = _differences(metric, again)
     if different:
         raise _unwritable(metric, f"{', '.join(different)} would differ")
-    return config
+    name = f"{cls.__module__}.{cls.__qualname__}"
+    return {"class_name": name, "arguments": arguments}
 
 
 def from_config(config: Config) -> Any:
-    """Make the metric that a config describes, with no data in it."""
+    """Make the metric that a config describes, with no data in it.
+
+    Raises:
+        ArgumentError: It describes something else, or a class that is not known.
+    """
     torchmetrics = load_torchmetrics("as_keras()")
-    name = config["class_name"]
-    cls: Any = keras.saving.get_registered_object(name)
-    if cls is None:
-        module, _, name = name.rpartition(".")
-        if module.split(".")[0] != "torchmetrics":
-            raise ArgumentError(
-                f"{config['class_name']} is no class of torchmetrics. Register yours "
-                "with keras.saving.register_keras_serializable() before loading."
-            )
+    module, _, name = config["class_name"].rpartition(".")
+    cls: Any
+    if module.split(".")[0] == "torchmetrics":
         cls = getattr(importlib.import_module(module), name)
+    else:
+        cls = keras.saving.get_registered_object(name)
+        if cls is None:
+            raise ArgumentError(
+                f"{config['class_name']} is no class of torchmetrics. If it is yours, "
+                f'load with custom_objects={{"{name}": {name}}}.'
+            )
     # A config may come from anybody's file: nothing but metrics is made.
     if not (isinstance(cls, type) and issubclass(cls, torchmetrics.Metric)):
         raise ArgumentError(f"{config['class_name']} is no torchmetrics.Metric.")
+    return _make(cls, config["arguments"])
+
+
+def _make(cls: Any, arguments: Config) -> Any:
     return cls(
         **{
             key: from_config(value) if _is_config(value) else value
-            for key, value in config["arguments"].items()
+            for key, value in arguments.items()
         }
     )
 
 
 def _is_config(value: Any) -> bool:
     return isinstance(value, dict) and set(value) == {"class_name", "arguments"}
-
-
-def _name_of(cls: type) -> str:
-    registered: str | None = keras.saving.get_registered_name(cls)
-    if registered != cls.__name__:
-        return str(registered)
-    return f"{cls.__module__}.{cls.__qualname__}"
 
 
 def _arguments(metric: Any) -> Iterator[tuple[str, Any]]:
@@ -162,6 +165,5 @@ def _unwritable(metric: Any, reason: str) -> ArgumentError:
     return ArgumentError(
         f"{type(metric).__name__} cannot be written to a config ({reason}), so a model "
         "compiled with it cannot be saved whole. Leave it out of compile for saving, "
-        "save weights only, or register a subclass whose constructor stores its "
-        "arguments under their names."
+        "save weights only, or store each argument of the constructor under its name."
     )
