@@ -31,6 +31,15 @@ class Functional(abc.ABC):
         self.metric = metric
         self.pairs = "y_pred" in inspect.signature(metric.update_state).parameters
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Write the metric as its config; Keras would write a whole archive."""
+        config = keras.saving.serialize_keras_object(self.metric)
+        return {**vars(self), "metric": config}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        metric = keras.saving.deserialize_keras_object(state["metric"])
+        vars(self).update(state, metric=metric)
+
     @abc.abstractmethod
     def init(self) -> State:
         """Return the state of no data, all zeros."""
@@ -92,11 +101,7 @@ class VariablesFunctional(Functional):
         super().__init__(metric)
         variables = metric.variables
         if not variables:
-            raise ArgumentError(
-                f"as_torchmetric() wants to know the variables of {metric.name!r}, "
-                "which makes them in its first update: call its update_state on a "
-                "batch, then its reset_state."
-            )
+            raise self._not_built()
         for variable in variables:
             if variable.aggregation != "sum":
                 raise ArgumentError(
@@ -104,6 +109,9 @@ class VariablesFunctional(Functional):
                     f"{variable.path!r} has aggregation={variable.aggregation!r}: two "
                     "processes could not be merged."
                 )
+        self._count = len(variables)
+        # What a copy, which Keras makes anew, makes its variables from.
+        self._example: list[Any] | None = None
         config = {k: v for k, v in metric.get_config().items() if k != "name"}
         self.identity = _digest((type(metric).__qualname__, config))
 
@@ -116,11 +124,20 @@ class VariablesFunctional(Functional):
         }
 
     def update(self, state: State, *batch: Tensor, sample_weight: Tensor) -> State:
-        """Return the state with one more batch in it."""
+        """Return the state with one more batch in it.
+
+        Raises:
+            ArgumentError: The metric makes a variable now.
+        """
+        if self._example is None:
+            self._example = [keras.ops.zeros_like(each[:1]) for each in batch]
+        self._make_variables()
         weights = {} if sample_weight is None else {"sample_weight": sample_weight}
         after = self.metric.stateless_update_state(
             list(state.values()), *batch, **weights
         )
+        if len(after) != len(state):
+            raise self._not_built()
         return dict(zip(state, after, strict=True))
 
     def merge(self, a: State, b: State) -> State:
@@ -129,7 +146,21 @@ class VariablesFunctional(Functional):
 
     def compute(self, state: State) -> Tensor:
         """Return the value."""
+        self._make_variables()
         return self.metric.stateless_result(list(state.values()))
+
+    def _make_variables(self) -> None:
+        """Let a copy make the variables that the metric makes in its first update."""
+        if len(self.metric.variables) < self._count and self._example is not None:
+            self.metric.update_state(*self._example)
+            self.metric.reset_state()
+
+    def _not_built(self) -> ArgumentError:
+        return ArgumentError(
+            f"as_torchmetric() wants to know the variables of {self.metric.name!r}, "
+            "which makes some in its first update: call its update_state on a batch, "
+            "then its reset_state, and give it to as_torchmetric() after that."
+        )
 
 
 def functional(metric: Any) -> Functional:
