@@ -9,6 +9,8 @@
 """
 
 from .check import crosscheck
+from .exported import as_torchmetric
+from .hosted import as_keras
 from .report import Report, Row
 
-__all__ = ["Report", "Row", "crosscheck"]
+__all__ = ["Report", "Row", "as_keras", "as_torchmetric", "crosscheck"]
