@@ -10,5 +10,7 @@
 
 from .check import crosscheck
 from .report import Report, Row
+from .testing import assert_agrees
+from .training import CrossCheck
 
-__all__ = ["Report", "Row", "crosscheck"]
+__all__ = ["CrossCheck", "Report", "Row", "assert_agrees", "crosscheck"]
