@@ -12,5 +12,15 @@ from .check import crosscheck
 from .exported import as_torchmetric
 from .hosted import as_keras
 from .report import Report, Row
+from .testing import assert_agrees
+from .training import CrossCheck
 
-__all__ = ["Report", "Row", "as_keras", "as_torchmetric", "crosscheck"]
+__all__ = [
+    "CrossCheck",
+    "Report",
+    "Row",
+    "as_keras",
+    "as_torchmetric",
+    "assert_agrees",
+    "crosscheck",
+]

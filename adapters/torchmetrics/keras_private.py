@@ -8,6 +8,8 @@ function, and only the tensor its mask.
 from collections.abc import Callable
 from typing import Any
 
+from keras.src.backend import get_keras_mask, set_keras_mask
+
 
 def compile_metrics(model: Any) -> Any | None:
     """Return the container of a compiled model's metrics, or None."""
@@ -43,4 +45,9 @@ def wrapped_function(metric: Any) -> tuple[Callable[..., Any], dict[str, Any]]:
 
 def mask_of(output: Any) -> Any | None:
     """Return the mask that a layer left on its output, or None."""
-    return getattr(output, "_keras_mask", None)
+    return get_keras_mask(output)
+
+
+def set_mask(output: Any, mask: Any) -> None:
+    """Put a mask on a tensor, as a layer would."""
+    set_keras_mask(output, mask)

@@ -27,6 +27,7 @@ def equivalent(metric: Any, samples: Samples) -> Equivalent | NoEquivalent:
             compared as that one: it bears its name in the logs.
         samples: Everything that the metric was given.
     """
+    metric = ungrouped(metric)
     if type(metric) is keras.metrics.MeanMetricWrapper:
         function, arguments = wrapped_function(metric)
         for known, (name, translate) in _functions().items():
@@ -39,8 +40,17 @@ def equivalent(metric: Any, samples: Samples) -> Equivalent | NoEquivalent:
     return NoEquivalent(NOT_LISTED)
 
 
+def ungrouped(metric: Any) -> Any:
+    """Return the metric that a member of `multiback.metrics.group` stands for."""
+    # By its module: what group() returns beside its owners has no public name.
+    if type(metric).__module__ == "multiback.metrics.grouping":
+        return keras.saving.deserialize_keras_object(metric.get_config()["metric"])
+    return metric
+
+
 def known_base(metric: Any) -> type | None:
     """Return the known class that a subclass is compared as, if it is a subclass."""
+    metric = ungrouped(metric)
     known = _known_class(metric)
     return None if known is type(metric) else known
 

@@ -10,6 +10,8 @@ from rich.console import Console
 from multiback.checkpoint.direction import Mode
 from multiback.cli.checking import find, verify, verify_view
 from multiback.cli.comparing import difference, difference_view
+from multiback.cli.crosschecking import compiled_model, crosscheck_report
+from multiback.cli.data import read_data
 from multiback.cli.demo import run_demo
 from multiback.cli.exporting import export
 from multiback.cli.judging import best_record
@@ -23,11 +25,13 @@ from multiback.errors import MultibackError
 FAILED = 1
 DAMAGED = 2
 DIFFERENT = 3
+WRONG = 4
 
 app = typer.Typer(
     help="Right metrics and safe best-checkpoints for Keras 3, on every backend.",
     epilog="Exit codes: 0 done; 1 an error, which stderr tells; 2 a wrong command "
-    "line, or `verify` found damage; 3 `diff --exit-code` found a difference.",
+    "line, or `verify` found damage; 3 `diff --exit-code` found a difference; "
+    "4 `crosscheck` found a wrong metric.",
     no_args_is_help=True,
     add_completion=True,
 )
@@ -43,6 +47,20 @@ OfRun = Annotated[
 ]
 OfAnyRun = Annotated[
     str | None, typer.Option("--run", help="A run's id; all runs by default.")
+]
+Modules = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--import",
+        metavar="MODULE",
+        help="A module of yours with your own layers and metrics; it is run.",
+    ),
+]
+DataPath = Annotated[
+    Path,
+    typer.Option(
+        "--data", help="Arrays x, y and perhaps sample_weight.", metavar="FILE.npz"
+    ),
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Tell, and remove nothing.")]
 
@@ -217,14 +235,7 @@ def export_checkpoint(
             help="NAME.keras, NAME.weights.h5 or NAME.safetensors.", metavar="OUT"
         ),
     ],
-    modules: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--import",
-            metavar="MODULE",
-            help="A module of yours with your own layers; it is run.",
-        ),
-    ] = None,
+    modules: Modules = None,
     *,
     force: Annotated[
         bool, typer.Option("--force", help="Replace a file that is there.")
@@ -244,6 +255,37 @@ def export_checkpoint(
         print_json({"path": str(path), "size": path.stat().st_size})
     else:
         typer.echo(path)
+
+
+@app.command()
+def crosscheck(
+    checkpoint: CheckpointPath,
+    data: DataPath,
+    batch_size: Annotated[
+        list[int] | None,
+        typer.Option(min=1, help="Rows in a batch, as often as needed; 32."),
+    ] = None,
+    shuffles: Annotated[int, typer.Option(min=0, help="Other orders to try.")] = 1,
+    modules: Modules = None,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Compare a model's metrics with torchmetrics and scikit-learn.
+
+    Exits with 0 if none is wrong, with 4 if one is, with 1 if they cannot be checked.
+    """
+    arrays = read_data(data)
+    model = compiled_model(one_checkpoint(checkpoint), modules or ())
+    with progress_bar("Checking", None):
+        report = crosscheck_report(
+            checkpoint, model, arrays, batch_size or [32], shuffles
+        )
+    if as_json:
+        print_json(report.to_dict())
+    else:
+        _console().print(report)
+    if not report.ok:
+        raise typer.Exit(WRONG)
 
 
 @app.command("gc")

@@ -98,7 +98,7 @@ def _write_model(
     checkpoint: Checkpoint, path: Path, ending: str, modules: Sequence[str]
 ) -> None:
     """Load the model and let Keras write it."""
-    model = load(checkpoint.path, custom_objects=_objects_in(modules), compile=False)
+    model = load(checkpoint.path, custom_objects=objects_in(modules), compile=False)
     if not isinstance(model, keras.Model):
         raise StateError(
             f"{checkpoint.path} holds arrays and no Keras model, so it cannot become a "
@@ -127,7 +127,7 @@ def _put(temporary: Path, out: Path) -> None:
         files.sync_directory(out.parent)
 
 
-def _objects_in(modules: Sequence[str]) -> Mapping[str, Any]:
+def objects_in(modules: Sequence[str]) -> Mapping[str, Any]:
     """Import modules and return their classes and functions by name."""
     if modules:
         # As `python -m` does: a script's own modules lie beside it.
