@@ -3,6 +3,8 @@
 `test_exact_resume.py` kills processes; here an error ends the training.
 """
 
+import shutil
+
 import keras
 import pytest
 from backends import BACKEND
@@ -81,7 +83,21 @@ def whole(tmp_path_factory):
     return train(tmp_path_factory.mktemp("whole"))[:2]
 
 
-@pytest.mark.parametrize("at", [(0, 2), (1, 3), (2, 2)])
+@pytest.fixture(scope="module")
+def parts(tmp_path_factory):
+    """Train once, and stop in the middle of the second epoch."""
+    folder = tmp_path_factory.mktemp("parts")
+    train(folder, stops_at=(1, 3), keep=[mb.All()])
+    return folder
+
+
+@pytest.fixture
+def stopped(parts, tmp_path):
+    """Copy the run that was stopped."""
+    return shutil.copytree(parts, tmp_path / "run", symlinks=True)
+
+
+@pytest.mark.parametrize("at", [(0, 2), (2, 2)])
 def test_the_rest_of_the_epoch_and_the_next_one_are_as_they_would_have_been(
     tmp_path, whole, at
 ):
@@ -103,16 +119,14 @@ def test_accumulated_gradients_are_kept(tmp_path):
     assert tuple(found[:2]) == expected
 
 
-def test_the_clock_of_the_steps_goes_on_in_the_middle_of_an_epoch(tmp_path):
-    # A trigger that runs from batch to batch, whatever an epoch is.
-    arguments = {"keep": [mb.All()]}
-    train(tmp_path, stops_at=(1, 3), **arguments)
-    train(tmp_path, **arguments)
-    found = [
+def test_the_clock_of_the_steps_and_the_record_go_on(stopped, whole):
+    *found, _, _ = train(stopped, keep=[mb.All()])
+    assert tuple(found) == whole
+    rows = [
         (one.epoch, one.document("trainer")["batch"], one.step)
-        for one in RunDirectory(tmp_path).checkpoints()
+        for one in RunDirectory(stopped).checkpoints()
     ]
-    assert found == [
+    assert rows == [
         (0, 2, 2),
         (1, None, 4),
         (1, 2, 6),
@@ -120,13 +134,12 @@ def test_the_clock_of_the_steps_goes_on_in_the_middle_of_an_epoch(tmp_path):
         (2, 2, 10),
         (3, None, 12),
     ]
-    record = [(one["epoch"], one["step"]) for one in mb.history(tmp_path)]
+    record = [(one["epoch"], one["step"]) for one in mb.history(stopped)]
     assert record == [(1, 4), (2, 8), (3, 12)]
 
 
-def test_data_that_is_not_named_resumes_at_the_end_of_an_epoch(tmp_path):
-    train(tmp_path, stops_at=(1, 3))
-    *_, begun, _ = train(tmp_path, known=False)
+def test_data_that_is_not_named_resumes_at_the_end_of_an_epoch(stopped):
+    *_, begun, _ = train(stopped, known=False)
     assert begun[0] == (1, 0)
     assert len(begun) == 2 * BATCHES
 
@@ -139,11 +152,10 @@ def test_data_that_is_not_named_resumes_at_the_end_of_an_epoch(tmp_path):
     ],
 )
 def test_a_position_in_other_data_resumes_at_the_end_of_an_epoch_and_says_so(
-    tmp_path, arguments, text
+    stopped, arguments, text
 ):
-    train(tmp_path, stops_at=(1, 3))
     with warns(text):
-        *_, begun, _ = train(tmp_path, epochs=2, **arguments)
+        *_, begun, _ = train(stopped, epochs=2, **arguments)
     assert begun[0] == (1, 0)
     assert len(begun) == len(arguments["made"])
 
@@ -156,23 +168,22 @@ def test_a_checkpoint_without_the_optimizer_is_none_to_go_on_from(tmp_path):
     assert begun[0] == (1, 0)
 
 
-def test_a_path_begins_a_new_run_in_the_middle_of_an_epoch(tmp_path, whole):
-    *_, first = train(tmp_path, stops_at=(1, 3))
-    *found, begun, branch = train(tmp_path, resume=first.last_model_path)
-    assert branch.run_id != first.run_id
+def test_a_path_begins_a_new_run_in_the_middle_of_an_epoch(stopped, whole):
+    newest = RunDirectory(stopped).checkpoints()[-1]
+    *found, begun, branch = train(stopped, resume=newest.path)
+    assert branch.run_id != newest.run_id
     assert len(begun) == 6
     assert tuple(found) == whole
 
 
-def test_a_damaged_checkpoint_is_passed_over_for_an_older_one(tmp_path, whole):
-    train(tmp_path, stops_at=(1, 3), keep=[mb.All()])
-    file = RunDirectory(tmp_path).checkpoints()[-1].path / "state.safetensors"
+def test_a_damaged_checkpoint_is_passed_over_for_an_older_one(stopped, whole):
+    file = RunDirectory(stopped).checkpoints()[-1].path / "state.safetensors"
     content = bytearray(file.read_bytes())
     content[-1] ^= 1
     file.chmod(0o644)
     file.write_bytes(content)
     with warns("Passed over"):
-        *found, begun, _ = train(tmp_path, keep=[mb.All()])
+        *found, begun, _ = train(stopped)
     assert begun[0] == (1, 0)
     assert len(begun) == 8
     assert tuple(found) == whole
@@ -206,14 +217,13 @@ def test_arrays_resume_exactly_at_the_end_of_an_epoch(tmp_path):
 
 @pytest.mark.skipif(BACKEND != "tensorflow", reason="others build metrics in time")
 def test_metrics_that_cannot_be_built_in_time_resume_at_the_end_of_an_epoch(
-    tmp_path, monkeypatch
+    stopped, monkeypatch
 ):
-    train(tmp_path, stops_at=(1, 3))
 
     def fails(*_):
         raise NotImplementedError
 
     monkeypatch.setattr(keras.Model, "test_on_batch", fails)
     with warns("metrics could not be built"):
-        *_, begun, _ = train(tmp_path)
+        *_, begun, _ = train(stopped)
     assert begun[0] == (1, 0)
