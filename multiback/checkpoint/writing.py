@@ -13,7 +13,7 @@ import keras
 import numpy as np
 
 from multiback.state import Description, describe, snapshot, write_keras_file
-from multiback.store import Checkpoint, RunDirectory
+from multiback.store import Checkpoint, Request, RunDirectory
 
 KERAS_FILE = "model.keras"
 _NONE: Mapping[str, np.ndarray] = {}
@@ -50,7 +50,7 @@ def write(
         weights_only: Leave out the optimizer and the metrics.
         trainer: Further facts for whoever resumes; JSON.
         arrays: Further arrays for whoever resumes.
-        **fields: As for `RunDirectory.commit`.
+        **fields: As for `Request`.
 
     Returns:
         The checkpoint, and in sentences what will not load again without help.
@@ -66,7 +66,7 @@ def write(
             if description.needs_keras_file:
                 files[KERAS_FILE] = Path(scratch, KERAS_FILE)
                 write_keras_file(model, files[KERAS_FILE])
-        checkpoint = directory.commit(
+        request = Request(
             name,
             tensors={**state.arrays, **arrays},
             documents={
@@ -79,4 +79,5 @@ def write(
             architecture=description.config,
             **fields,
         )
+        checkpoint = directory.commit(request)
     return checkpoint, description.problems
