@@ -100,7 +100,7 @@ class _Run:
         size = self._end - self._start
         if size == self._first.nbytes:
             return self._first.reshape(-1).view(np.uint8).data
-        memory = self._first.base.reshape(-1).view(np.uint8)
+        memory = np.asarray(self._first.base).reshape(-1).view(np.uint8)
         start = self._start - _address(memory)
         return memory[start : start + size].data
 

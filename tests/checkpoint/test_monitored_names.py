@@ -13,7 +13,8 @@ from multiback.errors import ArgumentError, MonitorError
 
 
 def checkpoint(folder, monitor, **arguments):
-    return mb.ModelCheckpoint(folder / "run", monitor, **arguments)
+    # Some of the models here cannot be built from a config.
+    return mb.ModelCheckpoint(folder / "run", monitor, export_best=False, **arguments)
 
 
 class BeginsBatches(keras.callbacks.Callback):
