@@ -34,7 +34,7 @@ def step_of(metric, y_true, y_pred):
     metric.update_state(y_true, y_pred)  # Makes the variables.
     metric.reset_state()
     if BACKEND == "jax":
-        import jax  # noqa: PLC0415 - one backend is there
+        import jax
 
         @jax.jit
         def step(variables, y_true, y_pred):
@@ -49,7 +49,7 @@ def step_of(metric, y_true, y_pred):
 
         return epoch
     if BACKEND == "tensorflow":
-        import tensorflow as tf  # noqa: PLC0415 - as above
+        import tensorflow as tf
 
         @tf.function
         def step(y_true, y_pred):
@@ -57,7 +57,9 @@ def step_of(metric, y_true, y_pred):
             return metric.result()
     else:
         # As Keras's fit does, so that `result` knows that it is in a step.
-        model = keras.Sequential([keras.Input(y_pred.shape[1:]), keras.layers.Identity()])
+        model = keras.Sequential(
+            [keras.Input(y_pred.shape[1:]), keras.layers.Identity()]
+        )
         model.compile(loss="mse", metrics=[metric])
         model.evaluate(y_pred[:1], y_true[:1], verbose=0)
 

@@ -15,15 +15,19 @@ from multiback.checkpoint.averaging import ScoredWeights
 from multiback.checkpoint.checkpointer import Checkpointer, Parts, steps_of
 from multiback.checkpoint.direction import Mode
 from multiback.checkpoint.expected import check_names
-from multiback.checkpoint.loading import first_intact, restore_checkpoint
+from multiback.checkpoint.exporting import export_best as write_best
+from multiback.checkpoint.finding import first_intact
+from multiback.checkpoint.loading import restore_checkpoint
 from multiback.checkpoint.position import Position, Seekable
 from multiback.checkpoint.resuming import Resumption
 from multiback.checkpoint.retention import Slot, check_number
+from multiback.checkpoint.saving import OnSaveError
 from multiback.checkpoint.siblings import check_order
 from multiback.checkpoint.signals import StopSignals
 from multiback.checkpoint.triggers import Triggers
 from multiback.errors import ArgumentError, MonitorError, StateError, StoreError
 from multiback.state import describe
+from multiback.store import Checkpoint
 
 
 class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no types
@@ -41,6 +45,12 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
     `with checkpoint: model.fit(...)` and then the state is saved first; SIGINT and
     SIGTERM let the step end, save, and leave, and a second one leaves at once. From
     another shell, `touch RUN/save-now` asks for a checkpoint, as `save()` does.
+
+    Checkpoints are written in the background. What speaks of them, such as
+    `best_model_path`, waits for the one that is being written, so a path that it gives
+    is there; `wait()` waits too. When `fit` returns, and at the end of a `with` block,
+    everything is on the disk. A checkpoint that could not be written is an error of the
+    next step, and at the latest of the end of `fit`.
 
     Args:
         dirpath: The run directory.
@@ -64,9 +74,19 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
             end of its last epoch, or in the middle of one with `data=`: best, weights,
             optimizer, epochs, history and global random generators. The path of a
             checkpoint starts a new run from there.
+        save_on_background: Write while training goes on, which waits only for one
+            copy of the state. False: it waits until the checkpoint is on the disk.
+        buffers: How many copies of the state to hold in memory while writing. With 2 a
+            state is copied while the last is still being written; 1 takes half the
+            memory, and waits.
+        on_save_error: "raise" what a disk refused, at the next step; "warn" to train on
+            without that checkpoint. The earlier ones are intact either way.
         restore_best: When training ends, put the best checkpoint's weights into the
             model: those that were scored. With `use_ema` these are the raw weights;
             the averages, where `SwapEMAWeights(swap_on_epoch=True)` stands in front.
+        export_best: When training ends, write the best model to RUN/best.keras too,
+            which plain `keras.saving.load_model` reads under any backend, without
+            multiback: without how it was compiled.
         callbacks: Callbacks whose state is saved and resumed too, such as
             EarlyStopping and ReduceLROnPlateau. In `fit` they stand before this one.
         data: The `mb.data.Resumable` that `fit` is given: a run then resumes from a
@@ -114,7 +134,11 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         auto_insert_metric_name: bool = True,
         save_weights_only: bool = False,
         resume: Resume = "never",
+        save_on_background: bool = True,
+        buffers: int = 2,
+        on_save_error: OnSaveError = "raise",
         restore_best: bool = False,
+        export_best: bool = True,
         callbacks: Sequence[Any] = (),
         data: Seekable | None = None,
         prefixes: Sequence[str] = ("val_",),
@@ -124,6 +148,7 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         check_flag("restore_best=", restore_best)
         self._every_n_epochs = every_n_epochs
         self._restore_best = restore_best
+        self._export_best = export_best
         self._engine = Checkpointer(
             dirpath,
             monitor,
@@ -135,6 +160,9 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
             auto_insert_metric_name=auto_insert_metric_name,
             save_weights_only=save_weights_only,
             resume=resume,
+            save_on_background=save_on_background,
+            buffers=buffers,
+            on_save_error=on_save_error,
             prefixes=prefixes,
         )
         self._triggers = Triggers(
@@ -191,6 +219,18 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
             self._triggers.asked = True
         elif self.model is not None:
             self._engine.save(self.model)
+            self._engine.wait()
+
+    def wait(self) -> Checkpoint | None:
+        """Wait until everything that was saved is on the disk.
+
+        Returns:
+            The newest checkpoint of the run.
+
+        Raises:
+            StoreError: A checkpoint could not be written; earlier ones are intact.
+        """
+        return self._engine.wait()
 
     def __enter__(self) -> Self:
         """Take SIGINT and SIGTERM over, in the main thread."""
@@ -207,6 +247,11 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         if training and not ours and not self._signals.hurried:
             with self._engine.rescuing():
                 self._rescue(self.model)
+        if error is None:
+            self._engine.wait()
+        elif not self._signals.hurried:
+            with self._engine.rescuing():
+                self._engine.wait()
         if self._signals.received is not None:
             self._signals.leave()
         self._signals.restore()
@@ -272,6 +317,7 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         Only here, never after a batch: there JAX's state may be gone, and torch's
         belongs to another step. And `self.model` only to save: on JAX it costs.
         """
+        self._engine.surface()
         self._resumption.begin_batches()
         done = batch + self._skipped
         self._batches += done - self._batch
@@ -302,6 +348,7 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
     def _leave(self) -> None:
         """Save and end the training, as a signal wants it."""
         self._save(self.model, always=True)
+        self._engine.wait()
         self._training = self._signals.holding = False
         self._signals.leave()
 
@@ -337,6 +384,7 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         if saved or self._triggers.asked:
             self._triggers.saved(time.monotonic())
         if self._signals.received is not None:
+            self._engine.wait()
             self._training = self._signals.holding = False
             self._signals.leave()
 
@@ -348,6 +396,9 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         self._engine.finish(model)
         if self._restore_best:
             self._put_best_back(model)
+        best = [checkpoint for _, checkpoint in self._engine.shelf.ranked()]
+        if best and self._export_best:
+            self._engine.tell(write_best(self._engine.directory.path, best, model))
 
     def _put_best_back(self, model: keras.Model) -> None:
         """Give the model the weights of the best checkpoint that is intact."""

@@ -18,9 +18,9 @@ import keras
 import numpy as np
 
 from multiback.checkpoint.checkpointer import Checkpointer, Parts
+from multiback.checkpoint.finding import first_intact
 from multiback.checkpoint.generators import generator_states, restore_generators
 from multiback.checkpoint.keras_private import is_seeded, set_first_epoch
-from multiback.checkpoint.loading import first_intact
 from multiback.checkpoint.position import Position
 from multiback.checkpoint.scores import split_logs
 from multiback.checkpoint.siblings import (

@@ -1,4 +1,7 @@
-"""The commands and their options; each command's work is in a file of its own."""
+"""The commands and their options; each command's work is in a file of its own.
+
+The few that need Keras import their file themselves: importing Keras takes seconds.
+"""
 
 import sys
 from pathlib import Path
@@ -10,14 +13,10 @@ from rich.console import Console
 from multiback.checkpoint.direction import Mode
 from multiback.cli.checking import find, verify, verify_view
 from multiback.cli.comparing import difference, difference_view
-from multiback.cli.crosschecking import compiled_model, crosscheck_report
 from multiback.cli.data import read_data
-from multiback.cli.demo import run_demo
-from multiback.cli.exporting import export
 from multiback.cli.judging import best_record
 from multiback.cli.listing import checkpoint_table, details, details_view, listing
 from multiback.cli.output import print_json, progress_bar
-from multiback.cli.predict import predict_to_file
 from multiback.cli.records import one_checkpoint
 from multiback.cli.tidying import collect, collect_view, prune, prune_view
 from multiback.errors import MultibackError
@@ -78,6 +77,8 @@ def demo(
     epochs: Annotated[int, typer.Option(min=1, help="How long to train.")] = 15,
 ) -> None:
     """Train, keep the best, reload it everywhere and check its numbers."""
+    from multiback.cli.demo import run_demo  # noqa: PLC0415 - needs Keras
+
     run_demo(directory, epochs=epochs, console=Console())
 
 
@@ -247,6 +248,8 @@ def export_checkpoint(
     A .keras file holds no compile config: `keras.saving.load_model` reads it under
     any backend. Exits with 0, or with 1 if it cannot be written.
     """
+    from multiback.cli.exporting import export  # noqa: PLC0415 - needs Keras
+
     with progress_bar("Exporting", None):
         path = export(
             one_checkpoint(checkpoint), out, modules=modules or (), force=force
@@ -274,6 +277,11 @@ def crosscheck(
 
     Exits with 0 if none is wrong, with 4 if one is, with 1 if they cannot be checked.
     """
+    from multiback.cli.crosschecking import (  # noqa: PLC0415 - needs Keras
+        compiled_model,
+        crosscheck_report,
+    )
+
     arrays = read_data(data)
     model = compiled_model(one_checkpoint(checkpoint), modules or ())
     with progress_bar("Checking", None):
@@ -306,6 +314,8 @@ def collect_garbage(
 @app.command(hidden=True)
 def predict(checkpoint: Path, inputs: Path, outputs: Path) -> None:
     """Predict with a checkpoint, in a process of its own; the demo calls it."""
+    from multiback.cli.predict import predict_to_file  # noqa: PLC0415 - needs Keras
+
     predict_to_file(checkpoint, inputs, outputs)
 
 

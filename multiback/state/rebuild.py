@@ -11,7 +11,7 @@ import keras
 import numpy as np
 
 from multiback.errors import ArgumentError, StateError
-from multiback.state._private import layers_of, no_compile_config, sharing
+from multiback.state._private import KERAS_SOURCE, layers_of, no_compile_config, sharing
 from multiback.state.describe import brief
 from multiback.state.portable import Config, objects_in, with_learning_rate
 from multiback.state.variables import check_model, optimizer_of
@@ -105,6 +105,19 @@ def write_keras_file(model: keras.Model, path: str | Path) -> None:
     check_model(model)
     with no_compile_config(model):
         model.save(str(path))
+
+
+def custom_classes(model: keras.Model) -> dict[str, type]:
+    """Return a model's own class and its layers', but Keras's, by name.
+
+    As `custom_objects`, to rebuild in the same process what nobody has registered.
+    """
+    classes = [type(layer) for layer in layers_of(model)]
+    return {
+        kind.__name__: kind
+        for kind in classes
+        if not kind.__module__.startswith(KERAS_SOURCE)
+    }
 
 
 def rebuild_from_keras_file(

@@ -5,11 +5,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
-import ml_dtypes
 import numpy as np
 
 from multiback.errors import ArgumentError, StateError
 from multiback.state.fitting import StateDict, cast_exactly, listing
+from multiback.state.host import host_view
 
 Parts = tuple[str | int, ...]
 
@@ -17,10 +17,10 @@ Parts = tuple[str | int, ...]
 _RESERVED = "__metadata__"
 
 
-def flatten(
+def leaves(
     source: Mapping[str, Any],
 ) -> tuple[dict[str, np.ndarray], list[dict[str, Any]]]:
-    """Copy a tree's leaves to the host and index them.
+    """See a tree's leaves from the host, and index them.
 
     Args:
         source: Mappings, lists and tuples down to arrays, tensors or numbers.
@@ -28,12 +28,12 @@ def flatten(
             `state_dict`. `None` is an empty branch, as in a JAX pytree.
 
     Returns:
-        The arrays by key, and the index.
+        The arrays by key, which may be the leaves' own memory, and the index.
 
     Raises:
         ArgumentError: A name is neither, or a leaf is no array or number.
 
-    >>> arrays, index = flatten({"params": {"dense/0": [1.0, 2]}})
+    >>> arrays, index = leaves({"params": {"dense/0": [1.0, 2]}})
     >>> list(arrays)
     ['params/dense~10/0', 'params/dense~10/1']
     >>> index[0]["parts"]
@@ -42,7 +42,7 @@ def flatten(
     arrays: dict[str, np.ndarray] = {}
     index: list[dict[str, Any]] = []
     for parts, leaf in _leaves(source, ()):
-        array = _to_host(leaf, parts)
+        array = _view(leaf, parts)
         key = key_of(parts)
         arrays[key] = array
         entry = {
@@ -91,7 +91,7 @@ def tree(arrays: StateDict, index: Sequence[Mapping[str, Any]]) -> dict[str, Any
     Raises:
         StateError: The index is a model's, or a key has no array.
 
-    >>> arrays, index = flatten({"w": np.ones(2), "layers": [{"b": np.zeros(1)}]})
+    >>> arrays, index = leaves({"w": np.ones(2), "layers": [{"b": np.zeros(1)}]})
     >>> tree(arrays, index)
     {'w': array([1., 1.]), 'layers': [{'b': array([0.])}]}
     """
@@ -121,12 +121,12 @@ def restore_tree(
         StateError: A leaf is missing, extra or of another shape, or a value does
             not fit the leaf's dtype. All of them are listed.
 
-    >>> arrays, index = flatten({"pair": (np.ones(1), np.zeros(1))})
+    >>> arrays, index = leaves({"pair": (np.ones(1), np.zeros(1))})
     >>> restore_tree({"pair": (np.zeros(1), np.zeros(1))}, arrays, index)
     {'pair': (array([1.]), array([0.]))}
     """
     checked = _checked(arrays, index)
-    wanted = {key_of(parts): _to_host(leaf, parts) for parts, leaf in _leaves(template)}
+    wanted = {key_of(parts): _view(leaf, parts) for parts, leaf in _leaves(template)}
     empty = list(_empty(template, ()))
     grown = {at: [e for e in checked if _parts(e)[: len(at)] == at] for at in empty}
     free = {entry["key"] for entries in grown.values() for entry in entries}
@@ -225,21 +225,10 @@ def _leaves(node: Any, parts: Parts = ()) -> Iterator[tuple[Parts, Any]]:
         yield parts, node
 
 
-def _to_host(leaf: Any, parts: Parts) -> np.ndarray:
-    """Copy one leaf to a host array of its own dtype."""
-    if isinstance(leaf, keras.Variable):
-        return np.asarray(leaf.numpy())
+def _view(leaf: Any, parts: Parts) -> np.ndarray:
+    """See one leaf as a host array of its own dtype."""
     try:
-        # Told by name: state/ imports no framework, and a tree may hold tensors
-        # of another framework than Keras runs on.
-        framework = type(leaf).__module__.partition(".")[0]
-        if _is_torch(leaf):
-            array = _torch_to_host(leaf)
-        elif framework == "tensorflow":
-            # Its __array__ knows no copy keyword, about which NumPy 2 warns.
-            array = np.array(leaf.numpy())
-        else:
-            array = np.array(leaf)
+        array = host_view(leaf.value if isinstance(leaf, keras.Variable) else leaf)
     except (TypeError, ValueError, RuntimeError) as error:
         raise _no_array(leaf, parts) from error
     if array.dtype.kind in "OUSMm":
@@ -250,15 +239,6 @@ def _to_host(leaf: Any, parts: Parts) -> np.ndarray:
 def _is_torch(leaf: Any) -> bool:
     """Tell whether a leaf is a torch tensor, without importing torch."""
     return type(leaf).__module__.partition(".")[0] == "torch"
-
-
-def _torch_to_host(leaf: Any) -> np.ndarray:
-    """Copy a torch tensor, also when Keras runs on another backend."""
-    tensor = leaf.detach().cpu()
-    if str(tensor.dtype) == "torch.bfloat16":
-        # torch has no bfloat16 for NumPy; float32 holds each of its values.
-        return np.array(tensor.float().numpy()).astype(ml_dtypes.bfloat16)
-    return np.array(tensor.numpy())
 
 
 def _no_array(leaf: Any, parts: Parts) -> ArgumentError:

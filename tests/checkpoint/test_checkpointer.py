@@ -31,7 +31,7 @@ def test_a_function_is_called_only_to_save(tmp_path):
 
     ckpt = mb.Checkpointer(tmp_path, "f1", mode="max", save_last=False)
     saved = [ckpt.step(arrays, {"f1": f1}) for f1 in (0.5, 0.4, 0.6)]
-    assert [one is not None for one in saved] == [True, False, True]
+    assert saved == [True, False, True]
     assert len(calls) == 2
 
 
@@ -84,6 +84,7 @@ def test_a_hand_written_loop_with_a_keras_model(tmp_path):
 def test_a_name_that_is_missing_touches_nothing(tmp_path):
     ckpt = mb.Checkpointer(tmp_path, "score", mode="max")
     ckpt.step({"w": np.ones(1)}, {"score": 0.5})
+    ckpt.wait()
     before = sorted(tmp_path.rglob("checkpoints/*"))
     fresh = mb.Checkpointer(tmp_path, "scores", mode="max")
     with pytest.raises(MonitorError, match="Did you mean 'score'"):

@@ -14,7 +14,8 @@ from multiback.store import RunDirectory
 
 
 def checkpoint(folder, monitor, **arguments):
-    return mb.ModelCheckpoint(folder / "run", monitor, **arguments)
+    # Some of the models here cannot be built from a config.
+    return mb.ModelCheckpoint(folder / "run", monitor, export_best=False, **arguments)
 
 
 class BeginsBatches(keras.callbacks.Callback):
