@@ -57,8 +57,12 @@ def train(run, *, stops_at=None, epochs=3, made=None, known=True, **arguments):
     rate = keras.callbacks.LearningRateScheduler(lambda _, rate: 0.5 * rate)
     callback = mb.ModelCheckpoint(
         run,
-        every_n_train_steps=2,
-        **{"resume": "auto", "data": made if known else None, **arguments},
+        **{
+            "every_n_train_steps": 2,
+            "resume": "auto",
+            "data": made if known else None,
+            **arguments,
+        },
         callbacks=[rate],
     )
     stops = Stops(stops_at)
@@ -136,6 +140,13 @@ def test_the_clock_of_the_steps_and_the_record_go_on(stopped, whole):
     ]
     record = [(one["epoch"], one["step"]) for one in mb.history(stopped)]
     assert record == [(1, 4), (2, 8), (3, 12)]
+
+
+def test_a_second_stop_in_the_epoch_that_was_resumed_is_placed_rightly(stopped):
+    train(stopped, stops_at=(1, 1), every_n_train_steps=1)
+    newest = RunDirectory(stopped).checkpoints()[-1]
+    facts = newest.document("trainer")
+    assert (facts["epoch"], facts["batch"], facts["batches"]) == (1, 3, 7)
 
 
 def test_data_that_is_not_named_resumes_at_the_end_of_an_epoch(stopped):
