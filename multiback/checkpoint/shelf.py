@@ -125,7 +125,7 @@ class Shelf:
         Returns:
             What did not work, in sentences: it costs no training.
         """
-        holding = kept(self.entries, self._slots) | {newest}
+        holding = kept(self.entries, self._slots, always={newest})
         doomed = [row for row in self.rows if row[0].order not in holding]
         try:
             self._rows = {o: row for o, row in self._rows.items() if o in holding}
