@@ -16,7 +16,7 @@ from .libraries import SKLEARN_HINT, load_sklearn_metrics, load_torchmetrics
 from .report import Report, Row, Value, show
 from .subjects import Subject, from_metrics, from_model
 from .table import equivalent, known_base
-from .verdict import close, difference, tolerance
+from .verdict import close, difference, tolerance, within
 
 
 def crosscheck(
@@ -122,6 +122,10 @@ def judge(subject: Subject) -> Row:
     )
     near = functools.partial(close, rtol=rtol, scale=translation.scale)
     if all(near(subject.value, value) for value in known):
+        return row
+    if translation.bounds is not None and within(
+        subject.value, known, _quietly(translation.bounds), rtol=rtol
+    ):
         return row
     reason = _convention(subject, translation, near) or _mask(subject)
     if reason:
