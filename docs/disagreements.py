@@ -24,7 +24,7 @@ def theirs(metric, *batches):
 
 
 def rows():
-    """Yield `(case, right, multiback, torchmetrics, Keras)`; None for no such metric."""
+    """Yield `(case, right, multiback, torchmetrics, Keras)`; None where none is."""
     rng = np.random.default_rng(0)
     y_true = rng.integers(0, 2, 4096)
     scores = np.exp(rng.normal(size=4096) + y_true - 8).astype("float32")

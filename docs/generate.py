@@ -53,6 +53,11 @@ KERAS = {
     "SpecificityAtSensitivity": lambda: keras.metrics.SpecificityAtSensitivity(0.8),
 }
 
+OTHERS = (
+    "torchmetrics and scikit-learn (or NumPy, in float64, where it lacks a metric) "
+    "have all at once. Keras's numbers are of its own metric of that name."
+)
+
 HEAD = """# The metrics
 
 Written by `docs/generate.py`; change that, or the docstrings, and run it again.
@@ -187,11 +192,7 @@ def agreement():
     lines = [
         "## Agreement",
         "",
-        (
-            f"{ROWS} fixed rows, streamed in batches of 100; torchmetrics and scikit-learn "
-            "(or NumPy, in float64, where it lacks a metric) have all at once. Keras's "
-            "numbers are of its own metric of that name."
-        ),
+        f"{ROWS} fixed rows, streamed in batches of 100. {OTHERS}",
         "",
         "| metric | task | multiback | scikit-learn | torchmetrics | Keras | verdict |",
         "|---|---|---|---|---|---|---|",
