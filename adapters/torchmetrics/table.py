@@ -17,6 +17,7 @@ from . import (
     probabilistic,
     ranking,
     regression,
+    samplewise,
 )
 from .areas import area
 from .arrays import Samples
@@ -94,6 +95,8 @@ TABLE: dict[Any, Translation] = {
         "precision", "RecallAtFixedPrecision"
     ),
     ours.RootMeanSquaredError: regression.root_mean_squared,
+    ours.SamplewiseDice: samplewise.overlap("f1_score"),
+    ours.SamplewiseJaccardIndex: samplewise.overlap("jaccard_score"),
     ours.SensitivityAtSpecificity: ranking.operating_point(
         "specificity", "SensitivityAtSpecificity"
     ),

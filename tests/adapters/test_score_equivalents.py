@@ -100,6 +100,18 @@ def test_other_norms_of_calibration_agree(real, norm):
     assert row.verdict == "agrees", row
 
 
+@pytest.mark.parametrize("name", ["SamplewiseDice", "SamplewiseJaccardIndex"])
+@pytest.mark.parametrize("task", ARGUMENTS)
+def test_an_overlap_of_each_sample_agrees(real, name, task):
+    y_true, y_pred = (
+        part[:560].reshape(56, 10, *part.shape[1:]) for part in real[task]
+    )
+    metric = getattr(mb.metrics, name)(task, **ARGUMENTS[task])
+    row = only(metric, (y_true, y_pred))
+    assert row.verdict == "agrees", row
+    assert 0.0 < row.sklearn < 1.0
+
+
 class HalvedAUROC(mb.metrics.AUROC):
     def score(self, histogram):
         return tuple(0.95 * part for part in super().score(histogram))
