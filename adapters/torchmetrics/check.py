@@ -18,7 +18,7 @@ from .report import Report, Row, Value, show
 from .streaming import check_cuts
 from .subjects import Cuts, Subject, from_metrics, from_model
 from .table import equivalent, known_base, ungrouped
-from .verdict import close, difference, tolerance
+from .verdict import close, difference, tolerance, within
 
 
 def crosscheck(
@@ -172,6 +172,10 @@ def _judge_value(subject: Subject, translation: Equivalent | NoEquivalent) -> Ro
     )
     near = functools.partial(close, rtol=rtol, scale=translation.scale)
     if all(near(subject.value, value) for value in known):
+        return row
+    if translation.bounds is not None and within(
+        subject.value, known, _quietly(translation.bounds), rtol=rtol
+    ):
         return row
     reason = _convention(subject, translation, near) or _mask(subject)
     if reason:

@@ -9,7 +9,16 @@ import keras
 
 import multiback.metrics as ours
 
-from . import aggregates, confusion, keras_counts, matching, regression
+from . import (
+    aggregates,
+    confusion,
+    keras_counts,
+    matching,
+    probabilistic,
+    ranking,
+    regression,
+    samplewise,
+)
 from .areas import area
 from .arrays import Samples
 from .counts import counts
@@ -60,8 +69,12 @@ def _known_class(metric: Any) -> type | None:
 
 
 TABLE: dict[Any, Translation] = {
+    ours.AUROC: ranking.area("roc_auc_score", "AUROC"),
     ours.Accuracy: counts("Accuracy"),
+    ours.AveragePrecision: ranking.area("average_precision_score", "AveragePrecision"),
     ours.BalancedAccuracy: confusion.balanced_accuracy,
+    ours.BrierScore: probabilistic.loss("brier"),
+    ours.CalibrationError: probabilistic.calibration_error,
     ours.CohenKappa: confusion.cohen_kappa,
     ours.ConcordanceCorrelation: regression.concordance,
     ours.ConfusionMatrix: confusion.confusion_matrix,
@@ -74,6 +87,7 @@ TABLE: dict[Any, Translation] = {
     ours.FBetaScore: counts("FBetaScore"),
     ours.HammingDistance: counts("HammingDistance"),
     ours.JaccardIndex: counts("JaccardIndex"),
+    ours.LogLoss: probabilistic.loss("log"),
     ours.MatthewsCorrelation: confusion.matthews,
     ours.Max: aggregates.largest,
     ours.Mean: aggregates.mean,
@@ -82,11 +96,24 @@ TABLE: dict[Any, Translation] = {
     ours.Min: aggregates.smallest,
     ours.NegativePredictiveValue: counts("NegativePredictiveValue"),
     ours.PearsonCorrelation: regression.pearson,
+    ours.Perplexity: probabilistic.loss("perplexity"),
     ours.Precision: counts("Precision"),
+    ours.PrecisionAtRecall: ranking.operating_point("recall", "PrecisionAtFixedRecall"),
     ours.R2Score: regression.explained("R2Score", "r2_score"),
     ours.Recall: counts("Recall"),
+    ours.RecallAtPrecision: ranking.operating_point(
+        "precision", "RecallAtFixedPrecision"
+    ),
     ours.RootMeanSquaredError: regression.root_mean_squared,
+    ours.SamplewiseDice: samplewise.overlap("f1_score"),
+    ours.SamplewiseJaccardIndex: samplewise.overlap("jaccard_score"),
+    ours.SensitivityAtSpecificity: ranking.operating_point(
+        "specificity", "SensitivityAtSpecificity"
+    ),
     ours.Specificity: counts("Specificity"),
+    ours.SpecificityAtSensitivity: ranking.operating_point(
+        "sensitivity", "SpecificityAtSensitivity"
+    ),
     ours.StatScores: confusion.stat_scores,
     ours.Sum: aggregates.total,
     ours.TopKAccuracy: matching.top_k_accuracy,

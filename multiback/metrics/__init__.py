@@ -40,6 +40,7 @@ from multiback.metrics.regression import (
     MeanSquaredError,
     RootMeanSquaredError,
 )
+from multiback.metrics.samplewise import SamplewiseDice, SamplewiseJaccardIndex
 from multiback.metrics.score_metric import WideBoundsWarning
 from multiback.metrics.statistic import Statistic
 
@@ -77,6 +78,8 @@ __all__ = [
     "Recall",
     "RecallAtPrecision",
     "RootMeanSquaredError",
+    "SamplewiseDice",
+    "SamplewiseJaccardIndex",
     "SensitivityAtSpecificity",
     "Specificity",
     "SpecificityAtSensitivity",

@@ -48,6 +48,8 @@ class OperatingPoint(ScoreMetric):
     """
 
     condition: ClassVar[str]
+    # The value itself is reached, and one sample more may be a percent of few.
+    wide = 0.1
 
     def __init__(
         self, at_least: float, task: Task = "binary", *, name: str, **arguments: Any

@@ -30,13 +30,12 @@ Task = Literal["binary", "multiclass", "multilabel"]
 # 256 roundings of a prefix sum, 256 of a sum over bins and a few of each term.
 ROUNDING = 520 * 2.0**-24
 
-WIDE = 0.01
 # Fewer scores leave a wide gap in any bins, and Keras asks after each batch.
 ENOUGH = 256
 
 
 class WideBoundsWarning(UserWarning):
-    """What scores share a bin could change a metric by more than 0.01."""
+    """Many scores share a bin, so that a metric of their ranks is uncertain."""
 
 
 @runtime_checkable
@@ -105,6 +104,8 @@ class ScoreMetric(PairMetric):
 
     direction: ClassVar[Direction | None] = "max"
     value_range: ClassVar[tuple[float, float]] = (0.0, 1.0)
+    # Bounds further apart than this are worth a warning.
+    wide: ClassVar[float] = 0.01
 
     def __init__(
         self,
@@ -274,7 +275,7 @@ class ScoreMetric(PairMetric):
         except (AttributeError, NotImplementedError, TypeError):
             # A tracer of JAX, a symbolic tensor of TensorFlow, a meta one of torch.
             return
-        if gap > WIDE and scores >= ENOUGH:
+        if gap > self.wide and scores >= ENOUGH:
             self._calls = -(1 << 62)  # Said once.
             warnings.warn(
                 f"{self.name} may be off by {gap:.2g}: many of the {scores:.0f} scores "

@@ -8,6 +8,7 @@ import torch
 import torchmetrics
 from backends import compiled
 from contracts import ROWS, MetricContract, stream
+from counting import ExactCounts
 from keras import ops
 
 import multiback as mb
@@ -110,6 +111,12 @@ class TestRanking(MetricContract):
         used = (ops.convert_to_numpy(s["used"]) for s in (actual, expected))
         np.testing.assert_array_equal(*used)
         return None
+
+
+class TestCountsOfBins(ExactCounts):
+    cases: ClassVar = {"labels": {"name": "AUROC", **MULTILABEL, "average": None}}
+    make = TestRanking.make
+    sample = TestRanking.sample
 
 
 # Many scores in a bin: most of these warn, which is the business of a test below.
