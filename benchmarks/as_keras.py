@@ -66,7 +66,7 @@ def timed(function):
 
 
 def measure(make, y_true, y_pred, rounds):
-    """Return the medians of plain, direct, as_keras, their ratio and what is added."""
+    """Return the medians of the three, of the ratio and of what is added."""
     functions = (
         evaluate_of([], y_true, y_pred),
         direct_of(make(), y_true, y_pred),
