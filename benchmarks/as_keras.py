@@ -85,9 +85,7 @@ def measure(make, y_true, y_pred, rounds):
 def main(rounds):
     """Print a row for each metric and batch size."""
     rng = np.random.default_rng(0)
-    print(
-        f"{BACKEND}: microseconds of processor time a step, {rounds} rounds of {STEPS} steps"
-    )
+    print(f"{BACKEND}: microseconds a step, {rounds} rounds of {STEPS} steps")
     head = ("plain", "direct", "as_keras", "ratio", "added")
     print(f"{'metric':20}{'batch':>7}" + "".join(f"{name:>9}" for name in head))
     for batch in (32, 1024):
