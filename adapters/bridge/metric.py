@@ -1,5 +1,6 @@
 """The Keras face of what another library accumulates on the host."""
 
+import functools
 import importlib
 import math
 from typing import Any, ClassVar, Literal
@@ -67,6 +68,8 @@ class HostMetric(keras.metrics.Metric):  # type: ignore[misc]  # Keras has no ty
         self._compiled = False
         self._batches = self.add_variable((), "zeros", dtype="int32", name="batches")
         self._values: Any = None
+        # The tally's values, and what `result` made of them.
+        self._shown: tuple[Any, Any] = (None, None)
 
     def update_state(
         self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor | None = None
@@ -88,6 +91,10 @@ class HostMetric(keras.metrics.Metric):  # type: ignore[misc]  # Keras has no ty
             self._compiled = True
             return
         names, tally = tuple(arrays), self._tally
+        if _in_plain_python():
+            # The variables follow when the values are computed.
+            tally.update(tally.batches or int(self._batches), **arrays)
+            return
 
         def update(count: int, *values: Any) -> tuple[int, Any]:
             batches = tally.update(count, **dict(zip(names, values, strict=True)))
@@ -120,7 +127,7 @@ class HostMetric(keras.metrics.Metric):  # type: ignore[misc]  # Keras has no ty
             "mask": mask_of(y_pred),
         }
         return {
-            key: _widen(ops.convert_to_tensor(value))
+            key: _widen(value if ops.is_tensor(value) else ops.convert_to_tensor(value))
             for key, value in given.items()
             if value is not None
         }
@@ -149,8 +156,18 @@ class HostMetric(keras.metrics.Metric):  # type: ignore[misc]  # Keras has no ty
             return ops.convert_to_tensor(math.nan, dtype="float32")
         if not self._is_asked_in_step():
             self._compute()
-        # Copy: PyTorch assigns in place, and Keras keeps the logs of an epoch.
-        values = ops.copy(ops.convert_to_tensor(self._values))
+        if not (_in_plain_python() and self._tally.batches):
+            # Copy: PyTorch assigns in place, and Keras keeps the logs of an epoch.
+            return self._named(ops.copy(ops.convert_to_tensor(self._values)))
+        of, shown = self._shown
+        if of is not self._tally.values:
+            of = self._tally.values
+            shown = self._named(ops.convert_to_tensor(of))
+            self._shown = of, shown
+        return shown
+
+    def _named(self, values: Tensor) -> Tensor | dict[str, Tensor]:
+        """Return the number, or a dictionary of several."""
         if self._elements == self._SINGLE:
             return values[0]
         # One operation: a slice for each of many elements would be slow to compile.
@@ -169,21 +186,24 @@ class HostMetric(keras.metrics.Metric):  # type: ignore[misc]  # Keras has no ty
         """
         tally = self._tally
         asked, tally.asked = tally.asked, True
-        return (
-            in_symbolic_scope()
-            or _backend().in_step(ops.convert_to_tensor(self._batches))
-            or (self._compiled and keras.backend.backend() == "torch" and not asked)
-        )
+        if in_symbolic_scope():
+            return True
+        if _in_plain_python():
+            return self._compiled and not asked
+        return bool(_backend().in_step(ops.convert_to_tensor(self._batches)))
 
     def _compute(self) -> None:
         """Bring the values up to date, if their batches are here.
 
         They are elsewhere in a metric whose variables come from a checkpoint.
         """
+        tally = self._tally
+        if _in_plain_python() and tally.batches:
+            self._batches.assign(tally.batches)
         # Waits for the steps that are under way.
         batches = int(ops.convert_to_numpy(self._batches))
-        if batches and batches == self._tally.batches:
-            self._values.assign(self._tally.compute())
+        if batches and batches == tally.batches:
+            self._values.assign(tally.compute())
 
     def reset_state(self) -> None:
         """Forget everything."""
@@ -196,6 +216,12 @@ class HostMetric(keras.metrics.Metric):  # type: ignore[misc]  # Keras has no ty
             self._values.assign(ops.full((self._tally.width,), math.nan, "float32"))
 
 
+def _in_plain_python() -> bool:
+    """Tell whether nothing is compiled or pure, so that variables are not needed."""
+    return keras.backend.backend() == "torch" and not in_stateless_scope()
+
+
+@functools.cache
 def _backend() -> Any:
     """Import the file that is named after Keras's backend."""
     return importlib.import_module(f".{keras.backend.backend()}", __package__)
@@ -203,9 +229,13 @@ def _backend() -> Any:
 
 def _widen(tensor: Tensor) -> Tensor:
     """Make float32 of narrower floats, which NumPy lacks."""
-    dtype = keras.backend.standardize_dtype(tensor.dtype)
-    narrow = dtype in ("bfloat16", "float16") or dtype.startswith("float8")
-    return ops.cast(tensor, "float32") if narrow else tensor
+    return ops.cast(tensor, "float32") if _is_narrow(tensor.dtype) else tensor
+
+
+@functools.cache
+def _is_narrow(dtype: Any) -> bool:
+    name = keras.backend.standardize_dtype(dtype)
+    return name in ("bfloat16", "float16") or name.startswith("float8")
 
 
 def _spec(tensor: Tensor) -> Spec:

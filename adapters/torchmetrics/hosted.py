@@ -51,7 +51,8 @@ class TorchAccumulator(Accumulator):
         torch = importlib.import_module("torch")
         # A callback's thread has gradients switched on.
         with torch.no_grad():
-            y_true, y_pred = torch.as_tensor(y_true), torch.as_tensor(y_pred)
+            y_true = torch.as_tensor(y_true).detach()
+            y_pred = torch.as_tensor(y_pred).detach()
             if y_pred.device != self.metric.device:
                 # Where Keras runs on PyTorch the predictions say which device.
                 if keras.backend.backend() == "torch":
