@@ -8,9 +8,20 @@
 (True, 'agrees')
 """
 
+from .audit import audit
 from .check import crosscheck
+from .findings import Audit, Finding
 from .report import Report, Row
 from .testing import assert_agrees
 from .training import CrossCheck
 
-__all__ = ["CrossCheck", "Report", "Row", "assert_agrees", "crosscheck"]
+__all__ = [
+    "Audit",
+    "CrossCheck",
+    "Finding",
+    "Report",
+    "Row",
+    "assert_agrees",
+    "audit",
+    "crosscheck",
+]
