@@ -131,7 +131,7 @@ class Streams:
             metric.reset_state()
         update: Callable[[list[Any]], None] = self._update
         if self._built and keras.backend.backend() == "jax":
-            update = self._compiled_update()
+            update = self._compiled_update
         for rows in cut.batches(self.rows):
             update(self._tensors(rows))
         self._built = True
@@ -174,6 +174,7 @@ class Streams:
                 batch.append(of[id(samples.sample_weight)])
             one.metric.update_state(*batch)
 
+    @functools.cached_property
     def _compiled_update(self) -> Callable[[list[Any]], None]:
         """Return `_update` with the state handed through a compiled function."""
         jax = importlib.import_module(".jax", __package__)

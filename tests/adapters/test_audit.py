@@ -21,6 +21,10 @@ def run(planted):
     return audit(model, **arguments)
 
 
+# Keras's own IoU metrics ask JAX for int64.
+pytestmark = pytest.mark.filterwarnings("ignore:Explicitly requested dtype int64")
+
+
 @functools.cache
 def found_in(planted):
     """Audit a planted model once for all tests that ask for its findings."""
