@@ -48,7 +48,7 @@ def crosscheck(
             `(values,)` or `(values, sample_weight)`. What a model's mask leaves
             out is not compared.
         batch_size: Rows in a batch, or several numbers to try.
-        shuffles: How many other orders of the rows to try, in at least three batches.
+        shuffles: How many other orders of the rows to try, each in several batches.
 
     Returns:
         A report: print it, or call its `raise_if_wrong()` in a test. A model's

@@ -33,6 +33,26 @@ def compiled_metrics(container: Any) -> list[tuple[Any, int, bool]]:
     ]
 
 
+def names_asked_for(container: Any) -> list[str]:
+    """Return the log name of each metric, numbered as Keras numbers equal ones."""
+    names: list[str] = []
+    counts: dict[str, int] = {}
+    for weighted, per_output in (
+        (False, container._flat_metrics),  # noqa: SLF001 - the module's purpose
+        (True, container._flat_weighted_metrics),  # noqa: SLF001 - as above
+    ):
+        for metrics in filter(None, per_output):
+            prefix = f"{metrics.output_name}_" if metrics.output_name else ""
+            for metric in metrics.metrics:
+                name = prefix + metric.name
+                if weighted and name in counts:
+                    name = f"{prefix}weighted_{metric.name}"
+                number = counts.get(name, 0)
+                counts[name] = number + 1
+                names.append(f"{name}_{number}" if number else name)
+    return names
+
+
 def flatten_outputs(container: Any, tree: Any) -> list[Any]:
     """List one value an output, in Keras's order."""
     return list(container._flatten_y(tree))  # noqa: SLF001 - the module's purpose

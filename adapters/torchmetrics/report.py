@@ -124,7 +124,7 @@ class Report:
             "batch_size": self.batch_size,
             "cuts": list(self.cuts),
             "rows": [
-                {key: _plain(value) for key, value in dataclasses.asdict(row).items()}
+                {key: plain(value) for key, value in dataclasses.asdict(row).items()}
                 for row in self.rows
             ],
             "notes": list(self.notes),
@@ -177,7 +177,8 @@ def show(value: Value | None) -> str:
     return f"{value:.5g}"
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """Return a value that strict JSON can hold."""
     if isinstance(value, float) and not math.isfinite(value):
         return None
-    return [_plain(v) for v in value] if isinstance(value, tuple) else value
+    return [plain(v) for v in value] if isinstance(value, tuple) else value

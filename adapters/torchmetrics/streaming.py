@@ -22,8 +22,8 @@ from . import keras_private
 from .arrays import Array, Samples
 from .report import Value
 
-# A shuffled cut has more batches than two, so that some mean of them may be wrong.
-LEAST_BATCHES = 2.5
+# A shuffled cut has several batches, and a short last one: a mean of them is wrong.
+LEAST_BATCHES = 2.1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Cut:
 
     >>> str(Cut(32)), str(Cut(8, shuffle=0))
     ('batches of 32', 'shuffled batches of 8')
-    >>> [list(rows) for rows in Cut(2).batches(3)]
+    >>> [rows.tolist() for rows in Cut(2).batches(3)]
     [[0, 1], [2]]
     """
 
@@ -78,7 +78,7 @@ def plan(sizes: Sequence[int], shuffles: int, rows: int) -> tuple[Cut, ...]:
     """List the cuts: each batch size in the rows' own order, then the shuffles.
 
     >>> [str(cut) for cut in plan((32, 100), 1, rows=50)]
-    ['batches of 32', 'batches of 100', 'shuffled batches of 20']
+    ['batches of 32', 'batches of 100', 'shuffled batches of 24']
     """
     small = math.ceil(rows / LEAST_BATCHES)
     shuffled = (
@@ -131,7 +131,7 @@ class Streams:
             metric.reset_state()
         update: Callable[[list[Any]], None] = self._update
         if self._built and keras.backend.backend() == "jax":
-            update = self._compiled_update()
+            update = self._compiled_update
         for rows in cut.batches(self.rows):
             update(self._tensors(rows))
         self._built = True
@@ -174,6 +174,7 @@ class Streams:
                 batch.append(of[id(samples.sample_weight)])
             one.metric.update_state(*batch)
 
+    @functools.cached_property
     def _compiled_update(self) -> Callable[[list[Any]], None]:
         """Return `_update` with the state handed through a compiled function."""
         jax = importlib.import_module(".jax", __package__)

@@ -213,7 +213,12 @@ def _as_metric(metric: Any) -> Any:
 
 
 def from_model(
-    model: Any, data: Sequence[Any], cuts: Cuts, *, evaluate: bool = True
+    model: Any,
+    data: Sequence[Any],
+    cuts: Cuts,
+    *,
+    evaluate: bool = True,
+    numbered: bool = False,
 ) -> list[Subject]:
     """Collect the value of each of a compiled model's metrics.
 
@@ -223,6 +228,8 @@ def from_model(
         cuts: How to cut them into batches.
         evaluate: Take the values from `model.evaluate`. It resets the metrics, so
             that inside of `fit` the predictions are streamed instead.
+        numbered: Give each metric the name that it asks for, even if another one
+            replaces it in the logs; otherwise that is an error.
     """
     if not model.compiled:
         raise ArgumentError(
@@ -244,7 +251,9 @@ def from_model(
             "alone; pass metrics=[...] to compile()."
         )
     names = list(container.result())
-    if len(names) != len(named):
+    if numbered:
+        names = keras_private.names_asked_for(container)
+    elif len(names) != len(named):
         raise ArgumentError(
             "model_or_metrics= wants one log name a metric, but "
             f"{len(named)} metrics share the names {', '.join(names)}; give each "

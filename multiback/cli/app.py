@@ -30,7 +30,7 @@ app = typer.Typer(
     help="Right metrics and safe best-checkpoints for Keras 3, on every backend.",
     epilog="Exit codes: 0 done; 1 an error, which stderr tells; 2 a wrong command "
     "line, or `verify` found damage; 3 `diff --exit-code` found a difference; "
-    "4 `crosscheck` found a wrong metric.",
+    "4 `crosscheck` or `audit` found a wrong metric.",
     no_args_is_help=True,
     add_completion=True,
 )
@@ -285,14 +285,41 @@ def crosscheck(
     arrays = read_data(data)
     model = compiled_model(one_checkpoint(checkpoint), modules or ())
     with progress_bar("Checking", None):
-        report = crosscheck_report(
-            checkpoint, model, arrays, batch_size or [32], shuffles
-        )
+        report = crosscheck_report(model, arrays, batch_size or [32], shuffles)
     if as_json:
         print_json(report.to_dict())
     else:
         _console().print(report)
     if not report.ok:
+        raise typer.Exit(WRONG)
+
+
+@app.command()
+def audit(
+    checkpoint: CheckpointPath,
+    data: DataPath,
+    modules: Modules = None,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Find metrics that lie by construction, and the line to change.
+
+    Exits with 0 if none does, with 4 if one does, with 1 if they cannot be checked.
+    """
+    from multiback.cli.crosschecking import (  # noqa: PLC0415 - needs Keras
+        audit_report,
+        compiled_model,
+    )
+
+    arrays = read_data(data)
+    model = compiled_model(one_checkpoint(checkpoint), modules or ())
+    with progress_bar("Auditing", None):
+        found = audit_report(model, arrays)
+    if as_json:
+        print_json(found.to_dict())
+    else:
+        _console().print(found)
+    if not found.ok:
         raise typer.Exit(WRONG)
 
 

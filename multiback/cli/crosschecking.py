@@ -1,7 +1,6 @@
-"""`multiback crosscheck`: whether a checkpoint's metrics give the right numbers."""
+"""`multiback crosscheck` and `audit`: whether a model's metrics tell the truth."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import keras
@@ -30,28 +29,35 @@ def compiled_model(checkpoint: Checkpoint, modules: Sequence[str]) -> keras.Mode
             f"{checkpoint.path} holds arrays and no Keras model, so there are no "
             "metrics to check. Pass a checkpoint that ModelCheckpoint wrote."
         )
+    if not model.compiled:
+        raise StateError(
+            f"{checkpoint.path} was saved without how the model was compiled, so there "
+            "are no metrics to check. Compile it in Python, and call crosscheck or "
+            "audit of multiback.adapters.torchmetrics."
+        )
     return model
 
 
 def crosscheck_report(
-    checkpoint: Path,
-    model: keras.Model,
-    data: Data,
-    batch_size: Sequence[int],
-    shuffles: int,
+    model: keras.Model, data: Data, batch_size: Sequence[int], shuffles: int
 ) -> Any:
     """Cross-check a model's compiled metrics.
 
     Raises:
+        ArgumentError: It has none, or the data do not fit.
         MissingPackageError: torchmetrics or torch is not installed.
-        StateError: The model was saved without metrics.
     """
     from multiback.adapters.torchmetrics import crosscheck  # noqa: PLC0415 - optional
 
-    if not model.compiled:
-        raise StateError(
-            f"{checkpoint} was saved without how the model was compiled, so there are "
-            "no metrics to check. Compile it in Python and call "
-            "multiback.adapters.torchmetrics.crosscheck(model, data)."
-        )
     return crosscheck(model, data, batch_size=list(batch_size), shuffles=shuffles)
+
+
+def audit_report(model: keras.Model, data: Data) -> Any:
+    """Find compiled metrics that lie by construction.
+
+    Raises:
+        ArgumentError: There are none, or the data do not fit.
+    """
+    from multiback.adapters.torchmetrics import audit  # noqa: PLC0415 - optional
+
+    return audit(model, data)

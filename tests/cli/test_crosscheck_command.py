@@ -55,7 +55,7 @@ def wrong(folder):
 def test_right_metrics_exit_with_0_and_a_table(call, folder, right):
     done = call("crosscheck", right, "--data", folder / "data.npz")
     assert done.code == 0, done.err
-    assert "60 samples in batches of 32, then shuffled batches of 24" in done.out
+    assert "60 samples in batches of 32, then shuffled batches of 29" in done.out
     assert done.out.count("agrees") == 2
 
 
@@ -92,3 +92,13 @@ def test_what_cannot_be_checked_exits_with_1(call, folder, right):
     ):
         done = call("crosscheck", right, "--data", folder / name)
         assert (done.code, words in done.err) == (1, True), done.err
+
+
+def test_audit_exits_with_4_and_the_line_to_change(call, folder, wrong, right):
+    done = call("audit", wrong, "--data", folder / "data.npz")
+    assert done.code == 4, done.err
+    assert "batch_maximum: averaged over batches" in done.out
+    assert "change: batch_maximum: return one value a sample" in done.out
+    done = call("audit", right, "--data", folder / "data.npz", "--json")
+    assert (done.code, done.json["findings"]) == (0, [])
+    assert done.json["checked"] == ["accuracy", "f1_score"]
