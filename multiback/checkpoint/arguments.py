@@ -8,6 +8,7 @@ from multiback.checkpoint.direction import Mode
 from multiback.checkpoint.monitor import Logs, Monitor
 from multiback.checkpoint.retention import All, Best, Last, Slot, check_number
 from multiback.errors import ArgumentError
+from multiback.store import is_remote
 
 Quantity = Monitor | str | Callable[[Logs], float | None] | None
 # "never", "auto", "must" or a path.
@@ -23,7 +24,8 @@ def check_path(argument: str, path: Any) -> None:
 def check_resume(resume: Any) -> None:
     """Raise unless it is a word that is known, or a path that is there."""
     check_path("resume=", resume)
-    if resume not in ("never", "auto", "must") and not os.path.isdir(resume):  # noqa: PTH112 - str or path
+    words = ("never", "auto", "must")
+    if resume not in words and not (is_remote(resume) or os.path.isdir(resume)):  # noqa: PTH112 - str or path
         raise ArgumentError(
             'resume= wants "never", "auto", "must" or the directory of a checkpoint, '
             f"not {resume!r}."

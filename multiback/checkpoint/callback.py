@@ -41,7 +41,7 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
     another shell, `touch RUN/save-now` asks for a checkpoint, as `save()` does.
 
     Args:
-        dirpath: The run directory.
+        dirpath: The run directory, or its URL, such as "s3://bucket/runs/tumour".
         monitor: What to be best by: a log name such as "val_f1_score", an
             expression of log names, a function of the logs, or a `Monitor`. None
             keeps the last only.
@@ -132,7 +132,7 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         self._triggers = Triggers(
             every_n_train_steps,
             train_time_interval,
-            Path(self._engine.dirpath, "save-now"),
+            Path(self._engine.directory.path, "save-now"),
         )
         self._signals = StopSignals()
         self._resumption = Resumption(self._engine, list(callbacks))

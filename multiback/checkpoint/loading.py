@@ -3,12 +3,17 @@
 import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import keras
 
 from multiback.checkpoint.direction import Mode
+from multiback.checkpoint.documents import (
+    is_measurement,
+    judgement_of,
+    trainer_facts,
+    variables_of,
+)
 from multiback.checkpoint.judgement import Judgement
 from multiback.checkpoint.monitor import Monitor
 from multiback.checkpoint.names import missing_name
@@ -30,7 +35,12 @@ from multiback.state import (
     tree,
 )
 from multiback.state import restore as restore_state
-from multiback.store import Checkpoint, RunDirectory, open_checkpoint
+from multiback.store import (
+    Checkpoint,
+    is_run_directory,
+    open_checkpoint,
+    open_run_directory,
+)
 
 PathLike = str | os.PathLike[str]
 T = TypeVar("T")
@@ -42,13 +52,13 @@ def checkpoints_of(dirpath: PathLike, run: str | None) -> list[Checkpoint]:
     Raises:
         NoCheckpointError: There are none.
     """
-    directory = RunDirectory(dirpath)
+    directory = open_run_directory(dirpath)
     run = directory.latest_run() if run is None else run
     found = directory.checkpoints(run) if run is not None else []
     skipped = [f"{path}: {why}" for path, why in directory.skipped]
     if not found:
         raise NoCheckpointError(
-            f"{directory.path} holds no committed checkpoint"
+            f"{directory.location} holds no committed checkpoint"
             + (f" of the run {run!r}" if run is not None else "")
             + "".join(f"\n  passed over {each}" for each in skipped)
             + ". Pass the directory that was given to ModelCheckpoint."
@@ -73,7 +83,7 @@ def rank(
         MonitorError: The run had no monitor, or the name was never recorded.
         NoCheckpointError: None has a score.
     """
-    newest = Judgement.of(found[-1].extra)
+    newest = judgement_of(found[-1])
     labels = list(newest.ranking) if monitor is None else [monitor]
     if not labels:
         raise MonitorError(
@@ -84,7 +94,7 @@ def rank(
     if monitor is None or (
         monitor in newest.modes and mode in ("auto", newest.modes[monitor])
     ):
-        judged = [Judgement.of(checkpoint.extra) for checkpoint in found]
+        judged = [judgement_of(checkpoint) for checkpoint in found]
     else:
         judged = _judged_anew(found, Monitor(monitor, mode))
     entries = [Entry(i, goodness=each.goodness) for i, each in enumerate(judged)]
@@ -125,7 +135,7 @@ def load_best(
     """Load the best checkpoint of a run, under whichever backend Keras has now.
 
     Args:
-        dirpath: The run directory.
+        dirpath: The run directory, or its URL.
         monitor: A recorded metric, or an expression of some, to be best by; by
             default what the run was judged by.
         mode: "max", "min" or "auto", for such a monitor.
@@ -218,28 +228,27 @@ def _load(
     safe_mode: bool,
 ) -> Any:
     arrays = checkpoint.tensors()
-    index = checkpoint.document("variables")
+    index = variables_of(checkpoint)
     if any(entry["group"] == "tree" for entry in index):
         return tree(arrays, index)
     config = checkpoint.architecture_document()
     if config is None:
         raise StateError(
-            f"{checkpoint.path} holds no architecture: the model could not be written "
-            "down when it was saved. Build it yourself, then call "
+            f"{checkpoint.location} holds no architecture: the model could not be "
+            "written down when it was saved. Build it yourself, then call "
             "multiback.restore(model, path)."
         )
-    settings = {
+    settings: dict[str, Any] = {
         "custom_objects": custom_objects,
         "compile": compile,
         "safe_mode": safe_mode,
-        "learning_rate": checkpoint.document("trainer").get("learning_rate"),
+        "learning_rate": trainer_facts(checkpoint).get("learning_rate"),
     }
     if KERAS_FILE in checkpoint.files:
         # Read as a file by Keras, so verify it first.
         checkpoint.verify()
-        model = rebuild_from_keras_file(
-            checkpoint.path / KERAS_FILE, config, **settings
-        )
+        with checkpoint.local_file(KERAS_FILE) as file:
+            model = rebuild_from_keras_file(file, config, **settings)
     else:
         model = rebuild(config, **settings)
     restore_state(model, arrays, index, optimizer=compile)
@@ -267,7 +276,7 @@ def history(dirpath: PathLike, *, run: str | None = None) -> list[dict[str, Any]
         "metrics", by epoch and step. Where a run was resumed, what was done before
         and lost does not stand there.
     """
-    records = RunDirectory(dirpath).history(run)
+    records = list(filter(is_measurement, open_run_directory(dirpath).history(run)))
     if run is None and records:
         records = [one for one in records if one["run_id"] == records[-1]["run_id"]]
     lived: list[dict[str, Any]] = []
@@ -308,7 +317,7 @@ def restore(
     """
     if which not in ("best", "last"):
         raise ArgumentError(f'which= wants "best" or "last", not {which!r}.')
-    ordered = [open_checkpoint(path)] if not Path(path, "checkpoints").is_dir() else []
+    ordered = [open_checkpoint(path)] if not is_run_directory(path) else []
     if not ordered:
         found = checkpoints_of(path, run)
         ordered = rank(found, None, "auto") if which == "best" else found[::-1]
@@ -325,7 +334,7 @@ def restore_checkpoint(
 ) -> RestoreReport | Any:
     """Put one opened checkpoint's state into a model or a mapping's structure."""
     arrays = checkpoint.tensors()
-    index = checkpoint.document("variables")
+    index = variables_of(checkpoint)
     if isinstance(model, keras.Model):
         return restore_state(model, arrays, index, optimizer=optimizer)
     return restore_tree(model, arrays, index)

@@ -13,6 +13,7 @@ import keras
 import numpy as np
 
 from multiback.checkpoint.checkpointer import Checkpointer, Parts
+from multiback.checkpoint.documents import Facts, trainer_facts, variables_of
 from multiback.checkpoint.generators import generator_states, restore_generators
 from multiback.checkpoint.keras_private import is_seeded, set_first_epoch
 from multiback.checkpoint.loading import first_intact
@@ -84,23 +85,24 @@ class Resumption:
             whole = list(newest_first)
             if not whole[0].extra.get("boundary", True):
                 text = (
-                    f"{whole[0].path} is of the middle of an epoch; the epoch begins "
-                    "anew, with all of its batches."
+                    f"{whole[0].location} is of the middle of an epoch; the epoch "
+                    "begins anew, with all of its batches."
                 )
                 self._engine.tell([text])
         if newest_first and not whole:
             text = (
                 "The run that is resumed never came to the end of an epoch: it begins "
-                f"anew. Its newest weights are in {newest_first[0].path}; "
+                f"anew. Its newest weights are in {newest_first[0].location}; "
                 "multiback.restore(model, path) takes them."
             )
             self._engine.tell([text])
         if not whole:
             return
-        checkpoint, arrays = first_intact(whole, lambda one: self._restored(model, one))
+        checkpoint, arrays, facts = first_intact(
+            whole, lambda one: self._restored(model, one)
+        )
         self._engine.shelf.forget(whole[: whole.index(checkpoint)])
         self._engine.epoch = checkpoint.epoch
-        facts = checkpoint.document("trainer")
         self._pending = facts, arrays
         self.batches = int(facts.get("batches", 0))
         if self.siblings:
@@ -117,14 +119,14 @@ class Resumption:
 
     def _restored(
         self, model: keras.Model, checkpoint: Checkpoint
-    ) -> tuple[Checkpoint, dict[str, np.ndarray]]:
-        """Restore the model; return what else is in the same file."""
-        arrays = checkpoint.tensors()
-        report = restore(model, arrays, checkpoint.document("variables"))
+    ) -> tuple[Checkpoint, dict[str, np.ndarray], Facts]:
+        """Restore the model, if every file is intact; return what else they hold."""
+        arrays, facts = checkpoint.tensors(), trainer_facts(checkpoint)
+        report = restore(model, arrays, variables_of(checkpoint))
         if not report.restored["optimizer"]:
             # The other notes are of metrics, which begin anew with the epoch anyway.
             self._engine.tell(report.notes)
-        return checkpoint, arrays
+        return checkpoint, arrays, facts
 
     def end(self, model: keras.Model) -> None:
         """Restore the rest: the first epoch begins, or none is left to run."""

@@ -13,7 +13,7 @@ import keras
 import numpy as np
 
 from multiback.state import Description, describe, snapshot, write_keras_file
-from multiback.store import Checkpoint, RunDirectory
+from multiback.store import Checkpoint, Runs
 
 KERAS_FILE = "model.keras"
 _NONE: Mapping[str, np.ndarray] = {}
@@ -32,7 +32,7 @@ def versions() -> dict[str, str]:
 
 
 def write(
-    directory: RunDirectory,
+    directory: Runs,
     name: str,
     model: Any,
     *,

@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
+import click
 import typer
 from rich.console import Console
 
@@ -32,10 +33,21 @@ app = typer.Typer(
     add_completion=True,
 )
 
-RunPath = Annotated[Path, typer.Argument(help="A run directory.", metavar="RUN")]
+# Text, for a URL is no Path, and completed as a path all the same.
+A_PATH = click.Path()
+RunPath = Annotated[
+    str,
+    typer.Argument(
+        help="A run directory, or its URL.", metavar="RUN", click_type=A_PATH
+    ),
+]
 CheckpointPath = Annotated[
-    Path,
-    typer.Argument(help="A checkpoint, or a link to one: RUN/best.", metavar="CKPT"),
+    str,
+    typer.Argument(
+        help="A checkpoint, a link to one (RUN/best), or its URL.",
+        metavar="CKPT",
+        click_type=A_PATH,
+    ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 OfRun = Annotated[
@@ -131,8 +143,12 @@ def best(
 @app.command("verify")
 def verify_checkpoints(
     path: Annotated[
-        Path,
-        typer.Argument(help="A run directory, or a checkpoint.", metavar="RUN|CKPT"),
+        str,
+        typer.Argument(
+            help="A run directory, a checkpoint, or the URL of one.",
+            metavar="RUN|CKPT",
+            click_type=A_PATH,
+        ),
     ],
     run: OfAnyRun = None,
     *,

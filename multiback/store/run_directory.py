@@ -106,6 +106,11 @@ class RunDirectory:
         self._lock = filelock.FileLock(self.path / "lock")
 
     @property
+    def location(self) -> str:
+        """The path as text; of a remote run directory, its URL."""
+        return str(self.path)
+
+    @property
     def _checkpoints(self) -> Path:
         return self.path / "checkpoints"
 
@@ -127,7 +132,8 @@ class RunDirectory:
         found = self.checkpoints()
         having = {checkpoint.run_id for checkpoint in found}
         for record in reversed(read_lines(self.path / "runs.jsonl")):
-            if record.get("run_id") in having:
+            # Compared, not looked up: in a file by others it may be a list.
+            if any(record.get("run_id") == run_id for run_id in having):
                 return str(record["run_id"])
         return found[-1].run_id if found else None
 

@@ -19,8 +19,8 @@ import numpy.typing as npt
 
 from multiback.errors import ArgumentError, StoreError
 from multiback.store.checkpoint import Checkpoint
+from multiback.store.opening import Runs
 from multiback.store.request import Request, checked_request
-from multiback.store.run_directory import RunDirectory
 from multiback.store.tensor_file import Array
 
 # What vector units and direct memory access like best.
@@ -91,7 +91,7 @@ def _allocate(size: int) -> Array:
 
 
 def _commit(
-    runs: RunDirectory,
+    runs: Runs,
     request: Request,
     then: Callable[[Checkpoint], object] | None,
     outcome: _Outcome,
@@ -145,7 +145,7 @@ class Writer:
 
     def __init__(
         self,
-        runs: RunDirectory,
+        runs: Runs,
         *,
         buffers: int = 2,
         allocate: Callable[[int], Array] = _allocate,
@@ -296,8 +296,8 @@ class Writer:
                 self._has_told = True
                 warnings.warn(
                     f"A save waited {waited:.1f} seconds for the one before it to be "
-                    f"written to {self._runs.path}. Save less often, or to a faster "
-                    f"disk; this is said once.",
+                    f"written to {self._runs.location}. Save less often, or to a "
+                    f"faster disk; this is said once.",
                     SlowDiskWarning,
                     stacklevel=3,
                 )

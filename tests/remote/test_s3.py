@@ -1,0 +1,255 @@
+"""A real S3 server on this machine, and a wire to it that somebody cuts.
+
+`nox -s remote` installs s3fs and moto's server; nothing else does.
+"""
+
+import os
+import random
+import socket
+import socketserver
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+
+from multiback.errors import StoreError
+from multiback.store import Writer, mirror, open_run_directory
+from multiback.store import bucket as buckets
+
+pytest.importorskip("s3fs", reason="nox -s remote installs it")
+moto = pytest.importorskip("moto.server", reason="nox -s remote installs it")
+
+STATE = 3 << 20
+
+
+class Cut(socketserver.ThreadingTCPServer):
+    """Pass bytes on to a server, and cut connections in the middle when told to."""
+
+    allow_reuse_address = daemon_threads = True
+
+    def __init__(self, target):
+        super().__init__(("127.0.0.1", 0), _Wire)
+        self.target = target
+        # After how many bytes each of the next connections is cut.
+        self.cuts = []
+        self.made = 0
+
+
+class _Wire(socketserver.BaseRequestHandler):
+    def handle(self):
+        left = self.server.cuts.pop() if self.server.cuts else None
+        with socket.create_connection(self.server.target) as upstream:
+            ends = (self.request, upstream), (upstream, self.request)
+            budget = _Budget(left, self.server)
+            threads = [
+                threading.Thread(target=_pass_on, args=(*pair, budget), daemon=True)
+                for pair in ends
+            ]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+
+
+class _Budget:
+    def __init__(self, left, server):
+        self.left, self.server, self.lock = left, server, threading.Lock()
+
+    def take(self, count):
+        """Return how many of so many bytes may pass."""
+        if self.left is None:
+            return count
+        with self.lock:
+            allowed = min(count, self.left)
+            self.left -= allowed
+            return allowed
+
+
+def _pass_on(source, target, budget):
+    try:
+        while data := source.recv(1 << 16):
+            allowed = budget.take(len(data))
+            target.sendall(data[:allowed])
+            if allowed < len(data):
+                budget.server.made += 1
+                break
+    except OSError:
+        pass
+    for one in (source, target):
+        try:
+            one.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            continue
+
+
+@pytest.fixture(scope="module")
+def server():
+    running = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    running.start()
+    yield running.get_host_and_port()
+    running.stop()
+
+
+@pytest.fixture(scope="module")
+def wire(server):
+    with Cut(server) as proxy:
+        threading.Thread(target=proxy.serve_forever, daemon=True).start()
+        yield proxy
+        proxy.shutdown()
+
+
+@pytest.fixture
+def url(wire, monkeypatch, request):
+    """Give the URL of a run directory in a bucket of its own."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    host, port = wire.server_address
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
+    monkeypatch.setattr(buckets, "FIRST_PAUSE", 0.01)
+    import s3fs
+
+    s3fs.S3FileSystem.clear_instance_cache()
+    mirror._mirrors.clear()
+    wire.cuts.clear()
+    name = f"bucket-{abs(hash(request.node.name)):x}"
+    s3fs.S3FileSystem().mkdir(name)
+    return f"s3://{name}/runs/tumour"
+
+
+def commit(runs, name, value, size=STATE, run_id="a"):
+    return runs.commit(
+        name,
+        run_id=run_id,
+        tensors={"kernel": np.full(size // 4, value, np.float32)},
+        documents={"trainer": {"value": value}},
+        epoch=value,
+        step=0,
+        metrics={"val_f1": value / 10},
+        architecture={"layers": [1]},
+    )
+
+
+def elsewhere(url):
+    mirror._mirrors.clear()
+    return open_run_directory(url)
+
+
+def test_a_run_is_written_read_pruned_and_collected_on_a_real_server(url):
+    runs = open_run_directory(url)
+    assert runs.checkpoints() == []
+    assert runs.latest_run() is None
+    runs.start_run("a", {"why": "test"})
+    for value in range(3):
+        runs.append_history({"run_id": "a", "epoch": value})
+        commit(runs, "epoch", value, size=1 << 14)
+    other = elsewhere(url)
+    assert [one.name for one in other.checkpoints()] == [
+        "epoch",
+        "epoch-v2",
+        "epoch-v3",
+    ]
+    assert [one.sequence for one in other.checkpoints()] == [1, 2, 3]
+    assert other.latest_run() == "a"
+    assert [one["epoch"] for one in other.history("a")] == [0, 1, 2]
+    for value, one in enumerate(other.checkpoints()):
+        one.verify()
+        assert (one.tensors()["kernel"] == value).all()
+        assert one.architecture_document() == {"layers": [1]}
+    other.prune(lambda found: found[-1:], run_id="a")
+    [left] = runs.checkpoints()
+    runs.remove(left, run_id="a")
+    assert elsewhere(url).checkpoints() == []
+    assert runs.collect_garbage() == []
+
+
+def test_large_files_go_up_in_parts_and_come_back_equal(url):
+    runs = open_run_directory(url)
+    saved = commit(runs, "large", 7, size=120 << 20)
+    assert (saved.tensors()["kernel"] == 7).all()
+    [one] = elsewhere(url).checkpoints()
+    one.verify()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_cut_connections_cost_time_and_nothing_else(url, wire, seed):
+    dice = random.Random(seed)
+    runs = open_run_directory(url)
+    made = wire.made
+    committed = {}
+    for value in range(4):
+        # Within the small requests, within the state, and just before its end.
+        places = [dice.randrange(3000), dice.randrange(STATE), STATE + 200]
+        wire.cuts[:] = dice.sample(places, 2)
+        import s3fs
+
+        # New connections: the cuts are theirs.
+        s3fs.S3FileSystem.clear_instance_cache()
+        runs = elsewhere(url)
+        committed[commit(runs, f"n{value}", value).name] = value
+        wire.cuts[:] = [dice.randrange(STATE)]
+        s3fs.S3FileSystem.clear_instance_cache()
+        found = elsewhere(url).checkpoints()
+        assert {one.name: one.epoch for one in found} == committed
+        found[-1].verify()
+        assert (found[-1].tensors()["kernel"] == value).all()
+    assert wire.made > made + 4
+    wire.cuts.clear()
+    for one in elsewhere(url).checkpoints():
+        one.verify()
+
+
+def test_a_server_that_stays_away_is_an_error_and_costs_no_checkpoint(url, wire):
+    runs = open_run_directory(url)
+    saved = commit(runs, "first", 1, size=1 << 14)
+    import s3fs
+
+    s3fs.S3FileSystem.clear_instance_cache()
+    away = elsewhere(url)
+    wire.cuts[:] = [0] * 1000
+    with pytest.raises(StoreError, match="s3://"):
+        commit(away, "second", 2, size=1 << 14)
+    with pytest.raises(StoreError, match="s3://"):
+        saved.verify()
+    wire.cuts.clear()
+    runs = elsewhere(url)
+    assert [one.name for one in runs.checkpoints()] == ["first"]
+    commit(runs, "second", 2, size=1 << 14).verify()
+
+
+def test_a_bucket_that_is_not_there_or_closed_says_so(url):
+    missing = open_run_directory("s3://no-such-bucket-anywhere/run")
+    with pytest.raises(StoreError, match="no-such-bucket-anywhere"):
+        commit(missing, "one", 1, size=16)
+
+
+def test_a_pending_upload_is_finished_when_python_exits(url):
+    code = f"""
+import numpy as np
+from multiback.store import Writer, open_run_directory
+writer = Writer(open_run_directory({url!r}))
+writer.submit("last", run_id="a", tensors={{"w": np.ones(1 << 20)}}, epoch=1, step=1,
+              metrics={{}})
+"""
+    # By its name, which has to be looked up.
+    host = os.environ["AWS_ENDPOINT_URL"].replace("127.0.0.1", "localhost")
+    env = {**os.environ, "AWS_ENDPOINT_URL": host}
+    subprocess.run([sys.executable, "-c", code], check=True, cwd="/", env=env)
+    [one] = elsewhere(url).checkpoints()
+    one.verify()
+
+
+def test_the_background_writer_uploads_in_the_background(url):
+    runs = open_run_directory(url)
+    with Writer(runs) as writer:
+        for value in range(3):
+            arrays = writer.buffer({"w": ("float32", (64,))})
+            arrays["w"][:] = value
+            writer.wait()
+            writer.submit(
+                f"n{value}", run_id="a", tensors=arrays, epoch=1, step=1, metrics={}
+            )
+    values = [one.tensors()["w"][0] for one in elsewhere(url).checkpoints()]
+    assert values == [0, 1, 2]
