@@ -4,7 +4,6 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
-import click
 import typer
 from rich.console import Console
 
@@ -33,20 +32,16 @@ app = typer.Typer(
     add_completion=True,
 )
 
-# Text, for a URL is no Path, and completed as a path all the same.
-A_PATH = click.Path()
+# Text, for a URL is no Path.
 RunPath = Annotated[
     str,
-    typer.Argument(
-        help="A run directory, or its URL.", metavar="RUN", click_type=A_PATH
-    ),
+    typer.Argument(help="A run directory, or its URL.", metavar="RUN"),
 ]
 CheckpointPath = Annotated[
     str,
     typer.Argument(
         help="A checkpoint, a link to one (RUN/best), or its URL.",
         metavar="CKPT",
-        click_type=A_PATH,
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
@@ -147,7 +142,6 @@ def verify_checkpoints(
         typer.Argument(
             help="A run directory, a checkpoint, or the URL of one.",
             metavar="RUN|CKPT",
-            click_type=A_PATH,
         ),
     ],
     run: OfAnyRun = None,

@@ -8,7 +8,9 @@ may pass; s3fs and its like repeat single requests besides.
 
 import datetime as dt
 import functools
+import importlib
 import random
+import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
@@ -27,10 +29,15 @@ from multiback.errors import (
 
 ATTEMPTS = 6
 FIRST_PAUSE = 0.2
+# Seconds after which nothing is tried again: some file systems take a minute to fail.
+PATIENCE = 60.0
 # To try again would give the same answer.
 _PERMANENT = (FileNotFoundError, PermissionError, NotImplementedError, TypeError)
 # What the file systems call the time at which an object was written.
 _TIMES = ("LastModified", "updated", "last_modified", "mtime", "created")
+
+# As store/writer.py names its threads.
+WRITER_THREAD = "multiback-writer"
 
 T = TypeVar("T")
 
@@ -71,6 +78,7 @@ class Bucket:
     """
 
     def __init__(self, url: str) -> None:
+        _outlive_pending_saves()
         self.url = url.rstrip("/")
         try:
             # A cached listing would hide what other machines write.
@@ -80,7 +88,8 @@ class Bucket:
         except ImportError as error:
             raise MissingPackageError(
                 f"{url} needs a package that is not installed: {error}. For s3:// run "
-                f"pip install s3fs, for gs:// pip install gcsfs."
+                f'pip install "multiback[s3]", for gs:// pip install '
+                f'"multiback[gs]".'
             ) from error
         except ValueError as error:
             raise ArgumentError(
@@ -101,15 +110,16 @@ class Bucket:
 
         def call() -> dict[str, Any]:
             self._fs.invalidate_cache()
-            try:
-                found: dict[str, Any] = self._fs.find(self._path(folder), detail=True)
-            except FileNotFoundError:
-                return {}
+            found: dict[str, Any] = self._fs.find(self._path(folder), detail=True)
             return found
 
+        try:
+            listed = self._try("list", folder, call, absent=True)
+        except FileNotFoundError:
+            return {}
         return {
             path.lstrip("/").removeprefix(root): _info(info)
-            for path, info in self._try("list", folder, call).items()
+            for path, info in listed.items()
             if path.lstrip("/").startswith(root)
         }
 
@@ -153,6 +163,7 @@ class Bucket:
             "download",
             name,
             lambda: self._fs.get_file(self._path(name), str(target)),
+            absent=True,
         )
 
     def delete(self, names: Iterable[str]) -> None:
@@ -160,18 +171,27 @@ class Bucket:
         for name in names:
             call = functools.partial(self._fs.rm_file, self._path(name))
             with suppress(FileNotFoundError):
-                self._try("delete", name, call)
+                self._try("delete", name, call, absent=True)
 
-    def _try(self, doing: str, name: str, call: Callable[[], T]) -> T:
-        """Call until it works, as long as there is hope."""
-        pause = FIRST_PAUSE
+    def _try(
+        self, doing: str, name: str, call: Callable[[], T], *, absent: bool = False
+    ) -> T:
+        """Call until it works, as long as there is hope.
+
+        What is absent may be an answer, as for a download; for an upload it is the
+        bucket that is missing.
+        """
+        pause, end = FIRST_PAUSE, time.monotonic() + PATIENCE
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 return call()
-            except (FileNotFoundError, MultibackError):
+            except MultibackError:
                 raise
             except Exception as error:
-                if attempt == ATTEMPTS or isinstance(error, _PERMANENT):
+                if absent and isinstance(error, FileNotFoundError):
+                    raise
+                over = attempt == ATTEMPTS or time.monotonic() > end
+                if over or isinstance(error, _PERMANENT):
                     raise self._failed(doing, name, attempt, error) from error
             # Not all at the same moment: others were cut off too.
             time.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - no secret
@@ -189,6 +209,26 @@ class Bucket:
         )
         raised.errno = getattr(error, "errno", None)
         return raised
+
+
+@functools.cache
+def _outlive_pending_saves() -> None:
+    """Let a pending save finish before Python shuts down what uploads it.
+
+    Python joins the thread that writes when it exits, but before that it closes the
+    executor in which asyncio looks up host names. What is registered here comes still
+    before that, and there is no public way to.
+    """
+    register = getattr(threading, "_register_atexit", None)
+    if register is not None:
+        importlib.import_module("concurrent.futures.thread")
+        register(_join_writers)
+
+
+def _join_writers() -> None:
+    for thread in threading.enumerate():
+        if thread.name == WRITER_THREAD:
+            thread.join()
 
 
 def _info(info: dict[str, Any]) -> ObjectInfo:

@@ -354,7 +354,7 @@ def test_a_url_of_a_file_is_a_path_and_others_say_what_is_wrong(tmp_path, monkey
     with pytest.raises(ArgumentError, match="nope://bucket/run"):
         open_run_directory("nope://bucket/run")
     monkeypatch.setitem(sys.modules, "gcsfs", None)
-    with pytest.raises(MissingPackageError, match="pip install gcsfs"):
+    with pytest.raises(MissingPackageError, match=r'pip install "multiback\[gs\]"'):
         open_run_directory("gs://bucket/run")
 
 
