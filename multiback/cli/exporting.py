@@ -98,7 +98,9 @@ def _write_model(
     checkpoint: Checkpoint, path: Path, ending: str, modules: Sequence[str]
 ) -> None:
     """Load the model and let Keras write it."""
-    model = load(checkpoint.path, custom_objects=_objects_in(modules), compile=False)
+    model = load(
+        checkpoint.location, custom_objects=_objects_in(modules), compile=False
+    )
     if not isinstance(model, keras.Model):
         raise StateError(
             f"{checkpoint.path} holds arrays and no Keras model, so it cannot become a "
