@@ -98,8 +98,8 @@ def judgement_of(checkpoint: Checkpoint) -> Judgement:
     """
     if fault := _judgement_fault(checkpoint.extra):
         raise CorruptCheckpointError(
-            f"{checkpoint.path} must have been judged, but in its manifest {fault}, "
-            f"though the checksum fits: something else wrote it. Load another "
+            f"{checkpoint.location} must have been judged, but in its manifest "
+            f"{fault}, though the checksum fits: something else wrote it. Load another "
             f"checkpoint."
         )
     return Judgement.of(checkpoint.extra)
@@ -142,6 +142,6 @@ def _malformed(
     checkpoint: Checkpoint, name: str, wanted: str
 ) -> CorruptCheckpointError:
     return CorruptCheckpointError(
-        f"{checkpoint.path / f'{name}.json'} must hold {wanted}, and does not, though "
+        f"{checkpoint.location}/{name}.json must hold {wanted}, and does not, though "
         f"its checksum fits: something else wrote it. Load another checkpoint."
     )

@@ -103,8 +103,8 @@ def _write_model(
     )
     if not isinstance(model, keras.Model):
         raise StateError(
-            f"{checkpoint.path} holds arrays and no Keras model, so it cannot become a "
-            f"{ending} file. Export it to a name that ends in {SAFETENSORS}."
+            f"{checkpoint.location} holds arrays and no Keras model, so it cannot "
+            f"become a {ending} file. Export it to a name that ends in {SAFETENSORS}."
         )
     with store_errors("write", path):
         if ending == KERAS:

@@ -74,6 +74,6 @@ def recorded_scores(checkpoint: Checkpoint) -> dict[str, float]:
         return {label: float(score) for label, score in scores.items()}
     except (AttributeError, TypeError, ValueError) as error:
         raise CorruptCheckpointError(
-            f"{checkpoint.path} must have numbers as scores, but has {scores!r:.80}. "
-            f"Write it with ModelCheckpoint or Checkpointer."
+            f"{checkpoint.location} must have numbers as scores, but has "
+            f"{scores!r:.80}. Write it with ModelCheckpoint or Checkpointer."
         ) from error

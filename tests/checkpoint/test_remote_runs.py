@@ -118,7 +118,9 @@ def test_every_command_takes_a_url(tmp_path, memory):
     assert shown["path"] == callback.last_model_path
     assert json.loads(told("verify", URL, "--json"))["intact"] == 3
     paths = [one["path"] for one in listed["checkpoints"]]
-    assert not json.loads(told("diff", *paths[:2], "--json"))["same"]
+    difference = json.loads(told("diff", *paths[:2], "--json"))
+    assert [difference["a"], difference["b"]] == paths[:2]
+    assert not difference["same"]
     told("export", paths[0], str(tmp_path / "out.keras"))
     assert (tmp_path / "out.keras").stat().st_size > 0
     pruned = json.loads(told("prune", URL, "--keep", "Last(1)", "--json"))
