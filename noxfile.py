@@ -3,9 +3,10 @@
     nox -s demo            the main job, on real data
     nox -s tests-jax       the test suite under one backend (-torch, -tensorflow)
     nox -s portability     what one backend writes, the others load
+    nox -s remote          run directories on a real S3 server, on this machine
     nox -s lint types dist
     nox -s floor newest    the oldest and the newest that we claim (not in CI)
-    nox -s torture         a thousand kills (not in CI)
+    nox -s torture         a thousand kills, every power cut, long fuzzing (not in CI)
 
 Environments are kept between runs; `nox -R` skips installing altogether.
 """
@@ -33,6 +34,7 @@ nox.options.sessions = [
     "dist",
     *(f"tests-{backend}" for backend in BACKENDS),
     "portability",
+    "remote",
     "demo",
 ]
 
@@ -88,6 +90,14 @@ def portability(session: nox.Session) -> None:
     """Write under each backend, load and train on under the others."""
     install(session, *(f"backend-{b}" for b in BACKENDS), "oracles", "test")
     session.run(*PYTEST, "tests/portability", *session.posargs, env=TEST_ENV)
+
+
+@nox.session
+def remote(session: nox.Session) -> None:
+    """Write to and read from a real S3 server through a wire that is cut."""
+    install(session, "backend-jax", "remote", "test", extras="[s3]")
+    env = {**TEST_ENV, "KERAS_BACKEND": "jax"}
+    session.run("pytest", "tests/remote", *session.posargs, env=env)
 
 
 @nox.session
@@ -147,7 +157,7 @@ def newest(session: nox.Session) -> None:
 
 @nox.session
 def torture(session: nox.Session) -> None:
-    """Kill writers a thousand times."""
+    """Kill writers a thousand times, and cut the power after each system call."""
     groups = (*(f"backend-{b}" for b in BACKENDS), "oracles", "test")
     install(session, *groups)
     for backend in BACKENDS:
@@ -155,12 +165,14 @@ def torture(session: nox.Session) -> None:
             "pytest",
             "tests",
             "--ignore=tests/portability",
-            "-k",
-            "kill",
+            "-m",
+            "torture",
             env={
                 **TEST_ENV,
                 "KERAS_BACKEND": backend,
                 "MULTIBACK_KILLS": "1000" if backend == BACKENDS[0] else "1",
                 "MULTIBACK_FIT_KILLS": "20",
+                "MULTIBACK_FUZZ": "20",
+                "MULTIBACK_SYSTEM_CALLS": "1",
             },
         )

@@ -9,6 +9,7 @@ from multiback.checkpoint.direction import Mode
 from multiback.checkpoint.monitor import Logs, Monitor
 from multiback.checkpoint.retention import All, Best, Last, Slot, check_number
 from multiback.errors import ArgumentError
+from multiback.store import is_remote, is_run_directory
 
 Quantity = Monitor | str | Callable[[Logs], float | None] | None
 # "never", "auto", "must" or a path.
@@ -48,6 +49,8 @@ def check_resume(resume: Any) -> None:
     if resume in ("never", "auto", "must"):
         return
     check_path("resume=", resume)
+    if is_remote(resume):
+        return
     if is_run_directory(resume):
         raise ArgumentError(
             f"resume= got a run directory, {os.fspath(resume)!r}. To go on with its "
@@ -59,11 +62,6 @@ def check_resume(resume: Any) -> None:
             'resume= wants "never", "auto", "must" or the directory of a checkpoint, '
             f"not {resume!r}."
         )
-
-
-def is_run_directory(path: str | os.PathLike[str]) -> bool:
-    """Tell whether a directory holds checkpoints, and is not one itself."""
-    return Path(path, "checkpoints").is_dir()
 
 
 def choose_slots(

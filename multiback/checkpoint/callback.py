@@ -53,7 +53,7 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
     next step, and at the latest of the end of `fit`.
 
     Args:
-        dirpath: The run directory.
+        dirpath: The run directory, or its URL, such as "s3://bucket/runs/tumour".
         monitor: What to be best by: a log name such as "val_f1_score", an
             expression of log names, a function of the logs, or a `Monitor`. None
             keeps the last only.
@@ -168,7 +168,7 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         self._triggers = Triggers(
             every_n_train_steps,
             train_time_interval,
-            Path(self._engine.dirpath, "save-now"),
+            Path(self._engine.directory.path, "save-now"),
         )
         self._signals = StopSignals()
         self._weights = ScoredWeights()
@@ -398,7 +398,7 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
             self._put_best_back(model)
         best = [checkpoint for _, checkpoint in self._engine.shelf.ranked()]
         if best and self._export_best:
-            self._engine.tell(write_best(self._engine.directory.path, best, model))
+            self._engine.tell(write_best(self._engine.directory, best, model))
 
     def _put_best_back(self, model: keras.Model) -> None:
         """Give the model the weights of the best checkpoint that is intact."""

@@ -26,6 +26,7 @@ from multiback.checkpoint.arguments import (
     choose_slots,
 )
 from multiback.checkpoint.direction import Mode
+from multiback.checkpoint.documents import judgement_of
 from multiback.checkpoint.filenames import (
     default_template,
     fields_of,
@@ -45,7 +46,7 @@ from multiback.errors import (
     NoCheckpointError,
     StoreError,
 )
-from multiback.store import Checkpoint, RunDirectory, open_checkpoint
+from multiback.store import Checkpoint, Runs, open_checkpoint, open_run_directory
 from multiback.store.writer import wait_for
 
 Parts = tuple[Mapping[str, Any], Mapping[str, np.ndarray]]
@@ -82,7 +83,8 @@ class Checkpointer:
     an error of the next call, and of the end of the `with` block.
 
     Args:
-        dirpath: The run directory; created when needed.
+        dirpath: The run directory, created when needed; or its URL, such as
+            "s3://bucket/runs/tumour" (`pip install s3fs`).
         monitor: What to be best by: a log name, an expression of log names, a
             function of the logs, or a `Monitor`. None keeps the last only.
         mode: "max", "min", or "auto" to ask the metric behind the name.
@@ -167,7 +169,7 @@ class Checkpointer:
         self.run_id = ""
         self.epoch = 0
         self.parts: Callable[[], Parts] = lambda: _NOTHING
-        self.shelf = Shelf(RunDirectory(dirpath), slots, self._best)
+        self.shelf = Shelf(open_run_directory(dirpath), slots, self._best)
         self._saver = Saver(
             self.shelf,
             self.tell,
@@ -182,14 +184,14 @@ class Checkpointer:
         self._adopted: list[Checkpoint] = []
 
     @property
-    def directory(self) -> RunDirectory:
+    def directory(self) -> Runs:
         """Where the checkpoints are."""
         return self.shelf.directory
 
     @property
     def dirpath(self) -> str:
         """The run directory."""
-        return str(self.directory.path)
+        return self.directory.location
 
     def start(self) -> list[Checkpoint]:
         """Begin a run, or continue one; `resume` and `step` do it if you do not.
@@ -225,7 +227,7 @@ class Checkpointer:
                 "monitors": [monitor.label for monitor in self.scorer.monitors],
                 "versions": versions(),
                 "backend": keras.backend.backend(),
-                "branch_of": None if branch is None else str(branch.path),
+                "branch_of": None if branch is None else branch.location,
             },
         )
         return [branch] if branch else self._adopted[::-1]
@@ -262,7 +264,7 @@ class Checkpointer:
     def _adopt(self, checkpoint: Checkpoint) -> None:
         """Take over a checkpoint of an earlier part of the run."""
         self.scorer.remember(checkpoint.metrics)
-        judgement = Judgement.of(checkpoint.extra)
+        judgement = judgement_of(checkpoint)
         for label, mode in judgement.modes.items():
             self.scorer.modes.setdefault(label, mode)
         self._order += 1
@@ -277,10 +279,10 @@ class Checkpointer:
         adopted, self._adopted = self._adopted, []
         for entry, checkpoint in self.shelf.rows:
             if checkpoint in adopted:
-                scores = dict(Judgement.of(checkpoint.extra).scores)
+                scores = dict(judgement_of(checkpoint).scores)
                 for monitor in self.scorer.monitors:
                     # Functions may need more than what was kept.
-                    known = monitor.label in Judgement.of(checkpoint.extra).modes
+                    known = monitor.label in judgement_of(checkpoint).modes
                     if not known and isinstance(monitor.quantity, str):
                         score = monitor.measure(checkpoint.metrics)
                         scores |= {} if score is None else {monitor.label: score}
@@ -582,7 +584,7 @@ class Checkpointer:
         label = self._best.monitor.label
         sign = 1.0 if self.scorer.modes.get(label) == "max" else -1.0
         return {
-            str(one.path): sign * entry.goodness[label]
+            one.location: sign * entry.goodness[label]
             for entry, one in rows_of(self.shelf)
         }
 
@@ -591,7 +593,7 @@ class Checkpointer:
         """The newest checkpoint's directory; empty where there is none yet."""
         self._saver.settle()
         last = self.shelf.last
-        return "" if last is None else str(last.path)
+        return "" if last is None else last.location
 
 
 def steps_of(model: Any) -> int:

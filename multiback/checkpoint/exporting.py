@@ -12,7 +12,7 @@ from multiback.checkpoint.finding import first_intact
 from multiback.checkpoint.loading import load
 from multiback.errors import MultibackError, StoreError
 from multiback.state import custom_classes, write_keras_file
-from multiback.store import Checkpoint, Files
+from multiback.store import Checkpoint, Files, Runs
 from multiback.store.files import store_errors
 from multiback.store.removal import TEMPORARY
 
@@ -67,7 +67,7 @@ def write_model(model: keras.Model, out: Path) -> None:
 
 
 def export_best(
-    directory: Path, ordered: Sequence[Checkpoint], live: keras.Model
+    directory: Runs, ordered: Sequence[Checkpoint], live: keras.Model
 ) -> list[str]:
     """Write RUN/best.keras.
 
@@ -85,15 +85,16 @@ def export_best(
     known = custom_classes(live)
 
     def read(checkpoint: Checkpoint) -> Any:
-        return load(checkpoint.path, custom_objects=known, compile=False)
+        return load(checkpoint.location, custom_objects=known, compile=False)
 
     try:
-        write_model(first_intact(ordered, read), directory / BEST)
+        write_model(first_intact(ordered, read), directory.path / BEST)
+        directory.publish(BEST)
     except (MultibackError, OSError, ValueError, TypeError, RuntimeError) as error:
         text = (
-            f"{directory / BEST} was not written, and is older if it is there: "
-            f"{str(error)[:_LONGEST]}\nThe best checkpoint is {ordered[0].path}. Pass "
-            "export_best=False to do without the file."
+            f"{directory.location}/{BEST} was not written, and is older if it is "
+            f"there: {str(error)[:_LONGEST]}\nThe best checkpoint is "
+            f"{ordered[0].location}. Pass export_best=False to do without the file."
         )
         return [text]
     return []

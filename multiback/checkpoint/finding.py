@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeVar
 
 from multiback.checkpoint.arguments import check_path
 from multiback.checkpoint.direction import Mode, check_mode
+from multiback.checkpoint.documents import is_measurement, judgement_of
 from multiback.checkpoint.judgement import Judgement
 from multiback.checkpoint.monitor import Monitor
 from multiback.checkpoint.names import missing_name
@@ -23,7 +24,13 @@ from multiback.errors import (
     NoCheckpointError,
     StoreError,
 )
-from multiback.store import Checkpoint, RunDirectory, open_checkpoint
+from multiback.store import (
+    Checkpoint,
+    Runs,
+    is_remote,
+    open_checkpoint,
+    open_run_directory,
+)
 from multiback.store.writer import wait_for
 
 PathLike = str | os.PathLike[str]
@@ -37,7 +44,7 @@ def checkpoints_of(dirpath: PathLike, run: str | None) -> list[Checkpoint]:
         NoCheckpointError: There are none.
     """
     check_path("dirpath=", dirpath)
-    directory = RunDirectory(dirpath)
+    directory = open_run_directory(dirpath)
     # This process may be writing one right now.
     wait_for(directory.path)
     run = directory.latest_run() if run is None else run
@@ -45,7 +52,7 @@ def checkpoints_of(dirpath: PathLike, run: str | None) -> list[Checkpoint]:
     skipped = [f"{path}: {why}" for path, why in directory.skipped]
     if not found:
         raise NoCheckpointError(
-            f"{directory.path} holds no committed checkpoint"
+            f"{directory.location} holds no committed checkpoint"
             + (f" of the run {run!r}" if run is not None else "")
             + "".join(f"\n  passed over {each}" for each in skipped)
             + ". "
@@ -56,12 +63,13 @@ def checkpoints_of(dirpath: PathLike, run: str | None) -> list[Checkpoint]:
     return found
 
 
-def _what_to_pass(directory: RunDirectory) -> str:
+def _what_to_pass(directory: Runs) -> str:
     """Say what to do where a directory has not the checkpoint that was asked for."""
-    with contextlib.suppress(StoreError):
-        open_checkpoint(directory.path)
+    here = not is_remote(directory.location)
+    with contextlib.suppress(ArgumentError, StoreError):
+        open_checkpoint(directory.location)
         return "It is one checkpoint itself: use multiback.load(path)."
-    if not directory.path.exists():
+    if here and not directory.path.exists():
         return (
             "There is no such directory. Pass the one that was given to "
             "ModelCheckpoint."
@@ -90,7 +98,7 @@ def rank(
         NoCheckpointError: None has a score.
     """
     check_mode(mode)
-    newest = Judgement.of(found[-1].extra)
+    newest = judgement_of(found[-1])
     labels = list(newest.ranking) if monitor is None else [monitor]
     if not labels:
         raise MonitorError(
@@ -107,7 +115,7 @@ def rank(
     if monitor is None or (
         monitor in newest.modes and mode in ("auto", newest.modes[monitor])
     ):
-        judged = [Judgement.of(checkpoint.extra) for checkpoint in found]
+        judged = [judgement_of(checkpoint) for checkpoint in found]
     else:
         judged = _judged_anew(found, Monitor(monitor, mode))
     entries = [Entry(i, goodness=each.goodness) for i, each in enumerate(judged)]
@@ -164,7 +172,7 @@ def history(dirpath: PathLike, *, run: str | None = None) -> list[dict[str, Any]
         and lost does not stand there.
     """
     check_path("dirpath=", dirpath)
-    records = RunDirectory(dirpath).history(run)
+    records = list(filter(is_measurement, open_run_directory(dirpath).history(run)))
     if run is None and records:
         records = [one for one in records if one["run_id"] == records[-1]["run_id"]]
     lived: list[dict[str, Any]] = []

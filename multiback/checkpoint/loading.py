@@ -7,8 +7,9 @@ from typing import Any, Literal
 
 import keras
 
-from multiback.checkpoint.arguments import check_path, is_run_directory
+from multiback.checkpoint.arguments import check_path
 from multiback.checkpoint.direction import Mode
+from multiback.checkpoint.documents import trainer_facts, variables_of
 from multiback.checkpoint.finding import (
     PathLike,
     checkpoints_of,
@@ -26,7 +27,12 @@ from multiback.state import (
     without_frozen_slots,
 )
 from multiback.state import restore as restore_state
-from multiback.store import Checkpoint, open_checkpoint
+from multiback.store import (
+    Checkpoint,
+    is_remote,
+    is_run_directory,
+    open_checkpoint,
+)
 
 
 def load_best(
@@ -42,7 +48,7 @@ def load_best(
     """Load the best checkpoint of a run, under whichever backend Keras has now.
 
     Args:
-        dirpath: The run directory.
+        dirpath: The run directory, or its URL.
         monitor: A recorded metric, or an expression of some, to be best by; by
             default what the run was judged by.
         mode: "max", "min" or "auto", for such a monitor.
@@ -119,7 +125,7 @@ def _opened(path: PathLike) -> Checkpoint:
             f"{os.fspath(path)} is a run directory, not one checkpoint. Use "
             "multiback.load_best or load_last, or pass a folder of its checkpoints/."
         )
-    if not os.path.exists(path):  # noqa: PTH110 - str or path
+    if not is_remote(path) and not os.path.exists(path):  # noqa: PTH110 - str or path
         raise NoCheckpointError(f"There is no checkpoint at {os.fspath(path)}.")
     return open_checkpoint(path)
 
@@ -132,28 +138,27 @@ def _load(
     safe_mode: bool,
 ) -> Any:
     arrays = checkpoint.tensors()
-    index = checkpoint.document("variables")
+    index = variables_of(checkpoint)
     if any(entry["group"] == "tree" for entry in index):
         return tree(arrays, index)
     config = checkpoint.architecture_document()
     if config is None:
         raise StateError(
-            f"{checkpoint.path} holds no architecture: the model's class had no usable "
-            "get_config. Build the model yourself, call it on a batch, then "
+            f"{checkpoint.location} holds no architecture: the model's class had no "
+            "usable get_config. Build the model yourself, call it on a batch, then "
             "multiback.restore(model, path)."
         )
-    settings = {
+    settings: dict[str, Any] = {
         "custom_objects": custom_objects,
         "compile": compile,
         "safe_mode": safe_mode,
-        "learning_rate": checkpoint.document("trainer").get("learning_rate"),
+        "learning_rate": trainer_facts(checkpoint).get("learning_rate"),
     }
     if KERAS_FILE in checkpoint.files:
         # Read as a file by Keras, so verify it first.
         checkpoint.verify()
-        model = rebuild_from_keras_file(
-            checkpoint.path / KERAS_FILE, config, **settings
-        )
+        with checkpoint.local_file(KERAS_FILE) as file:
+            model = rebuild_from_keras_file(file, config, **settings)
     else:
         model = rebuild(config, **settings)
     restore_state(model, arrays, without_frozen_slots(model, index), optimizer=compile)
@@ -220,7 +225,7 @@ def restore_checkpoint(
 ) -> RestoreReport | Any:
     """Put one opened checkpoint's state into a model or a mapping's structure."""
     arrays = checkpoint.tensors()
-    index = checkpoint.document("variables")
+    index = variables_of(checkpoint)
     if isinstance(model, keras.Model):
         return restore_state(model, arrays, index, optimizer=optimizer)
     return restore_tree(model, arrays, index)

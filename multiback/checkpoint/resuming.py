@@ -18,6 +18,7 @@ import keras
 import numpy as np
 
 from multiback.checkpoint.checkpointer import Checkpointer, Parts
+from multiback.checkpoint.documents import Facts, trainer_facts, variables_of
 from multiback.checkpoint.finding import first_intact
 from multiback.checkpoint.generators import generator_states, restore_generators
 from multiback.checkpoint.keras_private import is_seeded, set_first_epoch
@@ -98,12 +99,11 @@ class Resumption:
         candidates, in_place = self._candidates(model, newest_first)
         if not candidates:
             return
-        checkpoint, arrays = first_intact(
+        checkpoint, arrays, facts = first_intact(
             candidates, lambda one: self._restored(model, one)
         )
         self._engine.shelf.forget(candidates[: candidates.index(checkpoint)])
         self._engine.epoch = checkpoint.epoch
-        facts = checkpoint.document("trainer")
         self._pending = checkpoint, arrays
         self.batches = int(facts.get("batches", 0))
         self.batch = self.position.seek(checkpoint) if in_place else 0
@@ -138,14 +138,14 @@ class Resumption:
         if newest.run_id != self._engine.run_id:
             # Asked for by its path.
             text = (
-                f"{newest.path} is of the middle of an epoch; the epoch begins anew, "
-                "with all of its batches."
+                f"{newest.location} is of the middle of an epoch; the epoch begins "
+                "anew, with all of its batches."
             )
             self._engine.tell([text])
             return list(newest_first), False
         text = (
             "The run that is resumed never came to the end of an epoch: it begins "
-            f"anew. Its newest weights are in {newest.path}; "
+            f"anew. Its newest weights are in {newest.location}; "
             "multiback.restore(model, path) takes them."
         )
         self._engine.tell([text])
@@ -153,14 +153,14 @@ class Resumption:
 
     def _restored(
         self, model: keras.Model, checkpoint: Checkpoint
-    ) -> tuple[Checkpoint, dict[str, np.ndarray]]:
-        """Restore the model; return what else is in the same file."""
-        arrays = checkpoint.tensors()
-        report = restore(model, arrays, checkpoint.document("variables"))
+    ) -> tuple[Checkpoint, dict[str, np.ndarray], Facts]:
+        """Restore the model, if every file is intact; return what else they hold."""
+        arrays, facts = checkpoint.tensors(), trainer_facts(checkpoint)
+        report = restore(model, arrays, variables_of(checkpoint))
         if not report.restored["optimizer"]:
             # The other notes are of metrics, which begin anew with the epoch anyway.
             self._engine.tell(report.notes)
-        return checkpoint, arrays
+        return checkpoint, arrays, facts
 
     def end(self, model: keras.Model) -> None:
         """Restore the rest: the first epoch begins, or none is left to run."""

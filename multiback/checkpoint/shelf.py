@@ -8,7 +8,7 @@ from typing import Any
 
 from multiback.checkpoint.retention import Best, Entry, Slot, kept
 from multiback.errors import StoreError
-from multiback.store import Checkpoint, RunDirectory
+from multiback.store import Checkpoint, Runs, open_run_directory
 
 Row = tuple[Entry, Checkpoint]
 
@@ -23,7 +23,7 @@ class Shelf:
     """
 
     def __init__(
-        self, directory: RunDirectory, slots: Sequence[Slot], best: Best | None
+        self, directory: Runs, slots: Sequence[Slot], best: Best | None
     ) -> None:
         self.directory = directory
         self._slots = list(slots)
@@ -33,11 +33,11 @@ class Shelf:
     def __getstate__(self) -> dict[str, Any]:
         """Allow copies, as tuners make of a callback: all but the lock."""
         rows = {entry.order: (entry, one) for entry, one in self.rows}
-        return {**vars(self), "directory": self.directory.path, "_rows": rows}
+        return {**vars(self), "directory": self.directory.location, "_rows": rows}
 
     def __setstate__(self, state: Mapping[str, Any]) -> None:
         """Open the same directory."""
-        vars(self).update(state, directory=RunDirectory(state["directory"]))
+        vars(self).update(state, directory=open_run_directory(state["directory"]))
 
     def clear(self) -> None:
         """Forget all, for another run."""

@@ -35,10 +35,17 @@ app = typer.Typer(
     add_completion=True,
 )
 
-RunPath = Annotated[Path, typer.Argument(help="A run directory.", metavar="RUN")]
+# Text, for a URL is no Path.
+RunPath = Annotated[
+    str,
+    typer.Argument(help="A run directory, or its URL.", metavar="RUN"),
+]
 CheckpointPath = Annotated[
-    Path,
-    typer.Argument(help="A checkpoint, or a link to one: RUN/best.", metavar="CKPT"),
+    str,
+    typer.Argument(
+        help="A checkpoint, a link to one (RUN/best), or its URL.",
+        metavar="CKPT",
+    ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 OfRun = Annotated[
@@ -150,8 +157,11 @@ def best(
 @app.command("verify")
 def verify_checkpoints(
     path: Annotated[
-        Path,
-        typer.Argument(help="A run directory, or a checkpoint.", metavar="RUN|CKPT"),
+        str,
+        typer.Argument(
+            help="A run directory, a checkpoint, or the URL of one.",
+            metavar="RUN|CKPT",
+        ),
     ],
     run: OfAnyRun = None,
     *,

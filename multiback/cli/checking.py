@@ -1,19 +1,24 @@
 """`multiback verify`: whether every byte is as it was written."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 from rich.console import Group, RenderableType
 
 from multiback.cli.output import count_text, size_text
-from multiback.cli.records import Record, is_run_directory
+from multiback.cli.records import Record
 from multiback.errors import CorruptCheckpointError, NoCheckpointError
-from multiback.store import Checkpoint, RunDirectory, open_checkpoint
+from multiback.store import (
+    Checkpoint,
+    Place,
+    is_run_directory,
+    open_checkpoint,
+    open_run_directory,
+)
 
 Found = tuple[list[Checkpoint], list[Record]]
 
 
-def find(path: Path, run: str | None = None) -> Found:
+def find(path: Place, run: str | None = None) -> Found:
     """Return the checkpoints that are to be verified, and what is wrong already.
 
     Args:
@@ -28,7 +33,7 @@ def find(path: Path, run: str | None = None) -> Found:
             return [open_checkpoint(path)], []
         except CorruptCheckpointError as error:
             return [], [{"path": str(path), "problem": str(error)}]
-    runs = RunDirectory(path)
+    runs = open_run_directory(path)
     found = runs.checkpoints(run)
     wrong = [{"path": str(where), "problem": why} for where, why in runs.skipped]
     if not found and not wrong:
@@ -55,7 +60,7 @@ def verify(found: Found, progress: Callable[[int], None] | None = None) -> Recor
     intact = []
     for one in checkpoints:
         damage = one.damage(progress)
-        wrong += [{"path": str(one.path), "problem": str(each)} for each in damage]
+        wrong += [{"path": one.location, "problem": str(each)} for each in damage]
         if not damage:
             intact.append(one)
     return {

@@ -31,8 +31,8 @@ def difference(a: Checkpoint, b: Checkpoint) -> Record:
     places = {key: place for place, key in enumerate(paths)}
     ordered = sorted(found.arrays, key=lambda one: places.get(one.name, len(places)))
     return {
-        "a": str(a.path),
-        "b": str(b.path),
+        "a": a.location,
+        "b": b.location,
         "same": _is_same(found),
         "fields": {name: list(pair) for name, pair in found.fields.items()},
         "metrics": {name: list(pair) for name, pair in found.metrics.items()},

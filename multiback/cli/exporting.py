@@ -94,11 +94,11 @@ def weights(checkpoint: Checkpoint) -> dict[str, Array]:
 
 def _model(checkpoint: Checkpoint, ending: str, modules: Sequence[str]) -> keras.Model:
     """Load the model."""
-    model = load(checkpoint.path, custom_objects=objects_in(modules), compile=False)
+    model = load(checkpoint.location, custom_objects=objects_in(modules), compile=False)
     if not isinstance(model, keras.Model):
         raise StateError(
-            f"{checkpoint.path} holds arrays and no Keras model, so it cannot become a "
-            f"{ending} file. Export it to a name that ends in {SAFETENSORS}."
+            f"{checkpoint.location} holds arrays and no Keras model, so it cannot "
+            f"become a {ending} file. Export it to a name that ends in {SAFETENSORS}."
         )
     return model
 

@@ -2,10 +2,10 @@
 
 import dataclasses
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Literal
 
 from multiback.checkpoint.direction import Mode
+from multiback.checkpoint.documents import judgement_of
 from multiback.checkpoint.judgement import Judgement
 from multiback.checkpoint.monitor import Monitor
 from multiback.checkpoint.names import missing_name
@@ -13,13 +13,13 @@ from multiback.checkpoint.retention import Best, Entry
 from multiback.checkpoint.scores import Scorer
 from multiback.cli.records import Record, record, recorded_scores, the_run
 from multiback.errors import MonitorError, NoCheckpointError
-from multiback.store import Checkpoint
+from multiback.store import Checkpoint, Place
 
 AnyMode = Mode | Literal["auto"]
 
 
 def best_record(
-    directory: Path,
+    directory: Place,
     by: str | None = None,
     *,
     where: str | None = None,
@@ -41,7 +41,7 @@ def best_record(
         MonitorError: A name was never recorded, or no direction is known.
     """
     _, found = the_run(directory, run)
-    ranking = Judgement.of(found[-1].extra).ranking
+    ranking = judgement_of(found[-1]).ranking
     label = by or (ranking[0] if ranking else None)
     if label is None:
         raise MonitorError(
@@ -102,7 +102,7 @@ def entries_of(found: Sequence[Checkpoint], monitors: Sequence[Monitor]) -> list
 
 def _modes(found: Sequence[Checkpoint]) -> dict[str, Any]:
     """Return which way was better, as the newest checkpoint recorded it."""
-    return dict(Judgement.of(found[-1].extra).modes)
+    return dict(judgement_of(found[-1]).modes)
 
 
 def _values(one: Checkpoint) -> dict[str, float]:
@@ -112,7 +112,7 @@ def _values(one: Checkpoint) -> dict[str, float]:
 
 def _measure(monitor: Monitor, one: Checkpoint) -> float | None:
     """Score a checkpoint as the run did, or anew where something else is asked."""
-    modes = Judgement.of(one.extra).modes
+    modes = judgement_of(one).modes
     own = monitor.label in modes and monitor.mode in ("auto", modes[monitor.label])
     if own and monitor.where is None:
         # With the run's own condition: the same answer as load_best.

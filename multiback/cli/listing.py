@@ -4,22 +4,22 @@ import datetime as dt
 import itertools
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 
+from multiback.checkpoint.documents import variables_of
 from multiback.cli.output import number_text, plain_table, size_text
 from multiback.cli.records import Record, record, recorded_scores
 from multiback.errors import NoCheckpointError
-from multiback.store import Checkpoint, RunDirectory
+from multiback.store import Checkpoint, Place, Runs, open_run_directory
 
 # Of 80 columns, what is left beside a readable name, the epoch and the size.
 _WIDTH_OF_SCORES = 38
 
 
-def listing(directory: Path, run: str | None = None) -> Record:
+def listing(directory: Place, run: str | None = None) -> Record:
     """Describe a run directory's checkpoints, oldest commit first.
 
     Args:
@@ -31,7 +31,7 @@ def listing(directory: Path, run: str | None = None) -> Record:
     """
     runs, found = _found(directory, run)
     return {
-        "directory": str(runs.path),
+        "directory": runs.location,
         "checkpoints": [record(one) for one in found],
         "skipped": [
             {"path": str(path), "reason": reason} for path, reason in runs.skipped
@@ -39,7 +39,7 @@ def listing(directory: Path, run: str | None = None) -> Record:
     }
 
 
-def checkpoint_table(directory: Path, run: str | None = None) -> RenderableType:
+def checkpoint_table(directory: Place, run: str | None = None) -> RenderableType:
     """Show a run directory's checkpoints, with what each was judged by.
 
     Args:
@@ -60,8 +60,8 @@ def checkpoint_table(directory: Path, run: str | None = None) -> RenderableType:
     return Group(*parts)
 
 
-def _found(directory: Path, run: str | None) -> tuple[RunDirectory, list[Checkpoint]]:
-    runs = RunDirectory(directory)
+def _found(directory: Place, run: str | None) -> tuple[Runs, list[Checkpoint]]:
+    runs = open_run_directory(directory)
     found = runs.checkpoints(run)
     if not found:
         raise NoCheckpointError(
@@ -114,8 +114,7 @@ def variables(checkpoint: Checkpoint) -> list[dict[str, Any]]:
     """Return a checkpoint's index of variables; empty where it has none."""
     if "variables.json" not in checkpoint.files:
         return []
-    index: list[dict[str, Any]] = checkpoint.document("variables")
-    return index
+    return variables_of(checkpoint)
 
 
 def details_view(shown: Record, *, with_variables: bool) -> RenderableType:

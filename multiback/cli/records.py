@@ -1,21 +1,22 @@
 """Checkpoints as the commands find and describe them."""
 
-from pathlib import Path
 from typing import Any
 
 from multiback.checkpoint.finding import checkpoints_of
 from multiback.errors import ArgumentError, CorruptCheckpointError
-from multiback.store import Checkpoint, RunDirectory, open_checkpoint
+from multiback.store import (
+    Checkpoint,
+    Place,
+    Runs,
+    is_run_directory,
+    open_checkpoint,
+    open_run_directory,
+)
 
 Record = dict[str, Any]
 
 
-def is_run_directory(path: Path) -> bool:
-    """Tell whether a path is a run directory rather than a checkpoint in one."""
-    return (path / "checkpoints").is_dir()
-
-
-def one_checkpoint(path: Path) -> Checkpoint:
+def one_checkpoint(path: Place) -> Checkpoint:
     """Open the checkpoint that an argument means.
 
     Args:
@@ -28,25 +29,25 @@ def one_checkpoint(path: Path) -> Checkpoint:
     if is_run_directory(path):
         raise ArgumentError(
             f"{path} is a run directory, and one checkpoint is wanted. Pass "
-            f"{path / 'checkpoints' / 'NAME'}; `multiback ls {path}` lists the names, "
+            f"{path}/checkpoints/NAME; `multiback ls {path}` lists the names, "
             f"and `multiback best {path}` prints the best one's path."
         )
     return open_checkpoint(path)
 
 
-def the_run(directory: Path, run: str | None) -> tuple[RunDirectory, list[Checkpoint]]:
+def the_run(directory: Place, run: str | None) -> tuple[Runs, list[Checkpoint]]:
     """Return a run directory and the checkpoints of one run, the latest by default.
 
     Raises:
         NoCheckpointError: There are none.
     """
-    return RunDirectory(directory), checkpoints_of(directory, run)
+    return open_run_directory(directory), checkpoints_of(directory, run)
 
 
 def record(checkpoint: Checkpoint) -> Record:
     """Describe a checkpoint in plain values, for programs."""
     return {
-        "path": str(checkpoint.path),
+        "path": checkpoint.location,
         "name": checkpoint.name,
         "run_id": checkpoint.run_id,
         "sequence": checkpoint.sequence,
@@ -73,6 +74,6 @@ def recorded_scores(checkpoint: Checkpoint) -> dict[str, float]:
         return {label: float(score) for label, score in scores.items()}
     except (AttributeError, TypeError, ValueError) as error:
         raise CorruptCheckpointError(
-            f"{checkpoint.path} must have numbers as scores, but has {scores!r:.80}. "
-            f"Write it with ModelCheckpoint or Checkpointer."
+            f"{checkpoint.location} must have numbers as scores, but has "
+            f"{scores!r:.80}. Write it with ModelCheckpoint or Checkpointer."
         ) from error

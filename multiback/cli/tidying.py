@@ -17,11 +17,18 @@ from multiback.errors import (
     NoCheckpointError,
     StoreError,
 )
-from multiback.store import Checkpoint, RunDirectory, open_checkpoint
+from multiback.store import (
+    Checkpoint,
+    Place,
+    Runs,
+    is_run_directory,
+    open_checkpoint,
+    open_run_directory,
+)
 
 
 def prune(
-    directory: Path, keep: Sequence[str], *, run: str | None = None, dry_run: bool
+    directory: Place, keep: Sequence[str], *, run: str | None = None, dry_run: bool
 ) -> Record:
     """Remove those checkpoints of one run that no slot keeps.
 
@@ -67,7 +74,7 @@ def prune(
     if not dry_run:
         _point_again(runs, labels, run_id, remaining[-1])
     return {
-        "directory": str(runs.path),
+        "directory": runs.location,
         "run_id": run_id,
         "dry_run": dry_run,
         "removed": [record(one) for one in removed],
@@ -76,7 +83,7 @@ def prune(
 
 
 def _point_again(
-    runs: RunDirectory, labels: Sequence[str], run_id: str, last: Checkpoint
+    runs: Runs, labels: Sequence[str], run_id: str, last: Checkpoint
 ) -> None:
     """Let links that led to a removed checkpoint lead to the next in line."""
     for label in labels:
@@ -108,7 +115,7 @@ def prune_view(done: Record) -> RenderableType:
     )
 
 
-def collect(directory: Path, *, dry_run: bool) -> Record:
+def collect(directory: Place, *, dry_run: bool) -> Record:
     """Delete what dead writers left, and architectures that no checkpoint names.
 
     Args:
@@ -119,18 +126,19 @@ def collect(directory: Path, *, dry_run: bool) -> Record:
         NoCheckpointError: It is no run directory.
         StoreError: Another process holds the lock, or a file cannot be deleted.
     """
-    runs = RunDirectory(directory)
-    if not (runs.path / "checkpoints").is_dir():
+    runs = open_run_directory(directory)
+    if not is_run_directory(directory):
         raise NoCheckpointError(
             f"{directory} must be a run directory, but has no `checkpoints` in it. "
             f"Pass the directory that was given to ModelCheckpoint."
         )
-    sizes = {path: _size(path) for path in runs.collect_garbage(dry_run=True)}
+    found = runs.collect_garbage(dry_run=True)
+    sizes = {path: _size(path) if isinstance(path, Path) else 0 for path in found}
     if not dry_run:
         # Asked again under the lock: a writer may have died in between.
         sizes = {path: sizes.get(path, 0) for path in runs.collect_garbage()}
     return {
-        "directory": str(runs.path),
+        "directory": runs.location,
         "dry_run": dry_run,
         "removed": [{"path": str(path), "size": size} for path, size in sizes.items()],
     }

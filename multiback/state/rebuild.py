@@ -71,9 +71,10 @@ def rebuild(
         >>> again.compiled, again.optimizer.built
         (True, True)
     """
-    prepared = _prepared(config, compile=compile, learning_rate=learning_rate)
+    prepared: Config = {}
 
     def make() -> Any:
+        prepared.update(_prepared(config, compile=compile, learning_rate=learning_rate))
         known = dict(custom_objects or {})
         architecture = {**prepared}
         compilation = architecture.pop("compile_config", None)
@@ -85,9 +86,9 @@ def rebuild(
             _set_trainable(model, trainable)
             if compilation:
                 model.compile_from_config(compilation)
-        return model
+        return _built(model)
 
-    return _built(_guarded(make, prepared, custom_objects))
+    return _guarded(make, prepared, custom_objects)
 
 
 def write_keras_file(model: keras.Model, path: str | Path) -> None:
@@ -146,11 +147,16 @@ def rebuild_from_keras_file(
     Raises:
         StateError: As for `rebuild`.
     """
-    prepared = _prepared(
-        config or {"class_name": ""}, compile=compile, learning_rate=learning_rate
-    )
+    prepared: Config = {}
 
     def make() -> Any:
+        prepared.update(
+            _prepared(
+                config or {"class_name": ""},
+                compile=compile,
+                learning_rate=learning_rate,
+            )
+        )
         model = keras.saving.load_model(
             path,
             custom_objects=dict(custom_objects or {}),
@@ -161,9 +167,9 @@ def rebuild_from_keras_file(
         if prepared.get("compile_config"):
             with keras.saving.custom_object_scope(dict(custom_objects or {})):
                 model.compile_from_config(prepared["compile_config"])
-        return model
+        return _built(model)
 
-    return _built(_guarded(make, prepared, custom_objects))
+    return _guarded(make, prepared, custom_objects)
 
 
 def _prepared(
@@ -199,11 +205,18 @@ def _guarded(
     try:
         with _random_state_kept():
             return make()
+    except ArgumentError:
+        raise
     except Exception as error:
         compilation = config.get("compile_config")
         rest = {name: part for name, part in config.items() if name != "compile_config"}
-        needed = _unknown(rest, custom_objects)
-        optional = [n for n in _unknown(compilation, custom_objects) if n not in needed]
+        needed: list[str] = []
+        optional: list[str] = []
+        # What could not be built may not even be a config.
+        with contextlib.suppress(Exception):
+            needed = _unknown(rest, custom_objects)
+            optional = _unknown(compilation, custom_objects)
+        optional = [name for name in optional if name not in needed]
         if not needed and not optional:
             raise StateError(
                 f"The model could not be rebuilt ({brief(_root(error))}). Keras gives "

@@ -1,8 +1,16 @@
 """How a checkpoint lies on disk: crash-safe commits, checked reads. No Keras here."""
 
-from multiback.store.checkpoint import Checkpoint, open_checkpoint
+from multiback.store.checkpoint import Checkpoint
 from multiback.store.diff import ArrayDifference, Difference, compare
 from multiback.store.files import Files
+from multiback.store.opening import (
+    Place,
+    Runs,
+    is_remote,
+    is_run_directory,
+    open_checkpoint,
+    open_run_directory,
+)
 from multiback.store.payload import FileEntry
 from multiback.store.request import Request
 from multiback.store.run_directory import RunDirectory
@@ -14,10 +22,15 @@ __all__ = [
     "Difference",
     "FileEntry",
     "Files",
+    "Place",
     "Request",
     "RunDirectory",
+    "Runs",
     "SlowDiskWarning",
     "Writer",
     "compare",
+    "is_remote",
+    "is_run_directory",
     "open_checkpoint",
+    "open_run_directory",
 ]

@@ -2,9 +2,10 @@
 
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from multiback.errors import (
     ArgumentError,
@@ -24,6 +25,22 @@ from multiback.store.payload import FileEntry, Progress, read_file, verify_file
 from multiback.store.tensor_file import Array, read_tensors, stream_tensors
 
 STATE = "state.safetensors"
+# A document is parsed in memory, and becomes several times as large there.
+MAX_DOCUMENT = 256 << 20
+
+
+class Source(Protocol):
+    """Where the files of a checkpoint are, if not in its directory."""
+
+    @property
+    def url(self) -> str:
+        """What a person calls the checkpoint."""
+
+    def borrow(self, name: str, entry: FileEntry) -> AbstractContextManager[Path]:
+        """Provide one of its files, verified, for as long as the block runs."""
+
+    def architecture(self, name: str, checksum: str) -> bytes:
+        """Read its architecture, verified."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +52,8 @@ class Checkpoint:
     called. Two are equal when they are the same commit at the same place.
 
     Attributes:
-        path: The checkpoint's directory.
+        path: The checkpoint's directory; of a remote one, where its manifest was
+            copied to.
         name: The directory's name.
         run_id: The run that wrote it.
         sequence: The order of commits in the run directory, over all runs. The number
@@ -50,6 +68,7 @@ class Checkpoint:
         architecture: The architecture's file name in the run directory, or None.
         architecture_checksum: The checksum of that file, or None.
         extra: Whatever else the writer added.
+        source: Where the files are, if not in the directory.
     """
 
     path: Path
@@ -67,6 +86,29 @@ class Checkpoint:
     architecture: str | None
     architecture_checksum: str | None
     extra: Mapping[str, Any] = field(compare=False)
+    source: Source | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def location(self) -> str:
+        """The directory's path, or the URL of a remote checkpoint."""
+        return str(self.path) if self.source is None else self.source.url
+
+    @contextmanager
+    def local_file(self, name: str) -> Iterator[Path]:
+        """Provide a file of the checkpoint by its path, while the block runs.
+
+        A remote one is downloaded, verified, and deleted in the end; one that is
+        here is not verified by this.
+
+        Args:
+            name: One of `files`.
+        """
+        entry = self._entry(name)
+        if self.source is None:
+            yield self.path / name
+            return
+        with self.source.borrow(name, entry) as path:
+            yield path
 
     def verify(self) -> None:
         """Read every file once and compare it with the manifest.
@@ -108,7 +150,8 @@ class Checkpoint:
             yield error
         for name, entry in self.files.items():
             try:
-                verify_file(self.path / name, entry, progress)
+                with self.local_file(name) as path:
+                    verify_file(path, entry, progress)
             except StoreError as error:
                 yield error
         try:
@@ -126,7 +169,8 @@ class Checkpoint:
             CorruptCheckpointError: The file is not what the manifest says.
             StoreError: This checkpoint has no arrays.
         """
-        return read_tensors(self.path / STATE, self._entry(STATE))
+        with self.local_file(STATE) as path:
+            return read_tensors(path, self._entry(STATE))
 
     def stream_tensors(self) -> Iterator[tuple[str, Array]]:
         """Read one array after the other: for a state larger than the memory.
@@ -139,7 +183,8 @@ class Checkpoint:
             CorruptCheckpointError: The file is not what the manifest says.
             StoreError: This checkpoint has no arrays.
         """
-        return stream_tensors(self.path / STATE, self._entry(STATE))
+        with self.local_file(STATE) as path:
+            yield from stream_tensors(path, self._entry(STATE))
 
     def document(self, name: str) -> Any:
         """Read a JSON document, verified.
@@ -152,7 +197,11 @@ class Checkpoint:
             StoreError: This checkpoint has no such document.
         """
         file_name = f"{name}.json"
-        content = read_file(self.path / file_name, self._entry(file_name))
+        entry = self._entry(file_name)
+        if entry.size > MAX_DOCUMENT:
+            raise too_large(self.path / file_name, entry.size)
+        with self.local_file(file_name) as path:
+            content = read_file(path, entry)
         return _parsed(self.path / file_name, content)
 
     def architecture_document(self) -> Any | None:
@@ -169,6 +218,10 @@ class Checkpoint:
         """Read the architecture's file and compare it with the manifest."""
         if self.architecture is None or self.architecture_checksum is None:
             return None
+        if self.source is not None:
+            return self.source.architecture(
+                self.architecture, self.architecture_checksum
+            )
         path = self._architecture_path()
         try:
             size = path.lstat().st_size
@@ -177,6 +230,8 @@ class Checkpoint:
                 f"{path} must hold this checkpoint's architecture, but cannot be "
                 f"read: {error.strerror}. Keep it two folders above the checkpoint."
             ) from error
+        if size > MAX_DOCUMENT:
+            raise too_large(path, size)
         return read_file(path, FileEntry(size, self.architecture_checksum))
 
     def _entry(self, file_name: str) -> FileEntry:
@@ -247,6 +302,14 @@ def _untrusted(path: Path, reason: str) -> CorruptCheckpointError:
     return CorruptCheckpointError(
         f"{path} must be a checkpoint's manifest, but {reason}. Load another "
         f"checkpoint, or restore this file from a copy."
+    )
+
+
+def too_large(path: Path, size: int) -> CorruptCheckpointError:
+    """Say that a document is larger than any of ours."""
+    return CorruptCheckpointError(
+        f"{path} must be a document of at most {MAX_DOCUMENT} bytes, but has {size}. "
+        f"Load another checkpoint."
     )
 
 

@@ -35,7 +35,9 @@ class Files:
 
     def open_append(self, path: Path) -> int:
         """Open a file so that every write lands at its end, whoever writes."""
+        # No link: in a directory by others it may lead to any file of this user.
         flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | _BINARY
+        flags |= getattr(os, "O_NOFOLLOW", 0)
         return os.open(path, flags, 0o666)
 
     def write(self, descriptor: int, data: memoryview) -> int:

@@ -6,13 +6,18 @@ costs one record.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from multiback.store.files import Files, closing, store_errors
+from multiback.errors import StoreError
+from multiback.store.files import Files, closing, open_regular, store_errors
 from multiback.store.jsontext import dump, load
 from multiback.store.payload import write_all
+
+# Far above what a run writes; a file by others can claim any size.
+MAX_JOURNAL = 4 << 30
+MAX_LINE = 16 << 20
 
 
 def append_line(
@@ -37,23 +42,42 @@ def append_line(
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
-    """Read the records, oldest first, without the torn ones."""
+    """Read the records, oldest first, without those that are torn or no records.
+
+    Raises:
+        StoreError: The file is a link or a pipe, is larger than any journal, or
+            cannot be read.
+    """
     try:
         with store_errors("read", path):
-            lines = path.read_bytes().split(b"\n")
+            descriptor = open_regular(path)
     except OSError:
-        if not path.exists():
+        if not os.path.lexists(path):
             return []
         raise
-    records = []
+    with (
+        store_errors("read", path),
+        os.fdopen(descriptor, "rb", buffering=1 << 16) as stream,
+    ):
+        size = os.fstat(descriptor).st_size
+        if size > MAX_JOURNAL:
+            raise StoreError(
+                f"{path} must have at most {MAX_JOURNAL} bytes, but has {size}. Move "
+                f"it away."
+            )
+        # A longer line comes in parts, none of which is a record.
+        return list(parse_lines(iter(lambda: stream.readline(MAX_LINE), b"")))
+
+
+def parse_lines(lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
+    """Yield the records among some lines."""
     for line in lines:
         try:
             record = load(line)
         except ValueError:
             continue
         if isinstance(record, dict):
-            records.append(record)
-    return records
+            yield record
 
 
 def _last_byte(descriptor: int, size: int) -> bytes:

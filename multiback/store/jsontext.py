@@ -67,7 +67,12 @@ def load(raw: bytes) -> Any:
     value = load_strict(raw)
     # Most documents hold nothing that must be decoded, and the walk takes as long
     # as the parsing. An escape could spell one of the names.
-    return _decode(value) if _MARKED.search(raw) else value
+    if not _MARKED.search(raw):
+        return value
+    try:
+        return _decode(value)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
 
 
 def load_strict(raw: bytes) -> Any:

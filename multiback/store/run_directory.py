@@ -101,6 +101,11 @@ class RunDirectory:
         self._lock = filelock.FileLock(self.path / "lock")
 
     @property
+    def location(self) -> str:
+        """The path as text; of a remote run directory, its URL."""
+        return str(self.path)
+
+    @property
     def _checkpoints(self) -> Path:
         return self.path / "checkpoints"
 
@@ -122,7 +127,8 @@ class RunDirectory:
         found = self.checkpoints()
         having = {checkpoint.run_id for checkpoint in found}
         for record in reversed(read_lines(self.path / "runs.jsonl")):
-            if record.get("run_id") in having:
+            # Compared, not looked up: in a file by others it may be a list.
+            if any(record.get("run_id") == run_id for run_id in having):
                 return str(record["run_id"])
         return found[-1].run_id if found else None
 
@@ -309,6 +315,9 @@ class RunDirectory:
             for path in sorted(self.path.iterdir())
             if _ARCHITECTURE.fullmatch(path.name) and path.name not in used
         ]
+
+    def publish(self, name: str) -> None:
+        """Let readers see a file that was written into `path`: here, they do."""
 
     def point(self, label: str, checkpoint: Checkpoint) -> None:
         """Let a link such as `best` lead people to a checkpoint.

@@ -16,8 +16,8 @@ from typing import Any, Self
 from multiback.errors import ArgumentError, StoreError
 from multiback.store.buffers import Buffer, Kind, allocate_aligned
 from multiback.store.checkpoint import Checkpoint
+from multiback.store.opening import Runs
 from multiback.store.request import Request
-from multiback.store.run_directory import RunDirectory
 from multiback.store.tensor_file import Array
 
 # A shorter wait is nothing to bother anyone with.
@@ -44,7 +44,7 @@ class _Outcome:
 
 
 def _commit(
-    runs: RunDirectory,
+    runs: Runs,
     request: Request,
     then: Then | None,
     cleanup: Callable[[], object] | None,
@@ -99,7 +99,7 @@ class Writer:
 
     def __init__(
         self,
-        runs: RunDirectory,
+        runs: Runs,
         *,
         buffers: int = 2,
         allocate: Callable[[int], Array] = allocate_aligned,
@@ -247,8 +247,8 @@ class Writer:
                 self._has_told = True
                 warnings.warn(
                     f"A save waited {waited:.1f} seconds for the one before it to be "
-                    f"written to {self._runs.path}. Save less often, or to a faster "
-                    f"disk; this is said once.",
+                    f"written to {self._runs.location}. Save less often, or to a "
+                    f"faster disk; this is said once.",
                     SlowDiskWarning,
                     stacklevel=3,
                 )

@@ -12,12 +12,14 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 import multiback as mb
 from multiback.store import RunDirectory
 
 KILLS = int(os.environ.get("MULTIBACK_FIT_KILLS", "3"))
 CHILD = Path(__file__).with_name("killed_fit.py")
+pytestmark = pytest.mark.torture
 
 
 def killed_once(run, log, scores, delay):

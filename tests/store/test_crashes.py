@@ -1,58 +1,18 @@
-"""Stop the process between any two system calls, and cut the power as well.
+"""Stop the process between any two changes of the disk, and cut the power as well.
 
-A recorder notes every change of a run directory. For every prefix of these
-changes the test rebuilds what a disk may hold if the machine stopped there: what
-was fsynced is there; of the rest, each directory kept some of its changes, in
-order, and each file kept some of its bytes or got zeros for them.
+A recorder notes every change of a run directory. For every prefix of these changes
+the test rebuilds what a disk may hold if the machine stopped there. What the store's
+own methods do not show, test_system_calls.py takes from the kernel.
 """
 
 import copy
 import random
 import shutil
-from dataclasses import dataclass, field
 
 import pytest
+from powercut import KILLED, WORST, Disk, materialize, scanned
 
 from multiback.store import Files, RunDirectory
-
-
-@dataclass
-class File:
-    """A file's content, and how much of it is certainly on the disk."""
-
-    data: bytes = b""
-    durable: int = 0
-
-    def survivors(self, dice):
-        """Return the content after a power cut; without dice, the worst case."""
-        kept = dice.randint(self.durable, len(self.data)) if dice else self.durable
-        zeros = dice.choice([0, len(self.data) - kept]) if dice else 0
-        return self.data[:kept] + bytes(zeros)
-
-
-@dataclass
-class Directory:
-    """A directory's entries as a log of changes, and how many are certain."""
-
-    log: list = field(default_factory=list)
-    durable: int = 0
-
-    def entries(self, count=None):
-        entries = {}
-        for name, node, old_name in self.log[:count]:
-            if old_name is not None:
-                entries.pop(old_name, None)
-            if node is None:
-                entries.pop(name, None)
-            else:
-                entries[name] = node
-        return entries
-
-
-class Link(str):
-    """A symbolic link's target."""
-
-    __slots__ = ()
 
 
 class RecordingFiles(Files):
@@ -85,14 +45,14 @@ class RecordingFiles(Files):
 
     def write(self, descriptor, data):
         taken = super().write(descriptor, data)
-        self.note("write", self.open[descriptor], bytes(data[:taken]))
+        self.note("append", self.open[descriptor], bytes(data[:taken]))
         return taken
 
     def sync(self, descriptor):
         self.note("sync", self.open[descriptor])
 
     def sync_directory(self, path):
-        self.note("sync_directory", path)
+        self.note("sync", path)
 
     def rename(self, source, target):
         super().rename(source, target)
@@ -113,72 +73,6 @@ class RecordingFiles(Files):
     def remove_directory(self, path):
         super().remove_directory(path)
         self.note("delete", path)
-
-
-class Disk:
-    """What the operating system was asked to hold, and what it must hold."""
-
-    def __init__(self, root, tree):
-        self.root = root
-        self.tree = tree
-
-    def node(self, path):
-        node = self.tree
-        for part in path.relative_to(self.root).parts:
-            node = node.entries()[part]
-        return node
-
-    def change(self, path, node, old_name=None):
-        self.node(path.parent).log.append((path.name, node, old_name))
-
-    def apply(self, kind, path, *rest):
-        if kind == "make_directory":
-            self.change(path, Directory())
-        elif kind == "create":
-            self.change(path, File())
-        elif kind == "symlink":
-            self.change(path, Link(rest[0]))
-        elif kind == "delete":
-            self.change(path, None)
-        elif kind == "rename":
-            assert path.parent == rest[0].parent, "two directories: two fsyncs"
-            self.change(rest[0], self.node(path), path.name)
-        elif kind == "write":
-            self.node(path).data += rest[0]
-        elif kind == "sync":
-            self.node(path).durable = len(self.node(path).data)
-        elif kind == "sync_directory":
-            self.node(path).durable = len(self.node(path).log)
-
-
-def scanned(path):
-    """Read a directory into a tree that is wholly on the disk."""
-    tree = Directory()
-    for child in sorted(path.iterdir()):
-        if child.is_dir():
-            node = scanned(child)
-        else:
-            content = child.read_bytes()
-            node = File(content, len(content))
-        tree.log.append((child.name, node, None))
-    tree.durable = len(tree.log)
-    return tree
-
-
-def materialize(tree, path, *, power_cut, dice):
-    """Write out what survives."""
-    path.mkdir()
-    kept = len(tree.log)
-    if power_cut:
-        kept = dice.randint(tree.durable, kept) if dice else tree.durable
-    for name, node in tree.entries(kept).items():
-        if isinstance(node, Link):
-            (path / name).symlink_to(node)
-        elif isinstance(node, Directory):
-            materialize(node, path / name, power_cut=power_cut, dice=dice)
-        else:
-            content = node.survivors(dice) if power_cut else node.data
-            (path / name).write_bytes(content)
 
 
 def recorded(path, commit):
@@ -227,7 +121,7 @@ def assert_survived(runs, wanted, gone, history, commit):
         one.verify()
 
 
-@pytest.mark.parametrize("case", ["killed", "worst", *(f"dice {n}" for n in range(5))])
+@pytest.mark.parametrize("case", [KILLED, WORST, *(f"dice {n}" for n in range(5))])
 def test_wherever_it_stops_old_checkpoints_verify_and_the_new_is_whole_or_absent(
     tmp_path, commit, unsynced, case
 ):
@@ -250,7 +144,7 @@ def test_wherever_it_stops_old_checkpoints_verify_and_the_new_is_whole_or_absent
                 disk.apply(kind, *rest)
         dice = random.Random(f"{case} {stop}") if case.startswith("dice") else None
         rebuilt = tmp_path / f"rebuilt-{stop}"
-        materialize(disk.tree, rebuilt, power_cut=case != "killed", dice=dice)
+        materialize(disk.tree, rebuilt, power_cut=case != KILLED, dice=dice)
         runs = RunDirectory(rebuilt, unsynced)
         assert_survived(runs, wanted, gone, history, commit)
         shutil.rmtree(rebuilt)

@@ -17,6 +17,7 @@ from multiback.store import RunDirectory
 
 KILLS = int(os.environ.get("MULTIBACK_KILLS", "50"))
 WRITER = Path(__file__).with_name("killed_writer.py")
+pytestmark = pytest.mark.torture
 
 
 def killed_once(run, log, seed, dice, how):

@@ -1,0 +1,243 @@
+"""Objects under one URL, through fsspec: list, read, write and delete whole ones.
+
+The least that every object store can do. An object appears whole or not at all, a
+listing shows what was written before it, and nothing is ever appended to, renamed or
+locked. Each call may be repeated, so each is, with pauses that grow, where its failure
+may pass; s3fs and its like repeat single requests besides.
+"""
+
+import datetime as dt
+import functools
+import importlib
+import random
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import fsspec
+
+from multiback.errors import (
+    ArgumentError,
+    MissingPackageError,
+    MultibackError,
+    StoreError,
+)
+
+ATTEMPTS = 6
+FIRST_PAUSE = 0.2
+# Seconds after which nothing is tried again: some file systems take a minute to fail.
+PATIENCE = 60.0
+# To try again would give the same answer.
+_PERMANENT = (FileNotFoundError, PermissionError, NotImplementedError, TypeError)
+# What the file systems call the time at which an object was written.
+_TIMES = ("LastModified", "updated", "last_modified", "mtime", "created")
+
+# As store/writer.py names its threads.
+WRITER_THREAD = "multiback-writer"
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class ObjectInfo:
+    """What a listing tells of an object.
+
+    Attributes:
+        size: Bytes.
+        modified: When it was written, in seconds since 1970; None if nothing says so.
+        stamp: Differs where the object does.
+    """
+
+    size: int
+    modified: float | None
+    stamp: str
+
+
+class Bucket:
+    """The objects whose names begin with one URL.
+
+    Args:
+        url: As fsspec takes it, such as "s3://bucket/runs/tumour". Keys, endpoints
+            and the like come from where each file system looks for them, or from
+            fsspec's own configuration.
+
+    Raises:
+        ArgumentError: fsspec knows no such URL.
+        MissingPackageError: The URL needs a package that is not installed.
+
+    Example:
+        >>> bucket = Bucket("memory://doctest")
+        >>> bucket.write("a/b", b"123")
+        >>> {name: info.size for name, info in bucket.list("a").items()}
+        {'a/b': 3}
+        >>> bucket.delete(["a/b"])
+    """
+
+    def __init__(self, url: str) -> None:
+        _outlive_pending_saves()
+        self.url = url.rstrip("/")
+        try:
+            # A cached listing would hide what other machines write.
+            self._fs, self._root = fsspec.core.url_to_fs(
+                self.url, use_listings_cache=False
+            )
+        except ImportError as error:
+            raise MissingPackageError(
+                f"{url} needs a package that is not installed: {error}. For s3:// run "
+                f'pip install "multiback[s3]", for gs:// pip install '
+                f'"multiback[gs]".'
+            ) from error
+        except ValueError as error:
+            raise ArgumentError(
+                f"{url!r} must be a URL that fsspec knows, such as s3://bucket/run, "
+                f"but: {error}."
+            ) from error
+
+    def url_of(self, name: str) -> str:
+        """Return an object's URL."""
+        return f"{self.url}/{name}"
+
+    def _path(self, name: str) -> str:
+        return f"{self._root.rstrip('/')}/{name}"
+
+    def list(self, folder: str) -> dict[str, ObjectInfo]:
+        """List the objects below a folder, by name."""
+        root = self._path("").lstrip("/")
+
+        def call() -> dict[str, Any]:
+            self._fs.invalidate_cache()
+            found: dict[str, Any] = self._fs.find(self._path(folder), detail=True)
+            return found
+
+        try:
+            listed = self._try("list", folder, call, absent=True)
+        except FileNotFoundError:
+            return {}
+        return {
+            path.lstrip("/").removeprefix(root): _info(info)
+            for path, info in listed.items()
+            if path.lstrip("/").startswith(root)
+        }
+
+    def read(self, names: Sequence[str]) -> dict[str, bytes]:
+        """Read small objects at once; those that are gone are left out."""
+        paths = {self._path(name): name for name in names}
+
+        def call() -> dict[str, bytes]:
+            read = self._fs.cat(list(paths), on_error="return") if paths else {}
+            for error in read.values():
+                gone = isinstance(error, FileNotFoundError)
+                if isinstance(error, Exception) and not gone:
+                    raise error
+            return {
+                paths[path]: bytes(content)
+                for path, content in read.items()
+                if not isinstance(content, Exception)
+            }
+
+        return self._try("read", names[0] if names else "", call)
+
+    def write(self, name: str, content: bytes) -> None:
+        """Write a small object."""
+        self._try("write", name, lambda: self._fs.pipe_file(self._path(name), content))
+
+    def upload(self, source: Path, name: str) -> None:
+        """Write an object from a file."""
+        self._try(
+            f"upload {source.stat().st_size} bytes to",
+            name,
+            lambda: self._fs.put_file(str(source), self._path(name)),
+        )
+
+    def download(self, name: str, target: Path) -> None:
+        """Read an object into a file.
+
+        Raises:
+            FileNotFoundError: There is none.
+        """
+        self._try(
+            "download",
+            name,
+            lambda: self._fs.get_file(self._path(name), str(target)),
+            absent=True,
+        )
+
+    def delete(self, names: Iterable[str]) -> None:
+        """Delete objects, in this order; those that are gone are no error."""
+        for name in names:
+            call = functools.partial(self._fs.rm_file, self._path(name))
+            with suppress(FileNotFoundError):
+                self._try("delete", name, call, absent=True)
+
+    def _try(
+        self, doing: str, name: str, call: Callable[[], T], *, absent: bool = False
+    ) -> T:
+        """Call until it works, as long as there is hope.
+
+        What is absent may be an answer, as for a download; for an upload it is the
+        bucket that is missing.
+        """
+        pause, end = FIRST_PAUSE, time.monotonic() + PATIENCE
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                return call()
+            except MultibackError:
+                raise
+            except Exception as error:
+                if absent and isinstance(error, FileNotFoundError):
+                    raise
+                over = attempt == ATTEMPTS or time.monotonic() > end
+                if over or isinstance(error, _PERMANENT):
+                    raise self._failed(doing, name, attempt, error) from error
+            # Not all at the same moment: others were cut off too.
+            time.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - no secret
+            pause *= 2
+        raise AssertionError
+
+    def _failed(
+        self, doing: str, name: str, attempts: int, error: Exception
+    ) -> StoreError:
+        tried = "" if attempts == 1 else f" ({attempts} attempts)"
+        raised = StoreError(
+            f"could not {doing} {self.url_of(name)}{tried}: {error or repr(error)}. "
+            f"Committed checkpoints are untouched; check the connection, the rights "
+            f"and the bucket, then try again."
+        )
+        raised.errno = getattr(error, "errno", None)
+        return raised
+
+
+@functools.cache
+def _outlive_pending_saves() -> None:
+    """Let a pending save finish before Python shuts down what uploads it.
+
+    Python joins the thread that writes when it exits, but before that it closes the
+    executor in which asyncio looks up host names. What is registered here comes still
+    before that, and there is no public way to.
+    """
+    register = getattr(threading, "_register_atexit", None)
+    if register is not None:
+        importlib.import_module("concurrent.futures.thread")
+        register(_join_writers)
+
+
+def _join_writers() -> None:
+    for thread in threading.enumerate():
+        if thread.name == WRITER_THREAD:
+            thread.join()
+
+
+def _info(info: dict[str, Any]) -> ObjectInfo:
+    """Read one entry of a listing, which each file system writes in its own way."""
+    modified: Any = next((info[key] for key in _TIMES if info.get(key)), None)
+    if isinstance(modified, str):
+        modified = dt.datetime.fromisoformat(modified)
+    if isinstance(modified, dt.datetime):
+        modified = modified.timestamp()
+    stamp = repr(sorted((key, str(value)) for key, value in info.items()))
+    size = info.get("size")
+    return ObjectInfo(-1 if size is None else int(size), modified, stamp)

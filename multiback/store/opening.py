@@ -1,0 +1,101 @@
+"""Open what a path or a URL means: here or remote, the same methods.
+
+fsspec is imported where a URL is opened, and not before.
+"""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Union
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+from multiback.errors import ArgumentError, NoCheckpointError
+from multiback.store import checkpoint as local
+from multiback.store.checkpoint import Checkpoint
+from multiback.store.run_directory import RunDirectory
+
+if TYPE_CHECKING:
+    from multiback.store.remote import RemoteRunDirectory
+
+Runs = Union[RunDirectory, "RemoteRunDirectory"]
+Place = str | os.PathLike[str]
+
+
+def is_remote(place: object) -> bool:
+    """Tell whether a path is a URL of another machine, or of memory.
+
+    >>> is_remote("s3://bucket/run"), is_remote("runs/a"), is_remote("file:///runs/a")
+    (True, False, False)
+    """
+    return isinstance(place, str) and "://" in place and not _is_file(place)
+
+
+def _is_file(place: str) -> bool:
+    return place.startswith(("file://", "local://"))
+
+
+def _path(place: Place) -> Place:
+    """Return what a file's URL means."""
+    if isinstance(place, str) and _is_file(place):
+        return url2pathname(urlsplit(place).path)
+    return place
+
+
+def open_run_directory(place: Place) -> Runs:
+    """Open a run directory by its path or its URL; nothing is read or made yet.
+
+    Args:
+        place: A path, or a URL that fsspec knows, such as "s3://bucket/runs/tumour".
+
+    Raises:
+        ArgumentError: fsspec knows no such URL.
+        MissingPackageError: The URL needs a package that is not installed.
+
+    >>> open_run_directory("memory://bucket/run/").location
+    'memory://bucket/run'
+    """
+    if not is_remote(place):
+        return RunDirectory(_path(place))
+    from multiback.store.remote import RemoteRunDirectory  # noqa: PLC0415 - see above
+
+    return RemoteRunDirectory(str(place))
+
+
+def open_checkpoint(path: Place) -> Checkpoint:
+    """Read one checkpoint's manifest, wherever the checkpoint lies.
+
+    Args:
+        path: The checkpoint's directory, or a link to it such as `best`; or the URL
+            of a checkpoint in a run directory.
+
+    Raises:
+        ArgumentError: `path` is no path.
+        NoCheckpointError: There is no manifest.
+        CorruptCheckpointError: The manifest cannot be trusted.
+    """
+    if not is_remote(path):
+        return local.open_checkpoint(_path(path))
+    run, folder, name = [*str(path).rstrip("/").rsplit("/", 2), "", ""][:3]
+    if folder != "checkpoints":
+        raise ArgumentError(
+            f"path must be the URL of a checkpoint, RUN/checkpoints/NAME, but is "
+            f"{path!r}."
+        )
+    runs = open_run_directory(run)
+    for one in runs.checkpoints():
+        if one.name == name:
+            return one
+    why = [f" {reason}." for place, reason in runs.skipped if place == path]
+    raise NoCheckpointError(
+        f"{path} must be a committed checkpoint, but is none.{''.join(why)} "
+        f"`multiback ls {run}` lists those that are."
+    )
+
+
+def is_run_directory(place: Place) -> bool:
+    """Tell whether a path or URL is a run directory, not a checkpoint in one."""
+    if not is_remote(place):
+        return Path(_path(place), "checkpoints").is_dir()
+    from multiback.store.bucket import Bucket  # noqa: PLC0415 - as above
+
+    return bool(Bucket(str(place)).list("checkpoints"))

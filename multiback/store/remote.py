@@ -1,0 +1,389 @@
+"""A run directory at a URL: s3://, gs://, memory:// or whatever fsspec knows.
+
+Object stores rename nothing, append to nothing and lock nothing, but what they show is
+whole, and a listing shows all that was written before it. So the local store remains
+the writer: it commits into a temporary directory (`Mirror`), where every check and
+checksum is its own, and from there the files are uploaded, the manifest last. A
+checkpoint is committed if its manifest is there and its files have the right sizes.
+It is removed in the other order: the manifest first.
+
+A name is claimed before anything is uploaded under it: a writer puts an object of its
+own there and lists. Whoever sees another's object gives up the name and takes another;
+of two writers at least the later one does. A claim without a manifest is what a dead
+writer left, once its run starts again or a day has passed.
+
+There are no links: best and last are computed from the manifests. `runs.jsonl` and
+`history.jsonl` become objects of some records each. Readers download what they read,
+verify it and delete it again, so the local disk holds no more than one file a reader.
+"""
+
+import dataclasses
+import os
+import secrets
+import shutil
+import socket
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from multiback.errors import (
+    CorruptCheckpointError,
+    NoCheckpointError,
+    StoreError,
+)
+from multiback.store.checkpoint import MAX_DOCUMENT, Checkpoint, too_large
+from multiback.store.jsontext import dump, load
+from multiback.store.manifest import MANIFEST
+from multiback.store.mirror import CHECKPOINTS, Mirror, Objects, mirror_of
+from multiback.store.names import free_name
+from multiback.store.payload import FileEntry, verify_file
+from multiback.store.remote_journal import RemoteJournal
+from multiback.store.request import Request, check_name, check_run_id
+
+_CLAIM = ".tmp-"
+# Longer than uploading one file may take, and than clocks may differ.
+GARBAGE_AFTER = 24 * 3600.0
+_HISTORY_RECORDS = 256
+_DOWNLOADS = 2
+
+
+class RemoteRunDirectory:
+    """The checkpoints, runs and history under one URL; see `RunDirectory`.
+
+    What is not said here is as there, of `RunDirectory`'s methods of the same names.
+
+    Args:
+        url: As fsspec takes it, such as "s3://bucket/runs/tumour".
+
+    Attributes:
+        location: The URL.
+        path: A temporary local directory with copies of the manifests.
+        skipped: What the last listing passed over: URLs and reasons.
+
+    Raises:
+        ArgumentError: fsspec knows no such URL.
+        MissingPackageError: The URL needs a package that is not installed.
+
+    Example:
+        >>> import numpy as np
+        >>> runs = RemoteRunDirectory("memory://doctest-run")
+        >>> runs.start_run("first", {})
+        >>> saved = runs.commit(
+        ...     Request(
+        ...         "epoch=001",
+        ...         run_id="first",
+        ...         tensors={"kernel": np.ones((2, 2))},
+        ...         epoch=1,
+        ...         step=100,
+        ...         metrics={"val_f1": 0.91},
+        ...     )
+        ... )
+        >>> saved.location
+        'memory://doctest-run/checkpoints/epoch=001'
+        >>> [found] = runs.checkpoints()
+        >>> found == saved, found.tensors()["kernel"].sum()
+        (True, np.float64(4.0))
+    """
+
+    def __init__(self, url: str) -> None:
+        self._mirror = mirror_of(url)
+        self._bucket = self._mirror.bucket
+        self.location = self._bucket.url
+        self.path = self._mirror.local.path
+        self.skipped: list[tuple[str, str]] = []
+        self._runs = RemoteJournal(self._bucket, "runs", 1)
+        self._history = RemoteJournal(self._bucket, "history", _HISTORY_RECORDS)
+        self._written: set[str] = set()
+
+    def __reduce__(self) -> tuple[type, tuple[str]]:
+        """Let a copy open the same URL."""
+        return type(self), (self.location,)
+
+    def checkpoints(self, run_id: str | None = None) -> list[Checkpoint]:
+        """List the committed checkpoints, oldest commit first."""
+        with self._mirror.turn:
+            self._mirror.refresh()
+            self.skipped = list(self._mirror.skipped)
+            return [self._remote(one) for one in self._mirror.local.checkpoints(run_id)]
+
+    def _remote(self, checkpoint: Checkpoint) -> Checkpoint:
+        source = RemoteSource(self.location, checkpoint.name)
+        return dataclasses.replace(checkpoint, source=source)
+
+    def latest_run(self) -> str | None:
+        """Return the run that started last among those that have a checkpoint."""
+        found = self.checkpoints()
+        having = [one.run_id for one in found]
+        for record in reversed(self._runs.records()):
+            if record.get("run_id") in having:
+                return str(record["run_id"])
+        return found[-1].run_id if found else None
+
+    def start_run(self, run_id: str, info: Mapping[str, Any]) -> None:
+        """Note that a run starts, and collect what dead writers left."""
+        record = {"run_id": check_run_id(run_id), "started": time.time(), "info": info}
+        self._bucket.delete(self._abandoned(self._mirror.refresh(), run_id))
+        self._runs.append(record, argument="info")
+
+    def commit(self, request: Request) -> Checkpoint:
+        """Write one checkpoint: whole when this returns, or not at all.
+
+        Raises:
+            StoreError: It could not be uploaded, in spite of several attempts.
+                Earlier ones are intact.
+        """
+        with self._mirror.turn:
+            taken = set(self._mirror.refresh())
+            name, claim = self._claim(request, taken)
+            try:
+                staged = self._mirror.local.commit(
+                    dataclasses.replace(request, name=name)
+                )
+                self._upload(staged)
+            except BaseException:
+                self._mirror.forget(name)
+                with suppress(StoreError):
+                    self._withdraw(name)
+                raise
+            # A claim that stays is no harm: there is a manifest.
+            with suppress(StoreError):
+                self._bucket.delete([claim])
+            self._mirror.keep_manifest(name)
+            return self._remote(staged)
+
+    def _claim(self, request: Request, taken: set[str]) -> tuple[str, str]:
+        """Find a name that no other writer has; see the module's docstring."""
+        owner = {
+            "run_id": request.run_id,
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+            "time": time.time(),
+        }
+        while True:
+            name = free_name(request.name, frozenset(taken))
+            folder = f"{CHECKPOINTS}/{name}"
+            claim = f"{folder}/{_CLAIM}{secrets.token_hex(8)}"
+            self._bucket.write(claim, dump(owner, argument="owner"))
+            if set(self._bucket.list(folder)) == {claim}:
+                return name, claim
+            self._bucket.delete([claim])
+            taken.add(name)
+
+    def _upload(self, staged: Checkpoint) -> None:
+        """Upload a checkpoint's files, and its manifest when all of them are there."""
+        name = staged.architecture
+        if name is not None and name not in self._written:
+            # Once a process, though it may be there: so it looks young to `garbage`.
+            self._bucket.upload(self.path / name, name)
+            self._written.add(name)
+        folder = f"{CHECKPOINTS}/{staged.name}"
+        for file_name in staged.files:
+            self._bucket.upload(staged.path / file_name, f"{folder}/{file_name}")
+        there = self._bucket.list(folder)
+        for file_name, entry in staged.files.items():
+            info = there.get(f"{folder}/{file_name}")
+            if info is None or info.size != entry.size:
+                raise StoreError(
+                    f"{self._bucket.url_of(folder)}/{file_name} must have {entry.size} "
+                    f"bytes once it is uploaded, but has "
+                    f"{'none' if info is None else info.size}. Try again."
+                )
+        self._bucket.upload(staged.path / MANIFEST, f"{folder}/{MANIFEST}")
+
+    def _withdraw(self, name: str) -> None:
+        """Delete a checkpoint's objects: it disappears with its manifest."""
+        folder = f"{CHECKPOINTS}/{name}"
+        self._bucket.delete([f"{folder}/{MANIFEST}"])
+        self._bucket.delete(self._bucket.list(folder))
+
+    def remove(self, checkpoint: Checkpoint, *, run_id: str) -> None:
+        """Remove one checkpoint of a run; one that is gone already is no error."""
+        with self._mirror.turn:
+            self._mirror.refresh()
+            if not checkpoint.path.exists():
+                return
+            self._mirror.local.remove(checkpoint, run_id=run_id)
+            self._mirror.forget(checkpoint.name)
+            self._withdraw(checkpoint.name)
+
+    def prune(
+        self,
+        choose: Callable[[Sequence[Checkpoint]], Iterable[Checkpoint]],
+        *,
+        run_id: str,
+        dry_run: bool = False,
+    ) -> list[Checkpoint]:
+        """Remove those checkpoints of one run that a function does not keep."""
+        with self._mirror.turn:
+            found = self.checkpoints(check_run_id(run_id))
+            if not found:
+                raise NoCheckpointError(
+                    f"{self.location} must hold a checkpoint of the run {run_id!r}, "
+                    f"but holds none. Pass the id of a run that has some."
+                )
+            keep = set(choose(found))
+            doomed = [one for one in found if one not in keep]
+            for one in doomed if not dry_run else ():
+                self._mirror.forget(one.name)
+                self._withdraw(one.name)
+            return doomed
+
+    def append_history(self, record: Mapping[str, Any]) -> None:
+        """Append one record to the history."""
+        self._history.append(record, argument="record")
+
+    def history(self, run_id: str | None = None) -> list[dict[str, Any]]:
+        """Read the history's records, oldest first."""
+        return [
+            record
+            for record in self._history.records()
+            if run_id is None or record.get("run_id") == run_id
+        ]
+
+    def garbage(self) -> dict[str, int]:
+        """Find what dead writers left a day ago, and architectures nobody names.
+
+        Returns:
+            Sizes by name.
+        """
+        objects = self._mirror.refresh()
+        found = dict.fromkeys(self._abandoned(objects, None), 0)
+        for name in found:
+            _, checkpoint, file_name = name.split("/", 2)
+            found[name] = objects[checkpoint][file_name].size
+        used = {one.architecture for one in self.checkpoints()}
+        if self.skipped:
+            return found
+        # Listed by their folder, which is the run directory itself.
+        for name, info in self._bucket.list("").items():
+            is_one = name.startswith("arch-") and name.endswith(".json")
+            if is_one and name not in used and _is_old(info.modified):
+                found[name] = info.size
+        return found
+
+    def collect_garbage(self, *, dry_run: bool = False) -> list[str]:
+        """Delete what `garbage` finds.
+
+        Returns:
+            The URLs of what was deleted, or would be.
+        """
+        found = list(self.garbage())
+        if not dry_run:
+            self._bucket.delete(found)
+        return [self._bucket.url_of(name) for name in found]
+
+    def _abandoned(self, objects: Objects, run_id: str | None) -> list[str]:
+        """Name the objects of writers that died: of a day ago, or of this run."""
+        unfinished = {n: files for n, files in objects.items() if MANIFEST not in files}
+        claims = [
+            f"{CHECKPOINTS}/{name}/{file_name}"
+            for name, files in unfinished.items()
+            for file_name, info in files.items()
+            if file_name.startswith(_CLAIM) and info.size <= MAX_DOCUMENT
+        ]
+        # The run starts, so nobody writes for it.
+        own = set()
+        for claim, content in self._bucket.read(claims if run_id else []).items():
+            with suppress(ValueError):
+                owner = load(content)
+                if isinstance(owner, dict) and owner.get("run_id") == run_id:
+                    own.add(claim.split("/")[1])
+        return [
+            f"{CHECKPOINTS}/{name}/{file_name}"
+            for name, files in unfinished.items()
+            if name in own or all(_is_old(info.modified) for info in files.values())
+            for file_name in files
+        ]
+
+    def publish(self, name: str) -> None:
+        """Upload a file that was written into `path`, and delete it there."""
+        self._bucket.upload(self.path / name, name)
+        (self.path / name).unlink()
+
+    def point(self, label: str, checkpoint: Checkpoint) -> None:  # noqa: ARG002 - there are no links
+        """Check the label and do nothing else: object stores have no links."""
+        check_name("label", label)
+
+
+@dataclasses.dataclass(frozen=True)
+class RemoteSource:
+    """Where a remote checkpoint's files are; it can be copied and pickled.
+
+    Attributes:
+        run: The run directory's URL.
+        name: The checkpoint's name.
+    """
+
+    run: str
+    name: str
+
+    @property
+    def url(self) -> str:
+        """The checkpoint's URL."""
+        return f"{self.run}/{CHECKPOINTS}/{self.name}"
+
+    @contextmanager
+    def borrow(self, name: str, entry: FileEntry) -> Iterator[Path]:
+        """Download a file, verify it, and delete it in the end.
+
+        Raises:
+            CorruptCheckpointError: It is not what the manifest says.
+            StoreError: It cannot be read.
+        """
+        mirror = mirror_of(self.run)
+        scratch = mirror.local.path / f".borrowed-{secrets.token_hex(8)}"
+        scratch.mkdir(parents=True)
+        try:
+            _download(
+                mirror, f"{CHECKPOINTS}/{self.name}/{name}", scratch / name, entry
+            )
+            yield scratch / name
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+
+    def architecture(self, name: str, checksum: str) -> bytes:
+        """Read the architecture, verified.
+
+        Raises:
+            CorruptCheckpointError: It is not what the manifest says.
+        """
+        bucket = mirror_of(self.run).bucket
+        info = bucket.list(name).get(name)
+        if info is not None and info.size > MAX_DOCUMENT:
+            raise too_large(Path(name), info.size)
+        content = bucket.read([name]).get(name) if info is not None else None
+        if content is None or FileEntry.of(content).xxh3 != checksum:
+            raise CorruptCheckpointError(
+                f"{bucket.url_of(name)} must hold the architecture with the xxh3 "
+                f"checksum {checksum}, but "
+                f"{'is not there' if content is None else 'holds another content'}. "
+                f"Load another checkpoint, or restore this file from a copy."
+            )
+        return content
+
+
+def _download(mirror: Mirror, name: str, target: Path, entry: FileEntry) -> None:
+    """Download a file that must be as its manifest says; once more if it is not."""
+    url = mirror.bucket.url_of(name)
+    for attempt in range(1, _DOWNLOADS + 1):
+        try:
+            mirror.bucket.download(name, target)
+            verify_file(target, entry)
+        except FileNotFoundError as error:
+            raise CorruptCheckpointError(
+                f"{url} must be a file of {entry.size} bytes, but is not there. Load "
+                f"another checkpoint, or restore this file from a copy."
+            ) from error
+        except CorruptCheckpointError as error:
+            if attempt == _DOWNLOADS:
+                raise CorruptCheckpointError(
+                    f"{url} is not what its manifest says. As downloaded: {error}"
+                ) from error
+        else:
+            return
+
+
+def _is_old(modified: float | None) -> bool:
+    return modified is not None and modified < time.time() - GARBAGE_AFTER

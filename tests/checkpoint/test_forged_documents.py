@@ -1,0 +1,128 @@
+"""A checkpoint whose checksums fit but whose documents somebody else wrote.
+
+Loading and resuming give a model or an error of ours, never another exception.
+"""
+
+import contextlib
+import json
+import shutil
+import warnings
+
+import pytest
+from hostile import BAD, damaged, examples, forge, mutated, sealed
+from hypothesis import given
+from hypothesis import strategies as st
+from problem import fit, model, warns
+
+import multiback as mb
+from multiback.errors import MultibackError
+from multiback.state import rebuild
+from multiback.store import RunDirectory
+
+pytestmark = pytest.mark.torture
+
+# A size that a hostile architecture asks for is allocated by Keras, not by us.
+SMALL = [value for value in BAD if type(value) is not int or abs(value) < 10]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    path = tmp_path_factory.mktemp("forged") / "run"
+    callback = mb.ModelCheckpoint(path, "loss", mode="min", save_top_k=1)
+    fit(model("accuracy"), callback, epochs=1)
+    return path
+
+
+@pytest.fixture
+def forged(folder, tmp_path):
+    def forge_copy(name, content):
+        """Copy the run and change a file of its checkpoint."""
+        copy = tmp_path / "copy"
+        shutil.rmtree(copy, ignore_errors=True)
+        shutil.copytree(folder, copy, symlinks=True)
+        [checkpoint] = RunDirectory(copy).checkpoints()
+        forge(checkpoint, name, content)
+        return copy
+
+    return forge_copy
+
+
+@contextlib.contextmanager
+def ours_or_none():
+    """Let errors and warnings of ours pass, and nothing else."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        with contextlib.suppress(MultibackError):
+            yield
+
+
+def original(folder, name):
+    [checkpoint] = RunDirectory(folder).checkpoints()
+    return json.loads((checkpoint.path / name).read_bytes())
+
+
+@pytest.mark.parametrize("name", ["trainer.json", "variables.json"])
+@given(data=st.data())
+@examples(20)
+def test_a_forged_document_loads_resumes_or_is_refused(folder, forged, name, data):
+    document = data.draw(mutated(original(folder, name)))
+    path = forged(name, json.dumps(document).encode())
+    for read in (mb.load_best, mb.load_last):
+        with ours_or_none():
+            read(path)
+    with ours_or_none():
+        fit(model("accuracy"), mb.ModelCheckpoint(path, resume="must"), epochs=1)
+
+
+@given(data=st.data())
+@examples(30)
+def test_a_forged_judgement_ranks_or_is_refused(forged, data):
+    path = forged("trainer.json", b"{}")
+    [checkpoint] = RunDirectory(path).checkpoints()
+    manifest = checkpoint.path / "manifest.json"
+    fields = json.loads(manifest.read_bytes())
+    del fields["checksum"]
+    fields["extra"] = data.draw(mutated(fields["extra"]))
+    if not isinstance(fields["extra"], dict):
+        return
+    manifest.write_bytes(sealed(fields))
+    for monitor in (None, "loss", "accuracy"):
+        with ours_or_none():
+            mb.load_best(path, monitor)
+    with ours_or_none():
+        mb.Checkpointer(path, "loss", mode="min", resume="auto").start()
+
+
+@given(data=st.data())
+@examples(20)
+def test_a_forged_architecture_is_built_or_refused(folder, data):
+    [checkpoint] = RunDirectory(folder).checkpoints()
+    config = data.draw(mutated(checkpoint.architecture_document(), bad=SMALL))
+    with ours_or_none():
+        rebuild(config)
+
+
+@given(data=st.data())
+@examples(30)
+def test_a_forged_history_is_passed_over_where_it_is_none(forged, data):
+    path = forged("trainer.json", b"{}")
+    journal = path / "history.jsonl"
+    line = journal.read_bytes().splitlines()[0]
+    changed = json.dumps(data.draw(mutated(json.loads(line)))).encode()
+    journal.write_bytes(data.draw(st.just(changed) | damaged(line)) + b"\n" + line)
+    for record in mb.history(path):
+        assert set(record) >= {"run_id", "epoch", "step", "metrics"}
+
+
+@pytest.mark.parametrize("name", ["state.safetensors", "trainer.json"])
+def test_resuming_falls_back_to_the_newest_intact_one_with_a_warning(tmp_path, name):
+    first = mb.ModelCheckpoint(tmp_path, keep=[mb.All()])
+    fit(model("accuracy"), first, epochs=3)
+    newest = RunDirectory(tmp_path).checkpoints()[-1].path / name
+    content = bytearray(newest.read_bytes())
+    content[len(content) // 2] ^= 1
+    newest.write_bytes(content)
+    made = model("accuracy")
+    with warns("Passed over epoch=003.*checksum"):
+        fit(made, mb.ModelCheckpoint(tmp_path, resume="must"), epochs=2)
+    assert made.optimizer.iterations.numpy() == 4

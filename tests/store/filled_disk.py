@@ -1,0 +1,100 @@
+"""The process that test_full_disk.py starts in a mount namespace of its own.
+
+Run as `filled_disk.py FOLDER WHAT`: it mounts a small disk on FOLDER, leaves a little
+more "bytes" or "files" free each time, and prints what became of each save as JSON.
+"""
+
+import contextlib
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import types
+from pathlib import Path
+
+_package = types.ModuleType("multiback")
+_package.__path__ = importlib.util.find_spec("multiback").submodule_search_locations
+sys.modules["multiback"] = _package
+
+import numpy as np  # noqa: E402  (after the package above is in place)
+
+from multiback.errors import StoreError  # noqa: E402  (as above)
+from multiback.store import Request, RunDirectory  # noqa: E402  (as above)
+
+PAGE = 4096
+
+
+def fill(folder, what, free):
+    """Fill the disk but for so many pages, or files; return what fills it."""
+    taken = []
+    with contextlib.suppress(OSError):
+        for number in range(64 if what == "files" else 1):
+            taken.append(Path(folder, f"ballast-{number}"))
+            with taken[-1].open("wb", buffering=0) as stream:
+                while what == "bytes":
+                    stream.write(bytes(PAGE))
+    if what == "bytes":
+        os.truncate(taken[0], max(0, taken[0].stat().st_size - free * PAGE))
+        return taken
+    full = max(0, len(taken) - free)
+    for path in taken[full:]:
+        path.unlink(missing_ok=True)
+    return taken[:full]
+
+
+def main(folder, what):
+    options = "size=1m,nr_inodes=64"
+    mount = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", folder]
+    subprocess.run(mount, check=True)
+    runs = RunDirectory(Path(folder, "run"))
+    runs.start_run("a", {})
+
+    def commit(name, value):
+        return runs.commit(
+            Request(
+                name,
+                run_id="a",
+                tensors={"kernel": np.full(20_000, value, np.float32)},
+                documents={"trainer": {"value": value}},
+                epoch=value,
+                step=0,
+                metrics={},
+                architecture={"layers": value},
+            )
+        )
+
+    commit("first", 0)
+    for free in range(40):
+        ballast = fill(folder, what, free)
+        before = {one.name for one in runs.checkpoints()}
+        told = None
+        try:
+            runs.remove(commit(f"free-{free}", free), run_id="a")
+        except StoreError as error:
+            told = {"text": str(error), "errno": error.errno}
+        for path in ballast:
+            path.unlink(missing_ok=True)
+        after = [one.name for one in runs.checkpoints()]
+        for one in runs.checkpoints():
+            one.verify()
+        runs.start_run("a", {})
+        litter = [*runs.path.rglob(".tmp-*"), *runs.path.rglob(".del-*")]
+        retried = commit("retried", 100 + free)
+        retried.verify()
+        runs.remove(retried, run_id="a")
+        runs.collect_garbage()
+        print(
+            json.dumps(
+                {
+                    "free": free,
+                    "error": told,
+                    "same": sorted(before) == sorted(after),
+                    "litter": len(litter),
+                    "skipped": len(runs.skipped),
+                }
+            )
+        )
+
+
+main(*sys.argv[1:])
