@@ -162,14 +162,17 @@ def test_two_writers_never_share_a_name(there, memory, commit, monkeypatch):
     first = iter([True])
 
     def interrupted(self, name, content):
-        written(self, name, content)
         if ".tmp-" in name and next(first, False):
-            # Between our claim and our look around.
-            assert commit(other, "one", run_id="b", value=2.0).name == "one-v2"
+            # Between our look around and our claim.
+            assert commit(other, "one", run_id="b", value=2.0).name == "one"
+        written(self, name, content)
 
     monkeypatch.setattr(buckets.Bucket, "write", interrupted)
-    mine = commit(there, "one")
-    assert mine.name in ("one", "one-v3")
+    assert commit(there, "one").name == "one-v2"
+    assert {one.name: one.run_id for one in elsewhere().checkpoints()} == {
+        "one": "b",
+        "one-v2": "a",
+    }
     for one in elsewhere().checkpoints():
         one.verify()
     assert not [name for name in names(memory) if ".tmp-" in name]
