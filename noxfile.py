@@ -20,6 +20,8 @@ ROOT = Path(__file__).parent
 PROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
 CONSTRAINTS = ("-c", str(ROOT / "tests" / "constraints.txt"))
 BACKENDS = ("tensorflow", "jax", "torch")
+# What every backend runs: the rest has sessions of its own.
+SUITE = ("tests", "--ignore=tests/portability", "--ignore=tests/remote")
 QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "0"}
 # Two test processes share two cores; torch's threads would fight over them.
 TEST_ENV = {**QUIET, "OMP_NUM_THREADS": "1"}
@@ -66,7 +68,7 @@ def run_suite(session: nox.Session, backend: str) -> None:
     """Run the test suite in one process tree under one backend."""
     session.run(
         *PYTEST,
-        *(session.posargs or ("tests", "--ignore=tests/portability")),
+        *(session.posargs or SUITE),
         env={**TEST_ENV, "KERAS_BACKEND": backend, "MULTIBACK_TEST_INSTALLED": "1"},
     )
 
@@ -163,8 +165,7 @@ def torture(session: nox.Session) -> None:
     for backend in BACKENDS:
         session.run(
             "pytest",
-            "tests",
-            "--ignore=tests/portability",
+            *SUITE,
             "-m",
             "torture",
             env={

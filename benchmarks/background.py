@@ -79,7 +79,7 @@ def main(megabytes):
     """Measure five times and print medians."""
     data = np.random.default_rng(0).random(megabytes << 17)
     lines = []
-    with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:
+    with tempfile.TemporaryDirectory(prefix="benchmark-", dir=Path.cwd()) as folder:
         runs = RunDirectory(folder)
         writer = Writer(runs)
         for step in range(5):

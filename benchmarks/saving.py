@@ -253,7 +253,7 @@ def main(megabytes, rounds):
     state = sum(v.numpy().nbytes for v in variables(model))
     kinds = [Limit, Multiback, OneBuffer, Keras, Orbax]
     kinds += [TorchSave, AsyncDcp] if BACKEND == "torch" else []
-    with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:
+    with tempfile.TemporaryDirectory(prefix="benchmark-", dir=Path.cwd()) as folder:
         ways, first = {}, {}
         for kind in kinds:
             try:
