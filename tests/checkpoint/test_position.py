@@ -78,6 +78,7 @@ def train(run, *, stops_at=None, epochs=3, made=None, known=True, **arguments):
         ).history
     except ZeroDivisionError:
         assert stops_at is not None
+        callback.wait()
     state = [*model.get_weights(), *(v.numpy() for v in model.optimizer.variables)]
     return found, [value.tolist() for value in state], stops.begun, callback
 

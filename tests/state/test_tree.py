@@ -8,7 +8,7 @@ import pytest
 
 from multiback.errors import ArgumentError, StateError
 from multiback.state import restore_tree, snapshot, tree
-from multiback.state.tree import flatten
+from multiback.state.tree import leaves
 
 
 class Slots(NamedTuple):
@@ -108,17 +108,17 @@ def test_a_model_s_snapshot_is_no_tree():
 
 def test_numbers_may_be_names_and_lists_stay_lists():
     source = {"state": {0: {"m": np.ones(1)}, 2: [np.zeros(2), 3]}, "list": [4, 5]}
-    arrays, index = flatten(source)
+    arrays, index = leaves(source)
     again = tree(arrays, json.loads(json.dumps(index)))
     assert list(again["state"]) == [0, 2]
     assert isinstance(again["state"][2], list)
     assert isinstance(again["list"], list)
     with pytest.raises(ArgumentError, match="each once"):
-        flatten({0: np.ones(1), "0": np.ones(1)})
+        leaves({0: np.ones(1), "0": np.ones(1)})
 
 
 def test_an_empty_mapping_in_a_template_takes_what_is_there():
-    arrays, index = flatten({"slots": {0: {"m": np.ones(1)}}, "rate": 0.5})
+    arrays, index = leaves({"slots": {0: {"m": np.ones(1)}}, "rate": 0.5})
     again = restore_tree({"slots": {}, "rate": 0.0}, arrays, index)
     assert again["slots"][0]["m"].tolist() == [1.0]
     assert again["rate"] == 0.5
@@ -137,7 +137,7 @@ def test_a_torch_optimizer_comes_back_into_a_new_one():
     weight, optimizer = made()
     weight.sum().backward()
     optimizer.step()
-    arrays, index = flatten({"o": optimizer.state_dict(), "w": weight})
+    arrays, index = leaves({"o": optimizer.state_dict(), "w": weight})
     fresh, again = made()
     template = {"o": again.state_dict(), "w": fresh}
     saved = restore_tree(template, arrays, json.loads(json.dumps(index)))
