@@ -113,7 +113,7 @@ def test_a_resumed_run_restores_the_weights_before_the_first_step(tmp_path):
 
 def test_a_run_that_was_finished_runs_no_epoch_and_leaves_nothing_behind(tmp_path):
     train(tmp_path, [0.9, 0.8])
-    with pytest.warns(UserWarning, match="Nothing is left to train"):
+    with warns("Nothing is left to train"):
         _, made, ran = train(tmp_path, [0.9, 0.8], resume="auto")
     assert ran == []
     ran = Epochs()
