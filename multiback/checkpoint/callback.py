@@ -12,7 +12,7 @@ import keras
 
 from multiback.checkpoint.arguments import Quantity, Resume, check_flag
 from multiback.checkpoint.averaging import ScoredWeights
-from multiback.checkpoint.checkpointer import Checkpointer, Parts, steps_of
+from multiback.checkpoint.checkpointer import Checkpointer, Moment, Parts, steps_of
 from multiback.checkpoint.direction import Mode
 from multiback.checkpoint.expected import check_names
 from multiback.checkpoint.exporting import export_best as write_best
@@ -89,9 +89,12 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
             multiback: without how it was compiled.
         callbacks: Callbacks whose state is saved and resumed too, such as
             EarlyStopping and ReduceLROnPlateau. In `fit` they stand before this one.
-        data: The `mb.data.Resumable` that `fit` is given: a run then resumes from a
-            checkpoint of the middle of an epoch too, bit for bit, in the same order
-            under every backend.
+        data: The `mb.data.Resumable` or `mb.data.ResumableLoader` that `fit` is given:
+            a run then resumes from a checkpoint of the middle of an epoch too, bit for
+            bit. Without it a run resumes at the end of its last whole epoch: with plain
+            arrays exactly, after `keras.utils.set_random_seed` and without
+            `steps_per_epoch`, which Keras lets begin anew; with `tf.data` as exactly as
+            the pipeline gives an epoch its order whatever was read before.
         prefixes: What stands before the names of validation sets, for example
             `("val_", "test_clean_")` where another callback evaluates on a second.
 
@@ -293,8 +296,8 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         super().set_params(params)
         check_order(self._resumption.siblings, params)
 
-    def _parts(self) -> Parts:
-        return self._resumption.parts(self.model, self._logs, self._batches)
+    def _parts(self, moment: Moment) -> Parts:
+        return self._resumption.parts(self.model, self._logs, self._batches, moment)
 
     def on_epoch_begin(
         self,

@@ -110,8 +110,8 @@ class Checkpointer:
 
     Attributes:
         run_id: The id of the run; empty before it starts.
-        parts: Called when something is saved: what else to keep for whoever
-            resumes, as JSON and as arrays.
+        parts: Called with the `Moment` when something is saved: what else to keep for
+            whoever resumes, as JSON and as arrays.
 
     Raises:
         ArgumentError: An argument is not usable.
@@ -168,7 +168,7 @@ class Checkpointer:
         self._told: set[str] = set()
         self.run_id = ""
         self.epoch = 0
-        self.parts: Callable[[], Parts] = lambda: _NOTHING
+        self.parts: Callable[[Moment], Parts] = lambda _: _NOTHING
         self.shelf = Shelf(open_run_directory(dirpath), slots, self._best)
         self._saver = Saver(
             self.shelf,
@@ -445,7 +445,7 @@ class Checkpointer:
         entry = dataclasses.replace(entry, goodness=judgement.goodness)
         if not always and entry.order not in self.shelf.holding(entry):
             return False
-        facts, arrays = self.parts()
+        facts, arrays = self.parts(moment)
         name = format_name(
             self._template,
             {**values, **scores, "epoch": moment.epoch, "step": moment.step},

@@ -16,7 +16,7 @@ from multiback.store import Checkpoint
 
 @runtime_checkable
 class Seekable(Protocol):
-    """Data that can begin an epoch at any of its batches, as `mb.data.Resumable`."""
+    """Data that can begin an epoch at any of its batches, as those of `mb.data`."""
 
     def __len__(self) -> int:
         """Return the number of batches of a whole epoch."""
@@ -24,11 +24,17 @@ class Seekable(Protocol):
     def __getitem__(self, index: int) -> Any:
         """Return a batch: `(x,)`, `(x, y)` or `(x, y, sample_weight)`."""
 
-    def state_dict(self) -> Mapping[str, Any]:
-        """Return JSON values, with `epoch` and `batch` for the position."""
+    def state_at(self, epoch: int, batch: int) -> Mapping[str, Any] | None:
+        """Return the state before a batch, as JSON values; None where unknown."""
+
+    def check_state(self, state: Mapping[str, Any]) -> None:
+        """Raise where a state is of other data."""
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Let the next iteration begin there; raise where it is of other data."""
+        """Let the next iteration begin at the state's `epoch` and `batch`."""
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Let the next iteration begin with an epoch's first batch."""
 
 
 class Position:
@@ -45,20 +51,36 @@ class Position:
         if data is not None and not isinstance(data, Seekable):
             raise ArgumentError(
                 f"data= has a {type(data).__name__}, which cannot begin in the middle "
-                "of an epoch. Wanted: the mb.data.Resumable that fit() is given. "
+                "of an epoch. Wanted: the mb.data.Resumable or mb.data.ResumableLoader "
+                "that fit() is given. "
                 "Leave data= out for other data: a run then resumes at an epoch's end."
             )
         self._data = data
-        self._ahead: tuple[int, int] | None = None
+        self._ahead: int | None = None
 
     @property
     def shuffled_by_keras(self) -> bool:
         """Whether the order is TensorFlow's, which no callback can restore."""
         return self._data is None and keras.backend.backend() == "tensorflow"
 
-    def state(self) -> dict[str, Any]:
-        """Return what to save; the epoch and the batch stand in every checkpoint."""
-        return {} if self._data is None else {"data": dict(self._data.state_dict())}
+    def state(self, epoch: int, batch: int) -> tuple[dict[str, Any], list[str]]:
+        """Return what to save beside the epoch and the batch, and what is amiss.
+
+        Args:
+            epoch: How many epochs are done.
+            batch: How many batches of the next one are done.
+        """
+        if self._data is None:
+            return {}, []
+        found = self._data.state_at(epoch, batch)
+        if found is None:
+            text = (
+                "data= cannot say where training stands in it, so a resume will not be "
+                "bit-exact. Pass the same data to fit() and to data=, without "
+                "steps_per_epoch."
+            )
+            return {}, [text]
+        return {"data": dict(found)}, []
 
     def resumable(
         self, newest_first: Sequence[Checkpoint]
@@ -84,14 +106,11 @@ class Position:
             return ""
         if checkpoint.extra.get("weights_only"):
             return "it holds the weights only."
-        before = self._data.state_dict()
         try:
             place = _position_of(checkpoint)
-            self._data.load_state_dict(place)
+            self._data.check_state(place)
         except MultibackError as error:
             return str(error)
-        finally:
-            self._data.load_state_dict(before)
         # After the last batch there is nothing for an iterator to begin with.
         return None if place["batch"] < len(self._data) else ""
 
@@ -109,28 +128,30 @@ class Position:
             return False
         return _are_built(model)
 
-    def seek(self, checkpoint: Checkpoint) -> int:
+    def seek(self, checkpoint: Checkpoint) -> tuple[int, list[str]]:
         """Let the epoch that is about to begin do so where the checkpoint was.
 
         Returns:
-            How many of its batches are done.
+            How many of its batches are done, and what keeps it from being exact.
         """
         self._ahead = None
-        if _is_boundary(checkpoint):
-            return 0
-        found = _position_of(checkpoint)
-        self._ahead = int(found["epoch"]), int(found["batch"])
-        return self._ahead[1]
+        if self._data is None:
+            return 0, []
+        try:
+            place = _position_of(checkpoint)
+            self._data.check_state(place)
+        except MultibackError as error:
+            # Of an epoch's end: `resumable` left out the others.
+            return 0, [f"{checkpoint.name}: {error} The resume may not be bit-exact."]
+        self._data.load_state_dict(place)
+        self._ahead = int(place["epoch"])
+        return int(place["batch"]), []
 
     def begin_epoch(self, epoch: int) -> None:
         """Tell the data which epoch begins: Keras's number, not its own count."""
-        if self._data is None:
-            return
-        resumed = self._ahead is not None and self._ahead[0] == epoch
-        batch = self._ahead[1] if self._ahead and resumed else 0
+        if self._data is not None and self._ahead != epoch:
+            self._data.begin_epoch(epoch)
         self._ahead = None
-        place = {"epoch": epoch, "batch": batch}
-        self._data.load_state_dict({**self._data.state_dict(), **place})
 
     def problems(self, steps: int | None) -> list[str]:
         """Say what keeps a resume from being exact, in sentences.
@@ -157,7 +178,7 @@ def _position_of(checkpoint: Checkpoint) -> dict[str, Any]:
     facts = checkpoint.document("trainer")
     if "data" not in facts:
         raise ArgumentError("it was saved without data=, so nothing tells its place.")
-    place = {"epoch": facts["epoch"], "batch": facts["batch"]}
+    place = {"epoch": facts["epoch"], "batch": facts["batch"] or 0}
     return {**facts["data"], **place}
 
 

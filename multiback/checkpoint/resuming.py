@@ -17,7 +17,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from multiback.checkpoint.checkpointer import Checkpointer, Parts
+from multiback.checkpoint.checkpointer import Checkpointer, Moment, Parts
 from multiback.checkpoint.documents import Facts, trainer_facts, variables_of
 from multiback.checkpoint.finding import first_intact
 from multiback.checkpoint.generators import generator_states, restore_generators
@@ -62,14 +62,19 @@ class Resumption:
         self._pending: tuple[Checkpoint, Mapping[str, np.ndarray]] | None = None
         self._generators: dict[str, np.ndarray] = {}
 
-    def parts(self, model: keras.Model, logs: Mapping[str, Any], batches: int) -> Parts:
+    def parts(
+        self, model: keras.Model, logs: Mapping[str, Any], batches: int, moment: Moment
+    ) -> Parts:
         """Return what to save beside the model.
 
         Args:
             model: The model in training.
             logs: The logs of the epoch that just ended, if one did.
             batches: How many batches the run was trained on.
+            moment: When it is saved.
         """
+        place, problems = self.position.state(moment.epoch, moment.batch or 0)
+        self._engine.tell(problems)
         states, arrays = sibling_states(self.siblings)
         random = {_RANDOM + k: v for k, v in generator_states().items()}
         facts = {
@@ -77,7 +82,7 @@ class Resumption:
             "callbacks": states,
             "batches": batches,
             "stopped": bool(model.stop_training),
-            **self.position.state(),
+            **place,
         }
         return facts, {**arrays, **random}
 
@@ -106,7 +111,9 @@ class Resumption:
         self._engine.epoch = checkpoint.epoch
         self._pending = checkpoint, arrays
         self.batches = int(facts.get("batches", 0))
-        self.batch = self.position.seek(checkpoint) if in_place else 0
+        if in_place:
+            self.batch, problems = self.position.seek(checkpoint)
+            self._engine.tell(problems)
         if self.siblings:
             restore_siblings(self.siblings, facts.get("callbacks", []), arrays)
         # A run that a callback stopped stays stopped.

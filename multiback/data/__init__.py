@@ -1,5 +1,6 @@
 """Data whose position in an epoch can be saved and restored."""
 
+from multiback.data.loader import ResumableLoader
 from multiback.data.resumable import Resumable
 
-__all__ = ["Resumable"]
+__all__ = ["Resumable", "ResumableLoader"]

@@ -7,8 +7,10 @@ import shutil
 
 import keras
 import pytest
+import torch
 from backends import BACKEND
 from problem import VALIDATION, X, Y, fit, warns
+from torchdata.stateful_dataloader import StatefulDataLoader
 
 import multiback as mb
 from multiback.errors import ArgumentError
@@ -37,6 +39,14 @@ class Stops(keras.callbacks.Callback):
 
 def data(**arguments):
     return mb.data.Resumable(X[:32], Y[:32], **{"batch_size": 8, **arguments})
+
+
+def loader(**arguments):
+    """Make a loader whose generator has a past, and serves its sampler too."""
+    rows = torch.utils.data.TensorDataset(*map(torch.from_numpy, (X[:32], Y[:32])))
+    generator = torch.Generator().manual_seed(5)
+    arguments = {"batch_size": 8, "shuffle": True, "generator": generator, **arguments}
+    return mb.data.ResumableLoader(StatefulDataLoader(rows, **arguments))
 
 
 def train(run, *, stops_at=None, epochs=3, made=None, known=True, **arguments):
@@ -112,6 +122,35 @@ def test_the_rest_of_the_epoch_and_the_next_one_are_as_they_would_have_been(
     assert begun[:3] == [*((at[0], b) for b in (0, 1)), (at[0] + 1, 0)][: len(begun)]
     assert len(begun) == BATCHES * (3 - at[0]) - 2
     assert tuple(found) == whole
+
+
+@pytest.mark.parametrize("at", [(0, 3), (1, 2)])
+def test_a_loader_of_torch_goes_on_by_its_own_state(tmp_path, at):
+    expected = train(tmp_path / "whole", made=loader())[:2]
+    train(tmp_path / "parts", stops_at=at, made=loader())
+    *found, begun, _ = train(tmp_path / "parts", made=loader())
+    assert len(begun) == BATCHES * (3 - at[0]) - 2
+    assert tuple(found) == expected
+
+
+def test_a_loader_of_torch_goes_on_at_the_end_of_an_epoch(tmp_path):
+    expected = train(tmp_path / "whole", made=loader())[:2]
+    arguments = {"every_n_train_steps": None}
+    train(tmp_path / "parts", stops_at=(1, 2), made=loader(), **arguments)
+    *found, begun, _ = train(tmp_path / "parts", made=loader(), **arguments)
+    assert begun[0] == (1, 0)
+    assert tuple(found) == expected
+
+
+def test_a_loader_that_training_does_not_read_is_said_to_be_inexact(tmp_path):
+    callback = mb.ModelCheckpoint(
+        tmp_path, data=loader(), every_n_train_steps=1, monitor=None
+    )
+    keras.utils.set_random_seed(1)
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
+    model.compile("adam", "mse", jit_compile=False)
+    with warns("data= cannot say where training stands in it"):
+        model.fit(data(), verbose=0, callbacks=[callback])
 
 
 def test_accumulated_gradients_are_kept(tmp_path):
@@ -202,7 +241,9 @@ def test_a_damaged_checkpoint_is_passed_over_for_an_older_one(stopped, whole):
 
 
 def test_what_cannot_begin_in_the_middle_is_no_data(tmp_path):
-    with pytest.raises(ArgumentError, match=r"data= has a ndarray.*Resumable"):
+    with pytest.raises(
+        ArgumentError, match=r"data= has a ndarray.*mb.data.ResumableLoader"
+    ):
         mb.ModelCheckpoint(tmp_path, data=X)
 
 
