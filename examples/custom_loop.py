@@ -51,8 +51,9 @@ def train(model, epochs):
             logs = model.evaluate(xv, yv, verbose=0, return_dict=True)
             scores.append(logs["f1_score"])
             kept = ckpt.step(model, logs)
-            best = "  best so far" * (ckpt.best_model_path == str(kept.path))
-            print(f"epoch {ckpt.epoch}: F1 {logs['f1_score']:.4f}{best}")
+            best = kept and ckpt.best_model_path == ckpt.last_model_path
+            note = "  best so far" if best else ""
+            print(f"epoch {ckpt.epoch}: F1 {logs['f1_score']:.4f}{note}")
     return ckpt, scores
 
 

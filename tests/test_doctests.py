@@ -7,13 +7,25 @@ import pkgutil
 import pytest
 
 import multiback
+import multiback.adapters
 
-MODULES = [
-    module.name
-    for module in pkgutil.walk_packages(multiback.__path__, "multiback.")
-    # Modules that import an optional library are tested where it is installed.
-    if module.name.rpartition(".")[2] not in {"jax", "tensorflow", "torch"}
-]
+# An editable install maps `multiback.adapters` to a folder that the walk over
+# `multiback` does not see; in an installed wheel both walks find it.
+MODULES = sorted(
+    {
+        module.name
+        for package in (multiback, multiback.adapters)
+        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
+        # Modules named after a framework import it, and it may not be installed.
+        if module.name.rpartition(".")[2] not in {"jax", "tensorflow", "torch"}
+    }
+)
+
+
+def test_modules_of_every_package_are_found():
+    found = {name.rpartition(".")[0] for name in MODULES}
+    assert {"multiback.metrics", "multiback.adapters.torchmetrics"} <= found
+    assert "multiback.adapters.bridge" in found
 
 
 @pytest.mark.parametrize("name", MODULES)

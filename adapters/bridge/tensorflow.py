@@ -1,7 +1,7 @@
 """Out of a compiled step of TensorFlow and back, by `tf.numpy_function`.
 
 XLA cannot compile that, and would say so in words that name neither the metric nor
-the argument. `tests/adapters/bridge` notices when the private name here changes.
+the argument. `tests/adapters/test_as_keras.py` notices when the private name changes.
 """
 
 from collections.abc import Callable

@@ -7,7 +7,7 @@ name says what it is. It needs none of the other libraries; it lives beside
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,10 +18,31 @@ from .arrays import Array
 from .check import check_data
 from .evidence import Evidence, loss_of
 from .findings import Audit, Finding
-from .lies import CHECKS, ignored_weights
+from .lies_of_inputs import (
+    compared_scores,
+    ignored_mask,
+    ignored_weights,
+    labels_of_another_form,
+    logits,
+    one_column,
+)
 from .lies_of_names import hidden, monitors
+from .lies_of_sums import averaged, broadcast_labels, saturated
 from .streaming import check_cuts
-from .subjects import Cuts, Subject, from_model
+from .subjects import Cuts, Subject
+from .subjects_of_models import from_model
+
+# In this order: the first that finds something explains the number.
+CHECKS: tuple[Callable[[Evidence], Finding | None], ...] = (
+    broadcast_labels,
+    averaged,
+    labels_of_another_form,
+    compared_scores,
+    one_column,
+    logits,
+    saturated,
+    ignored_mask,
+)
 
 
 def audit(
@@ -58,11 +79,11 @@ def audit(
     Example:
     >>> import keras
     >>> import numpy as np
-    >>> model = keras.Sequential([keras.layers.Dense(1)])
+    >>> model = keras.Sequential([keras.layers.Dense(1, kernel_initializer="ones")])
     >>> loss = keras.losses.BinaryCrossentropy(from_logits=True)
     >>> model.compile(loss=loss, metrics=[keras.metrics.AUC(name="auc")])
     >>> x = np.linspace(-3, 3, 40, dtype="float32")[:, None]
-    >>> (lie,) = audit(model, (x, (x > 0.5).astype("float32")))
+    >>> (lie,) = audit(model, (x, (np.sin(5 * x) > 0.5).astype("float32")))
     >>> lie.kind, lie.change.split("  →  ")[1]
     ('logits as probabilities', 'keras.metrics.AUC(from_logits=True)')
     """

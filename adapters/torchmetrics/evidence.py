@@ -7,7 +7,9 @@ import keras
 import numpy as np
 
 from .arrays import Array, Samples, sigmoid
+from .findings import Finding, Kind
 from .report import Value
+from .spelling import spell
 from .streaming import Cut, Fed, Streams
 from .subjects import Subject
 
@@ -77,6 +79,17 @@ class Evidence:
     def like(self, **changes: Any) -> Any:
         """Make the metric again with other arguments."""
         return type(self.metric).from_config({**self.metric.get_config(), **changes})
+
+    def finding(
+        self, kind: Kind, should: Value | None, reason: str, change: str
+    ) -> Finding:
+        """Make a finding of this metric."""
+        subject = self.subject
+        return Finding(kind, subject.name, subject.value, should, reason, change)
+
+    def instead(self, new: str) -> str:
+        """Write what to replace, and by what."""
+        return f"{spell(self.metric)}  →  {new}"
 
     def holds_ids(self) -> bool:
         """Tell whether labels are class ids and predictions one score a class."""

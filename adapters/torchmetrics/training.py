@@ -13,7 +13,8 @@ from .check import check_data, report_on
 from .libraries import load_torchmetrics
 from .report import Report
 from .streaming import check_cuts
-from .subjects import Cuts, from_model
+from .subjects import Cuts
+from .subjects_of_models import from_model
 
 
 class CrossCheck(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no types
