@@ -10,6 +10,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import keras
 
+from multiback.checkpoint.documents import trainer_facts
 from multiback.errors import ArgumentError, MultibackError
 from multiback.store import Checkpoint
 
@@ -175,7 +176,7 @@ def _is_boundary(checkpoint: Checkpoint) -> bool:
 
 def _position_of(checkpoint: Checkpoint) -> dict[str, Any]:
     """Return the state of the data once a checkpoint's batches are done."""
-    facts = checkpoint.document("trainer")
+    facts = trainer_facts(checkpoint)
     if "data" not in facts:
         raise ArgumentError("it was saved without data=, so nothing tells its place.")
     place = {"epoch": facts["epoch"], "batch": facts["batch"] or 0}

@@ -174,7 +174,7 @@ class Resumption:
         if self._pending is None:
             return
         (checkpoint, arrays), self._pending = self._pending, None
-        facts = checkpoint.document("trainer")
+        facts = trainer_facts(checkpoint)
         set_first_epoch(model, None)
         self._generators = {
             key.removeprefix(_RANDOM): array
@@ -182,7 +182,7 @@ class Resumption:
             if key.startswith(_RANDOM)
         }
         if self.batch:
-            report = restore(model, arrays, checkpoint.document("variables"))
+            report = restore(model, arrays, variables_of(checkpoint))
             self._engine.tell(report.notes)
             if self.siblings:
                 restore_siblings(self.siblings, facts.get("callbacks", []), arrays)
