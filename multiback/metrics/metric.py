@@ -11,6 +11,10 @@ from multiback.metrics import sharing
 from multiback.metrics.keras_private import get_keras_mask, in_stateless_scope
 from multiback.metrics.statistic import LabelStatistic, State, Statistic
 
+kernels: Any = None
+if keras.backend.backend() == "torch":
+    from multiback.metrics.kernels import torch as kernels
+
 Tensor = Any
 Direction = Literal["max", "min"]
 
@@ -50,6 +54,8 @@ class Metric(keras.metrics.Metric, abc.ABC):  # type: ignore[misc]  # Keras has 
 
     direction: ClassVar[Direction | None]
     value_range: ClassVar[tuple[float, float]]
+    # Whether `compute` works on a state of NumPy arrays as on one of tensors.
+    computes_on_arrays: ClassVar[bool] = False
 
     def __init__(
         self, statistic: Statistic, name: str, dtype: str | None = None
@@ -85,7 +91,15 @@ class Metric(keras.metrics.Metric, abc.ABC):  # type: ignore[misc]  # Keras has 
             ArgumentError: The shapes do not fit together, or, outside of a
                 compiled step, a label is not one that the task knows.
         """
-        self.seen.add(*batch, sample_weight)
+        if self.group is not None:
+            self.seen.add(*batch, sample_weight)
+        if (
+            kernels is not None
+            and sample_weight is None
+            and mask is None
+            and kernels.add_batch(self, self.statistic, self._state, batch)
+        ):
+            return
         before = self.state
         after = self.statistic.update(
             before, *batch, sample_weight=sample_weight, mask=mask
@@ -105,7 +119,23 @@ class Metric(keras.metrics.Metric, abc.ABC):  # type: ignore[misc]  # Keras has 
 
     def result(self) -> Tensor:
         """Return the value of everything added since the last reset."""
-        return self.compute(self.state)
+        return self.result_of(self)
+
+    def result_of(self, owner: "Metric") -> Tensor:
+        """Return the value of everything that another metric was given."""
+        if kernels is not None:
+            kernels.same_batch.forget()
+            if self.computes_on_arrays:
+                value = kernels.result(self.compute, owner._state)  # noqa: SLF001 - of this class
+                if value is not None:
+                    return value
+        return self.compute(owner.state)
+
+    def reset_state(self) -> None:
+        """Forget everything that was added."""
+        if kernels is not None:
+            kernels.same_batch.forget()
+        super().reset_state()
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments that make this metric again."""
