@@ -43,26 +43,27 @@ def count_cases(case: Tensor, counted: Tensor) -> Tensor:
     )
 
 
-def add_at(low: Tensor, ids: Tensor, numbers: Tensor) -> Tensor:
-    """Add a number to the cell of each id.
+def add_at(count: Tensor, ids: Tensor, numbers: Tensor) -> Tensor:
+    """Add a number to the low word of each id.
 
     Args:
-        low: int32 tensor of shape `(length,)`.
+        count: int32 tensor of shape `(2, length)`, a count of `exact`.
         ids: int32 tensor of shape `(N,)` with values in `[0, length)`.
         numbers: int32 tensor of shape `(N,)`.
 
     Returns:
-        int32 tensor of shape `(length,)`.
+        int32 tensor of shape `(2, length)`.
     """
     if keras.backend.backend() == "jax":
         from multiback.metrics.kernels import jax  # noqa: PLC0415 - only here
 
-        return jax.add_at(low, ids, numbers)
+        return jax.add_at(count, ids, numbers)
     if keras.backend.backend() == "tensorflow":
         from multiback.metrics.kernels import tensorflow  # noqa: PLC0415 - only here
 
-        return tensorflow.add_at(low, ids, numbers)
-    return low + ops.cast(sum_by_id(ids, numbers, low.shape[0]), "int32")
+        return tensorflow.add_at(count, ids, numbers)
+    added = ops.cast(sum_by_id(ids, numbers, count.shape[1]), "int32")
+    return ops.stack([count[0], count[1] + added])
 
 
 def count_ids(ids: Tensor, length: int) -> Tensor:

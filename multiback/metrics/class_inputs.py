@@ -64,7 +64,7 @@ def class_batch(
     if by_id:
         predictions, hopeless = to_labels(y_pred, num_classes)
     else:
-        if not y_pred.shape or y_pred.shape[-1] != num_classes:
+        if not len(y_pred.shape) or y_pred.shape[-1] != num_classes:
             raise _classes_differ(y_true, y_pred, num_classes)
         scores = to_scores(y_pred)
         predictions = first_largest(scores)
@@ -130,7 +130,7 @@ def top_k_batch(
         ArgumentError: The shapes do not fit together.
     """
     y_true, y_pred = ops.convert_to_tensor(y_true), ops.convert_to_tensor(y_pred)
-    if not y_pred.shape or y_pred.shape[-1] != num_classes or not is_float(y_pred):
+    if not len(y_pred.shape) or y_pred.shape[-1] != num_classes or not is_float(y_pred):
         raise _classes_differ(y_true, y_pred, num_classes)
     scores = to_scores(y_pred)
     some_class = ops.cast(scores[..., 0], "int32")
@@ -245,7 +245,7 @@ def score_batch(
         ArgumentError: The shapes do not fit together.
     """
     y_true, y_pred = ops.convert_to_tensor(y_true), ops.convert_to_tensor(y_pred)
-    if not y_pred.shape or y_pred.shape[-1] != num_classes or not is_float(y_pred):
+    if not len(y_pred.shape) or y_pred.shape[-1] != num_classes or not is_float(y_pred):
         raise _classes_differ(y_true, y_pred, num_classes)
     scores = to_scores(y_pred)
     one_score = ops.isnan(scores[..., 0])

@@ -42,13 +42,14 @@ def add_ids_to_count(count: Tensor, ids: Tensor, numbers: Tensor) -> Tensor:
     Most batches touch few cells of many, and none of these is full: only then is
     every cell gone through.
     """
-    low = bins.add_at(count[1], ids, numbers)
-    few = isinstance(ids.shape[0], int) and ids.shape[0] < low.shape[0]
-    touched = ops.take(low, ids) if few else low
+    count = bins.add_at(count, ids, numbers)
+    few = isinstance(ids.shape[0], int) and ids.shape[0] < count.shape[1]
+    touched = ops.take(count[1], ids) if few else count[1]
+    # One tensor through, or XLA copies it.
     return ops.cond(
         ops.any(touched > _LOW_MASK),
-        lambda: _carry(count[0], low),
-        lambda: ops.stack([count[0], low]),
+        lambda: _carry(count[0], count[1]),
+        lambda: count,
     )
 
 

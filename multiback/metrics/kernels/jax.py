@@ -3,6 +3,6 @@
 from typing import Any
 
 
-def add_at(low: Any, ids: Any, numbers: Any) -> Any:
-    """Add a number to the cell of each id, which XLA does in place."""
-    return low.at[ids].add(numbers)
+def add_at(count: Any, ids: Any, numbers: Any) -> Any:
+    """Add a number to the low word of each id, which XLA does in place."""
+    return count.at[1, ids].add(numbers)
