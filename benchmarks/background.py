@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from multiback.store import RunDirectory, Writer
+from multiback.store import Request, RunDirectory, Writer
 
 
 def runnable():
@@ -59,9 +59,9 @@ def raw_write(folder, data):
     return time.perf_counter() - start
 
 
-def fields(step):
-    """Return what a commit needs besides arrays."""
-    return {"run_id": "a", "epoch": 0, "step": step, "metrics": {}}
+def request(step, tensors):
+    """Return something to commit."""
+    return Request("c", run_id="a", tensors=tensors, epoch=0, step=step, metrics={})
 
 
 def beside_pure_python():
@@ -85,13 +85,13 @@ def main(megabytes):
         for step in range(5):
             raw = raw_write(folder, data)
             start = time.perf_counter()
-            saved = runs.commit("c", tensors={"w": data}, **fields(step))
+            saved = runs.commit(request(step, {"w": data}))
             commit = time.perf_counter() - start
             runs.remove(saved, run_id="a")
             arrays = writer.buffer({"w": (data.dtype, data.shape)})
             arrays["w"][:] = data
             start = time.perf_counter()
-            writer.submit("c", tensors=arrays, **fields(step))
+            writer.submit(request(step, arrays))
             share = share_runnable(lambda: not writer.is_busy)
             background = time.perf_counter() - start
             runs.remove(writer.wait(), run_id="a")

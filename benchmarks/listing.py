@@ -22,7 +22,7 @@ from pathlib import Path
 
 import numpy as np
 
-from multiback.store import FileEntry, Files, RunDirectory
+from multiback.store import FileEntry, Files, Request, RunDirectory
 from multiback.store.manifest import MANIFEST, Manifest, manifest_bytes
 
 METRICS = ("loss", "val_f1_score", "val_loss", "val_precision", "val_recall")
@@ -114,9 +114,11 @@ def main(counts):
                 nonlocal written
                 written += 1
                 runs.commit(
-                    name(written),
-                    tensors={"weights/0000": np.full(16, written, np.float32)},
-                    **fields(written),
+                    Request(
+                        name(written),
+                        tensors={"weights/0000": np.full(16, written, np.float32)},
+                        **fields(written),
+                    )
                 )
 
             commit, _ = milliseconds(one_more)

@@ -7,10 +7,13 @@ import sys
 import tomllib
 from pathlib import Path
 
+import keras
+import numpy as np
 import pytest
 from backends import BACKEND
 
 import multiback
+from multiback.store import Request, RunDirectory
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -79,6 +82,58 @@ def test_importing_multiback_loads_no_library_that_keras_did_not_load():
 def test_the_import_check_can_fail():
     assert "sklearn" in imported_by("import multiback, sklearn")
     assert BACKEND in imported_by("import multiback")
+
+
+COMMAND = """
+import sys
+sys.argv = ["/somewhere/bin/multiback", "ls", sys.argv[1], "--json"]
+from multiback.cli import main
+try:
+    main()
+except SystemExit as stop:
+    assert not stop.code
+assert "keras" not in sys.modules, "the command loaded Keras"
+import multiback
+assert multiback.Best("f1", mode="max").k == 1
+assert "keras" not in sys.modules
+assert multiback.metrics.F1Score and multiback.errors.StoreError
+from multiback import ModelCheckpoint, load_best
+assert "keras" in sys.modules
+try:
+    from multiback import Nothing
+except ImportError as error:
+    assert "cannot import name 'Nothing' from 'multiback'" in str(error)
+"""
+
+
+def test_the_command_lists_without_keras_and_finds_every_name_all_the_same(tmp_path):
+    request = Request(
+        "one", run_id="a", tensors={"w": np.ones(1)}, epoch=0, step=0, metrics={}
+    )
+    RunDirectory(tmp_path).commit(request)
+    child = [sys.executable, "-c", COMMAND, str(tmp_path)]
+    result = subprocess.run(child, capture_output=True, text=True, check=False, cwd="/")
+    assert result.returncode == 0, result.stderr
+    assert '"one"' in result.stdout
+
+
+REGISTERED = """
+import sys
+import multiback
+import keras
+model = keras.saving.load_model(sys.argv[1])
+print([type(m).__module__ for m in model._compile_metrics._user_metrics])
+"""
+
+
+def test_a_file_that_holds_our_metric_loads_after_importing_multiback_alone(tmp_path):
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    model.compile("sgd", "mse", metrics=[multiback.metrics.F1Score()])
+    model.save(tmp_path / "m.keras")
+    child = [sys.executable, "-c", REGISTERED, str(tmp_path / "m.keras")]
+    result = subprocess.run(child, capture_output=True, text=True, check=False, cwd="/")
+    assert result.returncode == 0, result.stderr
+    assert "multiback.metrics.precision_recall" in result.stdout
 
 
 def test_the_public_names_are_sorted_and_complete():

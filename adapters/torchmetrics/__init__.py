@@ -8,7 +8,24 @@
 (True, 'agrees')
 """
 
+from .audit import audit
 from .check import crosscheck
+from .exported import as_torchmetric
+from .findings import Audit, Finding
+from .hosted import as_keras
 from .report import Report, Row
+from .testing import assert_agrees
+from .training import CrossCheck
 
-__all__ = ["Report", "Row", "crosscheck"]
+__all__ = [
+    "Audit",
+    "CrossCheck",
+    "Finding",
+    "Report",
+    "Row",
+    "as_keras",
+    "as_torchmetric",
+    "assert_agrees",
+    "audit",
+    "crosscheck",
+]

@@ -48,7 +48,7 @@ def area(config: dict[str, Any], samples: Samples) -> Equivalent | NoEquivalent:
             f"Keras counts at {_thresholds(config).size} fixed thresholds"
             + (" and interpolates between them" if curve == "PR" else "")
             + "; the others use every score",
-            lambda: _binned_area(config, labels, probabilities, weights),
+            lambda: binned_area(config, labels, probabilities, weights),
         ),
         # Each threshold adds a term to the area, rounded like a batch.
         additions=samples.additions + _thresholds(config).size,
@@ -66,7 +66,7 @@ def _thresholds(config: dict[str, Any]) -> Array:
     return np.array([-1e-7, *inner, 1 + 1e-7]).astype("float32")
 
 
-def _binned_area(
+def binned_area(
     config: dict[str, Any], labels: Array, probabilities: Array, weights: Array | None
 ) -> float:
     """Repeat Keras's area in float64, from counts above each threshold."""

@@ -41,6 +41,8 @@ class Equivalent:
         scale: Size of the terms whose difference the value is: a rounding is
             relative to it even where the value is near 0.
         note: Why a library is left out, or what else to know.
+        bounds: Computes the smallest and the largest value that agree, where the
+            metric approximates and says by how much at most.
     """
 
     torchmetrics: Compute | None
@@ -50,6 +52,7 @@ class Equivalent:
     additions: int = 0
     scale: float = 0.0
     note: str = ""
+    bounds: Compute | None = None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,6 +8,8 @@ function, and only the tensor its mask.
 from collections.abc import Callable
 from typing import Any
 
+from keras.src.backend import get_keras_mask, set_keras_mask
+
 
 def compile_metrics(model: Any) -> Any | None:
     """Return the container of a compiled model's metrics, or None."""
@@ -31,6 +33,26 @@ def compiled_metrics(container: Any) -> list[tuple[Any, int, bool]]:
     ]
 
 
+def names_asked_for(container: Any) -> list[str]:
+    """Return the log name of each metric, numbered as Keras numbers equal ones."""
+    names: list[str] = []
+    counts: dict[str, int] = {}
+    for weighted, per_output in (
+        (False, container._flat_metrics),  # noqa: SLF001 - the module's purpose
+        (True, container._flat_weighted_metrics),  # noqa: SLF001 - as above
+    ):
+        for metrics in filter(None, per_output):
+            prefix = f"{metrics.output_name}_" if metrics.output_name else ""
+            for metric in metrics.metrics:
+                name = prefix + metric.name
+                if weighted and name in counts:
+                    name = f"{prefix}weighted_{metric.name}"
+                number = counts.get(name, 0)
+                counts[name] = number + 1
+                names.append(f"{name}_{number}" if number else name)
+    return names
+
+
 def flatten_outputs(container: Any, tree: Any) -> list[Any]:
     """List one value an output, in Keras's order."""
     return list(container._flatten_y(tree))  # noqa: SLF001 - the module's purpose
@@ -43,4 +65,9 @@ def wrapped_function(metric: Any) -> tuple[Callable[..., Any], dict[str, Any]]:
 
 def mask_of(output: Any) -> Any | None:
     """Return the mask that a layer left on its output, or None."""
-    return getattr(output, "_keras_mask", None)
+    return get_keras_mask(output)
+
+
+def set_mask(output: Any, mask: Any) -> None:
+    """Put a mask on a tensor, as a layer would."""
+    set_keras_mask(output, mask)

@@ -14,14 +14,14 @@ SKLEARN_HINT = (
 )
 
 
-def load_torchmetrics() -> Any:
-    """Import torchmetrics, or say how to install it."""
+def load_torchmetrics(who: str = "crosscheck") -> Any:
+    """Import torchmetrics, or say how to install what `who` needs."""
     try:
         importlib.import_module("torch")
         return importlib.import_module("torchmetrics")
     except ImportError as error:
         raise MissingPackageError(
-            "crosscheck needs torchmetrics and torch, which cannot be imported "
+            f"{who} needs torchmetrics and torch, which cannot be imported "
             f"({error}). Install them with:\n"
             'pip install "multiback[torchmetrics]"'
         ) from error

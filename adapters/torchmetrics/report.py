@@ -42,6 +42,8 @@ class Row:
             equivalent, from its own value on the whole set at once.
         verdict: "agrees", "differs by convention", "wrong" or "no equivalent".
         reason: Why, where that needs saying; else empty.
+        spread: How far the value moves when the same rows come in other batches or
+            in another order; None where that was not tried.
     """
 
     name: str
@@ -52,6 +54,7 @@ class Row:
     difference: float | None
     verdict: Verdict
     reason: str = ""
+    spread: float | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,6 +65,7 @@ class Report:
         rows: One a metric, in the order of the logs.
         samples: Number of samples.
         batch_size: Rows in a batch.
+        cuts: In what other batches the same rows were streamed.
         notes: What concerns all rows, such as a library that is not installed.
 
     Example:
@@ -74,6 +78,7 @@ class Report:
     rows: tuple[Row, ...]
     samples: int
     batch_size: int
+    cuts: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
     @property
@@ -117,8 +122,9 @@ class Report:
             "ok": self.ok,
             "samples": self.samples,
             "batch_size": self.batch_size,
+            "cuts": list(self.cuts),
             "rows": [
-                {key: _plain(value) for key, value in dataclasses.asdict(row).items()}
+                {key: plain(value) for key, value in dataclasses.asdict(row).items()}
                 for row in self.rows
             ],
             "notes": list(self.notes),
@@ -127,7 +133,10 @@ class Report:
     def __rich_console__(
         self, console: Console, options: ConsoleOptions
     ) -> RenderResult:
-        yield Text(f"{self.samples} samples in batches of {self.batch_size}")
+        yield Text(
+            f"{self.samples} samples in batches of {self.batch_size}"
+            + "".join(f", then {cut}" for cut in self.cuts)
+        )
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=0)
         table.add_column("metric", overflow="fold")
         for name in ("Keras", "torchmetrics", "scikit-learn", "difference"):
@@ -168,7 +177,8 @@ def show(value: Value | None) -> str:
     return f"{value:.5g}"
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """Return a value that strict JSON can hold."""
     if isinstance(value, float) and not math.isfinite(value):
         return None
-    return [_plain(v) for v in value] if isinstance(value, tuple) else value
+    return [plain(v) for v in value] if isinstance(value, tuple) else value

@@ -15,6 +15,7 @@ from . import keras_private
 from .arrays import Array, Samples
 from .masks import output_masks, without_masked
 from .report import Value
+from .streaming import Cut, Fed, Streams, plan, to_value
 
 # Metrics of plain numbers: `update_state(values, sample_weight)`.
 NUMBERS = (
@@ -34,22 +35,26 @@ class Subject:
         metric: The metric object.
         value: As Keras streamed it.
         samples: What the metric was given.
-        at_once: Computes the metric's value on the whole set in one batch.
+        stream: Computes the metric's value for a cut into batches.
+        cuts: Ways to cut the rows, the first of which gave the value.
         unmasked: The samples with what a Keras mask leaves out, if there is one.
+        weighted: It is one of `weighted_metrics=`.
+        output: Index of the model's output that it is about.
     """
 
     name: str
     metric: Any
     value: Value
     samples: Samples
-    at_once: Callable[[], Value]
+    stream: Callable[[Cut], Value]
+    cuts: tuple[Cut, ...]
     unmasked: Samples | None = None
+    weighted: bool = False
+    output: int = 0
 
-
-def to_value(result: Any) -> Value:
-    """Copy a scalar or vector to Python floats."""
-    array = np.asarray(ops.convert_to_numpy(result), "float64")
-    return float(array) if array.ndim == 0 else tuple(array.ravel().tolist())
+    def at_once(self) -> Value:
+        """Compute the metric's value on the whole set in one batch."""
+        return self.stream(Cut(len((self.unmasked or self.samples).y_true)))
 
 
 def to_array(value: Any, name: str) -> Array:
@@ -94,54 +99,15 @@ def make_samples(
     )
 
 
-def _update(metric: Any, samples: Samples, rows: slice) -> None:
-    batch = [samples.y_true[rows]]
-    if not samples.numbers:
-        batch.append(samples.y_pred[rows])
-    if samples.sample_weight is not None:
-        batch.append(samples.sample_weight[rows])
-    metric.update_state(*map(ops.convert_to_tensor, batch))
+@dataclasses.dataclass(frozen=True)
+class Cuts:
+    """How the rows are to be cut, before their number is known."""
+
+    sizes: tuple[int, ...]
+    shuffles: int = 0
 
 
-def stream(metric: Any, samples: Samples, batch_size: int) -> Any:
-    """Return a metric's result on samples in batches, leaving its state as it was."""
-    before = [(v, np.array(v.numpy())) for v in metric.variables]
-    metric.reset_state()
-    for start in range(0, len(samples.y_true), batch_size):
-        _update(metric, samples, slice(start, start + batch_size))
-    result = metric.result()
-    # Variables that the first update made have no earlier value.
-    metric.reset_state()
-    for variable, value in before:
-        variable.assign(value)
-    return result
-
-
-def _subjects(
-    name: str, metric: Any, result: Any, samples: Samples, value: Callable[[str], Value]
-) -> Iterable[Subject]:
-    """Split a result that is a dictionary into its entries, as Keras's logs do."""
-    everything = len(samples.y_true)
-    if not isinstance(result, Mapping):
-        yield Subject(
-            name,
-            metric,
-            value(name),
-            samples,
-            lambda: to_value(stream(metric, samples, everything)),
-        )
-        return
-    for key in result:
-        yield Subject(
-            key,
-            metric,
-            value(key),
-            samples,
-            lambda key=key: to_value(stream(metric, samples, everything)[key]),  # type: ignore[misc]  # a default argument binds the key
-        )
-
-
-def from_metrics(metrics: Any, data: Sequence[Any], batch_size: int) -> list[Subject]:
+def from_metrics(metrics: Any, data: Sequence[Any], cuts: Cuts) -> list[Subject]:
     """Stream arrays through metrics.
 
     Args:
@@ -149,21 +115,53 @@ def from_metrics(metrics: Any, data: Sequence[Any], batch_size: int) -> list[Sub
             A function is wrapped as `compile` would.
         data: `(y_true, y_pred)` or `(y_true, y_pred, sample_weight)`; `(values,)`
             or `(values, sample_weight)` for a metric of plain numbers.
-        batch_size: Rows in a batch.
+        cuts: How to cut them into batches.
     """
+    named = _named(metrics)
+    cache: dict[bool, Samples] = {}
+    fed = [Fed(m, _samples_for(m, data, cuts.sizes[0], cache)) for m in named.values()]
+    streams = Streams(fed)
+    planned = plan(cuts.sizes, cuts.shuffles, streams.rows)
+    first = streams.values(planned[0])
     subjects: list[Subject] = []
-    for name, metric in _named(metrics).items():
-        samples = _samples_for(metric, data, batch_size)
-        result = stream(metric, samples, batch_size)
-
-        def value(key: str, result: Any = result) -> Value:
-            return to_value(result[key] if isinstance(result, Mapping) else result)
-
-        subjects += _subjects(name, metric, result, samples, value)
+    for index, (name, value) in enumerate(zip(named, first, strict=True)):
+        common = {
+            "metric": fed[index].metric,
+            "samples": fed[index].samples,
+            "cuts": planned,
+        }
+        subjects += _subjects(streams, index, name, value, common)
     return subjects
 
 
-def _samples_for(metric: Any, data: Sequence[Any], batch_size: int) -> Samples:
+def _subjects(
+    streams: Streams,
+    index: int,
+    name: str,
+    value: Value | dict[str, Value],
+    common: dict[str, Any],
+) -> Iterable[Subject]:
+    """Split a result that is a dictionary into its entries, as Keras's logs do."""
+    if not isinstance(value, dict):
+        yield Subject(
+            name=name,
+            value=value,
+            stream=lambda cut: streams.values(cut)[index],  # type: ignore[arg-type,return-value]  # no dictionary here
+            **common,
+        )
+        return
+    for key, each in value.items():
+        yield Subject(
+            name=key,
+            value=each,
+            stream=lambda cut, key=key: streams.values(cut)[index][key],  # type: ignore[misc,index]  # a default argument binds the key
+            **common,
+        )
+
+
+def _samples_for(
+    metric: Any, data: Sequence[Any], batch_size: int, cache: dict[bool, Samples]
+) -> Samples:
     """Read the data as the metric's `update_state` does."""
     numbers = isinstance(metric, NUMBERS)
     arrays = 1 if numbers else 2
@@ -174,9 +172,11 @@ def _samples_for(metric: Any, data: Sequence[Any], batch_size: int) -> Samples:
             f"sample_weight) for {metric.name}, not a {type(data).__name__} of "
             f"{len(data)}; check it apart from metrics of another kind."
         )
-    weight = data[arrays] if len(data) > arrays else None
-    samples = make_samples(data[0], data[arrays - 1], weight, batch_size)
-    return dataclasses.replace(samples, numbers=numbers)
+    if numbers not in cache:
+        weight = data[arrays] if len(data) > arrays else None
+        samples = make_samples(data[0], data[arrays - 1], weight, batch_size)
+        cache[numbers] = dataclasses.replace(samples, numbers=numbers)
+    return cache[numbers]
 
 
 def _named(metrics: Any) -> dict[str, Any]:
@@ -212,13 +212,24 @@ def _as_metric(metric: Any) -> Any:
     )
 
 
-def from_model(model: Any, data: Sequence[Any], batch_size: int) -> list[Subject]:
-    """Evaluate a compiled model and collect each compiled metric's value.
+def from_model(
+    model: Any,
+    data: Sequence[Any],
+    cuts: Cuts,
+    *,
+    evaluate: bool = True,
+    numbered: bool = False,
+) -> list[Subject]:
+    """Collect the value of each of a compiled model's metrics.
 
     Args:
         model: A compiled model.
         data: `(x, y)` or `(x, y, sample_weight)`, as for `model.evaluate`.
-        batch_size: Rows in a batch.
+        cuts: How to cut them into batches.
+        evaluate: Take the values from `model.evaluate`. It resets the metrics, so
+            that inside of `fit` the predictions are streamed instead.
+        numbered: Give each metric the name that it asks for, even if another one
+            replaces it in the logs; otherwise that is an error.
     """
     if not model.compiled:
         raise ArgumentError(
@@ -226,9 +237,12 @@ def from_model(model: Any, data: Sequence[Any], batch_size: int) -> list[Subject
             "model.compile(loss=..., metrics=[...]) first."
         )
     x, y, weight = (*data, None)[:3]
-    logs = model.evaluate(
-        x, y, sample_weight=weight, batch_size=batch_size, verbose=0, return_dict=True
-    )
+    size = cuts.sizes[0]
+    logs = None
+    if evaluate:
+        logs = model.evaluate(
+            x, y, sample_weight=weight, batch_size=size, verbose=0, return_dict=True
+        )
     container = keras_private.compile_metrics(model)
     named = [] if container is None else keras_private.compiled_metrics(container)
     if container is None or not named:
@@ -236,45 +250,91 @@ def from_model(model: Any, data: Sequence[Any], batch_size: int) -> list[Subject
             "model_or_metrics= wants a model compiled with metrics, not with a loss "
             "alone; pass metrics=[...] to compile()."
         )
-    results = container.result()
-    if len(results) != len(named):
+    names = list(container.result())
+    if numbered:
+        names = keras_private.names_asked_for(container)
+    elif len(names) != len(named):
         raise ArgumentError(
             "model_or_metrics= wants one log name a metric, but "
-            f"{len(named)} metrics share the names {', '.join(results)}; give each "
+            f"{len(named)} metrics share the names {', '.join(names)}; give each "
             "its own name=."
         )
     y_true = keras_private.flatten_outputs(container, y)
-    predictions = model.predict(x, batch_size=batch_size, verbose=0)
+    predictions = _predict(model, x, size)
     y_pred = keras_private.flatten_outputs(container, predictions)
     weights = _weight_an_output(container, weight, len(y_pred))
-    masks = output_masks(model, container, x, batch_size)
+    masks = output_masks(model, container, x, size)
 
-    def value(name: str) -> Value:
-        if name not in logs:
+    # One object an output: metrics of a group are to be given the same tensors.
+    weighted = [
+        make_samples(true, predicted, one, size)
+        for true, predicted, one in zip(y_true, y_pred, weights, strict=True)
+    ]
+    plain = [dataclasses.replace(each, sample_weight=None) for each in weighted]
+    streams = Streams(
+        [
+            Fed(metric, (weighted if heavy else plain)[output], masks[output])
+            for metric, output, heavy in named
+        ],
+        built=True,
+    )
+    planned = plan(cuts.sizes, cuts.shuffles, streams.rows)
+    values = streams.values(planned[0]) if logs is None else None
+
+    subjects: list[Subject] = []
+    for index, (name, (metric, output, heavy)) in enumerate(
+        zip(names, named, strict=True)
+    ):
+        if values is None:
+            value = _logged(logs, name, container.result()[name])
+        else:
+            value = values[index]
+        samples = (weighted if heavy else plain)[output]
+        mask = masks[output]
+        common = {
+            "metric": metric,
+            "samples": samples if mask is None else without_masked(samples, mask),
+            "cuts": planned,
+            "unmasked": None if mask is None else samples,
+            "weighted": heavy,
+            "output": output,
+        }
+        subjects += _subjects(streams, index, name, value, common)
+    return subjects
+
+
+def _predict(model: Any, x: Any, batch_size: int) -> Any:
+    """Predict as `model.predict` does, and draw no random number.
+
+    torch's data loader, which `predict` makes, takes a seed from the global generator:
+    inside of `fit` the next epoch would be shuffled in another order.
+    """
+    rows = len(keras.tree.flatten(x)[0])
+    batches = [
+        model.predict_on_batch(
+            keras.tree.map_structure(
+                lambda array: array[start : start + batch_size],  # noqa: B023 - called at once
+                x,
+            )
+        )
+        for start in range(0, rows, batch_size)
+    ]
+    return keras.tree.map_structure(lambda *parts: np.concatenate(parts), *batches)
+
+
+def _logged(logs: Any, name: str, result: Any) -> Value | dict[str, Value]:
+    """Return what `evaluate` reported under a name, or under a result's own keys."""
+    wanted = list(result) if isinstance(result, Mapping) else [name]
+    for key in wanted:
+        if key not in logs:
             raise ArgumentError(
-                f"model_or_metrics= wants a model whose evaluate() reports {name!r}, "
+                f"model_or_metrics= wants a model whose evaluate() reports {key!r}, "
                 f"but it reports {', '.join(logs)}; a test_step of its own may leave "
                 "it out: pass the metric and (y_true, y_pred) instead."
             )
-        return to_value(logs[name])
-
-    subjects: list[Subject] = []
-    for (name, result), (metric, output, weighted) in zip(
-        results.items(), named, strict=True
-    ):
-        samples = make_samples(
-            y_true[output],
-            y_pred[output],
-            weights[output] if weighted else None,
-            batch_size,
-        )
-        mask = masks[output]
-        kept = samples if mask is None else without_masked(samples, mask)
-        subjects += [
-            dataclasses.replace(one, unmasked=None if mask is None else samples)
-            for one in _subjects(name, metric, result, kept, value)
-        ]
-    return subjects
+    if isinstance(result, Mapping):
+        return {key: to_value(logs[key]) for key in wanted}
+    return to_value(logs[name])
 
 
 def _weight_an_output(container: Any, weight: Any, outputs: int) -> list[Any]:

@@ -9,7 +9,16 @@ import keras
 
 import multiback.metrics as ours
 
-from . import aggregates, confusion, keras_counts, matching, regression
+from . import (
+    aggregates,
+    confusion,
+    keras_counts,
+    matching,
+    probabilistic,
+    ranking,
+    regression,
+    samplewise,
+)
 from .areas import area
 from .arrays import Samples
 from .counts import counts
@@ -27,6 +36,7 @@ def equivalent(metric: Any, samples: Samples) -> Equivalent | NoEquivalent:
             compared as that one: it bears its name in the logs.
         samples: Everything that the metric was given.
     """
+    metric = ungrouped(metric)
     if type(metric) is keras.metrics.MeanMetricWrapper:
         function, arguments = wrapped_function(metric)
         for known, (name, translate) in _functions().items():
@@ -39,8 +49,17 @@ def equivalent(metric: Any, samples: Samples) -> Equivalent | NoEquivalent:
     return NoEquivalent(NOT_LISTED)
 
 
+def ungrouped(metric: Any) -> Any:
+    """Return the metric that a member of `multiback.metrics.group` stands for."""
+    # By its module: what group() returns beside its owners has no public name.
+    if type(metric).__module__ == "multiback.metrics.grouping":
+        return keras.saving.deserialize_keras_object(metric.get_config()["metric"])
+    return metric
+
+
 def known_base(metric: Any) -> type | None:
     """Return the known class that a subclass is compared as, if it is a subclass."""
+    metric = ungrouped(metric)
     known = _known_class(metric)
     return None if known is type(metric) else known
 
@@ -50,8 +69,12 @@ def _known_class(metric: Any) -> type | None:
 
 
 TABLE: dict[Any, Translation] = {
+    ours.AUROC: ranking.area("roc_auc_score", "AUROC"),
     ours.Accuracy: counts("Accuracy"),
+    ours.AveragePrecision: ranking.area("average_precision_score", "AveragePrecision"),
     ours.BalancedAccuracy: confusion.balanced_accuracy,
+    ours.BrierScore: probabilistic.loss("brier"),
+    ours.CalibrationError: probabilistic.calibration_error,
     ours.CohenKappa: confusion.cohen_kappa,
     ours.ConcordanceCorrelation: regression.concordance,
     ours.ConfusionMatrix: confusion.confusion_matrix,
@@ -64,6 +87,7 @@ TABLE: dict[Any, Translation] = {
     ours.FBetaScore: counts("FBetaScore"),
     ours.HammingDistance: counts("HammingDistance"),
     ours.JaccardIndex: counts("JaccardIndex"),
+    ours.LogLoss: probabilistic.loss("log"),
     ours.MatthewsCorrelation: confusion.matthews,
     ours.Max: aggregates.largest,
     ours.Mean: aggregates.mean,
@@ -72,11 +96,24 @@ TABLE: dict[Any, Translation] = {
     ours.Min: aggregates.smallest,
     ours.NegativePredictiveValue: counts("NegativePredictiveValue"),
     ours.PearsonCorrelation: regression.pearson,
+    ours.Perplexity: probabilistic.loss("perplexity"),
     ours.Precision: counts("Precision"),
+    ours.PrecisionAtRecall: ranking.operating_point("recall", "PrecisionAtFixedRecall"),
     ours.R2Score: regression.explained("R2Score", "r2_score"),
     ours.Recall: counts("Recall"),
+    ours.RecallAtPrecision: ranking.operating_point(
+        "precision", "RecallAtFixedPrecision"
+    ),
     ours.RootMeanSquaredError: regression.root_mean_squared,
+    ours.SamplewiseDice: samplewise.overlap("f1_score"),
+    ours.SamplewiseJaccardIndex: samplewise.overlap("jaccard_score"),
+    ours.SensitivityAtSpecificity: ranking.operating_point(
+        "specificity", "SensitivityAtSpecificity"
+    ),
     ours.Specificity: counts("Specificity"),
+    ours.SpecificityAtSensitivity: ranking.operating_point(
+        "sensitivity", "SpecificityAtSensitivity"
+    ),
     ours.StatScores: confusion.stat_scores,
     ours.Sum: aggregates.total,
     ours.TopKAccuracy: matching.top_k_accuracy,

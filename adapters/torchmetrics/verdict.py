@@ -48,3 +48,22 @@ def close(value: Any, expected: Any, rtol: float, scale: float = 0.0) -> bool:
     return value.shape == expected.shape and bool(
         np.allclose(value, expected, rtol=rtol, atol=rtol * scale, equal_nan=True)
     )
+
+
+def within(value: Any, known: list[Any], bounds: Any, *, rtol: float) -> bool:
+    """Tell whether a value and what is known of it lie within certified bounds.
+
+    Args:
+        value: A number or several.
+        known: The same of other libraries.
+        bounds: The smallest and the largest value.
+        rtol: Relative difference that roundings explain besides.
+    """
+    low, high = (np.asarray(bound, "float64").ravel() for bound in bounds)
+    for each in (value, *known):
+        number = np.asarray(each, "float64").ravel()
+        inside = (number >= low * (1 - rtol)) & (number <= high * (1 + rtol))
+        missing = np.isnan(number) & np.isnan(low)
+        if number.shape != low.shape or not np.all(inside | missing):
+            return False
+    return True

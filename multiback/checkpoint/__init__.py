@@ -1,17 +1,21 @@
-"""Which checkpoint is best, when to save, what to keep."""
+"""Which checkpoint is best, when to save, what to keep.
 
-from multiback.checkpoint.callback import ModelCheckpoint
-from multiback.checkpoint.checkpointer import Checkpointer
-from multiback.checkpoint.direction import register_direction
-from multiback.checkpoint.loading import (
-    history,
-    load,
-    load_best,
-    load_last,
-    restore,
-)
-from multiback.checkpoint.monitor import Monitor
-from multiback.checkpoint.retention import All, Best, Every, Last, Pareto, Slot
+Names are loaded when they are first used: the command line needs few of them, and
+most need Keras, which takes seconds to import. Type checkers read the same names.
+"""
+
+import importlib as _importlib
+from typing import TYPE_CHECKING as _TYPE_CHECKING
+from typing import Any as _Any
+
+if _TYPE_CHECKING:
+    from multiback.checkpoint.callback import ModelCheckpoint
+    from multiback.checkpoint.checkpointer import Checkpointer
+    from multiback.checkpoint.direction import register_direction
+    from multiback.checkpoint.finding import history
+    from multiback.checkpoint.loading import load, load_best, load_last, restore
+    from multiback.checkpoint.monitor import Monitor
+    from multiback.checkpoint.retention import All, Best, Every, Last, Pareto, Slot
 
 __all__ = [
     "All",
@@ -30,3 +34,28 @@ __all__ = [
     "register_direction",
     "restore",
 ]
+
+_HOMES = {
+    "callback": ("ModelCheckpoint",),
+    "checkpointer": ("Checkpointer",),
+    "direction": ("register_direction",),
+    "finding": ("history",),
+    "loading": ("load", "load_best", "load_last", "restore"),
+    "monitor": ("Monitor",),
+    "retention": ("All", "Best", "Every", "Last", "Pareto", "Slot"),
+}
+
+
+def __getattr__(name: str) -> _Any:
+    """Load a name of `__all__` from the file that defines it."""
+    for home, names in _HOMES.items():
+        if name in names:
+            value = getattr(_importlib.import_module(f"{__name__}.{home}"), name)
+            globals()[name] = value
+            return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """List what is there and what would be loaded."""
+    return sorted({*globals(), *__all__})

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 from multiback.checkpoint.direction import Mode
@@ -15,19 +16,54 @@ Resume = str | os.PathLike[str]
 
 
 def check_path(argument: str, path: Any) -> None:
-    """Raise unless an argument can be a path."""
-    if not isinstance(path, str | os.PathLike) or not os.fspath(path):
-        raise ArgumentError(f"{argument} wants a path, not {path!r}.")
+    """Raise unless an argument can be a directory's path."""
+    if (
+        not isinstance(path, str | os.PathLike)
+        or not os.fspath(path)
+        or "\0" in os.fsdecode(path)
+    ):
+        raise ArgumentError(f"{argument} wants a directory's path, not {path!r:.200}.")
+    if Path(os.fsdecode(path)).is_file():
+        raise ArgumentError(
+            f"{argument} wants a directory, but {os.fspath(path)!r} is a file."
+        )
+
+
+def check_flag(argument: str, value: Any) -> None:
+    """Raise unless an argument is True or False: "no" would count as True."""
+    if not isinstance(value, bool):
+        raise ArgumentError(f"{argument} wants True or False, not {value!r}.")
+
+
+def check_prefixes(prefixes: Any) -> None:
+    """Raise unless it is several texts: one text would be taken letter by letter."""
+    if isinstance(prefixes, str) or not all(isinstance(p, str) and p for p in prefixes):
+        raise ArgumentError(
+            f"prefixes= wants a tuple of texts such as ('val_',), not {prefixes!r}."
+        )
 
 
 def check_resume(resume: Any) -> None:
-    """Raise unless it is a word that is known, or a path that is there."""
+    """Raise unless it is a word that is known, or a checkpoint's path."""
+    if resume in ("never", "auto", "must"):
+        return
     check_path("resume=", resume)
-    if resume not in ("never", "auto", "must") and not os.path.isdir(resume):  # noqa: PTH112 - str or path
+    if is_run_directory(resume):
+        raise ArgumentError(
+            f"resume= got a run directory, {os.fspath(resume)!r}. To go on with its "
+            'latest run, give it as dirpath= and say resume="auto"; to start a new run '
+            "from a checkpoint, give that one's path, such as its `best`."
+        )
+    if not Path(os.fsdecode(resume)).is_dir():
         raise ArgumentError(
             'resume= wants "never", "auto", "must" or the directory of a checkpoint, '
             f"not {resume!r}."
         )
+
+
+def is_run_directory(path: str | os.PathLike[str]) -> bool:
+    """Tell whether a directory holds checkpoints, and is not one itself."""
+    return Path(path, "checkpoints").is_dir()
 
 
 def choose_slots(

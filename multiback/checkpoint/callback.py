@@ -10,18 +10,24 @@ from typing import Any, Literal, Self
 
 import keras
 
-from multiback.checkpoint.arguments import Quantity, Resume
+from multiback.checkpoint.arguments import Quantity, Resume, check_flag
+from multiback.checkpoint.averaging import ScoredWeights
 from multiback.checkpoint.checkpointer import Checkpointer, Parts, steps_of
 from multiback.checkpoint.direction import Mode
 from multiback.checkpoint.expected import check_names
-from multiback.checkpoint.loading import first_intact, restore_checkpoint
+from multiback.checkpoint.exporting import export_best as write_best
+from multiback.checkpoint.finding import first_intact
+from multiback.checkpoint.loading import restore_checkpoint
+from multiback.checkpoint.position import Position, Seekable
 from multiback.checkpoint.resuming import Resumption
 from multiback.checkpoint.retention import Slot, check_number
+from multiback.checkpoint.saving import OnSaveError
 from multiback.checkpoint.siblings import check_order
 from multiback.checkpoint.signals import StopSignals
 from multiback.checkpoint.triggers import Triggers
 from multiback.errors import ArgumentError, MonitorError, StateError, StoreError
 from multiback.state import describe
+from multiback.store import Checkpoint
 
 
 class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no types
@@ -39,6 +45,12 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
     `with checkpoint: model.fit(...)` and then the state is saved first; SIGINT and
     SIGTERM let the step end, save, and leave, and a second one leaves at once. From
     another shell, `touch RUN/save-now` asks for a checkpoint, as `save()` does.
+
+    Checkpoints are written in the background. What speaks of them, such as
+    `best_model_path`, waits for the one that is being written, so a path that it gives
+    is there; `wait()` waits too. When `fit` returns, and at the end of a `with` block,
+    everything is on the disk. A checkpoint that could not be written is an error of the
+    next step, and at the latest of the end of `fit`.
 
     Args:
         dirpath: The run directory.
@@ -59,13 +71,27 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         auto_insert_metric_name: Write `epoch=003` for `{epoch:03d}`.
         save_weights_only: Leave out the optimizer and the metrics.
         resume: "never", "auto" or "must": continue the directory's latest run at the
-            end of its last epoch: best, weights, optimizer, epochs, history and
-            global random generators. The path of a checkpoint starts a new run from
-            there.
+            end of its last epoch, or in the middle of one with `data=`: best, weights,
+            optimizer, epochs, history and global random generators. The path of a
+            checkpoint starts a new run from there.
+        save_on_background: Write while training goes on, which waits only for one
+            copy of the state. False: it waits until the checkpoint is on the disk.
+        buffers: How many copies of the state to hold in memory while writing. With 2 a
+            state is copied while the last is still being written; 1 takes half the
+            memory, and waits.
+        on_save_error: "raise" what a disk refused, at the next step; "warn" to train on
+            without that checkpoint. The earlier ones are intact either way.
         restore_best: When training ends, put the best checkpoint's weights into the
-            model: those that were scored, without the averages of `use_ema`.
+            model: those that were scored. With `use_ema` these are the raw weights;
+            the averages, where `SwapEMAWeights(swap_on_epoch=True)` stands in front.
+        export_best: When training ends, write the best model to RUN/best.keras too,
+            which plain `keras.saving.load_model` reads under any backend, without
+            multiback: without how it was compiled.
         callbacks: Callbacks whose state is saved and resumed too, such as
             EarlyStopping and ReduceLROnPlateau. In `fit` they stand before this one.
+        data: The `mb.data.Resumable` that `fit` is given: a run then resumes from a
+            checkpoint of the middle of an epoch too, bit for bit, in the same order
+            under every backend.
         prefixes: What stands before the names of validation sets, for example
             `("val_", "test_clean_")` where another callback evaluates on a second.
 
@@ -108,14 +134,21 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         auto_insert_metric_name: bool = True,
         save_weights_only: bool = False,
         resume: Resume = "never",
+        save_on_background: bool = True,
+        buffers: int = 2,
+        on_save_error: OnSaveError = "raise",
         restore_best: bool = False,
+        export_best: bool = True,
         callbacks: Sequence[Any] = (),
+        data: Seekable | None = None,
         prefixes: Sequence[str] = ("val_",),
     ) -> None:
         super().__init__()
         check_number("every_n_epochs=", every_n_epochs, 1)
+        check_flag("restore_best=", restore_best)
         self._every_n_epochs = every_n_epochs
         self._restore_best = restore_best
+        self._export_best = export_best
         self._engine = Checkpointer(
             dirpath,
             monitor,
@@ -127,6 +160,9 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
             auto_insert_metric_name=auto_insert_metric_name,
             save_weights_only=save_weights_only,
             resume=resume,
+            save_on_background=save_on_background,
+            buffers=buffers,
+            on_save_error=on_save_error,
             prefixes=prefixes,
         )
         self._triggers = Triggers(
@@ -135,13 +171,15 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
             Path(self._engine.dirpath, "save-now"),
         )
         self._signals = StopSignals()
-        self._resumption = Resumption(self._engine, list(callbacks))
+        self._weights = ScoredWeights()
+        self._resumption = Resumption(self._engine, list(callbacks), Position(data))
         self._engine.parts = self._parts
         self._logs: Mapping[str, Any] = {}
         self._checked = False
         self._training = False
         self._batch = 0
         self._batches = 0
+        self._skipped = 0
         self._first_step = self._epoch_step = 0
 
     def check(self, model: keras.Model, batch: tuple[Any, ...]) -> None:
@@ -181,6 +219,18 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
             self._triggers.asked = True
         elif self.model is not None:
             self._engine.save(self.model)
+            self._engine.wait()
+
+    def wait(self) -> Checkpoint | None:
+        """Wait until everything that was saved is on the disk.
+
+        Returns:
+            The newest checkpoint of the run.
+
+        Raises:
+            StoreError: A checkpoint could not be written; earlier ones are intact.
+        """
+        return self._engine.wait()
 
     def __enter__(self) -> Self:
         """Take SIGINT and SIGTERM over, in the main thread."""
@@ -197,6 +247,11 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         if training and not ours and not self._signals.hurried:
             with self._engine.rescuing():
                 self._rescue(self.model)
+        if error is None:
+            self._engine.wait()
+        elif not self._signals.hurried:
+            with self._engine.rescuing():
+                self._engine.wait()
         if self._signals.received is not None:
             self._signals.leave()
         self._signals.restore()
@@ -222,10 +277,15 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         with contextlib.suppress(StateError):
             self._engine.tell(describe(self.model).problems)
         epochs = int(self.params.get("epochs") or 0)
+        self._engine.tell(self._resumption.position.problems(self.params.get("steps")))
         self._resumption.begin(self.model, self._engine.start(), epochs)
-        self._batch, self._batches = 0, self._resumption.batches
-        self._first_step = self._epoch_step = steps_of(self.model)
+        # Keras counts the batches of an epoch that is resumed from 0.
+        self._batch = self._skipped = self._resumption.batch
+        self._batches = self._resumption.batches
+        self._first_step = steps_of(self.model)
+        self._epoch_step = self._first_step - self._skipped
         self._triggers.start(self._batches, time.monotonic())
+        self._weights.begin(self.model)
         self._training = self._signals.holding = True
 
     def set_params(self, params: Any) -> None:
@@ -243,6 +303,7 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
     ) -> None:
         """Restore the rest of what is resumed; the next `fit` begins as it says."""
         self._resumption.end(self.model)
+        self._resumption.position.begin_epoch(epoch)
         self._engine.epoch = epoch
         self._logs = {}
 
@@ -256,8 +317,11 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         Only here, never after a batch: there JAX's state may be gone, and torch's
         belongs to another step. And `self.model` only to save: on JAX it costs.
         """
-        self._batches += batch - self._batch
-        self._batch = batch
+        self._engine.surface()
+        self._resumption.begin_batches()
+        done = batch + self._skipped
+        self._batches += done - self._batch
+        self._batch = done
         if self._triggers.due(self._batches, time.monotonic()):
             self._save(self.model)
         if self._signals.received is not None:
@@ -284,6 +348,7 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
     def _leave(self) -> None:
         """Save and end the training, as a signal wants it."""
         self._save(self.model, always=True)
+        self._engine.wait()
         self._training = self._signals.holding = False
         self._signals.leave()
 
@@ -293,6 +358,8 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         logs: Mapping[str, Any] | None = None,  # noqa: ARG002 - Keras's signature
     ) -> None:
         """Leave a validation too, if a signal wants it."""
+        if self._weights.wanted:
+            self._weights.note(self.model)
         if self._training and self._signals.received is not None:
             self._leave()
 
@@ -301,10 +368,11 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         model = self.model
         if not self._checked:
             self._check_names(model)
+        self._engine.tell(self._weights.problems(model))
         self._logs = logs or {}
         # Nothing tells of the last batch, which `steps_per_execution` makes several.
         self._batches += (self.params.get("steps") or self._batch + 1) - self._batch
-        self._batch = 0
+        self._batch = self._skipped = 0
         if (epoch + 1) % self._every_n_epochs == 0:
             saved = self._engine.step(model, logs or {}, epoch=epoch + 1)
         else:
@@ -316,6 +384,7 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         if saved or self._triggers.asked:
             self._triggers.saved(time.monotonic())
         if self._signals.received is not None:
+            self._engine.wait()
             self._training = self._signals.holding = False
             self._signals.leave()
 
@@ -327,6 +396,9 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         self._engine.finish(model)
         if self._restore_best:
             self._put_best_back(model)
+        best = [checkpoint for _, checkpoint in self._engine.shelf.ranked()]
+        if best and self._export_best:
+            self._engine.tell(write_best(self._engine.directory.path, best, model))
 
     def _put_best_back(self, model: keras.Model) -> None:
         """Give the model the weights of the best checkpoint that is intact."""

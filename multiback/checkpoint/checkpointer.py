@@ -19,27 +19,34 @@ import numpy as np
 from multiback.checkpoint.arguments import (
     Quantity,
     Resume,
+    check_flag,
     check_path,
+    check_prefixes,
     check_resume,
     choose_slots,
 )
 from multiback.checkpoint.direction import Mode
 from multiback.checkpoint.filenames import (
     default_template,
+    fields_of,
     format_name,
     parse_template,
 )
+from multiback.checkpoint.finding import first_intact
 from multiback.checkpoint.judgement import Judgement
+from multiback.checkpoint.loading import restore_checkpoint
 from multiback.checkpoint.retention import Entry, Slot
-from multiback.checkpoint.scores import Scorer, split_logs
+from multiback.checkpoint.saving import OnSaveError, Saver
+from multiback.checkpoint.scores import Scorer, nan_scores, split_logs
 from multiback.checkpoint.shelf import Row, Shelf
-from multiback.checkpoint.writing import versions, write
+from multiback.checkpoint.writing import draft, versions
 from multiback.errors import (
     MonitorError,
     NoCheckpointError,
     StoreError,
 )
 from multiback.store import Checkpoint, RunDirectory, open_checkpoint
+from multiback.store.writer import wait_for
 
 Parts = tuple[Mapping[str, Any], Mapping[str, np.ndarray]]
 _NOTHING: Parts = ({}, {})
@@ -69,6 +76,11 @@ class Checkpointer:
     after each epoch. Each call is one decision: save or not, and then what to
     remove. A run never touches what another run wrote in the same directory.
 
+    The state is copied before `step` returns and written while the loop goes on. What
+    speaks of checkpoints, such as `best_model_path`, waits for the one that is being
+    written, so a path that it gives is there. A checkpoint that could not be written is
+    an error of the next call, and of the end of the `with` block.
+
     Args:
         dirpath: The run directory; created when needed.
         monitor: What to be best by: a log name, an expression of log names, a
@@ -84,6 +96,13 @@ class Checkpointer:
         resume: "never" starts a new run; "auto" continues the directory's latest
             run if there is one, with its best and its epochs; "must" raises if
             there is none. The path of a checkpoint starts a new run from there.
+        save_on_background: Write while the loop goes on. False: `step` returns when
+            the checkpoint is on the disk.
+        buffers: How many copies of the state to hold in memory while writing. With 2 a
+            state is copied while the last is still being written; 1 takes half the
+            memory, and waits.
+        on_save_error: "raise" what a disk refused; "warn" to go on without that
+            checkpoint. The earlier ones are intact either way.
         prefixes: What stands before the names of a validation set. A name with a
             prefix that no name has this time is passed over.
 
@@ -120,19 +139,27 @@ class Checkpointer:
         auto_insert_metric_name: bool = True,
         save_weights_only: bool = False,
         resume: Resume = "never",
+        save_on_background: bool = True,
+        buffers: int = 2,
+        on_save_error: OnSaveError = "raise",
         prefixes: Sequence[str] = ("val_",),
     ) -> None:
         check_path("dirpath=", dirpath)
         check_resume(resume)
+        check_prefixes(prefixes)
+        check_flag("save_last=", save_last)
+        check_flag("auto_insert_metric_name=", auto_insert_metric_name)
+        check_flag("save_weights_only=", save_weights_only)
         slots, self._best = choose_slots(
             monitor, mode, keep, save_top_k, save_last=save_last
         )
         monitors = [m for slot in (*slots, self._best) if slot for m in slot.monitors]
-        self.scorer = Scorer(monitors, prefixes)
         name = self._best.monitor.name if self._best else None
         self._template = (
             default_template(name) if filename is None else parse_template(filename)
         )
+        fields = () if filename is None else fields_of(self._template)
+        self.scorer = Scorer(monitors, prefixes, fields)
         self._insert_names = auto_insert_metric_name
         self._weights_only = save_weights_only
         self._resume = resume
@@ -141,9 +168,17 @@ class Checkpointer:
         self.epoch = 0
         self.parts: Callable[[], Parts] = lambda: _NOTHING
         self.shelf = Shelf(RunDirectory(dirpath), slots, self._best)
+        self._saver = Saver(
+            self.shelf,
+            self.tell,
+            background=save_on_background,
+            buffers=buffers,
+            on_error=on_save_error,
+        )
         self._order = 0
         self._judged = False
         self._source: Any = None
+        self._step = 0
         self._adopted: list[Checkpoint] = []
 
     @property
@@ -157,7 +192,7 @@ class Checkpointer:
         return str(self.directory.path)
 
     def start(self) -> list[Checkpoint]:
-        """Begin a run, or continue one; `step` does it if you do not.
+        """Begin a run, or continue one; `resume` and `step` do it if you do not.
 
         Returns:
             The checkpoints of the run that is continued, newest first: restore
@@ -166,6 +201,8 @@ class Checkpointer:
         Raises:
             NoCheckpointError: `resume="must"`, and there is nothing to resume.
         """
+        self.wait()
+        wait_for(self.directory.path)
         word = self._resume if self._resume in ("never", "auto", "must") else None
         branch = None if word else open_checkpoint(self._resume)
         latest = self.directory.latest_run() if word in ("auto", "must") else None
@@ -192,6 +229,35 @@ class Checkpointer:
             },
         )
         return [branch] if branch else self._adopted[::-1]
+
+    def resume(self, model: Any) -> Any:
+        """Start, and put the last whole epoch of the run that is continued back.
+
+        What was saved on an error in the middle of an epoch is passed over;
+        `multiback.restore(model, ckpt.last_model_path)` takes that.
+
+        Args:
+            model: A built Keras model; or a mapping (or pytree) like that which
+                was saved, whose values are not used.
+
+        Returns:
+            None where a new run begins. Otherwise a report for a model, which
+            holds the saved state now, and the saved tree for a mapping.
+
+        Raises:
+            NoCheckpointError: As for `start`.
+            StateError: Something does not fit; the model is unchanged.
+        """
+        found = self.start()
+        whole = [one for one in found if one.extra.get("boundary", True)] or found
+        if not whole:
+            return None
+        checkpoint, restored = first_intact(
+            whole, lambda one: (one, restore_checkpoint(model, one))
+        )
+        self.shelf.forget(whole[: whole.index(checkpoint)])
+        self.epoch = checkpoint.epoch
+        return restored
 
     def _adopt(self, checkpoint: Checkpoint) -> None:
         """Take over a checkpoint of an earlier part of the run."""
@@ -242,7 +308,7 @@ class Checkpointer:
         *,
         epoch: int | None = None,
         step: int | None = None,
-    ) -> Checkpoint | None:
+    ) -> bool:
         """Judge one moment of training: save it if a slot wants it.
 
         Args:
@@ -255,22 +321,25 @@ class Checkpointer:
                 given.
 
         Returns:
-            The new checkpoint, or None if no slot wanted it.
+            Whether a slot wanted it. `wait` returns the checkpoint.
 
         Raises:
-            MonitorError: A monitored name is not in the logs, is no number, or
-                has no known direction. Nothing on disk was touched.
-            StoreError: The checkpoint could not be written; what was there before
-                is intact.
+            MonitorError: A name that is monitored or part of `filename` is not in
+                the logs, a monitored one is no number, or has no known direction.
+                Nothing on disk was touched.
+            StoreError: The checkpoint before this one could not be written, and this
+                one was not begun; or this one, without background. What was there
+                before is intact.
         """
         values, shapes = split_logs(logs)
         if not self.run_id:
             self.start()
         # First, so that nothing is written where a name is wrong.
         scores = self.scorer.measure(values, shapes)
+        self.tell(nan_scores(scores))
         self._judge_adopted()
         step = self.record(model, values, epoch=epoch, step=step)
-        self._judged, self._source = True, model
+        self._judged, self._source, self._step = True, model, step
         return self._offer(model, values, scores, Moment(self.epoch, step))
 
     def save(
@@ -281,7 +350,7 @@ class Checkpointer:
         batch: int | None = None,
         asked: bool = True,
         always: bool = True,
-    ) -> Checkpoint | None:
+    ) -> bool:
         """Save now, without judging: no score is taken over from an earlier moment.
 
         Args:
@@ -294,8 +363,8 @@ class Checkpointer:
             always: Save it even where no slot holds it.
 
         Returns:
-            The new checkpoint; None where nothing has changed since the newest, or
-            no slot wants it.
+            Whether it is saved: not where nothing has changed since the newest, or no
+            slot wants it.
 
         Raises:
             StoreError: As for `step`.
@@ -304,9 +373,10 @@ class Checkpointer:
             self.start()
         step = steps_of(model) if step is None else step
         moment = Moment(self.epoch, step, batch, asked)
-        newest = self.shelf.last
-        if newest is not None and not asked and newest.step == step > 0:
-            return None
+        self.surface()
+        newest = self.shelf.entries[-1:]
+        if newest and not asked and newest[0].step == step > 0:
+            return False
         return self._offer(model, {}, {}, moment, always=always)
 
     def record(
@@ -334,15 +404,14 @@ class Checkpointer:
         step = steps_of(model) if step is None else step
         values = split_logs(logs)[0]
         self.scorer.remember(values)
-        self.directory.append_history(
-            {
-                "run_id": self.run_id,
-                "epoch": self.epoch,
-                "step": step,
-                "time": time.time(),
-                "metrics": values,
-            }
-        )
+        record = {
+            "run_id": self.run_id,
+            "epoch": self.epoch,
+            "step": step,
+            "time": time.time(),
+            "metrics": values,
+        }
+        self._saver.guard(lambda: self.directory.append_history(record))
         return step
 
     def _offer(
@@ -353,8 +422,9 @@ class Checkpointer:
         moment: Moment,
         *,
         always: bool = False,
-    ) -> Checkpoint | None:
+    ) -> bool:
         """Save the model if a slot holds it, then remove what none holds any more."""
+        self.surface()
         self._order += 1
         entry = Entry(
             order=self._order,
@@ -371,21 +441,21 @@ class Checkpointer:
             self._best.labels if self._best else (),
         )
         entry = dataclasses.replace(entry, goodness=judgement.goodness)
-        holding = self.shelf.holding(entry)
-        if entry.order not in holding and not always:
-            return None
+        if not always and entry.order not in self.shelf.holding(entry):
+            return False
         facts, arrays = self.parts()
-        checkpoint, problems = write(
-            self.directory,
-            format_name(
-                self._template,
-                {**values, **scores, "epoch": moment.epoch, "step": moment.step},
-                insert_names=self._insert_names,
-            ),
+        name = format_name(
+            self._template,
+            {**values, **scores, "epoch": moment.epoch, "step": moment.step},
+            insert_names=self._insert_names,
+        )
+        made = draft(
+            name,
             model,
             weights_only=self._weights_only,
             trainer={**facts, **dataclasses.asdict(moment)},
             arrays=arrays,
+            into=self._saver.buffer,
             run_id=self.run_id,
             epoch=moment.epoch,
             step=moment.step,
@@ -397,10 +467,30 @@ class Checkpointer:
                 "weights_only": self._weights_only,
             },
         )
-        self._note(checkpoint, judgement.goodness)
-        self.tell(problems)
-        self.tell(self.shelf.tidy(holding | {entry.order}, self.run_id))
-        return checkpoint
+        self._saver.save(made, entry, self.run_id)
+        self.tell(made.problems)
+        return True
+
+    def surface(self) -> None:
+        """Raise what a save in the background ran into, if one did; never wait.
+
+        Raises:
+            StoreError: A checkpoint could not be written; earlier ones are intact.
+                With `on_save_error="warn"` it is a warning.
+        """
+        self._saver.surface()
+
+    def wait(self) -> Checkpoint | None:
+        """Wait until everything that was saved is on the disk.
+
+        Returns:
+            The newest checkpoint of the run.
+
+        Raises:
+            StoreError: As for `surface`.
+        """
+        self._saver.wait()
+        return self.shelf.last
 
     def tell(self, problems: Sequence[str]) -> None:
         """Warn, once of each."""
@@ -410,7 +500,7 @@ class Checkpointer:
                 warnings.warn(problem, stacklevel=2)
 
     def finish(self, model: Any = None) -> None:
-        """End the run.
+        """End the run, once everything is on the disk.
 
         Args:
             model: What to save, should nothing have been saved because a monitored
@@ -420,11 +510,13 @@ class Checkpointer:
             MonitorError: A monitored name was never in the logs. What was saved
                 stays.
         """
+        self._saver.close()
         missing = self.scorer.never_seen() if self._judged else []
         if not missing:
             return
         if self.shelf.last is None and model is not None:
             self.save(model, asked=False)
+            self._saver.close()
         raise MonitorError(
             f"{', '.join(map(repr, missing))} was monitored but never in the logs "
             "of this run, so nothing was chosen by it. For a name that begins "
@@ -442,14 +534,22 @@ class Checkpointer:
         """Finish; on an error, save what the last `step` was given, as it is now."""
         if kind is None:
             self.finish()
-        elif not (
-            self._source is None
-            # Judged as it was; a model has gone on since.
-            or isinstance(self._source, Mapping)
-            or isinstance(error, MonitorError | StoreError)
-        ):
-            with self.rescuing():
-                self.save(self._source, batch=0, asked=False)
+            return
+        # A tree was judged as it was; a model has gone on since.
+        source = None if isinstance(self._source, Mapping) else self._source
+        with self.rescuing():
+            if source is not None and not isinstance(error, MonitorError | StoreError):
+                self._save_unfinished(source)
+            self.wait()
+
+    def _save_unfinished(self, source: Any) -> None:
+        """Save what an error interrupted."""
+        if steps_of(source):
+            self.save(source, batch=0, asked=False)
+        else:
+            # Nobody knows how many steps it has made since.
+            moment = Moment(self.epoch, self._step, batch=0)
+            self._offer(source, {}, {}, moment, always=True)
 
     @contextlib.contextmanager
     def rescuing(self) -> Iterator[None]:
@@ -462,29 +562,34 @@ class Checkpointer:
     @property
     def best_model_path(self) -> str:
         """The best checkpoint's directory; empty where there is none yet."""
-        return next(iter(self._scores(self.shelf.ranked())), "")
+        return next(iter(self._scores(Shelf.ranked)), "")
 
     @property
     def best_model_score(self) -> float | None:
         """The best checkpoint's score."""
-        return next(iter(self._scores(self.shelf.ranked()).values()), None)
+        return next(iter(self._scores(Shelf.ranked).values()), None)
 
     @property
     def best_k_models(self) -> dict[str, float]:
         """The score of each checkpoint that is kept for it, by path, best first."""
-        return self._scores(self.shelf.chosen())
+        return self._scores(Shelf.chosen)
 
-    def _scores(self, rows: Sequence[Row]) -> dict[str, float]:
+    def _scores(self, rows_of: Callable[[Shelf], Sequence[Row]]) -> dict[str, float]:
         """Return the scores as they were in the logs, by path."""
+        self._saver.settle()
         if self._best is None:
             return {}
         label = self._best.monitor.label
         sign = 1.0 if self.scorer.modes.get(label) == "max" else -1.0
-        return {str(one.path): sign * entry.goodness[label] for entry, one in rows}
+        return {
+            str(one.path): sign * entry.goodness[label]
+            for entry, one in rows_of(self.shelf)
+        }
 
     @property
     def last_model_path(self) -> str:
         """The newest checkpoint's directory; empty where there is none yet."""
+        self._saver.settle()
         last = self.shelf.last
         return "" if last is None else str(last.path)
 

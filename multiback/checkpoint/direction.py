@@ -6,7 +6,19 @@ from multiback.checkpoint.keras_metrics import CLASS_MODES, NAME_MODES, Mode
 from multiback.checkpoint.names import without_number
 from multiback.errors import ArgumentError
 
-__all__ = ["Mode", "direction_of", "find_direction", "register_direction"]
+__all__ = [
+    "Mode",
+    "check_mode",
+    "direction_of",
+    "find_direction",
+    "register_direction",
+]
+
+
+def check_mode(mode: Any) -> None:
+    """Raise unless an argument says which way is better, or to ask."""
+    if mode not in ("auto", "max", "min"):
+        raise ArgumentError(f'mode= wants "auto", "max" or "min", not {mode!r}.')
 
 
 @runtime_checkable

@@ -45,6 +45,7 @@ def check_names(model: keras.Model, scorer: Scorer) -> list[str] | None:
     if not writes_own_logs(model):
         values, shapes = split_logs({name: value for name, value, _ in rows})
         scorer.check(values, shapes, _HINT)
+        problems += scorer.doubtful_fields([*values, *shapes])
     elif type(model).get_metrics_result is keras.Model.get_metrics_result:
         problems += [
             f"{name!r} is none of the model's metrics: in the logs it is what the "

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
+from multiback.checkpoint.names import find_name
 from multiback.errors import ArgumentError
 
 _FIELD = re.compile(r"\{([^{}:]+)(?::([^{}]*))?\}")
@@ -55,6 +56,16 @@ def parse_template(template: str) -> list[Piece]:
     return [*pieces, template[end:]]
 
 
+def fields_of(template: Sequence[Piece]) -> list[str]:
+    """Return the log names that a template has fields for.
+
+    >>> fields_of(parse_template("{epoch:03d}-{val_f1:.2f}"))
+    ['val_f1']
+    """
+    names = [piece[0] for piece in template if not isinstance(piece, str)]
+    return [name for name in names if name not in ("epoch", "step")]
+
+
 def safe(text: str) -> str:
     """Replace what a file system or a shell could read as something else.
 
@@ -89,8 +100,9 @@ def format_name(
         if isinstance(piece, str):
             return piece
         name, form = piece
+        found = find_name(name, values)
         # Absent this time, as validation is in some epochs.
-        text = format(values[name], form) if name in values else "none"
+        text = "none" if found is None else format(values[found], form)
         return f"{name}={text}" if insert_names else text
 
     return safe("".join(map(fill, template)))

@@ -2,114 +2,31 @@
 
 import os
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
-from typing import Any, Literal, TypeVar
+from collections.abc import Mapping
+from typing import Any, Literal
 
 import keras
 
+from multiback.checkpoint.arguments import check_path, is_run_directory
 from multiback.checkpoint.direction import Mode
-from multiback.checkpoint.judgement import Judgement
-from multiback.checkpoint.monitor import Monitor
-from multiback.checkpoint.names import missing_name
-from multiback.checkpoint.retention import Entry, ranked
-from multiback.checkpoint.scores import Scorer
-from multiback.checkpoint.writing import KERAS_FILE
-from multiback.errors import (
-    ArgumentError,
-    CorruptCheckpointError,
-    MonitorError,
-    NoCheckpointError,
-    StateError,
+from multiback.checkpoint.finding import (
+    PathLike,
+    checkpoints_of,
+    first_intact,
+    rank,
 )
+from multiback.checkpoint.writing import KERAS_FILE
+from multiback.errors import ArgumentError, NoCheckpointError, StateError
 from multiback.state import (
     RestoreReport,
     rebuild,
     rebuild_from_keras_file,
     restore_tree,
     tree,
+    without_frozen_slots,
 )
 from multiback.state import restore as restore_state
-from multiback.store import Checkpoint, RunDirectory, open_checkpoint
-
-PathLike = str | os.PathLike[str]
-T = TypeVar("T")
-
-
-def checkpoints_of(dirpath: PathLike, run: str | None) -> list[Checkpoint]:
-    """Return a run's checkpoints, oldest first; the latest run's by default.
-
-    Raises:
-        NoCheckpointError: There are none.
-    """
-    directory = RunDirectory(dirpath)
-    run = directory.latest_run() if run is None else run
-    found = directory.checkpoints(run) if run is not None else []
-    skipped = [f"{path}: {why}" for path, why in directory.skipped]
-    if not found:
-        raise NoCheckpointError(
-            f"{directory.path} holds no committed checkpoint"
-            + (f" of the run {run!r}" if run is not None else "")
-            + "".join(f"\n  passed over {each}" for each in skipped)
-            + ". Pass the directory that was given to ModelCheckpoint."
-        )
-    for each in skipped:
-        warnings.warn(f"Passed over {each}", stacklevel=3)
-    return found
-
-
-def rank(
-    found: Sequence[Checkpoint], monitor: str | None, mode: Mode | Literal["auto"]
-) -> list[Checkpoint]:
-    """Sort checkpoints, best first; those without a score are left out.
-
-    Args:
-        found: Checkpoints of one run, oldest first.
-        monitor: A metric's name or an expression; None for what the run was
-            judged by.
-        mode: "max", "min" or "auto".
-
-    Raises:
-        MonitorError: The run had no monitor, or the name was never recorded.
-        NoCheckpointError: None has a score.
-    """
-    newest = Judgement.of(found[-1].extra)
-    labels = list(newest.ranking) if monitor is None else [monitor]
-    if not labels:
-        raise MonitorError(
-            f"The run {found[-1].run_id!r} was not judged by anything. Pass monitor= "
-            "with a recorded metric, one of "
-            f"{', '.join(sorted(found[-1].metrics)) or '(none)'}; or use load_last."
-        )
-    if monitor is None or (
-        monitor in newest.modes and mode in ("auto", newest.modes[monitor])
-    ):
-        judged = [Judgement.of(checkpoint.extra) for checkpoint in found]
-    else:
-        judged = _judged_anew(found, Monitor(monitor, mode))
-    entries = [Entry(i, goodness=each.goodness) for i, each in enumerate(judged)]
-    best = ranked(entries, labels)
-    if not best:
-        raise NoCheckpointError(
-            f"No checkpoint of the run {found[-1].run_id!r} has a score for "
-            f"{labels[0]!r} that can be best (it was absent or NaN). Use load_last."
-        )
-    return [found[entry.order] for entry in best]
-
-
-def _judged_anew(found: Sequence[Checkpoint], monitor: Monitor) -> list[Judgement]:
-    """Score checkpoints by the metrics that were recorded with them."""
-    available = {name for checkpoint in found for name in checkpoint.metrics}
-    for name in monitor.missing(available):
-        raise MonitorError(missing_name(name, available))
-    scorer = Scorer([monitor])
-    modes = {monitor.label: scorer.mode(monitor)}
-    scores = [monitor.measure(checkpoint.metrics) for checkpoint in found]
-    # Under the text that was given, which is what the caller ranks by.
-    return [
-        Judgement({} if score is None else {monitor.label: score}, modes)
-        for score in scores
-    ]
+from multiback.store import Checkpoint, open_checkpoint
 
 
 def load_best(
@@ -139,6 +56,7 @@ def load_best(
         The model; or, where no model was saved, the mapping of arrays.
 
     Raises:
+        ArgumentError: `dirpath` or `mode` is not usable.
         NoCheckpointError: There is no checkpoint, or none with a score.
         MonitorError: The monitor is not among the recorded metrics.
         CorruptCheckpointError: No checkpoint is intact.
@@ -190,24 +108,20 @@ def load(
         compile: As for `load_best`.
         safe_mode: As for `load_best`.
     """
-    return _load(
-        open_checkpoint(path), custom_objects, compile=compile, safe_mode=safe_mode
-    )
+    return _load(_opened(path), custom_objects, compile=compile, safe_mode=safe_mode)
 
 
-def first_intact(ordered: Sequence[Checkpoint], read: Callable[[Checkpoint], T]) -> T:
-    """Read the first checkpoint that is intact, saying which were passed over.
-
-    Raises:
-        CorruptCheckpointError: None is.
-    """
-    for checkpoint in ordered:
-        try:
-            return read(checkpoint)
-        except CorruptCheckpointError as error:
-            damage = error
-            warnings.warn(f"Passed over {checkpoint.name}: {error}", stacklevel=3)
-    raise damage
+def _opened(path: PathLike) -> Checkpoint:
+    """Open one checkpoint; say so where it is a whole run directory."""
+    check_path("path=", path)
+    if is_run_directory(path):
+        raise NoCheckpointError(
+            f"{os.fspath(path)} is a run directory, not one checkpoint. Use "
+            "multiback.load_best or load_last, or pass a folder of its checkpoints/."
+        )
+    if not os.path.exists(path):  # noqa: PTH110 - str or path
+        raise NoCheckpointError(f"There is no checkpoint at {os.fspath(path)}.")
+    return open_checkpoint(path)
 
 
 def _load(
@@ -224,8 +138,8 @@ def _load(
     config = checkpoint.architecture_document()
     if config is None:
         raise StateError(
-            f"{checkpoint.path} holds no architecture: the model could not be written "
-            "down when it was saved. Build it yourself, then call "
+            f"{checkpoint.path} holds no architecture: the model's class had no usable "
+            "get_config. Build the model yourself, call it on a batch, then "
             "multiback.restore(model, path)."
         )
     settings = {
@@ -242,7 +156,7 @@ def _load(
         )
     else:
         model = rebuild(config, **settings)
-    restore_state(model, arrays, index, optimizer=compile)
+    restore_state(model, arrays, without_frozen_slots(model, index), optimizer=compile)
     saved_compiled = any(entry["group"] == "optimizer" for entry in index)
     if compile and saved_compiled and not model.compiled:
         warnings.warn(
@@ -252,32 +166,6 @@ def _load(
             stacklevel=4,
         )
     return model
-
-
-def history(dirpath: PathLike, *, run: str | None = None) -> list[dict[str, Any]]:
-    """Read every metric of every epoch of a run, saved or not.
-
-    Args:
-        dirpath: The run directory.
-        run: A run's id; the run that began last by default, even if it has no
-            checkpoint yet.
-
-    Returns:
-        One record a measurement with "run_id", "epoch", "step", "time" and
-        "metrics", by epoch and step. Where a run was resumed, what was done before
-        and lost does not stand there.
-    """
-    records = RunDirectory(dirpath).history(run)
-    if run is None and records:
-        records = [one for one in records if one["run_id"] == records[-1]["run_id"]]
-    lived: list[dict[str, Any]] = []
-    for record in records:
-        moment = record["epoch"], record["step"]
-        while lived and (lived[-1]["epoch"], lived[-1]["step"]) >= moment:
-            # A resumed run has done it again, or not come there any more.
-            lived.pop()
-        lived.append(record)
-    return lived
 
 
 def restore(
@@ -303,12 +191,19 @@ def restore(
         arrays in its structure.
 
     Raises:
+        ArgumentError: `model` is no model and no mapping, or `path` no path.
         StateError: Something is missing, extra or of another shape; the model is
             unchanged.
     """
     if which not in ("best", "last"):
         raise ArgumentError(f'which= wants "best" or "last", not {which!r}.')
-    ordered = [open_checkpoint(path)] if not Path(path, "checkpoints").is_dir() else []
+    if not isinstance(model, keras.Model | Mapping | list | tuple):
+        raise ArgumentError(
+            "model= wants a built keras.Model, or a mapping of names to arrays, not "
+            f"{model!r:.80}: restore(model, path)."
+        )
+    check_path("path=", path)
+    ordered = [] if is_run_directory(path) else [_opened(path)]
     if not ordered:
         found = checkpoints_of(path, run)
         ordered = rank(found, None, "auto") if which == "best" else found[::-1]

@@ -5,7 +5,7 @@ import functools
 from collections.abc import Callable, Collection, Mapping
 from typing import Literal
 
-from multiback.checkpoint.direction import Mode
+from multiback.checkpoint.direction import Mode, check_mode
 from multiback.checkpoint.expression import Expression
 from multiback.checkpoint.names import find_name
 from multiback.errors import ArgumentError
@@ -53,10 +53,7 @@ class Monitor:
                 "monitor= wants a log name, an expression or a function of the logs, "
                 f"not {self.quantity!r}."
             )
-        if self.mode not in ("auto", "max", "min"):
-            raise ArgumentError(
-                f'mode= wants "auto", "max" or "min", not {self.mode!r}.'
-            )
+        check_mode(self.mode)
         if not self.min_delta >= 0:
             raise ArgumentError(
                 f"min_delta= wants a number of at least 0, not {self.min_delta!r}."

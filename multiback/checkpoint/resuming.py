@@ -4,6 +4,11 @@ Each thing has its moment. The model, the epoch and the other callbacks in
 `on_train_begin`: these were reset by then, for they stand in front. History, which
 stands behind, and the generators, from which others may draw before training, in the
 first `on_epoch_begin`.
+
+In the middle of an epoch three things differ. Keras has just reset the metrics, and a
+schedule in front of us has begun the epoch a second time: model and callbacks are
+restored once more in that `on_epoch_begin`. And torch draws when it makes the epoch's
+iterator: the generators are restored when the first batch begins.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,9 +18,10 @@ import keras
 import numpy as np
 
 from multiback.checkpoint.checkpointer import Checkpointer, Parts
+from multiback.checkpoint.finding import first_intact
 from multiback.checkpoint.generators import generator_states, restore_generators
 from multiback.checkpoint.keras_private import is_seeded, set_first_epoch
-from multiback.checkpoint.loading import first_intact
+from multiback.checkpoint.position import Position
 from multiback.checkpoint.scores import split_logs
 from multiback.checkpoint.siblings import (
     check_siblings,
@@ -34,20 +40,26 @@ class Resumption:
     Args:
         engine: Where the checkpoints are.
         siblings: The callbacks whose state is kept.
+        position: The position in the data.
 
     Attributes:
         batches: How many batches the run was trained on, for the triggers' clocks.
+        batch: How many of the first epoch's batches are done.
 
     Raises:
         ArgumentError: A callback's state cannot be kept.
     """
 
-    def __init__(self, engine: Checkpointer, siblings: Sequence[Any]) -> None:
+    def __init__(
+        self, engine: Checkpointer, siblings: Sequence[Any], position: Position
+    ) -> None:
         check_siblings(siblings)
         self.siblings = siblings
-        self.batches = 0
+        self.position = position
+        self.batches = self.batch = 0
         self._engine = engine
-        self._pending: tuple[Mapping[str, Any], Mapping[str, np.ndarray]] | None = None
+        self._pending: tuple[Checkpoint, Mapping[str, np.ndarray]] | None = None
+        self._generators: dict[str, np.ndarray] = {}
 
     def parts(self, model: keras.Model, logs: Mapping[str, Any], batches: int) -> Parts:
         """Return what to save beside the model.
@@ -64,56 +76,80 @@ class Resumption:
             "callbacks": states,
             "batches": batches,
             "stopped": bool(model.stop_training),
+            **self.position.state(),
         }
         return facts, {**arrays, **random}
 
     def begin(
         self, model: keras.Model, newest_first: Sequence[Checkpoint], epochs: int
     ) -> None:
-        """Restore what can be when training begins, from the last whole epoch.
+        """Restore what can be when training begins.
+
+        From the newest checkpoint; from the last whole epoch's, where the position
+        in the data cannot be restored.
 
         Args:
             model: The model to train.
             newest_first: The checkpoints of the run; none for a new one.
             epochs: Where `fit` will end.
         """
-        self._pending, self.batches = None, 0
-        whole = [one for one in newest_first if one.extra.get("boundary", True)]
-        if newest_first and newest_first[0].run_id != self._engine.run_id:
-            # Asked for by its path.
-            whole = list(newest_first)
-            if not whole[0].extra.get("boundary", True):
-                text = (
-                    f"{whole[0].path} is of the middle of an epoch; the epoch begins "
-                    "anew, with all of its batches."
-                )
-                self._engine.tell([text])
-        if newest_first and not whole:
-            text = (
-                "The run that is resumed never came to the end of an epoch: it begins "
-                f"anew. Its newest weights are in {newest_first[0].path}; "
-                "multiback.restore(model, path) takes them."
-            )
-            self._engine.tell([text])
-        if not whole:
+        self._pending, self._generators = None, {}
+        self.batches = self.batch = 0
+        candidates, in_place = self._candidates(model, newest_first)
+        if not candidates:
             return
-        checkpoint, arrays = first_intact(whole, lambda one: self._restored(model, one))
-        self._engine.shelf.forget(whole[: whole.index(checkpoint)])
+        checkpoint, arrays = first_intact(
+            candidates, lambda one: self._restored(model, one)
+        )
+        self._engine.shelf.forget(candidates[: candidates.index(checkpoint)])
         self._engine.epoch = checkpoint.epoch
         facts = checkpoint.document("trainer")
-        self._pending = facts, arrays
+        self._pending = checkpoint, arrays
         self.batches = int(facts.get("batches", 0))
+        self.batch = self.position.seek(checkpoint) if in_place else 0
         if self.siblings:
             restore_siblings(self.siblings, facts.get("callbacks", []), arrays)
         # A run that a callback stopped stays stopped.
         stopped = bool(self.siblings) and facts.get("stopped", False)
         set_first_epoch(model, epochs if stopped else checkpoint.epoch)
-        if not is_seeded() and keras.backend.backend() == "tensorflow":
+        self._engine.tell(_nothing_left(checkpoint.epoch, epochs, stopped=stopped))
+        if self.position.shuffled_by_keras and not is_seeded():
             text = (
                 "This resume is not bit-exact: TensorFlow shuffles anew. Call "
-                "keras.utils.set_random_seed before the first run and before this."
+                "keras.utils.set_random_seed before the first run and before this, or "
+                "pass an mb.data.Resumable to fit() and to data=."
             )
             self._engine.tell([text])
+
+    def _candidates(
+        self, model: keras.Model, newest_first: Sequence[Checkpoint]
+    ) -> tuple[list[Checkpoint], bool]:
+        """Return the checkpoints to begin from, and whether there, or an epoch anew."""
+        found, problems = self.position.resumable(newest_first)
+        if not self.position.build(model, found):
+            found = [one for one in found if one.extra.get("boundary", True)]
+            problems = ["The metrics could not be built before the first step."]
+        if problems:
+            text = f"{problems[0]} The resume begins at an epoch's end."
+            self._engine.tell([text])
+        if found or not newest_first:
+            return found, True
+        newest = newest_first[0]
+        if newest.run_id != self._engine.run_id:
+            # Asked for by its path.
+            text = (
+                f"{newest.path} is of the middle of an epoch; the epoch begins anew, "
+                "with all of its batches."
+            )
+            self._engine.tell([text])
+            return list(newest_first), False
+        text = (
+            "The run that is resumed never came to the end of an epoch: it begins "
+            f"anew. Its newest weights are in {newest.path}; "
+            "multiback.restore(model, path) takes them."
+        )
+        self._engine.tell([text])
+        return [], False
 
     def _restored(
         self, model: keras.Model, checkpoint: Checkpoint
@@ -130,20 +166,46 @@ class Resumption:
         """Restore the rest: the first epoch begins, or none is left to run."""
         if self._pending is None:
             return
-        (facts, arrays), self._pending = self._pending, None
+        (checkpoint, arrays), self._pending = self._pending, None
+        facts = checkpoint.document("trainer")
         set_first_epoch(model, None)
-        restore_generators(
-            {
-                key.removeprefix(_RANDOM): array
-                for key, array in arrays.items()
-                if key.startswith(_RANDOM)
-            }
-        )
+        self._generators = {
+            key.removeprefix(_RANDOM): array
+            for key, array in arrays.items()
+            if key.startswith(_RANDOM)
+        }
+        if self.batch:
+            report = restore(model, arrays, checkpoint.document("variables"))
+            self._engine.tell(report.notes)
+            if self.siblings:
+                restore_siblings(self.siblings, facts.get("callbacks", []), arrays)
+        else:
+            self.begin_batches()
         past = facts.get("history", {})
         here = _history_of(model)
         if here is not None:
             here.epoch = list(past.get("epoch", []))
             here.history = {k: list(v) for k, v in past.get("values", {}).items()}
+
+    def begin_batches(self) -> None:
+        """Restore the generators, if they still are to be."""
+        if self._generators:
+            restore_generators(self._generators)
+            self._generators = {}
+
+
+def _nothing_left(epoch: int, epochs: int, *, stopped: bool) -> list[str]:
+    """Say that a resumed run has no epoch left to train."""
+    advice = (
+        'Pass a larger epochs=, or resume="never" to begin a new run in this directory.'
+    )
+    text = (
+        f"Nothing is left to train: the resumed run has {epoch} epochs, and "
+        f"fit(epochs={epochs}) counts them too. "
+    )
+    if stopped:
+        text = f"The resumed run was stopped after epoch {epoch}, and stays so. "
+    return [text + advice] if stopped or epoch >= epochs else []
 
 
 def _history(model: keras.Model, logs: Mapping[str, Any], epoch: int) -> dict[str, Any]:

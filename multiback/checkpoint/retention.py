@@ -6,7 +6,7 @@ Pure decisions over plain values. A checkpoint stays as long as any slot holds i
 import abc
 import dataclasses
 import numbers
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Literal
 
 from multiback.checkpoint.direction import Mode
@@ -267,15 +267,19 @@ def _dominates(other: Entry, one: Entry, labels: Sequence[str]) -> bool:
     return all(b >= a for a, b in zip(mine, theirs, strict=True))
 
 
-def kept(entries: Sequence[Entry], slots: Sequence[Slot]) -> set[int]:
+def kept(
+    entries: Sequence[Entry], slots: Sequence[Slot], always: Collection[int] = ()
+) -> set[int]:
     """Return the `order` of each entry that some slot holds.
 
-    What somebody asked for stays, whatever the slots say. Where the newest that
-    stays is of the middle of an epoch, so does the newest of an epoch's end: from
-    there any training can be resumed.
+    What somebody asked for stays, whatever the slots say, and so does `always`, what
+    was saved because the training stopped. Where the newest that stays is of the
+    middle of an epoch, so does the newest of an epoch's end: from there any training
+    can be resumed.
     """
     ordered = sorted(entries, key=lambda entry: entry.order)
     held = {entry.order for slot in slots for entry in slot.held(ordered)}
+    held |= set(always)
     held |= {entry.order for entry in ordered if entry.asked}
     staying = [entry for entry in ordered if entry.order in held]
     if staying and not staying[-1].boundary:

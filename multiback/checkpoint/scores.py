@@ -1,5 +1,6 @@
 """From the logs of one moment to what the slots compare, with early errors."""
 
+import difflib
 import math
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
@@ -46,6 +47,7 @@ class Scorer:
     Args:
         monitors: What to judge by.
         prefixes: What stands before the names of a validation set.
+        fields: Names that the logs must have too, for they make a file's name.
 
     Attributes:
         monitors: The monitors, each once.
@@ -58,7 +60,10 @@ class Scorer:
     """
 
     def __init__(
-        self, monitors: Sequence[Monitor], prefixes: Sequence[str] = ("val_",)
+        self,
+        monitors: Sequence[Monitor],
+        prefixes: Sequence[str] = ("val_",),
+        fields: Sequence[str] = (),
     ) -> None:
         by_label: dict[str, Monitor] = {}
         for monitor in monitors:
@@ -70,6 +75,7 @@ class Scorer:
                 )
         self.monitors = list(by_label.values())
         self._prefixes = tuple(prefixes)
+        self._fields = tuple(fields)
         self.reset()
 
     def reset(self) -> None:
@@ -177,16 +183,42 @@ class Scorer:
                     self._failed[monitor.label] = missing[0]
             for name in missing:
                 _refuse_shape(name, shapes)
-                seen = name in self._seen or monitor.label in self._seen
-                if logs and not seen and not self._is_off(name, logs):
-                    raise MonitorError(missing_name(name, [*logs, *shapes]))
+                if monitor.label not in self._seen:
+                    self._refuse_absent(name, logs, shapes)
             if score is not None:
                 self.mode(monitor)
                 scores[monitor.label] = score
                 self._seen.add(monitor.label)
                 self._failed.pop(monitor.label, None)
+        known = {*logs, *scores, *(monitor.label for monitor in self.monitors)}
+        for name in self._fields:
+            if find_name(name, known) is None:
+                self._refuse_absent(name, logs, shapes, "filename= has a field for it.")
         self.remember(logs)
         return scores
+
+    def _refuse_absent(
+        self, name: str, logs: Mapping[str, float], shapes: Shapes, hint: str = ""
+    ) -> None:
+        """Raise where a name is absent that never was there, and should be."""
+        if logs and name not in self._seen and not self._is_off(name, logs):
+            raise MonitorError(missing_name(name, [*logs, *shapes], hint))
+
+    def doubtful_fields(self, available: Collection[str]) -> list[str]:
+        """Say which fields of the file's name look misspelt, before training.
+
+        Args:
+            available: Names without the prefix of a validation set. Other
+                callbacks may add more, so this is no error yet.
+        """
+        known = self._prefixed(available)
+        absent = [name for name in self._fields if find_name(name, known) is None]
+        return [
+            f"filename= has a field for {name!r}, which none of the model's metrics is "
+            f"called. Did you mean {near[0]!r}?"
+            for name in absent
+            if (near := difflib.get_close_matches(name, known, n=1, cutoff=0.75))
+        ]
 
     def _is_off(self, name: str, logs: Mapping[str, float]) -> bool:
         """Tell whether the name's validation set was not measured this time."""
@@ -200,12 +232,28 @@ class Scorer:
         for monitor in self.monitors:
             names = monitor.names(logs)
             self._seen.update(name for name in names if find_name(name, logs))
+        self._seen.update(name for name in self._fields if find_name(name, logs))
 
     def never_seen(self) -> list[str]:
         """Return the names that no logs ever had."""
         names = {name for m in self.monitors for name in m.names(self._seen)}
         failed = {n for m, n in self._failed.items() if m not in self._seen}
         return sorted((names - self._seen) | failed)
+
+
+def nan_scores(scores: Mapping[str, float]) -> list[str]:
+    """Say which scores are NaN, and where NaN comes from.
+
+    >>> nan_scores({"f1": 0.5})
+    []
+    """
+    return [
+        f"{label!r} is NaN; while it is, nothing is best by it. Look for a training "
+        "that diverged, NaN in the data, labels out of range (such as class ids "
+        "beyond num_classes) or a class without samples."
+        for label, score in scores.items()
+        if math.isnan(score)
+    ]
 
 
 def _refuse_shape(name: str, shapes: Shapes) -> None:

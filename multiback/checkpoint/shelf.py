@@ -1,6 +1,9 @@
-"""The checkpoints of one run that are on the disk, and what the slots say of them."""
+"""The checkpoints of one run that are on the disk, and what the slots say of them.
 
-from collections.abc import Collection, Mapping, Sequence
+One that is being written counts for the slots already, as if it were there.
+"""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from multiback.checkpoint.retention import Best, Entry, Slot, kept
@@ -29,7 +32,8 @@ class Shelf:
 
     def __getstate__(self) -> dict[str, Any]:
         """Allow copies, as tuners make of a callback: all but the lock."""
-        return {**vars(self), "directory": self.directory.path}
+        rows = {entry.order: (entry, one) for entry, one in self.rows}
+        return {**vars(self), "directory": self.directory.path, "_rows": rows}
 
     def __setstate__(self, state: Mapping[str, Any]) -> None:
         """Open the same directory."""
@@ -37,12 +41,21 @@ class Shelf:
 
     def clear(self) -> None:
         """Forget all, for another run."""
-        self._rows: dict[int, Row] = {}
+        # Replaced whole, never changed: another thread may be reading it.
+        self._rows: dict[int, tuple[Entry, Checkpoint | None]] = {}
         self._pointed: dict[str, Checkpoint] = {}
+
+    def expect(self, entry: Entry) -> None:
+        """Count with a checkpoint that is about to be written."""
+        self._rows = {**self._rows, entry.order: (entry, None)}
+
+    def expect_nothing(self) -> None:
+        """Forget what was expected and did not come."""
+        self._rows = {order: row for order, row in self._rows.items() if row[1]}
 
     def add(self, entry: Entry, checkpoint: Checkpoint) -> None:
         """Put a checkpoint that was committed onto the shelf."""
-        self._rows[entry.order] = (entry, checkpoint)
+        self._rows = {**self._rows, entry.order: (entry, checkpoint)}
 
     def forget(self, checkpoints: Collection[Checkpoint]) -> None:
         """Leave checkpoints out of all decisions, and on the disk."""
@@ -52,28 +65,36 @@ class Shelf:
 
     @property
     def rows(self) -> list[Row]:
-        """All of them."""
-        return list(self._rows.values())
+        """All that are on the disk."""
+        return [(entry, one) for entry, one in self._rows.values() if one is not None]
 
     @property
     def entries(self) -> list[Entry]:
-        """What the slots know of the checkpoints."""
+        """What the slots know of the checkpoints, and of the one that is expected."""
         return [entry for entry, _ in self._rows.values()]
 
     @property
     def last(self) -> Checkpoint | None:
-        """The newest."""
-        return self._rows[max(self._rows)][1] if self._rows else None
+        """The newest that is on the disk."""
+        rows = self.rows
+        return rows[-1][1] if rows else None
 
     def ranked(self) -> list[Row]:
-        """Return those that have a score, best first."""
-        ranked = self._best.ranked(self.entries) if self._best else []
-        return [self._rows[entry.order] for entry in ranked]
+        """Return those that have a score and are on the disk, best first."""
+        return self._ordered(Best.ranked)
 
     def chosen(self) -> list[Row]:
         """Return those that are kept for their score, best first."""
-        held = self._best.held(self.entries) if self._best else []
-        return [self._rows[entry.order] for entry in held]
+        return self._ordered(Best.held)
+
+    def _ordered(
+        self, order: Callable[[Best, Sequence[Entry]], list[Entry]]
+    ) -> list[Row]:
+        if self._best is None:
+            return []
+        rows = {entry.order: (entry, one) for entry, one in self.rows}
+        entries = [entry for entry, _ in rows.values()]
+        return [rows[entry.order] for entry in order(self._best, entries)]
 
     def holding(self, newcomer: Entry) -> set[int]:
         """Return the `order` of each entry that stays once the newcomer is there."""
@@ -94,18 +115,20 @@ class Shelf:
         slots = [slot for slot in slots if slot.monitor.label == label]
         return not slots or any(slot.accepts(newcomer, self.entries) for slot in slots)
 
-    def tidy(self, holding: Collection[int], run_id: str) -> list[str]:
-        """Move the links, then remove what is not to stay.
+    def tidy(self, newest: int, run_id: str) -> list[str]:
+        """Move the links, then remove what no slot holds.
 
         Args:
-            holding: The `order` of each entry that stays.
+            newest: The `order` of the checkpoint that stays in any case.
             run_id: The run whose checkpoints these are.
 
         Returns:
             What did not work, in sentences: it costs no training.
         """
-        doomed = {o: self._rows.pop(o) for o in sorted(set(self._rows) - set(holding))}
+        holding = kept(self.entries, self._slots, always={newest})
+        doomed = [row for row in self.rows if row[0].order not in holding]
         try:
+            self._rows = {o: row for o, row in self._rows.items() if o in holding}
             for label, target in (
                 ("best", next((one for _, one in self.ranked()), None)),
                 ("last", self.last),
@@ -113,10 +136,11 @@ class Shelf:
                 if target is not None and self._pointed.get(label) != target:
                     self.directory.point(label, target)
                     self._pointed[label] = target
-            for order, (_, checkpoint) in list(doomed.items()):
-                self.directory.remove(checkpoint, run_id=run_id)
-                del doomed[order]
+            while doomed:
+                self.directory.remove(doomed[0][1], run_id=run_id)
+                del doomed[0]
         except StoreError as error:
-            self._rows |= doomed
+            rows = {**self._rows, **{row[0].order: row for row in doomed}}
+            self._rows = dict(sorted(rows.items()))
             return [f"The new checkpoint is safe, but tidying up failed: {error}"]
         return []

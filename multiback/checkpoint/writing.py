@@ -1,11 +1,13 @@
-"""Write one checkpoint of a model, or of a mapping of arrays."""
+"""Describe one checkpoint of a model, or of a mapping of arrays, to be written."""
 
+import dataclasses
 import functools
 import importlib.metadata
 import platform
+import shutil
 import tempfile
 import types
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +15,14 @@ import keras
 import numpy as np
 
 from multiback.state import Description, describe, snapshot, write_keras_file
-from multiback.store import Checkpoint, RunDirectory
+from multiback.store import Request
+from multiback.store.files import store_errors
 
 KERAS_FILE = "model.keras"
-_NONE: Mapping[str, np.ndarray] = {}
+Allocate = Callable[[Mapping[str, Any]], Mapping[str, np.ndarray]]
 
 
+@functools.cache
 def versions() -> dict[str, str]:
     """Return the versions that a checkpoint depends on."""
     found = {"python": platform.python_version(), "keras": keras.__version__}
@@ -31,44 +35,78 @@ def versions() -> dict[str, str]:
     return found
 
 
-def write(
-    directory: RunDirectory,
+@dataclasses.dataclass(frozen=True)
+class Draft:
+    """A checkpoint that can be written while training goes on.
+
+    Attributes:
+        request: What to write: copies, on the host.
+        problems: In sentences, what will not load again without help.
+        cleanup: Call it once the request was written, or will not be.
+    """
+
+    request: Request
+    problems: list[str]
+    cleanup: Callable[[], None]
+
+
+def draft(
     name: str,
     model: Any,
     *,
     weights_only: bool,
     trainer: Mapping[str, Any],
-    arrays: Mapping[str, np.ndarray] = _NONE,
+    arrays: Mapping[str, np.ndarray],
+    into: Allocate,
     **fields: Any,
-) -> tuple[Checkpoint, list[str]]:
-    """Commit what the model holds now.
+) -> Draft:
+    """Copy what the model holds now.
 
     Args:
-        directory: Where to.
         name: The name to give it.
         model: A built Keras model, a mapping, or a function that returns one.
         weights_only: Leave out the optimizer and the metrics.
         trainer: Further facts for whoever resumes; JSON.
-        arrays: Further arrays for whoever resumes.
-        **fields: As for `RunDirectory.commit`.
+        arrays: Further arrays for whoever resumes; copied too.
+        into: Takes dtypes and shapes, returns arrays to fill.
+        **fields: As for `Request`.
 
-    Returns:
-        The checkpoint, and in sentences what will not load again without help.
+    Raises:
+        StoreError: A file beside the state could not be written.
     """
     if isinstance(model, types.FunctionType | types.MethodType | functools.partial):
         model = model()
-    state = snapshot(model, weights_only=weights_only)
+    further = {key: np.asarray(array) for key, array in arrays.items()}
+    kinds = {key: (array.dtype, array.shape) for key, array in further.items()}
+    memory: dict[str, np.ndarray] = {}
+
+    def allocate(asked: Mapping[str, Any]) -> Mapping[str, np.ndarray]:
+        memory.update(into({**asked, **kinds}))
+        return memory
+
+    state = snapshot(model, weights_only=weights_only, into=allocate)
+    for key, array in further.items():
+        np.copyto(memory[key], array)
     description = Description(None)
-    with tempfile.TemporaryDirectory(prefix="multiback-") as scratch:
-        files: dict[str, Path] = {}
+    files: dict[str, Path] = {}
+    scratch: str | None = None
+
+    def cleanup() -> None:
+        if scratch is not None:
+            shutil.rmtree(scratch, ignore_errors=True)
+
+    try:
         if isinstance(model, keras.Model):
             description = describe(model)
             if description.needs_keras_file:
+                # Only the live model can write it, so not in the background.
+                scratch = tempfile.mkdtemp(prefix="multiback-")
                 files[KERAS_FILE] = Path(scratch, KERAS_FILE)
-                write_keras_file(model, files[KERAS_FILE])
-        checkpoint = directory.commit(
+                with store_errors("write", files[KERAS_FILE]):
+                    write_keras_file(model, files[KERAS_FILE])
+        request = Request(
             name,
-            tensors={**state.arrays, **arrays},
+            tensors=memory,
             documents={
                 "variables": state.index,
                 "trainer": {**trainer, "learning_rate": description.learning_rate},
@@ -79,4 +117,7 @@ def write(
             architecture=description.config,
             **fields,
         )
-    return checkpoint, description.problems
+    except BaseException:
+        cleanup()
+        raise
+    return Draft(request, description.problems, cleanup)

@@ -1,4 +1,7 @@
-"""The commands and their options; each command's work is in a file of its own."""
+"""The commands and their options; each command's work is in a file of its own.
+
+The few that need Keras import their file themselves: importing Keras takes seconds.
+"""
 
 import sys
 from pathlib import Path
@@ -10,12 +13,10 @@ from rich.console import Console
 from multiback.checkpoint.direction import Mode
 from multiback.cli.checking import find, verify, verify_view
 from multiback.cli.comparing import difference, difference_view
-from multiback.cli.demo import run_demo
-from multiback.cli.exporting import export
+from multiback.cli.data import read_data
 from multiback.cli.judging import best_record
 from multiback.cli.listing import checkpoint_table, details, details_view, listing
 from multiback.cli.output import print_json, progress_bar
-from multiback.cli.predict import predict_to_file
 from multiback.cli.records import one_checkpoint
 from multiback.cli.tidying import collect, collect_view, prune, prune_view
 from multiback.errors import MultibackError
@@ -23,11 +24,13 @@ from multiback.errors import MultibackError
 FAILED = 1
 DAMAGED = 2
 DIFFERENT = 3
+WRONG = 4
 
 app = typer.Typer(
     help="Right metrics and safe best-checkpoints for Keras 3, on every backend.",
     epilog="Exit codes: 0 done; 1 an error, which stderr tells; 2 a wrong command "
-    "line, or `verify` found damage; 3 `diff --exit-code` found a difference.",
+    "line, or `verify` found damage; 3 `diff --exit-code` found a difference; "
+    "4 `crosscheck` or `audit` found a wrong metric.",
     no_args_is_help=True,
     add_completion=True,
 )
@@ -43,6 +46,20 @@ OfRun = Annotated[
 ]
 OfAnyRun = Annotated[
     str | None, typer.Option("--run", help="A run's id; all runs by default.")
+]
+Modules = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--import",
+        metavar="MODULE",
+        help="A module of yours with your own layers and metrics; it is run.",
+    ),
+]
+DataPath = Annotated[
+    Path,
+    typer.Option(
+        "--data", help="Arrays x, y and perhaps sample_weight.", metavar="FILE.npz"
+    ),
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Tell, and remove nothing.")]
 
@@ -60,6 +77,8 @@ def demo(
     epochs: Annotated[int, typer.Option(min=1, help="How long to train.")] = 15,
 ) -> None:
     """Train, keep the best, reload it everywhere and check its numbers."""
+    from multiback.cli.demo import run_demo  # noqa: PLC0415 - needs Keras
+
     run_demo(directory, epochs=epochs, console=Console())
 
 
@@ -217,14 +236,7 @@ def export_checkpoint(
             help="NAME.keras, NAME.weights.h5 or NAME.safetensors.", metavar="OUT"
         ),
     ],
-    modules: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--import",
-            metavar="MODULE",
-            help="A module of yours with your own layers; it is run.",
-        ),
-    ] = None,
+    modules: Modules = None,
     *,
     force: Annotated[
         bool, typer.Option("--force", help="Replace a file that is there.")
@@ -236,6 +248,8 @@ def export_checkpoint(
     A .keras file holds no compile config: `keras.saving.load_model` reads it under
     any backend. Exits with 0, or with 1 if it cannot be written.
     """
+    from multiback.cli.exporting import export  # noqa: PLC0415 - needs Keras
+
     with progress_bar("Exporting", None):
         path = export(
             one_checkpoint(checkpoint), out, modules=modules or (), force=force
@@ -244,6 +258,69 @@ def export_checkpoint(
         print_json({"path": str(path), "size": path.stat().st_size})
     else:
         typer.echo(path)
+
+
+@app.command()
+def crosscheck(
+    checkpoint: CheckpointPath,
+    data: DataPath,
+    batch_size: Annotated[
+        list[int] | None,
+        typer.Option(min=1, help="Rows in a batch, as often as needed; 32."),
+    ] = None,
+    shuffles: Annotated[int, typer.Option(min=0, help="Other orders to try.")] = 1,
+    modules: Modules = None,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Compare a model's metrics with torchmetrics and scikit-learn.
+
+    Exits with 0 if none is wrong, with 4 if one is, with 1 if they cannot be checked.
+    """
+    from multiback.cli.crosschecking import (  # noqa: PLC0415 - needs Keras
+        compiled_model,
+        crosscheck_report,
+    )
+
+    arrays = read_data(data)
+    model = compiled_model(one_checkpoint(checkpoint), modules or ())
+    with progress_bar("Checking", None):
+        report = crosscheck_report(model, arrays, batch_size or [32], shuffles)
+    if as_json:
+        print_json(report.to_dict())
+    else:
+        _console().print(report)
+    if not report.ok:
+        raise typer.Exit(WRONG)
+
+
+@app.command()
+def audit(
+    checkpoint: CheckpointPath,
+    data: DataPath,
+    modules: Modules = None,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Find metrics that lie by construction, and the line to change.
+
+    Exits with 0 if none does, with 4 if one does, with 1 if they cannot be checked.
+    """
+    from multiback.cli.crosschecking import (  # noqa: PLC0415 - needs Keras
+        audit_report,
+        compiled_model,
+    )
+
+    arrays = read_data(data)
+    model = compiled_model(one_checkpoint(checkpoint), modules or ())
+    with progress_bar("Auditing", None):
+        found = audit_report(model, arrays)
+    if as_json:
+        print_json(found.to_dict())
+    else:
+        _console().print(found)
+    if not found.ok:
+        raise typer.Exit(WRONG)
 
 
 @app.command("gc")
@@ -264,6 +341,8 @@ def collect_garbage(
 @app.command(hidden=True)
 def predict(checkpoint: Path, inputs: Path, outputs: Path) -> None:
     """Predict with a checkpoint, in a process of its own; the demo calls it."""
+    from multiback.cli.predict import predict_to_file  # noqa: PLC0415 - needs Keras
+
     predict_to_file(checkpoint, inputs, outputs)
 
 

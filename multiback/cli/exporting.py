@@ -2,8 +2,6 @@
 
 import importlib
 import inspect
-import os
-import secrets
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,16 +9,15 @@ from typing import Any
 
 import keras
 
+import multiback.metrics  # noqa: F401 - registers what a model may hold
 from multiback.checkpoint import load
+from multiback.checkpoint.exporting import WEIGHTS, put, temporary_beside, write_model
 from multiback.cli.listing import variables
-from multiback.errors import ArgumentError, MissingPackageError, StateError, StoreError
-from multiback.state import write_keras_file
+from multiback.errors import ArgumentError, MissingPackageError, StateError
 from multiback.store import Checkpoint, Files
-from multiback.store.files import store_errors
 from multiback.store.tensor_file import Array, write_tensors
 
 KERAS = ".keras"
-WEIGHTS = ".weights.h5"
 SAFETENSORS = ".safetensors"
 _WANTED = f"{KERAS}, {WEIGHTS} or {SAFETENSORS}"
 
@@ -63,16 +60,17 @@ def export(
         )
     if not out.resolve().parent.is_dir():
         raise ArgumentError(f"{out.resolve().parent} must be a directory. Create it.")
-    temporary = out.resolve().with_name(f".tmp-{secrets.token_hex(8)}-{out.name}")
+    out = out.resolve()
+    if ending != SAFETENSORS:
+        write_model(_model(checkpoint, ending, modules), out)
+        return out
+    temporary = temporary_beside(out)
     try:
-        if ending == SAFETENSORS:
-            write_tensors(Files(), temporary, weights(checkpoint))
-        else:
-            _write_model(checkpoint, temporary, ending, modules)
-        _put(temporary, out.resolve())
+        write_tensors(Files(), temporary, weights(checkpoint))
+        put(temporary, out)
     finally:
         temporary.unlink(missing_ok=True)
-    return out.resolve()
+    return out
 
 
 def weights(checkpoint: Checkpoint) -> dict[str, Array]:
@@ -94,40 +92,18 @@ def weights(checkpoint: Checkpoint) -> dict[str, Array]:
     return named
 
 
-def _write_model(
-    checkpoint: Checkpoint, path: Path, ending: str, modules: Sequence[str]
-) -> None:
-    """Load the model and let Keras write it."""
-    model = load(checkpoint.path, custom_objects=_objects_in(modules), compile=False)
+def _model(checkpoint: Checkpoint, ending: str, modules: Sequence[str]) -> keras.Model:
+    """Load the model."""
+    model = load(checkpoint.path, custom_objects=objects_in(modules), compile=False)
     if not isinstance(model, keras.Model):
         raise StateError(
             f"{checkpoint.path} holds arrays and no Keras model, so it cannot become a "
             f"{ending} file. Export it to a name that ends in {SAFETENSORS}."
         )
-    with store_errors("write", path):
-        if ending == KERAS:
-            write_keras_file(model, path)
-        else:
-            model.save_weights(path)
-    with store_errors("fsync", path):
-        descriptor = os.open(path, os.O_RDWR)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+    return model
 
 
-def _put(temporary: Path, out: Path) -> None:
-    """Give the finished file its name, durably."""
-    files = Files()
-    if out.is_dir():
-        raise StoreError(f"{out} must be a file, but is a directory. Choose another.")
-    with store_errors("replace", out):
-        files.replace(temporary, out)
-        files.sync_directory(out.parent)
-
-
-def _objects_in(modules: Sequence[str]) -> Mapping[str, Any]:
+def objects_in(modules: Sequence[str]) -> Mapping[str, Any]:
     """Import modules and return their classes and functions by name."""
     if modules:
         # As `python -m` does: a script's own modules lie beside it.

@@ -9,6 +9,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
+import multiback.metrics  # noqa: F401 - registers what a model may hold
 from multiback.checkpoint import load
 from multiback.errors import StateError
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from multiback.checkpoint.loading import checkpoints_of
+from multiback.checkpoint.finding import checkpoints_of
 from multiback.errors import ArgumentError, CorruptCheckpointError
 from multiback.store import Checkpoint, RunDirectory, open_checkpoint
 

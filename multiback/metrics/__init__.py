@@ -18,6 +18,12 @@ from multiback.metrics.correlation import (
 from multiback.metrics.grouping import group
 from multiback.metrics.matching import ExactMatch, TopKAccuracy
 from multiback.metrics.metric import Metric
+from multiback.metrics.operating_points import (
+    PrecisionAtRecall,
+    RecallAtPrecision,
+    SensitivityAtSpecificity,
+    SpecificityAtSensitivity,
+)
 from multiback.metrics.overlap import Dice, JaccardIndex
 from multiback.metrics.precision_recall import (
     F1Score,
@@ -34,6 +40,8 @@ from multiback.metrics.regression import (
     MeanSquaredError,
     RootMeanSquaredError,
 )
+from multiback.metrics.samplewise import SamplewiseDice, SamplewiseJaccardIndex
+from multiback.metrics.score_metric import WideBoundsWarning
 from multiback.metrics.statistic import Statistic
 
 __all__ = [
@@ -65,13 +73,20 @@ __all__ = [
     "PearsonCorrelation",
     "Perplexity",
     "Precision",
+    "PrecisionAtRecall",
     "R2Score",
     "Recall",
+    "RecallAtPrecision",
     "RootMeanSquaredError",
+    "SamplewiseDice",
+    "SamplewiseJaccardIndex",
+    "SensitivityAtSpecificity",
     "Specificity",
+    "SpecificityAtSensitivity",
     "StatScores",
     "Statistic",
     "Sum",
     "TopKAccuracy",
+    "WideBoundsWarning",
     "group",
 ]

@@ -209,7 +209,6 @@ class RatioMetric(TaskMetric):
         **arguments: Those of `TaskMetric`.
     """
 
-    computes_on_arrays: ClassVar[bool] = True
     # Averages for which the formula for classes reads true positives and false
     # negatives alone.
     averages_of_hits: ClassVar[frozenset[str | None]] = frozenset()
@@ -228,6 +227,10 @@ class RatioMetric(TaskMetric):
 
         By arithmetic alone: the table may hold tensors or NumPy arrays.
         """
+
+    def compute_on_arrays(self, state: State) -> Any | None:
+        """Return the metric's value for a state of NumPy arrays."""
+        return self.compute(state)
 
     def score(self, table: CountTable) -> Tensor:
         """Return the average ratio."""

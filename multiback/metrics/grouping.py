@@ -4,11 +4,12 @@ import uuid
 from typing import Any, Self
 
 import keras
-from keras import ops
 
 from multiback.errors import ArgumentError
 from multiback.metrics import sharing
+from multiback.metrics.curves import PrecisionRecallCurve, ROCCurve
 from multiback.metrics.metric import KERAS_DIRECTIONS, Bounded, Direction, Metric
+from multiback.metrics.score_metric import Ranked, Thresholded, as_floats
 from multiback.metrics.statistic import State, Statistic
 
 Tensor = Any
@@ -71,7 +72,7 @@ class View(keras.metrics.Metric):  # type: ignore[misc]  # Keras has no types
         """Return the metric's value for a state."""
         return self._hidden.metric.compute(state)
 
-    def bounds(self) -> tuple[float, float]:
+    def bounds(self) -> Any:
         """Return what the value is certainly between, if the metric says so.
 
         Raises:
@@ -80,8 +81,40 @@ class View(keras.metrics.Metric):  # type: ignore[misc]  # Keras has no types
         metric = self._hidden.metric
         if not isinstance(metric, Bounded):
             raise ArgumentError(f"{self.name} is exact: it has no bounds().")
-        low, high = ops.convert_to_numpy(metric.compute_bounds(self.state))
-        return float(low), float(high)
+        return as_floats(metric.compute_bounds(self.state))
+
+    def threshold(self) -> Any:
+        """Return the threshold that the value was reached with, if there is one.
+
+        Raises:
+            ArgumentError: The metric chooses no threshold.
+        """
+        metric = self._hidden.metric
+        if not isinstance(metric, Thresholded):
+            raise ArgumentError(f"{self.name} chooses no threshold().")
+        return metric.compute_threshold(self.state)
+
+    def roc_curve(self, column: int | None = None) -> ROCCurve:
+        """Return the receiver operating characteristic; see `AUROC.roc_curve`.
+
+        Raises:
+            ArgumentError: The metric ranks no scores.
+        """
+        return self._ranked().compute_roc_curve(self.state, column)
+
+    def precision_recall_curve(self, column: int | None = None) -> PrecisionRecallCurve:
+        """Return precision against recall; see `AUROC.precision_recall_curve`.
+
+        Raises:
+            ArgumentError: The metric ranks no scores.
+        """
+        return self._ranked().compute_precision_recall_curve(self.state, column)
+
+    def _ranked(self) -> Ranked:
+        metric = self._hidden.metric
+        if not isinstance(metric, Ranked):
+            raise ArgumentError(f"{self.name} ranks no scores: it has no curve.")
+        return metric
 
     def update_state(self, *values: Tensor, **named: Tensor) -> None:
         """Do nothing: the owner adds the batch."""

@@ -9,6 +9,7 @@ from keras import ops
 from multiback.errors import ArgumentError
 from multiback.metrics import sharing
 from multiback.metrics.keras_private import get_keras_mask, in_stateless_scope
+from multiback.metrics.replicas import Replicas
 from multiback.metrics.statistic import LabelStatistic, State, Statistic
 
 kernels: Any = None
@@ -54,21 +55,25 @@ class Metric(keras.metrics.Metric, abc.ABC):  # type: ignore[misc]  # Keras has 
 
     direction: ClassVar[Direction | None]
     value_range: ClassVar[tuple[float, float]]
-    # Whether `compute` works on a state of NumPy arrays as on one of tensors.
-    computes_on_arrays: ClassVar[bool] = False
 
     def __init__(
         self, statistic: Statistic, name: str, dtype: str | None = None
     ) -> None:
+        if not isinstance(name, str) or not name:
+            raise ArgumentError(f"name= wants the name for Keras's logs, not {name!r}.")
         super().__init__(name=name, dtype=dtype)
         self._direction = KERAS_DIRECTIONS[self.direction]
         self.statistic = statistic
         # Set by `group`: the id that its members find one another by.
         self.group: str | None = None
         self.seen = sharing.Seen()
+        self._replicas = Replicas(statistic)
         self._state = {
             key: self.add_variable(
-                shape=value.shape, initializer="zeros", dtype=value.dtype, name=key
+                shape=self._replicas.shape(value.shape),
+                initializer="zeros",
+                dtype=value.dtype,
+                name=key,
             )
             for key, value in statistic.init().items()
         }
@@ -77,9 +82,16 @@ class Metric(keras.metrics.Metric, abc.ABC):  # type: ignore[misc]  # Keras has 
     def compute(self, state: State) -> Tensor:
         """Return the metric's value for a state."""
 
+    def compute_on_arrays(self, _state: State) -> Any | None:
+        """Return the value for a state of NumPy arrays; None leaves it to `compute`."""
+        return None
+
     @property
     def state(self) -> State:
         """The accumulated state, as tensors."""
+        return self._replicas.merge(self._tensors())
+
+    def _tensors(self) -> State:
         return {key: ops.convert_to_tensor(v) for key, v in self._state.items()}
 
     def add_batch(
@@ -100,7 +112,8 @@ class Metric(keras.metrics.Metric, abc.ABC):  # type: ignore[misc]  # Keras has 
             and kernels.add_batch(self, self.statistic, self._state, batch)
         ):
             return
-        before = self.state
+        held = self._tensors()
+        before = self._replicas.own(held)
         after = self.statistic.update(
             before, *batch, sample_weight=sample_weight, mask=mask
         )
@@ -115,7 +128,7 @@ class Metric(keras.metrics.Metric, abc.ABC):  # type: ignore[misc]  # Keras has 
             )
         for key, variable in self._state.items():
             if after[key] is not before[key]:
-                variable.assign(after[key])
+                variable.assign(self._replicas.put(held[key], after[key]))
 
     def result(self) -> Tensor:
         """Return the value of everything added since the last reset."""
@@ -125,10 +138,9 @@ class Metric(keras.metrics.Metric, abc.ABC):  # type: ignore[misc]  # Keras has 
         """Return the value of everything that another metric was given."""
         if kernels is not None:
             kernels.same_batch.forget()
-            if self.computes_on_arrays:
-                value = kernels.result(self.compute, owner._state)  # noqa: SLF001 - of this class
-                if value is not None:
-                    return value
+            value = kernels.result(self.compute_on_arrays, owner._state)  # noqa: SLF001 - of this class
+            if value is not None:
+                return value
         return self.compute(owner.state)
 
     def reset_state(self) -> None:

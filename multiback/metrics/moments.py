@@ -7,7 +7,7 @@ variable of its own, for it cannot be had from the others without cancellation.
 """
 
 import dataclasses
-from typing import Any
+from typing import Any, ClassVar
 
 from keras import ops
 
@@ -56,6 +56,8 @@ class Moments(Statistic):
         num_outputs: Number D of outputs, the length of the last axis; with 1 that
             axis may be missing.
     """
+
+    adds: ClassVar[bool] = False
 
     num_outputs: int = 1
 

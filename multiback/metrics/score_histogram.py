@@ -1,9 +1,7 @@
 """A histogram of scores for each class: all that ranking metrics need.
 
-The bins are uniform in `asinh(logit / 4)`, so that they are fine around 1/2 and
-reach far into both tails; |logit| is clipped at 1e4. No binning is right for every
-range of scores, so whatever is computed from it comes with the error that the order
-inside of bins could make.
+No binning is right for every range of scores, so whatever is computed from it comes
+with the error that the order inside of bins could make.
 """
 
 import dataclasses
@@ -15,54 +13,54 @@ import numpy as np
 from keras import ops
 
 from multiback.metrics import exact
-from multiback.metrics.array_namespace import namespace
 from multiback.metrics.bins import count_ids, sum_by_id
 from multiback.metrics.counts import LabelCells
-from multiback.metrics.inputs import Batch, two_class_batch
+from multiback.metrics.inputs import Batch
+from multiback.metrics.score_bins import bin_ids, lower_edges
+from multiback.metrics.score_inputs import BINARY, ScoreTask
 from multiback.metrics.statistic import State
 
 Tensor = Any
+Array = np.ndarray[Any, Any]
 
 BINS = 128 * 128
-LARGEST = 1e4
-SCALE = 4.0
-SPAN = math.asinh(LARGEST / SCALE)
-PER_UNIT = BINS / (2.0 * SPAN)
 
 
 @dataclasses.dataclass(frozen=True)
 class Histogram:
-    """What a state says.
+    """What a state says, one row a ranking.
 
     Attributes:
-        negatives: `(bins,)` float32, from the lowest scores to the highest.
+        negatives: `(columns, bins)` float32, from the lowest scores to the highest.
         positives: The same for label 1.
-        undefined: Scalar, not 0 if a score is NaN or a label unknown.
+        undefined: `(columns,)`, not 0 if a score is NaN or a label unknown.
         weighted: Scalar, not 0 if batches came with weights.
+        exact: Each bin holds one score, so that what shares a bin ties.
     """
 
     negatives: Tensor
     positives: Tensor
     undefined: Tensor
     weighted: Tensor
+    exact: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
 class ScoreHistogram(LabelCells):
-    """Count the scores of each class in 16,384 bins.
+    """Count the scores of each class in bins.
 
     Args:
-        from_logits: The scores are logits and not probabilities.
-        ignore_index: Elements with this label are left out.
+        task: Which scores.
+        bins: Number of bins.
     """
 
-    from_logits: bool = False
-    ignore_index: int | None = None
+    task: ScoreTask = BINARY
+    bins: int = BINS
 
     @property
     def cells(self) -> int:
-        """The bins of both classes, and scores that are NaN."""
-        return 2 * BINS + 1
+        """For each ranking the bins of both classes, and scores that are NaN."""
+        return self.task.columns * (2 * self.bins + 1)
 
     def prepare(
         self,
@@ -71,15 +69,8 @@ class ScoreHistogram(LabelCells):
         sample_weight: Tensor | None,
         mask: Tensor | None,
     ) -> Batch:
-        """Flatten to `(N,)`."""
-        return two_class_batch(
-            y_true,
-            y_pred,
-            sample_weight,
-            mask,
-            ignore_index=self.ignore_index,
-            num_labels=None,
-        )
+        """Flatten to one row an element."""
+        return self.task.prepare(y_true, y_pred, sample_weight, mask)
 
     def update(
         self,
@@ -94,71 +85,93 @@ class ScoreHistogram(LabelCells):
             return super().update(state, y_true, y_pred, sample_weight, mask)
         # To go through all cells for each small batch takes XLA four times as long.
         batch = self.prepare(y_true, y_pred, sample_weight, mask)
-        ids = ops.where(batch.wrong, 2 * BINS + 1, self.places(batch))
-        counted = ops.cast(ops.logical_or(batch.valid, batch.wrong), "int32")
-        ids = ops.where(counted > 0, ids, 0)
-        counts = exact.add_ids_to_count(state["counts"], ids, counted)
+        wrong = ops.sum(ops.cast(batch.wrong, "int32"))
+        batch, ids = self.places(batch)
+        numbers = ops.reshape(ops.cast(batch.valid, "int32"), (-1,))
+        ids = ops.where(numbers > 0, ids, ops.zeros_like(ids))
+        # The last cell counts labels that the task does not know.
+        ids = ops.concatenate([ids, ops.full((1,), self.cells, dtype="int32")])
+        numbers = ops.concatenate([numbers, ops.reshape(wrong, (1,))])
+        counts = exact.add_ids_to_count(state["counts"], ids, numbers)
         return {**state, "counts": counts}
 
-    def places(self, batch: Batch) -> Tensor:
-        """Return the cell of each element: bins of label 0, bins of label 1, NaN."""
-        scores = batch.predictions
-        if not self.from_logits:
-            outside = ops.logical_or(scores < 0.0, scores > 1.0)
-            scores = ops.where(outside, float("nan"), scores)
-            inside = ops.clip(scores, 0.0, 1.0)
-            scores = ops.log(inside) - ops.log1p(-inside)
-        undefined = ops.isnan(scores)
-        clipped = ops.clip(ops.where(undefined, 0.0, scores), -LARGEST, LARGEST)
-        place = (ops.arcsinh(clipped / SCALE) + SPAN) * PER_UNIT
-        bins = ops.clip(ops.cast(place, "int32"), 0, BINS - 1)
-        return ops.where(undefined, 2 * BINS, bins + BINS * batch.labels)
+    def places(self, batch: Batch) -> tuple[Batch, Tensor]:
+        """Return elements that are each 0 or 1, and the flat cell of each one.
+
+        The cells of a ranking are bins of label 0, bins of label 1, and NaN.
+        """
+        scores = self.task.comparable(batch.predictions)
+        batch = self.task.ranked(dataclasses.replace(batch, predictions=scores))
+        undefined = ops.isnan(batch.predictions)
+        scores = ops.where(
+            undefined, ops.zeros_like(batch.predictions), batch.predictions
+        )
+        ids = bin_ids(scores, self.bins, logits=self.task.from_logits)
+        ids = ids + self.bins * batch.labels
+        ids = ops.where(undefined, ops.full_like(ids, 2 * self.bins), ids)
+        if self.task.columns > 1:
+            columns = ops.arange(self.task.columns, dtype="int32")
+            ids = ids + columns * (2 * self.bins + 1)
+        return batch, ops.reshape(ids, (-1,))
 
     def count(self, batch: Batch) -> list[Tensor]:
-        """Return one vector: bins of label 0, bins of label 1, NaN."""
-        ids = ops.where(batch.valid, self.places(batch), 2 * BINS + 1)
+        """Return one vector, the cells of one ranking after the other."""
+        batch, ids = self.places(batch)
+        valid = ops.reshape(batch.valid, (-1,))
+        ids = ops.where(valid, ids, ops.full_like(ids, self.cells))
         if batch.weights is None:
-            return [count_ids(ids, 2 * BINS + 2)[:-1]]
+            return [count_ids(ids, self.cells + 1)[:-1]]
         # A weight that does not count may be NaN.
-        weights = ops.where(batch.valid, batch.weights, 0.0)
-        return [sum_by_id(ids, weights, 2 * BINS + 2)[:-1]]
+        weights = ops.where(valid, ops.reshape(batch.weights, (-1,)), 0.0)
+        return [sum_by_id(ids, weights, self.cells + 1)[:-1]]
 
     def explain_labels(self) -> str:
-        """Name the two labels."""
-        return "0 and 1"
+        """Name the labels."""
+        return self.task.explain_labels()
 
     def read(self, state: State) -> Histogram:
         """Round a state to float32."""
         weighted = exact.sum_to_float(state["weighted"])
         cells = exact.count_to_float(state["counts"]) + weighted
+        table = ops.reshape(cells[:-1], (self.task.columns, 2 * self.bins + 1))
         return Histogram(
-            negatives=cells[:BINS],
-            positives=cells[BINS : 2 * BINS],
-            undefined=cells[-2] + cells[-1],
-            weighted=total(abs(weighted[: 2 * BINS])),
+            negatives=table[:, : self.bins],
+            positives=table[:, self.bins : -1],
+            undefined=table[:, -1] + cells[-1],
+            weighted=ops.sum(ops.abs(weighted)),
         )
 
-
-def _table(values: Tensor) -> Tensor:
-    return namespace(values).reshape(values, (-1, 128))
-
-
-def total(values: Tensor) -> Tensor:
-    """Sum bins in two levels, each of which XLA vectorises: at most 384 roundings."""
-    xp = namespace(values)
-    return xp.sum(xp.sum(_table(values), axis=0))
+    def edges(self, _state: State) -> Array:
+        """Return the lower edge of each bin in float64, as scores, `(1, bins)`."""
+        edges = lower_edges(self.bins, logits=self.task.from_logits)
+        if self.task.from_logits and self.task.num_classes is not None:
+            # Their bins are those of logits, but they are shown as a softmax.
+            with np.errstate(over="ignore"):
+                edges = 1.0 / (1.0 + np.exp(-edges))
+            edges[0] = -math.inf
+        return edges[None]
 
 
 def before(values: Tensor) -> Tensor:
     """Sum, for each bin, the bins before it: a prefix sum in two levels.
 
     One level of 16,384 took a third of a small step on TensorFlow. Each sum takes
-    at most 256 roundings, and none below 2**24.
+    at most twice the root of the number of bins in roundings, and none below 2**24.
+
+    Args:
+        values: Float tensor of shape `(columns, bins)`.
     """
-    if isinstance(values, np.ndarray):  # float64, and no kernels to start.
-        return np.cumsum(values) - values
-    table = _table(values)
-    inside = ops.cumsum(table, axis=1)
-    rows = inside[:, -1]
-    earlier = ops.cumsum(rows) - rows
-    return ops.reshape(inside - table + earlier[:, None], (BINS,))
+    columns, bins = values.shape
+    width = math.isqrt(bins - 1) + 1
+    values = ops.pad(values, [(0, 0), (0, -bins % width)])
+    table = ops.reshape(values, (columns, -1, width))
+    inside = ops.cumsum(table, axis=2)
+    rows = inside[:, :, -1]
+    earlier = ops.cumsum(rows, axis=1) - rows
+    sums = inside - table + ops.expand_dims(earlier, -1)
+    return ops.reshape(sums, (columns, -1))[:, :bins]
+
+
+def total(values: Tensor) -> Tensor:
+    """Sum the bins of each column, `(columns, bins)` to `(columns,)`."""
+    return exact.sum_to_float(exact.batch_sum(values))

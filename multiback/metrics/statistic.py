@@ -1,7 +1,7 @@
 """A statistic: the numbers that a metric accumulates, apart from its formula."""
 
 import abc
-from typing import Any
+from typing import Any, ClassVar
 
 Tensor = Any
 State = dict[str, Tensor]
@@ -13,7 +13,13 @@ class Statistic(abc.ABC):
     Four pure functions, none of which branches in Python on a tensor's values,
     so that each runs under `jax.jit`, `tf.function(jit_compile=True)` and eager
     PyTorch alike. Equal statistics accumulate equal numbers.
+
+    Attributes:
+        adds: Adding two states element by element is a valid `merge`. Where it is
+            not, a metric keeps one state a replica; see `replicas`.
     """
+
+    adds: ClassVar[bool] = True
 
     @abc.abstractmethod
     def init(self) -> State:

@@ -2,7 +2,7 @@
 
 import abc
 import dataclasses
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from keras import ops
 
@@ -105,6 +105,8 @@ class Extremes(Statistic):
     The state of no data is all zeros, as Keras resets it, so each extreme comes
     with a flag that says whether there is one.
     """
+
+    adds: ClassVar[bool] = False
 
     def init(self) -> State:
         """Return the state of no data."""

@@ -6,8 +6,13 @@ optimizer or layer is never pickled.
 """
 
 from multiback.state.describe import Description, describe
-from multiback.state.rebuild import rebuild, rebuild_from_keras_file, write_keras_file
-from multiback.state.restore import RestoreReport, restore
+from multiback.state.rebuild import (
+    custom_classes,
+    rebuild,
+    rebuild_from_keras_file,
+    write_keras_file,
+)
+from multiback.state.restore import RestoreReport, restore, without_frozen_slots
 from multiback.state.snapshot import Snapshot, snapshot
 from multiback.state.tree import restore_tree, tree
 
@@ -15,6 +20,7 @@ __all__ = [
     "Description",
     "RestoreReport",
     "Snapshot",
+    "custom_classes",
     "describe",
     "rebuild",
     "rebuild_from_keras_file",
@@ -22,5 +28,6 @@ __all__ = [
     "restore_tree",
     "snapshot",
     "tree",
+    "without_frozen_slots",
     "write_keras_file",
 ]

@@ -120,7 +120,7 @@ def _architecture(model: keras.Model, problems: list[str]) -> Config | None:
     except Exception as error:  # noqa: BLE001 - a user's get_config may raise anything
         problems.append(
             f"The architecture of {model.name!r} could not be written "
-            f"({_brief(error)}). Give {type(model).__name__} a get_config, or build "
+            f"({brief(error)}). Give {type(model).__name__} a get_config, or build "
             "the model yourself before restoring."
         )
         return None
@@ -148,7 +148,7 @@ def _compilation(model: keras.Model, problems: list[str]) -> Config | None:
             config["jit_compile"] = "auto"
         portable(config)
     except Exception as error:  # noqa: BLE001 - any metric or loss may raise anything
-        reason = _brief(error)
+        reason = brief(error)
     else:
         if not _has_lambda(config):
             return config
@@ -200,7 +200,7 @@ def _other_optimizers(model: keras.Model) -> list[str]:
     ]
 
 
-def _brief(error: Exception) -> str:
+def brief(error: BaseException) -> str:
     """Give an error's kind and first line."""
     text = str(error).strip().splitlines()
     return f"{type(error).__name__}: {text[0][:200]}" if text else type(error).__name__

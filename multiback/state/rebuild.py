@@ -11,7 +11,8 @@ import keras
 import numpy as np
 
 from multiback.errors import ArgumentError, StateError
-from multiback.state._private import layers_of, no_compile_config, sharing
+from multiback.state._private import KERAS_SOURCE, layers_of, no_compile_config, sharing
+from multiback.state.describe import brief
 from multiback.state.portable import Config, objects_in, with_learning_rate
 from multiback.state.variables import check_model, optimizer_of
 
@@ -106,6 +107,19 @@ def write_keras_file(model: keras.Model, path: str | Path) -> None:
         model.save(str(path))
 
 
+def custom_classes(model: keras.Model) -> dict[str, type]:
+    """Return a model's own class and its layers', but Keras's, by name.
+
+    As `custom_objects`, to rebuild in the same process what nobody has registered.
+    """
+    classes = [type(layer) for layer in layers_of(model)]
+    return {
+        kind.__name__: kind
+        for kind in classes
+        if not kind.__module__.startswith(KERAS_SOURCE)
+    }
+
+
 def rebuild_from_keras_file(
     path: str | Path,
     config: Mapping[str, Any] | None = None,
@@ -192,8 +206,11 @@ def _guarded(
         optional = [n for n in _unknown(compilation, custom_objects) if n not in needed]
         if not needed and not optional:
             raise StateError(
-                f"The model could not be rebuilt: {error}\nBuild it yourself and call "
-                "multiback.restore(model, path)."
+                f"The model could not be rebuilt ({brief(_root(error))}). Keras gives "
+                "a class what its get_config returned: for later runs, let its "
+                "__init__ take that, with **kwargs for super().__init__. Now build the "
+                "model yourself, call it on a batch, then multiback.restore(model, "
+                "path)."
             ) from error
         names = ", ".join(f"{name!r}: ..." for name in (*needed, *optional))
         also = "" if needed else ", or compile=False to leave it out"
@@ -202,6 +219,12 @@ def _guarded(
             f"{', '.join(map(repr, (*needed, *optional)))}, which Keras does not know. "
             f"Pass custom_objects={{{names}}}{also}."
         ) from error
+
+
+def _root(error: BaseException) -> BaseException:
+    """Return what an error began with: Keras wraps it, text and all, several times."""
+    below = error.__cause__ or error.__context__
+    return error if below is None else _root(below)
 
 
 def _set_trainable(model: Any, trainable: Sequence[bool] | None) -> None:

@@ -26,7 +26,8 @@ Plan = list[tuple[Entry, np.ndarray]]
 
 _OPTIMIZER_ADVICE = (
     "Compile the model with the optimizer and the trainable layers that it had when "
-    "it was saved, or restore with optimizer=False."
+    "it was saved (was a layer frozen or freed without compiling again?), or restore "
+    "with optimizer=False; where it is loaded, with compile=False."
 )
 
 
@@ -128,6 +129,29 @@ def restore(
         metrics_reset=reset,
         notes=notes,
     )
+
+
+def without_frozen_slots(model: keras.Model, index: Index) -> list[Mapping[str, Any]]:
+    """Leave out optimizer variables of weights that do not train.
+
+    They are in a snapshot of a model that was frozen after its optimizer was built,
+    without compiling it again. Keras updates none of them any more, and a model that
+    is compiled anew has none.
+
+    Args:
+        model: The model that is to be restored.
+        index: The entries of `Snapshot.index`.
+    """
+    frozen = {
+        position
+        for position, entry in enumerate(entries(model)["weights"])
+        if not entry.variable.trainable
+    }
+    return [
+        entry
+        for entry in index
+        if entry["group"] != "optimizer" or entry.get("owner") not in frozen
+    ]
 
 
 def _follow_variables(model: keras.Model) -> None:

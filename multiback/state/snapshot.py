@@ -1,14 +1,20 @@
 """Copy a model's state, or a tree of arrays, to plain host arrays."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import keras
+import ml_dtypes
 import numpy as np
 
-from multiback.state.tree import flatten
+from multiback.state.host import copy_variable
+from multiback.state.tree import leaves
 from multiback.state.variables import build_optimizer, check_model, entries
+
+Kinds = Mapping[str, tuple[np.dtype[Any], tuple[int, ...]]]
+# Takes dtypes and shapes by key, returns arrays to fill.
+Allocate = Callable[[Kinds], Mapping[str, np.ndarray]]
 
 
 @dataclass(frozen=True)
@@ -27,7 +33,14 @@ class Snapshot:
     index: list[dict[str, Any]]
 
 
-def snapshot(source: Any, *, weights_only: bool = False) -> Snapshot:
+def allocate(kinds: Kinds) -> dict[str, np.ndarray]:
+    """Return new arrays."""
+    return {key: np.empty(shape, dtype) for key, (dtype, shape) in kinds.items()}
+
+
+def snapshot(
+    source: Any, *, weights_only: bool = False, into: Allocate = allocate
+) -> Snapshot:
     """Copy every variable of a model, or every leaf of a tree, to the host.
 
     Args:
@@ -36,6 +49,8 @@ def snapshot(source: Any, *, weights_only: bool = False) -> Snapshot:
             `state_dict` or a JAX pytree.
         weights_only: Leave out optimizer and metrics. Weights and the state of
             seed generators stay. Says nothing about a tree.
+        into: Where to copy to, such as `Writer.buffer`: a function that takes the
+            dtype and shape of each key and returns arrays to fill.
 
     Returns:
         The values and their index, for `restore` or `tree`.
@@ -53,7 +68,10 @@ def snapshot(source: Any, *, weights_only: bool = False) -> Snapshot:
         [('weights/0000', [3, 2]), ('weights/0001', [2])]
     """
     if not isinstance(source, keras.Model) and isinstance(source, Mapping):
-        arrays, index = flatten(source)
+        views, index = leaves(source)
+        arrays = into({key: (view.dtype, view.shape) for key, view in views.items()})
+        for key, view in views.items():
+            np.copyto(arrays[key], view)
         return Snapshot(arrays, index)
     if not weights_only:
         check_model(source)
@@ -63,10 +81,21 @@ def snapshot(source: Any, *, weights_only: bool = False) -> Snapshot:
     if weights_only:
         groups = {"weights": groups["weights"], "seeds": groups["seeds"]}
     listed = [entry for group in groups.values() for entry in group]
-    # Variable.numpy() copies on all three backends; .value and np.asarray do not:
-    # JAX donates the buffer, torch changes it in place, TensorFlow's value is live.
-    # asarray only turns the scalars that TensorFlow returns into 0-d arrays.
-    return Snapshot(
-        arrays={entry.key: np.asarray(entry.variable.numpy()) for entry in listed},
-        index=[entry.describe() for entry in listed],
+    arrays = into(
+        {
+            entry.key: (
+                _dtype_of(entry.variable),
+                tuple(int(size) for size in entry.variable.shape),
+            )
+            for entry in listed
+        }
     )
+    for entry in listed:
+        copy_variable(entry.variable, arrays[entry.key])
+    return Snapshot(arrays, [entry.describe() for entry in listed])
+
+
+def _dtype_of(variable: Any) -> np.dtype[Any]:
+    """Return a variable's dtype as NumPy names it, or as ml_dtypes does."""
+    name = str(variable.dtype)
+    return np.dtype(getattr(ml_dtypes, name, name))

@@ -1,14 +1,15 @@
 """Nested mappings of arrays (a torch `state_dict`, a JAX pytree) as flat keys."""
 
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
-import ml_dtypes
 import numpy as np
 
 from multiback.errors import ArgumentError, StateError
 from multiback.state.fitting import StateDict, cast_exactly, listing
+from multiback.state.host import host_view
 
 Parts = tuple[str | int, ...]
 
@@ -16,22 +17,23 @@ Parts = tuple[str | int, ...]
 _RESERVED = "__metadata__"
 
 
-def flatten(
+def leaves(
     source: Mapping[str, Any],
 ) -> tuple[dict[str, np.ndarray], list[dict[str, Any]]]:
-    """Copy a tree's leaves to the host and index them.
+    """See a tree's leaves from the host, and index them.
 
     Args:
         source: Mappings, lists and tuples down to arrays, tensors or numbers.
-            `None` is an empty branch, as in a JAX pytree.
+            Names are strings, or whole numbers as in a torch optimizer's
+            `state_dict`. `None` is an empty branch, as in a JAX pytree.
 
     Returns:
-        The arrays by key, and the index.
+        The arrays by key, which may be the leaves' own memory, and the index.
 
     Raises:
-        ArgumentError: A name is no string, or a leaf is no array or number.
+        ArgumentError: A name is neither, or a leaf is no array or number.
 
-    >>> arrays, index = flatten({"params": {"dense/0": [1.0, 2]}})
+    >>> arrays, index = leaves({"params": {"dense/0": [1.0, 2]}})
     >>> list(arrays)
     ['params/dense~10/0', 'params/dense~10/1']
     >>> index[0]["parts"]
@@ -40,19 +42,24 @@ def flatten(
     arrays: dict[str, np.ndarray] = {}
     index: list[dict[str, Any]] = []
     for parts, leaf in _leaves(source, ()):
-        array = _to_host(leaf, parts)
+        array = _view(leaf, parts)
         key = key_of(parts)
         arrays[key] = array
-        index.append(
-            {
-                "key": key,
-                "group": "tree",
-                "path": "/".join(str(part) for part in parts),
-                "parts": list(parts),
-                "shape": list(array.shape),
-                "dtype": str(array.dtype),
-            }
-        )
+        entry = {
+            "key": key,
+            "group": "tree",
+            "path": "/".join(str(part) for part in parts),
+            "parts": list(parts),
+            "shape": list(array.shape),
+            "dtype": str(array.dtype),
+        }
+        numbered = [i for i, part in enumerate(parts) if type(part) is int]
+        if numbered:
+            # Which numbers among the parts are names, not positions in a list.
+            entry["numbered"] = numbered
+        if _is_torch(leaf):
+            entry["leaf"] = "torch"
+        index.append(entry)
     return arrays, index
 
 
@@ -84,18 +91,12 @@ def tree(arrays: StateDict, index: Sequence[Mapping[str, Any]]) -> dict[str, Any
     Raises:
         StateError: The index is a model's, or a key has no array.
 
-    >>> arrays, index = flatten({"w": np.ones(2), "layers": [{"b": np.zeros(1)}]})
+    >>> arrays, index = leaves({"w": np.ones(2), "layers": [{"b": np.zeros(1)}]})
     >>> tree(arrays, index)
     {'w': array([1., 1.]), 'layers': [{'b': array([0.])}]}
     """
-    root: dict[str | int, Any] = {}
-    for entry in _checked(arrays, index):
-        *above, last = entry["parts"]
-        node = root
-        for part in above:
-            node = node.setdefault(part, {})
-        node[last] = arrays[entry["key"]]
-    return {str(name): _with_lists(branch) for name, branch in root.items()}
+    rows = [(_parts(one), arrays[one["key"]]) for one in _checked(arrays, index)]
+    return _grown(rows)
 
 
 def restore_tree(
@@ -105,24 +106,31 @@ def restore_tree(
 
     Args:
         template: A tree of the same structure, shapes and dtypes; its values
-            are not used, and it is not changed.
+            are not used, and it is not changed. An empty mapping in it takes
+            whatever was saved there, for a torch optimizer has no slots before
+            its first step.
         arrays: The host arrays by key.
         index: The snapshot's index.
 
     Returns:
-        The template with every leaf replaced by a new host array. Tuples and
-        named tuples stay what they were.
+        The template with every leaf replaced: a Python number by a number, a torch
+        tensor by a new one on the same device, all else by a new host array. Tuples
+        and named tuples stay what they were.
 
     Raises:
         StateError: A leaf is missing, extra or of another shape, or a value does
             not fit the leaf's dtype. All of them are listed.
 
-    >>> arrays, index = flatten({"pair": (np.ones(1), np.zeros(1))})
+    >>> arrays, index = leaves({"pair": (np.ones(1), np.zeros(1))})
     >>> restore_tree({"pair": (np.zeros(1), np.zeros(1))}, arrays, index)
     {'pair': (array([1.]), array([0.]))}
     """
-    stored = {entry["key"] for entry in _checked(arrays, index)}
-    wanted = {key_of(parts): _to_host(leaf, parts) for parts, leaf in _leaves(template)}
+    checked = _checked(arrays, index)
+    wanted = {key_of(parts): _view(leaf, parts) for parts, leaf in _leaves(template)}
+    empty = list(_empty(template, ()))
+    grown = {at: [e for e in checked if _parts(e)[: len(at)] == at] for at in empty}
+    free = {entry["key"] for entries in grown.values() for entry in entries}
+    stored = {entry["key"] for entry in checked} - free
     problems = [f"{key}: missing in the checkpoint" for key in wanted.keys() - stored]
     problems += [f"{key}: not in the template" for key in stored - wanted.keys()]
     fitted: dict[str, np.ndarray] = {}
@@ -141,7 +149,57 @@ def restore_tree(
             "The template and the checkpoint do not fit together:"
             f"{listing(sorted(problems))}\nGive a template of the tree that was saved."
         )
-    return _filled(template, fitted, ())
+    branches = {
+        at: _grown([(_parts(e)[len(at) :], _as_saved(e, arrays)) for e in entries])
+        for at, entries in grown.items()
+    }
+    return _filled(template, fitted, branches, ())
+
+
+class _Position(int):
+    """A place in a list, where a plain number is a name in a mapping."""
+
+
+def _parts(entry: Mapping[str, Any]) -> Parts:
+    """Return an entry's path, names and positions told apart."""
+    names = entry.get("numbered", ())
+    return tuple(
+        _Position(part) if isinstance(part, int) and i not in names else part
+        for i, part in enumerate(entry["parts"])
+    )
+
+
+def _as_saved(entry: Mapping[str, Any], arrays: StateDict) -> Any:
+    """Return an entry's array, as a tensor where it was torch's."""
+    array = np.array(arrays[entry["key"]])
+    if entry.get("leaf") == "torch" and "torch" in sys.modules:
+        from multiback.state.torch import tensor  # noqa: PLC0415 - optional
+
+        return tensor(array)
+    return array
+
+
+def _grown(rows: Sequence[tuple[Parts, Any]]) -> dict[Any, Any]:
+    """Build nested mappings and lists from paths and leaves."""
+    root: dict[str | int, Any] = {}
+    for (*above, last), leaf in rows:
+        node = root
+        for part in above:
+            node = node.setdefault(part, {})
+        node[last] = leaf
+    return {name: _with_lists(branch) for name, branch in root.items()}
+
+
+def _empty(node: Any, parts: Parts) -> Iterator[Parts]:
+    """Find the empty mappings of a tree."""
+    if isinstance(node, Mapping):
+        if not node:
+            yield parts
+        for name, branch in node.items():
+            yield from _empty(branch, (*parts, name))
+    elif isinstance(node, list | tuple):
+        for position, branch in enumerate(node):
+            yield from _empty(branch, (*parts, _Position(position)))
 
 
 def _leaves(node: Any, parts: Parts = ()) -> Iterator[tuple[Parts, Any]]:
@@ -150,35 +208,27 @@ def _leaves(node: Any, parts: Parts = ()) -> Iterator[tuple[Parts, Any]]:
         return
     if isinstance(node, Mapping):
         for name, branch in node.items():
-            if not isinstance(name, str):
+            numbered = isinstance(name, int) and not isinstance(name, bool)
+            if not (isinstance(name, str) or numbered) or (
+                numbered and str(name) in node
+            ):
                 raise ArgumentError(
-                    "A tree's names must be strings, but under "
-                    f"{'/'.join(map(str, parts)) or 'the top'} one is {name!r}. "
+                    "A tree's names must be strings or whole numbers, each once, but "
+                    f"under {'/'.join(map(str, parts)) or 'the top'} one is {name!r}. "
                     "Convert the names with str() before saving."
                 )
             yield from _leaves(branch, (*parts, name))
     elif isinstance(node, list | tuple):
         for position, branch in enumerate(node):
-            yield from _leaves(branch, (*parts, position))
+            yield from _leaves(branch, (*parts, _Position(position)))
     else:
         yield parts, node
 
 
-def _to_host(leaf: Any, parts: Parts) -> np.ndarray:
-    """Copy one leaf to a host array of its own dtype."""
-    if isinstance(leaf, keras.Variable):
-        return np.asarray(leaf.numpy())
+def _view(leaf: Any, parts: Parts) -> np.ndarray:
+    """See one leaf as a host array of its own dtype."""
     try:
-        # Told by name: state/ imports no framework, and a tree may hold tensors
-        # of another framework than Keras runs on.
-        framework = type(leaf).__module__.partition(".")[0]
-        if framework == "torch":
-            array = _torch_to_host(leaf)
-        elif framework == "tensorflow":
-            # Its __array__ knows no copy keyword, about which NumPy 2 warns.
-            array = np.array(leaf.numpy())
-        else:
-            array = np.array(leaf)
+        array = host_view(leaf.value if isinstance(leaf, keras.Variable) else leaf)
     except (TypeError, ValueError, RuntimeError) as error:
         raise _no_array(leaf, parts) from error
     if array.dtype.kind in "OUSMm":
@@ -186,13 +236,9 @@ def _to_host(leaf: Any, parts: Parts) -> np.ndarray:
     return array
 
 
-def _torch_to_host(leaf: Any) -> np.ndarray:
-    """Copy a torch tensor, also when Keras runs on another backend."""
-    tensor = leaf.detach().cpu()
-    if str(tensor.dtype) == "torch.bfloat16":
-        # torch has no bfloat16 for NumPy; float32 holds each of its values.
-        return np.array(tensor.float().numpy()).astype(ml_dtypes.bfloat16)
-    return np.array(tensor.numpy())
+def _is_torch(leaf: Any) -> bool:
+    """Tell whether a leaf is a torch tensor, without importing torch."""
+    return type(leaf).__module__.partition(".")[0] == "torch"
 
 
 def _no_array(leaf: Any, parts: Parts) -> ArgumentError:
@@ -223,22 +269,44 @@ def _with_lists(node: Any) -> Any:
     if not isinstance(node, dict):
         return node
     branches = {name: _with_lists(branch) for name, branch in node.items()}
-    if all(isinstance(name, int) for name in branches):
+    if all(isinstance(name, _Position) for name in branches):
         return [branches[position] for position in sorted(branches)]
     return branches
 
 
-def _filled(node: Any, arrays: Mapping[str, np.ndarray], parts: Parts) -> Any:
-    """Copy a template with stored arrays for leaves."""
+def _filled(
+    node: Any,
+    arrays: Mapping[str, np.ndarray],
+    branches: Mapping[Parts, Any],
+    parts: Parts,
+) -> Any:
+    """Copy a template with stored arrays for leaves and branches for empty ones."""
     if node is None:
         return None
+    if parts in branches:
+        return branches[parts]
     if isinstance(node, Mapping):
-        return {name: _filled(node[name], arrays, (*parts, name)) for name in node}
+        return {
+            name: _filled(node[name], arrays, branches, (*parts, name)) for name in node
+        }
     if isinstance(node, list | tuple):
-        items = [_filled(item, arrays, (*parts, i)) for i, item in enumerate(node)]
+        items = [
+            _filled(item, arrays, branches, (*parts, i)) for i, item in enumerate(node)
+        ]
         if isinstance(node, list):
             return items
         # A named tuple takes its fields one by one, a plain tuple takes one iterable.
         named = type(node) is not tuple
         return type(node)(*items) if named else tuple(items)
-    return arrays[key_of(parts)]
+    return _alike(node, arrays[key_of(parts)])
+
+
+def _alike(leaf: Any, array: np.ndarray) -> Any:
+    """Turn a host array into what a leaf of the template is."""
+    if isinstance(leaf, bool | int | float):
+        return array.item()
+    if _is_torch(leaf):
+        # torch takes no bfloat16 from NumPy; float32 holds each of its values.
+        plain = array.astype("float32") if array.dtype.name == "bfloat16" else array
+        return leaf.new_tensor(plain)
+    return array

@@ -4,6 +4,7 @@ from multiback.store.checkpoint import Checkpoint, open_checkpoint
 from multiback.store.diff import ArrayDifference, Difference, compare
 from multiback.store.files import Files
 from multiback.store.payload import FileEntry
+from multiback.store.request import Request
 from multiback.store.run_directory import RunDirectory
 from multiback.store.writer import SlowDiskWarning, Writer
 
@@ -13,6 +14,7 @@ __all__ = [
     "Difference",
     "FileEntry",
     "Files",
+    "Request",
     "RunDirectory",
     "SlowDiskWarning",
     "Writer",

@@ -80,17 +80,19 @@ def compare(a: Checkpoint, b: Checkpoint) -> Difference:
     Example:
         >>> import tempfile
         >>> import numpy as np
-        >>> from multiback.store import RunDirectory
+        >>> from multiback.store import Request, RunDirectory
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     runs = RunDirectory(folder)
         ...     saved = [
         ...         runs.commit(
-        ...             "c",
-        ...             run_id="r",
-        ...             tensors={"w": np.array(w)},
-        ...             epoch=0,
-        ...             step=0,
-        ...             metrics={},
+        ...             Request(
+        ...                 "c",
+        ...                 run_id="r",
+        ...                 tensors={"w": np.array(w)},
+        ...                 epoch=0,
+        ...                 step=0,
+        ...                 metrics={},
+        ...             )
         ...         )
         ...         for w in ([3.0, 4.0], [3.0, 6.0])
         ...     ]

@@ -16,6 +16,12 @@ from multiback.store.files import Files, closing, open_regular, store_errors
 
 PIECE = 4 << 20
 
+# Each call that lets go of the GIL waits up to 5 ms to get it back from a thread that
+# runs Python; so few calls, of many bytes each. Still far below a second each, for
+# Ctrl-C, and below what one call takes on any system (2 GiB).
+_WRITTEN_AT_ONCE = 64 << 20
+_GATHERED = 1 << 20
+
 # Called with the number of bytes that were read since the last call.
 Progress = Callable[[int], object]
 
@@ -47,16 +53,33 @@ def write_file(
     with store_errors("create", path):
         descriptor = files.create(path)
     with closing(files, descriptor, path):
-        for chunk in chunks:
-            view = memoryview(chunk)
-            for start in range(0, len(view), PIECE):
-                piece = view[start : start + PIECE]
-                digest.update(piece)
-                write_all(files, descriptor, piece, path=path, position=size)
-                size += len(piece)
+        for piece in _pieces(chunks):
+            digest.update(piece)
+            write_all(files, descriptor, piece, path=path, position=size)
+            size += len(piece)
         with store_errors(f"fsync {size} bytes of", path):
             files.sync(descriptor)
     return FileEntry(size, digest.hexdigest())
+
+
+def _pieces(chunks: Iterable[bytes | memoryview]) -> Iterator[memoryview]:
+    """Put small chunks together and cut large ones."""
+    small: list[bytes | memoryview] = []
+    gathered = 0
+    for chunk in chunks:
+        is_small = len(chunk) < _GATHERED
+        if is_small:
+            small.append(chunk)
+            gathered += len(chunk)
+        if small and (not is_small or gathered >= _GATHERED):
+            yield memoryview(b"".join(small))
+            small, gathered = [], 0
+        if not is_small:
+            view = memoryview(chunk)
+            for start in range(0, len(view), _WRITTEN_AT_ONCE):
+                yield view[start : start + _WRITTEN_AT_ONCE]
+    if gathered:
+        yield memoryview(b"".join(small))
 
 
 def write_all(

@@ -2,90 +2,109 @@
 
 import operator
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from multiback.errors import ArgumentError
 from multiback.store.checkpoint import STATE
-from multiback.store.jsontext import dump
+from multiback.store.jsontext import dump, load
 from multiback.store.manifest import MANIFEST
 from multiback.store.names import name_fault
 from multiback.store.payload import FileEntry
 from multiback.store.tensor_file import Array, check_tensors
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Request:
-    """A commit's arguments, checked, with documents as bytes."""
+    """One checkpoint to commit; checked when it is made, before the disk is touched.
+
+    Args:
+        name: The directory's name. If it is taken, by whichever run, "-v2", "-v3" and
+            so on is put behind: nothing is ever overwritten.
+        run_id: The run that owns it.
+        tensors: NumPy arrays by name. They must not change until they are written.
+        epoch: Stored as given.
+        step: Stored as given.
+        metrics: Numbers by name; NaN and infinities are kept.
+        documents: JSON documents by name, without ".json"; they may change afterwards.
+        extra_files: Files to copy, by the name to give them.
+        backend: The Keras backend, or "".
+        versions: Library versions.
+        architecture: Anything JSON; stored once in the run directory under its
+            checksum and shared by the checkpoints that name it.
+        extra: Anything JSON, for the manifest.
+
+    Attributes:
+        contents: The documents' bytes by file name.
+        architecture_content: The architecture's bytes, or None.
+
+    Raises:
+        ArgumentError: Something in it cannot be stored.
+
+    Example:
+        >>> import numpy as np
+        >>> arrays = {"kernel": np.ones((2, 2))}
+        >>> asked = Request(
+        ...     "first", run_id="a", tensors=arrays, epoch=1, step=100, metrics={}
+        ... )
+        >>> asked.name, asked.contents
+        ('first', {})
+    """
 
     name: str
+    _: KW_ONLY
     run_id: str
     tensors: Mapping[str, Array]
-    documents: Mapping[str, bytes]
-    extra_files: Mapping[str, Path]
     epoch: int
     step: int
     metrics: Mapping[str, float]
-    backend: str
-    versions: Mapping[str, str]
-    architecture: bytes | None
-    extra: Mapping[str, Any]
+    documents: Mapping[str, Any] = field(default_factory=dict)
+    extra_files: Mapping[str, Path] = field(default_factory=dict)
+    backend: str = ""
+    versions: Mapping[str, str] = field(default_factory=dict)
+    architecture: Any | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    contents: Mapping[str, bytes] = field(init=False, repr=False)
+    architecture_content: bytes | None = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Check everything, and keep it as it is now."""
+        check_name("name", self.name)
+        tensors = dict(self.tensors)
+        check_tensors(tensors)
+        _check_file_names(self.documents, self.extra_files)
+        vars(self).update(
+            run_id=check_run_id(self.run_id),
+            tensors=tensors,
+            contents={
+                f"{name}.json": dump(content, argument=f"documents[{name!r}]")
+                for name, content in self.documents.items()
+            },
+            extra_files={name: Path(file) for name, file in self.extra_files.items()},
+            epoch=_whole("epoch", self.epoch),
+            step=_whole("step", self.step),
+            metrics={key: _number(key, value) for key, value in self.metrics.items()},
+            backend=_text("backend", self.backend),
+            versions={
+                _text("versions", key): _text(f"versions[{key!r}]", value)
+                for key, value in self.versions.items()
+            },
+            architecture_content=(
+                None
+                if self.architecture is None
+                else dump(self.architecture, argument="architecture")
+            ),
+            # To find out now, not after gigabytes were written.
+            extra=load(dump(self.extra, argument="extra")),
+        )
 
     @property
     def architecture_name(self) -> str | None:
         """The architecture's file name, which is its content's checksum."""
-        if self.architecture is None:
+        if self.architecture_content is None:
             return None
-        return f"arch-{FileEntry.of(self.architecture).xxh3}.json"
-
-
-def checked_request(
-    name: str,
-    *,
-    run_id: str,
-    tensors: Mapping[str, Array],
-    documents: Mapping[str, Any],
-    extra_files: Mapping[str, Path],
-    epoch: int,
-    step: int,
-    metrics: Mapping[str, float],
-    backend: str,
-    versions: Mapping[str, str],
-    architecture: Any | None,
-    extra: Mapping[str, Any],
-) -> Request:
-    """Check a commit's arguments; raise `ArgumentError` at the first that is wrong."""
-    check_name("name", name)
-    tensors = dict(tensors)
-    check_tensors(tensors)
-    _check_file_names(documents, extra_files)
-    # Only to find out now, not after gigabytes were written.
-    dump(extra, argument="extra")
-    return Request(
-        name=name,
-        run_id=check_run_id(run_id),
-        tensors=tensors,
-        documents={
-            f"{document}.json": dump(content, argument=f"documents[{document!r}]")
-            for document, content in documents.items()
-        },
-        extra_files={other: Path(source) for other, source in extra_files.items()},
-        epoch=_whole("epoch", epoch),
-        step=_whole("step", step),
-        metrics={key: _number(key, value) for key, value in metrics.items()},
-        backend=_text("backend", backend),
-        versions={
-            _text("versions", key): _text(f"versions[{key!r}]", value)
-            for key, value in versions.items()
-        },
-        architecture=(
-            None
-            if architecture is None
-            else dump(architecture, argument="architecture")
-        ),
-        extra=dict(extra),
-    )
+        return f"arch-{FileEntry.of(self.architecture_content).xxh3}.json"
 
 
 def check_name(argument: str, name: object) -> None:

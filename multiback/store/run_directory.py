@@ -10,40 +10,33 @@ changes; so a temporary directory seen under the lock belongs to a dead process.
 
 import os
 import re
-import secrets
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import filelock
 
-from multiback.errors import (
-    ArgumentError,
-    NoCheckpointError,
-    StoreError,
-)
-from multiback.store.checkpoint import (
-    STATE,
-    Checkpoint,
-    described,
-    read_checkpoint,
-)
-from multiback.store.files import Files, delete_tree, make_directories, store_errors
+from multiback.errors import ArgumentError, NoCheckpointError, StoreError
+from multiback.store.checkpoint import Checkpoint, described, read_checkpoint
+from multiback.store.commits import write_architecture, write_checkpoint
+from multiback.store.files import Files, make_directories, store_errors
 from multiback.store.journal import append_line, read_lines
+from multiback.store.labels import check_label, drop_labels, point
 from multiback.store.listing import Listing
-from multiback.store.manifest import MANIFEST, Manifest, manifest_bytes, parse_manifest
 from multiback.store.names import free_name
-from multiback.store.payload import FileEntry, copied, verify_file, write_file
-from multiback.store.request import Request, check_name, check_run_id, checked_request
-from multiback.store.tensor_file import Array, write_tensors
+from multiback.store.removal import (
+    TEMPORARY,
+    collect,
+    delete,
+    discard,
+    garbage_in,
+    scratch,
+)
+from multiback.store.request import Request, check_run_id
 
-_TEMPORARY = ".tmp-"
-_DELETED = ".del-"
-_OWN_NAMES = frozenset({"checkpoints", "history.jsonl", "lock", "runs.jsonl"})
 _ARCHITECTURE = re.compile(r"arch-[0-9a-f]{32}\.json")
-_EMPTY: Mapping[str, Any] = {}
 
 
 class RunDirectory:
@@ -69,12 +62,14 @@ class RunDirectory:
         ...     runs = RunDirectory(folder)
         ...     runs.start_run("first", {})
         ...     saved = runs.commit(
-        ...         "epoch=001",
-        ...         run_id="first",
-        ...         tensors={"kernel": np.ones((2, 2))},
-        ...         epoch=1,
-        ...         step=100,
-        ...         metrics={"val_f1": 0.91},
+        ...         Request(
+        ...             "epoch=001",
+        ...             run_id="first",
+        ...             tensors={"kernel": np.ones((2, 2))},
+        ...             epoch=1,
+        ...             step=100,
+        ...             metrics={"val_f1": 0.91},
+        ...         )
         ...     )
         ...     [found] = runs.checkpoints()
         ...     found.verify()
@@ -140,7 +135,7 @@ class RunDirectory:
         """
         record = {"run_id": check_run_id(run_id), "started": time.time()}
         with self._locked():
-            self._collect(self._garbage())
+            collect(self._files, self._garbage())
             append_line(
                 self._files,
                 self.path / "runs.jsonl",
@@ -148,143 +143,42 @@ class RunDirectory:
                 argument="info",
             )
 
-    def commit(
-        self,
-        name: str,
-        *,
-        run_id: str,
-        tensors: Mapping[str, Array],
-        documents: Mapping[str, Any] = _EMPTY,
-        extra_files: Mapping[str, Path] = _EMPTY,
-        epoch: int,
-        step: int,
-        metrics: Mapping[str, float],
-        backend: str = "",
-        versions: Mapping[str, str] = _EMPTY,
-        architecture: Any | None = None,
-        extra: Mapping[str, Any] = _EMPTY,
-    ) -> Checkpoint:
+    def commit(self, request: Request) -> Checkpoint:
         """Write one checkpoint: whole and on the disk when this returns, or not at all.
 
         Args:
-            name: The directory's name. If it is taken, by whichever run, "-v2",
-                "-v3" and so on is put behind: nothing is ever overwritten.
-            run_id: The run that owns it.
-            tensors: NumPy arrays by name.
-            documents: JSON documents by name, without ".json".
-            extra_files: Files to copy, by the name to give them.
-            epoch: Stored as given.
-            step: Stored as given.
-            metrics: Numbers by name; NaN and infinities are kept.
-            backend: The Keras backend, or "".
-            versions: Library versions.
-            architecture: Anything JSON; stored once in the run directory under its
-                checksum and shared by the checkpoints that name it.
-            extra: Anything JSON, for the manifest.
+            request: What to write.
 
         Returns:
             The checkpoint; its `name` tells which name it got.
 
         Raises:
-            ArgumentError: An argument cannot be stored; the disk is untouched.
             StoreError: The operating system refused, for example because the disk
                 is full. Nothing of the new checkpoint is left, earlier ones are
                 intact, and the next commit starts afresh.
         """
-        request = checked_request(
-            name,
-            run_id=run_id,
-            tensors=tensors,
-            documents=documents,
-            extra_files=extra_files,
-            epoch=epoch,
-            step=step,
-            metrics=metrics,
-            backend=backend,
-            versions=versions,
-            architecture=architecture,
-            extra=extra,
-        )
-        return self.commit_request(request)
-
-    def commit_request(self, request: Request) -> Checkpoint:
-        """Commit what was checked before; see `commit`."""
         with self._locked():
-            self._write_architecture(request)
+            write_architecture(self._files, self.path, request)
             found, _ = self._listing.read()
             sequence = found[-1].sequence + 1 if found else 1
-            temporary = self._checkpoints / _scratch(_TEMPORARY)
+            temporary = self._checkpoints / scratch(TEMPORARY)
             try:
-                manifest = self._build(temporary, request, sequence)
+                manifest = write_checkpoint(self._files, temporary, request, sequence)
                 taken = frozenset(self._listing.names())
                 target = self._checkpoints / free_name(request.name, taken)
                 with store_errors("name the finished checkpoint", target):
                     self._files.rename(temporary, target)
             except BaseException:
-                self._discard(temporary)
+                discard(self._files, temporary)
                 raise
             try:
                 with store_errors("fsync the directory", self._checkpoints):
                     self._files.sync_directory(self._checkpoints)
             except BaseException:
                 # Reported as failed, so it must not turn up later.
-                self._discard(target)
+                discard(self._files, target)
                 raise
         return described(target, manifest)
-
-    def _build(self, temporary: Path, request: Request, sequence: int) -> Manifest:
-        """Write a checkpoint's files, the manifest last, and wait for the disk."""
-        with store_errors("create the directory", temporary):
-            self._files.make_directory(temporary)
-        files = {STATE: write_tensors(self._files, temporary / STATE, request.tensors)}
-        for name, content in request.documents.items():
-            files[name] = write_file(self._files, temporary / name, [content])
-        for name, source in request.extra_files.items():
-            files[name] = write_file(self._files, temporary / name, copied(source))
-        manifest = Manifest(
-            run_id=request.run_id,
-            sequence=sequence,
-            epoch=request.epoch,
-            step=request.step,
-            metrics=request.metrics,
-            created=time.time(),
-            backend=request.backend,
-            versions=request.versions,
-            files=files,
-            architecture=request.architecture_name,
-            architecture_checksum=(
-                None
-                if request.architecture is None
-                else FileEntry.of(request.architecture).xxh3
-            ),
-            extra=request.extra,
-        )
-        content = manifest_bytes(manifest)
-        write_file(self._files, temporary / MANIFEST, [content])
-        with store_errors("fsync the directory", temporary):
-            self._files.sync_directory(temporary)
-        # As a reader will see it: JSON makes lists of tuples.
-        return parse_manifest(content)
-
-    def _write_architecture(self, request: Request) -> None:
-        """Write the architecture's file unless it is there, intact."""
-        content, name = request.architecture, request.architecture_name
-        if content is None or name is None:
-            return
-        path = self.path / name
-        with suppress(StoreError):
-            verify_file(path, FileEntry.of(content))
-            return
-        temporary = self.path / _scratch(_TEMPORARY)
-        try:
-            write_file(self._files, temporary, [content])
-            with store_errors("name the finished file", path):
-                self._files.replace(temporary, path)
-        except BaseException:
-            self._discard(temporary)
-            raise
-        with store_errors("fsync the directory", self.path):
-            self._files.sync_directory(self.path)
 
     def remove(self, checkpoint: Checkpoint, *, run_id: str) -> None:
         """Remove one checkpoint of a run; one that is gone already is no error.
@@ -314,7 +208,7 @@ class RunDirectory:
                     f"but is commit {found.sequence} of the run {found.run_id!r}. "
                     f"Remove it with that run's id, or leave it."
                 )
-            self._delete(checkpoint.path)
+            delete(self._files, checkpoint.path)
 
     def prune(
         self,
@@ -354,8 +248,8 @@ class RunDirectory:
             doomed = [one for one in found if one not in keep]
             if not dry_run:
                 for one in doomed:
-                    self._delete(one.path)
-                self._drop_labels()
+                    delete(self._files, one.path)
+                drop_labels(self._files, self.path)
         return doomed
 
     def _nothing_of(self, run_id: str) -> NoCheckpointError:
@@ -363,31 +257,6 @@ class RunDirectory:
             f"{self.path} must hold a checkpoint of the run {run_id!r}, but holds "
             f"none. Pass the id of a run that has some."
         )
-
-    def _drop_labels(self) -> None:
-        """Remove the links that lead to a checkpoint that is gone."""
-        for path in sorted(self.path.iterdir()):
-            if not path.is_symlink() or path.exists():
-                continue
-            if path.readlink().parts[:-1] == (self._checkpoints.name,):
-                with store_errors("remove", path):
-                    self._files.unlink(path)
-
-    def _delete(self, path: Path) -> None:
-        """Make a checkpoint invisible in one step, durably; then delete it."""
-        doomed = self._checkpoints / _scratch(_DELETED)
-        with store_errors("remove", path):
-            self._files.rename(path, doomed)
-            self._files.sync_directory(self._checkpoints)
-            delete_tree(self._files, doomed)
-
-    def _discard(self, path: Path) -> None:
-        """Clean up after a failure; what cannot be deleted now is garbage later."""
-        with suppress(OSError):
-            if path.name.startswith("."):
-                delete_tree(self._files, path)
-            else:
-                self._delete(path)
 
     def append_history(self, record: Mapping[str, Any]) -> None:
         """Append one record to the history, durably.
@@ -423,17 +292,12 @@ class RunDirectory:
         with self._locked():
             garbage = [*self._garbage(), *self._unused_architectures()]
             if not dry_run:
-                self._collect(garbage)
+                collect(self._files, garbage)
             return garbage
 
     def _garbage(self) -> list[Path]:
         """List temporary and doomed entries; under the lock they are no one's."""
-        return [
-            path
-            for directory in (self.path, self._checkpoints)
-            for path in sorted(directory.iterdir())
-            if path.name.startswith((_TEMPORARY, _DELETED))
-        ]
+        return [*garbage_in(self.path), *garbage_in(self._checkpoints)]
 
     def _unused_architectures(self) -> list[Path]:
         """List the architectures that no manifest names."""
@@ -446,12 +310,6 @@ class RunDirectory:
             if _ARCHITECTURE.fullmatch(path.name) and path.name not in used
         ]
 
-    def _collect(self, garbage: Iterable[Path]) -> None:
-        """Delete files, links and directories."""
-        for path in garbage:
-            with store_errors("collect", path):
-                delete_tree(self._files, path)
-
     def point(self, label: str, checkpoint: Checkpoint) -> None:
         """Let a link such as `best` lead people to a checkpoint.
 
@@ -463,32 +321,9 @@ class RunDirectory:
             label: The link's name in the run directory.
             checkpoint: What it leads to.
         """
-        check_name("label", label)
-        if label.casefold() in _OWN_NAMES or label.casefold().startswith("arch-"):
-            raise ArgumentError(
-                f"label must not be the name of the run directory's own files, but "
-                f"is {label!r}. Choose another, such as 'best'."
-            )
-        link, target = self.path / label, f"checkpoints/{checkpoint.name}"
-        if link.is_dir() and not link.is_symlink():
-            raise StoreError(
-                f"{link} must be a link or absent, but is a directory. Move it away, "
-                f"or choose another label."
-            )
+        check_label(self.path, label)
         with self._locked():
-            temporary = self.path / _scratch(_TEMPORARY)
-            try:
-                try:
-                    self._files.symlink(target, temporary)
-                except OSError:
-                    # Windows without the right to link, FAT, some network disks.
-                    text = f"{target}\n".encode()
-                    write_file(self._files, temporary, [text])
-                with store_errors("replace", link):
-                    self._files.replace(temporary, link)
-            except BaseException:
-                self._discard(temporary)
-                raise
+            point(self._files, self.path / label, checkpoint)
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -510,8 +345,3 @@ class RunDirectory:
             yield
         finally:
             self._lock.release()
-
-
-def _scratch(prefix: str) -> str:
-    """Return a name that no one has."""
-    return prefix + secrets.token_hex(8)

@@ -60,8 +60,53 @@ def _chunks(
 ) -> Iterator[bytes | memoryview]:
     """Yield the file's content; only an array that is not plain is copied, alone."""
     yield head
+    run: _Run | None = None
     for name in order:
-        yield _plain(tensors[name]).reshape(-1).view(np.uint8).data
+        array = _plain(tensors[name])
+        if run is not None and run.takes(array):
+            continue
+        if run is not None:
+            yield run.content()
+        run = _Run(array)
+    if run is not None:
+        yield run.content()
+
+
+class _Run:
+    """Arrays that lie one behind the other in one memory, as a buffer's do."""
+
+    def __init__(self, first: Array) -> None:
+        self._first = first
+        self._start = _address(first)
+        self._end = self._start + first.nbytes
+
+    def takes(self, array: Array) -> bool:
+        """Add an array if it begins where the last one ended, in the same memory."""
+        if array.nbytes == 0:
+            return True
+        memory = array.base
+        if (
+            memory is not self._first.base
+            or not isinstance(memory, np.ndarray)
+            or not memory.flags.c_contiguous
+            or _address(array) != self._end
+        ):
+            return False
+        self._end += array.nbytes
+        return True
+
+    def content(self) -> memoryview:
+        """Return all their bytes."""
+        size = self._end - self._start
+        if size == self._first.nbytes:
+            return self._first.reshape(-1).view(np.uint8).data
+        memory = np.asarray(self._first.base).reshape(-1).view(np.uint8)
+        start = self._start - _address(memory)
+        return memory[start : start + size].data
+
+
+def _address(array: Array) -> int:
+    return int(array.__array_interface__["data"][0])
 
 
 def _plain(array: Array) -> Array:

@@ -5,29 +5,25 @@ exits, so a pending commit finishes, and there is no idle thread to stop. The th
 spends its time in system calls and in the checksum, both of which release the GIL.
 """
 
-import math
 import threading
 import time
 import warnings
 import weakref
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Self
 
-import numpy as np
-import numpy.typing as npt
-
 from multiback.errors import ArgumentError, StoreError
+from multiback.store.buffers import Buffer, Kind, allocate_aligned
 from multiback.store.checkpoint import Checkpoint
-from multiback.store.request import Request, checked_request
+from multiback.store.request import Request
 from multiback.store.run_directory import RunDirectory
 from multiback.store.tensor_file import Array
 
-# What vector units and direct memory access like best.
-_ALIGNMENT = 64
-_EMPTY: Mapping[str, Any] = {}
+# A shorter wait is nothing to bother anyone with.
+_WORTH_TELLING_SECONDS = 0.1
 
-Kind = tuple[npt.DTypeLike, tuple[int, ...]]
+Then = Callable[[Checkpoint], object]
 
 
 class SlowDiskWarning(UserWarning):
@@ -47,58 +43,20 @@ class _Outcome:
             raise error
 
 
-class _Buffer:
-    """Host memory, cut into arrays; the same memory as long as it is large enough."""
-
-    def __init__(self) -> None:
-        self._kinds: dict[str, tuple[np.dtype[Any], tuple[int, ...]]] = {}
-        self._memory: Array = np.empty(0, np.uint8)
-        self._arrays: dict[str, Array] = {}
-
-    def arrays(
-        self, kinds: Mapping[str, Kind], allocate: Callable[[int], Array]
-    ) -> dict[str, Array]:
-        """Return arrays of these dtypes and shapes, with whatever they held last."""
-        wanted = {
-            name: (np.dtype(d), tuple(shape)) for name, (d, shape) in kinds.items()
-        }
-        if wanted == self._kinds:
-            return self._arrays
-        places, size = {}, 0
-        for name, (dtype, shape) in wanted.items():
-            end = size + dtype.itemsize * math.prod(shape)
-            places[name] = slice(size, end)
-            size = -(-end // _ALIGNMENT) * _ALIGNMENT
-        # First let go of the old memory: two states may not fit at once.
-        self._kinds, self._arrays = {}, {}
-        if self._memory.size < size:
-            self._memory = np.empty(0, np.uint8)
-            self._memory = allocate(size)
-        self._arrays = {
-            name: self._memory[places[name]].view(dtype).reshape(shape)
-            for name, (dtype, shape) in wanted.items()
-        }
-        self._kinds = wanted
-        return self._arrays
-
-    def is_in(self, arrays: Iterable[Array]) -> bool:
-        """Tell whether an array lies in this memory."""
-        return any(np.may_share_memory(array, self._memory) for array in arrays)
-
-
-def _allocate(size: int) -> Array:
-    return np.empty(size, np.uint8)
-
-
 def _commit(
     runs: RunDirectory,
     request: Request,
-    then: Callable[[Checkpoint], object] | None,
+    then: Then | None,
+    cleanup: Callable[[], object] | None,
     outcome: _Outcome,
 ) -> None:
     """Commit, and keep what comes of it."""
     try:
-        outcome.newest = runs.commit_request(request)
+        try:
+            outcome.newest = runs.commit(request)
+        finally:
+            if cleanup is not None:
+                cleanup()
         if then is not None:
             then(outcome.newest)
     except BaseException as error:  # noqa: BLE001  (submit, wait or close raise it)
@@ -125,19 +83,15 @@ class Writer:
 
     Example:
         >>> import tempfile
-        >>> from multiback.store import RunDirectory
+        >>> from multiback.store import Request, RunDirectory
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     with Writer(RunDirectory(folder)) as writer:
         ...         arrays = writer.buffer({"w": ("float32", (2, 3))})
         ...         arrays["w"][:] = 2  # Here the state is copied.
-        ...         writer.submit(
-        ...             "first",
-        ...             run_id="a",
-        ...             tensors=arrays,
-        ...             epoch=1,
-        ...             step=100,
-        ...             metrics={},
+        ...         request = Request(
+        ...             "first", run_id="a", tensors=arrays, epoch=1, step=9, metrics={}
         ...         )
+        ...         writer.submit(request)
         ...         # Here training goes on.
         ...         writer.wait().tensors()["w"][0, 0]
         np.float32(2.0)
@@ -148,17 +102,14 @@ class Writer:
         runs: RunDirectory,
         *,
         buffers: int = 2,
-        allocate: Callable[[int], Array] = _allocate,
+        allocate: Callable[[int], Array] = allocate_aligned,
     ) -> None:
-        if not isinstance(buffers, int) or buffers < 1:
-            raise ArgumentError(
-                f"buffers must be a whole number of at least 1, but is {buffers!r}. "
-                f"Pass 2, or 1 to save memory."
-            )
+        check_buffers(buffers)
         self._runs = runs
         self._allocate = allocate
-        self._buffers = [_Buffer() for _ in range(buffers)]
-        self._busy: list[_Buffer] = []
+        self._number = buffers
+        self._buffers = [Buffer() for _ in range(buffers)]
+        self._busy: list[Buffer] = []
         self._thread: threading.Thread | None = None
         self._outcome = _Outcome()
         self._turn = threading.RLock()
@@ -166,6 +117,22 @@ class Writer:
         self._has_told = False
         # An error that nobody asks for is told when the writer or Python ends.
         weakref.finalize(self, self._outcome.raise_error)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what is going on: a copy begins anew."""
+        return {
+            "runs": self._runs,
+            "buffers": self._number,
+            "allocate": self._allocate,
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Begin anew."""
+        self.__init__(**state)  # type: ignore[misc]  # The same class, no other's
+
+    def is_for(self, path: Path) -> bool:
+        """Tell whether it commits into a run directory."""
+        return self._runs.path == path
 
     @property
     def is_busy(self) -> bool:
@@ -191,63 +158,41 @@ class Writer:
                 free = self._buffers
             return free[0].arrays(kinds, self._allocate)
 
+    def ready(self) -> None:
+        """Wait until a submission would not have to, as `submit` does.
+
+        Raises:
+            Exception: As for `submit`.
+        """
+        with self._turn:
+            self._join()
+            self._outcome.raise_error()
+
     def submit(
         self,
-        name: str,
+        request: Request,
         *,
-        run_id: str,
-        tensors: Mapping[str, Array],
-        documents: Mapping[str, Any] = _EMPTY,
-        extra_files: Mapping[str, Path] = _EMPTY,
-        epoch: int,
-        step: int,
-        metrics: Mapping[str, float],
-        backend: str = "",
-        versions: Mapping[str, str] = _EMPTY,
-        architecture: Any | None = None,
-        extra: Mapping[str, Any] = _EMPTY,
-        then: Callable[[Checkpoint], object] | None = None,
+        then: Then | None = None,
+        cleanup: Callable[[], object] | None = None,
     ) -> None:
         """Hand a checkpoint over and return while it is written.
 
-        If the one before is not written yet, wait for it; the first time with a
-        `SlowDiskWarning`.
+        If the one before is not written yet, wait for it; the first time that this
+        takes long with a `SlowDiskWarning`.
 
         Args:
-            name: As for `RunDirectory.commit`, like all that is not said here.
-            run_id: The run that owns it.
-            tensors: Arrays that do not change until they are written.
-            documents: JSON documents by name; they may change afterwards.
-            extra_files: Files that stay until they are copied.
-            epoch: Stored as given.
-            step: Stored as given.
-            metrics: Numbers by name.
-            backend: The Keras backend, or "".
-            versions: Library versions.
-            architecture: Anything JSON.
-            extra: Anything JSON.
+            request: What to write.
             then: Called in the background thread once the checkpoint is on the
                 disk, to remove others for example; its errors are kept too.
+            cleanup: Called in the background thread once the request's
+                `extra_files` are not needed any more, whether or not they were
+                written.
 
         Raises:
-            ArgumentError: An argument cannot be stored, or the writer is closed.
+            ArgumentError: The writer is closed.
             Exception: The commit before this one failed; this one is not begun.
                 Submit it again if training is to go on.
         """
-        request = checked_request(
-            name,
-            run_id=run_id,
-            tensors=tensors,
-            documents=documents,
-            extra_files=extra_files,
-            epoch=epoch,
-            step=step,
-            metrics=metrics,
-            backend=backend,
-            versions=versions,
-            architecture=architecture,
-            extra=extra,
-        )
         with self._turn:
             self._check_open("submit")
             self._join()
@@ -255,22 +200,28 @@ class Writer:
             arrays = request.tensors.values()
             self._busy = [one for one in self._buffers if one.is_in(arrays)]
             self._thread = threading.Thread(
-                target=self._work, args=(request, then), name="multiback-writer"
+                target=self._work,
+                args=(request, then, cleanup),
+                name="multiback-writer",
             )
             try:
                 self._thread.start()
             except RuntimeError as error:
                 self._thread, self._busy = None, []
                 raise StoreError(
-                    f"could not start a thread to write {name!r}: {error}. Commit "
-                    f"with RunDirectory.commit instead."
+                    f"could not start a thread to write {request.name!r}: {error}. "
+                    f"Commit with RunDirectory.commit instead."
                 ) from error
+            _writers.add(self)
 
     def _work(
-        self, request: Request, then: Callable[[Checkpoint], object] | None
+        self,
+        request: Request,
+        then: Then | None,
+        cleanup: Callable[[], object] | None,
     ) -> None:
         """Commit in the background; the thread keeps the writer until it is done."""
-        _commit(self._runs, request, then, self._outcome)
+        _commit(self._runs, request, then, cleanup, self._outcome)
         # An error that is kept leads to this frame, and must not keep the writer.
         del self
 
@@ -286,13 +237,13 @@ class Writer:
             self._thread, self._busy = None, []
 
     def _join(self) -> None:
-        """Wait for the pending commit; say so the first time."""
+        """Wait for the pending commit; the first time that it takes long, say so."""
         thread = self._thread
         if thread is not None and thread.is_alive():
             start = time.perf_counter()
             thread.join()
             waited = time.perf_counter() - start
-            if not self._has_told:
+            if waited > _WORTH_TELLING_SECONDS and not self._has_told:
                 self._has_told = True
                 warnings.warn(
                     f"A save waited {waited:.1f} seconds for the one before it to be "
@@ -303,6 +254,14 @@ class Writer:
                 )
         self._release_if_done()
 
+    def raise_error(self) -> None:
+        """Raise what a commit in the background ran into, once; never wait.
+
+        Raises:
+            Exception: The last commit failed.
+        """
+        self._outcome.raise_error()
+
     def wait(self) -> Checkpoint | None:
         """Wait until nothing is pending.
 
@@ -312,12 +271,16 @@ class Writer:
         Raises:
             Exception: The last commit failed. It is raised once.
         """
+        self.join()
+        self._outcome.raise_error()
+        return self._outcome.newest
+
+    def join(self) -> None:
+        """Wait until nothing is pending; an error is kept."""
         with self._turn:
             if self._thread is not None:
                 self._thread.join()
             self._release_if_done()
-            self._outcome.raise_error()
-            return self._outcome.newest
 
     def close(self) -> None:
         """Wait until nothing is pending, and take nothing more.
@@ -326,8 +289,10 @@ class Writer:
             Exception: As for `wait`.
         """
         self._is_closed = True
-        self.wait()
-        self._buffers = []
+        try:
+            self.wait()
+        finally:
+            self._buffers = []
 
     def __enter__(self) -> Self:
         """Return itself; `close` is called at the block's end."""
@@ -343,3 +308,29 @@ class Writer:
             if error is None:
                 raise
             error.add_note(f"Besides, a checkpoint was not saved: {ours}")
+
+
+def check_buffers(buffers: Any) -> None:
+    """Refuse a number of buffers that is none."""
+    if not isinstance(buffers, int) or buffers < 1:
+        raise ArgumentError(
+            f"buffers must be a whole number of at least 1, but is {buffers!r}. "
+            f"Pass 2, or 1 to save memory."
+        )
+
+
+_writers: "weakref.WeakSet[Writer]" = weakref.WeakSet()
+
+
+def wait_for(path: Path) -> None:
+    """Wait for what this process is committing into a run directory.
+
+    So that a reader sees what the same program has saved just before. Errors stay
+    where they are.
+
+    Args:
+        path: The run directory, resolved.
+    """
+    for writer in list(_writers):
+        if writer.is_for(path):
+            writer.join()

@@ -1,5 +1,6 @@
 """scikit-learn's real data, and scores of a plain model on them."""
 
+import keras
 import numpy as np
 import pytest
 from sklearn.datasets import load_breast_cancer, load_digits
@@ -48,3 +49,26 @@ def real(breast_cancer):
         "multiclass": digits,
         "multilabel": _labels(*digits),
     }
+
+
+@pytest.fixture
+def identity_model():
+    """Return a function that compiles a model which predicts its input and stays so."""
+
+    def build(columns=1, loss="mse", **compiled):
+        layer = keras.layers.Dense(
+            columns, use_bias=False, kernel_initializer="identity"
+        )
+        model = keras.Sequential([keras.Input((columns,)), layer])
+        model.compile(keras.optimizers.SGD(0.0), loss, **compiled)
+        return model
+
+    return build
+
+
+@pytest.fixture
+def scored():
+    """Scores of 100 samples as Keras gets them, `(N, 1)`, and labels, `(N,)`."""
+    rng = np.random.default_rng(5)
+    scores = rng.random((100, 1)).astype("float32")
+    return scores, (rng.random(100) < scores[:, 0]).astype("int32")

@@ -182,7 +182,61 @@ def test_a_class_that_depends_on_the_batches_is_wrong_without_an_equivalent(real
     (row,) = crosscheck(MeanOfBatchRecalls(), real["binary"])
     assert row.verdict == "wrong"
     assert "depends on how the data is cut into batches" in row.reason
-    assert crosscheck(MeanOfBatchRecalls(), real["binary"], batch_size=600).ok
+    # All rows in one batch: only another cut shows it.
+    one_batch = {"batch_size": 600}
+    assert crosscheck(MeanOfBatchRecalls(), real["binary"], shuffles=0, **one_batch).ok
+    (row,) = crosscheck(MeanOfBatchRecalls(), real["binary"], **one_batch)
+    assert row.verdict == "wrong"
+    assert "in batches of 600" in row.reason
+    assert "in shuffled batches of 271; use multiback.metrics.Recall()" in row.reason
+    assert row.spread > 1e-3
+
+
+def test_several_batch_sizes_are_tried_in_turn(real):
+    sizes = {"batch_size": [569, 100], "shuffles": 0}
+    report = crosscheck([f1_by_hand, mb.metrics.F1Score()], real["binary"], **sizes)
+    assert report.cuts == ("batches of 100",)
+    assert report["f1_by_hand"].verdict == "wrong"
+    assert report["f1_score"].verdict == "agrees"
+    assert report["f1_score"].spread == 0.0
+
+
+class LastSeenFirst(keras.metrics.Metric):
+    """The share of hits, but the first label of all is counted as a hit."""
+
+    def __init__(self, name="last_seen_first"):
+        super().__init__(name=name)
+        self.hits = mb.metrics.Accuracy()
+        self.first = self.add_variable((), initializer="zeros", name="first")
+        self.started = self.add_variable((), initializer="zeros", name="started")
+
+    def update_state(self, y_true, y_pred, sample_weight=None):  # noqa: ARG002 - Keras's signature
+        self.hits.update_state(y_true, y_pred)
+        first = ops.cast(y_true[0], "float32")
+        started = ops.convert_to_tensor(self.started)
+        before = ops.convert_to_tensor(self.first)
+        self.first.assign(ops.where(started == 0, first, before))
+        self.started.assign(1.0)
+
+    def result(self):
+        return self.hits.result() + self.first
+
+
+def test_a_metric_that_depends_on_the_order_of_the_rows_is_found(real):
+    y_true, y_pred = real["binary"]
+    order = np.argsort(y_true)  # Any shuffle that starts with a 1 tells.
+    data = (y_true[order], y_pred[order])
+    assert crosscheck(LastSeenFirst(), data, batch_size=[32, 64], shuffles=0).ok
+    (row,) = crosscheck(LastSeenFirst(), data, shuffles=6)
+    assert row.verdict == "wrong"
+    assert row.spread == 1.0
+
+
+def test_metrics_of_a_group_are_compared_as_what_they_are(real):
+    metrics = mb.metrics.group(mb.metrics.Precision(), mb.metrics.Recall())
+    report = crosscheck(metrics, real["binary"])
+    assert [row.verdict for row in report] == ["agrees", "agrees"]
+    assert report["recall"].metric == "multiback.Recall"
 
 
 def test_keras_counters_that_stop_at_2_to_the_24_are_found():
@@ -193,7 +247,7 @@ def test_keras_counters_that_stop_at_2_to_the_24_are_found():
     weight[0] = 2.0**24
     data = (y_true, y_pred, weight)
     metrics = {"keras": keras.metrics.Recall(), "ours": mb.metrics.Recall()}
-    report = crosscheck(metrics, data, batch_size=1)
+    report = crosscheck(metrics, data, batch_size=1, shuffles=0)
     assert report["keras"].verdict == "wrong"
     assert "batches add up wrongly" in report["keras"].reason
     assert report["ours"].verdict == "agrees"
@@ -304,6 +358,9 @@ Y, P = np.array([0, 1, 1]), np.array([0.1, 0.9, 0.4])
             r"y_true wants an array of num",
         ),
         (mb.metrics.Recall(), (Y, P), {"batch_size": 0}, r"batch_size= wants .* not 0"),
+        (mb.metrics.Recall(), (Y, P), {"batch_size": [8, True]}, r"not \[8, True\]"),
+        (mb.metrics.Recall(), (Y, P), {"batch_size": []}, r"batch_size= wants .* \[\]"),
+        (mb.metrics.Recall(), (Y, P), {"shuffles": -1}, r"shuffles= wants .* not -1"),
         ([], (Y, P), {}, r"at least one metric"),
         ("accuracy", (Y, P), {}, r"model_or_metrics= wants .* not 'accuracy'"),
         (keras.metrics.Recall, (Y, P), {}, r"make an object"),

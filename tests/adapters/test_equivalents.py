@@ -37,7 +37,7 @@ def logit(p):
 
 
 def only(metric, data, **arguments):
-    (row,) = crosscheck(metric, data, **arguments)
+    (row,) = crosscheck(metric, data, **{"shuffles": 0, **arguments})
     return row
 
 
@@ -264,16 +264,7 @@ def test_the_table_covers_every_metric_of_multiback():
         if issubclass(cls, mb.metrics.Metric) and cls is not mb.metrics.Metric
     }
     assert len(metrics) > 20
-    # Compared with themselves until they have rows; a row here must go when one comes.
-    not_yet = {
-        mb.metrics.AUROC,
-        mb.metrics.AveragePrecision,
-        mb.metrics.BrierScore,
-        mb.metrics.CalibrationError,
-        mb.metrics.LogLoss,
-        mb.metrics.Perplexity,
-    }
-    assert metrics - set(TABLE) == not_yet
+    assert metrics <= set(TABLE)
 
 
 class HalvedAUC(keras.metrics.AUC):

@@ -81,15 +81,23 @@ def test_a_metric_of_keras_that_counts_what_is_masked_is_named(sequences):
     assert report["keras"].difference > 1e-3
 
 
-def test_rows_and_functions_under_a_mask_are_not_compared(sequences):
+def test_rows_and_functions_under_a_mask_are_compared_with_themselves(sequences):
     def largest(y_true, y_pred):
         return keras.ops.max(y_pred, axis=-1) * keras.ops.cast(y_true >= 0, "float32")
 
+    def spread(y_true, y_pred):
+        return keras.ops.std(y_pred) * keras.ops.cast(y_true >= 0, "float32")
+
     match = mb.metrics.ExactMatch("multiclass", num_classes=3)
-    report = crosscheck(tagger([match, largest]), sequences)
-    assert [row.verdict for row in report] == ["no equivalent", "no equivalent"]
+    report = crosscheck(tagger([match, largest, spread]), sequences)
+    assert {row.name: row.verdict for row in report} == {
+        "exact_match": "no equivalent",
+        "largest": "no equivalent",
+        "spread": "wrong",
+    }
     assert "part is masked" in report["exact_match"].reason
-    assert "the model has a mask" in report["largest"].reason
+    assert "does not depend on the batches" in report["largest"].reason
+    assert "averages a function over batches" in report["spread"].reason
 
 
 class HalvedF1(mb.metrics.F1Score):

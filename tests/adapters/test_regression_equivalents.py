@@ -38,7 +38,7 @@ def linnerud():
 
 
 def only(metric, data, batch_size=100):
-    (row,) = crosscheck(metric, data, batch_size=batch_size)
+    (row,) = crosscheck(metric, data, batch_size=batch_size, shuffles=0)
     return row
 
 

@@ -44,10 +44,18 @@ class Says(keras.callbacks.Callback):
 
 
 @contextlib.contextmanager
-def warns(match):
-    """Expect a warning; `pytest.warns` would raise what the settings ignore."""
+def telling():
+    """Collect the texts of our warnings."""
+    texts = []
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
+        yield texts
+    texts += [str(one.message) for one in caught if one.category is UserWarning]
+
+
+@contextlib.contextmanager
+def warns(match):
+    """Expect a warning; `pytest.warns` would raise what the settings ignore."""
+    with telling() as texts:
         yield
-    texts = [str(one.message) for one in caught if one.category is UserWarning]
     assert any(re.search(match, text) for text in texts), texts

@@ -2,11 +2,13 @@
 
 Run as `resumed_fit.py RUN RESULT EPOCHS KILL_AT`: with KILL_AT above 0 it kills
 itself before that batch, counted over all epochs of its life; otherwise it trains to
-the end and writes the weights and the history to RESULT.
+the end and writes all that there is to compare to RESULT, with how many batches it
+took. It saves after every second batch and after each epoch of six.
 """
 
 import json
 import os
+import random
 import signal
 import sys
 from pathlib import Path
@@ -23,13 +25,14 @@ Y = (X.sum(axis=1) > 0).astype("float32")
 class Dies(keras.callbacks.Callback):
     """Kill the own process before a batch."""
 
-    def __init__(self, left):
+    def __init__(self, at):
         super().__init__()
-        self.left = left
+        self.at = at
+        self.begun = 0
 
     def on_train_batch_begin(self, batch, logs=None):  # noqa: ARG002 - Keras's signature
-        self.left -= 1
-        if self.left == 0:
+        self.begun += 1
+        if self.begun == self.at:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -37,7 +40,7 @@ class Noise(keras.callbacks.Callback):
     """Draw from every global generator, into the history."""
 
     def on_epoch_end(self, epoch, logs=None):  # noqa: ARG002 - Keras's signature
-        drawn = keras.random.uniform(()), np.random.rand()  # noqa: NPY002 - the global one
+        drawn = keras.random.uniform(()), np.random.rand(), random.random()  # noqa: NPY002 - the global one
         logs["drawn"] = sum(map(float, drawn))
 
 
@@ -52,7 +55,7 @@ def main(run, result, epochs, kill_at):
         ]
     )
     model.compile(
-        keras.optimizers.Adam(0.05),
+        keras.optimizers.Adam(0.05, use_ema=True),
         "binary_crossentropy",
         metrics=["accuracy", mb.metrics.F1Score()],
         jit_compile=False,
@@ -65,17 +68,22 @@ def main(run, result, epochs, kill_at):
             "drawn", mode="max", patience=1000, restore_best_weights=True
         ),
     ]
+    data = mb.data.Resumable(X[:48], Y[:48], batch_size=8, seed=5)
     checkpoint = mb.ModelCheckpoint(
-        run, "val_f1_score", resume="auto", callbacks=siblings
+        run,
+        "val_f1_score",
+        every_n_train_steps=2,
+        resume="auto",
+        callbacks=siblings,
+        data=data,
     )
+    dies = Dies(int(kill_at))
     history = model.fit(
-        X[:48],
-        Y[:48],
-        batch_size=16,
+        data,
         epochs=int(epochs),
         verbose=0,
         validation_data=(X[48:], Y[48:]),
-        callbacks=[Noise(), *siblings, checkpoint, Dies(int(kill_at))],
+        callbacks=[Noise(), *siblings, checkpoint, dies],
     )
     found = {
         "epochs": history.epoch,
@@ -87,8 +95,9 @@ def main(run, result, epochs, kill_at):
             Path(checkpoint.best_model_path).name,
         ],
         "siblings": [[s.wait, s.best] for s in siblings[1:]],
+        "record": [[one["epoch"], one["metrics"]] for one in mb.history(run)],
     }
-    Path(result).write_text(json.dumps(found, default=float))
+    Path(result).write_text(json.dumps([found, dies.begun], default=float))
 
 
 main(*sys.argv[1:])

@@ -31,7 +31,7 @@ def test_a_function_is_called_only_to_save(tmp_path):
 
     ckpt = mb.Checkpointer(tmp_path, "f1", mode="max", save_last=False)
     saved = [ckpt.step(arrays, {"f1": f1}) for f1 in (0.5, 0.4, 0.6)]
-    assert [one is not None for one in saved] == [True, False, True]
+    assert saved == [True, False, True]
     assert len(calls) == 2
 
 
@@ -48,8 +48,7 @@ def test_a_torch_state_dict_comes_back_as_it_was(tmp_path):
     before = {name: value.clone() for name, value in net.state_dict().items()}
     with torch.no_grad():
         net[0].weight.add_(1)
-    arrays = mb.restore(net.state_dict(), tmp_path)
-    net.load_state_dict({name: torch.from_numpy(a) for name, a in arrays.items()})
+    net.load_state_dict(mb.restore(net.state_dict(), tmp_path))
     for name, value in net.state_dict().items():
         assert torch.equal(value, before[name])
 
@@ -85,6 +84,7 @@ def test_a_hand_written_loop_with_a_keras_model(tmp_path):
 def test_a_name_that_is_missing_touches_nothing(tmp_path):
     ckpt = mb.Checkpointer(tmp_path, "score", mode="max")
     ckpt.step({"w": np.ones(1)}, {"score": 0.5})
+    ckpt.wait()
     before = sorted(tmp_path.rglob("checkpoints/*"))
     fresh = mb.Checkpointer(tmp_path, "scores", mode="max")
     with pytest.raises(MonitorError, match="Did you mean 'score'"):

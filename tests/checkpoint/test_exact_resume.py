@@ -11,10 +11,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+from multiback.store import RunDirectory
+
 KILLS = int(os.environ.get("MULTIBACK_FIT_KILLS", "3"))
 CHILD = Path(__file__).with_name("resumed_fit.py")
-# A life ends before its seventh batch, so within its third epoch at the latest.
-LONGEST_LIFE = 7
+BATCHES = 6
+# Less than two epochs, so that no life is the last.
+LONGEST_LIFE = 11
 EPOCHS = 2 * KILLS + 2
 
 
@@ -32,10 +35,22 @@ def train(run, result, kill_at=0):
     return None if kill_at else json.loads(result.read_text())
 
 
+def batches_done(run):
+    """Return how many batches the newest checkpoint has behind it, in all epochs."""
+    facts = RunDirectory(run).checkpoints()[-1].document("trainer")
+    return BATCHES * facts["epoch"] + (facts["batch"] or 0)
+
+
 def test_kills_at_random_steps_change_nothing_at_all(tmp_path):
-    expected = train(tmp_path / "whole", tmp_path / "whole.json")
+    expected, begun = train(tmp_path / "whole", tmp_path / "whole.json")
+    assert begun == BATCHES * EPOCHS
     dice = random.Random(KILLS)
+    resumed_at = []
     for _ in range(KILLS):
-        train(tmp_path / "run", tmp_path / "none", dice.randint(1, LONGEST_LIFE))
-    found = train(tmp_path / "run", tmp_path / "run.json")
+        train(tmp_path / "run", tmp_path / "none", dice.randint(3, LONGEST_LIFE))
+        resumed_at.append(batches_done(tmp_path / "run"))
+    assert sorted(set(resumed_at)) == resumed_at
+    assert any(batches % BATCHES for batches in resumed_at)
+    found, begun = train(tmp_path / "run", tmp_path / "run.json")
+    assert begun == BATCHES * EPOCHS - resumed_at[-1]
     assert found == expected

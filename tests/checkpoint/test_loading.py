@@ -79,7 +79,8 @@ def test_where_every_score_is_nan_there_is_no_best(tmp_path):
     nan = float("nan")
     monitor = mb.Monitor("nothing", mode="max", early=False)
     callback = mb.ModelCheckpoint(tmp_path, monitor)
-    fit(model(), Says(nothing=[nan, nan, nan]), callback)
+    with warns("'nothing' is NaN"):
+        fit(model(), Says(nothing=[nan, nan, nan]), callback)
     assert callback.best_model_path == ""
     assert callback.best_model_score is None
     for ask in (mb.load_best, lambda path: mb.restore(model(), path)):
@@ -96,6 +97,46 @@ def test_an_empty_or_foreign_directory_says_what_to_pass(tmp_path):
     with pytest.raises(NoCheckpointError, match="manifest"):
         mb.load(tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_given_for_a_checkpoint_or_the_other_way_round_says_what_to_call(
+    tmp_path,
+):
+    made, callback = trained(tmp_path)
+    with pytest.raises(NoCheckpointError, match=r"is a run directory.*load_best"):
+        mb.load(tmp_path)
+    for ask in (mb.load_best, mb.load_last):
+        with pytest.raises(NoCheckpointError, match=r"use multiback\.load\(path\)"):
+            ask(callback.best_model_path)
+    for ask in (mb.load, lambda path: mb.restore(made, path)):
+        with pytest.raises(NoCheckpointError, match="There is no checkpoint at"):
+            ask(tmp_path / "nowhere")
+    with pytest.raises(ArgumentError, match=r'resume="auto".*`best`'):
+        mb.ModelCheckpoint(tmp_path, resume=tmp_path)
+    for wrong in ("x", tmp_path):
+        with pytest.raises(
+            ArgumentError, match=r"model= wants.*restore\(model, path\)"
+        ):
+            mb.restore(wrong, made)
+
+
+@pytest.mark.parametrize("path", [None, "", 3, "a\0b", __file__])
+def test_what_is_no_directory_is_refused_by_name(path):
+    for ask in (mb.load_best, mb.load_last, mb.history):
+        with pytest.raises(ArgumentError, match=r"dirpath= wants a directory"):
+            ask(path)
+    for ask in (mb.load, lambda path: mb.restore({}, path)):
+        with pytest.raises(ArgumentError, match=r"path= wants a directory"):
+            ask(path)
+
+
+def test_a_mode_that_is_none_or_contradicts_the_run_is_refused(tmp_path):
+    trained(tmp_path)
+    with pytest.raises(ArgumentError, match="mode= wants"):
+        mb.load_best(tmp_path, mode="maximum")
+    with pytest.raises(ArgumentError, match="judged by 'val_loss', of which 'min'"):
+        mb.load_best(tmp_path, mode="max")
+    assert mb.load_best(tmp_path, mode="min") is not None
 
 
 class Scaled(keras.layers.Layer):
@@ -178,6 +219,45 @@ def test_a_model_that_cannot_be_written_down_is_restored_into_one_built_by_hand(
     np.testing.assert_array_equal(other.get_weights()[0], kept)
     with pytest.raises(ArgumentError, match="which="):
         mb.restore(again, tmp_path, which="newest")
+
+
+class Forgetful(keras.Model):
+    """A subclassed model whose config has what its constructor does not take."""
+
+    def __init__(self):
+        super().__init__()
+        self.dense = keras.layers.Dense(1)
+
+    def call(self, x):
+        return self.dense(x)
+
+
+def test_a_class_that_cannot_be_made_from_its_config_says_so_in_brief(tmp_path):
+    made = Forgetful()
+    made.compile("adam", "mse")
+    made.fit(X, Y, verbose=0, callbacks=[mb.ModelCheckpoint(tmp_path)])
+    with pytest.raises(StateError, match="unexpected keyword argument") as raised:
+        mb.load_last(tmp_path, custom_objects={"Forgetful": Forgetful})
+    assert "multiback.restore(model, path)" in str(raised.value)
+    assert len(str(raised.value)) < 400
+
+
+@pytest.mark.skipif(BACKEND == "jax", reason="Keras refuses to train it on JAX")
+def test_a_layer_that_was_frozen_without_compiling_again_loads_and_trains(tmp_path):
+    keras.utils.set_random_seed(0)
+    layers = [keras.layers.Dense(3), keras.layers.Dense(1, "sigmoid")]
+    made = keras.Sequential([keras.Input((4,)), *layers])
+    made.compile("adam", "binary_crossentropy", jit_compile=False)
+    fit(made, epochs=1)
+    made.layers[0].trainable = False
+    fit(made, mb.ModelCheckpoint(tmp_path), epochs=1)
+    again = mb.load_last(tmp_path)
+    assert [layer.trainable for layer in again.layers] == [False, True]
+    # TensorFlow's own goes on to train it, in the step that it had traced before.
+    frozen, trained_on = again.get_weights()[0], again.get_weights()[2]
+    fit(again, epochs=1)
+    np.testing.assert_array_equal(again.get_weights()[0], frozen)
+    assert not np.array_equal(again.get_weights()[2], trained_on)
 
 
 def test_without_compiling_there_is_no_optimizer(tmp_path):

@@ -5,15 +5,17 @@ import numpy as np
 import pytest
 from backends import BACKEND
 from keras import ops
-from problem import VALIDATION, Says, X, Y, fit, model, warns
+from problem import VALIDATION, Says, X, Y, fit, model, telling, warns
 
 import multiback as mb
 from multiback.checkpoint.checkpointer import Checkpointer
 from multiback.errors import ArgumentError, MonitorError
+from multiback.store import RunDirectory
 
 
 def checkpoint(folder, monitor, **arguments):
-    return mb.ModelCheckpoint(folder / "run", monitor, **arguments)
+    # Some of the models here cannot be built from a config.
+    return mb.ModelCheckpoint(folder / "run", monitor, export_best=False, **arguments)
 
 
 class BeginsBatches(keras.callbacks.Callback):
@@ -100,7 +102,8 @@ def test_nan_is_never_best(tmp_path, nan_at):
     scores[nan_at] = float("nan")
     monitor = mb.Monitor("score", mode="max", early=False)
     callback = checkpoint(tmp_path, monitor)
-    fit(model(), Says(score=scores), callback)
+    with warns("'score' is NaN"):
+        fit(model(), Says(score=scores), callback)
     assert callback.best_model_score == np.nanmax(scores)
 
 
@@ -341,6 +344,38 @@ def test_a_name_that_an_earlier_callback_adds_can_be_monitored(tmp_path):
     fit(model(), by_hand, callback)
     assert callback.best_model_score == 3.0
     assert "epoch=002" in callback.best_model_path
+
+
+def test_nan_is_told_once_and_where_it_may_come_from(tmp_path):
+    nan = float("nan")
+    callback = checkpoint(tmp_path, mb.Monitor("score", mode="max", early=False))
+    with telling() as told:
+        fit(model(), Says(score=[nan, 0.5, nan]), callback)
+    [text] = [text for text in told if "'score' is NaN" in text]
+    assert "labels out of range" in text
+
+
+def test_a_misspelt_field_of_the_file_name_is_told_early_and_then_an_error(tmp_path):
+    misspelt = checkpoint(tmp_path, "val_loss", filename="{epoch}-{val_accurcy:.3f}")
+    with (
+        warns("'val_accurcy', which none .* Did you mean 'val_accuracy'"),
+        pytest.raises(MonitorError, match=r"Did you mean 'val_accuracy'.*filename="),
+    ):
+        fit(model("accuracy"), misspelt, **VALIDATION)
+    assert not list(tmp_path.rglob("manifest.json"))
+
+
+def test_a_field_of_the_file_name_may_be_added_later_absent_or_numbered(tmp_path):
+    template = "{score:.1f}-{val_loss:.0f}-{auc:.0f}"
+    callback = checkpoint(tmp_path, "auc", filename=template, keep=[mb.All()])
+    metric = keras.metrics.AUC(name="auc_7")
+    says = Says(score=[1.0, None])
+    fit(model(metric), says, callback, epochs=2, validation_freq=2, **VALIDATION)
+    first, second = RunDirectory(tmp_path / "run").checkpoints()
+    assert first.name.startswith("score=1.0-val_loss=none-auc=")
+    assert not first.name.endswith("none")
+    assert second.name.startswith("score=none-val_loss=")
+    assert "val_loss=none" not in second.name
 
 
 def test_expressions_functions_and_conditions_judge_too(tmp_path):

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 from backends import BACKEND
-from problem import VALIDATION, Says, X, fit, model, warns
+from problem import VALIDATION, Says, X, fit, model, telling, warns
 
 import multiback as mb
 from multiback.checkpoint.generators import generator_states, restore_generators
@@ -60,8 +60,19 @@ def test_the_history_goes_on_with_its_epochs(tmp_path):
     whole = fit(model(), epochs=4, **VALIDATION)
     assert history.epoch == [0, 1, 2, 3]
     assert history.history == whole.history
-    done = mb.ModelCheckpoint(tmp_path, resume="must")
-    assert fit(model(), done, epochs=4).history == whole.history
+
+
+def test_a_run_that_is_done_says_so_and_a_later_fit_trains_as_it_is_told(tmp_path):
+    made = model()
+    callback = mb.ModelCheckpoint(tmp_path, resume="auto")
+    whole = fit(made, callback, epochs=2).history
+    with warns(r"Nothing is left.*2 epochs.*fit\(epochs=2\).*larger epochs="):
+        again = fit(made, callback, epochs=2)
+    assert again.history == whole
+    assert fit(made, epochs=2).epoch == [0, 1]
+    assert fit(made, callback, epochs=3).epoch == [0, 1, 2]
+    assert made.optimizer.iterations.numpy() == 6
+    assert fit(made, epochs=2).epoch == [0, 1]
 
 
 def test_the_history_of_epochs_without_validation_has_its_gaps(tmp_path):
@@ -99,7 +110,8 @@ def test_early_stopping_waits_on_and_keeps_its_best_weights(tmp_path):
     # What was stopped stays stopped.
     third = stopping()
     resumed = mb.ModelCheckpoint(tmp_path, SCORE, resume="must", callbacks=[third])
-    assert fit(model(), says, third, resumed, epochs=9).epoch == [0, 1, 2]
+    with warns("was stopped after epoch 3, and stays so"):
+        assert fit(model(), says, third, resumed, epochs=9).epoch == [0, 1, 2]
 
 
 class Fails(keras.callbacks.Callback):
@@ -282,9 +294,31 @@ def test_the_best_weights_come_back_at_the_end_the_ones_that_were_scored(
     np.testing.assert_allclose(made.predict(X, verbose=0), best, atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("order", "swap_on_epoch", "warned"),
+    [("before", True, False), ("before", False, True), ("behind", True, True)],
+)
+def test_averages_that_are_scored_but_not_saved_are_told(
+    tmp_path, order, swap_on_epoch, warned
+):
+    swap = keras.callbacks.SwapEMAWeights(swap_on_epoch=swap_on_epoch)
+    callback = mb.ModelCheckpoint(tmp_path, "val_loss", save_top_k=-1)
+    both = [swap, callback] if order == "before" else [callback, swap]
+    made = model(optimizer=keras.optimizers.Adam(0.1, use_ema=True))
+    with telling() as told:
+        history = fit(made, *both, epochs=2, **VALIDATION).history
+    assert any("are not those that are saved" in text for text in told) == warned
+    # Does what was saved give the score that it was judged by?
+    first = RunDirectory(tmp_path).checkpoints()[0]
+    score = mb.load(first.path).evaluate(*VALIDATION["validation_data"], verbose=0)
+    same = abs(score - history["val_loss"][0]) < 1e-6
+    assert same != warned
+
+
 def test_with_no_best_the_model_stays_and_it_is_said(tmp_path):
     made = model()
     callback = mb.ModelCheckpoint(tmp_path, SCORE, restore_best=True)
-    with warns("found no best"):
+    with telling() as told:
         fit(made, Says(score=[float("nan")] * 3), callback)
+    assert any("found no best" in text for text in told)
     assert made.optimizer.iterations.numpy() == 6

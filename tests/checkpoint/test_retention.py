@@ -2,13 +2,20 @@
 
 import math
 
+import lightning_cases
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    rule,
+)
 
 from multiback import All, Best, Every, Last, Monitor, Pareto
 from multiback.checkpoint.arguments import slots_for
+from multiback.checkpoint.judgement import Judgement
 from multiback.checkpoint.retention import Entry, kept
 from multiback.errors import ArgumentError
 
@@ -35,34 +42,33 @@ def remaining(scores, slots):
     return [entry.order for entry in there]
 
 
-# Lightning's ModelCheckpoint(monitor=, save_top_k=, mode=): the epochs whose files
-# are there after the last one, counted from 0 (`check_monitor_top_k`: a newcomer
-# must be strictly better than the worst of k; NaN counts as the worst).
-LIGHTNING = [
-    ([0.1, 0.5, 0.3], 1, "max", [1]),
-    ([0.1, 0.5, 0.3], 1, "min", [0]),
-    ([0.1, 0.5, 0.3], 2, "max", [1, 2]),
-    ([0.1, 0.5, 0.3], 2, "min", [0, 2]),
-    ([0.1, 0.5, 0.3], -1, "max", [0, 1, 2]),
-    ([0.1, 0.5, 0.3], 0, "max", []),
-    ([0.1, 0.5, 0.3], 5, "max", [0, 1, 2]),
-    ([0.5, 0.4, 0.3, 0.2], 2, "max", [0, 1]),
-    ([0.5, 0.4, 0.3, 0.2], 2, "min", [2, 3]),
-    ([0.5, 0.5, 0.5], 1, "max", [0]),
-    ([0.5, 0.5, 0.5], 2, "min", [0, 1]),
-    ([0.2, 0.9, 0.9, 0.2], 1, "max", [1]),
-    ([INF, 0.5, 0.4], 1, "min", [2]),
-    ([-INF, 0.5, INF], 1, "max", [2]),
-    ([3, 1, 2, 0, 4], 3, "min", [1, 2, 3]),
-]
-
-
-@pytest.mark.parametrize(("scores", "k", "mode", "epochs"), LIGHTNING)
-def test_top_k_keeps_what_lightning_keeps(scores, k, mode, epochs):
-    slots = slots_for(Monitor("f1", mode=mode), k, save_last=k == 0)
+def left_by(scores, k, mode, **arguments):
+    """Return the epochs that stay under Lightning's arguments, as the engine judges."""
+    slots = slots_for(Monitor("f1", mode=mode), k, **{"save_last": k == 0, **arguments})
     turned = [score if mode == "max" else -score for score in scores]
-    left = remaining(turned, slots)
-    assert left == (epochs or [len(scores) - 1])
+    return remaining([None if math.isnan(s) else s for s in turned], slots)
+
+
+@pytest.mark.parametrize(("scores", "k", "mode", "epochs"), lightning_cases.SAME)
+def test_top_k_keeps_what_lightning_keeps(scores, k, mode, epochs):
+    assert left_by(scores, k, mode) == (epochs or [len(scores) - 1])
+
+
+@pytest.mark.parametrize(
+    ("scores", "k", "mode", "theirs", "ours"), lightning_cases.DIFFERENT
+)
+def test_where_lightning_drops_the_earlier_of_equals_or_keeps_nan_we_do_not(
+    scores, k, mode, theirs, ours
+):
+    assert left_by(scores, k, mode) == ours != theirs
+
+
+@pytest.mark.parametrize(("scores", "k", "mode", "theirs"), lightning_cases.LAST)
+def test_save_last_keeps_the_newest_and_not_what_was_written_last(
+    scores, k, mode, theirs
+):
+    left = left_by(scores, k, mode, save_last=True)
+    assert left[-1] == len(scores) - 1 >= theirs
 
 
 def test_nan_is_never_best_even_first_and_never_counts_among_the_k():
@@ -144,28 +150,27 @@ def test_a_slot_that_makes_no_sense_is_refused(make):
         make()
 
 
+def beats(one, other, labels):
+    """Tell whether one entry stands before another: by scores, then by age."""
+    for label in labels:
+        mine, theirs = (e.goodness.get(label, -INF) for e in (one, other))
+        if mine != theirs:
+            return mine > theirs
+    return one.order < other.order
+
+
 def brute_force(history, slot):
-    """Say by definition what a slot holds of ALL entries that ever came."""
+    """Say by definition what a slot holds of ALL checkpoints that ever came."""
+    orders = {e.order for e in history}
+    if isinstance(slot, All):
+        return orders
+    if isinstance(slot, Last):
+        return set(sorted(orders)[-slot.n :])
     if isinstance(slot, Best):
         scored = [e for e in history if "f1" in e.goodness]
-        beaten_by = {
-            e.order: sum(
-                (o.goodness["f1"], -o.order) > (e.goodness["f1"], -e.order)
-                for o in scored
-            )
-            for e in scored
-        }
-        return {o for o, better in beaten_by.items() if slot.k == -1 or better < slot.k}
-    if isinstance(slot, Last):
-        return {e.order for e in history if history[-1].order - e.order < slot.n}
-    if isinstance(slot, Every):
-        held = set()
-        for e in history:
-            period = e.epoch // slot.epochs
-            earlier = [o for o in history if o.order < e.order]
-            if period and all(o.epoch // slot.epochs != period for o in earlier):
-                held.add(e.order)
-        return held
+        labels = [monitor.label for monitor in slot.monitors]
+        better = {e.order: sum(beats(o, e, labels) for o in scored) for e in scored}
+        return {o for o, n in better.items() if slot.k == -1 or n < slot.k}
     if isinstance(slot, Pareto):
         scored = [e for e in history if {"f1", "p"} <= set(e.goodness)]
         return {
@@ -178,64 +183,128 @@ def brute_force(history, slot):
                 for o in scored
             )
         }
-    return {e.order for e in history}
+    if slot.hours is not None:
+        held, since = set(), -INF
+        for e in history:
+            if e.created >= since + 3600 * slot.hours:
+                held.add(e.order)
+                since = e.created
+        return held
+    held = set()
+    for e in history:
+        period, before = (
+            (e.epoch // slot.epochs, [o.epoch // slot.epochs for o in history])
+            if slot.epochs
+            else (e.step // slot.steps, [o.step // slot.steps for o in history])
+        )
+        if period and period not in before[: history.index(e)]:
+            held.add(e.order)
+    return held
 
 
-SLOTS = st.lists(
-    st.one_of(
-        st.integers(-1, 4).map(lambda k: Best(F1, k)),
-        st.integers(1, 3).map(Last),
-        st.integers(1, 4).map(lambda n: Every(epochs=n)),
-        st.just(Pareto("f1", "p", mode="max")),
+def promised(history, slots):
+    """Say which of all checkpoints that ever came have to be there."""
+    held = set().union(*(brute_force(history, slot) for slot in slots))
+    return held | {e.order for e in history if e.asked}
+
+
+SLOT = st.one_of(
+    st.builds(
+        Best,
+        st.just(F1),
+        st.integers(-1, 4),
+        then=st.sampled_from([(), (Monitor("p", mode="max"),)]),
     ),
-    min_size=1,
-    max_size=4,
+    st.integers(1, 3).map(Last),
+    st.just(All()),
+    st.integers(1, 4).map(lambda n: Every(epochs=n)),
+    st.integers(1, 40).map(lambda n: Every(steps=n)),
+    st.sampled_from([0.25, 1.0, 3.0]).map(lambda n: Every(hours=n)),
+    st.just(Pareto("f1", "p", mode="max")),
 )
+# Few values, so that there are ties.
 SCORE = st.one_of(
-    st.none(), st.sampled_from([0.0, 0.5, 1.0, -INF, INF]), st.floats(allow_nan=False)
+    st.sampled_from([None, math.nan, 0.0, 0.5, 0.5, 1.0, -INF, INF]),
+    st.floats(allow_nan=False),
 )
 
 
 class Retention(RuleBasedStateMachine):
-    """Checkpoints come, and what no slot holds goes, one at a time."""
+    """Checkpoints come, disks fail, processes start again; what no slot holds goes.
+
+    `history` is all that ever came but what could not be written; `on_disk` is what is
+    there, of which removals may have failed.
+    """
 
     def __init__(self):
         super().__init__()
-        self.slots = None
-        self.history = []
-        self.on_disk = []
+        self.slots = [All()]
+        self.history, self.on_disk = [], []
+        self.order = self.epoch = self.step = 0
+        self.created = 0.0
 
-    @rule(f1=SCORE, p=SCORE, epochs=st.integers(0, 2), data=st.data())
-    def train(self, f1, p, epochs, data):
-        if self.slots is None:
-            self.slots = data.draw(SLOTS)
-        epoch = epochs + (self.history[-1].epoch if self.history else 0)
-        found = {"f1": f1, "p": p}
-        goodness = {label: s for label, s in found.items() if s is not None}
-        entry = Entry(len(self.history), epoch=epoch, goodness=goodness)
+    @initialize(slots=st.lists(SLOT, min_size=1, max_size=4))
+    def begin(self, slots):
+        self.slots = slots
+
+    @rule(
+        scores=st.tuples(SCORE, SCORE),
+        epochs=st.integers(0, 2),
+        steps=st.integers(0, 30),
+        hours=st.sampled_from([0.0, 0.1, 0.5, 2.0]),
+        boundary=st.sampled_from([True, True, False]),
+        asked=st.sampled_from([False, False, False, True]),
+        fails=st.sampled_from([None, None, None, "commit", "removal"]),
+    )
+    def train(self, *, scores, epochs, steps, hours, boundary, asked, fails):
+        self.order += 1
+        self.epoch, self.step = self.epoch + epochs, self.step + steps
+        self.created += 3600 * hours
+        modes = {"f1": "max", "p": "max"}
+        measured = dict(zip(modes, scores, strict=True))
+        # In the middle of an epoch there is no score.
+        measured = {k: v for k, v in measured.items() if v is not None and boundary}
+        entry = Entry(
+            self.order,
+            epoch=self.epoch,
+            step=self.step,
+            created=self.created,
+            goodness=Judgement(measured, modes).goodness,
+            boundary=boundary,
+            asked=asked,
+        )
+        holding = kept([*self.on_disk, entry], self.slots)
+        if fails == "commit":
+            return
         self.history.append(entry)
-        orders = kept([*self.on_disk, entry], self.slots)
-        # No step ever holds what was gone before, or leaves less than promised.
-        if entry.order in orders:
+        if entry.order in holding:
+            # First the new one, then what nobody holds, as `Shelf.tidy` does.
             self.on_disk.append(entry)
-            self.check_promises()
-            self.on_disk = [e for e in self.on_disk if e.order in orders]
+            self.no_promise_is_broken()
+            self.tidy(holding, fails)
+
+    def tidy(self, holding, fails):
+        doomed = [e for e in self.on_disk if e.order not in holding]
+        if fails == "removal":
+            doomed = doomed[: len(doomed) // 2]
+        whole = [e for e in self.on_disk if e.boundary]
+        self.on_disk = [e for e in self.on_disk if e not in doomed]
+        if whole:
+            assert any(e.boundary for e in self.on_disk), "nothing to resume from"
+        if fails is None:
+            more = {e.order for e in self.on_disk} - promised(self.history, self.slots)
+            # At most the epoch's end before a checkpoint of its middle.
+            assert len(more) <= (not self.on_disk[-1].boundary)
 
     @rule()
-    def resume(self):
+    def restart(self):
         """A process that starts again knows only what is on the disk."""
         self.on_disk = [Entry(**vars(entry)) for entry in self.on_disk]
 
-    def check_promises(self):
-        on_disk = {entry.order for entry in self.on_disk}
-        for slot in self.slots:
-            assert brute_force(self.history, slot) <= on_disk
-
     @invariant()
-    def the_set_on_disk_is_always_what_the_slots_say(self):
-        if self.slots is not None:
-            promised = [brute_force(self.history, slot) for slot in self.slots]
-            assert {entry.order for entry in self.on_disk} == set().union(*promised)
+    def no_promise_is_broken(self):
+        there = {entry.order for entry in self.on_disk}
+        assert promised(self.history, self.slots) <= there
 
 
 Retention.TestCase.settings = settings(max_examples=150, stateful_step_count=25)

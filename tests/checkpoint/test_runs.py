@@ -69,7 +69,9 @@ def test_loading_speaks_of_the_latest_run_unless_told_otherwise(tmp_path):
     assert mb.load_best(tmp_path).optimizer.iterations.numpy() == 4
     old = mb.load_best(tmp_path, run=first.run_id)
     assert old.optimizer.iterations.numpy() == 2
-    with pytest.raises(NoCheckpointError, match="of the run 'other'"):
+    with pytest.raises(
+        NoCheckpointError, match=f"of the run 'other'. Its runs.* are: '{first.run_id}'"
+    ):
         mb.load_best(tmp_path, run="other")
 
 
@@ -288,6 +290,14 @@ def test_a_path_that_cannot_be_a_directory_fails_before_training(tmp_path):
         ({"resume": "yes"}, "resume="),
         ({"filename": "{val_f1:d}"}, "filename="),
         ({"mode": "best"}, "mode="),
+        ({"save_last": "yes"}, "save_last= wants True or False"),
+        ({"save_weights_only": 1}, "save_weights_only="),
+        ({"auto_insert_metric_name": None}, "auto_insert_metric_name="),
+        ({"restore_best": "best"}, "restore_best="),
+        ({"prefixes": "val_"}, "prefixes="),
+        ({"dirpath": "a\0b"}, "dirpath="),
+        ({"dirpath": __file__}, "is a file"),
+        ({"resume": __file__}, "is a file"),
     ],
 )
 def test_a_wrong_argument_fails_when_it_is_given(tmp_path, arguments, text):

@@ -116,6 +116,7 @@ def test_an_epochs_end_stays_while_the_newest_is_of_its_middle(tmp_path):
     callback = mb.ModelCheckpoint(tmp_path, every_n_train_steps=3)
     with pytest.raises(ZeroDivisionError):
         fit(model(), callback, At(15, lambda: 1 / 0), epochs=3, batch_size=4)
+    callback.wait()
     assert [one.step for one in checkpoints(tmp_path)] == [8, 12]
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from multiback.cli import main
-from multiback.store import Files, RunDirectory
+from multiback.store import Files, Request, RunDirectory
 
 
 class UnsyncedFiles(Files):
@@ -88,9 +88,10 @@ def save(tmp_path):
         arguments |= changes
         name = arguments.pop("name")
         runs = RunDirectory(tmp_path / "run", UnsyncedFiles())
-        return runs.commit(
+        request = Request(
             name, run_id=run_id, epoch=epoch, step=10 * epoch, **arguments
         )
+        return runs.commit(request)
 
     return commit
 

@@ -87,7 +87,8 @@ def test_a_layer_of_ones_own_is_found_in_an_imported_module(
 ):
     model = keras.Sequential([keras.Input((3,)), Own(1)])
     with mb.Checkpointer(tmp_path / "run") as checkpoint:
-        saved = checkpoint.step(model, {})
+        checkpoint.step(model, {})
+        saved = checkpoint.wait()
     result = call("export", saved.path, tmp_path / "out.keras")
     assert result.code == 1
     assert "Own" in result.err
@@ -108,7 +109,8 @@ def test_a_layer_of_ones_own_is_found_in_an_imported_module(
 
 def test_a_checkpoint_of_arrays_becomes_safetensors_only(call, tmp_path):
     with mb.Checkpointer(tmp_path / "run") as checkpoint:
-        saved = checkpoint.step({"net": {"w": np.arange(3.0)}}, {})
+        checkpoint.step({"net": {"w": np.arange(3.0)}}, {})
+        saved = checkpoint.wait()
     result = call("export", saved.path, tmp_path / "out.keras")
     assert result.code == 1
     assert "no Keras model" in result.err

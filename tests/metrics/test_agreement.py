@@ -7,14 +7,14 @@ import torch
 import torchmetrics
 from backends import to_numpy
 from contracts import MetricContract, stream
-from counting import ColumnContract, CountContract, draw, hard
+from counting import ColumnContract, CountContract, ExactCounts, draw, hard
 from keras import ops
 
 import multiback as mb
 from multiback.errors import ArgumentError
 
 
-class ConfusionContract(MetricContract):
+class ConfusionContract(ExactCounts, MetricContract):
     """The oracle takes class ids of labels and predictions."""
 
     def sample(self, rng, n, arguments):

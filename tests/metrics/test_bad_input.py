@@ -166,3 +166,9 @@ def test_numpy_s_integers_are_integers():
 def test_class_scores_for_a_binary_task_say_which_task_was_meant():
     with pytest.raises(ArgumentError, match=r'pass task="multiclass", num_classes=3'):
         F1Score().update_state(np.zeros(4), np.zeros((4, 3)))
+
+
+@pytest.mark.parametrize("name", [3, "", b"f1"])
+def test_a_name_that_is_no_text_is_refused(name):
+    with pytest.raises(ArgumentError, match="name= wants the name for Keras's logs"):
+        mb.metrics.F1Score(name=name)

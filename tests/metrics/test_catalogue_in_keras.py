@@ -35,7 +35,13 @@ BINARY = [
 
 def metrics(kind):
     if kind == "binary":
-        return [getattr(mb.metrics, name)() for name in BINARY]
+        return [
+            *(getattr(mb.metrics, name)() for name in BINARY),
+            mb.metrics.PrecisionAtRecall(recall=0.5),
+            mb.metrics.RecallAtPrecision(precision=0.5),
+            mb.metrics.SensitivityAtSpecificity(specificity=0.5),
+            mb.metrics.SpecificityAtSensitivity(sensitivity=0.5, capacity=70),
+        ]
     return [
         mb.metrics.TopKAccuracy(num_classes=3, top_k=2),
         mb.metrics.LogLoss(task="multiclass", num_classes=3),
@@ -43,6 +49,7 @@ def metrics(kind):
         mb.metrics.CohenKappa(task="multiclass", num_classes=3, weights="linear"),
         mb.metrics.JaccardIndex(task="multiclass", num_classes=3),
         mb.metrics.ExactMatch(task="multiclass", num_classes=3),
+        mb.metrics.AUROC(task="multiclass", num_classes=3),
     ]
 
 
@@ -89,6 +96,6 @@ def test_the_public_list_is_sorted_and_each_metric_is_documented():
     for name in names:
         text = getattr(mb.metrics, name).__doc__
         metric = isinstance(getattr(mb.metrics, name), type)
-        if metric and name not in {"Metric", "Statistic"}:
+        if metric and name not in {"Metric", "Statistic", "WideBoundsWarning"}:
             assert "Source:" in text, name
             assert ">>>" in text, name

@@ -1,11 +1,14 @@
 from typing import ClassVar
 
+import keras
 import numpy as np
 import pytest
 import sklearn.metrics
 import torch
 import torchmetrics
-from contracts import MetricContract, stream
+from backends import compiled
+from contracts import ROWS, MetricContract, stream
+from counting import ExactCounts
 from keras import ops
 
 import multiback as mb
@@ -25,29 +28,73 @@ def draw(rng, n, share=0.5, *, probability):
     return y_true, scores.astype("float32")
 
 
+MULTICLASS = {"task": "multiclass", "num_classes": 3}
+MULTILABEL = {"task": "multilabel", "num_labels": 3}
+
+
+def average(oracle, y_true, y_pred, sample_weight, how):
+    """Score each column by itself, in float64."""
+    if how == "micro":
+        weight = None if sample_weight is None else np.repeat(sample_weight, 3)
+        return oracle(y_true.ravel(), y_pred.ravel(), sample_weight=weight)
+    columns = zip(y_true.T, y_pred.T, strict=True)
+    each = [oracle(*column, sample_weight=sample_weight) for column in columns]
+    if how is None:
+        return each
+    weight = np.ones(len(y_true)) if sample_weight is None else sample_weight
+    weights = (y_true * weight[:, None]).sum(0) if how == "weighted" else None
+    return np.average(each, weights=weights)
+
+
 class TestRanking(MetricContract):
     cases: ClassVar = {
-        f"{name}-{kind}": {"name": name, "from_logits": kind == "logits"}
-        for name in ORACLES
-        for kind in ("logits", "probabilities")
+        **{
+            f"{name}-{kind}": {"name": name, "from_logits": kind == "logits"}
+            for name in ORACLES
+            for kind in ("logits", "probabilities")
+        },
+        "AUROC-labels": {"name": "AUROC", **MULTILABEL, "average": None},
+        "AveragePrecision-classes": {
+            "name": "AveragePrecision",
+            **MULTICLASS,
+            "average": "micro",
+        },
+        "AveragePrecision-kept": {
+            "name": "AveragePrecision",
+            **MULTILABEL,
+            "average": "weighted",
+            "capacity": 128,
+        },
     }
 
     def make(self, name, **arguments):
         return getattr(mb.metrics, name)(name=name, **arguments)
 
     def sample(self, rng, n, arguments):
+        if "task" in arguments:
+            y_true = rng.permuted(np.eye(3, dtype=int)[np.arange(n) % 3], axis=0)
+            spread = np.linspace(0.05, 0.95, 3 * n, dtype="float32")
+            scores = rng.permuted(spread).reshape(n, 3)
+            if arguments["task"] == "multilabel":
+                return y_true, scores
+            return rng.permutation(np.arange(n) % 3), scores
         y_true, scores = draw(rng, n, probability=False)
         # Spread out, so that each keeps a bin of its own: what sharing one costs is
         # the business of `bounds`, below.
         spread = np.linspace(-4, 4, n, dtype="float32")[scores.argsort().argsort()]
-        if arguments["from_logits"]:
+        if arguments.get("from_logits"):
             return y_true, spread
         return y_true, (1 / (1 + np.exp(-spread))).astype("float32")
 
-    def oracle(self, y_true, y_pred, sample_weight=None, *, name, **_):
+    def oracle(self, y_true, y_pred, sample_weight=None, *, name, **arguments):
         """Give the value and, for `close`, no more: `bounds` say how near it is."""
         wide = y_pred.astype("float64")
-        return ORACLES[name](y_true, wide, sample_weight=sample_weight)
+        if "task" not in arguments:
+            return ORACLES[name](y_true, wide, sample_weight=sample_weight)
+        if arguments["task"] == "multiclass":
+            y_true = np.eye(3)[y_true]
+        how = arguments.get("average", "macro")
+        return average(ORACLES[name], y_true, wide, sample_weight, how)
 
     def close(self, actual, expected):
         np.testing.assert_allclose(actual, expected, rtol=0, atol=2e-6)
@@ -55,6 +102,25 @@ class TestRanking(MetricContract):
     def same(self, actual, expected):
         np.testing.assert_allclose(actual, expected, rtol=0, atol=1e-6)
 
+    def same_state(self, arguments, actual, expected):
+        if "capacity" not in arguments:
+            return super().same_state(arguments, actual, expected)
+        # The order of the places is that of the batches.
+        compute = self.make(**arguments).compute
+        self.same(*(ops.convert_to_numpy(compute(s)) for s in (actual, expected)))
+        used = (ops.convert_to_numpy(s["used"]) for s in (actual, expected))
+        np.testing.assert_array_equal(*used)
+        return None
+
+
+class TestCountsOfBins(ExactCounts):
+    cases: ClassVar = {"labels": {"name": "AUROC", **MULTILABEL, "average": None}}
+    make = TestRanking.make
+    sample = TestRanking.sample
+
+
+# Many scores in a bin: most of these warn, which is the business of a test below.
+wide = pytest.mark.filterwarnings("ignore:.*may be off by")
 
 HARD = {
     "plain": lambda z, _: 1 / (1 + np.exp(-z)),
@@ -67,9 +133,11 @@ HARD = {
     "all tied": lambda z, _: 0 * z,
     "separated": lambda z, y: np.abs(z) * (2 * y - 1),
     "-0 and 0": lambda z, _: np.where(z > 0, -0.0, 0.0),
+    "probabilities tied at 1/2": lambda z, _: 0 * z + 0.5,
 }
 
 
+@wide
 @pytest.mark.parametrize("weighted", [False, True], ids=["plain", "weighted"])
 @pytest.mark.parametrize("case", HARD)
 @pytest.mark.parametrize("name", ORACLES)
@@ -86,6 +154,8 @@ def test_the_value_of_the_data_lies_within_the_bounds(name, case, weighted):
     low, high = metric.bounds()
     assert 0 <= low <= actual <= high <= 1
     assert low <= expected <= high
+    if case.endswith("tied at 1/2"):
+        assert actual == pytest.approx(expected, abs=2e-6)
     if case in {"plain", "one in a hundred", "separated"}:
         # Among 40 positives, one that shares its bin weighs more.
         near = 5e-3 if case == "one in a hundred" else 1e-3
@@ -93,6 +163,7 @@ def test_the_value_of_the_data_lies_within_the_bounds(name, case, weighted):
         assert high - low < 0.02
 
 
+@wide
 def test_the_bounds_are_wide_where_scores_share_a_bin():
     """The bound is the promise: here no binning of this kind could rank."""
     rng = np.random.default_rng(0)
@@ -163,3 +234,156 @@ def test_a_group_shares_the_histogram_and_a_view_has_bounds(rng):
     assert precision.variables == []
     assert precision.bounds() == alone.bounds()
     assert stream(precision) == stream(alone)
+
+
+def close_scores(n=4096):
+    rng = np.random.default_rng(0)
+    y_true = rng.integers(0, 2, n)
+    return y_true, (0.5 + 1e-5 * rng.normal(size=n) + 1e-5 * y_true).astype("float32")
+
+
+# Where pytest collects warnings, the backend's own come with them.
+collects = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
+
+@collects
+def test_a_wide_bound_warns_once_and_names_capacity():
+    metric = mb.metrics.AUROC()
+    metric.update_state(*close_scores())
+    with pytest.warns(mb.metrics.WideBoundsWarning, match=r"auroc may be .*capacity=N"):
+        metric.result()
+    metric.reset_state()
+    metric.update_state(*close_scores())
+    metric.result()  # Warnings are errors here.
+    kept = mb.metrics.AUROC(capacity=4096)
+    oracle = ORACLES["AUROC"](*close_scores())
+    assert stream(kept, close_scores()) == pytest.approx(oracle, abs=1e-6)
+    assert np.ptp(kept.bounds()) < 1e-4
+
+
+def test_few_scores_and_good_bins_do_not_warn(rng):
+    stream(mb.metrics.AUROC(), close_scores(200))
+    stream(mb.metrics.AUROC(), draw(rng, 4096, probability=True))
+
+
+@collects
+def test_fit_warns_at_the_end_of_an_epoch():
+    y_true, scores = close_scores()
+    model = keras.Sequential(
+        [keras.Input((1,)), keras.layers.Dense(1, kernel_initializer="ones")]
+    )
+    model.compile(keras.optimizers.SGD(0.0), "mse", metrics=[mb.metrics.AUROC()])
+    with pytest.warns(mb.metrics.WideBoundsWarning) as caught:
+        model.fit(
+            scores[:, None], y_true[:, None], epochs=2, batch_size=4096, verbose=0
+        )
+    assert sum(w.category is mb.metrics.WideBoundsWarning for w in caught) == 1
+
+
+@pytest.mark.parametrize("name", ORACLES)
+@pytest.mark.parametrize("arguments", [{}, {"capacity": 128}], ids=["bins", "kept"])
+def test_logits_of_classes_rank_by_their_softmax(rng, name, arguments):
+    y_true = rng.integers(0, 3, ROWS)
+    logits = (3 * rng.normal(size=(ROWS, 3))).astype("float32")
+    logits[np.arange(ROWS), y_true] += 2
+    wide = np.exp(logits.astype("float64"))
+    wide /= wide.sum(1, keepdims=True)
+    metric = getattr(mb.metrics, name)(**MULTICLASS, **arguments, from_logits=True)
+    actual = stream(metric, (y_true, logits))
+    expected = average(ORACLES[name], np.eye(3)[y_true], wide, None, "macro")
+    low, high = metric.bounds()
+    assert low <= expected <= high
+    assert actual == pytest.approx(expected, abs=1e-3)
+
+
+def test_a_softmax_near_1_keeps_its_rank():
+    """As probabilities of float32 these are all 1."""
+    logits = np.array([[20.0, 0, 0], [30, 0, 0], [40, 0, 0], [0, 9, 0]], "float32")
+    auroc = mb.metrics.AUROC(**MULTICLASS, from_logits=True, average=None)
+    assert stream(auroc, ([1, 0, 0, 1], logits))[0] == 1.0
+
+
+def test_a_class_that_lacks_positives_leaves_the_mean_and_is_nan_alone(rng):
+    y_true = rng.integers(0, 2, 64)
+    scores = rng.random((64, 3)).astype("float32")
+    each = stream(mb.metrics.AUROC(**MULTICLASS, average=None), (y_true, scores))
+    assert np.isnan(each[2])
+    for how in ("macro", "weighted"):
+        metric = mb.metrics.AUROC(**MULTICLASS, average=how)
+        weights = [np.sum(y_true == c) if how == "weighted" else 1 for c in (0, 1)]
+        expected = np.average(each[:2], weights=weights)
+        assert stream(metric, (y_true, scores)) == pytest.approx(expected, abs=1e-6)
+    ignoring = mb.metrics.AUROC(**MULTICLASS, ignore_index=0)
+    rest = np.where(y_true == 1, 1, 2)
+    labels = np.where(rng.random(64) < 0.3, 0, rest)
+    kept = labels > 0
+    expected = np.mean(
+        [ORACLES["AUROC"](labels[kept] == c, scores[kept, c]) for c in (1, 2)]
+    )
+    assert stream(ignoring, (labels, scores)) == pytest.approx(expected, abs=2e-3)
+
+
+def test_fewer_bins_have_wider_bounds_and_the_truth_is_still_between(rng):
+    y_true, scores = draw(rng, 200, probability=True)
+    expected = ORACLES["AUROC"](y_true, scores)
+    gaps = []
+    for num_bins in (1001, 16384):
+        metric = mb.metrics.AUROC(num_bins=num_bins)
+        stream(metric, (y_true, scores))
+        low, high = metric.bounds()
+        assert low <= expected <= high
+        gaps.append(high - low)
+    assert gaps == sorted(gaps, reverse=True)
+
+
+def test_bad_arguments_are_refused():
+    for arguments, words in [
+        ({"task": "multiclass"}, "num_classes="),
+        ({"capacity": 0}, "capacity= wants"),
+        ({"num_bins": 1}, "num_bins= wants"),
+        ({"average": "mean"}, "average= wants"),
+    ]:
+        with pytest.raises(mb.errors.ArgumentError, match=words):
+            mb.metrics.AUROC(**arguments)
+
+
+class TestKeptScores:
+    """`capacity=`: the scores themselves, in a buffer."""
+
+    @pytest.mark.parametrize("case", HARD)
+    @pytest.mark.parametrize("name", ORACLES)
+    def test_the_value_is_scikit_learns(self, name, case):
+        rng = np.random.default_rng(0)
+        y_true = (rng.random(4096) < 0.4).astype("int32")
+        scores = HARD[case](rng.normal(size=4096) + y_true, y_true).astype("float32")
+        weight = rng.random(4096).astype("float32")
+        oracle = ORACLES[name]
+        logits = not case.startswith("p")
+        for used in (None, weight):
+            metric = getattr(mb.metrics, name)(capacity=4096, from_logits=logits)
+            expected = oracle(y_true, scores.astype("float64"), sample_weight=used)
+            # 64 roundings of a prefix sum, as many of the last.
+            actual = stream(metric, (y_true, scores, used))
+            assert actual == pytest.approx(expected, abs=128 * 2.0**-24)
+
+    def test_too_many_scores_are_an_error_and_nan_in_a_compiled_step(self, rng):
+        y_true, scores = draw(rng, 4096, probability=True)
+        metric = mb.metrics.AUROC(capacity=4096)
+        before = stream(metric, (y_true, scores))
+        with pytest.raises(mb.errors.ArgumentError, match="more than 4096 came"):
+            metric.update_state(y_true, scores)
+        assert stream(metric) == before
+        statistic, state = metric.statistic, metric.state
+        tensors = ops.convert_to_tensor(y_true), ops.convert_to_tensor(scores)
+        state = compiled(statistic.update)(state, *tensors)
+        for full in (state, statistic.merge(state, statistic.init())):
+            assert np.isnan(ops.convert_to_numpy(metric.compute(full)))
+
+    def test_what_does_not_count_takes_no_place(self, rng):
+        y_true, scores = draw(rng, 4096, probability=True)
+        weight = (np.arange(4096) < 100).astype("float32")
+        metric = mb.metrics.AUROC(capacity=4096)
+        for _ in range(40):
+            metric.update_state(y_true, scores, weight)
+        expected = ORACLES["AUROC"](y_true[:100], scores[:100])
+        assert stream(metric) == pytest.approx(expected, abs=1e-6)

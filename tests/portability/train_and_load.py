@@ -1,9 +1,10 @@
 """Run by test_checkpoints_across_backends.py, under one backend a process.
 
 train_and_load.py train RUN        train, keep the best, write what to expect
-train_and_load.py load RUN...      load each, compare, train on
+train_and_load.py load RUN...      load each, compare, train on, resume
 """
 
+import contextlib
 import os
 import sys
 from pathlib import Path
@@ -18,6 +19,42 @@ import multiback as mb
 
 x, y = load_breast_cancer(return_X_y=True)
 x = ((x - x.mean(0)) / x.std(0)).astype("float32")
+
+
+class Stops(keras.callbacks.Callback):
+    """Count the batches; end the training before one of them."""
+
+    def __init__(self, at=None):
+        super().__init__()
+        self.at = at
+        self.begun = 0
+
+    def on_train_batch_begin(self, batch, logs=None):  # noqa: ARG002 - Keras's signature
+        self.begun += 1
+        if self.begun == self.at:
+            raise InterruptedError
+
+
+def losses(run, *callbacks):
+    """Train without anything random to the end of the third epoch of eight batches.
+
+    The order of the data is the same under every backend.
+    """
+    layers = [keras.layers.Dense(8, "tanh"), keras.layers.Dense(1, "sigmoid")]
+    model = keras.Sequential([keras.Input((30,)), *layers])
+    weights = np.random.default_rng(1)
+    model.set_weights(
+        [weights.normal(size=w.shape, scale=0.3) for w in model.get_weights()]
+    )
+    model.compile(keras.optimizers.Adam(0.01), "binary_crossentropy")
+    data = mb.data.Resumable(x, y, batch_size=72, seed=4)
+    checkpoint = mb.ModelCheckpoint(
+        run, every_n_train_steps=3, resume="auto", data=data
+    )
+    history = model.fit(data, epochs=3, verbose=0, callbacks=[checkpoint, *callbacks])
+    steps = int(model.optimizer.iterations.numpy())
+    assert steps == 24
+    return history.history["loss"]
 
 
 def train(run):
@@ -44,7 +81,10 @@ def train(run):
         predictions=best.predict(x, verbose=0),
         score=checkpoint.best_model_score,
         iterations=int(best.optimizer.iterations.numpy()),
+        losses=losses(Path(run, "whole")),
     )
+    with contextlib.suppress(InterruptedError):
+        losses(Path(run, "stopped"), Stops(at=13))
 
 
 def load(runs):
@@ -75,6 +115,13 @@ def load(runs):
         # One epoch was left, and the history goes on from the other backend's.
         assert history.epoch == [0, 1, 2, 3, 4]
         assert resumed.best_model_score >= expected["score"]
+        # In the middle of an epoch: the same batches, the averaged loss included.
+        stops = Stops()
+        found = losses(Path(run, "stopped"), stops)
+        assert stops.begun == 12
+        np.testing.assert_allclose(found, expected["losses"], atol=1e-4)
+        newest = mb.history(Path(run, "stopped"))[-1]
+        assert (newest["epoch"], newest["step"]) == (3, 24)
         print(
             f"{Path(run).name} loads under {keras.backend.backend()}: {difference:.1e}"
         )

@@ -1,3 +1,4 @@
+import json
 from typing import NamedTuple
 
 import keras
@@ -7,6 +8,7 @@ import pytest
 
 from multiback.errors import ArgumentError, StateError
 from multiback.state import restore_tree, snapshot, tree
+from multiback.state.tree import flatten
 
 
 class Slots(NamedTuple):
@@ -85,9 +87,10 @@ def test_every_difference_from_the_template_is_listed():
     assert "d: stored as float64[]" in text
 
 
-def test_a_name_that_is_no_string_is_an_error():
-    with pytest.raises(ArgumentError, match=r"under a one is 0.*str\(\)"):
-        snapshot({"a": {0: np.ones(1)}})
+@pytest.mark.parametrize("name", [0.5, None, True, ("a", "b")])
+def test_a_name_that_is_no_string_and_no_number_is_an_error(name):
+    with pytest.raises(ArgumentError, match=r"under a one is .*str\(\)"):
+        snapshot({"a": {name: np.ones(1)}})
 
 
 @pytest.mark.parametrize("leaf", ["text", object(), {1, 2}])
@@ -101,3 +104,47 @@ def test_a_model_s_snapshot_is_no_tree():
     taken = snapshot(model)
     with pytest.raises(StateError, match="snapshot of a model"):
         tree(taken.arrays, taken.index)
+
+
+def test_numbers_may_be_names_and_lists_stay_lists():
+    source = {"state": {0: {"m": np.ones(1)}, 2: [np.zeros(2), 3]}, "list": [4, 5]}
+    arrays, index = flatten(source)
+    again = tree(arrays, json.loads(json.dumps(index)))
+    assert list(again["state"]) == [0, 2]
+    assert isinstance(again["state"][2], list)
+    assert isinstance(again["list"], list)
+    with pytest.raises(ArgumentError, match="each once"):
+        flatten({0: np.ones(1), "0": np.ones(1)})
+
+
+def test_an_empty_mapping_in_a_template_takes_what_is_there():
+    arrays, index = flatten({"slots": {0: {"m": np.ones(1)}}, "rate": 0.5})
+    again = restore_tree({"slots": {}, "rate": 0.0}, arrays, index)
+    assert again["slots"][0]["m"].tolist() == [1.0]
+    assert again["rate"] == 0.5
+    assert type(again["rate"]) is float
+    with pytest.raises(StateError, match="rate: not in the template"):
+        restore_tree({"slots": {}}, arrays, index)
+
+
+def test_a_torch_optimizer_comes_back_into_a_new_one():
+    torch = pytest.importorskip("torch", reason="in every environment but a user's")
+
+    def made():
+        weight = torch.nn.Parameter(torch.ones(2, dtype=torch.bfloat16))
+        return weight, torch.optim.AdamW([weight], lr=0.25)
+
+    weight, optimizer = made()
+    weight.sum().backward()
+    optimizer.step()
+    arrays, index = flatten({"o": optimizer.state_dict(), "w": weight})
+    fresh, again = made()
+    template = {"o": again.state_dict(), "w": fresh}
+    saved = restore_tree(template, arrays, json.loads(json.dumps(index)))
+    again.load_state_dict(saved["o"])
+    assert saved["w"].dtype == torch.bfloat16
+    assert torch.equal(saved["w"], weight)
+    here, there = again.state_dict(), optimizer.state_dict()
+    assert here["param_groups"] == there["param_groups"]
+    for name, value in there["state"][0].items():
+        assert torch.equal(here["state"][0][name], value), name

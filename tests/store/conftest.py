@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from multiback.store import Files, RunDirectory
+from multiback.store import Files, Request, RunDirectory
 
 
 @pytest.fixture
@@ -42,6 +42,6 @@ def commit():
             "metrics": {"val_f1": value},
             "architecture": {"class_name": "Sequential", "layers": [1, 2]},
         }
-        return runs.commit(name, run_id=run_id, **(arguments | changes))
+        return runs.commit(Request(name, run_id=run_id, **(arguments | changes)))
 
     return commit_small

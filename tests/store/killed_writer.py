@@ -21,7 +21,7 @@ sys.modules["multiback"] = _package
 
 import numpy as np  # noqa: E402  (after the package above is in place)
 
-from multiback.store import Files, RunDirectory, SlowDiskWarning, Writer  # noqa: E402  (as above)
+from multiback.store import Files, Request, RunDirectory, SlowDiskWarning, Writer  # noqa: E402  (as above)
 
 assert "keras" not in sys.modules
 
@@ -91,10 +91,11 @@ def main(run, log, seed, dies_at, how):
             "metrics": {"score": score},
             "architecture": {"layers": score % 3},
         }
+        request = Request(f"score={score:03d}", **fields)
         if how == "background":
-            writer.submit(f"score={score:03d}", **fields, then=after)
+            writer.submit(request, then=after)
         else:
-            after(runs.commit(f"score={score:03d}", **fields))
+            after(runs.commit(request))
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 
 import pytest
 
@@ -71,7 +72,7 @@ def calls(tmp_path, commit, prepared):
 def test_any_call_that_fails_is_a_store_error_and_leaves_the_rest_intact(
     tmp_path, commit, prepared, calls, code
 ):
-    assert len(calls) >= 30
+    assert len(calls) >= 25
     for at, name in enumerate(calls):
         if name == "close":
             continue
@@ -118,13 +119,13 @@ def test_a_disk_that_stays_full_leaves_garbage_only(tmp_path, commit, prepared, 
 
 def test_a_full_disk_names_the_path_and_the_bytes(tmp_path, commit, prepared, calls):
     runs = prepared(tmp_path / "run")
-    # The first write is the architecture's, the second the header of the state.
-    at = [index for index, name in enumerate(calls) if name == "write"][2]
+    # The first write is the architecture's, the second the state's.
+    at = [index for index, name in enumerate(calls) if name == "write"][1]
     with pytest.raises(StoreError) as caught:
         scenario(runs.path, commit, FailingFiles(at, errno.ENOSPC))
     text = str(caught.value)
     assert "state.safetensors" in text
-    assert "could not write 8 bytes at position" in text
+    assert re.search(r"could not write \d+ bytes at position 0 of", text)
     assert "Free some space" in text
 
 

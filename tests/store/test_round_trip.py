@@ -6,9 +6,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors import safe_open
+from safetensors.numpy import load_file
 
 from multiback.errors import ArgumentError
 from multiback.store import FileEntry, Files, RunDirectory, open_checkpoint
+from multiback.store.buffers import Buffer, allocate_aligned
 from multiback.store.tensor_file import read_tensors, write_tensors
 from multiback.store.tensor_header import NATIVE, VIEWED
 
@@ -194,20 +196,54 @@ def test_a_damaged_architecture_is_written_again_by_the_next_commit(runs, commit
         one.verify()
 
 
-def test_tensors_are_not_copied_as_a_whole(tmp_path):
+class Watching(Files):
+    """See the memory of every write."""
+
+    def __init__(self):
+        self.seen = []
+
+    def write(self, descriptor, data):
+        self.seen.append(np.frombuffer(data, np.uint8))
+        return super().write(descriptor, data)
+
+
+def test_large_tensors_are_not_copied_and_small_ones_go_together(tmp_path):
     """The bytes handed to the file are those of the arrays themselves."""
-    arrays = {str(i): np.zeros(1000, np.float32) for i in range(3)}
-    seen = []
-
-    class Watching(Files):
-        def write(self, descriptor, data):
-            seen.append(np.frombuffer(data, np.uint8))
-            return super().write(descriptor, data)
-
-    write_tensors(Watching(), tmp_path / "state.safetensors", arrays)
-    assert len(seen) == 4
-    for piece, array in zip(seen[1:], arrays.values(), strict=True):
+    # Each call of the system may wait for the GIL: their number matters.
+    large = {str(i): np.full(1 << 18, i, np.float32) for i in range(3)}
+    small = {f"small{i}": np.full(3, i, np.float32) for i in range(100)}
+    files = Watching()
+    write_tensors(files, tmp_path / "state.safetensors", {**large, **small})
+    _, *middle, last = files.seen
+    assert len(middle) == 3
+    for piece, array in zip(middle, large.values(), strict=True):
         assert np.shares_memory(piece, array)
+    assert last.size == sum(array.nbytes for array in small.values())
+    again = load_file(tmp_path / "state.safetensors")
+    for name, array in {**large, **small}.items():
+        np.testing.assert_array_equal(again[name], array)
+
+
+def test_a_buffers_tensors_are_written_as_one_piece_of_memory(tmp_path):
+    kinds = {
+        **{f"w{i}": (np.float32, (3, 1 << 17)) for i in range(4)},
+        "flag": (np.bool_, ()),
+        "none": (np.float64, (0, 3)),
+        "half": (np.float16, (5,)),
+    }
+    arrays = Buffer().arrays(kinds, allocate_aligned)
+    for value, array in enumerate(arrays.values()):
+        array[...] = value
+    other = {"w2b": np.ones(3, np.float32), "w2c": np.zeros((0,), np.float32)}
+    for extra, writes in (({}, 2), (other, 4)):
+        files = Watching()
+        path = tmp_path / str(len(extra))
+        write_tensors(files, path, {**arrays, **extra})
+        # The header first; a stranger in the middle cuts the piece in two.
+        assert len(files.seen) == writes
+        again = load_file(path)
+        for name, array in {**arrays, **extra}.items():
+            np.testing.assert_array_equal(again[name], array)
 
 
 def test_listing_an_absent_directory_is_empty_and_creates_nothing(tmp_path):

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from multiback.errors import ArgumentError, StoreError
-from multiback.store import Files, RunDirectory, SlowDiskWarning, Writer
+from multiback.store import Files, Request, RunDirectory, SlowDiskWarning, Writer
 
 SCHEDULED = Path("/proc/thread-self/schedstat")
 
@@ -43,11 +43,11 @@ class FailingFiles(Files):
         return super().write(descriptor, data)
 
 
-def arguments(step=0, **changes):
-    """Return what a submission needs."""
+def request(step=0, **changes):
+    """Return something to submit."""
     tensors = {"w": np.full(4, step, np.float32)}
     fields = {"run_id": "a", "tensors": tensors, "epoch": 0, "step": step}
-    return {"name": f"step={step}", "metrics": {"f1": 0.5}, **fields, **changes}
+    return Request(f"step={step}", **({"metrics": {"f1": 0.5}} | fields | changes))
 
 
 def steps(path):
@@ -57,7 +57,7 @@ def steps(path):
 def test_a_submission_returns_before_the_disk_has_it(tmp_path):
     files = SlowFiles()
     writer = Writer(RunDirectory(tmp_path, files))
-    writer.submit(**arguments(1))
+    writer.submit(request(1))
     assert files.reached.wait(30)
     assert writer.is_busy
     assert steps(tmp_path) == []
@@ -74,7 +74,7 @@ def test_every_submission_is_committed_in_turn(tmp_path):
         warnings.simplefilter("ignore", SlowDiskWarning)
         with Writer(RunDirectory(tmp_path)) as writer:
             for step in range(8):
-                writer.submit(**arguments(step))
+                writer.submit(request(step))
     assert steps(tmp_path) == list(range(8))
     for one in RunDirectory(tmp_path).checkpoints():
         np.testing.assert_array_equal(one.tensors()["w"], np.full(4, one.step))
@@ -83,16 +83,16 @@ def test_every_submission_is_committed_in_turn(tmp_path):
 def test_a_second_submission_waits_for_the_first_and_says_so_once(tmp_path):
     files = SlowFiles()
     writer = Writer(RunDirectory(tmp_path, files))
-    writer.submit(**arguments(1))
+    writer.submit(request(1))
     threading.Timer(0.2, files.let_go.set).start()
     with pytest.warns(SlowDiskWarning, match="waited .* Save less often") as told:
-        writer.submit(**arguments(2))
+        writer.submit(request(2))
     assert steps(tmp_path)[0] == 1
     assert told[0].filename == __file__
     files.let_go.clear()
     threading.Timer(0.2, files.let_go.set).start()
     # Warnings are errors here: a second one would raise.
-    writer.submit(**arguments(3))
+    writer.submit(request(3))
     writer.close()
     assert steps(tmp_path) == [1, 2, 3]
 
@@ -101,11 +101,11 @@ def test_a_second_submission_waits_for_the_first_and_says_so_once(tmp_path):
 def test_an_error_is_raised_at_the_next_call_once(tmp_path, method):
     files = FailingFiles()
     writer = Writer(RunDirectory(tmp_path, files))
-    writer.submit(**arguments(1))
+    writer.submit(request(1))
     while writer.is_busy:
         time.sleep(0.001)
     call = {
-        "submit": lambda: writer.submit(**arguments(2)),
+        "submit": lambda: writer.submit(request(2)),
         "wait": writer.wait,
         "close": writer.close,
         "with": lambda: writer.__exit__(None, None, None),
@@ -117,7 +117,7 @@ def test_an_error_is_raised_at_the_next_call_once(tmp_path, method):
     assert steps(tmp_path) == []
     if method in ("submit", "wait"):
         # The next save works once there is room.
-        writer.submit(**arguments(3))
+        writer.submit(request(3))
         assert writer.wait().step == 3
     writer.close()
 
@@ -125,7 +125,7 @@ def test_an_error_is_raised_at_the_next_call_once(tmp_path, method):
 def test_an_error_on_its_way_goes_on_and_carries_ours_as_a_note(tmp_path):
     def training_that_fails():
         with Writer(RunDirectory(tmp_path, FailingFiles())) as writer:
-            writer.submit(**arguments())
+            writer.submit(request())
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError) as caught:
@@ -136,16 +136,16 @@ def test_an_error_on_its_way_goes_on_and_carries_ours_as_a_note(tmp_path):
 def test_what_cannot_be_stored_is_an_error_of_the_caller_at_once(tmp_path):
     with Writer(RunDirectory(tmp_path)) as writer:
         with pytest.raises(ArgumentError, match="NumPy array"):
-            writer.submit(**arguments(tensors={"w": [1.0]}))
+            writer.submit(request(tensors={"w": [1.0]}))
         with pytest.raises(ArgumentError, match="documents"):
-            writer.submit(**arguments(documents={"d": object()}))
+            writer.submit(request(documents={"d": object()}))
     assert not list(tmp_path.iterdir())
 
 
 def test_documents_may_change_once_they_are_submitted(tmp_path):
     files, document = SlowFiles(), {"loss": [1]}
     with Writer(RunDirectory(tmp_path, files)) as writer:
-        writer.submit(**arguments(documents={"d": document}))
+        writer.submit(request(documents={"d": document}))
         document["loss"].append(2)
         files.let_go.set()
         assert writer.wait().document("d") == {"loss": [1]}
@@ -157,7 +157,7 @@ def test_a_closed_writer_takes_nothing_more(tmp_path):
     writer.close()
     assert writer.wait() is None
     with pytest.raises(ArgumentError, match="closed"):
-        writer.submit(**arguments())
+        writer.submit(request())
     with pytest.raises(ArgumentError, match="closed"):
         writer.buffer({})
 
@@ -167,12 +167,12 @@ def test_what_follows_a_commit_runs_after_it_and_its_errors_are_kept(tmp_path):
     writer = Writer(runs)
     for step in range(3):
         writer.submit(
-            **arguments(step),
+            request(step),
             then=lambda saved: runs.prune(lambda _: [saved], run_id="a"),
         )
         writer.wait()
     assert steps(tmp_path) == [2]
-    writer.submit(**arguments(3), then=lambda _: 1 / 0)
+    writer.submit(request(3), then=lambda _: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         writer.wait()
     assert steps(tmp_path) == [2, 3]
@@ -185,7 +185,7 @@ def test_an_error_that_nobody_asked_for_is_told_when_the_writer_goes(
     told = []
     monkeypatch.setattr(sys, "unraisablehook", lambda call: told.append(call.exc_value))
     writer = Writer(RunDirectory(tmp_path, FailingFiles()))
-    writer.submit(**arguments())
+    writer.submit(request())
     writer._thread.join()
     del writer
     gc.collect()
@@ -214,8 +214,8 @@ def test_buffers_hold_every_dtype_and_shape(tmp_path):
         assert {k: (a.dtype, a.shape) for k, a in arrays.items()} == {
             k: (np.dtype(d), s) for k, (d, s) in KINDS.items()
         }
-        assert all(a.ctypes.data % 8 == 0 for a in arrays.values())
-        writer.submit(**arguments(tensors=arrays))
+        assert all(a.ctypes.data % a.itemsize == 0 for a in arrays.values())
+        writer.submit(request(tensors=arrays))
         for name, array in writer.wait().tensors().items():
             np.testing.assert_array_equal(array, arrays[name])
 
@@ -226,14 +226,14 @@ def test_the_next_state_is_copied_while_the_last_is_being_written(tmp_path):
     first = filled(writer.buffer(KINDS), 1)
     assert writer.buffer(KINDS) is first
     # Even where the caller added an array of its own.
-    writer.submit(**arguments(1, tensors={**first, "mine": np.ones(1)}))
+    writer.submit(request(1, tensors={**first, "mine": np.ones(1)}))
     second = filled(writer.buffer(KINDS), 2)
     assert not any(np.shares_memory(first[k], second[k]) for k in KINDS if k != "none")
     assert writer.is_busy
     files.let_go.set()
     saved = writer.wait()
     assert saved.tensors()["wide"].max() == 1
-    writer.submit(**arguments(2, tensors=second))
+    writer.submit(request(2, tensors=second))
     assert writer.wait().tensors()["wide"].min() == 2
     writer.close()
 
@@ -242,7 +242,7 @@ def test_a_single_buffer_is_handed_out_only_when_it_is_written(tmp_path):
     files = SlowFiles()
     writer = Writer(RunDirectory(tmp_path, files), buffers=1)
     arrays = filled(writer.buffer(KINDS), 1)
-    writer.submit(**arguments(1, tensors=arrays))
+    writer.submit(request(1, tensors=arrays))
     threading.Timer(0.2, files.let_go.set).start()
     with pytest.warns(SlowDiskWarning):
         again = writer.buffer(KINDS)
@@ -263,7 +263,7 @@ def test_steady_saving_allocates_nothing(tmp_path):
     for step in range(6):
         if step == 2:
             tracemalloc.start()
-        writer.submit(**arguments(step, tensors=filled(writer.buffer(kinds), step)))
+        writer.submit(request(step, tensors=filled(writer.buffer(kinds), step)))
         writer.buffer(kinds)
         writer.wait()
     _, peak = tracemalloc.get_traced_memory()
@@ -279,7 +279,7 @@ def test_a_state_of_another_size_gets_other_buffers(tmp_path):
     writer = Writer(RunDirectory(tmp_path))
     for size in (3, 300, 2):
         arrays = filled(writer.buffer({"w": (np.float32, (size,))}), size)
-        writer.submit(**arguments(size, tensors=arrays))
+        writer.submit(request(size, tensors=arrays))
         np.testing.assert_array_equal(writer.wait().tensors()["w"], [size] * size)
     writer.close()
 
@@ -296,7 +296,7 @@ package = types.ModuleType("multiback")
 package.__path__ = u.find_spec("multiback").submodule_search_locations
 sys.modules["multiback"] = package
 import numpy as np
-from multiback.store import Files, RunDirectory, Writer
+from multiback.store import Files, Request, RunDirectory, Writer
 
 class SlowFiles(Files):
     def sync(self, descriptor):
@@ -307,8 +307,8 @@ class SlowFiles(Files):
         super().sync(descriptor)
 
 writer = Writer(RunDirectory(sys.argv[1], SlowFiles()))
-writer.submit("last", run_id="a", tensors={"w": np.ones(1 << 20)}, epoch=0, step=0,
-              metrics={})
+tensors = {"w": np.ones(1 << 20)}
+writer.submit(Request("last", run_id="a", tensors=tensors, epoch=0, step=0, metrics={}))
 assert writer.is_busy
 if sys.argv[2] == "raise":
     raise SystemExit(7)
@@ -362,7 +362,7 @@ def test_a_busy_python_thread_keeps_its_speed_while_a_state_is_written(tmp_path)
     rival.join()
     data = np.ones(16 << 20)
     with Writer(RunDirectory(tmp_path)) as writer:
-        writer.submit(**arguments(tensors={"w": data}))
+        writer.submit(request(tensors={"w": data}))
         share = share_runnable(lambda: not writer.is_busy)
     assert share > 0.8
     # Otherwise this measures nothing.

@@ -16,14 +16,8 @@ import numpy.typing as npt
 from multiback.metrics.class_hits import ClassHits
 from multiback.metrics.counts import score_threshold
 from multiback.metrics.exact import COUNT_BITS
-from multiback.metrics.score_histogram import (
-    BINS,
-    LARGEST,
-    PER_UNIT,
-    SCALE,
-    SPAN,
-    ScoreHistogram,
-)
+from multiback.metrics.score_bins import bin_ids_of_array
+from multiback.metrics.score_histogram import ScoreHistogram
 from multiback.metrics.task_counts import (
     BinaryCounts,
     MulticlassCounts,
@@ -218,35 +212,31 @@ def count_hits(counts: ClassHits, y_true: Array, y_pred: Array) -> Array | None:
     return np.concatenate((tp, none, none, np.bincount(labels, minlength=n) - tp))
 
 
-def score_bins(histogram: ScoreHistogram, y_true: Array, y_pred: Array) -> Array | None:
-    """Return the cell that each element falls into."""
+def count_scores(
+    histogram: ScoreHistogram, y_true: Array, y_pred: Array
+) -> Array | None:
+    """Return the cell that each element falls into, of a binary task."""
+    task, bins = histogram.task, histogram.bins
     matched = _matched(y_true, y_pred)
-    if matched is None:
+    if matched is None or task.num_classes is not None or task.num_labels is not None:
         return None
-    y_true, scores = _without_ignored(*matched, histogram.ignore_index)
+    y_true, scores = _without_ignored(*matched, task.ignore_index)
     positive, scores = _positive(y_true), scores.reshape(-1)
-    if positive is None:
+    if positive is None or not _are_scores(scores, from_logits=task.from_logits):
         return None
-    if histogram.from_logits:
-        if _has_nan(scores):
-            return None
-        logits = np.minimum(np.maximum(scores, -LARGEST), LARGEST)
-    elif not scores.size:
-        logits = scores
-    elif not (scores.min() >= 0.0 and scores.max() <= 1.0):
-        return None
-    else:
-        with np.errstate(divide="ignore"):  # 0 and 1 have infinite logits.
-            logits = np.log(scores) - np.log1p(-scores)
-        logits = np.minimum(np.maximum(logits, -LARGEST), LARGEST)
-    bins = ((np.arcsinh(logits / SCALE) + SPAN) * PER_UNIT).astype(np.int64)
-    np.minimum(bins, BINS - 1, out=bins)
-    bins += positive.reshape(-1) * BINS
-    return bins
+    ids = bin_ids_of_array(scores, bins, logits=task.from_logits)
+    ids += positive.reshape(-1) * bins
+    return ids
 
 
-def roc_area(counts: Array, weighted: Array) -> float | None:
-    """Return the area under the ROC curve of a score histogram's state.
+def _are_scores(scores: Array, *, from_logits: bool) -> bool:
+    if from_logits or not scores.size:
+        return not _has_nan(scores)
+    return bool(scores.min() >= 0.0 and scores.max() <= 1.0)  # No NaN either.
+
+
+def roc_area(counts: Array, weighted: Array, bins: int) -> float | None:
+    """Return the area under the ROC curve of a state that counts one ranking in bins.
 
     None where a count has left its low word, or there are weights: too rare to be
     worth a second formula.
@@ -257,8 +247,8 @@ def roc_area(counts: Array, weighted: Array) -> float | None:
         return None
     if low[-2:].any():  # A NaN score, an unknown label.
         return float("nan")
-    negatives = low[:BINS].astype(np.float64)
-    positives = low[BINS : 2 * BINS].astype(np.float64)
+    negatives = low[:bins].astype(np.float64)
+    positives = low[bins : 2 * bins].astype(np.float64)
     up_to = np.cumsum(negatives)
     pairs = up_to[-1] * positives.sum()
     if not pairs:
@@ -305,5 +295,5 @@ KERNELS: dict[type, Kernel] = {
     MultilabelCounts: Kernel(count_multilabel, add_cells),
     MulticlassCounts: Kernel(count_classes, add_cells),
     ClassHits: Kernel(count_hits, add_cells),
-    ScoreHistogram: Kernel(score_bins, add_ids),
+    ScoreHistogram: Kernel(count_scores, add_ids),
 }

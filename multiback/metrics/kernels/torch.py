@@ -160,12 +160,12 @@ def add_batch(
 
 
 def result(
-    compute: Callable[[dict[str, Any]], Any], variables: dict[str, Any]
+    compute: Callable[[dict[str, Any]], Any | None], variables: dict[str, Any]
 ) -> Any | None:
     """Compute a result from a state in the host's memory, if that is where it is.
 
     Args:
-        compute: The formula, which works on arrays too.
+        compute: The formula on arrays; None where it has none.
         variables: The metric's variables.
     """
     if not _is_plain_step():
@@ -173,4 +173,5 @@ def result(
     state = {key: as_array(variable.value) for key, variable in variables.items()}
     if any(array is None for array in state.values()):
         return None
-    return torch.tensor(compute(state), dtype=torch.float32)
+    value = compute(state)
+    return None if value is None else torch.tensor(value, dtype=torch.float32)

@@ -1,0 +1,11 @@
+"""The Keras end of adapters: metrics whose state lives on the host, not in tensors.
+
+Libraries such as torchmetrics and scikit-learn count in their own memory, which no
+compiled step can hold. `HostMetric` is the Keras metric; the files named after a
+framework lead out of its compiled step and back.
+"""
+
+from .accumulator import Accumulator, Spec
+from .metric import HostMetric
+
+__all__ = ["Accumulator", "HostMetric", "Spec"]

@@ -1,0 +1,54 @@
+"""Out of a compiled step of TensorFlow and back, by `tf.numpy_function`.
+
+XLA cannot compile that, and would say so in words that name neither the metric nor
+the argument. `tests/adapters/bridge` notices when the private name here changes.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from tensorflow.python.ops import control_flow_util
+
+from multiback.errors import ArgumentError
+
+
+def run(
+    function: Callable[..., tuple[int, Any]], count: Any, arrays: list[Any], width: int
+) -> tuple[Any, Any]:
+    """Call a function of `(count, *arrays)` on the host, now or inside of a step.
+
+    Raises:
+        ArgumentError: The step is compiled by XLA, or several replicas share it.
+    """
+    if tf.inside_function() and control_flow_util.GraphOrParentsInXlaContext(
+        tf.compat.v1.get_default_graph()
+    ):
+        raise ArgumentError(
+            "jit_compile=True does not go with a metric that another library "
+            "computes: XLA cannot leave its compiled step on TensorFlow. Pass "
+            "jit_compile=False to model.compile (Keras chooses True by itself where "
+            "the model supports it)."
+        )
+    if tf.distribute.get_strategy().num_replicas_in_sync > 1:
+        raise ArgumentError(
+            "A metric that another library computes holds one state and cannot serve "
+            f"{tf.distribute.get_strategy().num_replicas_in_sync} replicas of a "
+            "tf.distribute strategy. Use a metric of multiback.metrics."
+        )
+
+    def call(count: Any, *arrays: Any) -> tuple[Any, Any]:
+        # Copies: the buffers are TensorFlow's and live as long as this call.
+        batches, values = function(int(count), *(np.array(each) for each in arrays))
+        return np.int32(batches), np.array(values)
+
+    new_count, values = tf.numpy_function(
+        call, [count, *arrays], [tf.int32, tf.float32], stateful=True
+    )
+    return tf.ensure_shape(new_count, ()), tf.ensure_shape(values, (width,))
+
+
+def in_step(count: Any) -> bool:  # noqa: ARG001 - one signature for every backend
+    """Tell whether a step is being traced."""
+    return bool(tf.inside_function())

@@ -1,0 +1,22 @@
+"""PyTorch's step is plain Python: there is nothing to leave."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+
+def run(
+    function: Callable[..., tuple[int, Any]],
+    count: Any,
+    arrays: list[Any],
+    width: int,  # noqa: ARG001 - one signature for every backend
+) -> tuple[Any, Any]:
+    """Call a function of `(count, *arrays)`."""
+    batches, values = function(int(count), *(each.detach() for each in arrays))
+    return batches, torch.from_numpy(values)
+
+
+def in_step(count: Any) -> bool:  # noqa: ARG001 - one signature for every backend
+    """Say no: nothing is traced."""
+    return False

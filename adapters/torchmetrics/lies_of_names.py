@@ -1,0 +1,96 @@
+"""Names that hide one another, and monitors that nobody can rank."""
+
+import collections
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from multiback.checkpoint.direction import direction_of, find_direction
+
+from . import keras_private
+from .evidence import are_different
+from .findings import Finding
+from .report import Value
+from .spelling import spell
+from .streaming import to_value, to_values
+from .subjects import Subject
+
+
+def hidden(model: Any, subjects: Sequence[Subject], logs: Any) -> Iterable[Finding]:
+    """Yield each number that another one of the same name replaces in the logs.
+
+    Args:
+        model: The compiled model.
+        subjects: Its metrics by the name that each asks for, with its own value.
+        logs: What `evaluate` reported.
+    """
+    container = keras_private.compile_metrics(model)
+    numbers: list[tuple[str, Value, str]] = [
+        (subject.name, subject.value, spell(subject.metric)) for subject in subjects
+    ]
+    for metric in model.metrics:
+        value = None if metric is container else to_values(metric.result())
+        if value is not None and not isinstance(value, dict):
+            numbers.append(
+                (metric.name, value, f"what the model tracks as {metric.name}")
+            )
+    wanted = collections.Counter(name for name, _, _ in numbers)
+    for name, value, what in numbers:
+        shown = logs.get(name)
+        if wanted[name] > 1 and (shown is None or are_different(value, shown)):
+            yield Finding(
+                "hidden by a name",
+                name,
+                None if shown is None else to_value(shown),
+                value,
+                f"{wanted[name]} numbers are called {name!r}, and the logs hold one",
+                f"give {what}, or what hides it, a name= of its own",
+            )
+
+
+def monitors(
+    subjects: Sequence[Subject], logs: Any, callbacks: Sequence[Any]
+) -> Iterable[Finding]:
+    """Yield each callback whose monitored quantity it cannot rank."""
+    by_name = {subject.name: subject.metric for subject in subjects}
+    for callback in callbacks:
+        monitor = getattr(callback, "monitor", None)
+        mode = getattr(callback, "mode", None)
+        if not isinstance(monitor, str) or mode not in ("auto", "min", "max"):
+            continue
+        name, kind = monitor.removeprefix("val_"), type(callback).__name__
+        line = f"{kind}(monitor={monitor!r}"
+        if name not in logs and name not in by_name:
+            yield Finding(
+                "monitor",
+                monitor,
+                None,
+                None,
+                f"{kind} monitors a name that is not in the logs: "
+                + ", ".join(f"val_{known}" for known in sorted(logs)),
+                f"{line}, ...)  →  one of these",
+            )
+            continue
+        metric = by_name.get(name)
+        known = None if metric is None else direction_of(metric)
+        known = known or find_direction(name)
+        if name == "loss" or name.endswith("_loss"):
+            known = "min"
+        if mode == "auto" and known is None:
+            yield Finding(
+                "monitor",
+                monitor,
+                None,
+                None,
+                f"nothing says whether more or less of {name!r} is better",
+                f'{line})  →  {line}, mode="max") or mode="min"',
+            )
+        elif mode != "auto" and known is not None and mode != known:
+            yield Finding(
+                "monitor",
+                monitor,
+                None,
+                None,
+                f"{kind} keeps the {'least' if mode == 'min' else 'most'} "
+                f"{name!r}, of which {'more' if known == 'max' else 'less'} is better",
+                f'{line}, mode="{mode}")  →  {line}, mode="{known}")',
+            )

@@ -1,0 +1,246 @@
+"""Write docs/metrics.md: what each metric means, and who agrees with it.
+
+    KERAS_BACKEND=torch python docs/generate.py
+
+Keras's numbers depend on the backend in places; the page shows those under torch.
+tests/test_docs.py compares the page with what this writes.
+"""
+
+import inspect
+import math
+import os
+import warnings
+from pathlib import Path
+
+os.environ.setdefault("KERAS_BACKEND", "torch")
+
+import disagreements
+import keras
+import numpy as np
+
+import multiback as mb
+from multiback.adapters.torchmetrics import crosscheck
+
+PAGE = Path(__file__).with_name("metrics.md")
+ROWS = 400
+CLASSES = {"task": "multiclass", "num_classes": 4}
+LABELS = {"task": "multilabel", "num_labels": 3}
+
+# Metrics that want to know more than their task.
+NEEDED = {
+    "PrecisionAtRecall": {"recall": 0.8},
+    "RecallAtPrecision": {"precision": 0.8},
+    "SensitivityAtSpecificity": {"specificity": 0.8},
+    "SpecificityAtSensitivity": {"sensitivity": 0.8},
+}
+KERAS = {
+    "AUROC": keras.metrics.AUC,
+    "Accuracy": keras.metrics.BinaryAccuracy,
+    "AveragePrecision": lambda: keras.metrics.AUC(curve="PR"),
+    "ConcordanceCorrelation": lambda: keras.metrics.ConcordanceCorrelation(axis=0),
+    "JaccardIndex": lambda: keras.metrics.BinaryIoU(target_class_ids=[1]),
+    "LogLoss": keras.metrics.BinaryCrossentropy,
+    "MeanAbsoluteError": keras.metrics.MeanAbsoluteError,
+    "MeanSquaredError": keras.metrics.MeanSquaredError,
+    "PearsonCorrelation": lambda: keras.metrics.PearsonCorrelation(axis=0),
+    "Precision": keras.metrics.Precision,
+    "PrecisionAtRecall": lambda: keras.metrics.PrecisionAtRecall(0.8),
+    "R2Score": keras.metrics.R2Score,
+    "Recall": keras.metrics.Recall,
+    "RecallAtPrecision": lambda: keras.metrics.RecallAtPrecision(0.8),
+    "RootMeanSquaredError": keras.metrics.RootMeanSquaredError,
+    "SensitivityAtSpecificity": lambda: keras.metrics.SensitivityAtSpecificity(0.8),
+    "SpecificityAtSensitivity": lambda: keras.metrics.SpecificityAtSensitivity(0.8),
+}
+
+OTHERS = (
+    "torchmetrics and scikit-learn (or NumPy, in float64, where it lacks a metric) "
+    "have all at once. Keras's numbers are of its own metric of that name."
+)
+
+HEAD = """# The metrics
+
+Written by `docs/generate.py`; change that, or the docstrings, and run it again.
+
+## Conventions
+
+- **Labels** are compared as integers. A label that the task does not know raises,
+  and in a compiled step makes the result NaN.
+- **Thresholds**: positive is `score > threshold`. Of equal scores of classes the
+  first is the largest. A NaN score is never a hit.
+- **Logits** are never guessed: pass `from_logits=True`. A probability outside of
+  [0, 1] makes NaN of what needs probabilities.
+- **Averages**: "macro" leaves out classes with neither a label nor a prediction (for
+  ranking metrics: without positives or negatives). `zero_division` is explicit, and
+  nothing has an epsilon in its denominator.
+- **`ignore_index`** looks at labels only; an ignored class leaves the macro average.
+- **Masks and weights** act on elements. Keras hands `sample_weight` and
+  `class_weight` to `weighted_metrics=` only: metrics in `metrics=` cannot know that
+  there were any. In `fit` on JAX Keras drops masks before metrics see them, though
+  not in `evaluate`: mark padded labels with `ignore_index`, or give weights.
+- **State** is exact: counts past 2^31, sums in two words, centred moments. States of
+  devices, processes and files merge (`metric.statistic.merge`).
+- **Ranking metrics** count scores in bins and know what that may cost: `bounds()`.
+  Where it is much, a warning names `capacity=N`, which keeps N scores and is exact.
+"""
+
+
+def public_metrics():
+    """Return every metric class by name."""
+    classes = {name: getattr(mb.metrics, name) for name in mb.metrics.__all__}
+    return {
+        name: cls
+        for name, cls in classes.items()
+        if inspect.isclass(cls)
+        and issubclass(cls, mb.metrics.Metric)
+        and cls is not mb.metrics.Metric
+    }
+
+
+def cell(text):
+    """Make a text fit into a cell of a table."""
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+def number(value):
+    """Write a number to four digits, of several the first four."""
+    if value is None:
+        return ""
+    values = np.ravel(np.asarray(value, "float64"))
+    return ", ".join(f"{x:.4g}" for x in values[:4]) + (", ..." * (len(values) > 4))
+
+
+def summary_and_source(cls):
+    """Return what a docstring says first, and where the definition is from."""
+    text = inspect.getdoc(cls) or ""
+    source = text.split("Source:")[1].split("\n\n")[0] if "Source:" in text else ""
+    return cell(text.split("\n\n")[0]), cell(source)
+
+
+def catalogue():
+    """List each metric's definition, direction and range."""
+    lines = [
+        "## Catalogue",
+        "",
+        "| metric | definition | better | range | source |",
+        "|---|---|---|---|---|",
+    ]
+    better = {"max": "higher", "min": "lower", None: "neither"}
+    for name, cls in public_metrics().items():
+        summary, source = summary_and_source(cls)
+        low, high = cls.value_range
+        ends = f"{'[' if math.isfinite(low) else '('}{low:g}, {high:g}"
+        ends += "]" if math.isfinite(high) else ")"
+        direction = better[cls.direction]
+        lines.append(f"| `{name}` | {summary} | {direction} | {ends} | {source} |")
+    return lines
+
+
+def cases():
+    """Yield `(name, task, metric, data)` for each metric on each task that it has."""
+    rng = np.random.default_rng(0)
+    y_true = rng.integers(0, 2, ROWS)
+    y_pred = (0.6 * rng.random(ROWS) + 0.4 * y_true).round(3).astype("float32")
+    ids = rng.integers(0, 4, ROWS)
+    scores = rng.random((ROWS, 4))
+    scores[np.arange(ROWS), ids] += 0.5
+    scores = (scores / scores.sum(1, keepdims=True)).astype("float32")
+    labels = rng.integers(0, 2, (ROWS, 3))
+    several = (0.6 * rng.random((ROWS, 3)) + 0.4 * labels).astype("float32")
+    target = rng.normal(size=ROWS).astype("float32")
+    guess = (target + 0.5 * rng.normal(size=ROWS)).astype("float32")
+    data = {
+        "binary": (y_true, y_pred),
+        "multiclass": (ids, scores),
+        "multilabel": (labels, several),
+    }
+    for name, cls in public_metrics().items():
+        extra = NEEDED.get(name, {})
+        parameters = inspect.signature(cls).parameters
+        if name in {"Max", "Mean", "Min", "Sum"}:
+            yield name, "numbers", cls(), (guess,)
+        elif name == "TopKAccuracy":
+            yield name, "multiclass", cls(num_classes=4, top_k=2), data["multiclass"]
+        elif "task" not in parameters:
+            yield name, "regression", cls(), (target, guess)
+        else:
+            for task, arguments in (
+                ("binary", {}),
+                ("multiclass", CLASSES),
+                ("multilabel", LABELS),
+            ):
+                try:
+                    metric = cls(**extra, **arguments)
+                except (TypeError, mb.errors.ArgumentError):  # No such task.
+                    continue
+                if metric.get_config().get("task", "binary") == task:
+                    yield name, task, metric, data[task]
+
+
+def of_keras(name, task, data):
+    """Return the value of Keras's metric of that kind, streamed alike, or None."""
+    if name not in KERAS or task not in {"binary", "regression"}:
+        return None
+    metric = KERAS[name]()
+    for start in range(0, ROWS, 100):
+        metric.update_state(*(part[start : start + 100, None] for part in data))
+    return keras.ops.convert_to_numpy(metric.result())
+
+
+def agreement():
+    """Compare every metric with scikit-learn, torchmetrics and Keras."""
+    lines = [
+        "## Agreement",
+        "",
+        f"{ROWS} fixed rows, streamed in batches of 100. {OTHERS}",
+        "",
+        "| metric | task | multiback | scikit-learn | torchmetrics | Keras | verdict |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name, task, metric, data in cases():
+        (row,) = crosscheck(metric, data, batch_size=100)
+        verdict = row.verdict
+        if verdict == "agrees" and row.difference > 1e-5:
+            verdict = "agrees within `bounds()`"
+        if not verdict.startswith("agrees"):
+            verdict += f": {row.reason.split(';')[0]}"
+        numbers = (row.value, row.sklearn, row.torchmetrics, of_keras(name, task, data))
+        shown = " | ".join(number(value) for value in numbers)
+        lines.append(f"| `{name}` | {task} | {shown} | {cell(verdict)} |")
+    return lines
+
+
+def known_disagreements():
+    """Show where the libraries differ, as numbers."""
+    lines = [
+        "## Known disagreements",
+        "",
+        "The right number is that of float64 NumPy or scikit-learn.",
+        "",
+        "| case | right | multiback | torchmetrics | Keras |",
+        "|---|---|---|---|---|",
+    ]
+    for case, *numbers in disagreements.rows():
+        lines.append(f"| {case} | {' | '.join(map(number, numbers))} |")
+    return lines
+
+
+def static_part():
+    """Return what does not depend on numbers."""
+    return "\n".join([HEAD, *catalogue(), ""])
+
+
+def page():
+    """Return the whole page."""
+    with warnings.catch_warnings():
+        # The other libraries say in words what the page shows as numbers.
+        warnings.simplefilter("ignore")
+        return _page()
+
+
+def _page():
+    return "\n".join([static_part(), *agreement(), "", *known_disagreements(), ""])
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page())

@@ -1,0 +1,58 @@
+"""See a tensor's values from the host, without a copy where that is possible.
+
+What is returned may be the tensor's own memory: JAX donates it to the next step,
+torch changes it in place and TensorFlow's is the live variable. Copy it at once.
+Frameworks are told by name: state/ imports none, and a tree may hold tensors of
+another framework than Keras runs on.
+"""
+
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+
+
+def host_view(value: Any) -> np.ndarray:
+    """Return a tensor's, an array's or a number's values, to be copied at once.
+
+    Args:
+        value: A tensor of any framework or device, an array or a number.
+
+    Returns:
+        An array of the same dtype and shape.
+
+    Raises:
+        TypeError, ValueError, RuntimeError: It is none, or cannot be read.
+    """
+    framework = type(value).__module__.partition(".")[0]
+    if framework == "torch":
+        return _torch_view(value)
+    if framework == "tensorflow":
+        return _tensorflow_view(value)
+    return np.asarray(value)
+
+
+def _torch_view(value: Any) -> np.ndarray:
+    tensor = value.detach().cpu()
+    if str(tensor.dtype) == "torch.bfloat16":
+        # torch has no bfloat16 for NumPy; float32 holds each of its values.
+        return np.asarray(tensor.float().numpy()).astype(ml_dtypes.bfloat16)
+    return np.asarray(tensor.numpy())
+
+
+def _tensorflow_view(value: Any) -> np.ndarray:
+    tensor = value.read_value() if hasattr(value, "read_value") else value
+    try:
+        # `.numpy()` copies; the buffer protocol does not, and lacks a few dtypes.
+        return np.asarray(memoryview(tensor))
+    except (BufferError, TypeError, ValueError):
+        return np.asarray(tensor.numpy())
+
+
+def copy_variable(variable: Any, target: np.ndarray) -> None:
+    """Copy a Keras variable's value into an array of its dtype and shape."""
+    view = host_view(variable.value)
+    if view.dtype != target.dtype or view.shape != target.shape:
+        # A dtype that its framework shows NumPy as another; Keras knows which.
+        view = np.asarray(variable.numpy())
+    np.copyto(target, view.astype(target.dtype, copy=False))

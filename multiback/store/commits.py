@@ -1,0 +1,83 @@
+"""Write a checkpoint's files, the manifest last, and wait for the disk."""
+
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from multiback.errors import StoreError
+from multiback.store.checkpoint import STATE
+from multiback.store.files import Files, store_errors
+from multiback.store.manifest import MANIFEST, Manifest, manifest_bytes, parse_manifest
+from multiback.store.payload import FileEntry, copied, verify_file, write_file
+from multiback.store.removal import TEMPORARY, discard, scratch
+from multiback.store.request import Request
+from multiback.store.tensor_file import write_tensors
+
+
+def write_checkpoint(
+    files: Files, directory: Path, request: Request, sequence: int
+) -> Manifest:
+    """Make a directory with a checkpoint's files, all of them on the disk.
+
+    Args:
+        files: How to change the file system.
+        directory: A name that no reader looks at and no one else has.
+        request: What to write.
+        sequence: The commit's number in the run directory.
+
+    Returns:
+        The manifest, as a reader will see it.
+
+    Raises:
+        StoreError: The operating system refused; what was written is still there.
+    """
+    with store_errors("create the directory", directory):
+        files.make_directory(directory)
+    entries = {STATE: write_tensors(files, directory / STATE, request.tensors)}
+    for name, content in request.contents.items():
+        entries[name] = write_file(files, directory / name, [content])
+    for name, source in request.extra_files.items():
+        entries[name] = write_file(files, directory / name, copied(source))
+    architecture = request.architecture_content
+    manifest = Manifest(
+        run_id=request.run_id,
+        sequence=sequence,
+        epoch=request.epoch,
+        step=request.step,
+        metrics=request.metrics,
+        created=time.time(),
+        backend=request.backend,
+        versions=request.versions,
+        files=entries,
+        architecture=request.architecture_name,
+        architecture_checksum=(
+            None if architecture is None else FileEntry.of(architecture).xxh3
+        ),
+        extra=request.extra,
+    )
+    content = manifest_bytes(manifest)
+    write_file(files, directory / MANIFEST, [content])
+    with store_errors("fsync the directory", directory):
+        files.sync_directory(directory)
+    return parse_manifest(content)
+
+
+def write_architecture(files: Files, directory: Path, request: Request) -> None:
+    """Write the architecture's file unless it is there, intact."""
+    content, name = request.architecture_content, request.architecture_name
+    if content is None or name is None:
+        return
+    path = directory / name
+    with suppress(StoreError):
+        verify_file(path, FileEntry.of(content))
+        return
+    temporary = directory / scratch(TEMPORARY)
+    try:
+        write_file(files, temporary, [content])
+        with store_errors("name the finished file", path):
+            files.replace(temporary, path)
+    except BaseException:
+        discard(files, temporary)
+        raise
+    with store_errors("fsync the directory", directory):
+        files.sync_directory(directory)

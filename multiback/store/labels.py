@@ -1,0 +1,55 @@
+"""Links such as `best` that lead people to a checkpoint; a cache, never the truth."""
+
+from pathlib import Path
+
+from multiback.errors import ArgumentError, StoreError
+from multiback.store.checkpoint import Checkpoint
+from multiback.store.files import Files, store_errors
+from multiback.store.payload import write_file
+from multiback.store.removal import TEMPORARY, discard, scratch
+from multiback.store.request import check_name
+
+_OWN_NAMES = frozenset({"checkpoints", "history.jsonl", "lock", "runs.jsonl"})
+
+
+def check_label(directory: Path, label: str) -> None:
+    """Refuse a label that would take the place of something else."""
+    check_name("label", label)
+    if label.casefold() in _OWN_NAMES or label.casefold().startswith("arch-"):
+        raise ArgumentError(
+            f"label must not be the name of the run directory's own files, but "
+            f"is {label!r}. Choose another, such as 'best'."
+        )
+    link = directory / label
+    if link.is_dir() and not link.is_symlink():
+        raise StoreError(
+            f"{link} must be a link or absent, but is a directory. Move it away, "
+            f"or choose another label."
+        )
+
+
+def point(files: Files, link: Path, checkpoint: Checkpoint) -> None:
+    """Let a link lead to a checkpoint of the directory that it lies in."""
+    target = f"checkpoints/{checkpoint.name}"
+    temporary = link.with_name(scratch(TEMPORARY))
+    try:
+        try:
+            files.symlink(target, temporary)
+        except OSError:
+            # Windows without the right to link, FAT, some network disks.
+            write_file(files, temporary, [f"{target}\n".encode()])
+        with store_errors("replace", link):
+            files.replace(temporary, link)
+    except BaseException:
+        discard(files, temporary)
+        raise
+
+
+def drop_labels(files: Files, directory: Path) -> None:
+    """Remove the links that lead to a checkpoint that is gone."""
+    for path in sorted(directory.iterdir()):
+        if not path.is_symlink() or path.exists():
+            continue
+        if path.readlink().parts[:-1] == ("checkpoints",):
+            with store_errors("remove", path):
+                files.unlink(path)

@@ -1,0 +1,376 @@
+"""A torchmetrics metric streams inside of Keras, is reset by it and saved with it."""
+
+import sys
+
+import keras
+import numpy as np
+import pytest
+import torch
+import torchmetrics
+from backends import BACKEND
+from sklearn.metrics import f1_score, roc_auc_score
+from torchmetrics.classification import (
+    BinaryAccuracy,
+    BinaryAUROC,
+    BinaryF1Score,
+    BinaryROC,
+    BinaryStatScores,
+    MulticlassAccuracy,
+    MulticlassRecall,
+)
+
+import multiback as mb
+from multiback.adapters.torchmetrics import as_keras
+from multiback.errors import ArgumentError, MissingPackageError
+
+BATCH = 25
+
+
+class CountedF1Score(BinaryF1Score):
+    """Counts how often it is used, over all copies."""
+
+    updates = computes = 0
+
+    def update(self, preds, target):
+        """Add a batch."""
+        CountedF1Score.updates += 1
+        super().update(preds, target)
+
+    def compute(self):
+        """Compute."""
+        CountedF1Score.computes += 1
+        return super().compute()
+
+
+class BatchLogs(keras.callbacks.Callback):
+    """Keep what is logged after each batch."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen = []
+
+    def on_train_batch_end(self, batch, logs=None):  # noqa: ARG002
+        """Keep it."""
+        self.seen.append({name: float(value) for name, value in logs.items()})
+
+
+def f1(scores, labels):
+    return f1_score(labels, scores[:, 0] > 0.5)
+
+
+def test_batches_show_what_was_computed_last_and_an_epoch_ends_with_all_of_it(
+    identity_model, scored
+):
+    x, y = scored
+    metrics = [
+        as_keras(BinaryF1Score(), "end"),
+        as_keras(BinaryF1Score(), "every_other", compute_every=2),
+        as_keras(BinaryF1Score(), "each", compute_every=1),
+    ]
+    batches = BatchLogs()
+    history = (
+        identity_model(metrics=metrics)
+        .fit(
+            x,
+            y,
+            batch_size=BATCH,
+            epochs=2,
+            shuffle=False,
+            validation_data=(x[BATCH:], y[BATCH:]),
+            callbacks=[batches],
+            verbose=0,
+        )
+        .history
+    )
+    after = [f1(x[:end], y[:end]) for end in range(BATCH, 101, BATCH)]
+    for epoch in (batches.seen[:4], batches.seen[4:]):
+        assert np.isnan([logs["end"] for logs in epoch]).all()
+        np.testing.assert_allclose([logs["each"] for logs in epoch], after, rtol=1e-6)
+        np.testing.assert_allclose(
+            [logs["every_other"] for logs in epoch],
+            [np.nan, after[1], after[1], after[3]],
+            rtol=1e-6,
+        )
+    for name in ("end", "every_other", "each"):
+        np.testing.assert_allclose(history[name], [after[-1]] * 2, rtol=1e-6)
+        right = f1(x[BATCH:], y[BATCH:])
+        np.testing.assert_allclose(history[f"val_{name}"], [right] * 2, rtol=1e-6)
+
+
+def test_made_up_data_does_not_count_and_an_epoch_computes_once(
+    identity_model, scored, monkeypatch
+):
+    model = identity_model(metrics=[as_keras(CountedF1Score(), "f1")])
+    x, y = scored
+    # The build that tries made-up data, and the data that shows what it returns.
+    model.evaluate(x[:BATCH], y[:BATCH], batch_size=BATCH, verbose=0)
+    monkeypatch.setattr(CountedF1Score, "updates", 0)
+    monkeypatch.setattr(CountedF1Score, "computes", 0)
+    model.fit(
+        x, y, batch_size=BATCH, epochs=3, validation_data=(x[:50], y[:50]), verbose=0
+    )
+    assert CountedF1Score.updates == 3 * (4 + 2)
+    assert CountedF1Score.computes == 3 * 2
+
+
+def test_the_first_epoch_of_all_is_right_after_the_build(identity_model, scored):
+    x, y = scored
+    model = identity_model(metrics=[as_keras(BinaryStatScores(), "counts")])
+    history = model.fit(x, y, batch_size=BATCH, verbose=0).history
+    assert sum(history[f"counts_{i}"][0] for i in range(4)) == len(x)
+    assert history["counts_4"] == [y.sum()]
+
+
+def test_evaluating_in_the_middle_of_an_epoch_confuses_nothing(identity_model, scored):
+    x, y = scored
+    model = identity_model(metrics=[as_keras(BinaryF1Score(), "f1")])
+
+    class Evaluate(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):  # noqa: ARG002
+            if batch == 1:
+                self.seen = self.model.evaluate(x[:50], y[:50], verbose=0)[1]
+
+    callback = Evaluate()
+    model.fit(x, y, batch_size=BATCH, verbose=0, callbacks=[callback])
+    assert callback.seen == pytest.approx(f1(x[:50], y[:50]))
+
+
+def test_a_result_of_several_numbers_has_a_name_for_each(identity_model, scored):
+    x = np.tile(np.eye(3, dtype="float32"), (10, 1))
+    y = np.tile([0, 1, 1], 10)
+    metric = as_keras(MulticlassRecall(3, average=None), "recall")
+    model = identity_model(
+        3, "sparse_categorical_crossentropy", metrics=[metric], jit_compile=False
+    )
+    logs = model.evaluate(x, y, verbose=0, return_dict=True)
+    del logs["loss"]
+    assert logs == {"recall_0": 1.0, "recall_1": 0.5, "recall_2": 0.0}
+    x, y = scored
+    with pytest.raises(ArgumentError, match="thresholds="):
+        identity_model(metrics=[as_keras(BinaryROC())]).evaluate(x, y, verbose=0)
+
+
+def test_a_collection_is_several_metrics_that_stay_apart(identity_model):
+    """Torchmetrics merges two whose values are equal after the first batch."""
+    x = np.array([[0.9], [0.1], [0.55], [0.52]], "float32")
+    y = np.array([1, 0, 1, 0])
+    collection = torchmetrics.MetricCollection(
+        {"at_half": BinaryAccuracy(), "at_more": BinaryAccuracy(threshold=0.6)}
+    )
+    metrics = as_keras(collection, "accuracy")
+    assert [metric.name for metric in metrics] == [
+        "accuracy_at_half",
+        "accuracy_at_more",
+    ]
+    assert [metric.direction for metric in metrics] == ["max", "max"]
+    logs = identity_model(metrics=metrics).evaluate(
+        x, y, batch_size=2, verbose=0, return_dict=True
+    )
+    assert (logs["accuracy_at_half"], logs["accuracy_at_more"]) == (0.75, 0.75)
+    assert [metric.name for metric in as_keras(collection)] == ["at_half", "at_more"]
+    x[3] = 0.45
+    logs = identity_model(metrics=as_keras(collection)).evaluate(
+        x, y, batch_size=2, verbose=0, return_dict=True
+    )
+    assert (logs["at_half"], logs["at_more"]) == (1.0, 0.75)
+
+
+def test_sample_weights_are_an_error_that_says_where_to_compile_it(
+    identity_model, scored
+):
+    x, y = scored
+    model = identity_model(weighted_metrics=[as_keras(BinaryF1Score(), "f1")])
+    without = model.evaluate(x, y, batch_size=BATCH, verbose=0, return_dict=True)
+    assert without["f1"] == pytest.approx(f1(x, y))
+    with pytest.raises(ArgumentError, match="not weighted_metrics="):
+        model.evaluate(x, y, sample_weight=x[:, 0], verbose=0)
+
+
+def test_a_model_is_saved_with_it_and_its_direction_chooses_the_best(
+    identity_model, scored, tmp_path
+):
+    x, y = scored
+    model = identity_model(
+        metrics=[as_keras(BinaryAUROC(thresholds=200), "auroc", compute_every=3)]
+    )
+    checkpoint = mb.ModelCheckpoint(tmp_path / "run", monitor="val_auroc")
+    model.fit(
+        x,
+        y,
+        batch_size=BATCH,
+        validation_data=(x, y),
+        callbacks=[checkpoint],
+        verbose=0,
+    )
+    right = roc_auc_score(y, np.floor(x[:, 0] * 199))
+    assert checkpoint.best_model_score == pytest.approx(right, rel=1e-6)
+    model.save(tmp_path / "whole.keras")
+    for again in (
+        mb.load_best(tmp_path / "run"),
+        keras.saving.load_model(tmp_path / "whole.keras"),
+    ):
+        logs = again.evaluate(x, y, batch_size=BATCH, verbose=0, return_dict=True)
+        assert logs["auroc"] == pytest.approx(right, rel=1e-6)
+
+
+def test_a_config_makes_the_same_metric_again():
+    for theirs in (
+        BinaryAUROC(thresholds=[0.1, 0.5], max_fpr=None),
+        MulticlassAccuracy(5, top_k=2, average="micro", ignore_index=3),
+        torchmetrics.ClasswiseWrapper(MulticlassRecall(3, average=None)),
+        CountedF1Score(threshold=0.25, sync_on_compute=False),
+    ):
+        metric = as_keras(theirs, "name", compute_every=4)
+        again = keras.saving.deserialize_keras_object(
+            keras.saving.serialize_keras_object(metric),
+            custom_objects={"CountedF1Score": CountedF1Score},
+        )
+        assert again.get_config() == metric.get_config()
+        assert again.compute_every == 4
+        assert type(again._metric) is type(theirs)
+
+
+class _Forgetful(BinaryF1Score):
+    def __init__(self, level):
+        super().__init__(threshold=level)
+
+
+@pytest.mark.parametrize(
+    "metric", [_Forgetful(0.3), BinaryF1Score() + 1.0, BinaryF1Score().cpu() * 2]
+)
+def test_what_cannot_be_written_says_so_when_it_is_saved(metric):
+    with pytest.raises(ArgumentError, match="cannot be written to a config"):
+        as_keras(metric, "f1").get_config()
+
+
+@pytest.mark.parametrize(
+    "name", ["subprocess.Popen", "torchmetrics.MetricCollection", "builtins.print"]
+)
+def test_a_config_from_anybody_makes_nothing_but_metrics(name):
+    config = as_keras(BinaryF1Score(), "f1").get_config()
+    config["metric"] = {"class_name": name, "arguments": {}}
+    with pytest.raises(ArgumentError, match=r"no class of|no torchmetrics\.Metric"):
+        type(as_keras(BinaryF1Score())).from_config(config)
+
+
+def test_an_error_of_the_metric_stops_the_step_and_only_that(identity_model, scored):
+    x, y = scored
+    model = identity_model(metrics=[as_keras(BinaryF1Score(), "f1")])
+    with pytest.raises(Exception, match=r"\[0, 2\]|holds 0\.5"):
+        # Labels of 0 and 2; on JAX and TensorFlow in the words of the backend.
+        model.evaluate(x, y * 2, batch_size=BATCH, verbose=0)
+    again = identity_model(metrics=[as_keras(BinaryF1Score(), "f1")])
+    logs = again.evaluate(x, y, batch_size=BATCH, verbose=0, return_dict=True)
+    assert logs["f1"] == pytest.approx(f1(x, y))
+
+
+def test_one_batch_at_a_time_sees_the_value_when_it_is_computed_each_time(
+    identity_model, scored
+):
+    x, y = scored
+    ours = as_keras(BinaryAccuracy(), "ours", compute_every=1)
+    model = identity_model(metrics=[ours, keras.metrics.BinaryAccuracy(name="keras")])
+    for end in (25, 50):  # PyTorch's `train_on_batch` resets the metrics each time.
+        batch = slice(end - 25, end)
+        logs = model.train_on_batch(x[batch], y[batch], return_dict=True)
+        assert logs["ours"] == pytest.approx(logs["keras"])
+
+
+def test_by_itself_it_answers_when_it_is_asked(scored):
+    x, y = scored
+    metric = as_keras(BinaryF1Score())
+    assert metric.name == "binary_f1_score"
+    assert np.isnan(float(metric.result()))
+    for end in (25, 50):
+        metric.update_state(y[end - 25 : end], x[end - 25 : end])
+        assert float(metric.result()) == pytest.approx(f1(x[:end], y[:end]))
+    metric.reset_state()
+    assert np.isnan(float(metric.result()))
+    metric.update_state(y[:25], x[:25])
+    assert float(metric.result()) == pytest.approx(f1(x[:25], y[:25]))
+
+
+def test_variables_from_a_checkpoint_show_their_value_and_take_no_more_batches(scored):
+    x, y = scored
+    metric, other = as_keras(BinaryF1Score()), as_keras(BinaryF1Score())
+    metric.update_state(y, x)
+    value = float(metric.result())
+    other.update_state(y[:3], x[:3])
+    other.update_state(y[:3], x[:3])
+    other.reset_state()
+    for to, of in zip(other.variables, metric.variables, strict=True):
+        to.assign(of)
+    assert float(other.result()) == value
+    with pytest.raises(Exception, match="reset_state"):
+        # JAX and TensorFlow raise their own exception around ours.
+        other(y, x)
+
+
+def test_pure_functions_keep_their_batches_apart(scored):
+    x, y = scored
+    metric = as_keras(BinaryF1Score())
+    metric.update_state(y[:25], x[:25])  # The variables exist from here on.
+    for rows in (50, 75):
+        state = metric.stateless_reset_state()
+        for end in range(25, rows + 1, 25):
+            state = metric.stateless_update_state(
+                state, y[end - 25 : end], x[end - 25 : end]
+            )
+        assert int(state[0]) == rows // 25
+        right = f1(x[:rows], y[:rows])
+        assert float(metric.stateless_result(state)) == pytest.approx(right)
+
+
+def test_half_precision_predictions_are_taken(scored):
+    x, y = scored
+    metric = as_keras(BinaryF1Score())
+    metric.update_state(y, keras.ops.cast(x, "bfloat16"))
+    halved = np.asarray(torch.tensor(x).bfloat16().float())
+    assert float(metric.result()) == pytest.approx(f1(halved, y))
+
+
+def test_what_a_mask_leaves_out_does_not_count():
+    x = np.array([[[0.9], [0.2], [0.0]], [[0.8], [0.0], [0.0]]], "float32")
+    masked = keras.layers.Masking()(x)
+    metric = as_keras(BinaryAccuracy())
+    metric.update_state(np.array([[1, 0, 1], [1, 1, 1]]), masked)
+    assert float(metric.result()) == 1.0
+
+
+@pytest.mark.skipif(BACKEND != "tensorflow", reason="XLA is in the way there only")
+def test_a_step_that_xla_compiles_is_an_error_that_names_the_argument(
+    identity_model, scored
+):
+    x, y = scored
+    model = identity_model(metrics=[as_keras(BinaryF1Score())], jit_compile=True)
+    with pytest.raises(ArgumentError, match="jit_compile=False"):
+        model.fit(x, y, verbose=0)
+
+
+@pytest.mark.skipif(BACKEND == "torch", reason="Keras has one step an execution there")
+def test_several_steps_an_execution_are_all_counted(identity_model, scored):
+    x, y = scored
+    metrics = [as_keras(BinaryF1Score(), "f1")]
+    model = identity_model(metrics=metrics, steps_per_execution=3)
+    history = model.fit(x, y, batch_size=BATCH, verbose=0).history
+    assert history["f1"] == pytest.approx([f1(x, y)])
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        (lambda: as_keras("auroc"), "MetricCollection, not 'auroc'"),
+        (lambda: as_keras(torchmetrics.MeanMetric()), "update takes value"),
+        (lambda: as_keras(BinaryF1Score(), compute_every=0), "compute_every="),
+    ],
+)
+def test_a_wrong_argument_is_an_error_that_names_it(wrong, says):
+    with pytest.raises(ArgumentError, match=says):
+        wrong()
+
+
+def test_without_torchmetrics_the_error_holds_the_line_to_type(monkeypatch):
+    monkeypatch.setitem(sys.modules, "torchmetrics", None)
+    with pytest.raises(MissingPackageError) as caught:
+        as_keras(None)
+    assert 'pip install "multiback[torchmetrics]"' in str(caught.value).splitlines()

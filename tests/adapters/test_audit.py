@@ -1,0 +1,136 @@
+"""Each planted lie is found and explained; clean models are left in peace."""
+
+import functools
+import sys
+
+import keras
+import numpy as np
+import pytest
+from lies.clean import CLEAN
+from lies.planted import BINARY, PLANTED, X, binary, model_of
+
+import multiback as mb
+from multiback.adapters.torchmetrics import audit
+from multiback.adapters.torchmetrics.spelling import spell
+from multiback.errors import ArgumentError, WrongMetricError
+
+
+def run(planted):
+    keras.backend.clear_session()
+    model, arguments = planted()()
+    return audit(model, **arguments)
+
+
+# Keras's own IoU metrics ask JAX for int64.
+pytestmark = pytest.mark.filterwarnings("ignore:Explicitly requested dtype int64")
+
+
+@functools.cache
+def found_in(planted):
+    """Audit a planted model once for all tests that ask for its findings."""
+    return run(PLANTED[planted][2])
+
+
+@pytest.mark.parametrize("planted", PLANTED)
+def test_each_planted_lie_is_found_and_nothing_else(planted):
+    kind, name, _ = PLANTED[planted]
+    found = found_in(planted)
+    assert [(one.kind, one.name) for one in found] == [(kind, name)], str(found)
+    (lie,) = found
+    assert lie.change
+    if kind != "monitor":
+        assert np.ravel(lie.gives) != pytest.approx(np.ravel(lie.should), rel=1e-4)
+
+
+@pytest.mark.parametrize("clean", CLEAN.values(), ids=CLEAN)
+def test_clean_models_are_left_in_peace(clean):
+    found = run(clean)
+    assert found.ok, str(found)
+    found.raise_if_any()
+
+
+def test_the_numbers_and_the_line_of_the_forum_f1():
+    (lie,) = found_in("f1_function")
+    hard = 1 / (1 + np.exp(-2 * X[:, :1])) > 0.5
+    hits = float((BINARY * hard).sum())
+    true = 2 * hits / (BINARY.sum() + hard.sum())
+    batches = [slice(0, 32), slice(32, 64), slice(64, 70)]
+    f1s = [
+        2 * (BINARY[b] * hard[b]).sum() / (BINARY[b].sum() + hard[b].sum())
+        for b in batches
+    ]
+    # Keras weighs the mean of a batch, one number, by one.
+    assert lie.should == pytest.approx(true, rel=1e-6)
+    assert lie.gives == pytest.approx(np.mean(f1s), rel=1e-6)
+    assert lie.change == "f1_by_hand  →  multiback.metrics.F1Score()"
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("every_pair", "y  →  y.reshape(-1, 1)"),
+        ("sample_weight", "weighted_metrics=[keras.metrics.BinaryAccuracy()]"),
+        ("auc_of_logits", "keras.metrics.AUC(from_logits=True)"),
+        ("accuracy_of_logits", "keras.metrics.BinaryAccuracy(threshold=0.0)"),
+        ("saturated_auc", "multiback.metrics.AUROC()"),
+        ("one_column_f1", "keras.metrics.F1Score(threshold=0.5)"),
+        ("iou_of_scores", "sparse_y_true=False, sparse_y_pred=False)"),
+        ("monitor_without_direction", 'mode="max"'),
+        ("monitor_the_wrong_way", 'mode="max"'),
+    ],
+)
+def test_the_change_is_code_to_copy(name, change):
+    (lie,) = found_in(name)
+    assert change in lie.change
+
+
+def test_the_right_number_of_a_saturated_auc_is_that_of_scikit_learn():
+    from sklearn.metrics import roc_auc_score
+
+    (lie,) = found_in("saturated_auc")
+    assert lie.should == pytest.approx(roc_auc_score(BINARY, X[:, 0]), abs=1e-3)
+    assert lie.should - lie.gives > 0.05
+
+
+def test_several_lies_are_told_apart_and_the_report_says_them_all():
+    model, arguments = binary(
+        ["accuracy", mb.metrics.AUROC(), keras.metrics.Precision(name="p")],
+        activation=None,
+    )()
+    found = audit(model, **arguments)
+    assert [one.name for one in found] == ["accuracy", "auroc", "p"]
+    assert "3 metrics checked, 3 findings" in str(found)
+    assert "change: keras.metrics.BinaryAccuracy()" in str(found)
+    with pytest.raises(WrongMetricError, match="3 findings"):
+        found.raise_if_any()
+    plain = found.to_dict()
+    assert plain["ok"] is False
+    assert plain["findings"][1]["gives"] is None  # NaN: AUROC refuses logits.
+
+
+def test_a_metric_that_is_weighted_too_is_not_told_of_weights():
+    model = model_of(
+        1, "sigmoid", "binary_crossentropy", ["accuracy"], weighted_metrics=["accuracy"]
+    )
+    weights = np.linspace(0.1, 2, len(X), dtype="float32")
+    assert audit(model, (X, BINARY, weights)).ok
+
+
+def test_it_needs_no_other_library(monkeypatch):
+    for name in ("torchmetrics", "sklearn", "sklearn.metrics"):
+        monkeypatch.setitem(sys.modules, name, None)
+    assert len(run(PLANTED["auc_of_logits"][2])) == 1
+
+
+def test_bad_arguments_say_what_was_wanted():
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+    with pytest.raises(ArgumentError, match="wants a compiled model"):
+        audit(model, (X, BINARY))
+    with pytest.raises(ArgumentError, match=r"data= wants NumPy arrays as \(x, y\)"):
+        audit(model, X)
+
+
+def test_a_metric_is_spelled_with_what_is_not_default():
+    auc = keras.metrics.AUC(num_thresholds=50, name="x")
+    assert spell(auc) == "keras.metrics.AUC(num_thresholds=50)"
+    assert spell(mb.metrics.F1Score()) == "multiback.metrics.F1Score()"

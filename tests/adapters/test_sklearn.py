@@ -1,0 +1,129 @@
+"""A scikit-learn function streams inside of Keras: the whole set, not a mean."""
+
+import sys
+
+import keras
+import numpy as np
+import pytest
+from sklearn.metrics import balanced_accuracy_score, f1_score, roc_auc_score
+
+from multiback.adapters.sklearn import as_keras
+from multiback.errors import ArgumentError, MissingPackageError
+
+
+@keras.saving.register_keras_serializable("tests")
+def positives(y_true, y_pred):
+    return (y_true * y_pred).sum()
+
+
+def test_the_number_is_of_the_whole_set_and_no_mean_of_batches(identity_model, scored):
+    x, y = scored
+    metrics = [
+        as_keras(f1_score, needs="labels"),
+        as_keras("f1_score", needs="labels", name="above", threshold=0.7),
+        as_keras("roc_auc_score", needs="scores", name="auc", direction="max"),
+    ]
+    history = (
+        identity_model(metrics=metrics)
+        .fit(x, y, batch_size=25, epochs=2, validation_data=(x[25:], y[25:]), verbose=0)
+        .history
+    )
+    hard = x[:, 0] > 0.5
+    batches = [f1_score(y[i : i + 25], hard[i : i + 25]) for i in range(0, 100, 25)]
+    assert abs(np.mean(batches) - f1_score(y, hard)) > 1e-3
+    assert history["f1_score"] == pytest.approx([f1_score(y, hard)] * 2)
+    assert history["above"] == pytest.approx([f1_score(y, x[:, 0] > 0.7)] * 2)
+    assert history["auc"] == pytest.approx([roc_auc_score(y, x[:, 0])] * 2)
+    assert history["val_f1_score"] == pytest.approx([f1_score(y[25:], hard[25:])] * 2)
+
+
+def test_of_several_columns_the_largest_is_the_label(rng):
+    scores = rng.random((40, 3)).astype("float32")
+    y = rng.integers(0, 3, 40)
+    labels = as_keras(balanced_accuracy_score, needs="labels", adjusted=True)
+    area = as_keras("roc_auc_score", needs="scores", multi_class="ovr")
+    scores /= scores.sum(1, keepdims=True)
+    for metric in (labels, area):
+        for batch in (slice(0, 30), slice(30, 40)):
+            metric.update_state(y[batch, None], scores[batch])
+    right = balanced_accuracy_score(y, scores.argmax(1), adjusted=True)
+    assert float(labels.result()) == pytest.approx(right)
+    right = roc_auc_score(y, scores, multi_class="ovr")
+    assert float(area.result()) == pytest.approx(right, rel=1e-6)
+
+
+def test_rows_of_labels_are_not_guessed_at():
+    metric = as_keras(f1_score, needs="labels", average="macro")
+    with pytest.raises(ArgumentError, match="one-hot"):
+        metric.update_state(np.eye(3), np.eye(3))
+
+
+def test_weights_of_weighted_metrics_reach_the_function(identity_model, scored):
+    x, y = scored
+    weights = np.linspace(0.1, 2, 100).astype("float32")
+    metrics = [as_keras(f1_score, needs="labels", name="f1")]
+    model = identity_model(weighted_metrics=metrics)
+    logs = model.evaluate(
+        x, y, batch_size=25, sample_weight=weights, verbose=0, return_dict=True
+    )
+    right = f1_score(y, x[:, 0] > 0.5, sample_weight=weights)
+    assert logs["f1"] == pytest.approx(right, rel=1e-6)
+    unweighted = as_keras(positives, needs="scores")
+    with pytest.raises(ArgumentError, match="positives does not know"):
+        unweighted.update_state(y, x, weights)
+
+
+def test_a_model_is_saved_with_it(identity_model, scored, tmp_path):
+    x, y = scored
+    model = identity_model(
+        metrics=[
+            as_keras(f1_score, needs="labels", name="f1", pos_label=0, direction="max"),
+            as_keras(positives, needs="scores", direction="min", compute_every=2),
+        ]
+    )
+    before = model.evaluate(x, y, batch_size=25, verbose=0)
+    assert before[1] == pytest.approx(f1_score(y, x[:, 0] > 0.5, pos_label=0))
+    model.save(tmp_path / "model.keras")
+    again = keras.saving.load_model(tmp_path / "model.keras")
+    assert again.evaluate(x, y, batch_size=25, verbose=0) == pytest.approx(before)
+
+
+def test_what_is_neither_scikit_learns_nor_registered_cannot_be_saved():
+    metric = as_keras(lambda y_true, y_pred: 0.0, needs="scores")  # noqa: ARG005
+    with pytest.raises(ArgumentError, match="register_keras_serializable"):
+        metric.get_config()
+
+
+def test_a_config_from_anybody_calls_nothing_else():
+    metric = as_keras(f1_score, needs="labels")
+    for name in ("os.system", "sklearn.metrics.warnings", "sklearn.metrics._base.np"):
+        with pytest.raises(ArgumentError, match="no function"):
+            type(metric).from_config({**metric.get_config(), "function": name})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ({"function": "f1_scores", "needs": "labels"}, "f1_scores"),
+        ({"function": f1_score, "needs": "classes"}, "needs="),
+        ({"function": f1_score, "needs": "labels", "direction": "up"}, "direction="),
+        ({"function": 3, "needs": "labels"}, "not 3"),
+    ],
+)
+def test_a_wrong_argument_is_an_error_that_names_it(arguments, says):
+    with pytest.raises(ArgumentError, match=says):
+        as_keras(**arguments)
+
+
+def test_a_function_that_returns_several_numbers_is_refused():
+    metric = as_keras(f1_score, needs="labels", average=None)
+    metric.update_state(np.array([0, 1]), np.array([0.2, 0.9]))
+    with pytest.raises(ArgumentError, match="average="):
+        metric.result()
+
+
+def test_without_scikit_learn_the_error_holds_the_line_to_type(monkeypatch):
+    monkeypatch.setitem(sys.modules, "sklearn.metrics", None)
+    with pytest.raises(MissingPackageError) as caught:
+        as_keras("f1_score", needs="labels")
+    assert 'pip install "multiback[sklearn]"' in str(caught.value).splitlines()

@@ -1,0 +1,104 @@
+"""`multiback crosscheck` reads a checkpoint and an archive, and exits as it finds."""
+
+import keras
+import numpy as np
+import pytest
+
+import multiback as mb
+
+
+@keras.saving.register_keras_serializable("tests.cli")
+def batch_maximum(y_true, y_pred):
+    return keras.ops.max(y_pred) + 0 * y_true
+
+
+def save_model(directory, metrics, *, named=False):
+    keras.utils.set_random_seed(3)
+    inputs = keras.Input((3,), name="a")
+    outputs = keras.layers.Dense(1, "sigmoid", name="b")(inputs)
+    model = keras.Model(
+        *(({"a": inputs}, {"b": outputs}) if named else (inputs, outputs))
+    )
+    if metrics is not None:
+        model.compile("sgd", "binary_crossentropy", metrics=metrics)
+    else:
+        model.compile("sgd", "binary_crossentropy")
+    checkpoint = mb.ModelCheckpoint(directory, monitor="loss")
+    x, y = ({"a": arrays()[0]}, {"b": arrays()[1]}) if named else arrays()
+    model.fit(x, y, epochs=1, batch_size=60, verbose=0, callbacks=[checkpoint])
+    return checkpoint.best_model_path
+
+
+def arrays():
+    x = np.random.default_rng(1).normal(size=(60, 3)).astype("float32")
+    return x, (x.sum(1, keepdims=True) > 0).astype("float32")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("crosscheck")
+    x, y = arrays()
+    np.savez(folder / "data.npz", x=x, y=y)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def right(folder):
+    return save_model(folder / "right", ["accuracy", mb.metrics.F1Score()])
+
+
+@pytest.fixture(scope="module")
+def wrong(folder):
+    return save_model(folder / "wrong", ["accuracy", batch_maximum])
+
+
+def test_right_metrics_exit_with_0_and_a_table(call, folder, right):
+    done = call("crosscheck", right, "--data", folder / "data.npz")
+    assert done.code == 0, done.err
+    assert "60 samples in batches of 32, then shuffled batches of 29" in done.out
+    assert done.out.count("agrees") == 2
+
+
+def test_a_wrong_metric_exits_with_4_and_says_why(call, folder, wrong):
+    arguments = ("crosscheck", wrong, "--data", folder / "data.npz")
+    done = call(*arguments, "--json", "--batch-size", 16, "--batch-size", 7)
+    assert done.code == 4
+    assert done.json["cuts"] == ["batches of 7", "shuffled batches of 16"]
+    rows = {row["name"]: row["verdict"] for row in done.json["rows"]}
+    assert rows == {"accuracy": "agrees", "batch_maximum": "wrong"}
+
+
+def test_several_inputs_and_outputs_have_names_in_the_archive(call, folder):
+    named = save_model(folder / "named", {"b": ["accuracy"]}, named=True)
+    x, y = arrays()
+    np.savez(folder / "named.npz", **{"x/a": x, "y/b": y})
+    done = call("crosscheck", named, "--data", folder / "named.npz", "--json")
+    assert done.code == 0, done.err
+    assert done.json["samples"] == 60
+
+
+def test_what_cannot_be_checked_exits_with_1(call, folder, right):
+    bare = save_model(folder / "bare", None)
+    done = call("crosscheck", bare, "--data", folder / "data.npz")
+    assert (done.code, "compiled with metrics" in done.err) == (1, True)
+    np.savez(folder / "other.npz", inputs=np.ones(3))
+    np.savez(folder / "pickle.npz", x=np.array([{}], dtype=object))
+    np.save(folder / "one.npy", np.ones(3))
+    for name, words in (
+        ("other.npz", "holds inputs"),
+        ("pickle.npz", "cannot be read"),
+        ("one.npy", "holds one array"),
+        ("none.npz", "No such file"),
+    ):
+        done = call("crosscheck", right, "--data", folder / name)
+        assert (done.code, words in done.err) == (1, True), done.err
+
+
+def test_audit_exits_with_4_and_the_line_to_change(call, folder, wrong, right):
+    done = call("audit", wrong, "--data", folder / "data.npz")
+    assert done.code == 4, done.err
+    assert "batch_maximum: averaged over batches" in done.out
+    assert "change: batch_maximum: return one value a sample" in done.out
+    done = call("audit", right, "--data", folder / "data.npz", "--json")
+    assert (done.code, done.json["findings"]) == (0, [])
+    assert done.json["checked"] == ["accuracy", "f1_score"]

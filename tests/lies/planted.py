@@ -1,0 +1,239 @@
+"""Small models of which each tells one lie; `PLANTED` names it.
+
+A value is (what audit calls it, the name in the logs, a function that returns the
+model and the arguments of `audit`).
+"""
+
+import keras
+import numpy as np
+from keras import ops
+
+import multiback as mb
+
+RNG = np.random.default_rng(5)
+ROWS = 70
+X = RNG.normal(size=(ROWS, 3)).astype("float32")
+NOISE = RNG.normal(size=(ROWS, 3))
+BINARY = (X[:, :1] + NOISE[:, :1] > 1).astype("float32")
+IDS = (X + 0.7 * NOISE).argmax(axis=1).astype("int32")
+ONE_HOT = np.eye(3, dtype="float32")[IDS]
+LABELS = (X + 0.7 * NOISE > 0.5).astype("float32")
+WEIGHTS = np.where(BINARY[:, 0] == 1, 5.0, 0.5).astype("float32")
+
+
+def model_of(units, activation, loss, metrics, *, scale=2.0, bias=0.0, **arguments):
+    """One dense layer whose scores follow the labels, without training."""
+    layer = keras.layers.Dense(units, activation)
+    model = keras.Sequential([keras.Input((3,)), layer])
+    kernel = scale * np.eye(3, dtype="float32")[:, :units]
+    layer.set_weights([kernel, np.full(units, bias, "float32")])
+    model.compile("sgd", loss, metrics=metrics, **arguments)
+    return model
+
+
+def binary(metrics, *, activation="sigmoid", data=None, loss=None, given=None, **more):
+    loss = loss or keras.losses.BinaryCrossentropy(from_logits=activation is None)
+    model = model_of(1, activation, loss, metrics, **more)
+    return lambda: (model, {"data": data or (X, BINARY), **(given or {})})
+
+
+def several(metrics, y, *, activation="softmax", **more):
+    sparse = "sparse_" if y is IDS or y.shape[-1] == 1 else ""
+    loss = f"{sparse}categorical_crossentropy"
+    if activation is None:
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model = model_of(3, activation, loss, metrics, **more)
+    return lambda: (model, {"data": (X, y)})
+
+
+def sequences(metrics):
+    """Tokens of which 0 is masked, one binary label each."""
+    tokens = np.random.default_rng(11).integers(1, 9, (ROWS, 6)).astype("int32")
+    tokens[np.arange(6) >= np.arange(1, 7).repeat(12)[:ROWS, None]] = 0
+    embedding = keras.layers.Embedding(9, 1, mask_zero=True)
+    head = keras.layers.Dense(1, "sigmoid")
+    model = keras.Sequential([keras.Input((6,), dtype="int32"), embedding, head])
+    embedding.set_weights([np.linspace(1, -2, 9, dtype="float32")[:, None]])
+    head.set_weights([np.full((1, 1), 2.0), np.zeros(1)])
+    model.compile("sgd", "binary_crossentropy", metrics=metrics)
+    return lambda: (model, {"data": (tokens, (tokens[..., None] % 3 == 0) * 1.0)})
+
+
+def f1_by_hand(y_true, y_pred):
+    hard = ops.cast(y_pred > 0.5, "float32")
+    hits = ops.sum(y_true * hard)
+    return 2 * hits / (ops.sum(y_true) + ops.sum(hard) + 1e-7)
+
+
+def error_of_every_pair(y_true, y_pred):
+    return ops.square(ops.cast(y_true, "float32") - y_pred)
+
+
+class MeanOfBatchRecalls(keras.metrics.Metric):
+    def __init__(self, name="batch_recall"):
+        super().__init__(name=name)
+        self.total = self.add_variable((), initializer="zeros", name="total")
+        self.batches = self.add_variable((), initializer="zeros", name="batches")
+
+    def update_state(self, y_true, y_pred, sample_weight=None):  # noqa: ARG002 - Keras's signature
+        hits = ops.sum(y_true * ops.cast(y_pred > 0.5, "float32"))
+        self.total.assign_add(hits / ops.maximum(ops.sum(y_true), 1.0))
+        self.batches.assign_add(1.0)
+
+    def result(self):
+        return self.total / self.batches
+
+
+class TwoNumbers(keras.metrics.Metric):
+    """A dictionary, one key of which is the name of another metric."""
+
+    def __init__(self, name="two"):
+        super().__init__(name=name)
+        self.total = self.add_variable((), initializer="zeros", name="total")
+
+    def update_state(self, y_true, y_pred, sample_weight=None):  # noqa: ARG002 - Keras's signature
+        self.total.assign_add(ops.sum(y_true))
+
+    def result(self):
+        return {"positives": self.total + 0.0, "accuracy": self.total * 0.0}
+
+
+def early_stopping(monitor, **arguments):
+    stopping = keras.callbacks.EarlyStopping(monitor, **arguments)
+    return {"callbacks": [stopping]}
+
+
+def squared(y_true, y_pred):
+    return ops.square(y_true - y_pred)
+
+
+K = keras.metrics
+AVERAGED, LOGITS = "averaged over batches", "logits as probabilities"
+FORM, SCORES = "labels of another form", "compares scores with classes"
+
+PLANTED = {
+    "f1_function": (AVERAGED, "f1_by_hand", lambda: binary([f1_by_hand])),
+    "f1_in_one_batch": (
+        AVERAGED,
+        "f1_by_hand",
+        lambda: binary([f1_by_hand], given={"batch_size": ROWS}),
+    ),
+    "batch_class": (AVERAGED, "batch_recall", lambda: binary([MeanOfBatchRecalls()])),
+    "every_pair": (
+        "broadcast labels",
+        "error_of_every_pair",
+        lambda: binary([error_of_every_pair], data=(X, BINARY[:, 0])),
+    ),
+    "sample_weight": (
+        "ignores weights",
+        "accuracy",
+        lambda: binary(["accuracy"], data=(X, BINARY, WEIGHTS)),
+    ),
+    "class_weight": (
+        "ignores weights",
+        "f1_score",
+        lambda: binary(
+            [mb.metrics.F1Score()], given={"class_weight": {0: 0.5, 1: 5.0}}
+        ),
+    ),
+    "mask": (
+        "ignores the mask",
+        "precision",
+        lambda: sequences([K.Precision(name="precision"), mb.metrics.Recall()]),
+    ),
+    "auc_of_logits": (
+        LOGITS,
+        "auc",
+        lambda: binary([K.AUC(name="auc")], activation=None),
+    ),
+    "accuracy_of_logits": (
+        LOGITS,
+        "accuracy",
+        lambda: binary(["accuracy"], activation=None),
+    ),
+    "precision_of_logits": (
+        LOGITS,
+        "p",
+        lambda: binary([K.Precision(name="p")], activation=None),
+    ),
+    "f1_of_logits": (
+        LOGITS,
+        "f1_score",
+        lambda: binary([mb.metrics.F1Score()], activation=None),
+    ),
+    "crossentropy_of_logits": (
+        LOGITS,
+        "ce",
+        lambda: several(
+            [K.SparseCategoricalCrossentropy(name="ce")], IDS, activation=None
+        ),
+    ),
+    "logits_of_probabilities": (
+        "probabilities as logits",
+        "f1_score",
+        lambda: binary([mb.metrics.F1Score(from_logits=True)]),
+    ),
+    "saturated_auc": (
+        "too few thresholds",
+        "auc",
+        lambda: binary([K.AUC(name="auc")], bias=-9.0, scale=1.0),
+    ),
+    "one_column_f1": (
+        "one column",
+        "f1",
+        lambda: binary([K.F1Score(name="f1")]),
+    ),
+    "one_column_accuracy": (
+        "one column",
+        "categorical_accuracy",
+        lambda: binary(["categorical_accuracy"]),
+    ),
+    "ids_as_one_hot": (
+        FORM,
+        "categorical_accuracy",
+        lambda: several(["categorical_accuracy"], IDS[:, None]),
+    ),
+    "classes_as_yes_and_no": (
+        FORM,
+        "binary_accuracy",
+        lambda: several(["binary_accuracy"], ONE_HOT),
+    ),
+    "equal_floats": (SCORES, "a", lambda: binary([K.Accuracy(name="a")])),
+    "iou_of_scores": (
+        SCORES,
+        "iou",
+        lambda: several([K.MeanIoU(3, name="iou")], ONE_HOT),
+    ),
+    "numbered_twice": (
+        "hidden by a name",
+        "a_1",
+        lambda: binary(
+            [K.Recall(name="a"), K.Precision(name="a"), K.BinaryAccuracy(name="a_1")]
+        ),
+    ),
+    "key_of_a_dictionary": (
+        "hidden by a name",
+        "accuracy",
+        lambda: binary(["accuracy", TwoNumbers()]),
+    ),
+    "a_metric_called_loss": (
+        "hidden by a name",
+        "loss",
+        lambda: binary([K.Recall(name="loss")]),
+    ),
+    "monitor_without_direction": (
+        "monitor",
+        "val_squared",
+        lambda: binary([squared], given=early_stopping("val_squared")),
+    ),
+    "monitor_the_wrong_way": (
+        "monitor",
+        "val_accuracy",
+        lambda: binary(["accuracy"], given=early_stopping("val_accuracy", mode="min")),
+    ),
+    "monitor_of_nothing": (
+        "monitor",
+        "val_acuracy",
+        lambda: binary(["accuracy"], given=early_stopping("val_acuracy")),
+    ),
+}

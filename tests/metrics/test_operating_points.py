@@ -1,0 +1,235 @@
+"""The best value under a condition, its threshold, and the curves that it lies on."""
+
+import numpy as np
+import pytest
+import sklearn.metrics
+import torch
+import torchmetrics
+from backends import compiled
+from contracts import stream, value
+from keras import ops
+
+import multiback as mb
+
+NAMES = {
+    "PrecisionAtRecall": "recall",
+    "RecallAtPrecision": "precision",
+    "SensitivityAtSpecificity": "specificity",
+    "SpecificityAtSensitivity": "sensitivity",
+}
+TORCHMETRICS = {
+    "PrecisionAtRecall": ("PrecisionAtFixedRecall", "min_recall"),
+    "RecallAtPrecision": ("RecallAtFixedPrecision", "min_precision"),
+    "SensitivityAtSpecificity": ("SensitivityAtSpecificity", "min_specificity"),
+    "SpecificityAtSensitivity": ("SpecificityAtSensitivity", "min_sensitivity"),
+}
+TARGETS = [0.0, 0.3, 0.9, 1.0]
+ROWS = 4096
+
+
+def draw(n=ROWS, share=0.3, scale=1.5):
+    rng = np.random.default_rng(0)
+    y_true = (rng.random(n) < share).astype("int32")
+    logits = scale * (rng.normal(size=n) + y_true)
+    return y_true, (1 / (1 + np.exp(-logits))).astype("float32")
+
+
+def make(name, target, **arguments):
+    return getattr(mb.metrics, name)(target, **arguments)
+
+
+def oracle(name, target, y_true, scores, weight=None):
+    """Search scikit-learn's curve in float64."""
+    if "Precision" in name:
+        precision, recall, _ = sklearn.metrics.precision_recall_curve(
+            y_true, scores, sample_weight=weight
+        )
+        precision, recall = precision[:-1], recall[:-1]
+        pair = precision, recall
+        if name == "RecallAtPrecision":
+            pair = recall, precision
+    else:
+        fpr, tpr, _ = sklearn.metrics.roc_curve(
+            y_true, scores, sample_weight=weight, drop_intermediate=False
+        )
+        pair = tpr, 1 - fpr
+        if name == "SpecificityAtSensitivity":
+            pair = 1 - fpr, tpr
+    best, other = pair
+    return np.max(best[other >= target - 1e-12], initial=0.0)
+
+
+@pytest.mark.parametrize("weighted", [False, True], ids=["plain", "weighted"])
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("name", NAMES)
+def test_the_value_of_the_data_lies_within_the_bounds(name, target, weighted):
+    y_true, scores = draw()
+    weight = np.random.default_rng(1).random(ROWS) if weighted else None
+    expected = oracle(name, target, y_true, scores, weight)
+    weight = None if weight is None else weight.astype("float32")
+    metric, kept = make(name, target), make(name, target, capacity=ROWS)
+    actual, exact = (stream(m, (y_true, scores, weight)) for m in (metric, kept))
+    low, high = metric.bounds()
+    assert low <= actual <= high
+    assert low <= expected <= high
+    assert actual <= expected + 1e-5
+    assert actual == pytest.approx(expected, abs=0.02)
+    if not weighted:  # Weights may miss a condition by a rounding.
+        assert exact == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore:.*may be off by")
+@pytest.mark.parametrize("scale", [1.5, 0.01])
+@pytest.mark.parametrize("arguments", [{}, {"capacity": ROWS}], ids=["bins", "kept"])
+@pytest.mark.parametrize("name", NAMES)
+def test_the_threshold_makes_the_value(name, arguments, scale):
+    y_true, scores = draw(scale=scale)
+    for target in TARGETS:
+        metric = make(name, target, **arguments)
+        actual = stream(metric, (y_true, scores))
+        above = scores > np.float32(metric.threshold())
+        rates = {
+            "precision": y_true[above].mean() if above.any() else 0.0,
+            "recall": above[y_true == 1].mean(),
+            "specificity": 1 - above[y_true == 0].mean(),
+        }
+        rates["sensitivity"] = rates["recall"]
+        wanted = name.split("At")[0].lower()
+        assert actual == pytest.approx(rates[wanted], abs=1e-6)
+        if not (np.isinf(metric.threshold()) and actual == 0.0):
+            assert rates[NAMES[name]] >= target - 2**-22
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_torchmetrics_agrees_on_every_threshold(name):
+    y_true, scores = draw()
+    theirs_name, argument = TORCHMETRICS[name]
+    for target in (0.3, 0.9):
+        theirs = getattr(torchmetrics.classification, f"Binary{theirs_name}")(
+            **{argument: target}
+        )
+        best, threshold = theirs(torch.tensor(scores), torch.tensor(y_true))
+        mine = make(name, target, capacity=ROWS)
+        assert stream(mine, (y_true, scores)) == pytest.approx(float(best), abs=1e-6)
+        # Theirs is the lowest score that counts, of `score >= threshold`.
+        assert mine.threshold() == pytest.approx(float(threshold), abs=1e-6)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_condition_that_is_met_exactly_is_met(name):
+    """9/10 is at least 0.9, also in a compiled step."""
+    y_true = np.repeat([0, 1], 10)
+    scores = np.linspace(0.05, 0.95, 20, dtype="float32")
+    scores[[0, 19]] = scores[[19, 0]]  # One positive lowest, one negative highest.
+    metric = make(name, 0.9)
+    state = metric.statistic.update(metric.statistic.init(), y_true, scores)
+    for compute in (metric.compute, compiled(metric.compute)):
+        actual = float(ops.convert_to_numpy(compute(state)))
+        assert actual == pytest.approx(0.9, abs=1e-6)
+
+
+def test_an_unreachable_condition_gives_0_and_an_infinite_threshold():
+    metric = mb.metrics.RecallAtPrecision(precision=0.9)
+    assert stream(metric, ([0, 1, 0, 1], [0.9, 0.8, 0.7, 0.1])) == 0.0
+    assert metric.threshold() == np.inf
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_one_class_and_a_nan_give_nan(name):
+    for batch in (([1, 1], [0.1, 0.9]), ([0, 1], [np.nan, 0.9])):
+        metric = make(name, 0.5)
+        assert np.isnan(stream(metric, batch))
+        assert np.isnan(metric.threshold())
+
+
+def test_several_labels_have_a_threshold_each():
+    y_true, scores = draw()
+    y_true = np.stack([y_true, y_true[::-1]], 1)
+    scores = np.stack([scores, np.roll(scores[::-1], 1)], 1)
+    labels = {"task": "multilabel", "num_labels": 2}
+    metric = mb.metrics.PrecisionAtRecall(0.5, **labels, average=None)
+    actual = stream(metric, (y_true, scores))
+    each, thresholds = [], []
+    for column in range(2):
+        alone = mb.metrics.PrecisionAtRecall(0.5)
+        each.append(stream(alone, (y_true[:, column], scores[:, column])))
+        thresholds.append(alone.threshold())
+    np.testing.assert_array_equal(metric.threshold(), thresholds)
+    np.testing.assert_allclose(actual, each, rtol=1e-6)
+    assert actual[0] != actual[1]
+    mean = mb.metrics.PrecisionAtRecall(0.5, **labels)
+    averaged = ops.convert_to_numpy(mean.compute(metric.state))
+    np.testing.assert_allclose(averaged, np.mean(each), rtol=1e-6)
+
+
+def test_a_view_has_thresholds_and_curves():
+    batch = draw()
+    owner, view = mb.metrics.group(
+        mb.metrics.AUROC(), mb.metrics.PrecisionAtRecall(0.9)
+    )
+    alone = mb.metrics.PrecisionAtRecall(0.9)
+    for metric in (owner, view, alone):
+        metric.update_state(*batch)
+    assert view.variables == []
+    assert value(view) == value(alone)
+    assert view.threshold() == alone.threshold()
+    for mine, theirs in zip(view.roc_curve(), alone.roc_curve(), strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+    assert len(view.precision_recall_curve()) == 3
+    view = mb.metrics.group(mb.metrics.Precision(), mb.metrics.Recall())[1]
+    for ask in (view.threshold, view.roc_curve, view.precision_recall_curve):
+        with pytest.raises(mb.errors.ArgumentError, match="recall"):
+            ask()
+
+
+@pytest.mark.parametrize("arguments", [{}, {"capacity": ROWS}], ids=["bins", "kept"])
+@pytest.mark.parametrize("weighted", [False, True], ids=["plain", "weighted"])
+def test_each_point_of_the_curves_is_one_of_scikit_learns(arguments, weighted):
+    y_true, scores = draw()
+    weight = np.random.default_rng(1).integers(1, 4, ROWS) if weighted else None
+    metric = mb.metrics.AUROC(**arguments)
+    auroc = stream(metric, (y_true, scores, weight))
+    fpr, tpr, thresholds = metric.roc_curve()
+    x, y, exact = sklearn.metrics.roc_curve(
+        y_true, scores, sample_weight=weight, drop_intermediate=False
+    )
+    theirs = set(zip(x.round(12), y.round(12), strict=True))
+    assert set(zip(fpr.round(12), tpr.round(12), strict=True)) <= theirs
+    assert sklearn.metrics.auc(fpr, tpr) == pytest.approx(auroc, abs=1e-6)
+    weights = np.ones(ROWS) if weight is None else weight
+    positive = y_true == 1
+    for k in range(0, len(thresholds), 97):
+        above = weights * (scores > np.float32(thresholds[k]))
+        assert above[positive].sum() / weights[positive].sum() == pytest.approx(tpr[k])
+    precision, recall, cuts = metric.precision_recall_curve()
+    p, r, _ = sklearn.metrics.precision_recall_curve(
+        y_true, scores, sample_weight=weight
+    )
+    theirs = set(zip(p.round(12), r.round(12), strict=True))
+    assert set(zip(precision.round(12), recall.round(12), strict=True)) <= theirs
+    assert (precision[-1], recall[-1], recall[0]) == (1, 0, 1)
+    assert len(cuts) == len(precision) - 1
+    assert (np.diff(cuts) > 0).all()
+    if arguments:
+        assert (len(fpr), len(precision)) == (len(x), len(p))
+        assert thresholds[1:] == pytest.approx(exact[1:], abs=1e-6)
+
+
+def test_a_curve_of_several_classes_wants_to_know_which():
+    metric = mb.metrics.AUROC("multilabel", num_labels=2)
+    y_true, scores = draw()
+    columns = np.stack([y_true, y_true], 1), np.stack([scores, scores[::-1]], 1)
+    metric.update_state(*columns)
+    with pytest.raises(mb.errors.ArgumentError, match="column= wants which of 2"):
+        metric.roc_curve()
+    alone = mb.metrics.AUROC()
+    alone.update_state(y_true, scores[::-1])
+    for mine, theirs in zip(metric.roc_curve(1), alone.roc_curve(), strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+
+
+def test_a_target_that_is_no_share_is_refused():
+    for name, argument in NAMES.items():
+        for target in (1.5, -0.1, "0.9", True):
+            with pytest.raises(mb.errors.ArgumentError, match=f"{argument}= wants"):
+                make(name, target)

@@ -1,0 +1,37 @@
+"""Under TensorFlow's MirroredStrategy each metric is what it is on one device."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from backends import BACKEND
+
+CHILD = Path(__file__).with_name("replicas_child.py")
+
+
+@pytest.fixture(scope="module")
+def mirrored():
+    """Evaluate on two replicas, in a process that sets its devices first."""
+    if BACKEND != "tensorflow":
+        pytest.skip("MirroredStrategy is TensorFlow's; JAX's arrays are global")
+    done = subprocess.run(
+        [sys.executable, CHILD], capture_output=True, text=True, check=False, cwd="/"
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def test_every_metric_of_the_catalogue_is_right_on_two_replicas(mirrored):
+    wrong = {
+        name: numbers
+        for name, numbers in mirrored["metrics"].items()
+        if numbers["two"] != pytest.approx(numbers["one"], rel=1e-5, abs=1e-5)
+    }
+    assert not wrong
+    assert len(mirrored["metrics"]) > 40
+
+
+def test_extremes_are_not_added_up(mirrored):
+    assert mirrored["extremes"] == {"max": 50.0, "min": -13.0}

@@ -1,0 +1,101 @@
+from typing import ClassVar
+
+import numpy as np
+import pytest
+import sklearn.metrics
+from contracts import FloatContract, stream
+from counting import hard
+
+import multiback as mb
+
+PIXELS = 12
+ORACLES = {
+    "SamplewiseJaccardIndex": sklearn.metrics.jaccard_score,
+    "SamplewiseDice": sklearn.metrics.f1_score,
+}
+
+
+class TestSamplewise(FloatContract):
+    cases: ClassVar = {
+        "binary": {"name": "SamplewiseJaccardIndex", "task": "binary"},
+        "dice": {
+            "name": "SamplewiseDice",
+            "task": "binary",
+            "threshold": 0.9,
+            "zero_division": 1.0,
+        },
+        "multiclass": {
+            "name": "SamplewiseJaccardIndex",
+            "task": "multiclass",
+            "num_classes": 5,
+        },
+        "multiclass-micro": {
+            "name": "SamplewiseDice",
+            "task": "multiclass",
+            "num_classes": 5,
+            "average": "micro",
+        },
+        "multilabel": {
+            "name": "SamplewiseDice",
+            "task": "multilabel",
+            "num_labels": 3,
+            "average": None,
+        },
+    }
+
+    def make(self, name, **arguments):
+        return getattr(mb.metrics, name)(name=name, **arguments)
+
+    def sample(self, rng, n, arguments):
+        if arguments["task"] == "multiclass":
+            y_true = rng.integers(0, 4, (n, PIXELS))
+            return y_true, rng.random((n, PIXELS, 5)).astype("float32")
+        shape = (n, PIXELS, 3)[: 3 if arguments["task"] == "multilabel" else 2]
+        return rng.integers(0, 2, shape), rng.random(shape).astype("float32")
+
+    def oracle(self, y_true, y_pred, sample_weight=None, *, name, **arguments):
+        score, empty = ORACLES[name], arguments.get("zero_division", 0.0)
+        y_pred = hard(y_pred, arguments)
+        how = arguments.get("average", "macro")
+        rows = []
+        for true, guess in zip(y_true, y_pred, strict=True):
+            if arguments["task"] == "binary":
+                rows.append(score(true, guess, zero_division=empty))
+            elif arguments["task"] == "multiclass":
+                # scikit-learn scores the classes that occur.
+                rows.append(score(true, guess, average=how, zero_division=empty))
+            else:
+                columns = zip(true.T, guess.T, strict=True)
+                rows.append([score(t, g, zero_division=empty) for t, g in columns])
+        return np.average(rows, axis=0, weights=sample_weight)
+
+
+def test_an_image_without_an_object_is_what_zero_division_says():
+    y_true, y_pred = np.array([[0, 0], [1, 1]]), np.array([[0.1, 0.1], [0.9, 0.1]])
+    for zero_division, expected in ((0.0, 0.25), (1.0, 0.75), (float("nan"), 0.5)):
+        metric = mb.metrics.SamplewiseJaccardIndex(zero_division=zero_division)
+        assert stream(metric, (y_true, y_pred)) == expected
+
+
+def test_an_ignored_class_and_ignored_pixels_leave_the_mean():
+    y_true = np.array([[0, 1, 2, 2], [1, 1, 2, 2]])
+    y_pred = np.array([[0, 1, 1, 0], [1, 1, 1, 1]])
+    metric = mb.metrics.SamplewiseJaccardIndex(
+        "multiclass", num_classes=3, ignore_index=2
+    )
+    assert stream(metric, (y_true, y_pred)) == 1.0
+
+
+def test_a_nan_score_is_a_miss_of_its_label():
+    y_true, y_pred = np.array([[0, 1]]), np.array([[np.nan, 0.9]], "float32")
+    assert stream(mb.metrics.SamplewiseJaccardIndex(), (y_true, y_pred)) == 0.5
+
+
+def test_an_unknown_label_is_an_error_and_a_weight_a_pixel_too():
+    metric = mb.metrics.SamplewiseDice()
+    with pytest.raises(mb.errors.ArgumentError, match="y_true holds 3"):
+        metric.update_state([[0, 3]], [[0.1, 0.9]])
+    with pytest.raises(mb.errors.ArgumentError, match="one number a sample"):
+        metric.update_state([[0, 1]], [[0.1, 0.9]], [[1.0, 1.0]])
+    with pytest.raises(mb.errors.ArgumentError, match="average= wants"):
+        mb.metrics.SamplewiseDice(average="weighted")

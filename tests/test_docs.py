@@ -1,0 +1,31 @@
+"""The generated page is the one that the code would write now."""
+
+import sys
+from pathlib import Path
+
+import pytest
+from backends import BACKEND
+
+DOCS = Path(__file__).parents[1] / "docs"
+AGAIN = "run: KERAS_BACKEND=torch python docs/generate.py"
+
+
+@pytest.fixture
+def generate(monkeypatch):
+    monkeypatch.syspath_prepend(str(DOCS))
+    yield __import__("generate")
+    for name in ("generate", "disagreements"):
+        sys.modules.pop(name, None)
+
+
+def test_the_catalogue_on_the_page_is_that_of_the_docstrings(generate):
+    assert (DOCS / "metrics.md").read_text().startswith(generate.static_part()), AGAIN
+
+
+@pytest.mark.skipif(BACKEND != "torch", reason="Keras's numbers differ by backend")
+def test_the_numbers_on_the_page_are_those_of_today(generate):
+    now = generate.page().splitlines()
+    page = (DOCS / "metrics.md").read_text().splitlines()
+    different = [pair for pair in zip(now, page, strict=True) if pair[0] != pair[1]]
+    assert not different, AGAIN
+    assert not [line for line in page if "| wrong" in line]
