@@ -88,10 +88,12 @@ def first_largest(scores: Tensor) -> Tensor:
         return ops.cast(ops.argmax(scores, axis=-1), "int32")
     # XLA's argmax takes two to four times as long, for it does not vectorise.
     last = scores.shape[-1] - 1
-    largest = ops.equal(scores, ops.max(scores, axis=-1, keepdims=True))
+    # Without `initial` Keras refuses an empty batch on TensorFlow.
+    best = ops.max(scores, axis=-1, keepdims=True, initial=-float("inf"))
+    largest = ops.equal(scores, best)
     # Where the largest is NaN nothing equals it.
     index = ops.where(largest, ops.arange(last + 1, dtype="int32"), last)
-    return ops.min(index, axis=-1)
+    return ops.min(index, axis=-1, initial=last)
 
 
 def _is_one_hot(y_true: Tensor, predictions: Tensor, num_classes: int) -> bool:

@@ -123,7 +123,8 @@ def softmax_logits(scores: Tensor) -> Tensor:
     classes = ops.arange(scores.shape[-1], dtype=best.dtype)
     is_best = ops.equal(classes, best)
     rest = ops.logsumexp(ops.where(is_best, -float("inf"), scores), axis=-1)
-    top = ops.max(scores, axis=-1)
+    # Without `initial` Keras refuses an empty batch on TensorFlow.
+    top = ops.max(scores, axis=-1, initial=-float("inf"))
     largest = ops.expand_dims(top - rest, -1)
     # What is not the best has p of at most 1/2, where 1 - p keeps every bit.
     log_p = ops.minimum(scores - ops.expand_dims(ops.logaddexp(top, rest), -1), -0.5)

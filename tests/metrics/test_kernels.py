@@ -262,8 +262,11 @@ def test_five_cases_are_counted_in_one_pass(n):
 
 def test_the_first_largest_is_numpys_argmax():
     scores = np.concatenate([TIED, np.full((2, 5), -INF), np.full((1, 5), INF)])
-    actual = compiled(first_largest)(ops.convert_to_tensor(scores.astype("float32")))
-    np.testing.assert_array_equal(ops.convert_to_numpy(actual), scores.argmax(1))
+    for rows in (scores, scores[:0]):
+        actual = compiled(first_largest)(ops.convert_to_tensor(rows.astype("float32")))
+        np.testing.assert_array_equal(ops.convert_to_numpy(actual), rows.argmax(1))
+    actual = first_largest(ops.convert_to_tensor(scores[:0].astype("float32")))
+    assert actual.shape == (0,)
 
 
 torch_only = pytest.mark.skipif(

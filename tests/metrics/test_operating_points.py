@@ -130,14 +130,16 @@ def test_a_condition_that_is_met_exactly_is_met(name):
 
 def test_an_unreachable_condition_gives_0_and_an_infinite_threshold():
     metric = mb.metrics.RecallAtPrecision(precision=0.9)
-    assert stream(metric, ([0, 1, 0, 1], [0.9, 0.8, 0.7, 0.1])) == 0.0
+    scores = np.resize(np.float32([0.9, 0.8, 0.7, 0.1]), ROWS)
+    assert stream(metric, (np.resize([0, 1], ROWS), scores)) == 0.0
     assert metric.threshold() == np.inf
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_one_class_and_a_nan_give_nan(name):
-    for batch in (([1, 1], [0.1, 0.9]), ([0, 1], [np.nan, 0.9])):
+    for labels, scores in (([1, 1], [0.1, 0.9]), ([0, 1], [np.nan, 0.9])):
         metric = make(name, 0.5)
+        batch = np.resize(labels, ROWS), np.resize(np.float32(scores), ROWS)
         assert np.isnan(stream(metric, batch))
         assert np.isnan(metric.threshold())
 
