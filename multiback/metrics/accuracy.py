@@ -13,6 +13,10 @@ from multiback.metrics.counts import CountTable
 
 Tensor = Any
 
+# A plain mean over classes leaves out those that do not occur, and so has to know
+# what was predicted.
+_ALL_BUT_MACRO = frozenset({"micro", "weighted", None})
+
 
 @keras.saving.register_keras_serializable("multiback")
 class Accuracy(RatioMetric):
@@ -32,6 +36,8 @@ class Accuracy(RatioMetric):
     >>> float(accuracy.result())
     0.75
     """
+
+    averages_of_hits = _ALL_BUT_MACRO
 
     def __init__(
         self,
@@ -78,7 +84,7 @@ class BalancedAccuracy(TaskMetric):
         name: str = "balanced_accuracy",
         **arguments: Any,
     ) -> None:
-        super().__init__(task, name=name, **arguments)
+        super().__init__(task, hits_only=True, name=name, **arguments)
 
     def score(self, table: CountTable) -> Tensor:
         """Return the mean recall."""
@@ -120,6 +126,7 @@ class HammingDistance(RatioMetric):
     """
 
     direction = "min"
+    averages_of_hits = _ALL_BUT_MACRO
 
     def __init__(
         self, task: Task = "binary", *, name: str = "hamming_distance", **arguments: Any

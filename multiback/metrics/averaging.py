@@ -10,9 +10,10 @@ denominator is `zero_division`; where that is NaN, it leaves the mean.
 import math
 from typing import Any
 
-from keras import ops
+import numpy as np
 
 from multiback.errors import ArgumentError
+from multiback.metrics.array_namespace import namespace
 from multiback.metrics.counts import CountTable
 
 Tensor = Any
@@ -40,9 +41,12 @@ def check_zero_division(zero_division: float) -> None:
 
 def ratio(numerator: Tensor, denominator: Tensor, zero_division: float) -> Tensor:
     """Divide, giving `zero_division` where the denominator is 0."""
-    empty = ops.equal(denominator, 0.0)
-    safe = ops.where(empty, ops.ones_like(denominator), denominator)
-    return ops.where(empty, zero_division, numerator / safe)
+    if isinstance(denominator, np.generic):
+        return numerator / denominator if denominator else zero_division
+    xp = namespace(denominator)
+    empty = xp.equal(denominator, 0.0)
+    safe = xp.where(empty, xp.ones_like(denominator), denominator)
+    return xp.where(empty, zero_division, numerator / safe)
 
 
 def average_ratio(
@@ -70,8 +74,9 @@ def average_ratio(
     Returns:
         A float32 scalar, or `(columns,)` for `average=None`.
     """
+    xp = namespace(denominator)
     if average == "micro":
-        return ratio(ops.sum(numerator), ops.sum(denominator), zero_division)
+        return ratio(xp.sum(numerator), xp.sum(denominator), zero_division)
     values = ratio(numerator, denominator, zero_division)
     if average is None:
         return values
@@ -79,14 +84,14 @@ def average_ratio(
         weights = table.tp + table.fn
     elif exclusive:
         occurs = (table.tp + table.fp + table.fn) > 0
-        weights = ops.cast(occurs, "float32")
+        weights = xp.where(occurs, xp.ones_like(values), 0.0)
     else:
-        weights = ops.ones_like(values)
+        weights = xp.ones_like(values)
     if ignored_column is not None:
-        columns = ops.arange(values.shape[0])
-        weights = ops.where(ops.equal(columns, ignored_column), 0.0, weights)
+        columns = xp.arange(values.shape[0])
+        weights = xp.where(xp.equal(columns, ignored_column), 0.0, weights)
     if math.isnan(zero_division):
-        undefined = ops.isnan(values)
-        weights = ops.where(undefined, 0.0, weights)
-        values = ops.where(undefined, 0.0, values)
-    return ratio(ops.sum(weights * values), ops.sum(weights), zero_division)
+        undefined = xp.isnan(values)
+        weights = xp.where(undefined, 0.0, weights)
+        values = xp.where(undefined, 0.0, values)
+    return ratio(xp.sum(weights * values), xp.sum(weights), zero_division)

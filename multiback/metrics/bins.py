@@ -11,6 +11,60 @@ from keras import ops
 
 Tensor = Any
 
+# Six bits count a block of 32, and five of them fit into an int32.
+_BLOCK, _BITS = 32, 6
+
+
+def count_cases(case: Tensor, counted: Tensor) -> Tensor:
+    """Count how often each of five cases occurs, in one pass.
+
+    Five sums are five passes to XLA, nine times as slow as adding up five fields of
+    one integer: the elements of a block first, then all blocks.
+
+    Args:
+        case: int32 tensor of shape `(N,)` with values in [0, 5).
+        counted: Boolean of the same shape.
+
+    Returns:
+        int32 tensor of shape `(5,)`.
+    """
+    ones = ops.left_shift(ops.ones_like(case), case * _BITS)
+    ones = ops.where(counted, ones, ops.zeros_like(ones))
+    whole = ops.shape(ones)[0] // _BLOCK * _BLOCK
+    blocks = ops.sum(ops.reshape(ones[:whole], (-1, _BLOCK)), axis=1)
+    rest = ops.reshape(ops.sum(ones[whole:]), (1,))
+    words = ops.concatenate([blocks, rest])
+    field = (1 << _BITS) - 1
+    return ops.stack(
+        [
+            ops.sum(ops.bitwise_and(ops.right_shift(words, k * _BITS), field))
+            for k in range(5)
+        ]
+    )
+
+
+def add_at(count: Tensor, ids: Tensor, numbers: Tensor) -> Tensor:
+    """Add a number to the low word of each id.
+
+    Args:
+        count: int32 tensor of shape `(2, length)`, a count of `exact`.
+        ids: int32 tensor of shape `(N,)` with values in `[0, length)`.
+        numbers: int32 tensor of shape `(N,)`.
+
+    Returns:
+        int32 tensor of shape `(2, length)`.
+    """
+    if keras.backend.backend() == "jax":
+        from multiback.metrics.kernels import jax  # noqa: PLC0415 - only here
+
+        return jax.add_at(count, ids, numbers)
+    if keras.backend.backend() == "tensorflow":
+        from multiback.metrics.kernels import tensorflow  # noqa: PLC0415 - only here
+
+        return tensorflow.add_at(count, ids, numbers)
+    added = ops.cast(sum_by_id(ids, numbers, count.shape[1]), "int32")
+    return ops.stack([count[0], count[1] + added])
+
 
 def count_ids(ids: Tensor, length: int) -> Tensor:
     """Count how often each id occurs.
@@ -23,7 +77,7 @@ def count_ids(ids: Tensor, length: int) -> Tensor:
         int32 tensor of shape `(length,)`.
     """
     if keras.backend.backend() == "torch":
-        from multiback.metrics import torch as kernels  # noqa: PLC0415 - only here
+        from multiback.metrics.kernels import torch as kernels  # noqa: PLC0415 - only here
 
         return kernels.count_ids(ids, length)
     return ops.segment_sum(ops.ones_like(ids), ids, num_segments=length)
@@ -41,7 +95,7 @@ def sum_by_id(ids: Tensor, values: Tensor, length: int) -> Tensor:
         Tensor of shape `(length,)` and the dtype of `values`.
     """
     if keras.backend.backend() == "torch":
-        from multiback.metrics import torch as kernels  # noqa: PLC0415 - only here
+        from multiback.metrics.kernels import torch as kernels  # noqa: PLC0415 - only here
 
         return kernels.sum_by_id(ids, values, length)
     return ops.segment_sum(values, ids, num_segments=length)

@@ -5,24 +5,24 @@ import numbers
 from typing import Any, ClassVar, Literal
 
 import numpy as np
-from keras import ops
 
 from multiback.errors import ArgumentError
 from multiback.metrics.arguments import as_integer
+from multiback.metrics.array_namespace import namespace
 from multiback.metrics.averaging import (
     average_ratio,
     check_average,
     check_zero_division,
 )
-from multiback.metrics.counts import (
+from multiback.metrics.class_hits import ClassHits
+from multiback.metrics.counts import Counts, CountTable
+from multiback.metrics.metric import Direction, PairMetric
+from multiback.metrics.statistic import State
+from multiback.metrics.task_counts import (
     BinaryCounts,
-    Counts,
-    CountTable,
     MulticlassCounts,
     MultilabelCounts,
 )
-from multiback.metrics.metric import Direction, PairMetric
-from multiback.metrics.statistic import State
 
 Tensor = Any
 Task = Literal["binary", "multiclass", "multilabel"]
@@ -101,7 +101,9 @@ class CountMetric(PairMetric):
     def compute(self, state: State) -> Tensor:
         """Return the metric's value for a state."""
         table = self._counts.read(state)
-        return ops.where(table.invalid > 0, float("nan"), self.score(table))
+        return namespace(table.invalid).where(
+            table.invalid > 0, float("nan"), self.score(table)
+        )
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments that make this metric again."""
@@ -122,6 +124,8 @@ class TaskMetric(CountMetric):
         ignore_index: Elements with this label are left out, and as a class it
             leaves the mean.
         zero_division: Value of a ratio without a denominator: 0, 1 or NaN.
+        hits_only: Set by subclasses whose formula for classes reads no false
+            positives and no true negatives, which cost most of the time.
         name: Name in the logs.
         dtype: Accepted as Keras's metrics do; the arithmetic stays exact.
 
@@ -149,6 +153,7 @@ class TaskMetric(CountMetric):
         from_logits: bool = False,
         ignore_index: int | None = None,
         zero_division: float = 0.0,
+        hits_only: bool = False,
         name: str,
         dtype: str | None = None,
     ) -> None:
@@ -165,6 +170,8 @@ class TaskMetric(CountMetric):
             if isinstance(value, np.integer):
                 arguments[argument] = int(value)
         counts = counts_for_task(task, **arguments)
+        if hits_only and isinstance(counts, MulticlassCounts):
+            counts = ClassHits(counts.num_classes, ignore_index)
         arguments = {"task": task, **arguments, "zero_division": zero_division}
         super().__init__(counts, arguments, name=name, dtype=dtype)
 
@@ -202,16 +209,28 @@ class RatioMetric(TaskMetric):
         **arguments: Those of `TaskMetric`.
     """
 
+    # Averages for which the formula for classes reads true positives and false
+    # negatives alone.
+    averages_of_hits: ClassVar[frozenset[str | None]] = frozenset()
+
     def __init__(
         self, task: Task = "binary", *, average: Average = "macro", **arguments: Any
     ) -> None:
         check_average(average)
-        super().__init__(task, **arguments)
+        hits_only = average in self.averages_of_hits
+        super().__init__(task, hits_only=hits_only, **arguments)
         self.arguments["average"] = average
 
     @abc.abstractmethod
     def fraction(self, table: CountTable) -> tuple[Tensor, Tensor]:
-        """Return the numerator and the denominator of each column."""
+        """Return the numerator and the denominator of each column.
+
+        By arithmetic alone: the table may hold tensors or NumPy arrays.
+        """
+
+    def compute_on_arrays(self, state: State) -> Any | None:
+        """Return the metric's value for a state of NumPy arrays."""
+        return self.compute(state)
 
     def score(self, table: CountTable) -> Tensor:
         """Return the average ratio."""

@@ -10,7 +10,10 @@ of two replicas merges them.
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
+
+from multiback.metrics import bins
 
 Tensor = Any
 
@@ -33,13 +36,35 @@ def add_to_count(count: Tensor, batch: Tensor) -> Tensor:
     return _carry(count[0], count[1] + batch)
 
 
+def add_ids_to_count(count: Tensor, ids: Tensor, numbers: Tensor) -> Tensor:
+    """Add small int32 numbers to the cells of a count that ids name.
+
+    Most batches touch few cells of many, and none of these is full: only then is
+    every cell gone through.
+    """
+    count = bins.add_at(count, ids, numbers)
+    few = isinstance(ids.shape[0], int) and ids.shape[0] < count.shape[1]
+    touched = ops.take(count[1], ids) if few else count[1]
+    # One tensor through, or XLA copies it.
+    return ops.cond(
+        ops.any(touched > _LOW_MASK),
+        lambda: _carry(count[0], count[1]),
+        lambda: count,
+    )
+
+
 def merge_counts(a: Tensor, b: Tensor) -> Tensor:
     """Add two counts."""
     return _carry(a[0] + b[0], a[1] + b[1])
 
 
 def count_to_float(count: Tensor) -> Tensor:
-    """Round a count to float32; below 2**24 the result is exact."""
+    """Round a count to float32; below 2**24 the result is exact.
+
+    A NumPy array gives float64, exact below 2**53.
+    """
+    if isinstance(count, np.ndarray):
+        return count[0] * float(1 << COUNT_BITS) + count[1]
     count = _carry(count[0], count[1])
     return ops.cast(count[0], "float32") * float(1 << COUNT_BITS) + ops.cast(
         count[1], "float32"

@@ -135,7 +135,7 @@ class View(keras.metrics.Metric):  # type: ignore[misc]  # Keras has no types
                 "that group() returned, for one output and either all as metrics= "
                 "or all as weighted_metrics=; or leave group() away."
             )
-        return self.compute(owner.state)
+        return self._hidden.metric.result_of(owner)
 
     def get_config(self) -> dict[str, Any]:
         """Return what makes this view again, with its owner."""

@@ -175,7 +175,7 @@ def two_class_batch(
         elif len(y_pred.shape) == len(y_true.shape) + 1 and y_pred.shape[-1] == 1:
             y_pred = squeeze_last(y_pred)
         wanted = 'task="binary" wants one score a label.'
-        if y_pred.shape and y_pred.shape[-1] not in (1, None):
+        if len(y_pred.shape) and y_pred.shape[-1] not in (1, None):
             wanted += (
                 f' For classes, pass task="multiclass", num_classes={y_pred.shape[-1]}.'
             )
@@ -183,7 +183,10 @@ def two_class_batch(
         wanted = f'task="multilabel" wants (..., {num_labels}) for both.'
     if not same_shape(y_true, y_pred) or (
         num_labels is not None
-        and not (y_true.shape and y_true.shape[-1] == y_pred.shape[-1] == num_labels)
+        and (
+            not len(y_true.shape)
+            or {y_true.shape[-1], y_pred.shape[-1]} != {num_labels}
+        )
     ):
         raise shapes_differ(y_true, y_pred, wanted)
     labels, wrong = to_labels(y_true, 2)

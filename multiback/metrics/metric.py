@@ -12,6 +12,10 @@ from multiback.metrics.keras_private import get_keras_mask, in_stateless_scope
 from multiback.metrics.replicas import Replicas
 from multiback.metrics.statistic import LabelStatistic, State, Statistic
 
+kernels: Any = None
+if keras.backend.backend() == "torch":
+    from multiback.metrics.kernels import torch as kernels
+
 Tensor = Any
 Direction = Literal["max", "min"]
 
@@ -78,6 +82,10 @@ class Metric(keras.metrics.Metric, abc.ABC):  # type: ignore[misc]  # Keras has 
     def compute(self, state: State) -> Tensor:
         """Return the metric's value for a state."""
 
+    def compute_on_arrays(self, _state: State) -> Any | None:
+        """Return the value for a state of NumPy arrays; None leaves it to `compute`."""
+        return None
+
     @property
     def state(self) -> State:
         """The accumulated state, as tensors."""
@@ -95,7 +103,15 @@ class Metric(keras.metrics.Metric, abc.ABC):  # type: ignore[misc]  # Keras has 
             ArgumentError: The shapes do not fit together, or, outside of a
                 compiled step, a label is not one that the task knows.
         """
-        self.seen.add(*batch, sample_weight)
+        if self.group is not None:
+            self.seen.add(*batch, sample_weight)
+        if (
+            kernels is not None
+            and sample_weight is None
+            and mask is None
+            and kernels.add_batch(self, self.statistic, self._state, batch)
+        ):
+            return
         held = self._tensors()
         before = self._replicas.own(held)
         after = self.statistic.update(
@@ -116,7 +132,22 @@ class Metric(keras.metrics.Metric, abc.ABC):  # type: ignore[misc]  # Keras has 
 
     def result(self) -> Tensor:
         """Return the value of everything added since the last reset."""
-        return self.compute(self.state)
+        return self.result_of(self)
+
+    def result_of(self, owner: "Metric") -> Tensor:
+        """Return the value of everything that another metric was given."""
+        if kernels is not None:
+            kernels.same_batch.forget()
+            value = kernels.result(self.compute_on_arrays, owner._state)  # noqa: SLF001 - of this class
+            if value is not None:
+                return value
+        return self.compute(owner.state)
+
+    def reset_state(self) -> None:
+        """Forget everything that was added."""
+        if kernels is not None:
+            kernels.same_batch.forget()
+        super().reset_state()
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments that make this metric again."""

@@ -6,8 +6,15 @@ import keras
 from keras import ops
 
 from multiback.metrics.averaging import ratio
-from multiback.metrics.score_histogram import Histogram, before, total
+from multiback.metrics.kernels.arrays import roc_area
+from multiback.metrics.score_histogram import (
+    Histogram,
+    ScoreHistogram,
+    before,
+    total,
+)
 from multiback.metrics.score_metric import ScoreMetric, Task
+from multiback.metrics.statistic import State
 
 Tensor = Any
 
@@ -35,6 +42,20 @@ class AUROC(ScoreMetric):
         self, task: Task = "binary", *, name: str = "auroc", **arguments: Any
     ) -> None:
         super().__init__(task, name=name, **arguments)
+
+    def compute_on_arrays(self, state: State) -> Any | None:
+        """Return the area of one histogram where the bounds are not looked at."""
+        if (
+            not isinstance(self._scores, ScoreHistogram)
+            or self._scores.task.columns != 1
+            or self._each
+            or self._looks_at_next_bounds()
+        ):
+            return None
+        area = roc_area(state["counts"], state["weighted"], self._scores.bins)
+        if area is not None:
+            self._calls += 1
+        return area
 
     def score(self, histogram: Histogram) -> tuple[Tensor, Tensor, Tensor]:
         """Return the area and its bounds."""

@@ -9,14 +9,14 @@ from keras import ops
 from multiback.errors import ArgumentError
 from multiback.metrics import exact
 from multiback.metrics.averaging import ratio
-from multiback.metrics.counts import (
+from multiback.metrics.counts import score_threshold
+from multiback.metrics.inputs import Batch
+from multiback.metrics.statistic import LabelStatistic, State
+from multiback.metrics.task_counts import (
     BinaryCounts,
     MulticlassCounts,
     MultilabelCounts,
-    score_threshold,
 )
-from multiback.metrics.inputs import Batch
-from multiback.metrics.statistic import LabelStatistic, State
 
 Tensor = Any
 

@@ -1,15 +1,14 @@
 """A histogram of scores for each class: all that ranking metrics need.
 
-The bins are uniform in `asinh(logit / 4)`, so that they are fine around 1/2 and
-reach far into both tails; |logit| is clipped at 1e4. No binning is right for every
-range of scores, so whatever is computed from it comes with the error that the order
-inside of bins could make.
+No binning is right for every range of scores, so whatever is computed from it comes
+with the error that the order inside of bins could make.
 """
 
 import dataclasses
 import math
 from typing import Any
 
+import keras
 import numpy as np
 from keras import ops
 
@@ -17,6 +16,7 @@ from multiback.metrics import exact
 from multiback.metrics.bins import count_ids, sum_by_id
 from multiback.metrics.counts import LabelCells
 from multiback.metrics.inputs import Batch
+from multiback.metrics.score_bins import bin_ids, lower_edges
 from multiback.metrics.score_inputs import BINARY, ScoreTask
 from multiback.metrics.statistic import State
 
@@ -24,9 +24,6 @@ Tensor = Any
 Array = np.ndarray[Any, Any]
 
 BINS = 128 * 128
-_LARGEST = 1e4
-_SCALE = 4.0
-_SPAN = math.asinh(_LARGEST / _SCALE)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,28 +72,57 @@ class ScoreHistogram(LabelCells):
         """Flatten to one row an element."""
         return self.task.prepare(y_true, y_pred, sample_weight, mask)
 
-    def count(self, batch: Batch) -> list[Tensor]:
-        """Return one vector; a ranking is bins of label 0, bins of label 1, NaN."""
-        logits = self.task.logits(batch.predictions)
-        batch = self.task.ranked(dataclasses.replace(batch, predictions=logits))
-        logits, bins = batch.predictions, self.bins
-        undefined = ops.isnan(logits)
-        clipped = ops.clip(ops.where(undefined, 0.0, logits), -_LARGEST, _LARGEST)
-        # A logit of 0 lies inside of a bin: on an edge a rounding would part ties.
-        place = ops.arcsinh(clipped / _SCALE) * (bins / (2.0 * _SPAN)) + 0.5
-        ids = ops.cast(ops.floor(place), "int32") + bins // 2
-        ids = ops.clip(ids, 0, bins - 1) + bins * batch.labels
-        ids = ops.where(undefined, ops.full_like(ids, 2 * bins), ids)
+    def update(
+        self,
+        state: State,
+        y_true: Tensor,
+        y_pred: Tensor,
+        sample_weight: Tensor | None = None,
+        mask: Tensor | None = None,
+    ) -> State:
+        """Return the state with one more batch in it."""
+        if sample_weight is not None or keras.backend.backend() == "torch":
+            return super().update(state, y_true, y_pred, sample_weight, mask)
+        # To go through all cells for each small batch takes XLA four times as long.
+        batch = self.prepare(y_true, y_pred, sample_weight, mask)
+        wrong = ops.sum(ops.cast(batch.wrong, "int32"))
+        batch, ids = self.places(batch)
+        numbers = ops.reshape(ops.cast(batch.valid, "int32"), (-1,))
+        ids = ops.where(numbers > 0, ids, ops.zeros_like(ids))
+        # The last cell counts labels that the task does not know.
+        ids = ops.concatenate([ids, ops.full((1,), self.cells, dtype="int32")])
+        numbers = ops.concatenate([numbers, ops.reshape(wrong, (1,))])
+        counts = exact.add_ids_to_count(state["counts"], ids, numbers)
+        return {**state, "counts": counts}
+
+    def places(self, batch: Batch) -> tuple[Batch, Tensor]:
+        """Return elements that are each 0 or 1, and the flat cell of each one.
+
+        The cells of a ranking are bins of label 0, bins of label 1, and NaN.
+        """
+        scores = self.task.comparable(batch.predictions)
+        batch = self.task.ranked(dataclasses.replace(batch, predictions=scores))
+        undefined = ops.isnan(batch.predictions)
+        scores = ops.where(
+            undefined, ops.zeros_like(batch.predictions), batch.predictions
+        )
+        ids = bin_ids(scores, self.bins, logits=self.task.from_logits)
+        ids = ids + self.bins * batch.labels
+        ids = ops.where(undefined, ops.full_like(ids, 2 * self.bins), ids)
         if self.task.columns > 1:
             columns = ops.arange(self.task.columns, dtype="int32")
-            ids = ids + columns * (2 * bins + 1)
-        ids = ops.where(batch.valid, ids, ops.full_like(ids, self.cells))
-        ids = ops.reshape(ids, (-1,))
+            ids = ids + columns * (2 * self.bins + 1)
+        return batch, ops.reshape(ids, (-1,))
+
+    def count(self, batch: Batch) -> list[Tensor]:
+        """Return one vector, the cells of one ranking after the other."""
+        batch, ids = self.places(batch)
+        valid = ops.reshape(batch.valid, (-1,))
+        ids = ops.where(valid, ids, ops.full_like(ids, self.cells))
         if batch.weights is None:
             return [count_ids(ids, self.cells + 1)[:-1]]
         # A weight that does not count may be NaN.
-        weights = ops.where(batch.valid, batch.weights, 0.0)
-        weights = ops.reshape(weights, (-1,))
+        weights = ops.where(valid, ops.reshape(batch.weights, (-1,)), 0.0)
         return [sum_by_id(ids, weights, self.cells + 1)[:-1]]
 
     def explain_labels(self) -> str:
@@ -117,14 +143,13 @@ class ScoreHistogram(LabelCells):
 
     def edges(self, _state: State) -> Array:
         """Return the lower edge of each bin in float64, as scores, `(1, bins)`."""
-        places = np.arange(self.bins) - self.bins // 2 - 0.5
-        with np.errstate(over="ignore"):
-            logits = _SCALE * np.sinh(places * (2.0 * _SPAN / self.bins))
-            logits[0] = -math.inf  # What is clipped lies in the outer bins.
-            by_logit = self.task.from_logits and self.task.num_classes is None
-            edges = logits if by_logit else 1.0 / (1.0 + np.exp(-logits))
-        edges[0] = -math.inf
-        return np.asarray(edges)[None]
+        edges = lower_edges(self.bins, logits=self.task.from_logits)
+        if self.task.from_logits and self.task.num_classes is not None:
+            # Their bins are those of logits, but they are shown as a softmax.
+            with np.errstate(over="ignore"):
+                edges = 1.0 / (1.0 + np.exp(-edges))
+            edges[0] = -math.inf
+        return edges[None]
 
 
 def before(values: Tensor) -> Tensor:

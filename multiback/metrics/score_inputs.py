@@ -83,13 +83,11 @@ class ScoreTask:
             return "0 and 1"
         return f"class ids from 0 to {self.num_classes - 1}, or one-hot rows"
 
-    def logits(self, scores: Tensor) -> Tensor:
-        """Return logits; NaN for what is no probability."""
+    def comparable(self, scores: Tensor) -> Tensor:
+        """Return what ranks: probabilities, or logits; NaN for what is neither."""
         if not self.from_logits:
             outside = ops.logical_or(scores < 0.0, scores > 1.0)
-            scores = ops.where(outside, float("nan"), scores)
-            inside = ops.clip(scores, 0.0, 1.0)
-            return ops.log(inside) - ops.log1p(-inside)
+            return ops.where(outside, float("nan"), scores)
         return scores if self.num_classes is None else softmax_logits(scores)
 
 
@@ -125,7 +123,8 @@ def softmax_logits(scores: Tensor) -> Tensor:
     classes = ops.arange(scores.shape[-1], dtype=best.dtype)
     is_best = ops.equal(classes, best)
     rest = ops.logsumexp(ops.where(is_best, -float("inf"), scores), axis=-1)
-    top = ops.max(scores, axis=-1)
+    # Without `initial` Keras refuses an empty batch on TensorFlow.
+    top = ops.max(scores, axis=-1, initial=-float("inf"))
     largest = ops.expand_dims(top - rest, -1)
     # What is not the best has p of at most 1/2, where 1 - p keeps every bit.
     log_p = ops.minimum(scores - ops.expand_dims(ops.logaddexp(top, rest), -1), -0.5)

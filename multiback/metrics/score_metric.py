@@ -258,15 +258,20 @@ class ScoreMetric(PairMetric):
         )
         return ops.where(ops.any(broken), float("nan"), averages)
 
+    def _looks_at_next_bounds(self) -> bool:
+        """Tell whether the next value that is computed may bring a warning."""
+        call = self._calls + 1
+        return call > 0 and (call & (call - 1) == 0 or call % 256 == 0)
+
     def _warn_if_wide(self, histogram: Histogram, low: Tensor, high: Tensor) -> None:
         """Warn once where the values are known: outside of a compiled step.
 
         That is once an epoch on JAX and TensorFlow, when Keras asks for the logs. On
         torch it is each batch, of which few are looked at: that takes time.
         """
+        looks = self._looks_at_next_bounds()
         self._calls += 1
-        seldom = self._calls & (self._calls - 1) == 0 or self._calls % 256 == 0
-        if self._calls < 0 or not seldom:
+        if not looks:
             return
         try:
             gap = float(np.max(ops.convert_to_numpy(high - low)))

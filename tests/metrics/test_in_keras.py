@@ -177,8 +177,9 @@ def test_the_result_is_right_where_float32_counters_have_stopped():
     for _ in range(30):  # 2**30 true and 2**30 false positives.
         one = metric.statistic.merge(one, one)
     more = metric.statistic.init()
+    batch = np.ones(2**20, "int32"), np.full(2**20, 0.9, "float32")
     for _ in range(2):
-        more = metric.statistic.update(more, [1] * 2**20, [0.9] * 2**20)
+        more = metric.statistic.update(more, *batch)
     total = metric.statistic.merge(one, more)
     expected = (2**30 + 2**21) / (2**31 + 2**21)
     actual = float(ops.convert_to_numpy(metric.compute(total)))

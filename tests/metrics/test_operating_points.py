@@ -6,6 +6,7 @@ import sklearn.metrics
 import torch
 import torchmetrics
 from backends import compiled
+from contracts import ROWS as FEW
 from contracts import stream, value
 from keras import ops
 
@@ -130,27 +131,27 @@ def test_a_condition_that_is_met_exactly_is_met(name):
 
 def test_an_unreachable_condition_gives_0_and_an_infinite_threshold():
     metric = mb.metrics.RecallAtPrecision(precision=0.9)
-    assert stream(metric, ([0, 1, 0, 1], [0.9, 0.8, 0.7, 0.1])) == 0.0
+    scores = np.resize(np.float32([0.9, 0.8, 0.7, 0.1]), ROWS)
+    assert stream(metric, (np.resize([0, 1], ROWS), scores)) == 0.0
     assert metric.threshold() == np.inf
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_one_class_and_a_nan_give_nan(name):
-    for batch in (([1, 1], [0.1, 0.9]), ([0, 1], [np.nan, 0.9])):
+    for labels, scores in (([1, 1], [0.1, 0.9]), ([0, 1], [np.nan, 0.9])):
         metric = make(name, 0.5)
+        batch = np.resize(labels, ROWS), np.resize(np.float32(scores), ROWS)
         assert np.isnan(stream(metric, batch))
         assert np.isnan(metric.threshold())
 
 
 def test_several_labels_have_a_threshold_each():
-    y_true, scores = draw()
-    y_true = np.stack([y_true, y_true[::-1]], 1)
-    scores = np.stack([scores, np.roll(scores[::-1], 1)], 1)
-    labels = {"task": "multilabel", "num_labels": 2}
+    y_true, scores = (part.reshape(FEW, 3) for part in draw(3 * FEW))
+    labels = {"task": "multilabel", "num_labels": 3}
     metric = mb.metrics.PrecisionAtRecall(0.5, **labels, average=None)
     actual = stream(metric, (y_true, scores))
     each, thresholds = [], []
-    for column in range(2):
+    for column in range(3):
         alone = mb.metrics.PrecisionAtRecall(0.5)
         each.append(stream(alone, (y_true[:, column], scores[:, column])))
         thresholds.append(alone.threshold())
@@ -216,14 +217,13 @@ def test_each_point_of_the_curves_is_one_of_scikit_learns(arguments, weighted):
 
 
 def test_a_curve_of_several_classes_wants_to_know_which():
-    metric = mb.metrics.AUROC("multilabel", num_labels=2)
-    y_true, scores = draw()
-    columns = np.stack([y_true, y_true], 1), np.stack([scores, scores[::-1]], 1)
-    metric.update_state(*columns)
-    with pytest.raises(mb.errors.ArgumentError, match="column= wants which of 2"):
+    metric = mb.metrics.AUROC("multilabel", num_labels=3)
+    y_true, scores = (part.reshape(FEW, 3) for part in draw(3 * FEW))
+    metric.update_state(y_true, scores)
+    with pytest.raises(mb.errors.ArgumentError, match="column= wants which of 3"):
         metric.roc_curve()
     alone = mb.metrics.AUROC()
-    alone.update_state(y_true, scores[::-1])
+    alone.update_state(y_true[:, 1], scores[:, 1])
     for mine, theirs in zip(metric.roc_curve(1), alone.roc_curve(), strict=True):
         np.testing.assert_array_equal(mine, theirs)
 

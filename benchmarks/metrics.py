@@ -1,0 +1,330 @@
+"""How much metrics cost: these, Keras's, torchmetrics' and a plain sum, side by side.
+
+    KERAS_BACKEND=torch python benchmarks/metrics.py [SECTION ...] [--json]
+
+One process, one backend, one thread, and the processor's time. What is compared
+takes turns, so that a busy machine slows all of it; a ratio is the median of the
+rounds' own ratios, with the quartiles beside it. `sum` is one pass over the bytes:
+the sum of the same arrays.
+
+    counts   precision, recall, F1 and accuracy: one update (PyTorch, eager)
+    ranking  AUROC: one update (PyTorch, eager)
+    results  the same with the result after each update, as `fit` wants it
+    group    the four of `counts`, and AUROC: one compiled update (JAX, TensorFlow)
+    top1     accuracy of 1000 classes
+    fit      a step of `fit` of an MLP 32-64-1 in batches of 32, against no metrics
+"""
+
+import argparse
+import functools
+import json
+import os
+import statistics
+import time
+
+os.environ["OMP_NUM_THREADS"] = "1"
+os.environ.setdefault("KERAS_BACKEND", "torch")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
+os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
+os.environ.setdefault(
+    "XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
+)
+
+import keras
+import numpy as np
+from keras import ops
+
+import multiback as mb
+
+BACKEND = keras.backend.backend()
+SECONDS = 0.02  # Of one turn.
+# The processor's time of all threads: what else the machine does shows less in it.
+clock = time.process_time
+SIZES = (32, 1024, 65_536)
+
+
+def take_turns(candidates, rounds):
+    """Return the seconds a call of each candidate took, a list a round."""
+    calls = {}
+    for name, run in candidates.items():
+        run()  # Compiles.
+        run()
+        start = clock()
+        run()
+        calls[name] = max(1, int(SECONDS / (clock() - start + 1e-9)))
+    seconds = {name: [] for name in candidates}
+    for _ in range(rounds):
+        for name, run in candidates.items():
+            start = clock()
+            for _ in range(calls[name]):
+                run()
+            seconds[name].append((clock() - start) / calls[name])
+    return seconds
+
+
+def report(section, case, seconds, unit):
+    """Return one row a candidate: its time, and ratios to the others."""
+    rows = []
+    for name, times in seconds.items():
+        ratios = [a / b for a, b in zip(times, seconds[unit], strict=True)]
+        low, middle, high = statistics.quantiles(ratios, n=4)
+        rows.append(
+            {
+                "backend": BACKEND,
+                "section": section,
+                "case": case,
+                "what": name,
+                "microseconds": statistics.median(times) * 1e6,
+                "unit": unit,
+                "ratio": middle,
+                "quartiles": [low, high],
+            }
+        )
+    return rows
+
+
+def scores(n):
+    rng = np.random.default_rng(0)
+    y_true = rng.integers(0, 2, n)
+    y_pred = rng.random(n).astype("float32")
+    return ops.convert_to_tensor(y_true), ops.convert_to_tensor(y_pred)
+
+
+def ours():
+    m = mb.metrics
+    return [m.Precision(), m.Recall(), m.F1Score(), m.Accuracy()]
+
+
+def kerass():
+    m = keras.metrics
+    # Keras's F1Score wants (N, 1) and has no plain binary form.
+    f1 = m.F1Score(threshold=0.5, average="micro")
+    return [m.Precision(), m.Recall(), f1, m.BinaryAccuracy()]
+
+
+def updating(metrics, y_true, y_pred, *, result=False):
+    """Return a function that gives every metric the batch, eagerly."""
+    columns = y_true[:, None], y_pred[:, None]
+
+    def run():
+        for metric in metrics:
+            wide = isinstance(metric, keras.metrics.F1Score)
+            metric.update_state(*(columns if wide else (y_true, y_pred)))
+        if result:
+            for metric in metrics:
+                float(metric.result())
+
+    return run
+
+
+def updating_torchmetrics(metric, y_true, y_pred, *, result=False):
+    def run():
+        metric.update(y_pred, y_true)
+        if result:
+            metric._computed = None  # noqa: SLF001 - it keeps the last result.
+            values = metric.compute()
+            for value in values.values() if isinstance(values, dict) else [values]:
+                float(value)
+
+    return run
+
+
+def summing(*arrays):
+    """Return one pass over the bytes, in the backend's own fastest way."""
+    if BACKEND == "torch":
+        import torch
+
+        return lambda: [torch.sum(array) for array in arrays]
+    if BACKEND == "jax":
+        import jax
+
+        fast = jax.jit(lambda *arrays: [array.sum() for array in arrays])
+        return lambda: jax.block_until_ready(fast(*arrays))
+    import tensorflow as tf
+
+    return functools.partial(
+        tf.function(
+            lambda *arrays: [tf.reduce_sum(array) for array in arrays],
+            jit_compile=True,
+        ),
+        *arrays,
+    )
+
+
+def compiled(metrics, *batch):
+    """Return a compiled function that gives every metric the batch."""
+    if BACKEND == "torch":
+        return updating(metrics, *batch)
+    if BACKEND == "tensorflow":
+        import tensorflow as tf
+
+        def update(*batch):
+            for metric in metrics:
+                metric.update_state(*batch)
+
+        return functools.partial(tf.function(update, jit_compile=True), *batch)
+    import jax
+
+    def update(state, *batch):
+        pairs = zip(metrics, state, strict=True)
+        return [metric.stateless_update_state(own, *batch) for metric, own in pairs]
+
+    fast = jax.jit(update, donate_argnums=0)
+    state = [[v.numpy() for v in metric.variables] for metric in metrics]
+
+    def run():
+        nonlocal state
+        state = jax.block_until_ready(fast(state, *batch))
+
+    return run
+
+
+def counts(rounds, *, result=False):
+    import torchmetrics.classification as tm
+    from torchmetrics import MetricCollection
+
+    for n in SIZES:
+        batch = scores(n)
+        names = ("BinaryPrecision", "BinaryRecall", "BinaryF1Score", "BinaryAccuracy")
+        collection = MetricCollection([getattr(tm, name)() for name in names])
+        candidates = {
+            "sum": summing(*batch),
+            "multiback, group": updating(
+                mb.metrics.group(*ours()), *batch, result=result
+            ),
+            "multiback, list": updating(ours(), *batch, result=result),
+            "Keras": updating(kerass(), *batch, result=result),
+            "torchmetrics": updating_torchmetrics(collection, *batch, result=result),
+        }
+        section = "results" if result else "counts"
+        seconds = take_turns(candidates, rounds)
+        yield from report(section, f"P R F1 Acc, N={n}", seconds, "multiback, group")
+
+
+def ranking(rounds, *, result=False):
+    import torchmetrics.classification as tm
+
+    for n in SIZES:
+        batch = scores(n)
+        candidates = {
+            "sum": summing(*batch),
+            "multiback": updating([mb.metrics.AUROC()], *batch, result=result),
+            "Keras": updating([keras.metrics.AUC()], *batch, result=result),
+            "torchmetrics": updating_torchmetrics(
+                tm.BinaryAUROC(thresholds=200), *batch, result=result
+            ),
+        }
+        section = "results" if result else "ranking"
+        seconds = take_turns(candidates, rounds)
+        yield from report(section, f"AUROC, N={n}", seconds, "multiback")
+
+
+def results(rounds):
+    yield from counts(rounds, result=True)
+    yield from ranking(rounds, result=True)
+
+
+def group(rounds):
+    for n in (65_536, 1_048_576):
+        batch = scores(n)
+        candidates = {
+            "sum": summing(*batch),
+            "multiback, group": compiled(mb.metrics.group(*ours()), *batch),
+            "multiback, list": compiled(ours(), *batch),
+            "Keras (P, R, Acc)": compiled(
+                [m for m in kerass() if not isinstance(m, keras.metrics.F1Score)],
+                *batch,
+            ),
+            "multiback AUROC": compiled([mb.metrics.AUROC()], *batch),
+            "Keras AUC": compiled([keras.metrics.AUC()], *batch),
+        }
+        seconds = take_turns(candidates, rounds)
+        yield from report("group", f"compiled, N={n}", seconds, "sum")
+
+
+def top1(rounds):
+    classes = 1000
+    for n in (64, 2048):
+        rng = np.random.default_rng(0)
+        y_true = ops.convert_to_tensor(rng.integers(0, classes, n))
+        y_pred = ops.convert_to_tensor(rng.random((n, classes)).astype("float32"))
+        accuracy = mb.metrics.Accuracy(task="multiclass", num_classes=classes)
+        keras_accuracy = keras.metrics.SparseCategoricalAccuracy()
+        candidates = {
+            "sum": summing(y_true, y_pred),
+            "multiback": compiled([accuracy], y_true, y_pred),
+            "Keras": compiled([keras_accuracy], y_true, y_pred),
+        }
+        seconds = take_turns(candidates, rounds)
+        yield from report("top1", f"1000 classes, N={n}", seconds, "multiback")
+
+
+def fit(rounds):
+    m, k = mb.metrics, keras.metrics
+    mine = [m.Precision(), m.Recall(), m.F1Score(), m.AUROC()]
+    shared = m.group(m.Precision(), m.Recall(), m.F1Score(), m.AUROC())
+    theirs = [k.Precision(), k.Recall(), k.F1Score(threshold=0.5), k.AUC()]
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(32 * 100, 32)).astype("float32")
+    y = (x[:, :1] + rng.normal(size=(len(x), 1)) > 0).astype("float32")
+
+    def fitting(metrics):
+        layers = keras.layers
+        model = keras.Sequential(
+            [
+                keras.Input((32,)),
+                layers.Dense(64, "relu"),
+                layers.Dense(1, "sigmoid"),
+            ]
+        )
+        model.compile("adam", "binary_crossentropy", metrics=metrics)
+        return lambda: model.fit(x, y, batch_size=32, verbose=0)
+
+    candidates = {
+        "no metrics": fitting(None),
+        "multiback, list": fitting(mine),
+        "multiback, group": fitting(shared),
+        "Keras": fitting(theirs),
+    }
+    seconds = take_turns(candidates, rounds)
+    per_step = {name: [t / 100 for t in times] for name, times in seconds.items()}
+    yield from report("fit", "a step of fit", per_step, "no metrics")
+
+
+def show(row):
+    low, high = row["quartiles"]
+    print(
+        f"{row['case']:24} {row['what']:20} {row['microseconds']:10.1f} us"
+        f" {row['ratio']:8.2f} x {row['unit']} ({low:.2f} to {high:.2f})",
+        flush=True,
+    )
+
+
+def main():
+    here = {"torch": [counts, ranking, results, top1, fit]}
+    sections = {s.__name__: s for s in here.get(BACKEND, [group, top1, fit])}
+    parser = argparse.ArgumentParser()
+    parser.add_argument("sections", nargs="*", choices=[[], *sections], default=[])
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--json", action="store_true")
+    given = parser.parse_args()
+    if BACKEND == "torch":
+        import torch
+
+        torch.set_num_threads(1)
+    rows = []
+    load = os.getloadavg()[0]
+    for name in given.sections or sections:
+        for row in sections[name](given.rounds):
+            rows.append(row)
+            if not given.json:
+                show(row)
+    if given.json:
+        print(json.dumps({"load": load, "rows": rows}))
+    else:
+        print(f"load {load:.1f} at the start, {os.getloadavg()[0]:.1f} at the end")
+
+
+if __name__ == "__main__":
+    main()

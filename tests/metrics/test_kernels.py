@@ -1,0 +1,468 @@
+"""What one backend does in its own way equals the `keras.ops` specification."""
+
+from functools import partial
+
+import keras
+import numpy as np
+import pytest
+from backends import BACKEND, compiled, to_numpy
+from contracts import stream, value
+from keras import ops
+
+import multiback as mb
+from multiback.errors import ArgumentError
+from multiback.metrics import bins, exact
+from multiback.metrics.class_hits import ClassHits
+from multiback.metrics.class_inputs import first_largest
+from multiback.metrics.kernels import arrays
+from multiback.metrics.score_bins import bin_ids, bin_ids_of_array, edge_table
+from multiback.metrics.score_histogram import BINS, ScoreHistogram
+from multiback.metrics.score_inputs import ScoreTask
+from multiback.metrics.task_counts import (
+    BinaryCounts,
+    MulticlassCounts,
+    MultilabelCounts,
+)
+
+NAN, INF = float("nan"), float("inf")
+N = 24
+RNG = np.random.default_rng(0)
+LABELS = RNG.integers(0, 2, N)
+SCORES = np.round(RNG.random(N), 1).astype("float32")  # With ties and the threshold.
+IDS = RNG.integers(0, 5, N)
+TIED = np.round(RNG.random((N, 5)), 1).astype("float32")
+
+BINARY = {
+    "plain": (LABELS, SCORES),
+    "a column of scores": (LABELS, SCORES[:, None]),
+    "a column of labels": (LABELS[:, None].astype("float32"), SCORES),
+    "boolean labels": (LABELS > 0, SCORES),
+    "float64": (LABELS, SCORES.astype("float64")),
+    "float16": (LABELS, SCORES.astype("float16")),
+    "integer scores": (LABELS, IDS // 3),
+    "not contiguous": (np.repeat(LABELS, 2)[::2], np.repeat(SCORES, 3)[::3]),
+    "minus zero and both ends": (LABELS[:3], np.array([-0.0, 1.0, 0.0], "float32")),
+    "empty": (LABELS[:0], SCORES[:0]),
+    "a scalar": (LABELS[0], SCORES[0]),
+}
+ODD = {
+    "NaN": (LABELS, np.where(IDS == 1, NAN, SCORES).astype("float32")),
+    "an unknown label": (LABELS + (IDS == 1) * 2, SCORES),
+    "half a label": (LABELS * 0.5, SCORES),
+    "a NaN label": (np.where(IDS == 1, NAN, LABELS), SCORES),
+    "shapes that differ": (LABELS[:3], SCORES[:4]),
+}
+CLASSES = {
+    "plain": (IDS, TIED),
+    "a column of labels": (IDS[:, None], TIED),
+    "float labels": (IDS.astype("float32"), TIED),
+    "one-hot": (np.eye(5, dtype="float32")[IDS], TIED),
+    "ids": (IDS, RNG.permutation(IDS)),
+    "sequences": (IDS.reshape(4, 6), TIED.reshape(4, 6, 5)),
+    "float16": (IDS, TIED.astype("float16")),
+    "not contiguous": (np.repeat(IDS, 2)[::2], np.asfortranarray(TIED)),
+    "all equal": (IDS, np.zeros_like(TIED)),
+    "all minus infinity": (IDS, np.full_like(TIED, -INF)),
+    "minus zero": (IDS, np.where(TIED < 0.5, -0.0, 0.0).astype("float32")),
+}
+STATISTICS = {
+    "binary": (BinaryCounts(), BINARY),
+    "logits": (BinaryCounts(threshold=0.6, from_logits=True), BINARY),
+    "ignored": (BinaryCounts(ignore_index=0), BINARY),
+    "multilabel": (
+        MultilabelCounts(5),
+        {
+            "plain": (TIED.round(), TIED),
+            "sequences": (TIED.round().reshape(4, 6, 5), TIED.reshape(4, 6, 5)),
+            "empty": (TIED[:0], TIED[:0]),
+        },
+    ),
+    "classes": (MulticlassCounts(5), CLASSES),
+    "classes, ignored": (MulticlassCounts(5, ignore_index=2), CLASSES),
+    "hits": (ClassHits(5), CLASSES),
+    "hits, ignored": (ClassHits(5, ignore_index=2), CLASSES),
+}
+EACH = [
+    pytest.param(statistic, *batch, id=f"{name}: {case}")
+    for name, (statistic, batches) in STATISTICS.items()
+    for case, batch in batches.items()
+]
+
+
+def specified(statistic, *batch):
+    return to_numpy(statistic.update(statistic.init(), *batch))["counts"]
+
+
+@pytest.mark.parametrize(("statistic", "y_true", "y_pred"), EACH)
+def test_a_kernel_on_arrays_counts_as_the_specification_does(statistic, y_true, y_pred):
+    cells = arrays.KERNELS[type(statistic)].tally(
+        statistic, np.asarray(y_true), np.asarray(y_pred)
+    )
+    if cells is None:  # Left to the specification.
+        assert y_true.ndim == y_pred.ndim > 1, "one-hot with an ignored class"
+        return
+    np.testing.assert_array_equal(
+        cells, specified(statistic, y_true, y_pred)[1][: cells.size]
+    )
+
+
+@pytest.mark.parametrize(("y_true", "y_pred"), ODD.values(), ids=ODD)
+@pytest.mark.parametrize("statistic", [BinaryCounts(), ScoreHistogram()])
+def test_a_kernel_on_arrays_leaves_what_is_odd_to_the_specification(
+    statistic, y_true, y_pred
+):
+    assert arrays.KERNELS[type(statistic)].tally(statistic, y_true, y_pred) is None
+
+
+@pytest.mark.parametrize(
+    ("statistic", "y_true", "y_pred"),
+    [
+        (MulticlassCounts(5), IDS, np.where(TIED == 0.5, NAN, TIED)),
+        (MulticlassCounts(4), IDS, TIED[:, :4]),
+        (ClassHits(4), IDS, TIED[:, :4]),
+        (MulticlassCounts(5), -IDS, TIED),
+        (MultilabelCounts(5), TIED, TIED),
+    ],
+)
+def test_a_kernel_on_classes_leaves_what_is_odd_to_the_specification(
+    statistic, y_true, y_pred
+):
+    assert arrays.KERNELS[type(statistic)].tally(statistic, y_true, y_pred) is None
+
+
+def test_a_row_with_a_nan_is_a_miss_wherever_the_nan_is():
+    scores = np.array([[NAN, 1], [1, NAN], [1, 0], [NAN, NAN]], "float32")
+    labels = np.array([1, 0, 0, 1])
+    expected = [1, 0, 0, 0, 0, 0, 1, 2]
+    hits = arrays.count_hits(ClassHits(2), labels, scores)
+    np.testing.assert_array_equal(hits, expected)
+    np.testing.assert_array_equal(
+        specified(ClassHits(2), labels, scores)[1], [*expected, 0]
+    )
+
+
+def scores_at_edges(num_bins, *, logits):
+    """Return both ends, and for each edge the first score of a bin and the last."""
+    edges = edge_table(num_bins, logits=logits)
+    edges = edges[np.isfinite(edges)]
+    below = np.nextafter(edges, np.float32(-INF))
+    outer = [-INF, -1e6, INF, 1e6, 0.0, -0.0] if logits else [0.0, 1e-45, 0.5, 1.0]
+    scores = np.concatenate([edges, below, np.array(outer, "float32")])
+    # Not in order, and of a length that no vector divides.
+    return np.random.default_rng(0).permutation(np.append(scores, scores[:2]))
+
+
+@pytest.mark.parametrize("num_bins", [1001, BINS])
+@pytest.mark.parametrize("logits", [False, True], ids=["probabilities", "logits"])
+def test_a_score_lies_in_the_bin_whose_edges_it_is_between(logits, num_bins):
+    scores = scores_at_edges(num_bins, logits=logits)
+    table = edge_table(num_bins, logits=logits)
+    expected = np.searchsorted(table[:-1], scores, side="right") - 1
+    of_tensor = compiled(partial(bin_ids, bins=num_bins, logits=logits))
+    actual = ops.convert_to_numpy(of_tensor(ops.convert_to_tensor(scores)))
+    np.testing.assert_array_equal(actual, expected)
+    of_array = partial(bin_ids_of_array, bins=num_bins, logits=logits)
+    np.testing.assert_array_equal(of_array(scores), expected)
+    np.testing.assert_array_equal(of_array(scores[:99]), expected[:99])
+    near_half = 0.0 if logits else 0.5
+    middle = of_array(np.array([near_half], "float32")).item()
+    assert table[middle] < near_half < table[middle + 1]
+
+
+@pytest.mark.parametrize("kind", ["probabilities", "logits", "ignored"])
+def test_plain_weighted_and_masked_batches_fall_into_the_same_bins(kind):
+    logits = kind == "logits"
+    scores = scores_at_edges(BINS, logits=logits)
+    labels = np.arange(scores.size) % 3 % 2
+    metric = mb.metrics.AUROC(
+        from_logits=logits, ignore_index=0 if kind == "ignored" else None
+    )
+    metric.update_state(labels, scores)
+    statistic = metric.statistic
+    ones = np.ones(scores.size, "float32")
+    weighted = statistic.update(statistic.init(), labels, scores, ones)["weighted"]
+    masked = statistic.update(statistic.init(), labels, scores, None, ones > 0)
+    plain = to_numpy(metric.state)["counts"]
+    np.testing.assert_array_equal(plain, to_numpy(masked)["counts"])
+    np.testing.assert_array_equal(plain[1], ops.convert_to_numpy(weighted)[0])
+    ids = arrays.count_scores(statistic, labels, scores)
+    cells = np.bincount(ids, minlength=plain.shape[1])
+    np.testing.assert_array_equal(cells, plain[1])
+
+
+def test_classes_count_into_the_cells_that_labels_do():
+    scores = np.append(TIED, [[NAN, 0.1, 0.2, 0.3, 0.4]], axis=0).astype("float32")
+    classes = np.append(IDS, 3)
+    one_hot = np.eye(5, dtype="int32")[classes]
+    as_classes = ScoreHistogram(ScoreTask(num_classes=5, ignore_index=1), 1001)
+    as_labels = ScoreHistogram(ScoreTask(num_labels=5), 1001)
+    kept = classes != 1
+    expected = specified(as_labels, one_hot[kept], scores[kept])
+    np.testing.assert_array_equal(specified(as_classes, classes, scores), expected)
+    for statistic in (as_classes, as_labels):
+        assert arrays.count_scores(statistic, one_hot[:-1], scores[:-1]) is None
+    assert expected[1, 2 * 1001] == 1
+
+
+def test_unknown_labels_are_counted_and_no_score_of_theirs():
+    labels = np.where(IDS == 1, 7, LABELS)
+    counts = specified(ScoreHistogram(), labels, SCORES)
+    assert counts[1, -1] == np.sum(IDS == 1) > 0
+    np.testing.assert_array_equal(
+        counts[:, :-1],
+        specified(ScoreHistogram(), LABELS[IDS != 1], SCORES[IDS != 1])[:, :-1],
+    )
+
+
+def test_cells_carry_as_the_specification_does():
+    start = np.zeros((2, 9), "int32")
+    start[1] = (1 << 24) - 2
+    cells = np.arange(8)
+    expected = exact.add_to_count(
+        ops.convert_to_tensor(start), ops.convert_to_tensor([*range(8), 0], "int32")
+    )
+    actual = start.copy()
+    arrays.add_cells(actual, cells)
+    np.testing.assert_array_equal(actual, ops.convert_to_numpy(expected))
+    by_id = start.copy()
+    arrays.add_ids(by_id, np.repeat(cells, cells))
+    np.testing.assert_array_equal(by_id, actual)
+
+
+@pytest.mark.parametrize("size", [0, 5, 40])
+def test_adding_by_id_carries_what_is_full_and_only_that(size):
+    start = np.zeros((2, 9), "int32")
+    start[1, :4] = (1 << 24) - 1
+    ids = np.arange(size, dtype="int32") % 5
+    numbers = (ids != 1).astype("int32")
+    added = compiled(exact.add_ids_to_count)(
+        *map(ops.convert_to_tensor, (start, ids, numbers))
+    )
+    expected = exact.add_to_count(
+        ops.convert_to_tensor(start),
+        ops.convert_to_tensor(np.bincount(ids, numbers, minlength=9).astype("int32")),
+    )
+    np.testing.assert_array_equal(
+        ops.convert_to_numpy(added), ops.convert_to_numpy(expected)
+    )
+
+
+@pytest.mark.parametrize("n", [0, 1, 31, 32, 33, 200])
+def test_five_cases_are_counted_in_one_pass(n):
+    rng = np.random.default_rng(n)
+    case = rng.integers(0, 5, n).astype("int32")
+    counted = rng.random(n) < 0.8
+    for cases in (case, np.full_like(case, 4)):
+        actual = compiled(bins.count_cases)(
+            ops.convert_to_tensor(cases), ops.convert_to_tensor(counted)
+        )
+        expected = np.bincount(cases[counted], minlength=5)
+        np.testing.assert_array_equal(ops.convert_to_numpy(actual), expected)
+
+
+def test_the_first_largest_is_numpys_argmax():
+    scores = np.concatenate([TIED, np.full((2, 5), -INF), np.full((1, 5), INF)])
+    for rows in (scores, scores[:0]):
+        actual = compiled(first_largest)(ops.convert_to_tensor(rows.astype("float32")))
+        np.testing.assert_array_equal(ops.convert_to_numpy(actual), rows.argmax(1))
+    actual = first_largest(ops.convert_to_tensor(scores[:0].astype("float32")))
+    assert actual.shape == (0,)
+
+
+torch_only = pytest.mark.skipif(
+    BACKEND != "torch", reason="only eager PyTorch counts in NumPy"
+)
+
+
+def counted_by(kernels, monkeypatch):
+    """Count how often a kernel counts a batch."""
+    calls = []
+    kernel = arrays.KERNELS[BinaryCounts]
+
+    def tally(*batch):
+        calls.append(batch)
+        return kernel.tally(*batch)
+
+    counting = {BinaryCounts: arrays.Kernel(tally, kernel.add)}
+    monkeypatch.setattr(kernels, "KERNELS", {**arrays.KERNELS, **counting})
+    return calls
+
+
+@pytest.fixture
+def calls(monkeypatch):
+    from multiback.metrics.kernels import torch as kernels
+
+    kernels.same_batch.forget()
+    return counted_by(kernels, monkeypatch)
+
+
+def tensors():
+    return ops.convert_to_tensor(LABELS), ops.convert_to_tensor(SCORES)
+
+
+@torch_only
+def test_the_very_same_tensors_are_counted_once_for_all_metrics_of_a_kind(calls):
+    y_true, y_pred = tensors()
+    metrics = mb.metrics.Precision(), mb.metrics.Recall(), mb.metrics.F1Score()
+    for metric in metrics:
+        metric.update_state(y_true, y_pred)
+    assert len(calls) == 1
+    for metric in metrics:
+        assert value(metric) == stream(type(metric)(), (LABELS, SCORES))
+    # The plain arrays count anew, each time.
+    assert len(calls) == 1 + 3
+
+
+@torch_only
+def test_a_metric_that_is_given_the_same_tensors_again_counts_them_again(calls):
+    batch, metric = tensors(), mb.metrics.StatScores()
+    for _ in range(3):
+        metric.update_state(*batch)
+    assert len(calls) == 3
+    assert value(metric).sum() == 3 * (N + LABELS.sum())
+
+
+@torch_only
+def test_what_was_written_to_is_another_batch(calls):
+    y_true, y_pred = tensors()
+    first, second = mb.metrics.StatScores(), mb.metrics.StatScores()
+    first.update_state(y_true, y_pred)
+    y_pred.zero_()
+    second.update_state(y_true, y_pred)
+    assert len(calls) == 2
+    assert value(second)[0] == 0
+
+
+@torch_only
+def test_an_array_that_a_loop_fills_again_is_never_taken_for_the_same():
+    labels, scores = LABELS.copy(), SCORES.copy()
+    for metric in (mb.metrics.StatScores(), mb.metrics.StatScores()):
+        metric.update_state(labels, scores)
+        np.testing.assert_allclose(
+            value(metric), stream(mb.metrics.StatScores(), (labels, scores))
+        )
+        scores[:] = 0.0
+
+
+@torch_only
+@pytest.mark.parametrize("between", ["result", "reset_state", "update_state"])
+def test_a_tensor_on_memory_that_a_loop_fills_again_is_not_either(between):
+    from torch import from_numpy
+
+    scores = SCORES.copy()
+    batch = from_numpy(LABELS.copy()), from_numpy(scores)
+    first, second = mb.metrics.StatScores(), mb.metrics.StatScores()
+    first.update_state(*batch)
+    scores[:] = 1.0
+    # What a loop does before a new batch.
+    getattr(first, between)(*(batch if between == "update_state" else ()))
+    second.update_state(*batch)
+    assert value(second)[0] == LABELS.sum()
+
+
+@torch_only
+def test_other_thresholds_are_other_counts():
+    batch = tensors()
+    low, high = mb.metrics.Recall(threshold=0.1), mb.metrics.Recall(threshold=0.9)
+    for metric in (low, high):
+        metric.update_state(*batch)
+    assert value(low) > value(high)
+
+
+@torch_only
+def test_predictions_with_gradients_and_of_bfloat16_count_by_value(calls):
+    import torch
+
+    scores = torch.tensor(SCORES, requires_grad=True)
+    expected = stream(mb.metrics.StatScores(), (LABELS, SCORES))
+    actual = stream(mb.metrics.StatScores(), (torch.tensor(LABELS), scores * 1))
+    np.testing.assert_array_equal(actual, expected)
+    narrow = torch.tensor(SCORES).to(torch.bfloat16)
+    rounded = narrow.float().numpy()
+    expected = stream(mb.metrics.StatScores(), (LABELS, rounded))
+    actual = stream(mb.metrics.StatScores(), (torch.tensor(LABELS), narrow))
+    np.testing.assert_array_equal(actual, expected)
+    assert len(calls) == 4
+
+
+@torch_only
+def test_masks_weights_and_made_up_data_take_the_specification(calls):
+    metric = mb.metrics.Precision()
+    metric.update_state(*tensors(), np.ones(N, "float32"))
+    assert not calls
+    masked = ops.convert_to_tensor(SCORES)
+    keras.src.backend.set_keras_mask(masked, ops.convert_to_tensor(LABELS > 0))
+    metric.update_state(tensors()[0], masked)
+    assert not calls
+    metric.stateless_update_state([v.value for v in metric.variables], *tensors())
+    assert not calls
+    with pytest.raises(ArgumentError, match="y_true holds 2, 3"):
+        metric.update_state(LABELS + 2, SCORES)
+
+
+@torch_only
+def test_a_result_from_arrays_equals_the_formula_on_tensors():
+    m = mb.metrics
+    for metric in (
+        m.Precision(),
+        m.F1Score(),
+        m.Accuracy(),
+        m.AUROC(),
+        m.AUROC(ignore_index=1),
+        m.Recall(zero_division=NAN, threshold=1.0),
+        m.Precision(zero_division=1.0, threshold=1.0),
+    ):
+        for weight in (None, np.linspace(0, 2, N, dtype="float32")):
+            metric.update_state(LABELS, SCORES, weight)
+            formula = ops.convert_to_numpy(metric.compute(metric.state))
+            np.testing.assert_allclose(value(metric), formula, rtol=1e-6)
+    for average in ("micro", "macro", "weighted", None):
+        for metric in (
+            m.F1Score("multiclass", num_classes=5, average=average, ignore_index=1),
+            m.Recall("multilabel", num_labels=5, average=average, zero_division=NAN),
+        ):
+            y_true = IDS if metric.task == "multiclass" else TIED.round()
+            metric.update_state(y_true, TIED)
+            formula = ops.convert_to_numpy(metric.compute(metric.state))
+            np.testing.assert_allclose(value(metric), formula, rtol=1e-6)
+
+
+@torch_only
+@pytest.mark.filterwarnings("ignore:auroc may be off by")  # So many share a bin.
+def test_an_area_from_arrays_equals_the_formula_past_2_to_the_24():
+    metric = mb.metrics.AUROC()
+    metric.update_state(LABELS, SCORES)
+    state = metric.state
+    for _ in range(26):
+        state = metric.statistic.merge(state, state)
+        formula = float(metric.compute(state))
+        area = arrays.roc_area(*to_numpy(state).values(), BINS)
+        if area is not None:
+            assert area == pytest.approx(formula, rel=1e-6)
+    assert area is None, "the low word is full"
+
+
+@torch_only
+def test_an_area_from_arrays_is_that_of_the_formula_and_its_bounds():
+    m = mb.metrics
+    for metric, y_true, y_pred in (
+        (m.AUROC(), LABELS, SCORES),
+        (m.AUROC(num_bins=1001), LABELS, SCORES),
+        (m.AUROC("multiclass", num_classes=5, average="micro"), IDS, TIED),
+        (m.AUROC("multilabel", num_labels=5, average="micro"), TIED > 0.5, TIED),
+        (m.AUROC("multilabel", num_labels=5), TIED > 0.5, TIED[:, ::-1].copy()),
+        (
+            m.AUROC("multilabel", num_labels=1, average=None),
+            LABELS[:, None],
+            SCORES[:, None],
+        ),
+        (m.AUROC(capacity=64), LABELS, SCORES),
+    ):
+        metric.update_state(y_true, y_pred)
+        for _ in range(3):  # The third result takes no look at the bounds.
+            actual = ops.convert_to_numpy(metric.result())
+        formula = ops.convert_to_numpy(metric.compute(metric.state))
+        np.testing.assert_allclose(actual, formula, rtol=1e-6)
+        assert actual.shape == formula.shape
+        low, high = metric.bounds()
+        assert np.all((low <= actual) & (actual <= high))
