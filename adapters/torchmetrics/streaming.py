@@ -129,12 +129,12 @@ class Streams:
         before = [(v, np.array(v.numpy())) for m in metrics for v in m.variables]
         for metric in metrics:
             metric.reset_state()
-        update: Callable[[list[Any]], None] = self._update
-        if self._built and keras.backend.backend() == "jax":
-            update = self._compiled_update
+        compiles = keras.backend.backend() == "jax"
         for rows in cut.batches(self.rows):
+            # The first batch makes variables, which a compiled update cannot do.
+            update = self._compiled_update if self._built and compiles else self._update
             update(self._tensors(rows))
-        self._built = True
+            self._built = True
         values = [to_values(metric.result()) for metric in metrics]
         for metric in metrics:
             # Variables that the first update made have no earlier value.

@@ -79,7 +79,8 @@ def test_soft_labels_are_an_error():
     with pytest.raises(Exception, match="soft labels") as caught:
         # JAX and TensorFlow raise their own exception around ours.
         metric(np.array([0.0, 0.5]), np.array([0.1, 0.9]))
-    assert isinstance(caught.value, ArgumentError) or "ArgumentError" in str(caught)
+    error = caught.value
+    assert isinstance(error, ArgumentError) or "ArgumentError" in str(error)
 
 
 def test_a_wrapper_is_what_it_wraps_and_names_its_classes(classes):

@@ -22,12 +22,16 @@ WEIGHTS = np.where(BINARY[:, 0] == 1, 5.0, 0.5).astype("float32")
 
 
 def model_of(units, activation, loss, metrics, *, scale=2.0, bias=0.0, **arguments):
-    """One dense layer whose scores follow the labels, without training."""
+    """One dense layer whose scores follow the labels, without training.
+
+    Eagerly: forty models of the same shapes share what is compiled for each operation.
+    `sequences` and `two_outputs` are compiled as a user would.
+    """
     layer = keras.layers.Dense(units, activation)
     model = keras.Sequential([keras.Input((3,)), layer])
     kernel = scale * np.eye(3, dtype="float32")[:, :units]
     layer.set_weights([kernel, np.full(units, bias, "float32")])
-    model.compile("sgd", loss, metrics=metrics, **arguments)
+    model.compile("sgd", loss, metrics=metrics, run_eagerly=True, **arguments)
     return model
 
 
