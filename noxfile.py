@@ -4,6 +4,7 @@
     nox -s tests-jax       the test suite under one backend (-torch, -tensorflow)
     nox -s portability     what one backend writes, the others load
     nox -s remote          run directories on a real S3 server, on this machine
+    nox -s adapters        Lightning, and the loggers: the real ones (not in CI)
     nox -s lint types dist
     nox -s floor newest    the oldest and the newest that we claim (not in CI)
     nox -s torture         a thousand kills, every power cut, long fuzzing (not in CI)
@@ -25,6 +26,8 @@ QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "0"}
 TEST_ENV = {**QUIET, "OMP_NUM_THREADS": "1"}
 # By class or module: fixtures run once, and JAX compiles a shape once.
 PYTEST = ("pytest", "--numprocesses=2", "--dist=loadscope")
+# Folders of tests that a session of their own runs.
+ELSEWHERE = ("--ignore=tests/portability", "--ignore=tests/integrations")
 
 nox.options.default_venv_backend = "virtualenv"
 nox.options.reuse_venv = "yes"
@@ -66,7 +69,7 @@ def run_suite(session: nox.Session, backend: str) -> None:
     """Run the test suite in one process tree under one backend."""
     session.run(
         *PYTEST,
-        *(session.posargs or ("tests", "--ignore=tests/portability")),
+        *(session.posargs or ("tests", *ELSEWHERE)),
         env={**TEST_ENV, "KERAS_BACKEND": backend, "MULTIBACK_TEST_INSTALLED": "1"},
     )
 
@@ -98,6 +101,15 @@ def remote(session: nox.Session) -> None:
     install(session, "backend-jax", "remote", "test", extras="[s3]")
     env = {**TEST_ENV, "KERAS_BACKEND": "jax"}
     session.run("pytest", "tests/remote", *session.posargs, env=env)
+
+
+@nox.session
+def adapters(session: nox.Session) -> None:
+    """Train under Lightning, and write to the loggers that people use."""
+    install(session, "backend-torch", "oracles", "adapters", "test")
+    env = {**TEST_ENV, "KERAS_BACKEND": "torch", "MULTIBACK_TEST_INSTALLED": "1"}
+    folder = session.posargs or ("tests/integrations",)
+    session.run("pytest", *folder, env=env)
 
 
 @nox.session
@@ -164,7 +176,7 @@ def torture(session: nox.Session) -> None:
         session.run(
             "pytest",
             "tests",
-            "--ignore=tests/portability",
+            *ELSEWHERE,
             "-m",
             "torture",
             env={

@@ -8,11 +8,12 @@ import pytest
 
 import multiback
 
+OPTIONAL = {"jax", "lightning", "mlflow", "tensorboard", "tensorflow", "torch", "wandb"}
 MODULES = [
     module.name
     for module in pkgutil.walk_packages(multiback.__path__, "multiback.")
     # Modules that import an optional library are tested where it is installed.
-    if module.name.rpartition(".")[2] not in {"jax", "tensorflow", "torch"}
+    if module.name.rpartition(".")[2] not in OPTIONAL
 ]
 
 
