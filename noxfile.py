@@ -4,6 +4,7 @@
     nox -s tests-jax       the test suite under one backend (-torch, -tensorflow)
     nox -s portability     what one backend writes, the others load
     nox -s remote          run directories on a real S3 server, on this machine
+    nox -s adapters        Lightning, and the loggers: the real ones (not in CI)
     nox -s lint types dist
     nox -s floor newest    the oldest and the newest that we claim (not in CI)
     nox -s torture         a thousand kills, every power cut, long fuzzing (not in CI)
@@ -20,13 +21,15 @@ ROOT = Path(__file__).parent
 PROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
 CONSTRAINTS = ("-c", str(ROOT / "tests" / "constraints.txt"))
 BACKENDS = ("tensorflow", "jax", "torch")
-# What every backend runs: the rest has sessions of its own.
-SUITE = ("tests", "--ignore=tests/portability", "--ignore=tests/remote")
 QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "0"}
 # Two test processes share two cores; torch's threads would fight over them.
 TEST_ENV = {**QUIET, "OMP_NUM_THREADS": "1"}
 # By class or module: fixtures run once, and JAX compiles a shape once.
 PYTEST = ("pytest", "--numprocesses=2", "--dist=loadscope")
+# Folders of tests that a session of their own runs.
+ELSEWHERE = tuple(
+    f"--ignore=tests/{folder}" for folder in ("integrations", "portability", "remote")
+)
 
 nox.options.default_venv_backend = "virtualenv"
 nox.options.reuse_venv = "yes"
@@ -68,7 +71,7 @@ def run_suite(session: nox.Session, backend: str) -> None:
     """Run the test suite in one process tree under one backend."""
     session.run(
         *PYTEST,
-        *(session.posargs or SUITE),
+        *(session.posargs or ("tests", *ELSEWHERE)),
         env={**TEST_ENV, "KERAS_BACKEND": backend, "MULTIBACK_TEST_INSTALLED": "1"},
     )
 
@@ -100,6 +103,15 @@ def remote(session: nox.Session) -> None:
     install(session, "backend-jax", "remote", "test", extras="[s3]")
     env = {**TEST_ENV, "KERAS_BACKEND": "jax"}
     session.run("pytest", "tests/remote", *session.posargs, env=env)
+
+
+@nox.session
+def adapters(session: nox.Session) -> None:
+    """Train under Lightning, and write to the loggers that people use."""
+    install(session, "backend-torch", "oracles", "adapters", "test")
+    env = {**TEST_ENV, "KERAS_BACKEND": "torch", "MULTIBACK_TEST_INSTALLED": "1"}
+    folder = session.posargs or ("tests/integrations",)
+    session.run("pytest", *folder, env=env)
 
 
 @nox.session
@@ -165,7 +177,8 @@ def torture(session: nox.Session) -> None:
     for backend in BACKENDS:
         session.run(
             "pytest",
-            *SUITE,
+            "tests",
+            *ELSEWHERE,
             "-m",
             "torture",
             env={

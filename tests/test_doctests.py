@@ -9,6 +9,8 @@ import pytest
 import multiback
 import multiback.adapters
 
+# Modules that import an optional library are tested where it is installed.
+OPTIONAL = {"jax", "lightning", "mlflow", "tensorboard", "tensorflow", "torch", "wandb"}
 # An editable install maps `multiback.adapters` to a folder that the walk over
 # `multiback` does not see; in an installed wheel both walks find it.
 MODULES = sorted(
@@ -16,8 +18,7 @@ MODULES = sorted(
         module.name
         for package in (multiback, multiback.adapters)
         for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
-        # Modules named after a framework import it, and it may not be installed.
-        if module.name.rpartition(".")[2] not in {"jax", "tensorflow", "torch"}
+        if module.name.rpartition(".")[2] not in OPTIONAL
     }
 )
 

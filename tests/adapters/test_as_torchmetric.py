@@ -12,7 +12,7 @@ import pytest
 import torch
 import torchmetrics
 from backends import BACKEND
-from sklearn.metrics import f1_score, precision_score, recall_score, roc_auc_score
+from sklearn.metrics import f1_score, precision_score, recall_score
 
 import multiback as mb
 from multiback.adapters.torchmetrics import as_torchmetric
@@ -258,36 +258,3 @@ def test_two_processes_agree_on_the_number_of_both(tmp_path):
         f1_score(labels[80:], scores[80:] > 0.5),
     ]
     np.testing.assert_allclose([values[4] for values in answers], own, rtol=1e-6)
-
-
-@torch_only
-@pytest.mark.filterwarnings("ignore")  # Lightning's own, of loaders and futures.
-def test_lightning_logs_it_by_epoch():
-    lightning = pytest.importorskip("lightning")
-    dataset = torch.utils.data.TensorDataset(
-        torch.cat([preds for preds, _ in batches("auroc")]),
-        torch.cat([target for _, target in batches("auroc")]),
-    )
-
-    class Module(lightning.LightningModule):
-        def __init__(self):
-            super().__init__()
-            self.auroc = as_torchmetric(mb.metrics.AUROC())
-
-        def validation_step(self, batch, index):
-            """Log the object, as Lightning wants it."""
-            del index
-            self.auroc.update(*batch)
-            self.log("auroc", self.auroc)
-
-    trainer = lightning.Trainer(
-        accelerator="cpu",
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-    )
-    loader = torch.utils.data.DataLoader(dataset, batch_size=32)
-    (logs,) = trainer.validate(Module(), loader, verbose=False)
-    preds, target = dataset.tensors
-    assert logs["auroc"] == pytest.approx(roc_auc_score(target, preds), rel=1e-3)

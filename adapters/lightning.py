@@ -1,0 +1,560 @@
+"""Checkpoints of PyTorch Lightning's trainer, kept and judged as those of Keras.
+
+Lightning goes by two names, `lightning` and `pytorch_lightning`, whose classes are
+strangers to each other. Of two that are installed, this file takes the one that was
+imported before it.
+"""
+
+import importlib
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+
+import multiback
+from multiback.checkpoint import Checkpointer, Slot
+from multiback.errors import (
+    ArgumentError,
+    MissingPackageError,
+    MonitorError,
+    MultibackError,
+    StateError,
+    StoreError,
+)
+
+__all__ = ["ModelCheckpoint", "restore"]
+
+
+def _library() -> Any:
+    """Import Lightning under the name that is in use."""
+    names = ["lightning.pytorch", "pytorch_lightning"]
+    names.sort(key=lambda name: name not in sys.modules)
+    problems = []
+    for name in names:
+        try:
+            return importlib.import_module(name)
+        except ImportError as error:
+            problems.append(str(error))
+    raise MissingPackageError(
+        "multiback.adapters.lightning needs Lightning, which cannot be imported "
+        f'({"; ".join(problems)}). Install it with:\npip install "multiback[lightning]"'
+    )
+
+
+_pl = _library()
+_torch = importlib.import_module("torch")
+
+# What else a checkpoint holds beside the module's state; any may be absent.
+_GROUPS = ("optimizer_states", "lr_schedulers", "plateaus", "callbacks", "loops")
+
+# Marks the bytes of a text within a tree of arrays.
+_TEXT = "utf-8"
+
+
+_Base: Any = _pl.callbacks.Checkpoint
+
+
+class ModelCheckpoint(_Base):  # type: ignore[misc]  # An optional library
+    """Keep the checkpoints of a `Trainer` that are best by a metric that you log.
+
+    Give it to `Trainer(callbacks=[...])` in place of Lightning's own. Runs, slots and
+    the command line are those of `multiback.ModelCheckpoint`: a name that was never
+    logged raises and says which was meant, NaN is never best, of equals the earliest
+    stays, and no run touches another's files. `multiback.load_best(dirpath)` gives the
+    saved tree, and `restore(module, dirpath)` puts the module's part of it back.
+
+    It judges at the end of an epoch that was validated, or of each where nothing is
+    validated; with `val_check_interval=` after each validation. Sanity checking and
+    `fast_dev_run` are passed over. An error or Ctrl-C saves the state first. Global
+    rank zero decides and writes, by the numbers that it logged (`sync_dist=True` makes
+    them everybody's); what it raises is raised on all ranks. Strategies that divide one
+    model among processes (FSDP, DeepSpeed) are refused.
+
+    A checkpoint holds the state of the module, its optimizers and schedulers, the
+    progress of the loops, and the state of other callbacks, such as EarlyStopping. It
+    does not hold hyperparameters, the data module, a precision plugin's loss scale, nor
+    random generators, so a shuffled order is another after resuming. Functions within a
+    state are what `configure_optimizers` makes again. Lightning logs float32.
+
+    With `resume=` the trainer goes on with the epoch and the step that it would have
+    come to, as with `ckpt_path=`, which cannot be given too; what was saved in the
+    middle of an epoch after `val_check_interval` goes on there with a new pass over
+    the data, as in Lightning. `Trainer.test(ckpt_path="best")` reads Lightning's files
+    only: call `restore(module, dirpath)` and then `Trainer.test(module)`.
+
+    Args:
+        dirpath: The run directory, or its URL.
+        monitor: What to be best by: a name given to `self.log`, an expression of
+            names, a function of them, or a `multiback.Monitor`. None keeps the last.
+        mode: "max" or "min"; "auto" knows common names such as "val_loss", and raises
+            for others.
+        save_top_k: How many of the best to keep; -1 keeps every checkpoint.
+        save_last: Keep the newest too, whatever its score.
+        every_n_epochs: Judge after each so many epochs.
+        keep: Slots in place of `save_top_k` and `save_last`.
+        filename: Template for names, such as "{epoch:03d}-{val_f1:.4f}".
+        auto_insert_metric_name: Write `epoch=003` for `{epoch:03d}`.
+        save_weights_only: The module's state only, and where the loops stood.
+        save_on_exception: Save what an error has left.
+        resume: "never", "auto", "must", or the path of a checkpoint, as for
+            `multiback.ModelCheckpoint`.
+        save_on_background: Write while training goes on.
+        buffers: How many copies of the state to hold in memory while writing.
+        on_save_error: "raise" what a disk refused, or "warn" and go on.
+        prefixes: What stands before the names of a validation set.
+
+    Raises:
+        ArgumentError: An argument is not usable; in `fit`, the strategy or the trainer.
+        MonitorError: In `fit`: the monitor was not logged, is no number, or nothing
+            says which way is better.
+        StateError: In `fit`: what is to be resumed does not fit the module.
+        StoreError: In `fit`: a checkpoint could not be written.
+
+    Example:
+    >>> import lightning.pytorch as pl, multiback as mb
+    >>> checkpoint = ModelCheckpoint("runs/tumour", monitor="val_f1", mode="max")
+    >>> trainer = pl.Trainer(
+    ...     callbacks=[checkpoint], accelerator="cpu", logger=False, barebones=False
+    ... )
+    >>> trainer.checkpoint_callback is checkpoint
+    True
+    """
+
+    def __init__(
+        self,
+        dirpath: str | os.PathLike[str],
+        monitor: Any = None,
+        *,
+        mode: Literal["max", "min", "auto"] = "auto",
+        save_top_k: int = 1,
+        save_last: bool = True,
+        every_n_epochs: int = 1,
+        keep: Sequence[Slot] | None = None,
+        filename: str | None = None,
+        auto_insert_metric_name: bool = True,
+        save_weights_only: bool = False,
+        save_on_exception: bool = True,
+        resume: Any = "never",
+        save_on_background: bool = True,
+        buffers: int = 2,
+        on_save_error: Literal["raise", "warn"] = "raise",
+        prefixes: Sequence[str] = ("val_", "val/"),
+    ) -> None:
+        super().__init__()
+        if not isinstance(every_n_epochs, int) or every_n_epochs < 1:
+            raise ArgumentError(
+                "every_n_epochs= wants an integer of at least 1, not "
+                f"{every_n_epochs!r}."
+            )
+        self._every_n_epochs = every_n_epochs
+        self._weights_only = save_weights_only
+        self._on_exception = save_on_exception
+        self._engine = Checkpointer(
+            dirpath,
+            monitor,
+            mode=mode,
+            save_top_k=save_top_k,
+            save_last=save_last,
+            keep=keep,
+            filename=filename,
+            auto_insert_metric_name=auto_insert_metric_name,
+            resume=resume,
+            save_on_background=save_on_background,
+            buffers=buffers,
+            on_save_error=on_save_error,
+            prefixes=prefixes,
+        )
+        self._fitting = False
+        self._validated = False
+        self._known: dict[str, Any] | None = None
+
+    def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:
+        """Refuse what cannot be served, before anything is trained."""
+        del pl_module
+        if stage != "fit":
+            return
+        if not isinstance(trainer, _pl.Trainer):
+            raise ArgumentError(
+                f"This callback was made for {_pl.__name__}, and the trainer is "
+                f"{type(trainer).__module__}'s. Import the trainer's library before "
+                "multiback.adapters.lightning."
+            )
+        kinds = _pl.strategies
+        whole = (kinds.SingleDeviceStrategy, kinds.DDPStrategy)
+        if not isinstance(trainer.strategy, whole) or isinstance(
+            trainer.strategy, kinds.DeepSpeedStrategy
+        ):
+            raise ArgumentError(
+                "multiback's ModelCheckpoint wants a strategy that holds the whole "
+                "model in each process, such as one device or DDP, not "
+                f"{type(trainer.strategy).__name__}. Use Lightning's ModelCheckpoint."
+            )
+
+    def on_fit_start(self, trainer: Any, pl_module: Any) -> None:
+        """Begin the run, and resume what is to be resumed."""
+        self._fitting = self._validated = False
+        self._known = None
+        if trainer.fast_dev_run:
+            return
+        template = _template(pl_module)
+        saved = self._on_rank_zero(trainer, lambda: self._engine.resume(template))
+        saved = trainer.strategy.broadcast(saved)
+        if saved is not None:
+            if trainer.ckpt_path:
+                raise ArgumentError(
+                    f"resume= found a run to go on with in {self.dirpath}, and "
+                    f"ckpt_path={trainer.ckpt_path!r} names another state. Give one."
+                )
+            _resume(trainer, pl_module, saved)
+        self._fitting = True
+
+    def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
+        """Judge where an epoch has several validations; otherwise at its end."""
+        del pl_module
+        if not self._fitting or trainer.sanity_checking:
+            return
+        self._validated = True
+        if trainer.val_check_interval != 1.0:
+            self._judge(trainer, trainer.current_epoch, {})
+
+    def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
+        """Judge an epoch that was validated, or that nothing validates."""
+        del pl_module
+        nothing = not trainer.enable_validation or not _total(trainer.num_val_batches)
+        once = trainer.val_check_interval == 1.0 and self._validated
+        if self._fitting and (nothing or once):
+            self._judge(trainer, trainer.current_epoch + 1, _plateaus(trainer))
+
+    def _judge(self, trainer: Any, epoch: int, plateaus: Mapping[str, float]) -> None:
+        """Offer the state, on rank zero."""
+        self._validated = False
+        due = (trainer.current_epoch + 1) % self._every_n_epochs == 0
+        if due:
+            logs = {name: float(x) for name, x in trainer.callback_metrics.items()}
+            self._on_rank_zero(
+                trainer,
+                lambda: self._engine.step(
+                    self._state_of(trainer, plateaus),
+                    logs,
+                    epoch=epoch,
+                    step=trainer.global_step,
+                ),
+            )
+
+    def on_exception(
+        self, trainer: Any, pl_module: Any, exception: BaseException
+    ) -> None:
+        """Save what an error has left. No rank waits for another: it may be dead."""
+        del pl_module
+        fitting, self._fitting = self._fitting, False
+        if not fitting or not trainer.is_global_zero:
+            return
+        ours = isinstance(exception, MonitorError | StoreError)
+        with self._engine.rescuing():
+            if (
+                self._on_exception
+                and not ours
+                and not trainer.sanity_checking
+                and trainer.global_step
+            ):
+                batch = int(
+                    trainer.fit_loop.epoch_loop.batch_progress.current.completed
+                )
+                self._engine.epoch = trainer.current_epoch
+                self._engine.save(
+                    self._state_of(trainer),
+                    step=trainer.global_step,
+                    batch=batch,
+                    asked=False,
+                )
+            self._engine.wait()
+
+    def on_train_end(self, trainer: Any, pl_module: Any) -> None:
+        """Wait until everything is on the disk."""
+        del pl_module
+        if not self._fitting:
+            return
+        self._fitting = False
+        finish = self._engine.finish
+        self._on_rank_zero(trainer, lambda: finish(self._state_of(trainer)))
+        names = ("best_model_path", "best_model_score", "best_k_models")
+        known = {n: getattr(self._engine, n) for n in (*names, "last_model_path")}
+        self._known = trainer.strategy.broadcast(known)
+
+    def on_fit_end(self, trainer: Any, pl_module: Any) -> None:
+        """Do the same where there was nothing left to train."""
+        self.on_train_end(trainer, pl_module)
+
+    def _on_rank_zero(self, trainer: Any, action: Callable[[], Any]) -> Any:
+        """Do something on global rank zero; raise what it raises on every rank."""
+        answer = error = None
+        if trainer.is_global_zero:
+            try:
+                answer = action()
+            except Exception as problem:  # noqa: BLE001 - raised below, everywhere
+                error = problem
+        told = trainer.strategy.broadcast(error and f"{type(error).__name__}: {error}")
+        if error is not None:
+            raise error
+        if told is not None:
+            raise MultibackError(f"Global rank zero raised {told}")
+        return answer
+
+    def _state_of(
+        self, trainer: Any, plateaus: Mapping[str, float] | None = None
+    ) -> Callable[[], dict[str, Any]]:
+        """Return a function that collects the state: called only to save."""
+
+        def collect() -> dict[str, Any]:
+            state = {
+                "state_dict": trainer.lightning_module.state_dict(),
+                "loops": storable(_loops(trainer)),
+            }
+            if not self._weights_only:
+                state["optimizer_states"] = {
+                    str(i): storable(one.state_dict())
+                    for i, one in enumerate(trainer.strategy.optimizers)
+                }
+                state["lr_schedulers"] = {
+                    str(i): storable(config.scheduler.state_dict())
+                    for i, config in enumerate(trainer.lr_scheduler_configs)
+                }
+                state["plateaus"] = dict(plateaus or {})
+                state["callbacks"] = self._callbacks(trainer)
+            return state
+
+        return collect
+
+    def _callbacks(self, trainer: Any) -> dict[str, Any]:
+        """Return the state of other callbacks, where all of it can be stored."""
+        kept = {}
+        for callback in trainer.callbacks:
+            if isinstance(callback, _pl.callbacks.Checkpoint):
+                continue
+            state = callback.state_dict()
+            if _complete(state):
+                kept[callback.state_key] = storable(state)
+            else:
+                problem = (
+                    f"The state of {type(callback).__name__} holds more than numbers, "
+                    "texts and tensors, so checkpoints do not hold it."
+                )
+                self._engine.tell([problem])
+        return {key: state for key, state in kept.items() if state}
+
+    def wait(self) -> Any:
+        """Wait until everything that was saved is on the disk.
+
+        Returns:
+            The newest checkpoint of the run, on global rank zero.
+
+        Raises:
+            StoreError: A checkpoint could not be written; earlier ones are intact.
+        """
+        return self._engine.wait()
+
+    @property
+    def dirpath(self) -> str:
+        """The run directory."""
+        return self._engine.dirpath
+
+    @property
+    def run_id(self) -> str:
+        """The id of the run, on global rank zero; empty before it starts."""
+        return self._engine.run_id
+
+    @property
+    def best_model_path(self) -> str:
+        """The best checkpoint; on other ranks than zero when training has ended."""
+        return str(self._fact("best_model_path"))
+
+    @property
+    def best_model_score(self) -> float | None:
+        """The best checkpoint's score, known where its path is."""
+        score: float | None = self._fact("best_model_score")
+        return score
+
+    @property
+    def best_k_models(self) -> dict[str, float]:
+        """The score of each checkpoint that is kept for it, by path, best first."""
+        scores: dict[str, float] = self._fact("best_k_models")
+        return scores
+
+    @property
+    def last_model_path(self) -> str:
+        """The newest checkpoint."""
+        return str(self._fact("last_model_path"))
+
+    def _fact(self, name: str) -> Any:
+        """Ask rank zero's broadcast, or the engine while it works."""
+        return getattr(self._engine, name) if self._known is None else self._known[name]
+
+
+def restore(
+    module: Any,
+    path: str | os.PathLike[str],
+    *,
+    which: Literal["best", "last"] = "best",
+    run: str | None = None,
+) -> Any:
+    """Put a checkpoint's weights into a LightningModule that you built.
+
+    Args:
+        module: The module, or any `torch.nn.Module` with the same state.
+        path: A checkpoint's directory, or a run directory.
+        which: Which checkpoint of a run directory: "best" or "last".
+        run: Which run of a run directory; the latest by default.
+
+    Returns:
+        The module.
+
+    Raises:
+        StateError: Something is missing, extra or of another shape; the module is
+            unchanged.
+
+    Example:
+    >>> import tempfile, torch
+    >>> module = torch.nn.Linear(2, 1)
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> with Checkpointer(folder.name) as checkpointer:
+    ...     saved = checkpointer.step({"state_dict": module.state_dict()}, {}, step=1)
+    >>> restore(torch.nn.Linear(2, 1), folder.name, which="last").weight.equal(
+    ...     module.weight
+    ... )
+    True
+    >>> folder.cleanup()
+    """
+    saved = multiback.restore(_template(module), path, which=which, run=run)
+    module.load_state_dict(saved["state_dict"])
+    return module
+
+
+def _template(module: Any) -> dict[str, Any]:
+    """Describe a checkpoint's tree: the rest is taken as it was saved."""
+    return {"state_dict": module.state_dict(), **{group: {} for group in _GROUPS}}
+
+
+def _loops(trainer: Any) -> dict[str, Any]:
+    """Return how far training is, as Lightning writes it down."""
+    state = dict(trainer.fit_loop.state_dict())
+    # A stateful loader's state may hold anything.
+    state["state_dict"] = {}
+    return state
+
+
+def _plateaus(trainer: Any) -> dict[str, float]:
+    """Return what schedulers such as ReduceLROnPlateau are about to be told.
+
+    Lightning steps them after the hooks of an epoch's end, and not at all in a run that
+    it resumes from there, so whoever resumes has to.
+    """
+    return {
+        str(i): float(trainer.callback_metrics[config.monitor])
+        for i, config in enumerate(trainer.lr_scheduler_configs)
+        if config.reduce_on_plateau
+        and config.interval == "epoch"
+        and (trainer.current_epoch + 1) % config.frequency == 0
+        and config.monitor in trainer.callback_metrics
+    }
+
+
+def _resume(trainer: Any, module: Any, saved: Mapping[str, Any]) -> None:
+    """Put everything back; the module's part was checked already."""
+    optimizers = dict(enumerate(trainer.strategy.optimizers))
+    schedulers = {i: c.scheduler for i, c in enumerate(trainer.lr_scheduler_configs)}
+    for group, live in (
+        ("optimizer_states", optimizers),
+        ("lr_schedulers", schedulers),
+    ):
+        known = saved[group]
+        if len(known) not in (0, len(live)):
+            raise StateError(
+                f"The checkpoint holds {len(known)} {group}, and "
+                f"configure_optimizers() made {len(live)}. Resume with those that "
+                "were saved, or restore(module, path) for the weights alone."
+            )
+    module.load_state_dict(saved["state_dict"])
+    states = {
+        i: filled(one.state_dict(), saved["optimizer_states"][str(i)])
+        for i, one in optimizers.items()
+        if saved["optimizer_states"]
+    }
+    if states:
+        trainer.strategy.load_optimizer_state_dict(
+            {"optimizer_states": list(states.values())}
+        )
+    for i, scheduler in schedulers.items():
+        if saved["lr_schedulers"]:
+            state = saved["lr_schedulers"][str(i)]
+            scheduler.load_state_dict(filled(scheduler.state_dict(), state))
+    for i, score in saved["plateaus"].items():
+        schedulers[int(i)].step(float(score))
+    for callback in trainer.callbacks:
+        if callback.state_key in saved["callbacks"]:
+            state = saved["callbacks"][callback.state_key]
+            callback.load_state_dict(filled(callback.state_dict(), state))
+    loop = trainer.fit_loop
+    loop.load_state_dict(filled(loop.state_dict(), saved["loops"]))
+
+
+def storable(node: Any) -> Any:
+    """Write a state as a tree of arrays: functions and objects are left out.
+
+    >>> storable({"best": 0.5, "lr": (0.1, 1), "f": [abs, 2], "g": None})
+    {'best': 0.5, 'lr': [0.1, 1], 'f': {'1': 2}}
+    >>> storable({"mode": "min"})
+    {'mode': {'utf-8': array([109, 105, 110], dtype=uint8)}}
+    """
+    if isinstance(node, Mapping):
+        kept = {name: storable(branch) for name, branch in node.items()}
+        return {name: branch for name, branch in kept.items() if branch is not None}
+    if isinstance(node, list | tuple):
+        items = [storable(item) for item in node]
+        if all(item is not None for item in items):
+            return items
+        return {str(i): item for i, item in enumerate(items) if item is not None}
+    if isinstance(node, str):
+        return {_TEXT: np.frombuffer(node.encode(), "uint8")}
+    plain = int | float | np.generic | np.ndarray
+    return node if isinstance(node, plain | _torch.Tensor) else None
+
+
+def filled(now: Any, saved: Any) -> Any:
+    """Put what was stored into a state as it is now, which knows the functions.
+
+    >>> saved = storable({"best": 5, "f": [abs, 2], "mode": "min"})
+    >>> filled({"best": 9.0, "f": (abs, 1), "mode": "max"}, saved)
+    {'best': 5, 'f': [<built-in function abs>, 2], 'mode': 'min'}
+    """
+    if isinstance(saved, Mapping) and set(saved) == {_TEXT}:
+        return bytes(saved[_TEXT]).decode()
+    if isinstance(saved, Mapping) and isinstance(now, list | tuple):
+        rows = enumerate(now)
+        return [
+            filled(old, saved[str(i)]) if str(i) in saved else old for i, old in rows
+        ]
+    if isinstance(saved, Mapping):
+        before = now if isinstance(now, Mapping) else {}
+        fresh = {name: filled(before.get(name), saved[name]) for name in saved}
+        return {**before, **fresh}
+    if isinstance(saved, list):
+        same = isinstance(now, list | tuple) and len(now) == len(saved)
+        pairs = zip(now if same else [None] * len(saved), saved, strict=True)
+        return [filled(one, other) for one, other in pairs]
+    return saved.item() if isinstance(saved, np.ndarray) and not saved.ndim else saved
+
+
+def _complete(state: Any) -> bool:
+    """Tell whether a state can be stored with nothing left out."""
+    if isinstance(state, Mapping):
+        return all(map(_complete, state.values()))
+    if isinstance(state, list | tuple):
+        return all(map(_complete, state))
+    return state is None or storable(state) is not None
+
+
+def _total(batches: float | Sequence[int | float]) -> float:
+    """Return how many validation batches there are."""
+    return sum(batches) if isinstance(batches, list | tuple) else batches  # type: ignore[return-value]  # A number

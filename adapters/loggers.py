@@ -1,0 +1,185 @@
+"""What a run measured, saved and chose, told to a logger.
+
+A logger is told what a run directory says, so that runs of `fit`, of loops of your own
+and of Lightning are logged alike, while they go on or long afterwards, and training
+knows nothing of it.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import keras
+
+from multiback.checkpoint import history
+from multiback.checkpoint.finding import rank
+from multiback.errors import MonitorError, NoCheckpointError
+from multiback.store import Checkpoint, open_run_directory
+
+__all__ = ["LogRun", "Logger", "log_run"]
+
+
+class Logger(Protocol):
+    """What a logger can be told; write one for a service of yours."""
+
+    def begin(self, run_id: str) -> None:
+        """Begin a run; called before anything else is told of it."""
+
+    def measured(
+        self, metrics: Mapping[str, float], *, epoch: int, step: int, time: float
+    ) -> None:
+        """Log what was measured at one moment, saved or not."""
+
+    def saved(self, checkpoint: Checkpoint) -> None:
+        """Log that a checkpoint was saved, and kept until now."""
+
+    def chosen(self, checkpoint: Checkpoint) -> None:
+        """Log the run's best checkpoint; called at the end, where there is one."""
+
+    def finish(self) -> None:
+        """End the run."""
+
+
+class _Reader:
+    """Tell loggers what they were not told yet.
+
+    Args:
+        dirpath: The run directory.
+        loggers: Who is told.
+        run: Which run; the latest by default.
+    """
+
+    def __init__(
+        self,
+        dirpath: str | os.PathLike[str],
+        loggers: Sequence[Logger],
+        run: str | None = None,
+    ) -> None:
+        self._dirpath = dirpath
+        self._loggers = loggers
+        self._run = run
+        self._moment = (-1, -1)
+        self._told: set[Checkpoint] = set()
+        self._began = False
+
+    def update(self) -> list[Checkpoint]:
+        """Tell what is new; return the run's checkpoints."""
+        rows = history(self._dirpath, run=self._run)
+        if not rows:
+            return []
+        if self._run is None:
+            self._run = rows[0]["run_id"]
+        fresh = [one for one in rows if (one["epoch"], one["step"]) > self._moment]
+        found = open_run_directory(self._dirpath).checkpoints(self._run)
+        for logger in self._loggers:
+            if not self._began:
+                logger.begin(self._run)
+            for one in fresh:
+                moment = {name: one[name] for name in ("epoch", "step", "time")}
+                logger.measured(one["metrics"], **moment)
+            for checkpoint in found:
+                if checkpoint not in self._told:
+                    logger.saved(checkpoint)
+        self._began = True
+        self._moment = rows[-1]["epoch"], rows[-1]["step"]
+        self._told.update(found)
+        return found
+
+    def finish(self) -> None:
+        """Tell the rest, and what is best."""
+        found = self.update()
+        best = None
+        if found:
+            try:
+                best = rank(found, None, "auto")[0]
+            except (MonitorError, NoCheckpointError):
+                best = None  # The run was judged by nothing, or nothing has a score.
+        for logger in self._loggers:
+            if best is not None:
+                logger.chosen(best)
+            if self._began:
+                logger.finish()
+
+
+def log_run(
+    dirpath: str | os.PathLike[str], *loggers: Logger, run: str | None = None
+) -> None:
+    """Tell loggers of a whole run, once it has ended.
+
+    Args:
+        dirpath: The run directory, or its URL.
+        *loggers: Such as `multiback.adapters.mlflow.MLflow()`.
+        run: A run's id; the run that began last by default.
+
+    Raises:
+        NoCheckpointError: Nothing was measured in the run.
+
+    Example:
+    >>> import tempfile, numpy as np
+    >>> from multiback import Checkpointer
+    >>> class Print:
+    ...     def begin(self, run_id): pass
+    ...     def measured(self, metrics, *, epoch, step, time): print(epoch, metrics)
+    ...     def saved(self, checkpoint): print("kept", checkpoint.epoch)
+    ...     def chosen(self, checkpoint): print("best", checkpoint.metrics)
+    ...     def finish(self): pass
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> with Checkpointer(folder.name, "f1", mode="max", save_last=False) as ckpt:
+    ...     for f1 in (0.5, 0.9):
+    ...         saved = ckpt.step({"w": np.ones(2)}, {"f1": f1})
+    >>> log_run(folder.name, Print())
+    1 {'f1': 0.5}
+    2 {'f1': 0.9}
+    kept 2
+    best {'f1': 0.9}
+    >>> folder.cleanup()
+    """
+    if not history(dirpath, run=run):
+        raise NoCheckpointError(
+            f"{os.fspath(dirpath)} holds no measurement"
+            + (f" of the run {run!r}" if run is not None else "")
+            + ". Pass the directory that was given to ModelCheckpoint."
+        )
+    _Reader(dirpath, loggers, run).finish()
+
+
+class LogRun(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no types
+    """Tell loggers of a run while `fit` makes it.
+
+    A checkpoint is told of once it is on the disk: one that is written in the
+    background may come an epoch later.
+
+    Args:
+        checkpoint: The `multiback.ModelCheckpoint`, which stands before this callback.
+        *loggers: Such as `multiback.adapters.tensorboard.TensorBoard("logs")`.
+
+    Example:
+    >>> import multiback as mb
+    >>> checkpoint = mb.ModelCheckpoint("runs/tumour", monitor="val_loss")
+    >>> callbacks = [checkpoint, LogRun(checkpoint)]
+    """
+
+    def __init__(self, checkpoint: Any, *loggers: Logger) -> None:
+        super().__init__()
+        self._checkpoint = checkpoint
+        self._loggers = loggers
+        self._reader: _Reader | None = None
+
+    def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
+        """Follow the run that begins."""
+        del logs
+        self._reader = _Reader(
+            self._checkpoint.dirpath, self._loggers, self._checkpoint.run_id
+        )
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
+        """Tell what is new."""
+        del epoch, logs
+        if self._reader is not None:
+            self._reader.update()
+
+    def on_train_end(self, logs: Mapping[str, Any] | None = None) -> None:
+        """Tell the rest."""
+        del logs
+        if self._reader is not None:
+            self._reader.finish()

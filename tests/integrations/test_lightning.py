@@ -1,0 +1,331 @@
+"""A Lightning trainer keeps its checkpoints through ours."""
+
+import doctest
+import subprocess
+import sys
+from pathlib import Path
+
+import lightning.pytorch as pl
+import numpy as np
+import pytest
+import torch
+from sklearn.metrics import roc_auc_score
+
+import multiback as mb
+from multiback.adapters import lightning as adapter
+from multiback.adapters.lightning import ModelCheckpoint, restore
+from multiback.adapters.torchmetrics import as_torchmetric
+from multiback.errors import (
+    ArgumentError,
+    MissingPackageError,
+    MonitorError,
+    StateError,
+)
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::UserWarning:lightning.*"),
+    pytest.mark.filterwarnings("ignore::FutureWarning:lightning.*"),
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+]
+SCORES = (0.5, 0.875, 0.75, 0.875)  # Lightning keeps float32.
+
+
+class Module(pl.LightningModule):
+    """A straight line, with scores that the test decides."""
+
+    def __init__(self, scores=SCORES, scheduler="step", fail_at=None, width=3):
+        super().__init__()
+        torch.manual_seed(7)
+        self.line = torch.nn.Linear(width, 1)
+        self.scores, self.scheduler, self.fail_at = scores, scheduler, fail_at
+
+    def loss(self, batch):
+        return (self.line(batch[0]) - batch[1]).square().mean()
+
+    def training_step(self, batch, index):
+        del index
+        if self.global_step == self.fail_at:
+            raise RuntimeError("lightning struck")
+        return self.loss(batch)
+
+    def validation_step(self, batch, index):
+        del index
+        self.log("val_loss", self.loss(batch))
+        self.log("val_charm", self.scores[self.current_epoch])
+
+    def configure_optimizers(self):
+        adam = torch.optim.Adam(self.parameters(), 0.1)
+        if self.scheduler == "plateau":
+            rate = torch.optim.lr_scheduler.ReduceLROnPlateau(adam, patience=0)
+            return {
+                "optimizer": adam,
+                "lr_scheduler": {"scheduler": rate, "monitor": "val_charm"},
+            }
+        return [adam], [torch.optim.lr_scheduler.StepLR(adam, 1, 0.5)]
+
+
+@pytest.fixture
+def loader():
+    rng = np.random.default_rng(3)
+    x = torch.tensor(rng.normal(size=(16, 3)).astype("float32"))
+    return torch.utils.data.DataLoader(
+        torch.utils.data.TensorDataset(x, x.sum(1, keepdim=True)), batch_size=8
+    )
+
+
+def fit(module, loader, *callbacks, epochs=4, validate=True, **arguments):
+    trainer = pl.Trainer(
+        max_epochs=epochs,
+        accelerator="cpu",
+        logger=False,
+        callbacks=list(callbacks),
+        # Lightning's own would write into the working directory.
+        enable_checkpointing=bool(callbacks),
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        **arguments,
+    )
+    trainer.fit(module, loader, loader if validate else None)
+    return trainer
+
+
+def test_the_best_epoch_is_kept_and_loads_into_a_new_module(tmp_path, loader):
+    module = Module()
+    seen = []
+
+    class Look(pl.Callback):
+        def on_validation_end(self, trainer, pl_module):
+            if not trainer.sanity_checking:
+                seen.append(pl_module.line.weight.detach().clone())
+
+    checkpoint = ModelCheckpoint(tmp_path, "val_charm", mode="max", save_top_k=2)
+    trainer = fit(module, loader, Look(), checkpoint)
+    assert trainer.checkpoint_callback is checkpoint
+    assert checkpoint.best_model_score == 0.875  # Of equals the earliest.
+    assert [
+        one.epoch for one in mb.store.open_run_directory(tmp_path).checkpoints()
+    ] == [2, 4]
+    assert list(checkpoint.best_k_models.values()) == [0.875, 0.875]
+    other = restore(Module(), tmp_path)
+    torch.testing.assert_close(other.line.weight, seen[1], rtol=0, atol=0)
+    tree = mb.load_best(tmp_path)
+    np.testing.assert_array_equal(tree["state_dict"]["line.weight"], seen[1].numpy())
+    assert [row["metrics"]["val_charm"] for row in mb.history(tmp_path)] == list(SCORES)
+    assert [row["step"] for row in mb.history(tmp_path)] == [2, 4, 6, 8]
+
+
+@pytest.mark.parametrize("scheduler", ["step", "plateau"])
+def test_a_resumed_run_makes_the_same_weights_bit_for_bit(tmp_path, loader, scheduler):
+    whole = Module(scheduler=scheduler)
+    fit(whole, loader)
+    fit(
+        Module(scheduler=scheduler),
+        loader,
+        ModelCheckpoint(tmp_path, "val_charm", mode="max"),
+        epochs=2,
+    )
+    second = Module(scheduler=scheduler)
+    again = ModelCheckpoint(tmp_path, "val_charm", mode="max", resume="must")
+    trainer = fit(second, loader, again)
+    assert (trainer.current_epoch, trainer.global_step) == (4, 8)
+    for name, value in whole.state_dict().items():
+        torch.testing.assert_close(second.state_dict()[name], value, rtol=0, atol=0)
+    assert [row["epoch"] for row in mb.history(tmp_path)] == [1, 2, 3, 4]
+    assert len({row["run_id"] for row in mb.history(tmp_path)}) == 1
+    assert again.best_model_score == 0.875
+
+
+def test_early_stopping_counts_on_after_a_resume(tmp_path, loader):
+    def stopper():
+        return pl.callbacks.EarlyStopping("val_charm", patience=2, mode="max")
+
+    scores = (0.75, 0.5, 0.5, 0.5, 0.5)
+    fit(Module(scores), loader, stopper(), ModelCheckpoint(tmp_path), epochs=2)
+    resumed = ModelCheckpoint(tmp_path, resume="auto")
+    trainer = fit(Module(scores), loader, stopper(), resumed, epochs=5)
+    assert trainer.current_epoch == 3
+
+
+def test_an_error_saves_the_state_and_a_resume_begins_the_epoch_again(tmp_path, loader):
+    checkpoint = ModelCheckpoint(tmp_path, "val_charm", mode="max")
+    with pytest.raises(RuntimeError, match="lightning struck"):
+        fit(Module(fail_at=3), loader, checkpoint)
+    last = mb.store.open_checkpoint(checkpoint.last_model_path)
+    assert (last.epoch, last.step, last.extra["boundary"]) == (1, 3, False)
+    trainer = fit(Module(), loader, ModelCheckpoint(tmp_path, resume="must"), epochs=2)
+    assert (trainer.current_epoch, trainer.global_step) == (2, 4)
+
+
+def test_a_misspelt_monitor_is_an_error_with_the_name_that_was_meant(tmp_path, loader):
+    with pytest.raises(MonitorError, match="val_charm"):
+        fit(Module(), loader, ModelCheckpoint(tmp_path, "val_chram", mode="max"))
+    assert mb.store.open_run_directory(tmp_path).checkpoints() == []
+
+
+def test_a_name_without_a_direction_asks_for_one(tmp_path, loader):
+    with pytest.raises(MonitorError, match="mode="):
+        fit(Module(), loader, ModelCheckpoint(tmp_path, "val_charm"))
+
+
+def test_nothing_is_saved_by_a_sanity_check_or_a_fast_dev_run(tmp_path, loader):
+    checkpoint = ModelCheckpoint(tmp_path, "val_charm", mode="max")
+    fit(Module(), loader, checkpoint, epochs=0)
+    fit(Module(), loader, checkpoint, fast_dev_run=True)
+    assert mb.store.open_run_directory(tmp_path).checkpoints() == []
+
+
+def test_without_validation_each_epoch_is_judged(tmp_path, loader):
+    checkpoint = ModelCheckpoint(tmp_path)
+    fit(Module(), loader, checkpoint, validate=False, epochs=2)
+    assert [row["epoch"] for row in mb.history(tmp_path)] == [1, 2]
+
+
+def test_only_what_was_validated_is_judged(tmp_path, loader):
+    checkpoint = ModelCheckpoint(tmp_path, "val_charm", mode="max")
+    fit(Module(), loader, checkpoint, check_val_every_n_epoch=2)
+    rows = mb.history(tmp_path)
+    assert [(row["epoch"], row["metrics"]["val_charm"]) for row in rows] == [
+        (2, 0.875),
+        (4, 0.875),
+    ]
+
+
+def test_several_validations_in_an_epoch_are_judged_each(tmp_path, loader):
+    checkpoint = ModelCheckpoint(tmp_path, "val_loss", save_top_k=-1)
+    fit(Module(), loader, checkpoint, val_check_interval=0.5, epochs=2)
+    assert [row["step"] for row in mb.history(tmp_path)] == [1, 2, 3, 4]
+
+
+def test_another_modules_checkpoint_changes_nothing(tmp_path, loader):
+    fit(Module(), loader, ModelCheckpoint(tmp_path), epochs=1)
+    wide = Module(width=5)
+    before = wide.line.weight.detach().clone()
+    with pytest.raises(StateError, match=r"line\.weight"):
+        restore(wide, tmp_path, which="last")
+    assert wide.line.weight.equal(before)
+
+
+def test_a_strategy_that_divides_the_model_is_refused(tmp_path):
+    class Divided:
+        """Stands for FSDP, which needs a GPU."""
+
+    trainer = pl.Trainer(accelerator="cpu", logger=False, barebones=False)
+    trainer._accelerator_connector.strategy = Divided()
+    with pytest.raises(ArgumentError, match="Divided"):
+        ModelCheckpoint(tmp_path).setup(trainer, Module(), "fit")
+
+
+def test_another_lightnings_trainer_is_refused(tmp_path):
+    import pytorch_lightning
+
+    trainer = pytorch_lightning.Trainer(accelerator="cpu", logger=False)
+    with pytest.raises(ArgumentError, match="pytorch_lightning"):
+        ModelCheckpoint(tmp_path).setup(trainer, Module(), "fit")
+
+
+def test_without_lightning_the_error_holds_the_line_to_type(monkeypatch):
+    for name in ("lightning.pytorch", "pytorch_lightning"):
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(MissingPackageError) as caught:
+        adapter._library()
+    assert 'pip install "multiback[lightning]"' in str(caught.value).splitlines()
+
+
+def test_the_examples_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = doctest.testmod(adapter)
+    assert (result.failed, result.attempted > 8) == (0, True)
+
+
+def test_lightning_logs_our_metric_by_epoch():
+    generator = torch.Generator().manual_seed(3)
+    preds = torch.rand(200, generator=generator)
+    target = (preds > torch.rand(200, generator=generator)).int()
+    dataset = torch.utils.data.TensorDataset(preds, target)
+
+    class Scored(pl.LightningModule):
+        def __init__(self):
+            super().__init__()
+            self.auroc = as_torchmetric(mb.metrics.AUROC())
+
+        def validation_step(self, batch, index):
+            """Log the object, as Lightning wants it."""
+            del index
+            self.auroc.update(*batch)
+            self.log("auroc", self.auroc)
+
+    trainer = pl.Trainer(
+        accelerator="cpu",
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    loader = torch.utils.data.DataLoader(dataset, batch_size=32)
+    (logs,) = trainer.validate(Scored(), loader, verbose=False)
+    assert logs["auroc"] == pytest.approx(roc_auc_score(target, preds), rel=1e-3)
+
+
+DISTRIBUTED = """
+import os, sys, warnings
+warnings.simplefilter("ignore")
+import lightning.pytorch as pl, torch
+from multiback.adapters.lightning import ModelCheckpoint
+
+class Module(pl.LightningModule):
+    def __init__(self):
+        super().__init__()
+        self.line = torch.nn.Linear(3, 1)
+    def training_step(self, batch, index):
+        return self.line(batch[0]).square().mean()
+    def validation_step(self, batch, index):
+        self.log("val_charm", float(self.current_epoch), sync_dist=True)
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), 0.1)
+
+def tell(*words):
+    # In one piece: the other process writes too.
+    os.write(1, (" ".join(map(str, words)) + chr(10)).encode())
+
+def fit(monitor, epochs, resume="never"):
+    rows = torch.utils.data.TensorDataset(torch.ones(8, 3))
+    loader = torch.utils.data.DataLoader(rows, 2)
+    checkpoint = ModelCheckpoint(sys.argv[1], monitor, mode="max", resume=resume)
+    trainer = pl.Trainer(
+        max_epochs=epochs, accelerator="cpu", devices=2, strategy="ddp", logger=False,
+        callbacks=[checkpoint], enable_progress_bar=False, enable_model_summary=False,
+    )
+    module = Module()
+    trainer.fit(module, loader, loader)
+    return trainer, checkpoint, module
+
+fit("val_charm", 1)
+trainer, checkpoint, module = fit("val_charm", 2, "must")
+told = [trainer.global_rank, trainer.current_epoch, trainer.global_step]
+told += [checkpoint.best_model_path, module.line.weight.sum().item()]
+tell("RANK", *told)
+try:
+    fit("val_chram", 1)
+except Exception as error:
+    told = [type(error).__name__, "val_charm" in str(error)]
+    tell("ERROR", trainer.global_rank, *told)
+"""
+
+
+def test_two_processes_agree_and_one_of_them_writes(tmp_path):
+    # Lightning starts the second process with the same words: a file.
+    script = tmp_path / "fit.py"
+    script.write_text(DISTRIBUTED)
+    child = [sys.executable, str(script), str(tmp_path / "run")]
+    done = subprocess.run(
+        child, capture_output=True, text=True, check=False, cwd=tmp_path, timeout=180
+    )
+    assert done.returncode == 0, done.stderr
+    rows = [line.split() for line in done.stdout.splitlines()]
+    ranks = sorted(row[1:] for row in rows if row[:1] == ["RANK"])
+    assert [row[:3] for row in ranks] == [["0", "2", "4"], ["1", "2", "4"]]
+    assert ranks[0][3:] == ranks[1][3:]
+    assert Path(ranks[0][3]).samefile(tmp_path / "run" / "best")
+    assert [row["epoch"] for row in mb.history(tmp_path / "run")][:2] == [1, 2]
+    errors = sorted(row[1:] for row in rows if row[:1] == ["ERROR"])
+    assert errors == [["0", "MonitorError", "True"], ["1", "MultibackError", "True"]]
