@@ -1,11 +1,12 @@
 """The private names of Keras that the callback needs, in one place.
 
 Keras offers a callback no public way to move the epoch at which `fit` starts, to
-learn which metric object stands behind a name in the logs, or to reach the generator
-behind `keras.random.normal(shape)`.
+learn which metric object stands behind a name in the logs, to know how `fit` was
+called, or to reach the generator behind `keras.random.normal(shape)`.
 `tests/checkpoint/test_keras_private.py` notices when that changes.
 """
 
+import inspect
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -27,6 +28,18 @@ def set_first_epoch(model: keras.Model, epoch: int | None) -> None:
 def is_seeded() -> bool:
     """Tell whether `keras.utils.set_random_seed` was called."""
     return rng_utils.get_random_seed() is not None
+
+
+def steps_per_epoch() -> int | None:
+    """Return the `steps_per_epoch` of the `fit` that runs; no callback is told."""
+    frame = inspect.currentframe()
+    while frame is not None:
+        code = frame.f_code
+        if code.co_name == "fit" and "steps_per_epoch" in code.co_varnames:
+            given: int | None = frame.f_locals["steps_per_epoch"]
+            return given
+        frame = frame.f_back
+    return None
 
 
 def global_seed_state(*, create: bool = False) -> Any:

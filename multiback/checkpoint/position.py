@@ -60,6 +60,11 @@ class Position:
         self._ahead: int | None = None
 
     @property
+    def is_known(self) -> bool:
+        """Whether `data=` was given."""
+        return self._data is not None
+
+    @property
     def shuffled_by_keras(self) -> bool:
         """Whether the order is TensorFlow's, which no callback can restore."""
         return self._data is None and keras.backend.backend() == "tensorflow"

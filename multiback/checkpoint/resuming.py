@@ -21,7 +21,11 @@ from multiback.checkpoint.checkpointer import Checkpointer, Moment, Parts
 from multiback.checkpoint.documents import Facts, trainer_facts, variables_of
 from multiback.checkpoint.finding import first_intact
 from multiback.checkpoint.generators import generator_states, restore_generators
-from multiback.checkpoint.keras_private import is_seeded, set_first_epoch
+from multiback.checkpoint.keras_private import (
+    is_seeded,
+    set_first_epoch,
+    steps_per_epoch,
+)
 from multiback.checkpoint.position import Position
 from multiback.checkpoint.scores import split_logs
 from multiback.checkpoint.siblings import (
@@ -120,13 +124,7 @@ class Resumption:
         stopped = bool(self.siblings) and facts.get("stopped", False)
         set_first_epoch(model, epochs if stopped else checkpoint.epoch)
         self._engine.tell(_nothing_left(checkpoint.epoch, epochs, stopped=stopped))
-        if self.position.shuffled_by_keras and not is_seeded():
-            text = (
-                "This resume is not bit-exact: TensorFlow shuffles anew. Call "
-                "keras.utils.set_random_seed before the first run and before this, or "
-                "pass an mb.data.Resumable to fit() and to data=."
-            )
-            self._engine.tell([text])
+        self._engine.tell(_not_exact(self.position))
 
     def _candidates(
         self, model: keras.Model, newest_first: Sequence[Checkpoint]
@@ -199,6 +197,24 @@ class Resumption:
         if self._generators:
             restore_generators(self._generators)
             self._generators = {}
+
+
+def _not_exact(position: Position) -> list[str]:
+    """Say why a resume cannot be bit-exact, in sentences."""
+    said = []
+    if not position.is_known and steps_per_epoch():
+        said.append(
+            "This resume is not bit-exact: with fit(steps_per_epoch=) an epoch begins "
+            "where the last one stopped in the data, and nothing tells where that was. "
+            "Leave it out, or pass an mb.data.Resumable to fit() and to data=."
+        )
+    if position.shuffled_by_keras and not is_seeded():
+        said.append(
+            "This resume is not bit-exact: TensorFlow shuffles anew. Call "
+            "keras.utils.set_random_seed before the first run and before this, or "
+            "pass an mb.data.Resumable to fit() and to data=."
+        )
+    return said
 
 
 def _nothing_left(epoch: int, epochs: int, *, stopped: bool) -> list[str]:

@@ -273,6 +273,13 @@ def test_tensorflow_without_a_seed_says_that_it_is_not_exact(tmp_path, monkeypat
         fit(model(), mb.ModelCheckpoint(tmp_path, resume="must"), epochs=2)
 
 
+def test_steps_per_epoch_without_named_data_says_that_it_is_not_exact(tmp_path):
+    fit(model(), mb.ModelCheckpoint(tmp_path), epochs=1, steps_per_epoch=1)
+    with warns(r"not bit-exact: with fit\(steps_per_epoch"):
+        again = mb.ModelCheckpoint(tmp_path, resume="must")
+        fit(model(), again, epochs=2, steps_per_epoch=1)
+
+
 @pytest.mark.parametrize("use_ema", [False, True])
 def test_the_best_weights_come_back_at_the_end_the_ones_that_were_scored(
     tmp_path, use_ema
