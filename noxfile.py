@@ -62,7 +62,10 @@ def install(
     """Install the built wheel, and beside it the named dependency groups."""
     wheel = build(session)
     needed = nox.project.dependency_groups(PROJECT, *groups) if groups else ()
-    session.install(*constraints, f"multiback{extras} @ {wheel.as_uri()}", *needed)
+    # Not compiled: frameworks have thousands of modules, and few are imported.
+    session.install(
+        "--no-compile", *constraints, f"multiback{extras} @ {wheel.as_uri()}", *needed
+    )
     # A wheel of the same version may be there from the last run.
     session.install("--force-reinstall", "--no-deps", str(wheel))
 
