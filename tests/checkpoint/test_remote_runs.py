@@ -129,7 +129,7 @@ def test_every_command_takes_a_url(tmp_path, memory):
     path = paths[2].removeprefix("memory:/") + "/state.safetensors"
     content = memory.cat(path)
     memory.pipe(path, content[:-1] + bytes([content[-1] ^ 1]))
-    assert "state.safetensors" in told("verify", URL, code=2)
+    assert "state.safetensors" in told("verify", URL, "--json", code=2)
     with pytest.raises(ArgumentError, match=f"{URL}/checkpoints/NAME"):
         told("show", URL)
     with pytest.raises(NoCheckpointError, match="memory://other"):
