@@ -37,7 +37,10 @@ def train(run, result, kill_at=0):
 
 def batches_done(run):
     """Return how many batches the newest checkpoint has behind it, in all epochs."""
-    facts = RunDirectory(run).checkpoints()[-1].document("trainer")
+    found = RunDirectory(run).checkpoints()
+    if not found:
+        return 0
+    facts = found[-1].document("trainer")
     return BATCHES * facts["epoch"] + (facts["batch"] or 0)
 
 
@@ -49,7 +52,9 @@ def test_kills_at_random_steps_change_nothing_at_all(tmp_path):
     for _ in range(KILLS):
         train(tmp_path / "run", tmp_path / "none", dice.randint(3, LONGEST_LIFE))
         resumed_at.append(batches_done(tmp_path / "run"))
-    assert sorted(set(resumed_at)) == resumed_at
+    # A kill may come before the only commit of a short life has ended.
+    assert sorted(resumed_at) == resumed_at
+    assert len(set(resumed_at)) > KILLS // 2
     assert any(batches % BATCHES for batches in resumed_at)
     found, begun = train(tmp_path / "run", tmp_path / "run.json")
     assert begun == BATCHES * EPOCHS - resumed_at[-1]
