@@ -37,6 +37,8 @@ from multiback.state import restore
 from multiback.store import Checkpoint
 
 _RANDOM = "random/"
+# A checkpoint's arrays, their index, and what it says of its training.
+_Contents = tuple[dict[str, np.ndarray], list[Facts], Facts]
 
 
 class Resumption:
@@ -63,7 +65,7 @@ class Resumption:
         self.position = position
         self.batches = self.batch = 0
         self._engine = engine
-        self._pending: tuple[Checkpoint, Mapping[str, np.ndarray]] | None = None
+        self._pending: _Contents | None = None
         self._generators: dict[str, np.ndarray] = {}
 
     def parts(
@@ -108,12 +110,13 @@ class Resumption:
         candidates, in_place = self._candidates(model, newest_first)
         if not candidates:
             return
-        checkpoint, arrays, facts = first_intact(
-            candidates, lambda one: self._restored(model, one)
+        checkpoint, contents = first_intact(
+            candidates, lambda one: (one, self._restored(model, one))
         )
+        arrays, _, facts = contents
         self._engine.shelf.forget(candidates[: candidates.index(checkpoint)])
         self._engine.epoch = checkpoint.epoch
-        self._pending = checkpoint, arrays
+        self._pending = contents
         self.batches = int(facts.get("batches", 0))
         if in_place:
             self.batch, problems = self.position.seek(checkpoint)
@@ -156,23 +159,21 @@ class Resumption:
         self._engine.tell([text])
         return [], False
 
-    def _restored(
-        self, model: keras.Model, checkpoint: Checkpoint
-    ) -> tuple[Checkpoint, dict[str, np.ndarray], Facts]:
-        """Restore the model, if every file is intact; return what else they hold."""
+    def _restored(self, model: keras.Model, checkpoint: Checkpoint) -> _Contents:
+        """Restore the model, if every file is intact; return what the files hold."""
         arrays, facts = checkpoint.tensors(), trainer_facts(checkpoint)
-        report = restore(model, arrays, variables_of(checkpoint))
+        index = variables_of(checkpoint)
+        report = restore(model, arrays, index)
         if not report.restored["optimizer"]:
             # The other notes are of metrics, which begin anew with the epoch anyway.
             self._engine.tell(report.notes)
-        return checkpoint, arrays, facts
+        return arrays, index, facts
 
     def end(self, model: keras.Model) -> None:
         """Restore the rest: the first epoch begins, or none is left to run."""
         if self._pending is None:
             return
-        (checkpoint, arrays), self._pending = self._pending, None
-        facts = trainer_facts(checkpoint)
+        (arrays, index, facts), self._pending = self._pending, None
         set_first_epoch(model, None)
         self._generators = {
             key.removeprefix(_RANDOM): array
@@ -180,7 +181,7 @@ class Resumption:
             if key.startswith(_RANDOM)
         }
         if self.batch:
-            report = restore(model, arrays, variables_of(checkpoint))
+            report = restore(model, arrays, index)
             self._engine.tell(report.notes)
             if self.siblings:
                 restore_siblings(self.siblings, facts.get("callbacks", []), arrays)
