@@ -348,7 +348,10 @@ def test_a_hostile_listing_leads_nowhere(there, memory, commit, name):
     memory.pipe(f"/bucket/run/checkpoints/{name}/manifest.json", raw)
     memory.pipe("/bucket/run/checkpoints/huge/manifest.json", b"{")
     assert [one.name for one in there.checkpoints()] == ["one"]
-    assert not list(there.path.parent.rglob("evil"))
+    # Not below the parent: others make and remove folders beside the mirror.
+    assert not (there.path.parent / "evil").exists()
+    assert not list(there.path.rglob("evil"))
+    assert [path.name for path in there.path.glob("checkpoints/*")] == ["one"]
 
 
 def test_a_url_of_a_file_is_a_path_and_others_say_what_is_wrong(tmp_path, monkeypatch):
