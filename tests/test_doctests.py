@@ -10,7 +10,8 @@ import multiback
 import multiback.adapters
 
 # Modules that import an optional library are tested where it is installed.
-OPTIONAL = {"jax", "lightning", "mlflow", "tensorboard", "tensorflow", "torch", "wandb"}
+OPTIONAL = {"jax", "mlflow", "tensorboard", "tensorflow", "torch", "wandb"}
+OF_LIGHTNING = {"lightning.callback", "lightning.library"}
 # An editable install maps `multiback.adapters` to a folder that the walk over
 # `multiback` does not see; in an installed wheel both walks find it.
 MODULES = sorted(
@@ -19,6 +20,7 @@ MODULES = sorted(
         for package in (multiback, multiback.adapters)
         for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
         if module.name.rpartition(".")[2] not in OPTIONAL
+        and module.name.partition(".adapters.")[2] not in OF_LIGHTNING
     }
 )
 

@@ -12,8 +12,8 @@ import torch
 from sklearn.metrics import roc_auc_score
 
 import multiback as mb
-from multiback.adapters import lightning as adapter
 from multiback.adapters.lightning import ModelCheckpoint, restore
+from multiback.adapters.lightning.library import library
 from multiback.adapters.torchmetrics import as_torchmetric
 from multiback.errors import (
     ArgumentError,
@@ -227,14 +227,20 @@ def test_without_lightning_the_error_holds_the_line_to_type(monkeypatch):
     for name in ("lightning.pytorch", "pytorch_lightning"):
         monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(MissingPackageError) as caught:
-        adapter._library()
+        library()
     assert 'pip install "multiback[lightning]"' in str(caught.value).splitlines()
 
 
-def test_the_examples_run(tmp_path, monkeypatch):
+def test_the_example_runs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    result = doctest.testmod(adapter)
-    assert (result.failed, result.attempted > 8) == (0, True)
+    result = doctest.testmod(sys.modules["multiback.adapters.lightning.callback"])
+    assert (result.failed, result.attempted > 3) == (0, True)
+
+
+def test_the_folder_has_its_public_names_and_no_others():
+    assert ModelCheckpoint.__module__ == "multiback.adapters.lightning.callback"
+    with pytest.raises(ImportError, match="cannot import name 'Nothing'"):
+        from multiback.adapters.lightning import Nothing  # noqa: F401
 
 
 def test_lightning_logs_our_metric_by_epoch():

@@ -1,59 +1,18 @@
-"""Checkpoints of PyTorch Lightning's trainer, kept and judged as those of Keras.
+"""The checkpoint callback of a Lightning trainer."""
 
-Lightning goes by two names, `lightning` and `pytorch_lightning`, whose classes are
-strangers to each other. Of two that are installed, this file takes the one that was
-imported before it.
-"""
-
-import importlib
 import os
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
-import numpy as np
-
-import multiback
 from multiback.checkpoint import Checkpointer, Slot
-from multiback.errors import (
-    ArgumentError,
-    MissingPackageError,
-    MonitorError,
-    MultibackError,
-    StateError,
-    StoreError,
-)
+from multiback.errors import ArgumentError, MonitorError, MultibackError, StoreError
 
-__all__ = ["ModelCheckpoint", "restore"]
+from .library import pl
+from .restoring import template_of
+from .resuming import loops_of, plateaus_of, put_back
+from .storable import is_complete, storable
 
-
-def _library() -> Any:
-    """Import Lightning under the name that is in use."""
-    names = ["lightning.pytorch", "pytorch_lightning"]
-    names.sort(key=lambda name: name not in sys.modules)
-    problems = []
-    for name in names:
-        try:
-            return importlib.import_module(name)
-        except ImportError as error:
-            problems.append(str(error))
-    raise MissingPackageError(
-        "multiback.adapters.lightning needs Lightning, which cannot be imported "
-        f'({"; ".join(problems)}). Install it with:\npip install "multiback[lightning]"'
-    )
-
-
-_pl = _library()
-_torch = importlib.import_module("torch")
-
-# What else a checkpoint holds beside the module's state; any may be absent.
-_GROUPS = ("optimizer_states", "lr_schedulers", "plateaus", "callbacks", "loops")
-
-# Marks the bytes of a text within a tree of arrays.
-_TEXT = "utf-8"
-
-
-_Base: Any = _pl.callbacks.Checkpoint
+_Base: Any = pl.callbacks.Checkpoint
 
 
 class ModelCheckpoint(_Base):  # type: ignore[misc]  # An optional library
@@ -175,13 +134,13 @@ class ModelCheckpoint(_Base):  # type: ignore[misc]  # An optional library
         del pl_module
         if stage != "fit":
             return
-        if not isinstance(trainer, _pl.Trainer):
+        if not isinstance(trainer, pl.Trainer):
             raise ArgumentError(
-                f"This callback was made for {_pl.__name__}, and the trainer is "
+                f"This callback was made for {pl.__name__}, and the trainer is "
                 f"{type(trainer).__module__}'s. Import the trainer's library before "
                 "multiback.adapters.lightning."
             )
-        kinds = _pl.strategies
+        kinds = pl.strategies
         whole = (kinds.SingleDeviceStrategy, kinds.DDPStrategy)
         if not isinstance(trainer.strategy, whole) or isinstance(
             trainer.strategy, kinds.DeepSpeedStrategy
@@ -198,7 +157,7 @@ class ModelCheckpoint(_Base):  # type: ignore[misc]  # An optional library
         self._known = None
         if trainer.fast_dev_run:
             return
-        template = _template(pl_module)
+        template = template_of(pl_module)
         saved = self._on_rank_zero(trainer, lambda: self._engine.resume(template))
         saved = trainer.strategy.broadcast(saved)
         if saved is not None:
@@ -207,7 +166,7 @@ class ModelCheckpoint(_Base):  # type: ignore[misc]  # An optional library
                     f"resume= found a run to go on with in {self.dirpath}, and "
                     f"ckpt_path={trainer.ckpt_path!r} names another state. Give one."
                 )
-            _resume(trainer, pl_module, saved)
+            put_back(trainer, pl_module, saved)
         self._fitting = True
 
     def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
@@ -225,7 +184,7 @@ class ModelCheckpoint(_Base):  # type: ignore[misc]  # An optional library
         nothing = not trainer.enable_validation or not _total(trainer.num_val_batches)
         once = trainer.val_check_interval == 1.0 and self._validated
         if self._fitting and (nothing or once):
-            self._judge(trainer, trainer.current_epoch + 1, _plateaus(trainer))
+            self._judge(trainer, trainer.current_epoch + 1, plateaus_of(trainer))
 
     def _judge(self, trainer: Any, epoch: int, plateaus: Mapping[str, float]) -> None:
         """Offer the state, on rank zero."""
@@ -310,7 +269,7 @@ class ModelCheckpoint(_Base):  # type: ignore[misc]  # An optional library
         def collect() -> dict[str, Any]:
             state = {
                 "state_dict": trainer.lightning_module.state_dict(),
-                "loops": storable(_loops(trainer)),
+                "loops": storable(loops_of(trainer)),
             }
             if not self._weights_only:
                 state["optimizer_states"] = {
@@ -331,10 +290,10 @@ class ModelCheckpoint(_Base):  # type: ignore[misc]  # An optional library
         """Return the state of other callbacks, where all of it can be stored."""
         kept = {}
         for callback in trainer.callbacks:
-            if isinstance(callback, _pl.callbacks.Checkpoint):
+            if isinstance(callback, pl.callbacks.Checkpoint):
                 continue
             state = callback.state_dict()
-            if _complete(state):
+            if is_complete(state):
                 kept[callback.state_key] = storable(state)
             else:
                 problem = (
@@ -390,169 +349,6 @@ class ModelCheckpoint(_Base):  # type: ignore[misc]  # An optional library
     def _fact(self, name: str) -> Any:
         """Ask rank zero's broadcast, or the engine while it works."""
         return getattr(self._engine, name) if self._known is None else self._known[name]
-
-
-def restore(
-    module: Any,
-    path: str | os.PathLike[str],
-    *,
-    which: Literal["best", "last"] = "best",
-    run: str | None = None,
-) -> Any:
-    """Put a checkpoint's weights into a LightningModule that you built.
-
-    Args:
-        module: The module, or any `torch.nn.Module` with the same state.
-        path: A checkpoint's directory, or a run directory.
-        which: Which checkpoint of a run directory: "best" or "last".
-        run: Which run of a run directory; the latest by default.
-
-    Returns:
-        The module.
-
-    Raises:
-        StateError: Something is missing, extra or of another shape; the module is
-            unchanged.
-
-    Example:
-    >>> import tempfile, torch
-    >>> module = torch.nn.Linear(2, 1)
-    >>> folder = tempfile.TemporaryDirectory()
-    >>> with Checkpointer(folder.name) as checkpointer:
-    ...     saved = checkpointer.step({"state_dict": module.state_dict()}, {}, step=1)
-    >>> restore(torch.nn.Linear(2, 1), folder.name, which="last").weight.equal(
-    ...     module.weight
-    ... )
-    True
-    >>> folder.cleanup()
-    """
-    saved = multiback.restore(_template(module), path, which=which, run=run)
-    module.load_state_dict(saved["state_dict"])
-    return module
-
-
-def _template(module: Any) -> dict[str, Any]:
-    """Describe a checkpoint's tree: the rest is taken as it was saved."""
-    return {"state_dict": module.state_dict(), **{group: {} for group in _GROUPS}}
-
-
-def _loops(trainer: Any) -> dict[str, Any]:
-    """Return how far training is, as Lightning writes it down."""
-    state = dict(trainer.fit_loop.state_dict())
-    # A stateful loader's state may hold anything.
-    state["state_dict"] = {}
-    return state
-
-
-def _plateaus(trainer: Any) -> dict[str, float]:
-    """Return what schedulers such as ReduceLROnPlateau are about to be told.
-
-    Lightning steps them after the hooks of an epoch's end, and not at all in a run that
-    it resumes from there, so whoever resumes has to.
-    """
-    return {
-        str(i): float(trainer.callback_metrics[config.monitor])
-        for i, config in enumerate(trainer.lr_scheduler_configs)
-        if config.reduce_on_plateau
-        and config.interval == "epoch"
-        and (trainer.current_epoch + 1) % config.frequency == 0
-        and config.monitor in trainer.callback_metrics
-    }
-
-
-def _resume(trainer: Any, module: Any, saved: Mapping[str, Any]) -> None:
-    """Put everything back; the module's part was checked already."""
-    optimizers = dict(enumerate(trainer.strategy.optimizers))
-    schedulers = {i: c.scheduler for i, c in enumerate(trainer.lr_scheduler_configs)}
-    for group, live in (
-        ("optimizer_states", optimizers),
-        ("lr_schedulers", schedulers),
-    ):
-        known = saved[group]
-        if len(known) not in (0, len(live)):
-            raise StateError(
-                f"The checkpoint holds {len(known)} {group}, and "
-                f"configure_optimizers() made {len(live)}. Resume with those that "
-                "were saved, or restore(module, path) for the weights alone."
-            )
-    module.load_state_dict(saved["state_dict"])
-    states = {
-        i: filled(one.state_dict(), saved["optimizer_states"][str(i)])
-        for i, one in optimizers.items()
-        if saved["optimizer_states"]
-    }
-    if states:
-        trainer.strategy.load_optimizer_state_dict(
-            {"optimizer_states": list(states.values())}
-        )
-    for i, scheduler in schedulers.items():
-        if saved["lr_schedulers"]:
-            state = saved["lr_schedulers"][str(i)]
-            scheduler.load_state_dict(filled(scheduler.state_dict(), state))
-    for i, score in saved["plateaus"].items():
-        schedulers[int(i)].step(float(score))
-    for callback in trainer.callbacks:
-        if callback.state_key in saved["callbacks"]:
-            state = saved["callbacks"][callback.state_key]
-            callback.load_state_dict(filled(callback.state_dict(), state))
-    loop = trainer.fit_loop
-    loop.load_state_dict(filled(loop.state_dict(), saved["loops"]))
-
-
-def storable(node: Any) -> Any:
-    """Write a state as a tree of arrays: functions and objects are left out.
-
-    >>> storable({"best": 0.5, "lr": (0.1, 1), "f": [abs, 2], "g": None})
-    {'best': 0.5, 'lr': [0.1, 1], 'f': {'1': 2}}
-    >>> storable({"mode": "min"})
-    {'mode': {'utf-8': array([109, 105, 110], dtype=uint8)}}
-    """
-    if isinstance(node, Mapping):
-        kept = {name: storable(branch) for name, branch in node.items()}
-        return {name: branch for name, branch in kept.items() if branch is not None}
-    if isinstance(node, list | tuple):
-        items = [storable(item) for item in node]
-        if all(item is not None for item in items):
-            return items
-        return {str(i): item for i, item in enumerate(items) if item is not None}
-    if isinstance(node, str):
-        return {_TEXT: np.frombuffer(node.encode(), "uint8")}
-    plain = int | float | np.generic | np.ndarray
-    return node if isinstance(node, plain | _torch.Tensor) else None
-
-
-def filled(now: Any, saved: Any) -> Any:
-    """Put what was stored into a state as it is now, which knows the functions.
-
-    >>> saved = storable({"best": 5, "f": [abs, 2], "mode": "min"})
-    >>> filled({"best": 9.0, "f": (abs, 1), "mode": "max"}, saved)
-    {'best': 5, 'f': [<built-in function abs>, 2], 'mode': 'min'}
-    """
-    if isinstance(saved, Mapping) and set(saved) == {_TEXT}:
-        return bytes(saved[_TEXT]).decode()
-    if isinstance(saved, Mapping) and isinstance(now, list | tuple):
-        rows = enumerate(now)
-        return [
-            filled(old, saved[str(i)]) if str(i) in saved else old for i, old in rows
-        ]
-    if isinstance(saved, Mapping):
-        before = now if isinstance(now, Mapping) else {}
-        fresh = {name: filled(before.get(name), saved[name]) for name in saved}
-        return {**before, **fresh}
-    if isinstance(saved, list):
-        same = isinstance(now, list | tuple) and len(now) == len(saved)
-        pairs = zip(now if same else [None] * len(saved), saved, strict=True)
-        return [filled(one, other) for one, other in pairs]
-    return saved.item() if isinstance(saved, np.ndarray) and not saved.ndim else saved
-
-
-def _complete(state: Any) -> bool:
-    """Tell whether a state can be stored with nothing left out."""
-    if isinstance(state, Mapping):
-        return all(map(_complete, state.values()))
-    if isinstance(state, list | tuple):
-        return all(map(_complete, state))
-    return state is None or storable(state) is not None
 
 
 def _total(batches: float | Sequence[int | float]) -> float:

@@ -1,0 +1,27 @@
+"""PyTorch Lightning: its trainer's checkpoints kept by ours, and its own files read.
+
+    ModelCheckpoint   the callback for a Trainer          callback.py
+    restore           a module's weights out of a run     restoring.py
+
+`resuming` puts a trainer's own state back, `storable` turns states into trees of
+arrays, and `library` imports Lightning. A name is loaded when it is asked for: files
+that Lightning wrote are read where it is not installed.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .callback import ModelCheckpoint
+    from .restoring import restore
+
+__all__ = ["ModelCheckpoint", "restore"]
+
+_WHERE = {"ModelCheckpoint": "callback", "restore": "restoring"}
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name from its file."""
+    if name not in _WHERE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_WHERE[name]}"), name)

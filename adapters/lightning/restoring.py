@@ -1,0 +1,54 @@
+"""What a checkpoint's tree holds, and a module's part of it put back."""
+
+import os
+from typing import Any, Literal
+
+import multiback
+
+# What else a checkpoint holds beside the module's state; any may be absent.
+_GROUPS = ("optimizer_states", "lr_schedulers", "plateaus", "callbacks", "loops")
+
+
+def restore(
+    module: Any,
+    path: str | os.PathLike[str],
+    *,
+    which: Literal["best", "last"] = "best",
+    run: str | None = None,
+) -> Any:
+    """Put a checkpoint's weights into a LightningModule that you built.
+
+    Args:
+        module: The module, or any `torch.nn.Module` with the same state.
+        path: A checkpoint's directory, or a run directory.
+        which: Which checkpoint of a run directory: "best" or "last".
+        run: Which run of a run directory; the latest by default.
+
+    Returns:
+        The module.
+
+    Raises:
+        StateError: Something is missing, extra or of another shape; the module is
+            unchanged.
+
+    Example:
+    >>> import tempfile, torch
+    >>> from multiback import Checkpointer
+    >>> module = torch.nn.Linear(2, 1)
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> with Checkpointer(folder.name) as checkpointer:
+    ...     saved = checkpointer.step({"state_dict": module.state_dict()}, {}, step=1)
+    >>> restore(torch.nn.Linear(2, 1), folder.name, which="last").weight.equal(
+    ...     module.weight
+    ... )
+    True
+    >>> folder.cleanup()
+    """
+    saved = multiback.restore(template_of(module), path, which=which, run=run)
+    module.load_state_dict(saved["state_dict"])
+    return module
+
+
+def template_of(module: Any) -> dict[str, Any]:
+    """Describe a checkpoint's tree: the rest is taken as it was saved."""
+    return {"state_dict": module.state_dict(), **{group: {} for group in _GROUPS}}

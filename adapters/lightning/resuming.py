@@ -1,0 +1,71 @@
+"""A trainer's own state: how far it is, and going on from there."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from multiback.errors import StateError
+
+from .storable import filled
+
+
+def loops_of(trainer: Any) -> dict[str, Any]:
+    """Return how far training is, as Lightning writes it down."""
+    state = dict(trainer.fit_loop.state_dict())
+    # A stateful loader's state may hold anything.
+    state["state_dict"] = {}
+    return state
+
+
+def plateaus_of(trainer: Any) -> dict[str, float]:
+    """Return what schedulers such as ReduceLROnPlateau are about to be told.
+
+    Lightning steps them after the hooks of an epoch's end, and not at all in a run that
+    it resumes from there, so whoever resumes has to.
+    """
+    return {
+        str(i): float(trainer.callback_metrics[config.monitor])
+        for i, config in enumerate(trainer.lr_scheduler_configs)
+        if config.reduce_on_plateau
+        and config.interval == "epoch"
+        and (trainer.current_epoch + 1) % config.frequency == 0
+        and config.monitor in trainer.callback_metrics
+    }
+
+
+def put_back(trainer: Any, module: Any, saved: Mapping[str, Any]) -> None:
+    """Put everything back; the module's part was checked already."""
+    optimizers = dict(enumerate(trainer.strategy.optimizers))
+    schedulers = {i: c.scheduler for i, c in enumerate(trainer.lr_scheduler_configs)}
+    for group, live in (
+        ("optimizer_states", optimizers),
+        ("lr_schedulers", schedulers),
+    ):
+        known = saved[group]
+        if len(known) not in (0, len(live)):
+            raise StateError(
+                f"The checkpoint holds {len(known)} {group}, and "
+                f"configure_optimizers() made {len(live)}. Resume with those that "
+                "were saved, or restore(module, path) for the weights alone."
+            )
+    module.load_state_dict(saved["state_dict"])
+    states = {
+        i: filled(one.state_dict(), saved["optimizer_states"][str(i)])
+        for i, one in optimizers.items()
+        if saved["optimizer_states"]
+    }
+    if states:
+        trainer.strategy.load_optimizer_state_dict(
+            {"optimizer_states": list(states.values())}
+        )
+    for i, scheduler in schedulers.items():
+        if saved["lr_schedulers"]:
+            state = saved["lr_schedulers"][str(i)]
+            scheduler.load_state_dict(filled(scheduler.state_dict(), state))
+    for i, score in saved["plateaus"].items():
+        schedulers[int(i)].step(float(score))
+    for callback in trainer.callbacks:
+        if callback.state_key in saved["callbacks"]:
+            state = saved["callbacks"][callback.state_key]
+            callback.load_state_dict(filled(callback.state_dict(), state))
+    loop = trainer.fit_loop
+    loop.load_state_dict(filled(loop.state_dict(), saved["loops"]))
