@@ -8,6 +8,7 @@ import tomllib
 from pathlib import Path
 
 import keras
+import lightning_files
 import numpy as np
 import pytest
 from backends import BACKEND
@@ -86,13 +87,19 @@ def test_the_import_check_can_fail():
 
 COMMAND = """
 import sys
-sys.argv = ["/somewhere/bin/multiback", "ls", sys.argv[1], "--json"]
+ours, lightnings = sys.argv[1:]
+sys.argv = ["/somewhere/bin/multiback", "ls", ours, "--json"]
 from multiback.cli import main
-try:
-    main()
-except SystemExit as stop:
-    assert not stop.code
-assert "keras" not in sys.modules, "the command loaded Keras"
+for place in (ours, lightnings):
+    assert "multiback.adapters" not in sys.modules
+    sys.argv[2] = place
+    try:
+        main()
+    except SystemExit as stop:
+        assert not stop.code
+assert "multiback.adapters" in sys.modules
+for name in ("keras", "lightning", "pytorch_lightning", "torch"):
+    assert name not in sys.modules, f"the command loaded {name}"
 import multiback
 assert multiback.Best("f1", mode="max").k == 1
 assert "keras" not in sys.modules
@@ -110,11 +117,15 @@ def test_the_command_lists_without_keras_and_finds_every_name_all_the_same(tmp_p
     request = Request(
         "one", run_id="a", tensors={"w": np.ones(1)}, epoch=0, step=0, metrics={}
     )
-    RunDirectory(tmp_path).commit(request)
-    child = [sys.executable, "-c", COMMAND, str(tmp_path)]
+    RunDirectory(tmp_path / "ours").commit(request)
+    (tmp_path / "theirs").mkdir()
+    lightning_files.plain(tmp_path / "theirs" / "epoch=1.ckpt")
+    folders = [str(tmp_path / name) for name in ("ours", "theirs")]
+    child = [sys.executable, "-c", COMMAND, *folders]
     result = subprocess.run(child, capture_output=True, text=True, check=False, cwd="/")
     assert result.returncode == 0, result.stderr
     assert '"one"' in result.stdout
+    assert '"epoch=1.ckpt"' in result.stdout
 
 
 REGISTERED = """

@@ -5,13 +5,25 @@ that the rest of the package relies on, or is a `CorruptCheckpointError`.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from multiback.checkpoint.judgement import Judgement
 from multiback.errors import CorruptCheckpointError
 from multiback.store import Checkpoint
 
 Facts = dict[str, Any]
+
+
+class Judged(Protocol):
+    """What was judged: a checkpoint of ours, or one of another library's."""
+
+    @property
+    def extra(self) -> Mapping[str, Any]:
+        """What it was judged by, among other things."""
+
+    @property
+    def location(self) -> str:
+        """What a person calls it."""
 
 
 def variables_of(checkpoint: Checkpoint) -> list[Facts]:
@@ -90,7 +102,7 @@ _FACTS: Mapping[str, tuple[Callable[[object], bool], str]] = {
 }
 
 
-def judgement_of(checkpoint: Checkpoint) -> Judgement:
+def judgement_of(checkpoint: Judged) -> Judgement:
     """Return what a checkpoint was judged by.
 
     Raises:

@@ -17,7 +17,7 @@ from multiback.cli.data import read_data
 from multiback.cli.judging import best_record
 from multiback.cli.listing import checkpoint_table, details, details_view, listing
 from multiback.cli.output import print_json, progress_bar
-from multiback.cli.records import one_checkpoint
+from multiback.cli.records import one_checkpoint, one_listed
 from multiback.cli.tidying import collect, collect_view, prune, prune_view
 from multiback.errors import MultibackError
 
@@ -116,7 +116,7 @@ def show(
 
     Exits with 0, or with 1 if it is none or cannot be read.
     """
-    shown = details(one_checkpoint(checkpoint))
+    shown = details(one_listed(checkpoint))
     if as_json:
         print_json(shown)
     else:

@@ -1,21 +1,21 @@
 """`multiback verify`: whether every byte is as it was written."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from rich.console import Group, RenderableType
 
+from multiback.cli.foreign import Listed, lightning_directory, lightning_file
 from multiback.cli.output import count_text, size_text
-from multiback.cli.records import Record
+from multiback.cli.records import Record, runs_in
 from multiback.errors import CorruptCheckpointError, NoCheckpointError
 from multiback.store import (
     Checkpoint,
     Place,
     is_run_directory,
     open_checkpoint,
-    open_run_directory,
 )
 
-Found = tuple[list[Checkpoint], list[Record]]
+Found = tuple[Sequence[Listed], list[Record]]
 
 
 def find(path: Place, run: str | None = None) -> Found:
@@ -28,13 +28,13 @@ def find(path: Place, run: str | None = None) -> Found:
     Raises:
         NoCheckpointError: There is nothing there.
     """
-    if not is_run_directory(path):
+    if lightning_directory(path) is None and not is_run_directory(path):
         try:
-            return [open_checkpoint(path)], []
+            return [lightning_file(path) or open_checkpoint(path)], []
         except CorruptCheckpointError as error:
             return [], [{"path": str(path), "problem": str(error)}]
-    runs = open_run_directory(path)
-    found = runs.checkpoints(run)
+    runs = runs_in(path)
+    found: Sequence[Listed] = runs.checkpoints(run)
     wrong = [{"path": str(where), "problem": why} for where, why in runs.skipped]
     if not found and not wrong:
         raise NoCheckpointError(
@@ -67,14 +67,24 @@ def verify(found: Found, progress: Callable[[int], None] | None = None) -> Recor
         "checked": len(checkpoints),
         "intact": len(intact),
         "bytes": sum(one.size for one in checkpoints),
+        "checksum": "xxh3" if all(map(_is_ours, checkpoints)) else "crc32",
         "ok": not wrong,
         "wrong": wrong,
     }
 
 
+def _is_ours(one: object) -> bool:
+    return isinstance(one, Checkpoint)
+
+
 def verify_view(done: Record) -> RenderableType:
     """Lay out what `verify` returned."""
     read = f"{count_text(done['checked'], 'checkpoint')}, {size_text(done['bytes'])}"
+    if done["ok"] and done["checksum"] == "crc32":
+        return (
+            f"Every part of each file fits its CRC-32: {read}. Lightning writes no "
+            "checksum of a file, so one that was replaced whole goes unnoticed."
+        )
     if done["ok"]:
         return f"Every byte is as it was written: {read}."
     return Group(

@@ -11,9 +11,10 @@ from multiback.checkpoint.monitor import Monitor
 from multiback.checkpoint.names import missing_name
 from multiback.checkpoint.retention import Best, Entry
 from multiback.checkpoint.scores import Scorer
-from multiback.cli.records import Record, record, recorded_scores, the_run
+from multiback.cli.foreign import Listed
+from multiback.cli.records import Record, listed_run, record, recorded_scores
 from multiback.errors import MonitorError, NoCheckpointError
-from multiback.store import Checkpoint, Place
+from multiback.store import Place
 
 AnyMode = Mode | Literal["auto"]
 
@@ -40,7 +41,7 @@ def best_record(
         NoCheckpointError: No checkpoint has such a score.
         MonitorError: A name was never recorded, or no direction is known.
     """
-    _, found = the_run(directory, run)
+    found = listed_run(directory, run)
     ranking = judgement_of(found[-1]).ranking
     label = by or (ranking[0] if ranking else None)
     if label is None:
@@ -69,7 +70,7 @@ def best_record(
     }
 
 
-def entries_of(found: Sequence[Checkpoint], monitors: Sequence[Monitor]) -> list[Entry]:
+def entries_of(found: Sequence[Listed], monitors: Sequence[Monitor]) -> list[Entry]:
     """Judge checkpoints of one run; an entry's order is its place in `found`.
 
     Args:
@@ -100,17 +101,17 @@ def entries_of(found: Sequence[Checkpoint], monitors: Sequence[Monitor]) -> list
     return entries
 
 
-def _modes(found: Sequence[Checkpoint]) -> dict[str, Any]:
+def _modes(found: Sequence[Listed]) -> dict[str, Any]:
     """Return which way was better, as the newest checkpoint recorded it."""
     return dict(judgement_of(found[-1]).modes)
 
 
-def _values(one: Checkpoint) -> dict[str, float]:
+def _values(one: Listed) -> dict[str, float]:
     """Return all that is recorded; a score may be a function's, and in no metric."""
     return {**recorded_scores(one), **one.metrics}
 
 
-def _measure(monitor: Monitor, one: Checkpoint) -> float | None:
+def _measure(monitor: Monitor, one: Listed) -> float | None:
     """Score a checkpoint as the run did, or anew where something else is asked."""
     modes = judgement_of(one).modes
     own = monitor.label in modes and monitor.mode in ("auto", modes[monitor.label])

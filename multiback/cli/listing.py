@@ -10,10 +10,11 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 
 from multiback.checkpoint.documents import variables_of
+from multiback.cli.foreign import Listed
 from multiback.cli.output import number_text, plain_table, size_text
-from multiback.cli.records import Record, record, recorded_scores
+from multiback.cli.records import Record, record, recorded_scores, runs_in
 from multiback.errors import NoCheckpointError
-from multiback.store import Checkpoint, Place, Runs, open_run_directory
+from multiback.store import Checkpoint, Place
 
 # Of 80 columns, what is left beside a readable name, the epoch and the size.
 _WIDTH_OF_SCORES = 38
@@ -29,13 +30,11 @@ def listing(directory: Place, run: str | None = None) -> Record:
     Raises:
         NoCheckpointError: There is nothing to show.
     """
-    runs, found = _found(directory, run)
+    location, found, skipped = _found(directory, run)
     return {
-        "directory": runs.location,
-        "checkpoints": [record(one) for one in found],
-        "skipped": [
-            {"path": str(path), "reason": reason} for path, reason in runs.skipped
-        ],
+        "directory": location,
+        "checkpoints": [{**record(one), **_marks(one)} for one in found],
+        "skipped": [{"path": str(path), "reason": reason} for path, reason in skipped],
     }
 
 
@@ -49,20 +48,23 @@ def checkpoint_table(directory: Place, run: str | None = None) -> RenderableType
     Raises:
         NoCheckpointError: There is nothing to show.
     """
-    runs, found = _found(directory, run)
+    _, found, skipped = _found(directory, run)
     parts: list[RenderableType] = []
     ids = list(dict.fromkeys(one.run_id for one in found))
     for run_id in ids:
         if len(ids) > 1:
             parts.append(f"run {run_id}")
         parts.append(_table([one for one in found if one.run_id == run_id]))
-    parts += [f"passed over {path}: {reason}" for path, reason in runs.skipped]
+    parts += [f"passed over {path}: {reason}" for path, reason in skipped]
     return Group(*parts)
 
 
-def _found(directory: Place, run: str | None) -> tuple[Runs, list[Checkpoint]]:
-    runs = open_run_directory(directory)
-    found = runs.checkpoints(run)
+def _found(
+    directory: Place, run: str | None
+) -> tuple[str, Sequence[Listed], Sequence[tuple[Any, str]]]:
+    """Return where it is, what there is, and what was passed over."""
+    runs = runs_in(directory)
+    found: Sequence[Listed] = runs.checkpoints(run)
     if not found:
         raise NoCheckpointError(
             f"{directory} holds no committed checkpoint"
@@ -70,22 +72,29 @@ def _found(directory: Place, run: str | None) -> tuple[Runs, list[Checkpoint]]:
             + "".join(f" Passed over {path}: {why}" for path, why in runs.skipped)
             + " Pass the directory that was given to ModelCheckpoint."
         )
-    return runs, found
+    return runs.location, found, runs.skipped
 
 
-def _table(found: Sequence[Checkpoint]) -> Table:
+def _marks(one: Listed) -> Record:
+    """Return what Lightning calls one of its files."""
+    return {} if isinstance(one, Checkpoint) else {"marks": list(one.marks)}
+
+
+def _table(found: Sequence[Listed]) -> Table:
     """Lay out one run's checkpoints."""
     scores = [recorded_scores(one) for one in found]
     labels = list(dict.fromkeys(label for each in scores for label in each))
     widths = itertools.accumulate(len(label) + 2 for label in labels)
     labels = [k for k, width in zip(labels, widths, strict=True) if _fits(width)]
-    table = plain_table("checkpoint", "epoch", *labels, "size")
-    for one, score in zip(found, scores, strict=True):
+    marks = [_marks(one).get("marks", []) for one in found]
+    table = plain_table("checkpoint", "epoch", *labels, "size", *[""] * any(marks))
+    for one, score, marked in zip(found, scores, marks, strict=True):
         table.add_row(
             one.name,
             str(one.epoch),
             *(f"{score[k]:.4f}" if k in score else "-" for k in labels),
             size_text(one.size),
+            *[", ".join(marked)] * any(marks),
         )
     return table
 
@@ -94,12 +103,19 @@ def _fits(width: int) -> bool:
     return width <= _WIDTH_OF_SCORES
 
 
-def details(checkpoint: Checkpoint) -> Record:
+def details(checkpoint: Listed) -> Record:
     """Describe one checkpoint: its files and variables too.
 
     Raises:
         CorruptCheckpointError: A file that is read is not what the manifest says.
     """
+    if not isinstance(checkpoint, Checkpoint):
+        return {
+            **record(checkpoint),
+            **_marks(checkpoint),
+            "files": {checkpoint.name: {"size": checkpoint.size}},
+            "variables": list(checkpoint.variables),
+        }
     return {
         **record(checkpoint),
         "files": {
@@ -136,7 +152,7 @@ def details_view(shown: Record, *, with_variables: bool) -> RenderableType:
         "saved": f"{when:%Y-%m-%d %H:%M:%S %z}",
         "backend": shown["backend"] or "unknown",
         "versions": versions or "unknown",
-        "architecture": shown["architecture"] or "none: restore() into a model",
+        "architecture": shown["architecture"] or _without_architecture(shown),
         "variables": _groups(shown["variables"]) or "no index",
         "files": ", ".join(
             f"{name} {size_text(entry['size'])}"
@@ -159,6 +175,13 @@ def details_view(shown: Record, *, with_variables: bool) -> RenderableType:
             table.add_row(entry["path"], entry["group"], shape, entry["dtype"])
         parts += ["", table]
     return Group(*parts)
+
+
+def _without_architecture(shown: Record) -> str:
+    """Say how a checkpoint is loaded that holds no architecture."""
+    if "marks" in shown:
+        return "none: load_from_checkpoint of your LightningModule"
+    return "none: restore() into a model"
 
 
 def _groups(index: Sequence[dict[str, Any]]) -> str:

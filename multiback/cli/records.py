@@ -1,9 +1,20 @@
 """Checkpoints as the commands find and describe them."""
 
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from multiback.checkpoint.finding import checkpoints_of
-from multiback.errors import ArgumentError, CorruptCheckpointError
+from multiback.cli.foreign import (
+    Listed,
+    lightning_directory,
+    lightning_file,
+    refuse_lightning,
+)
+from multiback.errors import (
+    ArgumentError,
+    CorruptCheckpointError,
+    NoCheckpointError,
+)
 from multiback.store import (
     Checkpoint,
     Place,
@@ -13,7 +24,30 @@ from multiback.store import (
     open_run_directory,
 )
 
+if TYPE_CHECKING:
+    from multiback.adapters.lightning.directory import LightningDirectory
+
 Record = dict[str, Any]
+
+
+def runs_in(directory: Place) -> "Runs | LightningDirectory":
+    """Open a directory of checkpoints, ours or Lightning's."""
+    return lightning_directory(directory) or open_run_directory(directory)
+
+
+def one_listed(path: Place) -> Listed:
+    """Open the checkpoint that an argument means, ours or Lightning's.
+
+    Raises:
+        ArgumentError: It is a directory of checkpoints.
+        NoCheckpointError: There is none.
+    """
+    if lightning_directory(path) is not None:
+        raise ArgumentError(
+            f"{path} is a directory of Lightning's checkpoints, and one is wanted. "
+            f"Pass one of the files; `multiback ls {path} --json` lists their paths."
+        )
+    return lightning_file(path) or one_checkpoint(path)
 
 
 def one_checkpoint(path: Place) -> Checkpoint:
@@ -26,6 +60,7 @@ def one_checkpoint(path: Place) -> Checkpoint:
         ArgumentError: It is a run directory.
         NoCheckpointError: There is none.
     """
+    refuse_lightning(path)
     if is_run_directory(path):
         raise ArgumentError(
             f"{path} is a run directory, and one checkpoint is wanted. Pass "
@@ -39,12 +74,34 @@ def the_run(directory: Place, run: str | None) -> tuple[Runs, list[Checkpoint]]:
     """Return a run directory and the checkpoints of one run, the latest by default.
 
     Raises:
+        ArgumentError: It is a directory of Lightning's.
         NoCheckpointError: There are none.
     """
+    refuse_lightning(directory)
     return open_run_directory(directory), checkpoints_of(directory, run)
 
 
-def record(checkpoint: Checkpoint) -> Record:
+def listed_run(directory: Place, run: str | None) -> Sequence[Listed]:
+    """Return the checkpoints of one run, ours or Lightning's; the latest by default.
+
+    Raises:
+        NoCheckpointError: There are none.
+    """
+    theirs = lightning_directory(directory)
+    if theirs is None:
+        return the_run(directory, run)[1]
+    found = theirs.checkpoints(theirs.latest_run() if run is None else run)
+    if not found:
+        raise NoCheckpointError(
+            f"{directory} holds no checkpoint of Lightning's that can be read"
+            + (f" in {run!r}" if run else "")
+            + "".join(f"\n  passed over {path}: {why}" for path, why in theirs.skipped)
+            + f"\n`multiback ls {directory}` lists what there is."
+        )
+    return found
+
+
+def record(checkpoint: Listed) -> Record:
     """Describe a checkpoint in plain values, for programs."""
     return {
         "path": checkpoint.location,
@@ -63,7 +120,7 @@ def record(checkpoint: Checkpoint) -> Record:
     }
 
 
-def recorded_scores(checkpoint: Checkpoint) -> dict[str, float]:
+def recorded_scores(checkpoint: Listed) -> dict[str, float]:
     """Return what a checkpoint was judged by when it was saved, by label.
 
     Raises:

@@ -7,6 +7,7 @@ from typing import Any
 from rich.console import Group, RenderableType
 
 from multiback.checkpoint.retention import kept
+from multiback.cli.foreign import refuse_lightning
 from multiback.cli.judging import best_record, entries_of
 from multiback.cli.output import count_text, plain_table, size_text
 from multiback.cli.records import Record, record, the_run
@@ -123,9 +124,11 @@ def collect(directory: Place, *, dry_run: bool) -> Record:
         dry_run: Delete nothing.
 
     Raises:
+        ArgumentError: It is a directory of Lightning's.
         NoCheckpointError: It is no run directory.
         StoreError: Another process holds the lock, or a file cannot be deleted.
     """
+    refuse_lightning(directory)
     runs = open_run_directory(directory)
     if not is_run_directory(directory):
         raise NoCheckpointError(

@@ -32,6 +32,7 @@ def test_verify_of_an_intact_run_is_exit_code_0(call, run):
     assert call("verify", checkpoint(run, 2), "--json").json == {
         "bytes": RunDirectory(run).checkpoints()[1].size,
         "checked": 1,
+        "checksum": "xxh3",
         "intact": 1,
         "ok": True,
         "wrong": [],
