@@ -40,7 +40,7 @@ class Logger(Protocol):
         """End the run."""
 
 
-class _Reader:
+class Reader:
     """Tell loggers what they were not told yet.
 
     Args:
@@ -140,7 +140,7 @@ def log_run(
             + (f" of the run {run!r}" if run is not None else "")
             + ". Pass the directory that was given to ModelCheckpoint."
         )
-    _Reader(dirpath, loggers, run).finish()
+    Reader(dirpath, loggers, run).finish()
 
 
 class LogRun(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no types
@@ -163,12 +163,12 @@ class LogRun(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no ty
         super().__init__()
         self._checkpoint = checkpoint
         self._loggers = loggers
-        self._reader: _Reader | None = None
+        self._reader: Reader | None = None
 
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
         """Follow the run that begins."""
         del logs
-        self._reader = _Reader(
+        self._reader = Reader(
             self._checkpoint.dirpath, self._loggers, self._checkpoint.run_id
         )
 

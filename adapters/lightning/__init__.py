@@ -2,6 +2,11 @@
 
     ModelCheckpoint   the callback for a Trainer          callback.py
     restore           a module's weights out of a run     restoring.py
+    LogRun            a run told to loggers               logs.py
+
+What Lightning's own ModelCheckpoint wrote is read by `directory` (which files, and
+what Lightning calls best), `file` (one of them), `archive` (its zip, within bounds)
+and `pickled` (its pickle, as data); `multiback ls` shows it.
 
 `resuming` puts a trainer's own state back, `storable` turns states into trees of
 arrays, and `library` imports Lightning. A name is loaded when it is asked for: files
@@ -13,11 +18,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .callback import ModelCheckpoint
+    from .logs import LogRun
     from .restoring import restore
 
-__all__ = ["ModelCheckpoint", "restore"]
+__all__ = ["LogRun", "ModelCheckpoint", "restore"]
 
-_WHERE = {"ModelCheckpoint": "callback", "restore": "restoring"}
+_WHERE = {"LogRun": "logs", "ModelCheckpoint": "callback", "restore": "restoring"}
 
 
 def __getattr__(name: str) -> Any:

@@ -1,6 +1,7 @@
 """A Lightning trainer keeps its checkpoints through ours."""
 
 import doctest
+import importlib
 import subprocess
 import sys
 from pathlib import Path
@@ -231,10 +232,11 @@ def test_without_lightning_the_error_holds_the_line_to_type(monkeypatch):
     assert 'pip install "multiback[lightning]"' in str(caught.value).splitlines()
 
 
-def test_the_example_runs(tmp_path, monkeypatch):
+@pytest.mark.parametrize(("name", "examples"), [("callback", 4), ("logs", 3)])
+def test_the_examples_run(tmp_path, monkeypatch, name, examples):
     monkeypatch.chdir(tmp_path)
-    result = doctest.testmod(sys.modules["multiback.adapters.lightning.callback"])
-    assert (result.failed, result.attempted > 3) == (0, True)
+    module = importlib.import_module(f"multiback.adapters.lightning.{name}")
+    assert doctest.testmod(module) == (0, examples)
 
 
 def test_the_folder_has_its_public_names_and_no_others():
