@@ -2,11 +2,12 @@
 
 Only the compiled container knows which metric belongs to which output, whether
 it is weighted and under which name it is logged, only the wrapper knows its
-function, and only the tensor its mask.
+function, only the tensor its mask, and only the metric which way `mode="auto"` takes
+for better.
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 from keras.src.backend import get_keras_mask, set_keras_mask
 
@@ -71,3 +72,9 @@ def mask_of(output: Any) -> Any | None:
 def set_mask(output: Any, mask: Any) -> None:
     """Put a mask on a tensor, as a layer would."""
     set_keras_mask(output, mask)
+
+
+def automatic_mode(metric: Any) -> Literal["max", "min"] | None:
+    """Return what Keras's callbacks take for better of a metric, if they can tell."""
+    said = getattr(metric, "_direction", None)
+    return None if said is None else "max" if said == "up" else "min"

@@ -60,11 +60,8 @@ def monitors(
         name, kind = monitor.removeprefix("val_"), type(callback).__name__
         line = f"{kind}(monitor={monitor!r}"
         if name not in logs and name not in by_name:
-            yield Finding(
-                "monitor",
+            yield _finding(
                 monitor,
-                None,
-                None,
                 f"{kind} monitors a name that is not in the logs: "
                 + ", ".join(f"val_{known}" for known in sorted(logs)),
                 f"{line}, ...)  →  one of these",
@@ -75,22 +72,55 @@ def monitors(
         known = known or find_direction(name)
         if name == "loss" or name.endswith("_loss"):
             known = "min"
-        if mode == "auto" and known is None:
-            yield Finding(
-                "monitor",
+        if mode == "auto":
+            reason = _doubt(name, callback, known, subjects)
+            better = f'mode="{known}")' if known else 'mode="max") or mode="min"'
+            if reason:
+                yield _finding(monitor, reason, f"{line})  →  {line}, {better}")
+        elif known is not None and mode != known:
+            yield _finding(
                 monitor,
-                None,
-                None,
-                f"nothing says whether more or less of {name!r} is better",
-                f'{line})  →  {line}, mode="max") or mode="min"',
-            )
-        elif mode != "auto" and known is not None and mode != known:
-            yield Finding(
-                "monitor",
-                monitor,
-                None,
-                None,
                 f"{kind} keeps the {'least' if mode == 'min' else 'most'} "
                 f"{name!r}, of which {'more' if known == 'max' else 'less'} is better",
                 f'{line}, mode="{mode}")  →  {line}, mode="{known}")',
             )
+
+
+def _finding(monitor: str, reason: str, change: str) -> Finding:
+    return Finding("monitor", monitor, None, None, reason, change)
+
+
+def _doubt(
+    name: str, callback: Any, known: str | None, subjects: Sequence[Subject]
+) -> str:
+    """Say why `mode="auto"` is not enough for a name; nothing where it is.
+
+    Keras compares the name with the metrics' own names, which have no output's name
+    before them, and asks the metric; a subclass says what its base class is.
+    """
+    nothing = f"nothing says whether more or less of {name!r} is better"
+    if not type(callback).__module__.startswith("keras."):
+        return "" if known else nothing
+    named = [each.metric for each in subjects if each.metric.name == name]
+    taken = keras_private.automatic_mode(named[-1]) if named else None
+    taken = "min" if name == "loss" else taken
+    if taken is None:
+        stops = f"Keras cannot tell whether more or less of {name!r} is better"
+        return f"{stops}, and stops at the end of the first epoch" if known else nothing
+    if named and known is None and _has_result_of_its_own(named[-1]):
+        return (
+            f"Keras takes {'more' if taken == 'max' else 'less'} of {name!r} for "
+            f"better, which {type(named[-1]).__name__} inherits, and its result() is "
+            "another"
+        )
+    if known is not None and known != taken:
+        return (
+            f"Keras takes {'more' if taken == 'max' else 'less'} of {name!r} for better"
+        )
+    return ""
+
+
+def _has_result_of_its_own(metric: Any) -> bool:
+    """Tell whether a class of the user's computes another result than Keras's."""
+    own = (k for k in type(metric).__mro__ if not k.__module__.startswith("keras."))
+    return any("result" in vars(kind) for kind in own)

@@ -76,6 +76,8 @@ def test_the_numbers_and_the_line_of_the_forum_f1():
         ("one_column_f1", "keras.metrics.F1Score(threshold=0.5)"),
         ("iou_of_scores", "sparse_y_true=False, sparse_y_pred=False)"),
         ("monitor_without_direction", 'mode="max"'),
+        ("monitor_of_an_output", 'mode="max"'),
+        ("monitor_that_inherits_its_direction", 'mode="max") or mode="min"'),
         ("monitor_the_wrong_way", 'mode="max"'),
     ],
 )
@@ -90,6 +92,24 @@ def test_the_right_number_of_a_saturated_auc_is_that_of_scikit_learn():
     (lie,) = found_in("saturated_auc")
     assert lie.should == pytest.approx(roc_auc_score(BINARY, X[:, 0]), abs=1e-3)
     assert lie.should - lie.gives > 0.05
+
+
+@pytest.mark.parametrize(
+    ("planted", "stops"),
+    [("monitor_of_an_output", True), ("monitor_that_inherits_its_direction", False)],
+)
+def test_keras_does_with_such_a_monitor_what_the_finding_says(planted, stops):
+    model, given = PLANTED[planted][2]()()
+    (lie,) = found_in(planted)
+    assert stops is ("stops at the end of the first epoch" in lie.reason)
+    (callback,) = given["callbacks"]
+    fit = {"validation_data": given["data"], "callbacks": [callback], "verbose": 0}
+    if stops:
+        with pytest.raises(ValueError, match="isn't able to automatically determine"):
+            model.fit(*given["data"], **fit)
+    else:
+        model.fit(*given["data"], **fit)
+        assert callback.monitor_op(1.0, 0.0)  # More errors are better.
 
 
 def test_several_lies_are_told_apart_and_the_report_says_them_all():

@@ -120,6 +120,13 @@ def test_two_trainings_in_one_folder_keep_their_own_scores(call, tmp_path):
     assert [one["marks"] for one in found] == [[], [], ["best"], ["last"]]
 
 
+def test_two_files_of_one_moment_keep_their_own_scores(call, tmp_path):
+    for name, score in (("a.ckpt", 0.5), ("b.ckpt", 0.25)):
+        save(tmp_path, name, 1, kept={name: score})
+    found = call("ls", tmp_path, "--json").json["checkpoints"]
+    assert [one["scores"]["val_f1"] for one in found] == [0.5, 0.25]
+
+
 def test_a_link_called_last_marks_what_it_leads_to(call, folder):
     (folder / "last.ckpt").unlink()
     (folder / "last.ckpt").symlink_to(SECOND)

@@ -9,6 +9,7 @@ from lies.planted import (
     ONE_HOT,
     ROWS,
     WEIGHTS,
+    ErrorRate,
     K,
     X,
     binary,
@@ -16,6 +17,7 @@ from lies.planted import (
     model_of,
     sequences,
     several,
+    two_outputs,
 )
 
 import multiback as mb
@@ -51,24 +53,6 @@ def regression(shape):
     model = model_of(1, None, "mse", metrics)
     y = (2 * X[:, :1] + 0.5).reshape(shape)
     return lambda: (model, {"data": (X, y), **early_stopping("val_loss")})
-
-
-def two_outputs():
-    inputs = keras.Input((3,))
-    a = keras.layers.Dense(1, "sigmoid", name="a")(inputs)
-    b = keras.layers.Dense(3, name="b")(inputs)
-    model = keras.Model(inputs, {"a": a, "b": b})
-    logits = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(
-        "sgd",
-        loss={"a": "binary_crossentropy", "b": logits},
-        metrics={
-            "a": ["accuracy", K.AUC(name="auc")],
-            "b": ["accuracy", K.SparseCategoricalCrossentropy(from_logits=True)],
-        },
-    )
-    given = early_stopping("val_a_accuracy")
-    return lambda: (model, {"data": (X, {"a": BINARY, "b": IDS}), **given})
 
 
 def weighted():
@@ -142,7 +126,14 @@ CLEAN = {
     "multilabel": multilabel,
     "regression": lambda: regression((ROWS, 1)),
     "regression_flat_labels": lambda: regression((ROWS,)),
-    "two_outputs": two_outputs,
+    "two_outputs": lambda: two_outputs(early_stopping("val_a_accuracy", mode="max")),
+    "errors": lambda: binary(
+        [ErrorRate(name="errors")], given=early_stopping("val_errors", mode="min")
+    ),
+    "loss_as_a_metric": lambda: binary(
+        [keras.losses.mean_absolute_error],
+        given=early_stopping("val_mean_absolute_error"),
+    ),
     "sequences": lambda: sequences(["accuracy", "mse", mb.metrics.F1Score()]),
     "weighted": weighted,
 }

@@ -102,9 +102,34 @@ class TwoNumbers(keras.metrics.Metric):
         return {"positives": self.total + 0.0, "accuracy": self.total * 0.0}
 
 
+class ErrorRate(keras.metrics.BinaryAccuracy):
+    """Keras takes more of it for better, as of what it inherits from."""
+
+    def result(self):
+        return 1 - super().result()
+
+
 def early_stopping(monitor, **arguments):
     stopping = keras.callbacks.EarlyStopping(monitor, **arguments)
     return {"callbacks": [stopping]}
+
+
+def two_outputs(given):
+    """Compiled as a user would; the names in the logs begin with the output's."""
+    inputs = keras.Input((3,))
+    a = keras.layers.Dense(1, "sigmoid", name="a")(inputs)
+    b = keras.layers.Dense(3, name="b")(inputs)
+    model = keras.Model(inputs, {"a": a, "b": b})
+    logits = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    metrics = {
+        "a": ["accuracy", keras.metrics.AUC(name="auc")],
+        "b": [
+            "accuracy",
+            keras.metrics.SparseCategoricalCrossentropy(from_logits=True),
+        ],
+    }
+    model.compile("sgd", {"a": "binary_crossentropy", "b": logits}, metrics=metrics)
+    return lambda: (model, {"data": (X, {"a": BINARY, "b": IDS}), **given})
 
 
 def squared(y_true, y_pred):
@@ -229,6 +254,16 @@ PLANTED = {
         "monitor",
         "val_squared",
         lambda: binary([squared], given=early_stopping("val_squared")),
+    ),
+    "monitor_of_an_output": (
+        "monitor",
+        "val_a_accuracy",
+        lambda: two_outputs(early_stopping("val_a_accuracy")),
+    ),
+    "monitor_that_inherits_its_direction": (
+        "monitor",
+        "val_errors",
+        lambda: binary([ErrorRate(name="errors")], given=early_stopping("val_errors")),
     ),
     "monitor_the_wrong_way": (
         "monitor",
