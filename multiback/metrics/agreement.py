@@ -20,6 +20,7 @@ from multiback.metrics.metric import Direction, PairMetric
 from multiback.metrics.statistic import State
 
 Tensor = Any
+NO_SHARE = 2.0**-20
 ClassTask = Literal["binary", "multiclass"]
 
 
@@ -57,9 +58,10 @@ class MatthewsCorrelation(TaskMetric):
 
     With shares t of labels, p of predictions and c of hits:
     `(sum(c) - sum(t p)) / sqrt((1 - sum(p^2)) (1 - sum(t^2)))`. Where all labels or
-    all predictions are of one class it is `zero_division`. Several labels are one
-    binary problem in which each label of each row is an element; for a correlation
-    of each label, give each column a metric of its own.
+    all predictions are of one class it is `zero_division`. A NaN score predicts the
+    wrong one of 0 and 1, and of classes one of its own. Several labels are one binary
+    problem in which each label of each row is an element; for a correlation of each
+    label, give each column a metric of its own.
 
     Args:
         task: "binary", "multiclass" or "multilabel"; shapes and other arguments are
@@ -94,6 +96,11 @@ class MatthewsCorrelation(TaskMetric):
         tp, fp, tn, fn = _shares(table, self.task)
         covariance = ops.sum(tp * tn - fp * fn)
         predicted = ops.sum((tp + fp) * (tn + fn))
+        # What a NaN predicts is a class of its own, the same for all of them. Less
+        # than that may be a rounding of huge counts.
+        none = ops.sum(fn) - ops.sum(fp)
+        none = ops.where(none > NO_SHARE, none, 0.0)
+        predicted = predicted + none * (1.0 - none)
         labels = ops.sum((tp + fn) * (tn + fp))
         # One root each: the product of two small numbers would underflow.
         spread = ops.sqrt(predicted) * ops.sqrt(labels)
@@ -115,6 +122,7 @@ class CohenKappa(PairMetric):
         task: "binary" or "multiclass". Kappa is of raters who give an element one
             class each, so that several labels have a kappa each: a metric a column.
         num_classes: Number of classes, for "multiclass" only.
+        num_labels: Taken for the sake of the error, which says what to do instead.
         weights: None (all confusions cost the same), "linear" (`|i - j|`) or
             "quadratic" (`(i - j)^2`).
         threshold: A probability above it, not equal to it, is positive.
@@ -143,6 +151,7 @@ class CohenKappa(PairMetric):
         task: ClassTask = "binary",
         *,
         num_classes: int | None = None,
+        num_labels: int | None = None,
         weights: Literal["linear", "quadratic"] | None = None,
         threshold: float = 0.5,
         from_logits: bool = False,
@@ -151,7 +160,7 @@ class CohenKappa(PairMetric):
         name: str = "cohen_kappa",
         dtype: str | None = None,
     ) -> None:
-        _check_one_class_holds(task)
+        _check_one_class_holds("multilabel" if num_labels is not None else task)
         check_zero_division(zero_division)
         if weights not in (None, "linear", "quadratic"):
             raise ArgumentError(

@@ -130,7 +130,7 @@ def confusion_for_task(
     """
     counts_for_task(task, **arguments)  # Checks them.
     # A config is JSON, which knows no NumPy integer.
-    plain = {
+    plain: dict[str, Any] = {
         name: int(value) if isinstance(value, np.integer) else value
         for name, value in arguments.items()
     }

@@ -272,6 +272,7 @@ def test_bad_arguments_are_refused():
         (lambda: mb.metrics.CohenKappa(weights="cubic"), "weights= wants"),
         (lambda: mb.metrics.ConfusionMatrix(normalize="rows"), "normalize= wants"),
         (lambda: mb.metrics.CohenKappa(task="multilabel"), "side by side have such"),
+        (lambda: mb.metrics.CohenKappa("multilabel", num_labels=3), "Give each label"),
         (lambda: mb.metrics.CohenKappa(task="other"), "task= wants .* not 'other'.$"),
         (lambda: mb.metrics.MatthewsCorrelation(task="multilabel"), "num_labels="),
         (lambda: mb.metrics.ConfusionMatrix(task="multilabel"), "num_labels="),
