@@ -111,6 +111,15 @@ def rows():
         ),
         ours(keras.metrics.SparseCategoricalAccuracy(), (ids, wrong)),
     )
+    found = np.ones((8, 3), "int64"), np.ones((8, 3), "float32")
+    labels = {"task": "multilabel", "num_labels": 3}
+    yield (
+        "Matthews correlation of 3 labels that always hold and are always found",
+        sklearn.metrics.matthews_corrcoef(*map(np.ravel, found)),
+        ours(mb.metrics.MatthewsCorrelation(**labels), found),
+        theirs(torchmetrics.MatthewsCorrCoef(**labels), found),
+        None,
+    )
     yield billions(rng)
 
 

@@ -14,24 +14,32 @@ from .libraries import load_sklearn_metrics, torchmetrics_score
 
 def confusion_matrix(config: dict[str, Any], samples: Samples) -> Equivalent:
     """Translate `multiback.metrics.ConfusionMatrix`."""
-    elements = decided(config, samples)
-    kept = keep(elements, elements.labels != config["ignore_index"])
+    elements, several = decided(config, samples), config["task"] == "multilabel"
+    classes = config["num_classes"] or 2
 
-    def sklearn() -> Any:
+    def of(one: Elements) -> Any:
+        kept = keep(one, one.labels != config["ignore_index"])
+        if not kept.labels.size:
+            return np.zeros((classes, classes))
         return load_sklearn_metrics().confusion_matrix(  # type: ignore[union-attr]  # judged only with scikit-learn
             kept.labels,
             kept.predictions,
-            labels=np.arange(columns_of(config) if config["num_classes"] else 2),
+            labels=np.arange(classes),
             sample_weight=kept.weights,
             normalize=config["normalize"],
         )
+
+    def sklearn() -> Any:
+        if not several:
+            return of(elements)
+        return np.stack([of(column(elements, i)) for i in range(columns_of(config))])
 
     return _equivalent(
         "ConfusionMatrix",
         config,
         samples,
         elements,
-        sklearn if kept.labels.size else None,
+        sklearn,
         normalize=config["normalize"],
     )
 
@@ -127,6 +135,7 @@ def balanced_accuracy(config: dict[str, Any], samples: Samples) -> Equivalent:
 def matthews(config: dict[str, Any], samples: Samples) -> Equivalent:
     """Translate `multiback.metrics.MatthewsCorrelation`."""
     elements = decided(config, samples)
+    # Labels side by side flatten here: each label of each row is an element.
     kept = keep(elements, elements.labels != config["ignore_index"])
     # A sum over no element, or over elements of one class, has no spread.
     counted = kept if kept.weights is None else keep(kept, kept.weights != 0)

@@ -13,30 +13,43 @@ from keras import ops
 
 from multiback.errors import ArgumentError
 from multiback.metrics.averaging import check_zero_division, ratio
-from multiback.metrics.confusion import ConfusionCounts
-from multiback.metrics.count_metric import Task, TaskMetric, counts_for_task
+from multiback.metrics.confusion import confusion_for_task
+from multiback.metrics.count_metric import Task, TaskMetric
 from multiback.metrics.counts import CountTable
 from multiback.metrics.metric import Direction, PairMetric
 from multiback.metrics.statistic import State
 
 Tensor = Any
+NO_SHARE = 2.0**-20
 ClassTask = Literal["binary", "multiclass"]
 
 
 def _shares(table: CountTable, task: Task) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Return tp, fp, tn, fn of every class as shares of all elements."""
     cells = ops.stack([table.tp, table.fp, table.tn, table.fn])
-    if task == "binary":  # The negative class sees it the other way round.
-        other = ops.stack([table.tn, table.fn, table.tp, table.fp])
+    if task == "multilabel":  # Every label of every row is an element.
+        cells = ops.sum(cells, axis=1, keepdims=True)
+    if task != "multiclass":  # The negative class sees it the other way round.
+        other = ops.stack([cells[2], cells[3], cells[0], cells[1]])
         cells = ops.concatenate([cells, other], axis=1)
     total = ops.sum(cells[:, 0])
     cells = cells / ops.where(ops.equal(total, 0.0), 1.0, total)
     return cells[0], cells[1], cells[2], cells[3]
 
 
-def _check_class_task(task: str) -> None:
-    if task not in ("binary", "multiclass"):
-        raise ArgumentError(f'task= wants "binary" or "multiclass", not {task!r}.')
+def _check_one_class_holds(task: str) -> None:
+    """Raise unless kappa means something for a task."""
+    if task in ("binary", "multiclass"):
+        return
+    why = ""
+    if task == "multilabel":
+        why = (
+            " Kappa compares raters who give each element one class with what chance "
+            "would make of their shares of classes; labels that hold side by side "
+            'have such shares one by one. Give each label its own CohenKappa("binary")'
+            " on its own column of y_true and y_pred."
+        )
+    raise ArgumentError(f'task= wants "binary" or "multiclass", not {task!r}.{why}')
 
 
 @keras.saving.register_keras_serializable("multiback")
@@ -45,15 +58,20 @@ class MatthewsCorrelation(TaskMetric):
 
     With shares t of labels, p of predictions and c of hits:
     `(sum(c) - sum(t p)) / sqrt((1 - sum(p^2)) (1 - sum(t^2)))`. Where all labels or
-    all predictions are of one class it is `zero_division`.
+    all predictions are of one class it is `zero_division`. A NaN score predicts the
+    wrong one of 0 and 1, and of classes one of its own. Several labels are one binary
+    problem in which each label of each row is an element; for a correlation of each
+    label, give each column a metric of its own.
 
     Args:
-        task: "binary" or "multiclass"; shapes and other arguments are those of
-            `TaskMetric`.
+        task: "binary", "multiclass" or "multilabel"; shapes and other arguments are
+            those of `TaskMetric`.
         name: Name in the logs.
         **arguments: Those of `TaskMetric`.
 
-    Source: scikit-learn's `matthews_corrcoef` (Gorodkin 2004).
+    Source: scikit-learn's `matthews_corrcoef` (Gorodkin 2004); for several labels
+    torchmetrics' `MultilabelMatthewsCorrCoef`, which is scikit-learn's of all labels
+    in one column.
 
     Example:
     >>> metric = MatthewsCorrelation()
@@ -66,12 +84,11 @@ class MatthewsCorrelation(TaskMetric):
 
     def __init__(
         self,
-        task: ClassTask = "binary",
+        task: Task = "binary",
         *,
         name: str = "matthews_correlation",
         **arguments: Any,
     ) -> None:
-        _check_class_task(task)
         super().__init__(task, name=name, **arguments)
 
     def score(self, table: CountTable) -> Tensor:
@@ -79,6 +96,11 @@ class MatthewsCorrelation(TaskMetric):
         tp, fp, tn, fn = _shares(table, self.task)
         covariance = ops.sum(tp * tn - fp * fn)
         predicted = ops.sum((tp + fp) * (tn + fn))
+        # What a NaN predicts is a class of its own, the same for all of them. Less
+        # than that may be a rounding of huge counts.
+        none = ops.sum(fn) - ops.sum(fp)
+        none = ops.where(none > NO_SHARE, none, 0.0)
+        predicted = predicted + none * (1.0 - none)
         labels = ops.sum((tp + fn) * (tn + fp))
         # One root each: the product of two small numbers would underflow.
         spread = ops.sqrt(predicted) * ops.sqrt(labels)
@@ -97,8 +119,10 @@ class CohenKappa(PairMetric):
     as the worst confusion.
 
     Args:
-        task: "binary" or "multiclass".
+        task: "binary" or "multiclass". Kappa is of raters who give an element one
+            class each, so that several labels have a kappa each: a metric a column.
         num_classes: Number of classes, for "multiclass" only.
+        num_labels: Taken for the sake of the error, which says what to do instead.
         weights: None (all confusions cost the same), "linear" (`|i - j|`) or
             "quadratic" (`(i - j)^2`).
         threshold: A probability above it, not equal to it, is positive.
@@ -127,6 +151,7 @@ class CohenKappa(PairMetric):
         task: ClassTask = "binary",
         *,
         num_classes: int | None = None,
+        num_labels: int | None = None,
         weights: Literal["linear", "quadratic"] | None = None,
         threshold: float = 0.5,
         from_logits: bool = False,
@@ -135,23 +160,21 @@ class CohenKappa(PairMetric):
         name: str = "cohen_kappa",
         dtype: str | None = None,
     ) -> None:
-        _check_class_task(task)
+        _check_one_class_holds("multilabel" if num_labels is not None else task)
         check_zero_division(zero_division)
         if weights not in (None, "linear", "quadratic"):
             raise ArgumentError(
                 f'weights= wants None, "linear" or "quadratic", not {weights!r}.'
             )
-        arguments: dict[str, Any] = {
-            "num_classes": num_classes,
-            "threshold": threshold,
-            "from_logits": from_logits,
-            "ignore_index": ignore_index,
-        }
-        counts_for_task(task, **arguments)  # Checks them.
-        self._confusion = ConfusionCounts(**arguments)
+        self._confusion, arguments = confusion_for_task(
+            task,
+            num_classes=num_classes,
+            threshold=threshold,
+            from_logits=from_logits,
+            ignore_index=ignore_index,
+        )
         super().__init__(self._confusion, name=name, dtype=dtype)
         self.arguments = {
-            "task": task,
             **arguments,
             "weights": weights,
             "zero_division": zero_division,
@@ -194,19 +217,24 @@ class ConfusionMatrix(PairMetric):
     stands in no column.
 
     Args:
-        task: "binary" or "multiclass".
+        task: "binary", "multiclass" or "multilabel", where each label has a matrix
+            of its own.
         num_classes: Number of classes, for "multiclass" only.
+        num_labels: Number of labels, for "multilabel" only.
         normalize: None (counts), "true" (each row adds up to 1), "pred" (each
-            column does) or "all". What has nothing to divide by is 0.
+            column does) or "all" (each matrix does). What has nothing to divide by
+            is 0.
         threshold: A probability above it, not equal to it, is positive.
         from_logits: `y_pred` holds logits. It is never guessed.
         ignore_index: Elements with this label are left out.
         name: Name of the metric.
         dtype: Accepted as Keras's metrics do; the arithmetic stays exact.
 
-    Shapes are those of `TaskMetric`; the result is `(classes, classes)`.
+    Shapes are those of `TaskMetric`; the result is `(classes, classes)`, or
+    `(num_labels, 2, 2)`.
 
-    Source: scikit-learn's `confusion_matrix`.
+    Source: scikit-learn's `confusion_matrix` and, without weights an element and
+    `normalize`, its `multilabel_confusion_matrix`.
 
     Example:
     >>> metric = ConfusionMatrix()
@@ -220,9 +248,10 @@ class ConfusionMatrix(PairMetric):
 
     def __init__(
         self,
-        task: ClassTask = "binary",
+        task: Task = "binary",
         *,
         num_classes: int | None = None,
+        num_labels: int | None = None,
         normalize: Literal["true", "pred", "all"] | None = None,
         threshold: float = 0.5,
         from_logits: bool = False,
@@ -230,28 +259,27 @@ class ConfusionMatrix(PairMetric):
         name: str = "confusion_matrix",
         dtype: str | None = None,
     ) -> None:
-        _check_class_task(task)
         if normalize not in (None, "true", "pred", "all"):
             raise ArgumentError(
                 f'normalize= wants None, "true", "pred" or "all", not {normalize!r}.'
             )
-        arguments: dict[str, Any] = {
-            "num_classes": num_classes,
-            "threshold": threshold,
-            "from_logits": from_logits,
-            "ignore_index": ignore_index,
-        }
-        counts_for_task(task, **arguments)  # Checks them.
-        self._confusion = ConfusionCounts(**arguments)
+        self._confusion, arguments = confusion_for_task(
+            task,
+            num_classes=num_classes,
+            num_labels=num_labels,
+            threshold=threshold,
+            from_logits=from_logits,
+            ignore_index=ignore_index,
+        )
         super().__init__(self._confusion, name=name, dtype=dtype)
-        self.arguments = {"task": task, **arguments, "normalize": normalize}
+        self.arguments = {**arguments, "normalize": normalize}
 
     def compute(self, state: State) -> Tensor:
         """Return the matrix of a state."""
         matrix, invalid = self._confusion.read(state)
-        axis = {"true": 1, "pred": 0, "all": None}
+        axis = {"true": -1, "pred": -2, "all": (-2, -1)}
         how = self.arguments["normalize"]
-        seen = matrix[:, :-1]
+        seen = matrix[..., :-1]
         if how is not None:
             kept = matrix if how != "pred" else seen
             total = ops.sum(kept, axis=axis[how], keepdims=True)

@@ -3,11 +3,13 @@
 import dataclasses
 from typing import Any
 
+import numpy as np
 from keras import ops
 
 from multiback.metrics import exact
 from multiback.metrics.bins import count_ids, sum_by_id
 from multiback.metrics.class_inputs import class_batch
+from multiback.metrics.count_metric import Task, counts_for_task
 from multiback.metrics.counts import LabelCells, score_threshold
 from multiback.metrics.inputs import Batch, two_class_batch
 
@@ -22,13 +24,17 @@ class ConfusionCounts(LabelCells):
     a row still adds up to the number of its labels.
 
     Args:
-        num_classes: Number of classes; None for a binary task, which has two.
-        threshold: For a binary task, a probability above it is positive.
-        from_logits: For a binary task, the scores are logits.
+        num_classes: Number of classes; None for binary and multilabel tasks, where
+            a label is 0 or 1.
+        num_labels: Number of labels, each of which has a matrix of its own; None for
+            the other tasks.
+        threshold: A probability above it is positive.
+        from_logits: The scores are logits.
         ignore_index: Elements with this label are left out.
     """
 
     num_classes: int | None = None
+    num_labels: int | None = None
     threshold: float = 0.5
     from_logits: bool = False
     ignore_index: int | None = None
@@ -40,8 +46,8 @@ class ConfusionCounts(LabelCells):
 
     @property
     def cells(self) -> int:
-        """Number of pairs, with the column of no prediction."""
-        return self.classes * (self.classes + 1)
+        """Number of pairs, with the column of no prediction, in all matrices."""
+        return (self.num_labels or 1) * self.classes * (self.classes + 1)
 
     def prepare(
         self,
@@ -50,7 +56,7 @@ class ConfusionCounts(LabelCells):
         sample_weight: Tensor | None,
         mask: Tensor | None,
     ) -> Batch:
-        """Flatten to `(N,)` class ids."""
+        """Flatten to `(N,)` class ids, or `(N, num_labels)`."""
         if self.num_classes is not None:
             return class_batch(
                 y_true,
@@ -66,24 +72,28 @@ class ConfusionCounts(LabelCells):
             sample_weight,
             mask,
             ignore_index=self.ignore_index,
-            num_labels=None,
+            num_labels=self.num_labels,
         )
         threshold = score_threshold(self.threshold, from_logits=self.from_logits)
         above = ops.cast(batch.predictions > threshold, "int32")
         return dataclasses.replace(batch, predictions=above)
 
     def count(self, batch: Batch) -> list[Tensor]:
-        """Return one vector of all pairs, row by row."""
+        """Return one vector of all pairs, matrix by matrix and row by row."""
         n = self.classes
         predicted = ops.where(
             batch.hopeless, ops.full_like(batch.predictions, n), batch.predictions
         )
         ids = batch.labels * (n + 1) + predicted
+        if self.num_labels is not None:
+            ids = ids + n * (n + 1) * ops.arange(self.num_labels, dtype="int32")
         ids = ops.where(batch.valid, ids, ops.full_like(ids, self.cells))
+        ids = ops.reshape(ids, (-1,))
         if batch.weights is None:
             return [count_ids(ids, self.cells + 1)[:-1]]
         # A weight that does not count may be NaN.
         weights = ops.where(batch.valid, batch.weights, 0.0)
+        weights = ops.reshape(weights, (-1,))
         return [sum_by_id(ids, weights, self.cells + 1)[:-1]]
 
     def explain_labels(self) -> str:
@@ -93,8 +103,35 @@ class ConfusionCounts(LabelCells):
         return f"class ids from 0 to {self.num_classes - 1}, or one-hot rows"
 
     def read(self, state: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """Return the matrix `(classes, classes + 1)`, and the invalid, in float32."""
+        """Return the matrix `(classes, classes + 1)`, and the invalid, in float32.
+
+        For labels it is `(num_labels, 2, 3)`.
+        """
         cells = exact.count_to_float(state["counts"]) + exact.sum_to_float(
             state["weighted"]
         )
-        return ops.reshape(cells[:-1], (self.classes, self.classes + 1)), cells[-1]
+        shape: tuple[int, ...] = (self.classes, self.classes + 1)
+        if self.num_labels is not None:
+            shape = (self.num_labels, *shape)
+        return ops.reshape(cells[:-1], shape), cells[-1]
+
+
+def confusion_for_task(
+    task: Task, **arguments: Any
+) -> tuple[ConfusionCounts, dict[str, Any]]:
+    """Return the statistic for a task, and its arguments as a config holds them.
+
+    Args:
+        task: The task.
+        **arguments: Those of `ConfusionCounts`.
+
+    Raises:
+        ArgumentError: An argument is not usable.
+    """
+    counts_for_task(task, **arguments)  # Checks them.
+    # A config is JSON, which knows no NumPy integer.
+    plain: dict[str, Any] = {
+        name: int(value) if isinstance(value, np.integer) else value
+        for name, value in arguments.items()
+    }
+    return ConfusionCounts(**plain), {"task": task, **plain}

@@ -138,14 +138,15 @@ class LossSums(PredictionSums):
         if self.from_logits:
             scores = ops.softmax(scores, axis=-1)
         own = ops.take_along_axis(scores, known, axis=-1)[:, 0]
-        outside = ops.any(ops.logical_or(scores < 0.0, scores > 1.0), axis=-1)
+        # A NaN is not inside either, whichever class it belongs to.
+        inside = ops.all(ops.logical_and(scores >= 0.0, scores <= 1.0), axis=-1)
         if self.kind == "log":
             loss = -ops.log(own)
         else:
             classes = ops.arange(self.num_classes, dtype="int32")
             others = ops.where(ops.equal(classes, known), 0.0, scores)
             loss = ops.square(1.0 - own) + ops.sum(ops.square(others), axis=-1)
-        return ops.where(outside, float("nan"), loss)
+        return ops.where(inside, loss, float("nan"))
 
     def read(self, state: State) -> tuple[Tensor, Tensor, Tensor]:
         """Round the loss, the weight and the invalid to float32."""

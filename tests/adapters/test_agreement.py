@@ -24,6 +24,7 @@ CASES = {
     "counts_of_labels": ("StatScores", "multilabel", {"average": None}),
     "mcc_binary": ("MatthewsCorrelation", "binary", {}),
     "mcc_multiclass": ("MatthewsCorrelation", "multiclass", {}),
+    "mcc_multilabel": ("MatthewsCorrelation", "multilabel", {}),
     "match_multiclass": ("ExactMatch", "multiclass", {}),
     "match_multilabel": ("ExactMatch", "multilabel", {}),
     **{
@@ -32,7 +33,7 @@ CASES = {
             task,
             {"normalize": normalize},
         )
-        for task in ("binary", "multiclass")
+        for task in ("binary", "multiclass", "multilabel")
         for normalize in (None, "true", "pred", "all")
     },
     **{

@@ -1,0 +1,263 @@
+"""What each public metric is worth, in float64 NumPy and scikit-learn.
+
+Written for 16 rows and to be read beside a docstring, not for speed.
+
+    python tests/oracles.py     writes the table of stored values
+"""
+
+import json
+import warnings
+from pathlib import Path
+
+import numpy as np
+import sklearn.metrics
+
+STORED = Path(__file__).with_name("metrics") / "stored_values.json"
+
+NOWHERE = -1  # What a NaN score predicts.
+
+
+def oracle(entry, y_true, y_pred=None):
+    """Return the float64 value of an entry of the catalogue."""
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        return np.asarray(_oracle(entry, y_true, y_pred), "float64")
+
+
+def _oracle(entry, y_true, y_pred):
+    name, task = entry.name, entry.kind.split("-")[0]
+    y_true = np.asarray(y_true, "float64" if y_pred is None else y_true.dtype)
+    if y_pred is None:
+        return {"Max": np.max, "Mean": np.mean, "Min": np.min, "Sum": np.sum}[name](
+            y_true
+        )
+    y_pred = y_pred.astype("float64")
+    if task == "regression":
+        return _regression(name, y_true.astype("float64"), y_pred)
+    if name in RANKINGS:
+        return _ranking(name, task, y_true, y_pred)
+    if name in OWN:
+        return OWN[name](task, y_true, y_pred)
+    return _of_counts(name, task, y_true, _hard(task, y_true, y_pred))
+
+
+def _hard(task, y_true, y_pred):
+    """Decide; a NaN is a miss of its label, and of classes no class at all."""
+    if task == "multiclass":
+        gone = np.isnan(y_pred).any(-1)
+        return np.where(gone, NOWHERE, np.argmax(y_pred, axis=-1))
+    return np.where(np.isnan(y_pred), 1 - y_true, y_pred > 0.5)
+
+
+def _counts(task, y_true, hard):
+    """Return tp, fp, tn and fn, each with one number a column."""
+    if task == "multiclass":
+        columns = np.arange(4)
+        true, guess = (ids.reshape(-1, 1) == columns for ids in (y_true, hard))
+    else:
+        width = 3 if task == "multilabel" else 1
+        true, guess = (ids.reshape(-1, width) == 1 for ids in (y_true, hard))
+    return (
+        (true & guess).sum(0),
+        (~true & guess).sum(0),
+        (~true & ~guess).sum(0),
+        (true & ~guess).sum(0),
+    )
+
+
+RATIOS = {
+    "Accuracy": lambda tp, fp, tn, fn: (tp + tn, tp + fp + tn + fn),
+    "Dice": lambda tp, fp, _, fn: (2 * tp, 2 * tp + fp + fn),
+    "F1Score": lambda tp, fp, _, fn: (2 * tp, 2 * tp + fp + fn),
+    "FBetaScore": lambda tp, fp, _, fn: (2 * tp, 2 * tp + fp + fn),
+    "HammingDistance": lambda tp, fp, tn, fn: (fp + fn, tp + fp + tn + fn),
+    "JaccardIndex": lambda tp, fp, _, fn: (tp, tp + fp + fn),
+    "NegativePredictiveValue": lambda _tp, _fp, tn, fn: (tn, tn + fn),
+    "Precision": lambda tp, fp, _tn, _fn: (tp, tp + fp),
+    "Recall": lambda tp, _fp, _tn, fn: (tp, tp + fn),
+    "Specificity": lambda _tp, fp, tn, _fn: (tn, tn + fp),
+}
+OF_CLASSES = {
+    "Accuracy": RATIOS["Recall"],
+    "HammingDistance": lambda tp, _fp, _tn, fn: (fn, tp + fn),
+}
+
+
+def _of_counts(name, task, y_true, hard):
+    tp, fp, tn, fn = _counts(task, y_true, hard)
+    if name == "StatScores":
+        return [tp.sum(), fp.sum(), tn.sum(), fn.sum(), tp.sum() + fn.sum()]
+    if name == "BalancedAccuracy":
+        if task == "multiclass":
+            return np.mean((tp / (tp + fn))[tp + fn > 0])
+        return np.mean(np.nanmean([tp / (tp + fn), tn / (tn + fp)], axis=0))
+    formulas = OF_CLASSES if task == "multiclass" and name in OF_CLASSES else RATIOS
+    above, below = formulas[name](tp, fp, tn, fn)
+    if name == "Accuracy":  # Its average is "micro"; the others' is "macro".
+        return above.sum() / below.sum()
+    each = np.where(below > 0, above / np.maximum(below, 1), 0.0)
+    return each[tp + fp + fn > 0].mean() if task == "multiclass" else each.mean()
+
+
+def _columns(task, y_true, y_pred):
+    """Return labels and scores of each column, side by side."""
+    if task == "multiclass":
+        y_true = (y_true.reshape(-1, 1) == np.arange(4)).astype(int)
+    width = {"binary": 1, "multiclass": 4, "multilabel": 3}[task]
+    return zip(y_true.reshape(-1, width).T, y_pred.reshape(-1, width).T, strict=True)
+
+
+def _confusion_matrix(task, y_true, y_pred):
+    if task == "multiclass":
+        hard = _hard(task, y_true, y_pred)
+        labels = [0, 1, 2, 3, NOWHERE]
+        return sklearn.metrics.confusion_matrix(y_true, hard, labels=labels)[:4, :4]
+    each = []
+    for true, score in _columns(task, y_true, y_pred):
+        hard = np.where(np.isnan(score), NOWHERE, score > 0.5)
+        table = sklearn.metrics.confusion_matrix(true, hard, labels=[0, 1, NOWHERE])
+        each.append(table[:2, :2])
+    return np.stack(each) if task == "multilabel" else each[0]
+
+
+def _kappa(task, y_true, y_pred):
+    hard = _hard(task, y_true, y_pred)
+    if task == "binary":
+        hard = np.where(np.isnan(y_pred), NOWHERE, hard)
+    return np.nan_to_num(sklearn.metrics.cohen_kappa_score(y_true, hard))
+
+
+def _matthews(task, y_true, y_pred):
+    hard = _hard(task, y_true, y_pred)
+    return sklearn.metrics.matthews_corrcoef(y_true.ravel(), hard.ravel())
+
+
+def _exact_match(task, y_true, y_pred):
+    return np.mean((_hard(task, y_true, y_pred) == y_true).all(-1))
+
+
+def _top_2(_task, y_true, y_pred):
+    best = np.argsort(-y_pred, axis=1, kind="stable")[:, :2]
+    known = ~np.isnan(y_pred).any(1)
+    return np.mean((best == y_true[:, None]).any(1) & known)
+
+
+def _samplewise(name):
+    def mean(task, y_true, y_pred):
+        rows = zip(y_true, _hard(task, y_true, y_pred), strict=True)
+        return np.mean([_of_counts(name, task, *row) for row in rows])
+
+    return mean
+
+
+def _log_loss(task, y_true, y_pred):
+    if task == "binary":
+        loss = -np.log(np.where(y_true == 1, y_pred, 1 - y_pred))
+    else:
+        loss = -np.log(y_pred[np.arange(len(y_true)), y_true])
+    return np.nan if np.isnan(y_pred).any() else loss.mean()
+
+
+def _brier(task, y_true, y_pred):
+    if task == "binary":
+        return np.mean((y_pred - y_true) ** 2)
+    return np.mean(((y_pred - np.eye(4)[y_true]) ** 2).sum(1))
+
+
+def _calibration_error(task, y_true, y_pred):
+    if np.isnan(y_pred).any():
+        return np.nan
+    sure = y_pred if task == "binary" else y_pred.max(1)
+    hit = y_true == (1 if task == "binary" else y_pred.argmax(1))
+    bins = np.minimum((sure * 15).astype(int), 14)
+    return sum(abs(np.sum((hit - sure)[bins == b])) for b in range(15)) / len(sure)
+
+
+LOSSES = {
+    "BrierScore": _brier,
+    "CalibrationError": _calibration_error,
+    "LogLoss": _log_loss,
+    "Perplexity": lambda *given: np.exp(_log_loss(*given)),
+}
+OWN = {
+    **LOSSES,
+    "CohenKappa": _kappa,
+    "ConfusionMatrix": _confusion_matrix,
+    "ExactMatch": _exact_match,
+    "MatthewsCorrelation": _matthews,
+    "SamplewiseDice": _samplewise("Dice"),
+    "SamplewiseJaccardIndex": _samplewise("JaccardIndex"),
+    "TopKAccuracy": _top_2,
+}
+
+
+def _best(value, other, y_true, y_pred):
+    """Return the best value of any threshold with at least 0.5 of the other."""
+    reached = [0.0]
+    for lowest in np.unique(y_pred):
+        tp, fp, tn, fn = _counts("binary", y_true, y_pred >= lowest)
+        rates = {
+            "precision": tp[0] / (tp + fp)[0],
+            "recall": tp[0] / (tp + fn)[0],
+            "specificity": tn[0] / (tn + fp)[0],
+        }
+        if rates[other] >= 0.5:
+            reached.append(rates[value])
+    return max(reached)
+
+
+RANKINGS = {
+    "AUROC": sklearn.metrics.roc_auc_score,
+    "AveragePrecision": sklearn.metrics.average_precision_score,
+    "PrecisionAtRecall": lambda *y: _best("precision", "recall", *y),
+    "RecallAtPrecision": lambda *y: _best("recall", "precision", *y),
+    "SensitivityAtSpecificity": lambda *y: _best("recall", "specificity", *y),
+    "SpecificityAtSensitivity": lambda *y: _best("specificity", "recall", *y),
+}
+
+
+def _ranking(name, task, y_true, y_pred):
+    """Average over the columns that have positives and negatives."""
+    if np.isnan(y_pred).any():
+        return np.nan
+    each = [
+        RANKINGS[name](true, score)
+        for true, score in _columns(task, y_true, y_pred)
+        if 0 < true.sum() < true.size
+    ]
+    return np.mean(each) if each else np.nan
+
+
+def _concordance(t, p):
+    together = np.mean((t - t.mean()) * (p - p.mean()))
+    return 2 * together / (np.var(t) + np.var(p) + np.mean(t - p) ** 2)
+
+
+REGRESSION = {
+    "ConcordanceCorrelation": _concordance,
+    "ExplainedVariance": sklearn.metrics.explained_variance_score,
+    "MeanAbsoluteError": sklearn.metrics.mean_absolute_error,
+    "MeanSquaredError": sklearn.metrics.mean_squared_error,
+    "PearsonCorrelation": lambda t, p: np.corrcoef(t, p)[0, 1],
+    "R2Score": sklearn.metrics.r2_score,
+    "RootMeanSquaredError": sklearn.metrics.root_mean_squared_error,
+}
+
+
+def _regression(name, t, p):
+    return np.nan if np.isnan(p).any() else REGRESSION[name](t, p)
+
+
+def _write():
+    from catalogue import ENTRIES, datasets
+
+    lines = []
+    for name, entry in ENTRIES.items():
+        cases = datasets(entry.kind).items()
+        values = {case: oracle(entry, *data).tolist() for case, data in cases}
+        lines.append(f"{json.dumps(name)}: {json.dumps(values)}")
+    STORED.write_text("{\n" + ",\n".join(lines) + "\n}\n")
+
+
+if __name__ == "__main__":
+    _write()
