@@ -424,7 +424,8 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
             self._put_best_back(model)
         best = [checkpoint for _, checkpoint in self._engine.shelf.ranked()]
         if best and self._export_best and self._engine.team.is_writer:
-            self._engine.tell(write_best(self._engine.directory, best, model))
+            with self._engine.team.apart():
+                self._engine.tell(write_best(self._engine.directory, best, model))
 
     def _put_best_back(self, model: keras.Model) -> None:
         """Give the model the weights of the best checkpoint that is intact."""

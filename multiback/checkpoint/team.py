@@ -1,7 +1,10 @@
 """The processes of a training as the engine sees them: one of several, or alone."""
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
+
+import keras
 
 from multiback.engines import Engine, Ranks, SharedRuns, engine_of, ranks_here
 from multiback.store import Runs
@@ -50,6 +53,22 @@ class Team:
     def is_writer(self) -> bool:
         """Whether this process decides and writes."""
         return self._ranks is None or self._ranks.is_first
+
+    @contextlib.contextmanager
+    def apart(self) -> Iterator[None]:
+        """Build what is built in the block in this process alone.
+
+        JAX would divide it among all, and wait for those that build nothing.
+        """
+        if self.is_alone:
+            yield
+            return
+        before = keras.distribution.distribution()
+        keras.distribution.set_distribution(None)
+        try:
+            yield
+        finally:
+            keras.distribution.set_distribution(before)
 
     def decide(self, action: Callable[[], T]) -> T:
         """Return on every rank what an action returns on rank 0; or raise its error.

@@ -98,23 +98,13 @@ def draft(
         memory.update(into({**asked, **kinds}))
         return memory
 
-    write: Write | None = None
-    if engine is not None:
-        live, index = values(model, weights_only=weights_only)
-        taken, write = engine.stage(live)
-        rest = {key: host_view(one) for key, one in live.items() if key not in taken}
-        allocate({key: (array.dtype, array.shape) for key, array in rest.items()})
-        for key, array in rest.items():
-            np.copyto(memory[key], array)
-    elif is_writer:
-        index = snapshot(model, weights_only=weights_only, into=allocate).index
-    else:
-        live, index = values(model, weights_only=weights_only)
-        allocate({})
-        for each in live.values():
-            if is_sharded(each):
-                # The writer asks everybody for it at this point.
-                host_view(each)
+    index, write = _copied(
+        model,
+        weights_only=weights_only,
+        into=allocate,
+        engine=engine,
+        is_writer=is_writer,
+    )
     for key, array in further.items():
         np.copyto(memory[key], array)
     description = Description(None)
@@ -152,3 +142,30 @@ def draft(
         cleanup()
         raise
     return Draft(request, description.problems, cleanup)
+
+
+def _copied(
+    model: Any,
+    *,
+    weights_only: bool,
+    into: Allocate,
+    engine: Engine | None,
+    is_writer: bool,
+) -> tuple[list[dict[str, Any]], Write | None]:
+    """Copy the state; return its index, and what writes an engine's part of it."""
+    if engine is None and is_writer:
+        return snapshot(model, weights_only=weights_only, into=into).index, None
+    live, index = values(model, weights_only=weights_only)
+    if engine is None:
+        into({})
+        for each in live.values():
+            if is_sharded(each):
+                # The writer asks everybody for it at this point.
+                host_view(each)
+        return index, None
+    taken, write = engine.stage(live)
+    rest = {key: host_view(one) for key, one in live.items() if key not in taken}
+    memory = into({key: (array.dtype, array.shape) for key, array in rest.items()})
+    for key, array in rest.items():
+        np.copyto(memory[key], array)
+    return index, write

@@ -36,9 +36,11 @@ class Orbax:
         copies = {
             key: _copy(value)
             for key, value in values.items()
-            # Orbax refuses arrays without elements.
+            # Orbax refuses arrays without elements; and among several processes those
+            # of which each has its own, where rank 0's counts.
             if isinstance(value, jax.Array)
             and value.size
+            and (self._ranks is None or not value.is_fully_addressable)
             and not jnp.issubdtype(value.dtype, jax.dtypes.extended)
         }
         self._saves += 1

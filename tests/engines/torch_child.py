@@ -10,9 +10,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import torch
 import torch.distributed as dist
-from problem import X, Y, network, state_of
-from problem import tell as tell_as
 from torch.nn.parallel import DistributedDataParallel
+from trained_model import X, Y, network, state_of
+from trained_model import tell as tell_as
 
 import multiback as mb
 from multiback.errors import StoreError
@@ -49,12 +49,12 @@ def train(model, rank, steps):
             model.optimizer.apply([v.value.grad for v in variables], variables)
 
 
-def loop(rank, folder, format):
+def loop(rank, folder, how):
     """A loop under DDP; the ranks measure different numbers."""
     model = network()
     scores = [[0.5, 0.9, 0.7, 0.1], [0.9, 0.1, 0.2, 0.95]][rank]
     with mb.Checkpointer(
-        folder / "run", "f1", mode="max", save_last=False, format=format
+        folder / "run", "f1", mode="max", save_last=False, format=how
     ) as checkpointer:
         saved = []
         for score in scores:
@@ -75,7 +75,7 @@ def loop(rank, folder, format):
     tell(restored=state_of(again), loaded=state_of(mb.load_best(folder / "run")))
 
 
-def fit(rank, folder, format):
+def fit(rank, folder, how):
     """`fit` in each process, then in both again: with different validations."""
     best, held = [], []
     for epochs in (2, 3):
@@ -86,7 +86,7 @@ def fit(rank, folder, format):
             mode="min",
             resume="auto",
             every_n_train_steps=3,
-            format=format,
+            format=how,
         )
         model.fit(
             X,
@@ -103,7 +103,7 @@ def fit(rank, folder, format):
     tell(best=best, held=held, state=state_of(model))
 
 
-def shards(rank, folder):
+def shards(_, folder):
     """A tree of which each process holds a half of each array."""
     from torch.distributed.tensor import Replicate, Shard, distribute_tensor
 
@@ -115,8 +115,8 @@ def shards(rank, folder):
         "all": distribute_tensor(whole, mesh, [Replicate()]),
         "step": 3,
     }
-    for format in ("dcp", "safetensors"):
-        with mb.Checkpointer(folder / format, format=format) as checkpointer:
+    for how in ("dcp", "safetensors"):
+        with mb.Checkpointer(folder / how, format=how) as checkpointer:
             checkpointer.step(tree, {})
     empty = {
         key: value if key == "step" else torch.zeros_like(value)
@@ -145,7 +145,7 @@ def failing(rank, folder, how):
     whole = dcp.HuggingFaceStorageWriter.write_data
     if rank == 1:
 
-        def fail(*arguments, **keywords):
+        def fail(*_, **__):
             if how == "kill":
                 os.kill(os.getpid(), signal.SIGKILL)
             raise OSError(28, "No space left on device")

@@ -15,9 +15,9 @@ def network(*, compiled=True):
     model = keras.Sequential(
         [
             keras.Input((4,)),
-            keras.layers.Dense(8, activation="relu"),
+            keras.layers.Dense(8, activation="relu", name="wide"),
             keras.layers.Dropout(0.1, seed=3),
-            keras.layers.Dense(4, activation="relu"),
+            keras.layers.Dense(4, activation="relu", name="narrow"),
             keras.layers.Dense(1, activation="sigmoid"),
         ]
     )
