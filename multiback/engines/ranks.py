@@ -223,12 +223,10 @@ def _raise_first(told: list[Any]) -> None:
 def _raise_told(error: list[Any], rank: int) -> NoReturn:
     """Raise another rank's error as one of ours."""
     name, text, code = error
-    kind = getattr(errors, name, None)
-    known = isinstance(kind, type) and issubclass(kind, MultibackError)
-    if not known:
+    kind = vars(errors).get(name)
+    if not (isinstance(kind, type) and issubclass(kind, MultibackError)):
         kind, text = StoreError, f"{name}: {text}"
-    prefix = f"rank {rank}: "
-    raised: MultibackError = kind(text if text.startswith("rank ") else prefix + text)
+    raised = kind(text if text.startswith("rank ") else f"rank {rank}: {text}")
     if isinstance(raised, StoreError):
         raised.errno = code
     raise raised

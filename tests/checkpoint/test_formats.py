@@ -5,7 +5,7 @@ import sys
 import keras
 import numpy as np
 import pytest
-from problem import compiled
+from problem import model as make
 
 import multiback as mb
 from multiback.errors import ArgumentError, MissingPackageError
@@ -26,7 +26,7 @@ def test_a_format_of_another_backend_is_an_error_that_names_the_argument(
 
 @pytest.mark.parametrize("name", ["zip", None, 3, "../dcp"])
 def test_an_unknown_format_is_an_error_that_lists_those_there_are(tmp_path, name):
-    with pytest.raises(ArgumentError, match='"safetensors", "dcp" .* or "orbax"'):
+    with pytest.raises(ArgumentError, match=r'"safetensors", "dcp" .* or "orbax"'):
         mb.Checkpointer(tmp_path, format=name)
 
 
@@ -43,16 +43,16 @@ def test_a_missing_library_says_what_to_install(tmp_path, name, monkeypatch):
 
 @pytest.mark.skipif(BACKEND != "torch", reason="the format is torch's")
 def test_a_url_is_refused_where_every_process_needs_a_path():
-    with pytest.raises(ArgumentError, match="wants a directory .* not the URL"):
+    with pytest.raises(ArgumentError, match=r"wants a directory .* not the URL"):
         mb.Checkpointer("memory://run", format="dcp")
 
 
 @pytest.mark.skipif(BACKEND != "torch", reason="the format is torch's")
 def test_one_process_writes_and_resumes_in_another_format(tmp_path):
-    x, y = np.ones((8, 2), "float32"), np.ones((8, 1), "float32")
+    x, y = np.ones((8, 4), "float32"), np.ones((8, 1), "float32")
 
     def train(epochs):
-        model = compiled()
+        model = make()
         checkpoint = mb.ModelCheckpoint(
             tmp_path, monitor="loss", mode="min", resume="auto", format="dcp"
         )
