@@ -2,7 +2,8 @@
 
     nox -s demo            the main job, on real data
     nox -s tests-jax       the test suite under one backend (-torch, -tensorflow)
-    nox -s portability     what one backend writes, the others load
+    nox -s portability     what one backend writes, the others load; and several
+                           processes together
     nox -s remote          run directories on a real S3 server, on this machine
     nox -s adapters        Lightning, and the loggers: the real ones (not in CI)
     nox -s lint types dist
@@ -28,7 +29,8 @@ TEST_ENV = {**QUIET, "OMP_NUM_THREADS": "1"}
 PYTEST = ("pytest", "--numprocesses=2", "--dist=loadscope")
 # Folders of tests that a session of their own runs.
 ELSEWHERE = tuple(
-    f"--ignore=tests/{folder}" for folder in ("integrations", "portability", "remote")
+    f"--ignore=tests/{folder}"
+    for folder in ("engines", "integrations", "portability", "remote")
 )
 
 nox.options.default_venv_backend = "virtualenv"
@@ -95,9 +97,11 @@ for each in BACKENDS:
 
 @nox.session
 def portability(session: nox.Session) -> None:
-    """Write under each backend, load and train on under the others."""
-    install(session, *(f"backend-{b}" for b in BACKENDS), "oracles", "test")
-    session.run(*PYTEST, "tests/portability", *session.posargs, env=TEST_ENV)
+    """Write under each backend, or in several processes; load elsewhere."""
+    groups = (*(f"backend-{b}" for b in BACKENDS), "engines", "oracles", "test")
+    install(session, *groups)
+    folders = session.posargs or ("tests/portability", "tests/engines")
+    session.run(*PYTEST, *folders, env=TEST_ENV)
 
 
 @nox.session

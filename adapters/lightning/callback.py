@@ -124,6 +124,8 @@ class ModelCheckpoint(_Base):  # type: ignore[misc]  # An optional library
             buffers=buffers,
             on_save_error=on_save_error,
             prefixes=prefixes,
+            # Rank zero alone calls it, and Lightning brings the others in.
+            distributed=False,
         )
         self._fitting = False
         self._validated = False

@@ -4,7 +4,7 @@ import contextlib
 import datetime as dt
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -25,6 +25,7 @@ from multiback.checkpoint.saving import OnSaveError
 from multiback.checkpoint.siblings import check_order
 from multiback.checkpoint.signals import StopSignals
 from multiback.checkpoint.triggers import Triggers
+from multiback.engines import Format
 from multiback.errors import ArgumentError, MonitorError, StateError, StoreError
 from multiback.state import describe
 from multiback.store import Checkpoint
@@ -97,6 +98,13 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
             the pipeline gives an epoch its order whatever was read before.
         prefixes: What stands before the names of validation sets, for example
             `("val_", "test_clean_")` where another callback evaluates on a second.
+        format: How the state is written: "safetensors", by one process; or by each
+            process its part, with torch.distributed.checkpoint ("dcp") or with Orbax
+            on JAX ("orbax"). Every format is read on any number of processes.
+        distributed: In a training of several processes, started by
+            `torch.distributed` or `jax.distributed`, each calls `fit` with this
+            callback, rank 0 decides by its own logs, and an error on one is an error
+            on all. False where only one process has it.
 
     Raises:
         ArgumentError: An argument is not usable.
@@ -145,6 +153,8 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         callbacks: Sequence[Any] = (),
         data: Seekable | None = None,
         prefixes: Sequence[str] = ("val_",),
+        format: Format = "safetensors",
+        distributed: bool = True,
     ) -> None:
         super().__init__()
         check_number("every_n_epochs=", every_n_epochs, 1)
@@ -167,6 +177,8 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
             buffers=buffers,
             on_save_error=on_save_error,
             prefixes=prefixes,
+            format=format,
+            distributed=distributed,
         )
         self._triggers = Triggers(
             every_n_train_steps,
@@ -247,7 +259,9 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         self._signals.holding = False
         training, self._training = self._training, False
         ours = isinstance(error, MonitorError | StoreError)
-        if training and not ours and not self._signals.hurried:
+        # Of several processes one cannot know whether the others come here too.
+        alone = self._engine.team.is_alone
+        if training and alone and not ours and not self._signals.hurried:
             with self._engine.rescuing():
                 self._rescue(self.model)
         if error is None:
@@ -325,7 +339,7 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         done = batch + self._skipped
         self._batches += done - self._batch
         self._batch = done
-        if self._triggers.due(self._batches, time.monotonic()):
+        if self._agreed(lambda: self._triggers.due(self._batches, time.monotonic())):
             self._save(self.model)
         if self._signals.received is not None:
             self._leave()
@@ -333,6 +347,13 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
             # Once: TensorFlow has built its metrics by now, or never will.
             self._check_names(self.model)
             self._checked = True
+
+    def _agreed(self, due: Callable[[], bool]) -> bool:
+        """Take over from rank 0 whether it is time, and what it was asked for."""
+        is_due, self._triggers.asked, self._signals.received = self._engine.team.decide(
+            lambda: (due(), self._triggers.asked, self._signals.received)
+        )
+        return is_due
 
     def _save(self, model: keras.Model, *, always: bool = False) -> None:
         """Save in the middle of an epoch."""
@@ -363,7 +384,8 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         """Leave a validation too, if a signal wants it."""
         if self._weights.wanted:
             self._weights.note(self.model)
-        if self._training and self._signals.received is not None:
+        alone = self._engine.team.is_alone
+        if self._training and alone and self._signals.received is not None:
             self._leave()
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
@@ -382,6 +404,7 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
             self._engine.record(model, logs or {}, epoch=epoch + 1)
             saved = None
         self._epoch_step = steps_of(model)
+        self._agreed(lambda: False)
         if self._triggers.asked or self._signals.received is not None:
             self._engine.save(model, asked=self._triggers.asked)
         if saved or self._triggers.asked:
@@ -400,8 +423,9 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         if self._restore_best:
             self._put_best_back(model)
         best = [checkpoint for _, checkpoint in self._engine.shelf.ranked()]
-        if best and self._export_best:
-            self._engine.tell(write_best(self._engine.directory, best, model))
+        if best and self._export_best and self._engine.team.is_writer:
+            with self._engine.team.apart():
+                self._engine.tell(write_best(self._engine.directory, best, model))
 
     def _put_best_back(self, model: keras.Model) -> None:
         """Give the model the weights of the best checkpoint that is intact."""

@@ -40,7 +40,9 @@ from multiback.checkpoint.retention import Entry, Slot
 from multiback.checkpoint.saving import OnSaveError, Saver
 from multiback.checkpoint.scores import Scorer, nan_scores, split_logs
 from multiback.checkpoint.shelf import Row, Shelf
+from multiback.checkpoint.team import Team
 from multiback.checkpoint.writing import draft, versions
+from multiback.engines import Format, check_format
 from multiback.errors import (
     MonitorError,
     NoCheckpointError,
@@ -107,6 +109,13 @@ class Checkpointer:
             checkpoint. The earlier ones are intact either way.
         prefixes: What stands before the names of a validation set. A name with a
             prefix that no name has this time is passed over.
+        format: How the state is written: "safetensors", by one process; or by each
+            process its part, with torch.distributed.checkpoint ("dcp") or with Orbax
+            on JAX ("orbax"). Every format is read on any number of processes.
+        distributed: In a training of several processes, started by
+            `torch.distributed` or `jax.distributed`, every process calls the same
+            methods, rank 0 decides by its own numbers, and an error on one is an
+            error on all. False where only one process calls any.
 
     Attributes:
         run_id: The id of the run; empty before it starts.
@@ -145,8 +154,12 @@ class Checkpointer:
         buffers: int = 2,
         on_save_error: OnSaveError = "raise",
         prefixes: Sequence[str] = ("val_",),
+        format: Format = "safetensors",
+        distributed: bool = True,
     ) -> None:
         check_path("dirpath=", dirpath)
+        check_flag("distributed=", distributed)
+        check_format(format, keras.backend.backend(), dirpath)
         check_resume(resume)
         check_prefixes(prefixes)
         check_flag("save_last=", save_last)
@@ -170,6 +183,7 @@ class Checkpointer:
         self.epoch = 0
         self.parts: Callable[[Moment], Parts] = lambda _: _NOTHING
         self.shelf = Shelf(open_run_directory(dirpath), slots, self._best)
+        self.team = Team(format, distributed=distributed)
         self._saver = Saver(
             self.shelf,
             self.tell,
@@ -204,6 +218,7 @@ class Checkpointer:
             NoCheckpointError: `resume="must"`, and there is nothing to resume.
         """
         self.wait()
+        self.shelf.directory = self.team.gather(self.directory)
         wait_for(self.directory.path)
         word = self._resume if self._resume in ("never", "auto", "must") else None
         branch = None if word else open_checkpoint(self._resume)
@@ -216,7 +231,9 @@ class Checkpointer:
         self.shelf.clear()
         self._order, self.epoch, self._judged = 0, 0, False
         now = time.strftime("%Y%m%d-%H%M%S")
-        self.run_id = latest or f"{now}-{secrets.token_hex(3)}"
+        self.run_id = self.team.decide(
+            lambda: latest or f"{now}-{secrets.token_hex(3)}"
+        )
         self._adopted = self.directory.checkpoints(self.run_id) if latest else []
         self.tell([f"Passed over {p}: {why}" for p, why in self.directory.skipped])
         for checkpoint in self._adopted:
@@ -333,9 +350,9 @@ class Checkpointer:
                 one was not begun; or this one, without background. What was there
                 before is intact.
         """
-        values, shapes = split_logs(logs)
         if not self.run_id:
             self.start()
+        values, shapes = self.team.decide(lambda: split_logs(logs))
         # First, so that nothing is written where a name is wrong.
         scores = self.scorer.measure(values, shapes)
         self.tell(nan_scores(scores))
@@ -404,7 +421,7 @@ class Checkpointer:
             self.start()
         self.epoch = self.epoch + 1 if epoch is None else epoch
         step = steps_of(model) if step is None else step
-        values = split_logs(logs)[0]
+        values = self.team.decide(lambda: split_logs(logs))[0]
         self.scorer.remember(values)
         record = {
             "run_id": self.run_id,
@@ -426,13 +443,14 @@ class Checkpointer:
         always: bool = False,
     ) -> bool:
         """Save the model if a slot holds it, then remove what none holds any more."""
-        self.surface()
+        # Where others must do the same, at a moment that is the same for all.
+        (self.surface if self.team.is_alone else self.wait)()
         self._order += 1
         entry = Entry(
             order=self._order,
             epoch=moment.epoch,
             step=moment.step,
-            created=time.time(),
+            created=self.team.decide(time.time),
             goodness=Judgement(scores, self.scorer.modes).goodness,
             boundary=moment.batch is None,
             asked=moment.asked,
@@ -458,6 +476,9 @@ class Checkpointer:
             trainer={**facts, **dataclasses.asdict(moment)},
             arrays=arrays,
             into=self._saver.buffer,
+            engine=self.team.engine,
+            is_writer=self.team.is_writer,
+            state_format=self.team.format,
             run_id=self.run_id,
             epoch=moment.epoch,
             step=moment.step,
@@ -480,7 +501,8 @@ class Checkpointer:
             StoreError: A checkpoint could not be written; earlier ones are intact.
                 With `on_save_error="warn"` it is a warning.
         """
-        self._saver.surface()
+        if self.team.is_alone:
+            self._saver.surface()
 
     def wait(self) -> Checkpoint | None:
         """Wait until everything that was saved is on the disk.
@@ -537,8 +559,10 @@ class Checkpointer:
         if kind is None:
             self.finish()
             return
-        # A tree was judged as it was; a model has gone on since.
-        source = None if isinstance(self._source, Mapping) else self._source
+        # A tree was judged as it was; a model has gone on since. Of several processes
+        # one cannot know whether the others come here too.
+        known = isinstance(self._source, Mapping) or not self.team.is_alone
+        source = None if known else self._source
         with self.rescuing():
             if source is not None and not isinstance(error, MonitorError | StoreError):
                 self._save_unfinished(source)

@@ -14,7 +14,16 @@ from typing import Any
 import keras
 import numpy as np
 
-from multiback.state import Description, describe, snapshot, write_keras_file
+from multiback.engines.engine import Engine, Write
+from multiback.state import (
+    Description,
+    describe,
+    host_view,
+    is_sharded,
+    snapshot,
+    values,
+    write_keras_file,
+)
 from multiback.store import Request
 from multiback.store.files import store_errors
 
@@ -58,6 +67,8 @@ def draft(
     trainer: Mapping[str, Any],
     arrays: Mapping[str, np.ndarray],
     into: Allocate,
+    engine: Engine | None = None,
+    is_writer: bool = True,
     **fields: Any,
 ) -> Draft:
     """Copy what the model holds now.
@@ -69,6 +80,9 @@ def draft(
         trainer: Further facts for whoever resumes; JSON.
         arrays: Further arrays for whoever resumes; copied too.
         into: Takes dtypes and shapes, returns arrays to fill.
+        engine: What writes the model's own arrays; None for the store itself.
+        is_writer: Whether this process writes more than its part. One that does not
+            copies nothing else, and asks for nothing else.
         **fields: As for `Request`.
 
     Raises:
@@ -84,7 +98,13 @@ def draft(
         memory.update(into({**asked, **kinds}))
         return memory
 
-    state = snapshot(model, weights_only=weights_only, into=allocate)
+    index, write = _copied(
+        model,
+        weights_only=weights_only,
+        into=allocate,
+        engine=engine,
+        is_writer=is_writer,
+    )
     for key, array in further.items():
         np.copyto(memory[key], array)
     description = Description(None)
@@ -96,7 +116,7 @@ def draft(
             shutil.rmtree(scratch, ignore_errors=True)
 
     try:
-        if isinstance(model, keras.Model):
+        if isinstance(model, keras.Model) and is_writer:
             description = describe(model)
             if description.needs_keras_file:
                 # Only the live model can write it, so not in the background.
@@ -108,16 +128,44 @@ def draft(
             name,
             tensors=memory,
             documents={
-                "variables": state.index,
+                "variables": index,
                 "trainer": {**trainer, "learning_rate": description.learning_rate},
             },
             extra_files=files,
             backend=keras.backend.backend(),
             versions=versions(),
             architecture=description.config,
+            write_state=write,
             **fields,
         )
     except BaseException:
         cleanup()
         raise
     return Draft(request, description.problems, cleanup)
+
+
+def _copied(
+    model: Any,
+    *,
+    weights_only: bool,
+    into: Allocate,
+    engine: Engine | None,
+    is_writer: bool,
+) -> tuple[list[dict[str, Any]], Write | None]:
+    """Copy the state; return its index, and what writes an engine's part of it."""
+    if engine is None and is_writer:
+        return snapshot(model, weights_only=weights_only, into=into).index, None
+    live, index = values(model, weights_only=weights_only)
+    if engine is None:
+        into({})
+        for each in live.values():
+            if is_sharded(each):
+                # The writer asks everybody for it at this point.
+                host_view(each)
+        return index, None
+    taken, write = engine.stage(live)
+    rest = {key: host_view(one) for key, one in live.items() if key not in taken}
+    memory = into({key: (array.dtype, array.shape) for key, array in rest.items()})
+    for key, array in rest.items():
+        np.copyto(memory[key], array)
+    return index, write

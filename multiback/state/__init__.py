@@ -6,6 +6,7 @@ optimizer or layer is never pickled.
 """
 
 from multiback.state.describe import Description, describe
+from multiback.state.host import host_view, is_sharded
 from multiback.state.rebuild import (
     custom_classes,
     rebuild,
@@ -13,7 +14,7 @@ from multiback.state.rebuild import (
     write_keras_file,
 )
 from multiback.state.restore import RestoreReport, restore, without_frozen_slots
-from multiback.state.snapshot import Snapshot, snapshot
+from multiback.state.snapshot import Snapshot, snapshot, values
 from multiback.state.tree import restore_tree, tree
 
 __all__ = [
@@ -22,12 +23,15 @@ __all__ = [
     "Snapshot",
     "custom_classes",
     "describe",
+    "host_view",
+    "is_sharded",
     "rebuild",
     "rebuild_from_keras_file",
     "restore",
     "restore_tree",
     "snapshot",
     "tree",
+    "values",
     "without_frozen_slots",
     "write_keras_file",
 ]

@@ -24,15 +24,38 @@ def host_view(value: Any) -> np.ndarray:
     Raises:
         TypeError, ValueError, RuntimeError: It is none, or cannot be read.
     """
-    framework = type(value).__module__.partition(".")[0]
+    framework = framework_of(value)
     if framework == "torch":
         return _torch_view(value)
     if framework == "tensorflow":
         return _tensorflow_view(value)
+    if is_sharded(value):
+        from multiback.state.jax import gathered  # noqa: PLC0415 - optional
+
+        return gathered(value)
     return np.asarray(value)
 
 
+def framework_of(value: Any) -> str:
+    """Return the name of the library that a value's class is from."""
+    return type(value).__module__.partition(".")[0]
+
+
+def is_sharded(value: Any) -> bool:
+    """Tell whether a tensor's values lie in several processes, in pieces.
+
+    To see all of it, every process has to look at it at the same point.
+    """
+    if framework_of(value) == "torch":
+        return type(value).__name__ == "DTensor"
+    return type(value).__name__ == "ArrayImpl" and not (
+        value.is_fully_addressable or value.is_fully_replicated
+    )
+
+
 def _torch_view(value: Any) -> np.ndarray:
+    if is_sharded(value):
+        value = value.full_tensor()
     tensor = value.detach().cpu()
     if str(tensor.dtype) == "torch.bfloat16":
         # torch has no bfloat16 for NumPy; float32 holds each of its values.

@@ -9,8 +9,8 @@ import ml_dtypes
 import numpy as np
 
 from multiback.state.host import copy_variable
-from multiback.state.tree import leaves
-from multiback.state.variables import build_optimizer, check_model, entries
+from multiback.state.tree import leaves, live_leaves
+from multiback.state.variables import Entry, build_optimizer, check_model, entries
 
 Kinds = Mapping[str, tuple[np.dtype[Any], tuple[int, ...]]]
 # Takes dtypes and shapes by key, returns arrays to fill.
@@ -73,6 +73,37 @@ def snapshot(
         for key, view in views.items():
             np.copyto(arrays[key], view)
         return Snapshot(arrays, index)
+    listed = _listed(source, weights_only=weights_only)
+    arrays = into({entry.key: _kind(entry.variable) for entry in listed})
+    for entry in listed:
+        copy_variable(entry.variable, arrays[entry.key])
+    return Snapshot(arrays, [entry.describe() for entry in listed])
+
+
+def values(
+    source: Any, *, weights_only: bool = False
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Return what `snapshot` copies, as it is: tensors on their devices.
+
+    Args:
+        source: As for `snapshot`.
+        weights_only: As for `snapshot`.
+
+    Returns:
+        The live values by key, and their index.
+
+    Raises:
+        ArgumentError, StateError: As for `snapshot`.
+    """
+    if not isinstance(source, keras.Model) and isinstance(source, Mapping):
+        return live_leaves(source)
+    listed = _listed(source, weights_only=weights_only)
+    live = {entry.key: entry.variable.value for entry in listed}
+    return live, [entry.describe() for entry in listed]
+
+
+def _listed(source: Any, *, weights_only: bool) -> list[Entry]:
+    """List the variables that a checkpoint of a model has."""
     if not weights_only:
         check_model(source)
         # A model that never trained has no slots yet; a reader's will.
@@ -80,22 +111,11 @@ def snapshot(
     groups = entries(source)
     if weights_only:
         groups = {"weights": groups["weights"], "seeds": groups["seeds"]}
-    listed = [entry for group in groups.values() for entry in group]
-    arrays = into(
-        {
-            entry.key: (
-                _dtype_of(entry.variable),
-                tuple(int(size) for size in entry.variable.shape),
-            )
-            for entry in listed
-        }
-    )
-    for entry in listed:
-        copy_variable(entry.variable, arrays[entry.key])
-    return Snapshot(arrays, [entry.describe() for entry in listed])
+    return [entry for group in groups.values() for entry in group]
 
 
-def _dtype_of(variable: Any) -> np.dtype[Any]:
-    """Return a variable's dtype as NumPy names it, or as ml_dtypes does."""
+def _kind(variable: Any) -> tuple[np.dtype[Any], tuple[int, ...]]:
+    """Return a variable's dtype, as NumPy or ml_dtypes names it, and its shape."""
     name = str(variable.dtype)
-    return np.dtype(getattr(ml_dtypes, name, name))
+    shape = tuple(int(size) for size in variable.shape)
+    return np.dtype(getattr(ml_dtypes, name, name)), shape

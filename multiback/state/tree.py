@@ -2,14 +2,15 @@
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
+import ml_dtypes
 import numpy as np
 
 from multiback.errors import ArgumentError, StateError
 from multiback.state.fitting import StateDict, cast_exactly, listing
-from multiback.state.host import host_view
+from multiback.state.host import framework_of, host_view, is_sharded
 
 Parts = tuple[str | int, ...]
 
@@ -43,24 +44,50 @@ def leaves(
     index: list[dict[str, Any]] = []
     for parts, leaf in _leaves(source, ()):
         array = _view(leaf, parts)
-        key = key_of(parts)
-        arrays[key] = array
-        entry = {
-            "key": key,
-            "group": "tree",
-            "path": "/".join(str(part) for part in parts),
-            "parts": list(parts),
-            "shape": list(array.shape),
-            "dtype": str(array.dtype),
-        }
-        numbered = [i for i, part in enumerate(parts) if type(part) is int]
-        if numbered:
-            # Which numbers among the parts are names, not positions in a list.
-            entry["numbered"] = numbered
-        if _is_torch(leaf):
-            entry["leaf"] = "torch"
+        entry = _entry(parts, leaf, array.shape, array.dtype)
+        arrays[entry["key"]] = array
         index.append(entry)
     return arrays, index
+
+
+def live_leaves(
+    source: Mapping[str, Any],
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Return a tree's leaves as they are, and index them; see `leaves`.
+
+    >>> live_leaves({"w": np.ones(2), "step": 3})[0]["step"]
+    array(3)
+    """
+    found: dict[str, Any] = {}
+    index: list[dict[str, Any]] = []
+    for parts, leaf in _leaves(source, ()):
+        value = leaf.value if isinstance(leaf, keras.Variable) else leaf
+        if framework_of(value) not in ("torch", "jax", "jaxlib"):
+            value = _view(leaf, parts)
+        dtype = str(value.dtype).removeprefix("torch.")
+        entry = _entry(parts, leaf, value.shape, dtype)
+        found[entry["key"]] = value
+        index.append(entry)
+    return found, index
+
+
+def _entry(parts: Parts, leaf: Any, shape: Any, dtype: Any) -> dict[str, Any]:
+    """Describe a leaf."""
+    entry = {
+        "key": key_of(parts),
+        "group": "tree",
+        "path": "/".join(str(part) for part in parts),
+        "parts": list(parts),
+        "shape": [int(size) for size in shape],
+        "dtype": str(dtype),
+    }
+    numbered = [i for i, part in enumerate(parts) if type(part) is int]
+    if numbered:
+        # Which numbers among the parts are names, not positions in a list.
+        entry["numbered"] = numbered
+    if _is_torch(leaf):
+        entry["leaf"] = "torch"
+    return entry
 
 
 def key_of(parts: Parts) -> str:
@@ -126,7 +153,7 @@ def restore_tree(
     {'pair': (array([1.]), array([0.]))}
     """
     checked = _checked(arrays, index)
-    wanted = {key_of(parts): _view(leaf, parts) for parts, leaf in _leaves(template)}
+    wanted = {key_of(parts): _kind(leaf, parts) for parts, leaf in _leaves(template)}
     empty = list(_empty(template, ()))
     grown = {at: [e for e in checked if _parts(e)[: len(at)] == at] for at in empty}
     free = {entry["key"] for entries in grown.values() for entry in entries}
@@ -154,6 +181,13 @@ def restore_tree(
         for at, entries in grown.items()
     }
     return _filled(template, fitted, branches, ())
+
+
+class _Kind(NamedTuple):
+    """What an array's values are of."""
+
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
 
 
 class _Position(int):
@@ -236,9 +270,18 @@ def _view(leaf: Any, parts: Parts) -> np.ndarray:
     return array
 
 
+def _kind(leaf: Any, parts: Parts) -> "np.ndarray | _Kind":
+    """Return what has a template's leaf's dtype and shape."""
+    if is_sharded(leaf):
+        name = str(leaf.dtype).removeprefix("torch.")
+        dtype = np.dtype(getattr(ml_dtypes, name, name))
+        return _Kind(dtype, tuple(map(int, leaf.shape)))
+    return _view(leaf, parts)
+
+
 def _is_torch(leaf: Any) -> bool:
     """Tell whether a leaf is a torch tensor, without importing torch."""
-    return type(leaf).__module__.partition(".")[0] == "torch"
+    return framework_of(leaf) == "torch"
 
 
 def _no_array(leaf: Any, parts: Parts) -> ArgumentError:
@@ -305,6 +348,10 @@ def _alike(leaf: Any, array: np.ndarray) -> Any:
     """Turn a host array into what a leaf of the template is."""
     if isinstance(leaf, bool | int | float):
         return array.item()
+    if is_sharded(leaf):
+        from multiback.state.torch import sharded  # noqa: PLC0415 - optional
+
+        return sharded(array, leaf)
     if _is_torch(leaf):
         # torch takes no bfloat16 from NumPy; float32 holds each of its values.
         plain = array.astype("float32") if array.dtype.name == "bfloat16" else array

@@ -14,15 +14,22 @@ from multiback.errors import (
     StoreError,
 )
 from multiback.store.files import open_regular
+from multiback.store.formats import check_folder, read_folder
 from multiback.store.jsontext import load
 from multiback.store.manifest import (
     MANIFEST,
     MAX_MANIFEST,
+    SAFETENSORS,
     Manifest,
     parse_manifest,
 )
 from multiback.store.payload import FileEntry, Progress, read_file, verify_file
-from multiback.store.tensor_file import Array, read_tensors, stream_tensors
+from multiback.store.tensor_file import (
+    Array,
+    file_order,
+    read_tensors,
+    stream_tensors,
+)
 
 STATE = "state.safetensors"
 # A document is parsed in memory, and becomes several times as large there.
@@ -68,6 +75,8 @@ class Checkpoint:
         architecture: The architecture's file name in the run directory, or None.
         architecture_checksum: The checksum of that file, or None.
         extra: Whatever else the writer added.
+        state_format: In which format the state is; "safetensors" unless another was
+            asked for.
         source: Where the files are, if not in the directory.
     """
 
@@ -86,6 +95,7 @@ class Checkpoint:
     architecture: str | None
     architecture_checksum: str | None
     extra: Mapping[str, Any] = field(compare=False)
+    state_format: str
     source: Source | None = field(default=None, compare=False, repr=False)
 
     @property
@@ -155,9 +165,27 @@ class Checkpoint:
             except StoreError as error:
                 yield error
         try:
+            self._check_folder()
+        except StoreError as error:
+            yield error
+        try:
             self._architecture_bytes()
         except StoreError as error:
             yield error
+
+    def _check_folder(self) -> None:
+        """Raise unless the state's folder holds the files of the manifest only."""
+        if self.state_format != SAFETENSORS:
+            check_folder(self.path / self.state_format, self._folder_files())
+
+    def _folder_files(self) -> dict[str, FileEntry]:
+        """Return the files of the state's folder by their path in it."""
+        prefix = f"{self.state_format}/"
+        return {
+            name.removeprefix(prefix): entry
+            for name, entry in self.files.items()
+            if name.startswith(prefix)
+        }
 
     def tensors(self) -> dict[str, Array]:
         """Read all arrays, in one pass that verifies the same bytes.
@@ -170,10 +198,22 @@ class Checkpoint:
             StoreError: This checkpoint has no arrays.
         """
         with self.local_file(STATE) as path:
-            return read_tensors(path, self._entry(STATE))
+            arrays = read_tensors(path, self._entry(STATE))
+        if self.state_format != SAFETENSORS:
+            folder, files = self.path / self.state_format, self._folder_files()
+            further = read_folder(self.state_format, folder, files)
+            if twice := sorted(arrays.keys() & further.keys()):
+                raise CorruptCheckpointError(
+                    f"{folder} must not hold what {STATE} holds, but both have "
+                    f"{twice[:3]}. Load another checkpoint."
+                )
+            arrays |= further
+        return arrays
 
     def stream_tensors(self) -> Iterator[tuple[str, Array]]:
         """Read one array after the other: for a state larger than the memory.
+
+        Of another format than safetensors all are read at once.
 
         Yields:
             Name and array, in the file's order. An array is only known to be right
@@ -183,6 +223,10 @@ class Checkpoint:
             CorruptCheckpointError: The file is not what the manifest says.
             StoreError: This checkpoint has no arrays.
         """
+        if self.state_format != SAFETENSORS:
+            arrays = self.tensors()
+            yield from ((name, arrays[name]) for name in file_order(arrays))
+            return
         with self.local_file(STATE) as path:
             yield from stream_tensors(path, self._entry(STATE))
 

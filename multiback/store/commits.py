@@ -7,6 +7,7 @@ from pathlib import Path
 from multiback.errors import StoreError
 from multiback.store.checkpoint import STATE
 from multiback.store.files import Files, store_errors
+from multiback.store.formats import settle
 from multiback.store.manifest import MANIFEST, Manifest, manifest_bytes, parse_manifest
 from multiback.store.payload import FileEntry, copied, verify_file, write_file
 from multiback.store.removal import TEMPORARY, discard, scratch
@@ -38,6 +39,14 @@ def write_checkpoint(
         entries[name] = write_file(files, directory / name, [content])
     for name, source in request.extra_files.items():
         entries[name] = write_file(files, directory / name, copied(source))
+    if request.write_state is not None:
+        folder = directory / request.state_format
+        with store_errors("write into", folder):
+            request.write_state(folder)
+        if not folder.exists():
+            with store_errors("create the directory", folder):
+                files.make_directory(folder)
+        entries |= settle(files, folder)
     architecture = request.architecture_content
     manifest = Manifest(
         run_id=request.run_id,
@@ -54,6 +63,7 @@ def write_checkpoint(
             None if architecture is None else FileEntry.of(architecture).xxh3
         ),
         extra=request.extra,
+        state_format=request.state_format,
     )
     content = manifest_bytes(manifest)
     write_file(files, directory / MANIFEST, [content])

@@ -13,15 +13,16 @@ from typing import Any
 import xxhash
 
 from multiback.store.jsontext import dump, load
-from multiback.store.names import name_fault
+from multiback.store.names import MAX_STORED_NAME, name_fault, path_fault
 from multiback.store.payload import FileEntry
 
 FORMAT = "multiback-checkpoint"
-FORMAT_VERSION = 1
+# Version 2 has the state of `state_format` in a folder of that name. What has none is
+# written as version 1, which older readers know.
+FORMAT_VERSION = 2
+SAFETENSORS = "safetensors"
 MANIFEST = "manifest.json"
 MAX_MANIFEST = 64 << 20
-# A name in the file system may be longer than one that `commit` accepts: "-v2".
-MAX_STORED_NAME = 255
 
 
 @dataclass(frozen=True)
@@ -40,11 +41,13 @@ class Manifest:
     architecture: str | None
     architecture_checksum: str | None
     extra: Mapping[str, Any]
+    state_format: str = SAFETENSORS
 
 
 def manifest_bytes(manifest: Manifest) -> bytes:
     """Write a manifest with its checksum."""
-    fields = {"format": FORMAT, "format_version": FORMAT_VERSION, **asdict(manifest)}
+    version = 1 if manifest.state_format == SAFETENSORS else FORMAT_VERSION
+    fields = {"format": FORMAT, "format_version": version, **asdict(manifest)}
     body = dump(fields, argument="manifest", indent=1)[1:] + b"\n"
     return _checksum_line(body) + body
 
@@ -68,8 +71,9 @@ def parse_manifest(raw: bytes) -> Manifest:
     line, _, body = raw.partition(b",")
     if line + b"," != _checksum_line(body):
         raise ValueError("its content does not match its own checksum")
-    if version != FORMAT_VERSION:
+    if type(version) is not int or version < 1:
         raise ValueError(f"its format version is {version!r:.40}")
+    state_format = _optional_name(fields, "state_format") or SAFETENSORS
     return Manifest(
         run_id=_of(fields, "run_id", str),
         sequence=_of(fields, "sequence", int),
@@ -83,12 +87,13 @@ def parse_manifest(raw: bytes) -> Manifest:
         backend=_of(fields, "backend", str),
         versions=_of(fields, "versions", dict),
         files={
-            name: _entry(name, value)
+            name: _entry(name, value, state_format)
             for name, value in _of(fields, "files", dict).items()
         },
         architecture=_optional_name(fields, "architecture"),
         architecture_checksum=_optional_text(fields, "architecture_checksum"),
         extra=_of(fields, "extra", dict),
+        state_format=state_format,
     )
 
 
@@ -124,8 +129,11 @@ def _optional_name(fields: dict[str, Any], key: str) -> str | None:
     return name
 
 
-def _entry(name: str, value: object) -> FileEntry:
-    if fault := name_fault(name, limit=MAX_STORED_NAME):
+def _entry(name: str, value: object, state_format: str) -> FileEntry:
+    fault = path_fault(name)
+    if fault is None and "/" in name and not name.startswith(f"{state_format}/"):
+        fault = f"it is in another folder than {state_format!r:.40}"
+    if fault:
         raise ValueError(f"it names the file {name!r:.80}: {fault}")
     if not isinstance(value, dict):
         raise ValueError(f"its files[{name!r}] must be an object")  # noqa: TRY004  (one error for all faults of a file)

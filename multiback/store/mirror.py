@@ -19,10 +19,10 @@ from multiback.store.files import Files
 from multiback.store.manifest import (
     MANIFEST,
     MAX_MANIFEST,
-    MAX_STORED_NAME,
+    SAFETENSORS,
     parse_manifest,
 )
-from multiback.store.names import name_fault
+from multiback.store.names import MAX_STORED_NAME, name_fault
 from multiback.store.payload import FileEntry
 from multiback.store.run_directory import RunDirectory
 
@@ -115,6 +115,13 @@ class Mirror:
                     manifest = parse_manifest(raw)
                 except ValueError as error:
                     self._skip(name, f"its manifest is none that can be used: {error}")
+                    continue
+                if manifest.state_format != SAFETENSORS:
+                    self._skip(
+                        name,
+                        f"its state is in the format {manifest.state_format!r}, which "
+                        f"is read from a local directory only: copy it here first",
+                    )
                     continue
                 self.path_of(name).mkdir(parents=True, exist_ok=True)
                 (self.path_of(name) / MANIFEST).write_bytes(raw)

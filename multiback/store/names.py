@@ -8,6 +8,10 @@ Linux is copied to Windows.
 import functools
 
 MAX_NAME_BYTES = 200
+# A name in the file system may be longer than one that `commit` accepts: "-v2".
+MAX_STORED_NAME = 255
+# How deep the folders of an engine may be.
+MAX_PARTS = 8
 _SEPARATORS = frozenset("/\\:")
 
 
@@ -42,6 +46,27 @@ def _text_fault(name: str, limit: int) -> str | None:
     size = len(name.encode("utf-8"))
     if size > limit:
         return f"it has {size} bytes, and at most {limit} are possible"
+    return None
+
+
+def path_fault(name: object) -> str | None:
+    """Say why a text cannot be a file's path in a checkpoint, or None if it can.
+
+    Each part is a name as `name_fault` wants it; parts are joined by "/".
+
+    >>> path_fault("orbax/d/0f3a") is None
+    True
+    >>> path_fault("orbax/../../other")
+    "its part '..': it starts with a dot"
+    """
+    if not isinstance(name, str) or "/" not in name:
+        return name_fault(name, limit=MAX_STORED_NAME)
+    parts = name.split("/", MAX_PARTS)
+    if len(parts) > MAX_PARTS:
+        return f"it has more than {MAX_PARTS} parts"
+    for part in parts:
+        if fault := name_fault(part, limit=MAX_STORED_NAME):
+            return f"its part {part!r:.80}: {fault}"
     return None
 
 

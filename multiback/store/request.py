@@ -1,7 +1,7 @@
 """What a commit is asked to write, checked before the disk is touched."""
 
 import operator
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ from typing import Any
 from multiback.errors import ArgumentError
 from multiback.store.checkpoint import STATE
 from multiback.store.jsontext import dump, load
-from multiback.store.manifest import MANIFEST
+from multiback.store.manifest import MANIFEST, SAFETENSORS
 from multiback.store.names import name_fault
 from multiback.store.payload import FileEntry
 from multiback.store.tensor_file import Array, check_tensors
@@ -34,6 +34,9 @@ class Request:
         architecture: Anything JSON; stored once in the run directory under its
             checksum and shared by the checkpoints that name it.
         extra: Anything JSON, for the manifest.
+        state_format: What `write_state` writes; the name of its folder.
+        write_state: Writes more arrays into a folder that does not exist yet, in a
+            format of its own, for `formats.py` to read.
 
     Attributes:
         contents: The documents' bytes by file name.
@@ -65,6 +68,8 @@ class Request:
     versions: Mapping[str, str] = field(default_factory=dict)
     architecture: Any | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
+    state_format: str = SAFETENSORS
+    write_state: Callable[[Path], object] | None = field(default=None, repr=False)
     contents: Mapping[str, bytes] = field(init=False, repr=False)
     architecture_content: bytes | None = field(init=False, repr=False)
 
@@ -73,7 +78,8 @@ class Request:
         check_name("name", self.name)
         tensors = dict(self.tensors)
         check_tensors(tensors)
-        _check_file_names(self.documents, self.extra_files)
+        check_name("state_format", self.state_format)
+        _check_file_names(self.documents, self.extra_files, self.state_format)
         vars(self).update(
             run_id=check_run_id(self.run_id),
             tensors=tensors,
@@ -125,9 +131,11 @@ def check_run_id(run_id: object) -> str:
     )
 
 
-def _check_file_names(documents: Mapping[str, Any], extra: Mapping[str, Path]) -> None:
+def _check_file_names(
+    documents: Mapping[str, Any], extra: Mapping[str, Path], folder: str
+) -> None:
     """Refuse two files of one name; case counts for nothing on some systems."""
-    taken = {STATE.casefold(): STATE, MANIFEST.casefold(): MANIFEST}
+    taken = {name.casefold(): name for name in (STATE, MANIFEST, folder)}
     asked = [(f"documents[{name!r}]", name, ".json") for name in documents]
     asked += [(f"extra_files[{name!r}]", name, "") for name in extra]
     for argument, name, suffix in asked:

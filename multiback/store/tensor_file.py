@@ -25,6 +25,7 @@ from multiback.store.tensor_header import (
     Slot,
     build_header,
     parse_header,
+    parse_metadata,
 )
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -49,6 +50,11 @@ def write_tensors(files: Files, path: Path, tensors: Mapping[str, Array]) -> Fil
     """Write arrays to a new safetensors file, without a second copy of the state."""
     head, order = build_header(_kinds(tensors))
     return write_file(files, path, _chunks(head, order, tensors))
+
+
+def file_order(tensors: Mapping[str, Array]) -> list[str]:
+    """Return the names in the order in which a file has them."""
+    return build_header(_kinds(tensors))[1]
 
 
 def _kinds(tensors: Mapping[str, Array]) -> dict[str, tuple[str, tuple[int, ...]]]:
@@ -137,6 +143,25 @@ def stream_tensors(path: Path, entry: FileEntry) -> Iterator[tuple[str, Array]]:
             are checked before anything is allocated, so a hostile header costs no
             more memory than the file has bytes.
     """
+    return _stream(path, entry, {})
+
+
+def read_pieces(
+    path: Path, entry: FileEntry
+) -> tuple[dict[str, Any], dict[str, Array]]:
+    """Read a file's metadata and all its arrays, as `read_tensors` does.
+
+    Raises:
+        CorruptCheckpointError: As for `stream_tensors`.
+    """
+    metadata: dict[str, Any] = {}
+    return metadata, dict(_stream(path, entry, metadata))
+
+
+def _stream(
+    path: Path, entry: FileEntry, metadata: dict[str, Any]
+) -> Iterator[tuple[str, Array]]:
+    """Yield the arrays, once the metadata was noted."""
     digest = xxhash.xxh3_128()
     descriptor = open_expected(path, entry)
     with (
@@ -144,7 +169,9 @@ def stream_tensors(path: Path, entry: FileEntry) -> Iterator[tuple[str, Array]]:
         os.fdopen(descriptor, "rb", buffering=0) as stream,
     ):
         try:
-            slots = _read_header(stream, entry.size, digest)
+            raw, payload = _read_header(stream, entry.size, digest)
+            slots = parse_header(raw, payload)
+            metadata.update(parse_metadata(raw))
             for slot in slots:
                 yield slot.name, _read_array(stream, slot, digest)
         except ValueError as error:
@@ -155,8 +182,10 @@ def stream_tensors(path: Path, entry: FileEntry) -> Iterator[tuple[str, Array]]:
     check_digest(path, entry, digest.hexdigest())
 
 
-def _read_header(stream: FileIO, size: int, digest: xxhash.xxh3_128) -> list[Slot]:
-    """Read the length and the header, and check both against the file's size."""
+def _read_header(
+    stream: FileIO, size: int, digest: xxhash.xxh3_128
+) -> tuple[bytes, int]:
+    """Read the header; return it and how many bytes of the file follow it."""
     rest = size - LENGTH_BYTES
     if rest < 0:
         raise ValueError(f"it has only {size} bytes")
@@ -167,7 +196,7 @@ def _read_header(stream: FileIO, size: int, digest: xxhash.xxh3_128) -> list[Slo
         raise ValueError(f"its header claims {length} bytes of {rest}")
     raw = bytearray(length)
     _fill(stream, memoryview(raw), digest)
-    return parse_header(bytes(raw), rest - length)
+    return bytes(raw), rest - length
 
 
 def _read_array(stream: FileIO, slot: Slot, digest: xxhash.xxh3_128) -> Array:

@@ -201,6 +201,16 @@ def parse_header(raw: bytes, payload: int) -> list[Slot]:
     return slots
 
 
+def parse_metadata(raw: bytes) -> dict[str, Any]:
+    """Return the metadata of a header that `parse_header` has read.
+
+    >>> parse_metadata(b'{"__metadata__":{"format":"np"}}')
+    {'format': 'np'}
+    """
+    metadata: dict[str, Any] = load_strict(raw).get(_METADATA, {})
+    return metadata
+
+
 def _viewed(metadata: object) -> dict[str, str]:
     """Read which arrays are stored as bytes, and of which dtype they are."""
     if not isinstance(metadata, dict):

@@ -23,6 +23,8 @@ from multiback.store.tensor_file import Array
 # A shorter wait is nothing to bother anyone with.
 _WORTH_TELLING_SECONDS = 0.1
 
+WRITER_THREAD = "multiback-writer"
+
 Then = Callable[[Checkpoint], object]
 
 
@@ -202,7 +204,7 @@ class Writer:
             self._thread = threading.Thread(
                 target=self._work,
                 args=(request, then, cleanup),
-                name="multiback-writer",
+                name=WRITER_THREAD,
             )
             try:
                 self._thread.start()

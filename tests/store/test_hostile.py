@@ -219,7 +219,7 @@ def test_a_manifest_with_a_wrong_field_is_refused(runs, commit, change):
 def test_a_newer_format_says_to_upgrade_whatever_its_checksum(runs, commit):
     path = commit(runs).path / "manifest.json"
     path.write_bytes(
-        path.read_bytes().replace(b'"format_version": 1', b'"format_version": 2')
+        path.read_bytes().replace(b'"format_version": 1', b'"format_version": 3')
     )
     assert runs.checkpoints() == []
     [(skipped, reason)] = runs.skipped

@@ -1,0 +1,175 @@
+"""Two torch processes train together: they agree, and each writes its part."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from children import run
+
+import multiback as mb
+from multiback.errors import StoreError
+from multiback.store import RunDirectory
+
+CASES = ("loop-dcp", "loop-safetensors", "fit-dcp", "shards", "full", "alone")
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    return tmp_path_factory.mktemp("torch")
+
+
+@pytest.fixture(scope="module")
+def ranks(root):
+    """What two processes have told of all cases."""
+    found = run("torch", "torch_child.py", root, *CASES, ranks=2)
+    return [child.told for child in found]
+
+
+def both(ranks, name):
+    """Return what both told, once it is the same."""
+    zero, one = (rank[name] for rank in ranks)
+    assert zero == one
+    return zero
+
+
+@pytest.mark.parametrize("how", ["dcp", "safetensors"])
+def test_ranks_with_other_numbers_agree_on_the_numbers_of_rank_0(ranks, how):
+    assert both(ranks, f"loop-{how}.saved") == [True, True, False, False]
+    assert both(ranks, f"loop-{how}.score") == 0.9
+    assert "f1=0.9000" in both(ranks, f"loop-{how}.best")
+    assert both(ranks, f"loop-{how}.run_id")
+
+
+@pytest.mark.parametrize("how", ["dcp", "safetensors"])
+def test_both_restore_every_bit(ranks, how):
+    state = both(ranks, f"loop-{how}.state")
+    assert both(ranks, f"loop-{how}.restored") == state
+    assert both(ranks, f"loop-{how}.loaded") == state
+
+
+@pytest.mark.parametrize("how", ["dcp", "safetensors"])
+def test_one_process_under_another_backend_restores_every_bit(ranks, root, how):
+    from trained_model import state_of
+
+    expected = both(ranks, f"loop-{how}.state")
+    assert state_of(mb.load_best(root / f"loop-{how}/run")) == expected
+
+
+def test_each_process_wrote_a_part_and_one_wrote_the_manifest(ranks, root):
+    both(ranks, "loop-dcp.state")
+    [checkpoint] = RunDirectory(root / "loop-dcp/run").checkpoints()
+    checkpoint.verify()
+    parts = sorted(name for name in checkpoint.files if name.startswith("dcp/"))
+    assert len(parts) == 2
+    assert min(checkpoint.files[part].size for part in parts) > 500
+    assert checkpoint.state_format == "dcp"
+
+
+def test_fit_in_two_processes_resumes_where_both_were(ranks, root):
+    best = both(ranks, "fit-dcp.best")
+    assert [len(names) for names in both(ranks, "fit-dcp.held")] == [1, 1]
+    [checkpoint] = RunDirectory(root / "fit-dcp/run").checkpoints()
+    assert checkpoint.epoch == 3
+    assert checkpoint.metrics["val_loss"] == best[-1][1]
+    assert (root / "fit-dcp/run/best.keras").is_file()
+    epochs = [one["epoch"] for one in mb.history(root / "fit-dcp/run")]
+    assert epochs == [1, 2, 3]
+
+
+def test_shards_come_back_as_shards(ranks, root):
+    assert both(ranks, "shards.same") is True
+    assert both(ranks, "shards.step") == 3
+    assert both(ranks, "shards.placements") == [
+        "(Shard(dim=0),)",
+        "(Shard(dim=1),)",
+        "(Replicate(),)",
+    ]
+    whole = np.arange(24.0).reshape(6, 4)
+    assert [rank["shards.local"] for rank in ranks] == [
+        whole[:3].tolist(),
+        whole[3:].tolist(),
+    ]
+    for how in ("dcp", "safetensors"):
+        tree = mb.load_last(root / "shards" / how)
+        assert tree["rows"].dtype == np.float32
+        assert str(tree["columns"].dtype) == "bfloat16"
+        for name in ("rows", "columns", "all"):
+            np.testing.assert_array_equal(tree[name].astype("float64"), whole)
+
+
+def test_a_rank_that_cannot_write_fails_the_save_on_every_rank(ranks, root):
+    text = both(ranks, "full.error")
+    assert "rank 1" in text
+    assert "No space left on device" in text
+    # The next one is whole, and nothing of the one that failed is left.
+    names = sorted(p.name for p in (root / "full/run/checkpoints").iterdir())
+    assert names == ["epoch=001-step=0", "epoch=003-step=1"]
+    for checkpoint in RunDirectory(root / "full/run").checkpoints():
+        checkpoint.verify()
+
+
+def test_one_rank_may_save_for_itself(ranks):
+    assert ranks[0]["alone.last"]
+
+
+def test_a_rank_that_is_killed_in_a_save_costs_nothing_that_was_saved(tmp_path):
+    zero, one = run("torch", "torch_child.py", tmp_path, "kill", ranks=2)
+    assert one.returncode == -9
+    assert "intact" in zero.told["kill.error"] or "untouched" in zero.told["kill.error"]
+    [checkpoint] = RunDirectory(tmp_path / "kill/run").checkpoints()
+    checkpoint.verify()
+    assert checkpoint.epoch == 1
+    mb.load_last(tmp_path / "kill/run")
+
+
+def test_the_command_line_works_on_it_without_torch(ranks, root):
+    both(ranks, "loop-dcp.state")
+    run_directory = root / "loop-dcp/run"
+    [name] = [one.path for one in RunDirectory(run_directory).checkpoints()]
+    script = (
+        "import sys\n"
+        "class Blocked:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == 'torch':\n"
+        "            raise ImportError(name)\n"
+        "sys.meta_path.insert(0, Blocked())\n"
+        "from multiback.cli import main\n"
+        "for words in (['ls', RUN], ['show', ONE], ['verify', RUN], ['best', RUN],\n"
+        "              ['diff', ONE, ONE], ['export', ONE, OUT]):\n"
+        "    sys.argv = ['multiback', *words]\n"
+        "    try:\n"
+        "        main()\n"
+        "    except SystemExit as left:\n"
+        "        assert not left.code, words\n"
+    )
+    for key, value in {
+        "RUN": run_directory,
+        "ONE": name,
+        "OUT": root / "out.safetensors",
+    }.items():
+        script = script.replace(key, repr(str(value)))
+    result = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd="/",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr + result.stdout
+    assert (root / "out.safetensors").is_file()
+
+
+def test_a_part_that_is_missing_is_found(ranks, root):
+    both(ranks, "full.error")
+    checkpoint = RunDirectory(root / "full/run").checkpoints()[-1]
+    (checkpoint.path / "dcp/more").write_bytes(b"")
+    with pytest.raises(StoreError, match="is in no manifest"):
+        checkpoint.verify()
+    with pytest.raises(StoreError, match="is in no manifest"):
+        checkpoint.tensors()
+    (checkpoint.path / "dcp/more").unlink()
+    part = next(p for p in (checkpoint.path / "dcp").iterdir())
+    part.unlink()
+    with pytest.raises(StoreError, match="is missing"):
+        checkpoint.tensors()

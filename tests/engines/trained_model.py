@@ -1,0 +1,51 @@
+"""A model, its data and its state as bytes: for the children that train together."""
+
+import json
+
+import keras
+import numpy as np
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(16, 4)).astype("float32")
+Y = (X[:, :1] > 0).astype("float32")
+
+
+def network(*, compiled=True):
+    keras.utils.set_random_seed(1)
+    model = keras.Sequential(
+        [
+            keras.Input((4,)),
+            keras.layers.Dense(8, activation="relu", name="wide"),
+            keras.layers.Dropout(0.1, seed=3),
+            keras.layers.Dense(4, activation="relu", name="narrow"),
+            keras.layers.Dense(1, activation="sigmoid"),
+        ]
+    )
+    if compiled:
+        model.compile(keras.optimizers.Adam(0.01), "binary_crossentropy")
+        model.optimizer.build(model.trainable_variables)
+    return model
+
+
+def state_of(model):
+    """Return every variable but metrics, as hexadecimal bytes, in order."""
+    held = {id(v): v for v in (*model.variables, *model.optimizer.variables)}
+    metrics = {id(v) for v in model.metrics_variables}
+    return [
+        np.asarray(v.numpy()).tobytes().hex()
+        for key, v in held.items()
+        if key not in metrics
+    ]
+
+
+def tell(**facts):
+    print("TOLD " + json.dumps(facts), flush=True)
+
+
+def told(output):
+    """Return what a child has told."""
+    lines = [line for line in output.splitlines() if line.startswith("TOLD ")]
+    facts = {}
+    for line in lines:
+        facts |= json.loads(line.removeprefix("TOLD "))
+    return facts
