@@ -255,6 +255,7 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         elif not self._signals.hurried:
             with self._engine.rescuing():
                 self._engine.wait()
+        self._engine.end()
         if self._signals.received is not None:
             self._signals.leave()
         self._signals.restore()

@@ -13,7 +13,7 @@ from multiback.checkpoint.documents import variables_of
 from multiback.cli.output import number_text, plain_table, size_text
 from multiback.cli.records import Record, record, recorded_scores
 from multiback.errors import NoCheckpointError
-from multiback.store import Checkpoint, Place, Runs, open_run_directory
+from multiback.store import Checkpoint, Owner, Place, Runs, open_run_directory
 
 # Of 80 columns, what is left beside a readable name, the epoch and the size.
 _WIDTH_OF_SCORES = 38
@@ -36,6 +36,7 @@ def listing(directory: Place, run: str | None = None) -> Record:
         "skipped": [
             {"path": str(path), "reason": reason} for path, reason in runs.skipped
         ],
+        "writers": [_writer(one) for one in runs.writers()],
     }
 
 
@@ -57,7 +58,27 @@ def checkpoint_table(directory: Place, run: str | None = None) -> RenderableType
             parts.append(f"run {run_id}")
         parts.append(_table([one for one in found if one.run_id == run_id]))
     parts += [f"passed over {path}: {reason}" for path, reason in runs.skipped]
+    parts += [_written(one) for one in runs.writers()]
     return Group(*parts)
+
+
+def _writer(owner: Owner) -> Record:
+    """Describe a process that writes a run."""
+    return {
+        "run_id": owner.run_id,
+        "host": owner.host,
+        "pid": owner.pid,
+        "started": owner.started,
+        "silent": owner.silent,
+        "death": owner.death,
+    }
+
+
+def _written(owner: Owner) -> str:
+    """Say who writes a run, or left it."""
+    if owner.death is None:
+        return f"being written by {owner.text}"
+    return f"left by {owner.text}: {owner.death}"
 
 
 def _found(directory: Place, run: str | None) -> tuple[Runs, list[Checkpoint]]:
@@ -68,6 +89,7 @@ def _found(directory: Place, run: str | None) -> tuple[Runs, list[Checkpoint]]:
             f"{directory} holds no committed checkpoint"
             + (f" of the run {run!r}." if run else ".")
             + "".join(f" Passed over {path}: {why}" for path, why in runs.skipped)
+            + "".join(f" It is {_written(one)}." for one in runs.writers())
             + " Pass the directory that was given to ModelCheckpoint."
         )
     return runs, found

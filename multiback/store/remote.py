@@ -38,6 +38,7 @@ from multiback.store.jsontext import dump, load
 from multiback.store.manifest import MANIFEST
 from multiback.store.mirror import CHECKPOINTS, Mirror, Objects, mirror_of
 from multiback.store.names import free_name
+from multiback.store.owner import Owner
 from multiback.store.payload import FileEntry, verify_file
 from multiback.store.remote_journal import RemoteJournal
 from multiback.store.request import Request, check_name, check_run_id
@@ -126,6 +127,13 @@ class RemoteRunDirectory:
         record = {"run_id": check_run_id(run_id), "started": time.time(), "info": info}
         self._bucket.delete(self._abandoned(self._mirror.refresh(), run_id))
         self._runs.append(record, argument="info")
+
+    def end_run(self, run_id: str) -> None:
+        """Do nothing: no process is a remote run's only writer."""
+
+    def writers(self) -> list[Owner]:
+        """Return none: nobody leaves a name here for longer than a commit."""
+        return []
 
     def commit(self, request: Request) -> Checkpoint:
         """Write one checkpoint: whole when this returns, or not at all.
