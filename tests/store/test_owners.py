@@ -102,7 +102,9 @@ def test_one_that_died_and_was_not_waited_for_is_dead(tmp_path):
         os.kill(first.pid, signal.SIGKILL)
         # A zombie until somebody asks; its pipe closes before.
         assert first.stdout.read() == ""
+        end = time.monotonic() + 60
         while not runs_of(tmp_path).writers()[0].death:
+            assert time.monotonic() < end
             time.sleep(0.01)
 
 
