@@ -9,7 +9,9 @@ from multiback.store.payload import write_file
 from multiback.store.removal import TEMPORARY, discard, scratch
 from multiback.store.request import check_name
 
-_OWN_NAMES = frozenset({"checkpoints", "history.jsonl", "lock", "runs.jsonl"})
+_OWN_NAMES = frozenset(
+    {"checkpoints", "history.jsonl", "lock", "runs.jsonl", "save-now"}
+)
 _OWN_PREFIXES = ("arch-", "lock-")
 
 

@@ -41,7 +41,9 @@ from multiback.store.names import free_name
 from multiback.store.owner import Owner
 from multiback.store.payload import FileEntry, verify_file
 from multiback.store.remote_journal import RemoteJournal
+from multiback.store.remote_request import RemoteRequest
 from multiback.store.request import Request, check_name, check_run_id
+from multiback.store.run_directory import SAVE_REQUEST
 
 _CLAIM = ".tmp-"
 # Longer than uploading one file may take, and than clocks may differ.
@@ -304,6 +306,11 @@ class RemoteRunDirectory:
             if name in own or all(_is_old(info.modified) for info in files.values())
             for file_name in files
         ]
+
+    @property
+    def save_request(self) -> RemoteRequest:
+        """An object by which others ask the writer for a checkpoint."""
+        return RemoteRequest(self.location, SAVE_REQUEST)
 
     def publish(self, name: str) -> None:
         """Upload a file that was written into `path`, and delete it there."""

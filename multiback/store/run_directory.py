@@ -37,6 +37,7 @@ from multiback.store.removal import (
 )
 from multiback.store.request import Request, check_run_id
 
+SAVE_REQUEST = "save-now"
 _ARCHITECTURE = re.compile(r"arch-[0-9a-f]{32}\.json")
 
 
@@ -347,6 +348,11 @@ class RunDirectory:
             for path in sorted(self.path.iterdir())
             if _ARCHITECTURE.fullmatch(path.name) and path.name not in used
         ]
+
+    @property
+    def save_request(self) -> Path:
+        """A file by which others ask the writer for a checkpoint."""
+        return self.path / SAVE_REQUEST
 
     def publish(self, name: str) -> None:
         """Let readers see a file that was written into `path`: here, they do."""
