@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from multiback.errors import CorruptCheckpointError
+from multiback.store import Owner
 
 from .file import LightningFile, Opinion, read_file
 
@@ -101,6 +102,10 @@ class LightningDirectory:
         ]
         found.sort(key=_age)
         return [replace(one, sequence=i) for i, one in enumerate(found, start=1)]
+
+    def writers(self) -> Sequence[Owner]:
+        """Return who writes here: Lightning leaves no trace of it."""
+        return ()
 
     def latest_run(self) -> str | None:
         """Return the run of the newest file, or None where there is none."""

@@ -5,7 +5,6 @@ import datetime as dt
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any, Literal, Self
 
 import keras
@@ -45,7 +44,8 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
     Keras calls no callback on an error or on Ctrl-C. Train inside
     `with checkpoint: model.fit(...)` and then the state is saved first; SIGINT and
     SIGTERM let the step end, save, and leave, and a second one leaves at once. From
-    another shell, `touch RUN/save-now` asks for a checkpoint, as `save()` does.
+    another shell, `touch RUN/save-now` asks for a checkpoint, as `save()` does; at a
+    URL, an object of that name, which is looked for every 15 seconds.
 
     Checkpoints are written in the background. What speaks of them, such as
     `best_model_path`, waits for the one that is being written, so a path that it gives
@@ -183,7 +183,7 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         self._triggers = Triggers(
             every_n_train_steps,
             train_time_interval,
-            Path(self._engine.directory.path, "save-now"),
+            self._engine.directory.save_request,
         )
         self._signals = StopSignals()
         self._weights = ScoredWeights()
@@ -269,6 +269,7 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         elif not self._signals.hurried:
             with self._engine.rescuing():
                 self._engine.wait()
+        self._engine.end()
         if self._signals.received is not None:
             self._signals.leave()
         self._signals.restore()

@@ -228,6 +228,7 @@ class Checkpointer:
                 f'resume="must" wants a run with a checkpoint in {self.dirpath}, and '
                 'there is none. Pass resume="auto" to start a new one then.'
             )
+        self.end()
         self.shelf.clear()
         self._order, self.epoch, self._judged = 0, 0, False
         now = time.strftime("%Y%m%d-%H%M%S")
@@ -534,19 +535,27 @@ class Checkpointer:
             MonitorError: A monitored name was never in the logs. What was saved
                 stays.
         """
-        self._saver.close()
-        missing = self.scorer.never_seen() if self._judged else []
-        if not missing:
-            return
-        if self.shelf.last is None and model is not None:
-            self.save(model, asked=False)
+        try:
             self._saver.close()
+            missing = self.scorer.never_seen() if self._judged else []
+            if not missing:
+                return
+            if self.shelf.last is None and model is not None:
+                self.save(model, asked=False)
+                self._saver.close()
+        finally:
+            self.end()
         raise MonitorError(
             f"{', '.join(map(repr, missing))} was monitored but never in the logs "
             "of this run, so nothing was chosen by it. For a name that begins "
             "with val_, pass validation_data= to fit(). The newest checkpoint is "
             f"{self.last_model_path or 'not there'}."
         )
+
+    def end(self) -> None:
+        """Let other processes write the run; what is saved after this is its too."""
+        if self.run_id:
+            self.directory.end_run(self.run_id)
 
     def __enter__(self) -> Self:
         """Return itself; `finish` is called when the block ends well."""
@@ -567,6 +576,7 @@ class Checkpointer:
             if source is not None and not isinstance(error, MonitorError | StoreError):
                 self._save_unfinished(source)
             self.wait()
+        self.end()
 
     def _save_unfinished(self, source: Any) -> None:
         """Save what an error interrupted."""

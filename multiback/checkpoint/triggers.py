@@ -1,7 +1,7 @@
 """When to save between the ends of epochs: by steps, by time, on request."""
 
 import datetime as dt
-from pathlib import Path
+from typing import Protocol
 
 from multiback.checkpoint.retention import check_number
 from multiback.errors import ArgumentError
@@ -11,13 +11,23 @@ from multiback.errors import ArgumentError
 _LOOK_SECONDS = 1.0
 
 
+class Request(Protocol):
+    """What asks for a save by being there, as a `pathlib.Path` does."""
+
+    def exists(self) -> bool:
+        """Tell whether it is there."""
+
+    def unlink(self, missing_ok: bool = ...) -> None:
+        """Take it away."""
+
+
 class Triggers:
     """Tell whether it is time to save; pure but for the request file.
 
     Args:
         every_n_train_steps: Each time so many more batches were trained on.
         train_time_interval: Each time so long has passed since the last save.
-        request: A file whose existence asks for one save.
+        request: A file, or the like, whose existence asks for one save.
 
     Raises:
         ArgumentError: An argument is not usable.
@@ -33,7 +43,7 @@ class Triggers:
         self,
         every_n_train_steps: int | None = None,
         train_time_interval: dt.timedelta | None = None,
-        request: Path | None = None,
+        request: Request | None = None,
     ) -> None:
         if every_n_train_steps is not None:
             check_number("every_n_train_steps=", every_n_train_steps, 1)

@@ -14,7 +14,7 @@ from multiback.cli.foreign import Listed
 from multiback.cli.output import number_text, plain_table, size_text
 from multiback.cli.records import Record, record, recorded_scores, runs_in
 from multiback.errors import NoCheckpointError
-from multiback.store import Checkpoint, Place
+from multiback.store import Checkpoint, Owner, Place
 
 # Of 80 columns, what is left beside a readable name, the epoch and the size.
 _WIDTH_OF_SCORES = 38
@@ -30,11 +30,12 @@ def listing(directory: Place, run: str | None = None) -> Record:
     Raises:
         NoCheckpointError: There is nothing to show.
     """
-    location, found, skipped = _found(directory, run)
+    location, found, skipped, writers = _found(directory, run)
     return {
         "directory": location,
         "checkpoints": [{**record(one), **_marks(one)} for one in found],
         "skipped": [{"path": str(path), "reason": reason} for path, reason in skipped],
+        "writers": [_writer(one) for one in writers],
     }
 
 
@@ -48,7 +49,7 @@ def checkpoint_table(directory: Place, run: str | None = None) -> RenderableType
     Raises:
         NoCheckpointError: There is nothing to show.
     """
-    _, found, skipped = _found(directory, run)
+    _, found, skipped, writers = _found(directory, run)
     parts: list[RenderableType] = []
     ids = list(dict.fromkeys(one.run_id for one in found))
     for run_id in ids:
@@ -56,13 +57,33 @@ def checkpoint_table(directory: Place, run: str | None = None) -> RenderableType
             parts.append(f"run {run_id}")
         parts.append(_table([one for one in found if one.run_id == run_id]))
     parts += [f"passed over {path}: {reason}" for path, reason in skipped]
+    parts += [_written(one) for one in writers]
     return Group(*parts)
+
+
+def _writer(owner: Owner) -> Record:
+    """Describe a process that writes a run."""
+    return {
+        "run_id": owner.run_id,
+        "host": owner.host,
+        "pid": owner.pid,
+        "started": owner.started,
+        "silent": owner.silent,
+        "death": owner.death,
+    }
+
+
+def _written(owner: Owner) -> str:
+    """Say who writes a run, or left it."""
+    if owner.death is None:
+        return f"being written by {owner.text}"
+    return f"left by {owner.text}: {owner.death}"
 
 
 def _found(
     directory: Place, run: str | None
-) -> tuple[str, Sequence[Listed], Sequence[tuple[Any, str]]]:
-    """Return where it is, what there is, and what was passed over."""
+) -> tuple[str, Sequence[Listed], Sequence[tuple[Any, str]], Sequence[Owner]]:
+    """Return where it is, what there is, what was passed over, and who writes."""
     runs = runs_in(directory)
     found: Sequence[Listed] = runs.checkpoints(run)
     if not found:
@@ -70,9 +91,10 @@ def _found(
             f"{directory} holds no committed checkpoint"
             + (f" of the run {run!r}." if run else ".")
             + "".join(f" Passed over {path}: {why}" for path, why in runs.skipped)
+            + "".join(f" It is {_written(one)}." for one in runs.writers())
             + " Pass the directory that was given to ModelCheckpoint."
         )
-    return runs.location, found, runs.skipped
+    return runs.location, found, runs.skipped, runs.writers()
 
 
 def _marks(one: Listed) -> Record:

@@ -11,6 +11,7 @@ from multiback.store.opening import (
     open_checkpoint,
     open_run_directory,
 )
+from multiback.store.owner import Owner
 from multiback.store.payload import FileEntry
 from multiback.store.request import Request
 from multiback.store.run_directory import RunDirectory
@@ -22,6 +23,7 @@ __all__ = [
     "Difference",
     "FileEntry",
     "Files",
+    "Owner",
     "Place",
     "Request",
     "RunDirectory",

@@ -9,13 +9,16 @@ from multiback.store.payload import write_file
 from multiback.store.removal import TEMPORARY, discard, scratch
 from multiback.store.request import check_name
 
-_OWN_NAMES = frozenset({"checkpoints", "history.jsonl", "lock", "runs.jsonl"})
+_OWN_NAMES = frozenset(
+    {"checkpoints", "history.jsonl", "lock", "runs.jsonl", "save-now"}
+)
+_OWN_PREFIXES = ("arch-", "lock-")
 
 
 def check_label(directory: Path, label: str) -> None:
     """Refuse a label that would take the place of something else."""
     check_name("label", label)
-    if label.casefold() in _OWN_NAMES or label.casefold().startswith("arch-"):
+    if label.casefold() in _OWN_NAMES or label.casefold().startswith(_OWN_PREFIXES):
         raise ArgumentError(
             f"label must not be the name of the run directory's own files, but "
             f"is {label!r}. Choose another, such as 'best'."

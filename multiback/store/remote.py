@@ -7,10 +7,7 @@ checksum is its own, and from there the files are uploaded, the manifest last. A
 checkpoint is committed if its manifest is there and its files have the right sizes.
 It is removed in the other order: the manifest first.
 
-A name is claimed before anything is uploaded under it: a writer puts an object of its
-own there and lists. Whoever sees another's object gives up the name and takes another;
-of two writers at least the later one does. A claim without a manifest is what a dead
-writer left, once its run starts again or a day has passed.
+A name is claimed before anything is uploaded under it (remote_claims.py).
 
 There are no links: best and last are computed from the manifests. `runs.jsonl` and
 `history.jsonl` become objects of some records each. Readers download what they read,
@@ -18,35 +15,27 @@ verify it and delete it again, so the local disk holds no more than one file a r
 """
 
 import dataclasses
-import os
-import secrets
-import shutil
-import socket
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from multiback.errors import (
-    CorruptCheckpointError,
     NoCheckpointError,
     StoreError,
 )
-from multiback.store.checkpoint import MAX_DOCUMENT, Checkpoint, too_large
-from multiback.store.jsontext import dump, load
+from multiback.store.checkpoint import Checkpoint
 from multiback.store.manifest import MANIFEST
-from multiback.store.mirror import CHECKPOINTS, Mirror, Objects, mirror_of
-from multiback.store.names import free_name
-from multiback.store.payload import FileEntry, verify_file
+from multiback.store.mirror import CHECKPOINTS, mirror_of
+from multiback.store.owner import Owner
+from multiback.store.remote_claims import abandoned, claim, is_old
 from multiback.store.remote_journal import RemoteJournal
+from multiback.store.remote_request import RemoteRequest
+from multiback.store.remote_source import RemoteSource
 from multiback.store.request import Request, check_name, check_run_id
+from multiback.store.run_directory import SAVE_REQUEST
 
-_CLAIM = ".tmp-"
-# Longer than uploading one file may take, and than clocks may differ.
-GARBAGE_AFTER = 24 * 3600.0
 _HISTORY_RECORDS = 256
-_DOWNLOADS = 2
 
 
 class RemoteRunDirectory:
@@ -124,8 +113,15 @@ class RemoteRunDirectory:
     def start_run(self, run_id: str, info: Mapping[str, Any]) -> None:
         """Note that a run starts, and collect what dead writers left."""
         record = {"run_id": check_run_id(run_id), "started": time.time(), "info": info}
-        self._bucket.delete(self._abandoned(self._mirror.refresh(), run_id))
+        self._bucket.delete(abandoned(self._bucket, self._mirror.refresh(), run_id))
         self._runs.append(record, argument="info")
+
+    def end_run(self, run_id: str) -> None:
+        """Do nothing: no process is a remote run's only writer."""
+
+    def writers(self) -> list[Owner]:
+        """Return none: nobody leaves a name here for longer than a commit."""
+        return []
 
     def commit(self, request: Request) -> Checkpoint:
         """Write one checkpoint: whole when this returns, or not at all.
@@ -136,7 +132,7 @@ class RemoteRunDirectory:
         """
         with self._mirror.turn:
             taken = set(self._mirror.refresh())
-            name, claim = self._claim(request, taken)
+            name, mark = claim(self._bucket, request, taken)
             try:
                 staged = self._mirror.local.commit(
                     dataclasses.replace(request, name=name)
@@ -149,27 +145,9 @@ class RemoteRunDirectory:
                 raise
             # A claim that stays is no harm: there is a manifest.
             with suppress(StoreError):
-                self._bucket.delete([claim])
+                self._bucket.delete([mark])
             self._mirror.keep_manifest(name)
             return self._remote(staged)
-
-    def _claim(self, request: Request, taken: set[str]) -> tuple[str, str]:
-        """Find a name that no other writer has; see the module's docstring."""
-        owner = {
-            "run_id": request.run_id,
-            "host": socket.gethostname(),
-            "pid": os.getpid(),
-            "time": time.time(),
-        }
-        while True:
-            name = free_name(request.name, frozenset(taken))
-            folder = f"{CHECKPOINTS}/{name}"
-            claim = f"{folder}/{_CLAIM}{secrets.token_hex(8)}"
-            self._bucket.write(claim, dump(owner, argument="owner"))
-            if set(self._bucket.list(folder)) == {claim}:
-                return name, claim
-            self._bucket.delete([claim])
-            taken.add(name)
 
     def _upload(self, staged: Checkpoint) -> None:
         """Upload a checkpoint's files, and its manifest when all of them are there."""
@@ -249,7 +227,7 @@ class RemoteRunDirectory:
             Sizes by name.
         """
         objects = self._mirror.refresh()
-        found = dict.fromkeys(self._abandoned(objects, None), 0)
+        found = dict.fromkeys(abandoned(self._bucket, objects, None), 0)
         for name in found:
             _, checkpoint, file_name = name.split("/", 2)
             found[name] = objects[checkpoint][file_name].size
@@ -259,7 +237,7 @@ class RemoteRunDirectory:
         # Listed by their folder, which is the run directory itself.
         for name, info in self._bucket.list("").items():
             is_one = name.startswith("arch-") and name.endswith(".json")
-            if is_one and name not in used and _is_old(info.modified):
+            if is_one and name not in used and is_old(info.modified):
                 found[name] = info.size
         return found
 
@@ -274,28 +252,10 @@ class RemoteRunDirectory:
             self._bucket.delete(found)
         return [self._bucket.url_of(name) for name in found]
 
-    def _abandoned(self, objects: Objects, run_id: str | None) -> list[str]:
-        """Name the objects of writers that died: of a day ago, or of this run."""
-        unfinished = {n: files for n, files in objects.items() if MANIFEST not in files}
-        claims = [
-            f"{CHECKPOINTS}/{name}/{file_name}"
-            for name, files in unfinished.items()
-            for file_name, info in files.items()
-            if file_name.startswith(_CLAIM) and info.size <= MAX_DOCUMENT
-        ]
-        # The run starts, so nobody writes for it.
-        own = set()
-        for claim, content in self._bucket.read(claims if run_id else []).items():
-            with suppress(ValueError):
-                owner = load(content)
-                if isinstance(owner, dict) and owner.get("run_id") == run_id:
-                    own.add(claim.split("/")[1])
-        return [
-            f"{CHECKPOINTS}/{name}/{file_name}"
-            for name, files in unfinished.items()
-            if name in own or all(_is_old(info.modified) for info in files.values())
-            for file_name in files
-        ]
+    @property
+    def save_request(self) -> RemoteRequest:
+        """An object by which others ask the writer for a checkpoint."""
+        return RemoteRequest(self.location, SAVE_REQUEST)
 
     def publish(self, name: str) -> None:
         """Upload a file that was written into `path`, and delete it there."""
@@ -305,85 +265,3 @@ class RemoteRunDirectory:
     def point(self, label: str, checkpoint: Checkpoint) -> None:  # noqa: ARG002 - there are no links
         """Check the label and do nothing else: object stores have no links."""
         check_name("label", label)
-
-
-@dataclasses.dataclass(frozen=True)
-class RemoteSource:
-    """Where a remote checkpoint's files are; it can be copied and pickled.
-
-    Attributes:
-        run: The run directory's URL.
-        name: The checkpoint's name.
-    """
-
-    run: str
-    name: str
-
-    @property
-    def url(self) -> str:
-        """The checkpoint's URL."""
-        return f"{self.run}/{CHECKPOINTS}/{self.name}"
-
-    @contextmanager
-    def borrow(self, name: str, entry: FileEntry) -> Iterator[Path]:
-        """Download a file, verify it, and delete it in the end.
-
-        Raises:
-            CorruptCheckpointError: It is not what the manifest says.
-            StoreError: It cannot be read.
-        """
-        mirror = mirror_of(self.run)
-        scratch = mirror.local.path / f".borrowed-{secrets.token_hex(8)}"
-        scratch.mkdir(parents=True)
-        try:
-            _download(
-                mirror, f"{CHECKPOINTS}/{self.name}/{name}", scratch / name, entry
-            )
-            yield scratch / name
-        finally:
-            shutil.rmtree(scratch, ignore_errors=True)
-
-    def architecture(self, name: str, checksum: str) -> bytes:
-        """Read the architecture, verified.
-
-        Raises:
-            CorruptCheckpointError: It is not what the manifest says.
-        """
-        bucket = mirror_of(self.run).bucket
-        info = bucket.list(name).get(name)
-        if info is not None and info.size > MAX_DOCUMENT:
-            raise too_large(Path(name), info.size)
-        content = bucket.read([name]).get(name) if info is not None else None
-        if content is None or FileEntry.of(content).xxh3 != checksum:
-            raise CorruptCheckpointError(
-                f"{bucket.url_of(name)} must hold the architecture with the xxh3 "
-                f"checksum {checksum}, but "
-                f"{'is not there' if content is None else 'holds another content'}. "
-                f"Load another checkpoint, or restore this file from a copy."
-            )
-        return content
-
-
-def _download(mirror: Mirror, name: str, target: Path, entry: FileEntry) -> None:
-    """Download a file that must be as its manifest says; once more if it is not."""
-    url = mirror.bucket.url_of(name)
-    for attempt in range(1, _DOWNLOADS + 1):
-        try:
-            mirror.bucket.download(name, target)
-            verify_file(target, entry)
-        except FileNotFoundError as error:
-            raise CorruptCheckpointError(
-                f"{url} must be a file of {entry.size} bytes, but is not there. Load "
-                f"another checkpoint, or restore this file from a copy."
-            ) from error
-        except CorruptCheckpointError as error:
-            if attempt == _DOWNLOADS:
-                raise CorruptCheckpointError(
-                    f"{url} is not what its manifest says. As downloaded: {error}"
-                ) from error
-        else:
-            return
-
-
-def _is_old(modified: float | None) -> bool:
-    return modified is not None and modified < time.time() - GARBAGE_AFTER

@@ -16,8 +16,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import filelock
-
 from multiback.errors import ArgumentError, NoCheckpointError, StoreError
 from multiback.store.checkpoint import Checkpoint, described, read_checkpoint
 from multiback.store.commits import write_architecture, write_checkpoint
@@ -25,7 +23,10 @@ from multiback.store.files import Files, make_directories, store_errors
 from multiback.store.journal import append_line, read_lines
 from multiback.store.labels import check_label, drop_labels, point
 from multiback.store.listing import Listing
+from multiback.store.locking import ChangeLock
 from multiback.store.names import free_name
+from multiback.store.owner import Owner
+from multiback.store.ownership import Ownership
 from multiback.store.removal import (
     TEMPORARY,
     collect,
@@ -36,6 +37,7 @@ from multiback.store.removal import (
 )
 from multiback.store.request import Request, check_run_id
 
+SAVE_REQUEST = "save-now"
 _ARCHITECTURE = re.compile(r"arch-[0-9a-f]{32}\.json")
 
 
@@ -50,6 +52,8 @@ class RunDirectory:
         files: How to change the file system; for tests.
         lock_timeout: Seconds to wait for another writer. A commit holds the lock
             for as long as writing its files takes.
+        heartbeat: Seconds between the signs of life of a run that was started. On
+            another machine it can be taken over once eight of them did not come.
 
     Attributes:
         path: The directory.
@@ -83,22 +87,16 @@ class RunDirectory:
         files: Files | None = None,
         *,
         lock_timeout: float = 60.0,
+        heartbeat: float = 15.0,
     ) -> None:
         self.path = Path(path).resolve()
         self.skipped: list[tuple[Path, str]] = []
         self._files = Files() if files is None else files
-        self._lock_timeout = lock_timeout
-        self._lock = filelock.FileLock(self.path / "lock")
+        self._ownership = Ownership(self.path, self._files, heartbeat)
+        self._lock = ChangeLock(
+            self.path / "lock", self._files, lock_timeout, self._ownership
+        )
         self._listing = Listing(self._checkpoints)
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Leave out the lock: a copy takes its own."""
-        return {name: value for name, value in vars(self).items() if name != "_lock"}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        """Take over everything, with a lock of its own."""
-        vars(self).update(state)
-        self._lock = filelock.FileLock(self.path / "lock")
 
     @property
     def location(self) -> str:
@@ -135,11 +133,19 @@ class RunDirectory:
     def start_run(self, run_id: str, info: Mapping[str, Any]) -> None:
         """Note that a run starts, and collect what dead writers left.
 
+        From now on this process is the run's only writer, until `end_run` or its own
+        end. A run whose writer died is taken over, with a warning; where only silence
+        tells so, on another machine, this waits for up to eight heartbeats.
+
         Args:
             run_id: The run; a run that is resumed starts again.
             info: Anything JSON: code and library versions, monitors.
+
+        Raises:
+            StoreError: Another process is writing this run.
         """
         record = {"run_id": check_run_id(run_id), "started": time.time()}
+        self._ownership.claim(run_id, self._locked)
         with self._locked():
             collect(self._files, self._garbage())
             append_line(
@@ -148,6 +154,18 @@ class RunDirectory:
                 {**record, "info": info},
                 argument="info",
             )
+
+    def end_run(self, run_id: str) -> None:
+        """Let other processes write a run, should this one have been its writer.
+
+        Args:
+            run_id: The run. If it was never started, nothing happens.
+        """
+        self._ownership.release(run_id)
+
+    def writers(self) -> list[Owner]:
+        """List the processes that write a run here, or died while they did."""
+        return self._ownership.owners()
 
     def commit(self, request: Request) -> Checkpoint:
         """Write one checkpoint: whole and on the disk when this returns, or not at all.
@@ -164,6 +182,7 @@ class RunDirectory:
                 intact, and the next commit starts afresh.
         """
         with self._locked():
+            self._ownership.check(request.run_id)
             write_architecture(self._files, self.path, request)
             found, _ = self._listing.read()
             sequence = found[-1].sequence + 1 if found else 1
@@ -172,6 +191,8 @@ class RunDirectory:
                 manifest = write_checkpoint(self._files, temporary, request, sequence)
                 taken = frozenset(self._listing.names())
                 target = self._checkpoints / free_name(request.name, taken)
+                # Once more: writing took a while, in which this machine may have slept.
+                self._ownership.check(request.run_id)
                 with store_errors("name the finished checkpoint", target):
                     self._files.rename(temporary, target)
             except BaseException:
@@ -203,6 +224,7 @@ class RunDirectory:
                 f"{checkpoint.path.parent}. Ask its own RunDirectory."
             )
         with self._locked():
+            self._ownership.check(run_id)
             try:
                 found = read_checkpoint(checkpoint.path)
             except NoCheckpointError:
@@ -303,7 +325,18 @@ class RunDirectory:
 
     def _garbage(self) -> list[Path]:
         """List temporary and doomed entries; under the lock they are no one's."""
-        return [*garbage_in(self.path), *garbage_in(self._checkpoints)]
+        return [
+            *garbage_in(self.path),
+            *garbage_in(self._checkpoints),
+            *self._ownership.dead(),
+        ]
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Create the directory if need be and hold its lock."""
+        make_directories(self._files, self._checkpoints)
+        with self._lock.held():
+            yield
 
     def _unused_architectures(self) -> list[Path]:
         """List the architectures that no manifest names."""
@@ -315,6 +348,11 @@ class RunDirectory:
             for path in sorted(self.path.iterdir())
             if _ARCHITECTURE.fullmatch(path.name) and path.name not in used
         ]
+
+    @property
+    def save_request(self) -> Path:
+        """A file by which others ask the writer for a checkpoint."""
+        return self.path / SAVE_REQUEST
 
     def publish(self, name: str) -> None:
         """Let readers see a file that was written into `path`: here, they do."""
@@ -333,24 +371,3 @@ class RunDirectory:
         check_label(self.path, label)
         with self._locked():
             point(self._files, self.path / label, checkpoint)
-
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        """Create the directory if need be and hold its lock."""
-        make_directories(self._files, self._checkpoints)
-        try:
-            with store_errors("lock", self.path / "lock"):
-                self._lock.acquire(timeout=self._lock_timeout)
-        except StoreError as error:
-            if not isinstance(error.__cause__, filelock.Timeout):
-                raise
-            raise StoreError(
-                f"{self.path / 'lock'} must be free within {self._lock_timeout:g} "
-                f"seconds, but another process holds it. Wait for its commit to end, "
-                f"raise lock_timeout, or stop that process; the lock is released "
-                f"when it ends, so do not delete the file."
-            ) from error.__cause__
-        try:
-            yield
-        finally:
-            self._lock.release()

@@ -2,7 +2,8 @@
 
 Each commit runs in a thread of its own that is no daemon: Python joins it before it
 exits, so a pending commit finishes, and there is no idle thread to stop. The thread
-spends its time in system calls and in the checksum, both of which release the GIL.
+spends its time in system calls and in the checksum, both of which release the GIL, and
+gets it back soon (switching.py).
 """
 
 import threading
@@ -18,6 +19,7 @@ from multiback.store.buffers import Buffer, Kind, allocate_aligned
 from multiback.store.checkpoint import Checkpoint
 from multiback.store.opening import Runs
 from multiback.store.request import Request
+from multiback.store.switching import soon
 from multiback.store.tensor_file import Array
 
 # A shorter wait is nothing to bother anyone with.
@@ -223,7 +225,8 @@ class Writer:
         cleanup: Callable[[], object] | None,
     ) -> None:
         """Commit in the background; the thread keeps the writer until it is done."""
-        _commit(self._runs, request, then, cleanup, self._outcome)
+        with soon():
+            _commit(self._runs, request, then, cleanup, self._outcome)
         # An error that is kept leads to this frame, and must not keep the writer.
         del self
 

@@ -2,8 +2,11 @@
 
 import copy
 import json
+import threading
+import time
 
 import fsspec
+import keras
 import numpy as np
 import pytest
 from problem import Says, X, fit, model, warns
@@ -11,7 +14,7 @@ from typer.testing import CliRunner
 
 import multiback as mb
 from multiback.cli.app import app
-from multiback.errors import ArgumentError, NoCheckpointError
+from multiback.errors import ArgumentError, NoCheckpointError, StoreError
 from multiback.store import mirror, open_run_directory
 
 URL = "memory://bucket/runs/tumour"
@@ -54,6 +57,59 @@ def test_the_best_of_a_remote_run_loads_by_the_run_and_by_its_own_url():
     assert [one["metrics"]["score"] for one in mb.history(URL)] == [0.5, 0.9, 0.7]
     for path in (URL, callback.best_model_path):
         assert mb.restore(model("accuracy"), path).restored["weights"] == 2
+
+
+class Asks(keras.callbacks.Callback):
+    """Put the object that asks for a checkpoint, and wait until it is seen."""
+
+    def __init__(self, checkpoint, at):
+        super().__init__()
+        self.request, self.left = checkpoint._triggers._request, at
+
+    def on_train_batch_begin(self, batch, logs=None):  # noqa: ARG002 - Keras's signature
+        self.left -= 1
+        if self.left == 0:
+            assert not self.request.exists()
+            fsspec.filesystem("memory").pipe_file(f"{URL}/save-now", b"")
+            end = time.monotonic() + 60
+            while not self.request.exists():
+                assert time.monotonic() < end
+
+
+def test_an_object_in_a_remote_run_asks_for_a_checkpoint(memory, monkeypatch):
+    monkeypatch.setattr("multiback.checkpoint.triggers._LOOK_SECONDS", 0.0)
+    monkeypatch.setattr("multiback.store.remote_request.LOOK_SECONDS", 0.0)
+    callback = mb.ModelCheckpoint(URL, save_last=False, keep=[mb.Every(epochs=9)])
+    twin = copy.deepcopy(callback)
+    fit(model(), Asks(callback, 4), callback, epochs=2, batch_size=4)
+    found = open_run_directory(URL).checkpoints()
+    assert [one.step for one in found] == [3]
+    assert found[0].extra["asked"]
+    assert not memory.exists(f"{URL}/save-now")
+    # Seen once more by a look that began before it was taken away, it says nothing.
+    assert not callback._triggers._request.exists()
+    assert twin._triggers._request is not callback._triggers._request
+
+
+def test_a_look_that_takes_long_or_fails_costs_a_training_nothing(monkeypatch):
+    monkeypatch.setattr("multiback.store.remote_request.LOOK_SECONDS", 0.0)
+    request = open_run_directory(URL).save_request
+    looking, go_on = threading.Event(), threading.Event()
+
+    def cut(_):
+        looking.set()
+        assert go_on.wait(60)
+        raise StoreError("the connection is cut")
+
+    monkeypatch.setattr(request._bucket, "list", cut)
+    monkeypatch.setattr(request._bucket, "delete", cut)
+    assert not request.exists()
+    assert looking.wait(60)
+    assert not request.exists()
+    go_on.set()
+    request._looking.join()
+    assert not request.exists()
+    request.unlink()
 
 
 def test_a_remote_run_goes_on_where_it_was_and_a_branch_begins_there():

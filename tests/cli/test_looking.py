@@ -74,6 +74,29 @@ def test_ls_names_what_it_passed_over(call, run):
     assert skipped["path"] == str(checkpoint(run, 2))
 
 
+def test_ls_tells_who_is_writing(call, run):
+    assert call("ls", run, "--json").json["writers"] == []
+    runs = RunDirectory(run)
+    runs.start_run("b", {})
+    told = " ".join(call("ls", run).out.split())
+    assert f"being written by process {os.getpid()} on " in told
+    [writer] = call("ls", run, "--json").json["writers"]
+    assert (writer["run_id"], writer["pid"], writer["death"]) == (
+        "b",
+        os.getpid(),
+        None,
+    )
+    runs.end_run("b")
+    assert "being written" not in call("ls", run).out
+    assert not list(run.glob("lock-*"))
+
+
+def test_ls_of_a_run_without_a_checkpoint_tells_who_is_writing(call, tmp_path):
+    RunDirectory(tmp_path).start_run("b", {})
+    assert f"It is being written by process {os.getpid()}" in call("ls", tmp_path).err
+    RunDirectory(tmp_path).end_run("b")
+
+
 def test_brackets_in_a_name_are_no_markup(call, save):
     saved = save(1, name="[red]x[b]")
     assert "[red]x[b]" in call("ls", saved.path.parents[1]).out

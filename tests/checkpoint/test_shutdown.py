@@ -1,0 +1,82 @@
+"""However a process ends, a pending commit is whole or absent and no error is lost."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from backends import BACKEND
+
+import multiback as mb
+from multiback.store import RunDirectory
+
+CHILD = Path(__file__).with_name("ended_fit.py")
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+
+# Its status, what it prints, and the steps of the checkpoints that it leaves.
+ENDINGS = {
+    "error": (1, "ZeroDivisionError", [2]),
+    "error-full": (1, "ZeroDivisionError.*No space left", []),
+    "exit": (5, "", [2]),
+    "exit-full": (5, "StoreError.*No space left", []),
+    "exit-with-full": (5, "could not be saved.*No space left", []),
+    "interrupt": (-2, "KeyboardInterrupt", [2]),
+    "interrupt-with": (-2, "KeyboardInterrupt", [2, 3]),
+    "interrupt-with-full": (-2, "No space left.*KeyboardInterrupt", []),
+    "terminate": (-15, "", []),
+    "terminate-with": (143, "", [2, 3]),
+    "loop": (0, "", [2]),
+    "loop-full": (0, "StoreError.*No space left", []),
+}
+# Each process of JAX or TensorFlow begins with seconds of compiling, and only how `fit`
+# is left differs there.
+if BACKEND != "torch":
+    for ending in ("exit", "exit-full", "interrupt", "interrupt-with-full", "loop"):
+        del ENDINGS[ending]
+    del ENDINGS["error-full"], ENDINGS["loop-full"]
+
+
+@pytest.fixture(scope="module")
+def ended(tmp_path_factory):
+    """Let one process end in each way; return the folder and the statuses."""
+    folder = tmp_path_factory.mktemp("ended")
+    command = [sys.executable, CHILD, str(folder), *ENDINGS]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, cwd="/")
+    return folder, dict(line.split() for line in done.stdout.splitlines())
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_whoever_ends_a_process_leaves_whole_checkpoints_and_hears_of_errors(
+    ended, ending
+):
+    folder, statuses = ended
+    status, printed, steps = ENDINGS[ending]
+    text = (folder / f"{ending}.txt").read_text()
+    print(text)
+    assert text.startswith("pending: True\n")
+    assert int(statuses[ending]) == status
+    assert re.search(printed, text, re.DOTALL)
+    assert ("No space left" in text) == ending.endswith("full")
+    run = folder / ending
+    found = RunDirectory(run).checkpoints()
+    assert [one.step for one in found] == steps
+    for one in found:
+        one.verify()
+    if ending != "terminate":
+        assert not list(run.rglob(".tmp-*"))
+        assert not list(run.glob("lock-*"))
+    if steps:
+        assert (run / "last").resolve() == found[-1].path
+
+
+def test_what_a_signal_left_is_collected_when_the_run_goes_on(ended):
+    folder, _ = ended
+    run = folder / "terminate"
+    assert list(run.rglob(".tmp-*"))
+    ckpt = mb.Checkpointer(run, "score", mode="max", resume="auto")
+    ckpt.step({"w": 1.0}, {"score": 1.0})
+    ckpt.finish()
+    assert not list(run.rglob(".tmp-*"))
+    assert not list(run.glob("lock-*"))

@@ -1,0 +1,51 @@
+"""A process that takes a run, for test_owners.py: commits when it is told to.
+
+Run as `owning_writer.py RUN HEARTBEAT MACHINE`; a MACHINE that is not "here" is where
+it says that it runs. It answers each line of its standard input: "commit" with the
+checkpoint's name or the error, "hold" with "held" under the lock, for ever.
+"""
+
+import importlib.util
+import sys
+import types
+
+# Only the store: the whole package would import Keras, which takes seconds.
+_package = types.ModuleType("multiback")
+_package.__path__ = importlib.util.find_spec("multiback").submodule_search_locations
+sys.modules["multiback"] = _package
+
+import numpy as np  # noqa: E402  (after the package above is in place)
+
+from multiback.errors import StoreError  # noqa: E402  (as above)
+from multiback.store import Request, RunDirectory, owner  # noqa: E402  (as above)
+
+
+def answer(*words):
+    print(*words, flush=True)
+
+
+def main(run, heartbeat, machine):
+    if machine != "here":
+        owner._machine = lambda: machine
+        owner.socket.gethostname = lambda: machine
+    runs = RunDirectory(run, heartbeat=float(heartbeat), lock_timeout=5)
+    try:
+        runs.start_run("shared", {})
+    except StoreError as error:
+        answer("refused", error)
+        return
+    answer("started")
+    for line in sys.stdin:
+        if line == "hold\n":
+            with runs._locked():
+                answer("held")
+                sys.stdin.read()
+        try:
+            tensors = {"w": np.ones(3)}
+            fields = {"tensors": tensors, "epoch": 1, "step": 1, "metrics": {}}
+            answer(runs.commit(Request("one", run_id="shared", **fields)).name)
+        except StoreError as error:
+            answer("refused", error)
+
+
+main(*sys.argv[1:])

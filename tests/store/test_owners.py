@@ -1,0 +1,295 @@
+"""One process at a time writes a run; the dead are found out, and nobody else."""
+
+import contextlib
+import json
+import multiprocessing
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from multiback.errors import StoreError
+from multiback.store import RunDirectory, owner
+from multiback.store.owner import Owner, parse_owner
+
+WRITER = Path(__file__).with_name("owning_writer.py")
+# Eight of these are patience enough for a test, and too many for a slow machine.
+BEAT = 0.25
+linux = pytest.mark.skipif(
+    not Path("/proc/self/stat").exists(), reason="the process table of Linux"
+)
+
+
+@contextlib.contextmanager
+def writer(run, machine="here", heartbeat=BEAT):
+    """Start a process that takes the run `shared`; it is killed in the end."""
+    command = [sys.executable, WRITER, run, str(heartbeat), machine]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(command, text=True, cwd="/", **pipes) as process:
+        try:
+            process.answer = process.stdout.readline().strip()
+            yield process
+        finally:
+            process.kill()
+
+
+def tell(process, word):
+    process.stdin.write(word + "\n")
+    process.stdin.flush()
+    return process.stdout.readline().strip()
+
+
+def runs_of(run, **changes):
+    return RunDirectory(run, **({"heartbeat": BEAT, "lock_timeout": 60} | changes))
+
+
+def in_the_past(run, seconds):
+    """Let a run's writer have been silent for so long."""
+    [path] = run.glob("lock-*.json")
+    os.utime(path, (time.time() - seconds,) * 2)
+
+
+@linux
+def test_a_second_writer_is_told_who_has_the_run_and_what_to_do(tmp_path, commit):
+    with writer(tmp_path) as first:
+        assert first.answer == "started"
+        with pytest.raises(StoreError) as caught:
+            runs_of(tmp_path).start_run("shared", {})
+        text = str(caught.value)
+        assert f"process {first.pid} on {socket.gethostname()}" in text
+        assert re.search(r"run 'shared', since \d{4}-\d\d-\d\d \d\d:\d\d:\d\d", text)
+        assert re.search(r"last sign of life \d+ seconds ago", text)
+        assert f"`kill {first.pid}` on" in text
+        assert 'resume="never"' in text
+        # Neither may it write, or remove, without a start.
+        assert tell(first, "commit") == "one"
+        with pytest.raises(StoreError, match="Nothing was changed"):
+            commit(runs_of(tmp_path), "two", run_id="shared")
+        [saved] = runs_of(tmp_path).checkpoints()
+        with pytest.raises(StoreError, match="must name this process"):
+            runs_of(tmp_path).remove(saved, run_id="shared")
+        saved.verify()
+        # Another run of the same directory is in nobody's way.
+        other = runs_of(tmp_path)
+        other.start_run("other", {})
+        commit(other, "mine", run_id="other")
+        other.end_run("other")
+
+
+@linux
+def test_a_killed_writer_is_taken_over_from_at_once_with_a_warning(tmp_path, commit):
+    with writer(tmp_path, heartbeat=1000) as first:
+        tell(first, "commit")
+        first.kill()
+    runs = runs_of(tmp_path)
+    with pytest.warns(UserWarning, match=f"left by process {first.pid} .* is gone"):
+        runs.start_run("shared", {})
+    commit(runs, "two", run_id="shared")
+    assert [one.name for one in runs.checkpoints()] == ["one", "two"]
+    runs.end_run("shared")
+    assert runs.writers() == []
+
+
+@linux
+def test_one_that_died_and_was_not_waited_for_is_dead(tmp_path):
+    with writer(tmp_path) as first:
+        os.kill(first.pid, signal.SIGKILL)
+        # A zombie until somebody asks; its pipe closes before.
+        assert first.stdout.read() == ""
+        end = time.monotonic() + 60
+        while not runs_of(tmp_path).writers()[0].death:
+            assert time.monotonic() < end
+            time.sleep(0.01)
+
+
+@linux
+def test_a_stopped_process_of_this_machine_keeps_its_run(tmp_path):
+    with writer(tmp_path, heartbeat=0.05) as first:
+        first.send_signal(signal.SIGSTOP)
+        in_the_past(tmp_path, 1000)
+        with pytest.raises(StoreError, match=r"10\d\d seconds ago.* is stopped or"):
+            runs_of(tmp_path).start_run("shared", {})
+        first.send_signal(signal.SIGCONT)
+        assert tell(first, "commit") == "one"
+
+
+def test_elsewhere_one_that_beats_keeps_its_run(tmp_path):
+    with writer(tmp_path, machine="elsewhere") as first:
+        # As if it had been silent for almost too long: the next beat tells.
+        in_the_past(tmp_path, 7 * BEAT)
+        with pytest.raises(StoreError, match=r"being written by process .* elsewhere"):
+            runs_of(tmp_path).start_run("shared", {})
+        assert tell(first, "commit") == "one"
+
+
+def test_elsewhere_one_that_is_stopped_for_too_long_loses_its_run(tmp_path, commit):
+    with writer(tmp_path, machine="elsewhere") as first:
+        first.send_signal(signal.SIGSTOP)
+        runs, start = runs_of(tmp_path), time.monotonic()
+        with pytest.warns(UserWarning, match=r"no sign of life for \d+ sec"):
+            runs.start_run("shared", {})
+        # It waited until that was known.
+        assert time.monotonic() - start > 5 * BEAT
+        commit(runs, "mine", run_id="shared")
+        # What wakes up again is refused, and beats for nobody.
+        first.send_signal(signal.SIGCONT)
+        assert tell(first, "commit").startswith("refused")
+        runs.end_run("shared")
+        answer = tell(first, "commit")
+        assert "it was taken over and ended" in answer
+        assert [one.name for one in runs.checkpoints()] == ["mine"]
+
+
+def test_a_lock_that_a_dead_writer_elsewhere_still_holds_is_taken_over(
+    tmp_path, commit
+):
+    with writer(tmp_path, machine="elsewhere") as first:
+        assert tell(first, "hold") == "held"
+        first.send_signal(signal.SIGSTOP)
+        runs = runs_of(tmp_path, lock_timeout=0.2)
+        in_the_past(tmp_path, 7.9 * BEAT - 0.2)
+        # Not before it is known to be dead.
+        with pytest.raises(StoreError, match=r"lock must be free.*on elsewhere"):
+            commit(runs, "early", run_id="other")
+        in_the_past(tmp_path, 1000)
+        with pytest.warns(UserWarning, match="all that may hold it are dead"):
+            commit(runs, "mine", run_id="other")
+        commit(runs, "again", run_id="other")
+        assert [one.name for one in runs.checkpoints()] == ["mine", "again"]
+
+
+def test_readers_see_who_writes_and_never_wait(tmp_path):
+    with writer(tmp_path) as first:
+        tell(first, "commit")
+        tell(first, "hold")
+        runs = runs_of(tmp_path, lock_timeout=0)
+        [saved] = runs.checkpoints()
+        saved.verify()
+        assert runs.latest_run() == "shared"
+        assert runs.history() == []
+        [found] = runs.writers()
+        assert (found.pid, found.run_id, found.death) == (first.pid, "shared", None)
+        assert found.silent < 60
+    assert not (tmp_path / "lock-takeover").exists()
+
+
+def test_a_run_is_given_back_when_its_process_ends_or_says_so(tmp_path):
+    with writer(tmp_path) as first:
+        first.stdin.close()
+        first.wait(60)
+    assert runs_of(tmp_path).writers() == []
+    runs = runs_of(tmp_path)
+    runs.start_run("shared", {})
+    assert [one.pid for one in runs.writers()] == [os.getpid()]
+    runs.end_run("shared")
+    runs.end_run("shared")
+    assert runs.writers() == []
+    assert not list(tmp_path.glob("lock-*"))
+
+
+def test_a_process_is_never_in_its_own_way(tmp_path, commit):
+    for _ in range(2):
+        runs_of(tmp_path).start_run("shared", {})
+        commit(runs_of(tmp_path), run_id="shared")
+    runs_of(tmp_path).end_run("shared")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:.*fork:RuntimeWarning")
+def test_a_fork_is_another_process(tmp_path, commit):
+    runs = runs_of(tmp_path)
+    runs.start_run("shared", {})
+
+    def child():
+        try:
+            commit(runs, run_id="shared")
+        except StoreError as error:
+            os._exit(7 if "must name this process" in str(error) else 8)
+        os._exit(9)
+
+    forked = multiprocessing.get_context("fork").Process(target=child)
+    forked.start()
+    forked.join(60)
+    assert forked.exitcode == 7
+    assert [one.pid for one in runs.writers()] == [os.getpid()]
+    runs.end_run("shared")
+
+
+NOBODY = '{"run_id":"shared","host":"h","machine":"m","born":"b","started":%s,"pid":%s}'
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"[]", b"\xff" * 99, b'{"pid": 1}', b'{"interval":1,"pid":-1}']
+    + [
+        (NOBODY % fields)[:-1].encode() + b',"interval":1}'
+        for fields in ((0, -1), (0, 1.5), ('"NaN"', 1), (1e40, 1))
+    ],
+)
+def test_what_names_no_writer_is_in_nobodys_way(tmp_path, content):
+    runs = runs_of(tmp_path)
+    runs.start_run("shared", {})
+    [path] = tmp_path.glob("lock-*.json")
+    runs.end_run("shared")
+    path.write_bytes(content)
+    (tmp_path / "lock-other.json").write_bytes(content)
+    assert runs.writers() == []
+    runs.start_run("shared", {})
+    assert [one.run_id for one in runs.writers()] == ["shared"]
+    assert not (tmp_path / "lock-other.json").exists()
+    runs.end_run("shared")
+
+
+def test_a_link_names_no_writer(tmp_path):
+    (tmp_path / "secret").write_bytes(b"x")
+    (tmp_path / "lock-1.json").symlink_to(tmp_path / "secret")
+    assert runs_of(tmp_path).writers() == []
+    runs_of(tmp_path).start_run("a", {})
+    runs_of(tmp_path).end_run("a")
+    assert (tmp_path / "secret").exists()
+
+
+def an_owner(**changes):
+    me = owner.this_process("a", 15.0)
+    return Owner(**{**vars(me), "silent": 10.0, **changes})
+
+
+@linux
+@pytest.mark.parametrize(
+    ("changes", "is_dead"),
+    [
+        ({}, False),
+        ({"silent": 1e9}, False),
+        # The same number, another process: the first of a container, for example.
+        ({"born": "1"}, True),
+        ({"pid": (1 << 22) + 1}, True),
+        # Where the process table knows nothing, silence is all there is.
+        ({"machine": "another", "pid": (1 << 22) + 1}, False),
+        ({"machine": "another", "silent": 119.0}, False),
+        ({"machine": "another", "silent": 121.0}, True),
+        ({"machine": "", "silent": 121.0}, True),
+        # This machine, but nobody can tell one process from another of its number.
+        ({"born": ""}, False),
+        ({"born": "", "silent": 121.0}, True),
+        ({"born": "", "pid": (1 << 22) + 1}, True),
+    ],
+)
+def test_who_is_dead_follows_the_rule(changes, is_dead):
+    assert (an_owner(**changes).death is not None) == is_dead
+
+
+def test_an_owner_comes_back_as_it_was_written():
+    me = an_owner()
+    assert me.is_me
+    again = parse_owner(me.dumped(), 3.0)
+    assert again == me
+    assert again.is_me
+    assert again.silent == 3.0
+    assert json.loads(me.dumped())["host"] == socket.gethostname()
