@@ -13,8 +13,13 @@ from multiback.metrics.replicas import Replicas
 from multiback.metrics.statistic import LabelStatistic, State, Statistic
 
 kernels: Any = None
+compiled: Any = None
 if keras.backend.backend() == "torch":
     from multiback.metrics.kernels import torch as kernels
+elif keras.backend.backend() == "jax":
+    from multiback.metrics.kernels import jax as compiled
+elif keras.backend.backend() == "tensorflow":
+    from multiback.metrics.kernels import tensorflow as compiled
 
 Tensor = Any
 Direction = Literal["max", "min"]
@@ -86,6 +91,17 @@ class Metric(keras.metrics.Metric, abc.ABC):  # type: ignore[misc]  # Keras has 
         """Return the value for a state of NumPy arrays; None leaves it to `compute`."""
         return None
 
+    def compute_in_step(self, _state: State, _kernels: Any) -> Tensor | None:
+        """Return the value within a compiled step; None leaves it to `compute`.
+
+        Keras wants it after each batch, whether or not anybody looks.
+
+        Args:
+            _state: The state, as tensors.
+            _kernels: The backend's kernels.
+        """
+        return None
+
     @property
     def state(self) -> State:
         """The accumulated state, as tensors."""
@@ -141,7 +157,17 @@ class Metric(keras.metrics.Metric, abc.ABC):  # type: ignore[misc]  # Keras has 
             value = kernels.result(self.compute_on_arrays, owner._state)  # noqa: SLF001 - of this class
             if value is not None:
                 return value
-        return self.compute(owner.state)
+        state = owner.state
+        value = None if compiled is None else self._fast_result(state)
+        return self.compute(state) if value is None else value
+
+    def _fast_result(self, state: State) -> Tensor | None:
+        """Compute the value by the kernels of a backend that compiles."""
+        arrays = compiled.as_arrays(state)
+        if arrays is None:
+            return self.compute_in_step(state, compiled)
+        value = self.compute_on_arrays(arrays)
+        return None if value is None else ops.convert_to_tensor(value, "float32")
 
     def reset_state(self) -> None:
         """Forget everything that was added."""

@@ -44,18 +44,28 @@ class AUROC(ScoreMetric):
         super().__init__(task, name=name, **arguments)
 
     def compute_on_arrays(self, state: State) -> Any | None:
-        """Return the area of one histogram where the bounds are not looked at."""
-        if (
-            not isinstance(self._scores, ScoreHistogram)
-            or self._scores.task.columns != 1
-            or self._each
-            or self._looks_at_next_bounds()
-        ):
+        """Return the area of one histogram."""
+        one = self._one_histogram()
+        found = one and roc_area(state["counts"], state["weighted"], one.bins)
+        if found is None:
             return None
-        area = roc_area(state["counts"], state["weighted"], self._scores.bins)
-        if area is not None:
-            self._calls += 1
+        area, gap, scores = found
+        if self._looks_at_bounds():
+            self._warn_if_wide(gap, scores)
         return area
+
+    def compute_in_step(self, state: State, kernels: Any) -> Tensor | None:
+        """Return the area of one histogram."""
+        one = self._one_histogram()
+        if one is None:
+            return None
+        return kernels.roc_area(state, one.bins, lambda: self.compute(state))
+
+    def _one_histogram(self) -> ScoreHistogram | None:
+        scores = self._scores
+        if not isinstance(scores, ScoreHistogram) or scores.task.columns != 1:
+            return None
+        return None if self._each else scores
 
     def score(self, histogram: Histogram) -> tuple[Tensor, Tensor, Tensor]:
         """Return the area and its bounds."""

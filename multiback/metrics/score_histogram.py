@@ -59,8 +59,12 @@ class ScoreHistogram(LabelCells):
 
     @property
     def cells(self) -> int:
-        """For each ranking the bins of both classes, and scores that are NaN."""
-        return self.task.columns * (2 * self.bins + 1)
+        """For each ranking the bins of both classes and the NaN; and all together.
+
+        No bin holds more than all together, so that one cell tells whether any count
+        has left its low word, and whether there are weights.
+        """
+        return self.task.columns * (2 * self.bins + 1) + 1
 
     def prepare(
         self,
@@ -90,8 +94,9 @@ class ScoreHistogram(LabelCells):
         numbers = ops.reshape(ops.cast(batch.valid, "int32"), (-1,))
         ids = ops.where(numbers > 0, ids, ops.zeros_like(ids))
         # The last cell counts labels that the task does not know.
-        ids = ops.concatenate([ids, ops.full((1,), self.cells, dtype="int32")])
-        numbers = ops.concatenate([numbers, ops.reshape(wrong, (1,))])
+        last = ops.arange(self.cells - 1, self.cells + 1, dtype="int32")
+        ids = ops.concatenate([ids, last])
+        numbers = ops.concatenate([numbers, ops.stack([ops.sum(numbers), wrong])])
         counts = exact.add_ids_to_count(state["counts"], ids, numbers)
         return {**state, "counts": counts}
 
@@ -115,15 +120,17 @@ class ScoreHistogram(LabelCells):
         return batch, ops.reshape(ids, (-1,))
 
     def count(self, batch: Batch) -> list[Tensor]:
-        """Return one vector, the cells of one ranking after the other."""
+        """Return the cells of one ranking after the other, and their sum."""
         batch, ids = self.places(batch)
         valid = ops.reshape(batch.valid, (-1,))
         ids = ops.where(valid, ids, ops.full_like(ids, self.cells))
         if batch.weights is None:
-            return [count_ids(ids, self.cells + 1)[:-1]]
-        # A weight that does not count may be NaN.
-        weights = ops.where(valid, ops.reshape(batch.weights, (-1,)), 0.0)
-        return [sum_by_id(ids, weights, self.cells + 1)[:-1]]
+            cells = count_ids(ids, self.cells + 1)[:-2]
+        else:
+            # A weight that does not count may be NaN.
+            weights = ops.where(valid, ops.reshape(batch.weights, (-1,)), 0.0)
+            cells = sum_by_id(ids, weights, self.cells + 1)[:-2]
+        return [cells, ops.sum(cells)]
 
     def explain_labels(self) -> str:
         """Name the labels."""
@@ -133,7 +140,7 @@ class ScoreHistogram(LabelCells):
         """Round a state to float32."""
         weighted = exact.sum_to_float(state["weighted"])
         cells = exact.count_to_float(state["counts"]) + weighted
-        table = ops.reshape(cells[:-1], (self.task.columns, 2 * self.bins + 1))
+        table = ops.reshape(cells[:-2], (self.task.columns, 2 * self.bins + 1))
         return Histogram(
             negatives=table[:, : self.bins],
             positives=table[:, self.bins : -1],

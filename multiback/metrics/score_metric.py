@@ -163,7 +163,7 @@ class ScoreMetric(PairMetric):
         histogram = self._scores.read(state)
         value, low, high = ops.unstack(self._averaged(histogram), 3)
         if not histogram.exact:
-            self._warn_if_wide(histogram, low, high)
+            self._look_at_bounds(histogram, low, high)
         return value
 
     def compute_bounds(self, state: State) -> Tensor:
@@ -258,20 +258,9 @@ class ScoreMetric(PairMetric):
         )
         return ops.where(ops.any(broken), float("nan"), averages)
 
-    def _looks_at_next_bounds(self) -> bool:
-        """Tell whether the next value that is computed may bring a warning."""
-        call = self._calls + 1
-        return call > 0 and (call & (call - 1) == 0 or call % 256 == 0)
-
-    def _warn_if_wide(self, histogram: Histogram, low: Tensor, high: Tensor) -> None:
-        """Warn once where the values are known: outside of a compiled step.
-
-        That is once an epoch on JAX and TensorFlow, when Keras asks for the logs. On
-        torch it is each batch, of which few are looked at: that takes time.
-        """
-        looks = self._looks_at_next_bounds()
-        self._calls += 1
-        if not looks:
+    def _look_at_bounds(self, histogram: Histogram, low: Tensor, high: Tensor) -> None:
+        """Warn once where the values are known: outside of a compiled step."""
+        if not self._looks_at_bounds():
             return
         try:
             gap = float(np.max(ops.convert_to_numpy(high - low)))
@@ -280,6 +269,19 @@ class ScoreMetric(PairMetric):
         except (AttributeError, NotImplementedError, TypeError):
             # A tracer of JAX, a symbolic tensor of TensorFlow, a meta one of torch.
             return
+        self._warn_if_wide(gap, scores)
+
+    def _looks_at_bounds(self) -> bool:
+        """Tell whether the value that is being computed may bring a warning.
+
+        Values are known once an epoch on JAX and TensorFlow, when Keras asks for the
+        logs. On torch it is each batch, of which few are looked at: that takes time.
+        """
+        self._calls += 1
+        call = self._calls
+        return call > 0 and (call & (call - 1) == 0 or call % 256 == 0)
+
+    def _warn_if_wide(self, gap: float, scores: float) -> None:
         if gap > self.wide and scores >= ENOUGH:
             self._calls = -(1 << 62)  # Said once.
             warnings.warn(

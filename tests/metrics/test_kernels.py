@@ -187,6 +187,7 @@ def test_plain_weighted_and_masked_batches_fall_into_the_same_bins(kind):
     np.testing.assert_array_equal(plain[1], ops.convert_to_numpy(weighted)[0])
     ids = arrays.count_scores(statistic, labels, scores)
     cells = np.bincount(ids, minlength=plain.shape[1])
+    cells[-2] = cells.sum()  # All together.
     np.testing.assert_array_equal(cells, plain[1])
 
 
@@ -217,16 +218,19 @@ def test_unknown_labels_are_counted_and_no_score_of_theirs():
 def test_cells_carry_as_the_specification_does():
     start = np.zeros((2, 9), "int32")
     start[1] = (1 << 24) - 2
-    cells = np.arange(8)
+    cells = np.array([*range(7), 21])  # The last one is all together.
     expected = exact.add_to_count(
-        ops.convert_to_tensor(start), ops.convert_to_tensor([*range(8), 0], "int32")
+        ops.convert_to_tensor(start), ops.convert_to_tensor([*cells, 0], "int32")
     )
     actual = start.copy()
     arrays.add_cells(actual, cells)
     np.testing.assert_array_equal(actual, ops.convert_to_numpy(expected))
-    by_id = start.copy()
-    arrays.add_ids(by_id, np.repeat(cells, cells))
-    np.testing.assert_array_equal(by_id, actual)
+    for repeated in (cells[:7], cells[:7] // 3):  # More ids than cells, and fewer.
+        by_id = start.copy()
+        arrays.add_scores(by_id, np.repeat(np.arange(7), repeated))
+        by_cell = start.copy()
+        arrays.add_cells(by_cell, np.append(repeated, repeated.sum()))
+        np.testing.assert_array_equal(by_id, by_cell)
 
 
 @pytest.mark.parametrize("size", [0, 5, 40])
@@ -427,19 +431,55 @@ def test_a_result_from_arrays_equals_the_formula_on_tensors():
             np.testing.assert_allclose(value(metric), formula, rtol=1e-6)
 
 
-@torch_only
+def area_of(state, num_bins):
+    """Compute the area of a state in float64."""
+    cells = (state["counts"] * np.array([[1 << 24], [1]]) + state["weighted"]).sum(0)
+    negatives, positives = cells[:num_bins], cells[num_bins : 2 * num_bins]
+    if cells[-1] or cells[2 * num_bins] or not negatives.any() or not positives.any():
+        return NAN
+    below = np.cumsum(negatives) - negatives / 2
+    return np.dot(positives, below) / (positives.sum() * negatives.sum())
+
+
 @pytest.mark.filterwarnings("ignore:auroc may be off by")  # So many share a bin.
-def test_an_area_from_arrays_equals_the_formula_past_2_to_the_24():
-    metric = mb.metrics.AUROC()
-    metric.update_state(LABELS, SCORES)
-    state = metric.state
-    for _ in range(26):
-        state = metric.statistic.merge(state, state)
-        formula = float(metric.compute(state))
-        area = arrays.roc_area(*to_numpy(state).values(), BINS)
-        if area is not None:
-            assert area == pytest.approx(formula, rel=1e-6)
-    assert area is None, "the low word is full"
+@pytest.mark.parametrize("num_bins", [BINS, 1001])
+def test_an_area_is_that_of_its_state_in_a_compiled_step_and_outside(num_bins):
+    metric = mb.metrics.AUROC(num_bins=num_bins)
+    statistic = metric.statistic
+    batches = {
+        "none": (LABELS[:0], SCORES[:0]),
+        "plain": (LABELS, SCORES),
+        "one class": (LABELS * 0, SCORES),
+        "another class": (LABELS * 0 + 1, SCORES),
+        "a NaN": (LABELS, np.where(IDS == 1, NAN, SCORES).astype("float32")),
+        "an unknown label": (LABELS + (IDS == 1) * 2, SCORES),
+        "weights": (LABELS, SCORES, np.linspace(0, 2, N, dtype="float32")),
+        "tiny weights": (LABELS, SCORES, np.full(N, 1e-30, "float32")),
+        "an unknown label that weighs": (LABELS + 2, SCORES, np.ones(N, "float32")),
+    }
+    states = {
+        name: to_numpy(statistic.update(statistic.init(), *batch))
+        for name, batch in batches.items()
+    }
+    for power in (19, 20, 24, 31):  # One bin, all together, and then all that is in it.
+        words = states["plain"]["counts"][1].astype("int64") << power
+        words = np.stack([words >> 24, words & (1 << 24) - 1]).astype("int32")
+        states[f"2 to the {power}"] = {**states["plain"], "counts": words}
+    step = compiled(metric.stateless_result)
+    for name, state in states.items():
+        expected = area_of(state, num_bins)
+        in_step = step([ops.convert_to_tensor(words) for words in state.values()])
+        np.testing.assert_allclose(
+            ops.convert_to_numpy(in_step), expected, rtol=1e-6, err_msg=name
+        )
+        for variable, words in zip(metric.variables, state.values(), strict=True):
+            variable.assign(words)
+        np.testing.assert_allclose(value(metric), expected, rtol=1e-6, err_msg=name)
+        if not np.isnan(expected):
+            low, high = metric.bounds()
+            found = arrays.roc_area(*state.values(), num_bins)
+            assert low <= value(metric) <= high
+            assert found is None or found[1] == pytest.approx(high - low, abs=1e-4)
 
 
 @torch_only

@@ -7,6 +7,7 @@ counts that one, or words its error.
 """
 
 import dataclasses
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -235,27 +236,30 @@ def _are_scores(scores: Array, *, from_logits: bool) -> bool:
     return bool(scores.min() >= 0.0 and scores.max() <= 1.0)  # No NaN either.
 
 
-def roc_area(counts: Array, weighted: Array, bins: int) -> float | None:
-    """Return the area under the ROC curve of a state that counts one ranking in bins.
+def roc_area(
+    counts: Array, weighted: Array, bins: int
+) -> tuple[float, float, float] | None:
+    """Return area under the ROC curve, gap of its bounds and number of scores.
 
-    None where a count has left its low word, or there are weights: too rare to be
-    worth a second formula.
+    Of a state that counts one ranking in bins. None where a count has left its low
+    word, or there are weights: too rare to be worth a second formula. The last cells
+    are NaN, all together, unknown labels.
     """
     high, low = counts
-    # Bits compare faster than floats.
-    if high.any() or weighted.view(np.int32).any():
+    if high[-2] or weighted[0, -2] != 0.0:
         return None
-    if low[-2:].any():  # A NaN score, an unknown label.
-        return float("nan")
+    if low[-3] or counts[:, -1].any() or weighted[0, -1] != 0.0:
+        return math.nan, math.nan, 0.0
     negatives = low[:bins].astype(np.float64)
     positives = low[bins : 2 * bins].astype(np.float64)
     up_to = np.cumsum(negatives)
     pairs = up_to[-1] * positives.sum()
     if not pairs:
-        return float("nan")
+        return math.nan, math.nan, 0.0
+    tied = np.dot(positives, negatives)
     # A tie counts half.
-    won = np.dot(positives, up_to) - np.dot(positives, negatives) / 2.0
-    return float(won / pairs)
+    won = np.dot(positives, up_to) - tied / 2.0
+    return float(won / pairs), float(tied / pairs), float(low[-2])
 
 
 def add_cells(counts: Array, cells: Array) -> None:
@@ -268,16 +272,16 @@ def add_cells(counts: Array, cells: Array) -> None:
         low &= _BASE - 1
 
 
-def add_ids(counts: Array, ids: Array) -> None:
-    """Add 1 to each cell as often as its id occurs, in place."""
+def add_scores(counts: Array, ids: Array) -> None:
+    """Add 1 to each cell as often as its id occurs, in place, and to all together."""
     high, low = counts
+    low[-2] += ids.size
     if ids.size > low.size:
         low += np.bincount(ids, minlength=low.size).astype(np.int32)
-        touched = low
     else:
         np.add.at(low, ids, 1)
-        touched = low[ids]
-    if touched.size and touched.max() >= _BASE:
+    # No cell has more than all together.
+    if low[-2] >= _BASE:
         high += low >> COUNT_BITS
         low &= _BASE - 1
 
@@ -295,5 +299,5 @@ KERNELS: dict[type, Kernel] = {
     MultilabelCounts: Kernel(count_multilabel, add_cells),
     MulticlassCounts: Kernel(count_classes, add_cells),
     ClassHits: Kernel(count_hits, add_cells),
-    ScoreHistogram: Kernel(count_scores, add_ids),
+    ScoreHistogram: Kernel(count_scores, add_scores),
 }
