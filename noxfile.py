@@ -25,8 +25,9 @@ BACKENDS = ("tensorflow", "jax", "torch")
 QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "0"}
 # Two test processes share two cores; torch's threads would fight over them.
 TEST_ENV = {**QUIET, "OMP_NUM_THREADS": "1"}
-# By class or module: fixtures run once, and JAX compiles a shape once.
-PYTEST = ("pytest", "--numprocesses=2", "--dist=loadscope")
+# By class or module: fixtures run once, and JAX compiles a shape once. In their own
+# order: by the number of tests, modules of one long test would come last, and alone.
+PYTEST = ("pytest", "-n2", "--dist=loadscope", "--no-loadscope-reorder")
 # Folders of tests that a session of their own runs.
 ELSEWHERE = tuple(
     f"--ignore=tests/{folder}"
