@@ -111,9 +111,13 @@ def compared_scores(of: Evidence) -> Finding | None:
         elif of.holds_ids():
             fixed = keras.metrics.SparseCategoricalAccuracy()
     elif kind in ("IoU", "MeanIoU") and config.get("sparse_y_pred"):
-        if of.y_pred.shape[-1] != config["num_classes"]:
+        if of.y_pred.shape[-1] == config["num_classes"]:
+            fixed = of.like(sparse_y_pred=False, sparse_y_true=not of.is_one_hot())
+        elif config["num_classes"] == 2 and _are_chances(of):  # noqa: PLR2004 - yes and no
+            classes = config.get("target_class_ids", (0, 1))
+            fixed = keras.metrics.BinaryIoU(classes, threshold=0.5)
+        else:
             return None
-        fixed = of.like(sparse_y_pred=False, sparse_y_true=not of.is_one_hot())
     else:
         return None
     should = of.value(fixed)
@@ -125,6 +129,12 @@ def compared_scores(of: Evidence) -> Finding | None:
         "a score is compared with a class id, and hardly ever equals it",
         of.instead(spell(fixed)),
     )
+
+
+def _are_chances(of: Evidence) -> bool:
+    """Tell whether predictions are one probability for each label."""
+    scores = of.y_pred
+    return scores.size == of.y_true.size and 0 <= scores.min() <= scores.max() <= 1
 
 
 def one_column(of: Evidence) -> Finding | None:

@@ -75,6 +75,7 @@ def test_the_numbers_and_the_line_of_the_forum_f1():
         ("saturated_auc", "multiback.metrics.AUROC()"),
         ("one_column_f1", "keras.metrics.F1Score(threshold=0.5)"),
         ("iou_of_scores", "sparse_y_true=False, sparse_y_pred=False)"),
+        ("iou_of_one_score", "keras.metrics.BinaryIoU("),
         ("monitor_without_direction", 'mode="max"'),
         ("monitor_of_an_output", 'mode="max"'),
         ("monitor_that_inherits_its_direction", 'mode="max") or mode="min"'),

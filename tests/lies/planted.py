@@ -233,6 +233,11 @@ PLANTED = {
         "iou",
         lambda: several([K.MeanIoU(3, name="iou")], ONE_HOT),
     ),
+    "iou_of_one_score": (
+        SCORES,
+        "iou",
+        lambda: binary([K.MeanIoU(2, name="iou")]),
+    ),
     "numbered_twice": (
         "hidden by a name",
         "a_1",
