@@ -55,7 +55,7 @@ def _counts(task, y_true, hard):
         columns = np.arange(4)
         true, guess = (ids.reshape(-1, 1) == columns for ids in (y_true, hard))
     else:
-        width = 3 if task == "multilabel" else 1
+        width = 4 if task == "multilabel" else 1
         true, guess = (ids.reshape(-1, width) == 1 for ids in (y_true, hard))
     return (
         (true & guess).sum(0),
@@ -103,7 +103,7 @@ def _columns(task, y_true, y_pred):
     """Return labels and scores of each column, side by side."""
     if task == "multiclass":
         y_true = (y_true.reshape(-1, 1) == np.arange(4)).astype(int)
-    width = {"binary": 1, "multiclass": 4, "multilabel": 3}[task]
+    width = 1 if task == "binary" else 4
     return zip(y_true.reshape(-1, width).T, y_pred.reshape(-1, width).T, strict=True)
 
 

@@ -158,7 +158,8 @@ class ScoreBuffer(LabelStatistic):
         room = self.capacity + 1  # The last place takes what is not kept.
         kept = ops.cast(keep, "int32")
         place = ops.expand_dims(state["used"], -1) + ops.cumsum(kept, axis=-1) - kept
-        place = ops.where(keep, ops.minimum(place, self.capacity), self.capacity)
+        # Keras tries metrics on a state without contents, whose `used` is anything.
+        place = ops.where(keep, ops.clip(place, 0, self.capacity), self.capacity)
         columns = ops.arange(self.task.columns, dtype="int32") * room
         place = ops.reshape(place + ops.expand_dims(columns, -1), (-1, 1))
 

@@ -1,5 +1,7 @@
 """The best value under a condition, its threshold, and the curves that it lies on."""
 
+from typing import ClassVar
+
 import numpy as np
 import pytest
 import sklearn.metrics
@@ -7,7 +9,7 @@ import torch
 import torchmetrics
 from backends import compiled
 from contracts import ROWS as FEW
-from contracts import stream, value
+from contracts import MetricContract, stream, value
 from keras import ops
 
 import multiback as mb
@@ -58,6 +60,49 @@ def oracle(name, target, y_true, scores, weight=None):
             pair = 1 - fpr, tpr
     best, other = pair
     return np.max(best[other >= target - 1e-12], initial=0.0)
+
+
+class TestOperatingPoints(MetricContract):
+    # The histogram is that of AUROC, which goes through more cases.
+    cases: ClassVar = {
+        "PrecisionAtRecall": {"name": "PrecisionAtRecall"},
+        "RecallAtPrecision-kept": {"name": "RecallAtPrecision", "capacity": 128},
+        "SensitivityAtSpecificity": {
+            "name": "SensitivityAtSpecificity",
+            "from_logits": True,
+        },
+        "SpecificityAtSensitivity-kept": {
+            "name": "SpecificityAtSensitivity",
+            "capacity": 128,
+        },
+    }
+    target = 0.55
+
+    def make(self, name, **arguments):
+        return make(name, self.target, **arguments)
+
+    def sample(self, rng, n, arguments):
+        y_true = (rng.random(n) < 0.5).astype("int32")
+        # Spread out, so that each score keeps a bin of its own.
+        rank = (2 * rng.normal(size=n) + y_true).argsort().argsort()
+        logits = np.linspace(-4, 4, n)[rank]
+        scores = logits if "from_logits" in arguments else 1 / (1 + np.exp(-logits))
+        return y_true, scores.astype("float32")
+
+    def oracle(self, y_true, y_pred, sample_weight=None, *, name, **_):
+        wide = y_pred.astype("float64")
+        return oracle(name, self.target, y_true, wide, sample_weight)
+
+    def close(self, actual, expected):
+        np.testing.assert_allclose(actual, expected, rtol=0, atol=2e-6)
+
+    def same_state(self, arguments, actual, expected):
+        if "capacity" not in arguments:
+            super().same_state(arguments, actual, expected)
+            return
+        # The order of the places is that of the batches.
+        compute = self.make(**arguments).compute
+        self.same(*(ops.convert_to_numpy(compute(s)) for s in (actual, expected)))
 
 
 @pytest.mark.parametrize("weighted", [False, True], ids=["plain", "weighted"])

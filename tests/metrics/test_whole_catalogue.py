@@ -1,0 +1,174 @@
+"""What no metric escapes: values, counts, narrow scores, groups, the contract.
+
+One stored table holds float64 oracles of fixed cases, with ties, NaN, a single class
+and an absent one among them; every backend has to meet it. After a change of the
+catalogue: `python tests/oracles.py`. The tests stand together because they share
+shapes, for each of which JAX compiles every operation.
+"""
+
+import importlib.util
+import json
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from catalogue import ENTRIES, NUMBERS, datasets, public_names
+from contracts import ATOL, RTOL, FloatContract, MetricContract, stream
+from keras import ops
+from oracles import LOSSES, RANKINGS, STORED, oracle
+
+import multiback as mb
+from multiback.errors import ArgumentError
+
+TABLE = json.loads(STORED.read_text())
+# Sixteen scores of each of four columns fit.
+KEPT = 64
+
+
+def tolerances(entry):
+    """Return what float32 may be off by, relatively and absolutely."""
+    if entry.name in RANKINGS:
+        return 0.0, 2e-6
+    if entry.name == "CalibrationError":
+        return 0.0, 200 * 2.0**-24
+    if entry.kind in {"numbers", "regression"} or entry.name in LOSSES:
+        # Up to three sums, each within the contract's bound.
+        return (3 * FloatContract.rtol,) * 2
+    return RTOL, ATOL
+
+
+def test_the_stored_values_are_those_of_the_oracle():
+    assert set(TABLE) == set(ENTRIES)
+    assert {entry.name for entry in ENTRIES.values()} == set(public_names())
+    for name, entry in ENTRIES.items():
+        cases = datasets(entry.kind)
+        assert set(TABLE[name]) == set(cases)
+        for case, data in cases.items():
+            expected = oracle(entry, *data)
+            stored = np.array(TABLE[name][case])
+            np.testing.assert_allclose(stored, expected, rtol=1e-12, err_msg=case)
+
+
+def make(entry, **more):
+    """Make a metric that is exact: a ranking one keeps its scores."""
+    return entry.make(**({"capacity": KEPT} if entry.name in RANKINGS else {}), **more)
+
+
+each = pytest.mark.parametrize("entry", ENTRIES.values(), ids=ENTRIES.keys())
+
+
+@each
+def test_this_backend_meets_the_stored_values(entry):
+    metric = make(entry)
+    rtol, atol = tolerances(entry)
+    for case, data in datasets(entry.kind).items():
+        metric.reset_state()
+        np.testing.assert_allclose(
+            stream(metric, data), TABLE[entry.id][case], rtol, atol, err_msg=case
+        )
+
+
+@each
+def test_members_of_a_group_find_each_other_reversed_twice_and_never_alone(entry):
+    grouped = mb.metrics.group(make(entry, name="first"), make(entry, name="second"))
+    owner, view = map(keras.saving.serialize_keras_object, grouped)
+    data = datasets(entry.kind)["plain"]
+    rtol, atol = tolerances(entry)
+    make_again = keras.saving.deserialize_keras_object
+    for _ in range(2):
+        pair = make_again(view), make_again(owner)
+        for metric in pair:
+            metric.update_state(*data)
+        for metric in pair:
+            actual = ops.convert_to_numpy(metric.result())
+            np.testing.assert_allclose(actual, TABLE[entry.id]["plain"], rtol, atol)
+        assert not pair[0].variables
+    alone = make_again(view)
+    alone.update_state(*data)
+    with pytest.raises(ArgumentError, match='reads the state of "first"'):
+        alone.result()
+
+
+COUNTED = {
+    name: entry for name, entry in ENTRIES.items() if "counts" in entry.make().state
+}
+
+
+@pytest.mark.parametrize("entry", COUNTED.values(), ids=COUNTED.keys())
+def test_counts_go_on_past_float32_and_int32(entry):
+    """As Keras and a loop see them: through the variables, kernels included."""
+    metric = entry.make()
+    (variable,) = (v for v in metric.variables if v.path.endswith("counts"))
+    data = datasets(entry.kind)["plain"]
+    metric.update_state(*data)
+    high, low = ops.convert_to_numpy(variable.value).astype("int64")
+    once = (high << 24) + low
+    assert once.sum() > 0
+    for start in (2**24, 2**31):
+        total = np.where(once > 0, start, 0)
+        variable.assign(np.stack([total >> 24, total & (2**24 - 1)]).astype("int32"))
+        metric.update_state(*data)
+        high, low = ops.convert_to_numpy(variable.value).astype("int64")
+        np.testing.assert_array_equal((high << 24) + low, total + once)
+
+
+def test_what_counts_is_most_of_the_catalogue():
+    counting = {entry.name for entry in COUNTED.values()}
+    floats = {"Samplewise", "Mean", "Root", "R2", "Pearson", "Concord", "Explained"}
+    assert all(
+        name in counting or name in LOSSES or name in NUMBERS
+        for name in public_names()
+        if not any(name.startswith(start) for start in floats)
+    )
+
+
+# Their matrix of 3000 classes takes 72 MB, twice.
+SQUARE = ("ConfusionMatrix", "CohenKappa")
+OF_CLASSES = {
+    name: entry
+    for name, entry in ENTRIES.items()
+    if entry.kind == "multiclass" and "num_classes" in entry.arguments
+}
+
+
+@pytest.mark.parametrize(
+    ("dtype", "classes"), [("float16", 300), ("bfloat16", 3000)], ids=str
+)
+@pytest.mark.parametrize("entry", OF_CLASSES.values(), ids=OF_CLASSES.keys())
+def test_narrow_scores_of_many_classes_count_by_their_value(entry, dtype, classes):
+    if entry.name in SQUARE and classes > 300:
+        pytest.skip("a matrix of 3000 classes is large")
+    rng = np.random.default_rng(0)
+    y_true = np.arange(classes - 16, classes)
+    y_pred = rng.random((16, classes)) / 2
+    y_pred[np.arange(16), y_true - (np.arange(16) % 2)] += 0.5  # Every other is wrong.
+    narrow = ops.cast(y_pred.astype("float32"), dtype)
+    wide = ops.convert_to_numpy(ops.cast(narrow, "float32"))
+    more = {"capacity": 16} if entry.name in RANKINGS else {}
+    arguments = {**entry.arguments, "num_classes": classes}
+    values = []
+    for scores in (narrow, wide):
+        metric = getattr(mb.metrics, entry.name)(**arguments, **more)
+        values.append(stream(metric, (y_true, scores)))
+    np.testing.assert_array_equal(*values)
+    if entry.name == "Accuracy":
+        assert values[0] == np.mean(wide.argmax(1) == y_true)
+        assert 0.2 < values[0] < 0.8
+
+
+def contract_cases():
+    """Yield what each contract in this folder makes."""
+    for path in sorted(Path(__file__).parent.glob("test_*.py")):
+        spec = importlib.util.spec_from_file_location(f"_of_{path.stem}", path)
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        for name, cls in vars(module).items():
+            if name.startswith("Test") and issubclass(cls, MetricContract):
+                yield from (cls().make(**case) for case in cls.cases.values())
+
+
+def test_every_metric_goes_through_the_contract():
+    made = {type(metric).__name__ for metric in contract_cases()}
+    # Without labels, and so with a contract of their own in test_aggregates.py.
+    assert set(public_names()) - made == set(NUMBERS)
