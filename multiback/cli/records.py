@@ -60,6 +60,7 @@ def record(checkpoint: Checkpoint) -> Record:
         "metrics": dict(checkpoint.metrics),
         "scores": recorded_scores(checkpoint),
         "architecture": checkpoint.architecture,
+        "format": checkpoint.state_format,
     }
 
 
