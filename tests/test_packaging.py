@@ -150,7 +150,7 @@ def test_a_file_that_holds_our_metric_loads_after_importing_multiback_alone(tmp_
 def test_the_public_names_are_sorted_and_complete():
     assert multiback.__all__ == sorted(multiback.__all__)
     shown = {name for name in vars(multiback) if not name.startswith("_")}
-    folders = {"adapters", "checkpoint", "cli", "state", "store"}
+    folders = {"adapters", "checkpoint", "cli", "engines", "state", "store"}
     assert shown - folders == set(multiback.__all__)
 
 

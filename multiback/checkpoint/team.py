@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 import keras
 
 from multiback.engines import Engine, Ranks, SharedRuns, engine_of, ranks_here
+from multiback.errors import ArgumentError
 from multiback.store import Runs
 
 T = TypeVar("T")
@@ -41,8 +42,24 @@ class Team:
             runs: The run directory.
         """
         self._ranks = ranks_here() if self._distributed else None
+        if self._ranks is not None:
+            self._meet(self._ranks, runs.location)
         self.engine = engine_of(self.format, self._ranks)
         return SharedRuns.over(runs, self._ranks)
+
+    def _meet(self, ranks: Ranks, location: str) -> None:
+        """Raise on every rank unless all are here, for the same directory."""
+        mine = [self.format, location]
+        wanted = ranks.decide(lambda: mine)
+
+        def compare() -> None:
+            if mine != wanted:
+                raise ArgumentError(
+                    f"format= and dirpath= must be the same in every process, but are "
+                    f"{wanted} on rank 0 and {mine} on rank {ranks.rank}."
+                )
+
+        ranks.together(compare)
 
     @property
     def is_alone(self) -> bool:

@@ -176,6 +176,7 @@ def details_view(shown: Record, *, with_variables: bool) -> RenderableType:
         "versions": versions or "unknown",
         "architecture": shown["architecture"] or _without_architecture(shown),
         "variables": _groups(shown["variables"]) or "no index",
+        "format": shown["format"],
         "files": ", ".join(
             f"{name} {size_text(entry['size'])}"
             for name, entry in shown["files"].items()

@@ -117,6 +117,7 @@ def record(checkpoint: Listed) -> Record:
         "metrics": dict(checkpoint.metrics),
         "scores": recorded_scores(checkpoint),
         "architecture": checkpoint.architecture,
+        "format": checkpoint.state_format,
     }
 
 

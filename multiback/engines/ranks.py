@@ -12,6 +12,7 @@ Every wait ends: in the answer, in the error that another process told of, or in
 import itertools
 import threading
 import time
+import warnings
 from collections import Counter
 from collections.abc import Callable
 from typing import Any, NoReturn, Protocol, TypeVar
@@ -24,8 +25,15 @@ from multiback.store.writer import WRITER_THREAD
 T = TypeVar("T")
 
 _SHORTEST_PAUSE, _LONGEST_PAUSE = 0.0005, 0.05
+# So long nobody wonders what is going on.
+_WORTH_TELLING_SECONDS = 30.0
 # After so many messages rank 0 waits until they were heard, and deletes them.
 _KEPT = 100
+
+_SAME_CALLS = (
+    "Every process must make the same calls; pass distributed=False where only one "
+    "makes any."
+)
 
 _generations = itertools.count()
 
@@ -52,7 +60,8 @@ class Ranks:
         messages: What they talk through.
         rank: This process's number, from 0.
         size: How many there are.
-        timeout: Seconds to wait for another process.
+        timeout: Seconds for which rank 0 waits for the others; they wait for it twice
+            as long.
 
     Attributes:
         rank: As given.
@@ -71,6 +80,7 @@ class Ranks:
         self._told: Counter[str] = Counter()
         self._gathered: Counter[str] = Counter()
         self._broken = ""
+        self._has_told = False
 
     @property
     def is_first(self) -> bool:
@@ -169,9 +179,9 @@ class Ranks:
         if not self.is_first:
             self._messages.put(keys[self.rank], dump(value, argument="value"))
             return []
-        found = [value]
+        found, begin = [value], time.monotonic()
         for rank in range(1, self.size):
-            found.append(load(self._wait(keys[rank], rank)))
+            found.append(load(self._wait(keys[rank], rank, begin)))
             self._messages.drop(keys[rank])
         return found
 
@@ -183,11 +193,14 @@ class Ranks:
         counter[channel] += 1
         return channel, number
 
-    def _wait(self, key: str, rank: int) -> bytes:
+    def _wait(self, key: str, rank: int, begin: float | None = None) -> bytes:
         """Wait for a message of a rank."""
         if self._broken:
             raise StoreError(self._broken)
-        pause, end = _SHORTEST_PAUSE, time.monotonic() + self.timeout
+        pause = _SHORTEST_PAUSE
+        begin = time.monotonic() if begin is None else begin
+        # Rank 0 may be waiting for another itself, and then says for whom.
+        limit = self.timeout if self.is_first else 2 * self.timeout
         while True:
             try:
                 value = self._messages.take(key)
@@ -195,16 +208,23 @@ class Ranks:
                 self._break(f"rank {rank} cannot be reached any more: {error}")
             if value is not None:
                 return value
-            if time.monotonic() > end:
-                self._break(f"rank {rank} did not answer in {self.timeout:g} seconds")
+            waited = time.monotonic() - begin
+            if waited > _WORTH_TELLING_SECONDS and not self._has_told:
+                self._has_told = True
+                warnings.warn(
+                    f"Rank {self.rank} waits for rank {rank} to come to the same "
+                    f"point, for up to {limit:g} seconds. {_SAME_CALLS}",
+                    stacklevel=2,
+                )
+            if waited > limit:
+                self._break(f"rank {rank} did not answer in {limit:g} seconds")
             time.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
 
     def _break(self, why: str) -> NoReturn:
         self._broken = (
             f"The processes must agree on checkpoints, but {why}. It has ended, or has "
-            f"not made the same calls: every process must make them all, or pass "
-            f"distributed=False where only one does. Committed checkpoints are intact."
+            f"not made the same calls. {_SAME_CALLS} Committed checkpoints are intact."
         )
         raise StoreError(self._broken)
 

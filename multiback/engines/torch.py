@@ -1,6 +1,7 @@
 """torch: its processes, and its distributed checkpoint as an engine."""
 
 import datetime as dt
+import inspect
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,10 +9,11 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-from torch.distributed import checkpoint as dcp
 
 from multiback.engines.engine import Write, engine_errors, not_written
 from multiback.engines.ranks import Ranks
+from multiback.errors import MissingPackageError
+from multiback.state import is_sharded
 from multiback.store.tensor_header import NATIVE
 
 # It says that a single process saves alone, which is what it was asked for.
@@ -34,9 +36,8 @@ class StoreMessages:
         return bytes(self._store.get(key)) if self._store.check([key]) else None
 
     def drop(self, key: str) -> None:
-        """Delete a key, where the store can: one in a file cannot."""
-        if not isinstance(self._store, dist.FileStore):
-            self._store.delete_key(key)
+        """Delete a key."""
+        self._store.delete_key(key)
 
 
 def ranks() -> Ranks | None:
@@ -64,6 +65,10 @@ class DistributedCheckpoint:
     """
 
     def __init__(self, ranks: Ranks | None) -> None:
+        # Here, for every training under torch imports this file.
+        from torch.distributed import checkpoint  # noqa: PLC0415
+
+        self._dcp = _checked(checkpoint)
         self._group: Any = None
         if ranks is not None:
             # A group of its own: a save runs beside the training's collectives, and on
@@ -84,6 +89,7 @@ class DistributedCheckpoint:
         def write(folder: Path) -> None:
             # Without an index there is one file a process, of which each says itself
             # what is in it.
+            dcp = self._dcp
             writer = dcp.HuggingFaceStorageWriter(str(folder), save_distributed=True)
             try:
                 with engine_errors(folder):
@@ -110,10 +116,21 @@ _DTYPES = frozenset(
 )
 
 
+def _checked(checkpoint: Any) -> Any:
+    """Raise unless torch writes safetensors in parts."""
+    writer = getattr(checkpoint, "HuggingFaceStorageWriter", None)
+    if writer and "save_distributed" in inspect.signature(writer).parameters:
+        return checkpoint
+    raise MissingPackageError(
+        f'format="dcp" needs a torch that writes safetensors in parts, and this is '
+        f"{torch.__version__}. Run pip install --upgrade torch"
+    )
+
+
 def _copy(value: torch.Tensor) -> torch.Tensor:
     """Copy a tensor to the host; a DTensor stays where it is."""
     plain = value.detach()
-    if isinstance(plain, dist.tensor.DTensor):
+    if is_sharded(plain):
         return plain.clone()
     return plain.to("cpu", copy=True).contiguous()
 

@@ -12,7 +12,7 @@ tf.config.set_logical_device_configuration(
     device, [tf.config.LogicalDeviceConfiguration()] * 2
 )
 
-from trained_model import X, Y, network, state_of, tell
+from trained_model import X, Y, network, numbers_of, state_of, tell
 
 import multiback as mb
 
@@ -53,7 +53,11 @@ with strategy.scope():
 tell(loaded=state_of(loaded) == half)
 strategy, model = replicated()
 resumed = train(root / "run", 4, model)
-tell(resumed=resumed, resumed_state=state_of(model))
+tell(
+    resumed=resumed,
+    resumed_state=state_of(model),
+    resumed_numbers=numbers_of(model),
+)
 
 # Without a strategy what was written under one, and the other way round.
 alone = network()

@@ -11,7 +11,15 @@ import multiback as mb
 from multiback.errors import StoreError
 from multiback.store import RunDirectory
 
-CASES = ("loop-dcp", "loop-safetensors", "fit-dcp", "shards", "full", "alone")
+CASES = (
+    "loop-dcp",
+    "loop-safetensors",
+    "fit-dcp",
+    "shards",
+    "full",
+    "alone",
+    "differing",
+)
 
 
 @pytest.fixture(scope="module")
@@ -107,6 +115,12 @@ def test_a_rank_that_cannot_write_fails_the_save_on_every_rank(ranks, root):
     assert names == ["epoch=001-step=0", "epoch=003-step=1"]
     for checkpoint in RunDirectory(root / "full/run").checkpoints():
         checkpoint.verify()
+
+
+def test_ranks_that_ask_for_different_things_are_told_so_at_once(ranks):
+    for kind in ("dcp", "safetensors"):
+        for rank in ranks:
+            assert "must be the same in every process" in rank[f"differing.{kind}"]
 
 
 def test_one_rank_may_save_for_itself(ranks):

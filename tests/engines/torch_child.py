@@ -15,7 +15,7 @@ from trained_model import X, Y, network, state_of
 from trained_model import tell as tell_as
 
 import multiback as mb
-from multiback.errors import StoreError
+from multiback.errors import ArgumentError, StoreError
 
 SIZE = 2
 CASE = ""
@@ -166,6 +166,16 @@ def failing(rank, folder, how):
         os._exit(0)
 
 
+def differing(rank, folder):
+    """The ranks ask for different things."""
+    for how in ("dcp", "safetensors"), ("safetensors", "safetensors"):
+        place = folder / f"{rank if how[0] == how[1] else ''}run"
+        try:
+            mb.Checkpointer(place, format=how[rank]).start()
+        except ArgumentError as error:
+            tell(**{how[0]: str(error)})
+
+
 def alone(rank, folder):
     """Only rank 0 calls, and says so."""
     if rank == 0:
@@ -182,6 +192,7 @@ CASES = {
     "shards": shards,
     "full": lambda *at: failing(*at, "full"),
     "alone": alone,
+    "differing": differing,
     "kill": lambda *at: failing(*at, "kill"),
 }
 
