@@ -16,6 +16,7 @@ import pytest
 
 from multiback.errors import StoreError
 from multiback.store import RunDirectory, owner
+from multiback.store.heartbeat import Heart
 from multiback.store.owner import Owner, parse_owner
 
 WRITER = Path(__file__).with_name("owning_writer.py")
@@ -144,6 +145,27 @@ def test_elsewhere_one_that_is_stopped_for_too_long_loses_its_run(tmp_path, comm
         answer = tell(first, "commit")
         assert "it was taken over and ended" in answer
         assert [one.name for one in runs.checkpoints()] == ["mine"]
+
+
+def test_a_heart_touches_only_what_its_process_wrote(tmp_path):
+    mine, taken = tmp_path / "mine", tmp_path / "taken"
+    heart = Heart()
+    for path in (mine, taken):
+        path.write_bytes(b"me")
+        heart.begin(path, b"me", 0.02)
+    taken.write_bytes(b"another")
+    try:
+        for _ in range(3):
+            for path in (mine, taken):
+                os.utime(path, (1000, 1000))
+            end = time.monotonic() + 60
+            while mine.stat().st_mtime == 1000:
+                assert time.monotonic() < end
+                time.sleep(0.01)
+        assert taken.stat().st_mtime == 1000
+    finally:
+        heart.end(mine)
+        heart.end(taken)
 
 
 def test_a_lock_that_a_dead_writer_elsewhere_still_holds_is_taken_over(
