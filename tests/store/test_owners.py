@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from multiback.errors import StoreError
-from multiback.store import RunDirectory, owner
+from multiback.store import Files, RunDirectory, owner
 from multiback.store.heartbeat import Heart
 from multiback.store.owner import Owner, parse_owner
 
@@ -305,6 +305,44 @@ def an_owner(**changes):
 )
 def test_who_is_dead_follows_the_rule(changes, is_dead):
     assert (an_owner(**changes).death is not None) == is_dead
+
+
+def taken_by_another(runs):
+    """Let a living process of another machine have the run `shared`."""
+    path = runs._ownership.path_of("shared")
+    path.write_bytes(an_owner(run_id="shared", machine="another").dumped())
+    return path
+
+
+def test_a_run_of_another_gets_no_byte(tmp_path, commit):
+    class Untouched(Files):
+        def create(self, path):
+            pytest.fail(f"created {path}")
+
+    runs = RunDirectory(tmp_path, Untouched())
+    taken_by_another(runs)
+    with pytest.raises(StoreError, match="Nothing was changed"):
+        commit(runs, run_id="shared")
+
+
+def test_a_run_that_is_lost_while_a_checkpoint_is_written_does_not_get_it(
+    tmp_path, commit
+):
+    class Sleeps(Files):
+        def sync_directory(self, path):
+            super().sync_directory(path)
+            if path.name.startswith(".tmp-"):
+                taken_by_another(runs)
+
+    runs = RunDirectory(tmp_path, Sleeps())
+    runs.start_run("shared", {})
+    with pytest.raises(StoreError, match=r"is written by process .*'shared'"):
+        commit(runs, run_id="shared")
+    assert runs.checkpoints() == []
+    assert not list(tmp_path.rglob(".tmp-*"))
+    # What is another's is not given back.
+    runs.end_run("shared")
+    assert len(runs.writers()) == 1
 
 
 def test_an_owner_comes_back_as_it_was_written():
