@@ -11,12 +11,13 @@ import keras
 
 from multiback.checkpoint.arguments import Quantity, Resume, check_flag
 from multiback.checkpoint.averaging import ScoredWeights
-from multiback.checkpoint.checkpointer import Checkpointer, Moment, Parts, steps_of
+from multiback.checkpoint.checkpointer import Checkpointer
 from multiback.checkpoint.direction import Mode
 from multiback.checkpoint.expected import check_names
 from multiback.checkpoint.exporting import export_best as write_best
 from multiback.checkpoint.finding import first_intact
 from multiback.checkpoint.loading import restore_checkpoint
+from multiback.checkpoint.moment import Moment, Parts, steps_of
 from multiback.checkpoint.position import Position, Seekable
 from multiback.checkpoint.resuming import Resumption
 from multiback.checkpoint.retention import Slot, check_number

@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal, Self
 
 import keras
-import numpy as np
 
+from multiback.checkpoint.adoption import adopt, judge_anew
 from multiback.checkpoint.arguments import (
     Quantity,
     Resume,
@@ -26,7 +26,6 @@ from multiback.checkpoint.arguments import (
     choose_slots,
 )
 from multiback.checkpoint.direction import Mode
-from multiback.checkpoint.documents import judgement_of
 from multiback.checkpoint.filenames import (
     default_template,
     fields_of,
@@ -36,6 +35,7 @@ from multiback.checkpoint.filenames import (
 from multiback.checkpoint.finding import first_intact
 from multiback.checkpoint.judgement import Judgement
 from multiback.checkpoint.loading import restore_checkpoint
+from multiback.checkpoint.moment import NOTHING, Moment, Parts, steps_of
 from multiback.checkpoint.retention import Entry, Slot
 from multiback.checkpoint.saving import OnSaveError, Saver
 from multiback.checkpoint.scores import Scorer, nan_scores, split_logs
@@ -50,26 +50,6 @@ from multiback.errors import (
 )
 from multiback.store import Checkpoint, Runs, open_checkpoint, open_run_directory
 from multiback.store.writer import wait_for
-
-Parts = tuple[Mapping[str, Any], Mapping[str, np.ndarray]]
-_NOTHING: Parts = ({}, {})
-
-
-@dataclasses.dataclass(frozen=True)
-class Moment:
-    """When something is saved.
-
-    Attributes:
-        epoch: Epochs completed.
-        step: Optimizer steps completed.
-        batch: Batches completed in the epoch that is under way; None at its end.
-        asked: Somebody asked for it.
-    """
-
-    epoch: int
-    step: int
-    batch: int | None = None
-    asked: bool = False
 
 
 class Checkpointer:
@@ -181,7 +161,7 @@ class Checkpointer:
         self._told: set[str] = set()
         self.run_id = ""
         self.epoch = 0
-        self.parts: Callable[[Moment], Parts] = lambda _: _NOTHING
+        self.parts: Callable[[Moment], Parts] = lambda _: NOTHING
         self.shelf = Shelf(open_run_directory(dirpath), slots, self._best)
         self.team = Team(format, distributed=distributed)
         self._saver = Saver(
@@ -238,7 +218,9 @@ class Checkpointer:
         self._adopted = self.directory.checkpoints(self.run_id) if latest else []
         self.tell([f"Passed over {p}: {why}" for p, why in self.directory.skipped])
         for checkpoint in self._adopted:
-            self._adopt(checkpoint)
+            self._order += 1
+            adopt(self.shelf, self.scorer, checkpoint, self._order)
+            self.epoch = checkpoint.epoch
         self.directory.start_run(
             self.run_id,
             {
@@ -279,48 +261,6 @@ class Checkpointer:
         self.epoch = checkpoint.epoch
         return restored
 
-    def _adopt(self, checkpoint: Checkpoint) -> None:
-        """Take over a checkpoint of an earlier part of the run."""
-        self.scorer.remember(checkpoint.metrics)
-        judgement = judgement_of(checkpoint)
-        for label, mode in judgement.modes.items():
-            self.scorer.modes.setdefault(label, mode)
-        self._order += 1
-        self._note(checkpoint, judgement.goodness)
-        self.epoch = checkpoint.epoch
-
-    def _judge_adopted(self) -> None:
-        """Judge what the earlier part of the run left by monitors that are new.
-
-        Not before the first step: the directions are known by then.
-        """
-        adopted, self._adopted = self._adopted, []
-        for entry, checkpoint in self.shelf.rows:
-            if checkpoint in adopted:
-                scores = dict(judgement_of(checkpoint).scores)
-                for monitor in self.scorer.monitors:
-                    # Functions may need more than what was kept.
-                    known = monitor.label in judgement_of(checkpoint).modes
-                    if not known and isinstance(monitor.quantity, str):
-                        score = monitor.measure(checkpoint.metrics)
-                        scores |= {} if score is None else {monitor.label: score}
-                goodness = Judgement(scores, self.scorer.modes).goodness
-                self.shelf.add(
-                    dataclasses.replace(entry, goodness=goodness), checkpoint
-                )
-
-    def _note(self, checkpoint: Checkpoint, goodness: Mapping[str, float]) -> None:
-        entry = Entry(
-            order=self._order,
-            epoch=checkpoint.epoch,
-            step=checkpoint.step,
-            created=checkpoint.created,
-            goodness=goodness,
-            boundary=bool(checkpoint.extra.get("boundary", True)),
-            asked=bool(checkpoint.extra.get("asked", False)),
-        )
-        self.shelf.add(entry, checkpoint)
-
     def step(
         self,
         model: Any,
@@ -357,7 +297,9 @@ class Checkpointer:
         # First, so that nothing is written where a name is wrong.
         scores = self.scorer.measure(values, shapes)
         self.tell(nan_scores(scores))
-        self._judge_adopted()
+        # Not before: the directions are known by now.
+        adopted, self._adopted = self._adopted, []
+        judge_anew(self.shelf, self.scorer, adopted)
         step = self.record(model, values, epoch=epoch, step=step)
         self._judged, self._source, self._step = True, model, step
         return self._offer(model, values, scores, Moment(self.epoch, step))
@@ -628,12 +570,3 @@ class Checkpointer:
         self._saver.settle()
         last = self.shelf.last
         return "" if last is None else last.location
-
-
-def steps_of(model: Any) -> int:
-    """Return how many steps the model's optimizer has made, if it has one."""
-    optimizer = getattr(model, "optimizer", None)
-    if isinstance(model, keras.Model) and optimizer is not None:
-        # With gradient accumulation it is computed, and no variable.
-        return int(keras.ops.convert_to_numpy(optimizer.iterations))
-    return 0

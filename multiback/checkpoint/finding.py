@@ -170,9 +170,18 @@ def history(dirpath: PathLike, *, run: str | None = None) -> list[dict[str, Any]
         One record a measurement with "run_id", "epoch", "step", "time" and
         "metrics", by epoch and step. Where a run was resumed, what was done before
         and lost does not stand there.
+
+    Raises:
+        ArgumentError: There is no such run.
     """
     check_path("dirpath=", dirpath)
-    records = list(filter(is_measurement, open_run_directory(dirpath).history(run)))
+    runs = open_run_directory(dirpath)
+    records = list(filter(is_measurement, runs.history(run)))
+    if run is not None and not records and run not in (known := runs.run_ids()):
+        raise ArgumentError(
+            f"run= must be the id of a run in {dirpath}, but is {run!r}. There "
+            + (f"are, the newest first: {', '.join(known)}." if known else "is none.")
+        )
     if run is None and records:
         records = [one for one in records if one["run_id"] == records[-1]["run_id"]]
     lived: list[dict[str, Any]] = []

@@ -17,7 +17,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from multiback.checkpoint.checkpointer import Checkpointer, Moment, Parts
+from multiback.checkpoint.checkpointer import Checkpointer
 from multiback.checkpoint.documents import Facts, trainer_facts, variables_of
 from multiback.checkpoint.finding import first_intact
 from multiback.checkpoint.generators import generator_states, restore_generators
@@ -26,6 +26,7 @@ from multiback.checkpoint.keras_private import (
     set_first_epoch,
     steps_per_epoch,
 )
+from multiback.checkpoint.moment import Moment, Parts
 from multiback.checkpoint.position import Position
 from multiback.checkpoint.scores import split_logs
 from multiback.checkpoint.siblings import (

@@ -1,28 +1,29 @@
 """Put host arrays back into a model: everything is checked, then assigned."""
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import keras
-import numpy as np
 
 from multiback.errors import StateError
 from multiback.state._private import layers_of
-from multiback.state.fitting import StateDict, cast_exactly, listing
+from multiback.state.fitting import StateDict, listing
+from multiback.state.matching import (
+    Index,
+    Plan,
+    by_group,
+    by_owner,
+    by_position,
+    metrics_plan,
+)
 from multiback.state.variables import (
     GROUPS,
-    Entry,
     build_optimizer,
     check_model,
     entries,
     optimizer_of,
-    without_number,
 )
-
-Index = Sequence[Mapping[str, Any]]
-Plan = list[tuple[Entry, np.ndarray]]
 
 _OPTIMIZER_ADVICE = (
     "Compile the model with the optimizer and the trainable layers that it had when "
@@ -88,18 +89,18 @@ def restore(
         {'weights': 2, 'seeds': 0, 'optimizer': 0, 'metrics': 0}
     """
     check_model(model)
-    saved = _by_group(arrays, index)
+    saved = by_group(arrays, index)
     build_optimizer(model)
     current = entries(model)
     notes: list[str] = []
 
     plans: dict[str, Plan] = {}
     problems: dict[str, list[str]] = {}
-    plans["weights"], problems["weights"] = _by_position(
+    plans["weights"], problems["weights"] = by_position(
         current["weights"], saved["weights"], arrays
     )
     if seeds:
-        plans["seeds"], problems["seeds"] = _by_position(
+        plans["seeds"], problems["seeds"] = by_position(
             current["seeds"], saved["seeds"], arrays
         )
     if optimizer and not saved["optimizer"]:
@@ -110,12 +111,14 @@ def restore(
             "The model is not compiled; the checkpoint's optimizer was left out."
         )
     elif optimizer:
-        plans["optimizer"], problems["optimizer"] = _by_owner(
+        plans["optimizer"], problems["optimizer"] = by_owner(
             current["optimizer"], saved["optimizer"], arrays
         )
     _raise_if_any(model, problems)
 
-    plans["metrics"], reset, note = _metrics(model, current, saved["metrics"], arrays)
+    plans["metrics"], reset, note = metrics_plan(
+        model, current, saved["metrics"], arrays
+    )
     if note:
         notes.append(note)
     for plan in plans.values():
@@ -171,108 +174,6 @@ def _follow_variables(model: keras.Model) -> None:
         model.train_function = model.test_function = model.predict_function = None
 
 
-def _by_group(arrays: StateDict, index: Index) -> dict[str, list[Mapping[str, Any]]]:
-    """Sort the index by group; raise if it is a tree's or arrays are missing."""
-    groups: dict[str, list[Mapping[str, Any]]] = {group: [] for group in GROUPS}
-    for entry in index:
-        if entry["group"] not in groups:
-            raise StateError(
-                f"The index holds the group {entry['group']!r}; a model has only "
-                f"{', '.join(GROUPS)}. For a tree of arrays call tree(arrays, index)."
-            )
-        groups[entry["group"]].append(entry)
-    absent = [f"{e['key']} ({e['path']})" for e in index if e["key"] not in arrays]
-    if absent:
-        raise StateError(
-            f"The index names {len(absent)} arrays that are not there:"
-            f"{listing(absent)}\nGive the arrays and the index of one snapshot."
-        )
-    return groups
-
-
-def _by_position(
-    current: list[Entry], saved: Index, arrays: StateDict
-) -> tuple[Plan, list[str]]:
-    """Pair a group's variables with the saved values in order."""
-    problems = [
-        f"{entry.key} ({entry.variable.path}): in the model, not in the checkpoint"
-        for entry in current[len(saved) :]
-    ]
-    problems += [
-        f"{entry['key']} ({entry['path']}): in the checkpoint, not in the model"
-        for entry in saved[len(current) :]
-    ]
-    pairs = zip(current, saved, strict=False)
-    plan, unfit = _fitted(list(pairs), arrays)
-    return plan, unfit + problems
-
-
-def _by_owner(
-    current: list[Entry], saved: Index, arrays: StateDict
-) -> tuple[Plan, list[str]]:
-    """Pair optimizer variables with the saved ones of the same owner and slot."""
-    here = [(entry.owner, entry.slot) for entry in current]
-    there = [
-        (
-            entry.get("owner"),
-            entry["slot"] if "owner" in entry else without_number(entry["slot"]),
-        )
-        for entry in saved
-    ]
-    if here == there:
-        return _fitted(list(zip(current, saved, strict=True)), arrays)
-    missing, extra = Counter(here) - Counter(there), Counter(there) - Counter(here)
-    problems = [
-        f"{_slot(*name)}: in the model, not in the checkpoint" for name in missing
-    ]
-    problems += [
-        f"{_slot(*name)}: in the checkpoint, not in the model" for name in extra
-    ]
-    if problems:
-        return [], problems
-    places = dict(zip(there, saved, strict=True))
-    if len(places) < len(there):
-        return [], ["the slots stand in another order and their names are ambiguous"]
-    return _fitted([(e, places[n]) for e, n in zip(current, here, strict=True)], arrays)
-
-
-def _slot(owner: int | None, slot: str | None) -> str:
-    """Name an optimizer variable."""
-    return f"optimizer {slot}" + ("" if owner is None else f" of weights/{owner:04d}")
-
-
-def _fitted(
-    pairs: list[tuple[Entry, Mapping[str, Any]]], arrays: StateDict
-) -> tuple[Plan, list[str]]:
-    """Check shape and values of each pair.
-
-    Each variable gets an array of its own: JAX may take the host buffer over
-    without a copy and later donate it, and one buffer under two names fails
-    there ("Attempt to donate the same buffer twice").
-    """
-    plan: Plan = []
-    problems: list[str] = []
-    for entry, stored in pairs:
-        array = arrays[stored["key"]]
-        where = f"{entry.key} ({entry.variable.path})"
-        shape = tuple(int(size) for size in entry.variable.shape)
-        if tuple(array.shape) != shape:
-            problems.append(
-                f"{where}: shape {list(shape)} in the model, "
-                f"{list(array.shape)} in the checkpoint ({stored['path']})"
-            )
-            continue
-        cast = cast_exactly(array, np.dtype(str(entry.variable.dtype)))
-        if cast is None:
-            problems.append(
-                f"{where}: the checkpoint's {array.dtype} values cannot be written "
-                f"exactly in the model's {entry.variable.dtype}"
-            )
-            continue
-        plan.append((entry, cast))
-    return plan, problems
-
-
 def _raise_if_any(model: keras.Model, problems: Mapping[str, list[str]]) -> None:
     """Raise one error that lists every problem of every group."""
     listed = [problem for group in problems.values() for problem in group]
@@ -290,36 +191,3 @@ def _raise_if_any(model: keras.Model, problems: Mapping[str, list[str]]) -> None
         f"({len(listed)} differences), and nothing was restored:"
         f"{listing(listed)}\n{' '.join(advice)}"
     )
-
-
-def _metrics(
-    model: keras.Model,
-    current: Mapping[str, list[Entry]],
-    saved: Index,
-    arrays: StateDict,
-) -> tuple[Plan, bool, str]:
-    """Plan the metrics: what to assign, whether to reset, what to note."""
-    here = [without_number(str(entry.variable.path)) for entry in current["metrics"]]
-    there = [without_number(str(entry["path"])) for entry in saved]
-    if not there:
-        return [], False, ""
-    plan, unfit = _by_position(current["metrics"], saved, arrays)
-    if here == there and not unfit:
-        return plan, False, ""
-    # Keras builds compiled metrics on the first batch: they cannot be compared yet.
-    if not all(getattr(metric, "built", True) for metric in model.metrics):
-        note = (
-            "The model's metrics are not built before its first batch; they were "
-            "not restored and start from zero."
-        )
-        return [], False, note
-    note = (
-        "The model's metrics are not those that were saved; they were reset "
-        f"(saved: {_names(there)}; now: {_names(here)})."
-    )
-    return [], True, note
-
-
-def _names(paths: Sequence[str]) -> str:
-    """Name metrics from their variables' paths, each once."""
-    return ", ".join(dict.fromkeys(path.rpartition("/")[0] for path in paths)) or "none"

@@ -80,6 +80,23 @@ def parse_lines(lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
             yield record
 
 
+def last_first(
+    started: Iterable[Mapping[str, Any]], committed: Iterable[str]
+) -> list[str]:
+    """List runs, the one that started last first, then those of which no start is told.
+
+    Args:
+        started: A record of each start.
+        committed: The run of each checkpoint, oldest first.
+
+    >>> last_first([{"run_id": "a"}, {"run_id": "b"}, {"run_id": "a"}], ["c", "b"])
+    ['a', 'b', 'c']
+    """
+    # In a file by others it may be anything.
+    known = [one["run_id"] for one in started if isinstance(one.get("run_id"), str)]
+    return list(dict.fromkeys([*known[::-1], *list(committed)[::-1]]))
+
+
 def _last_byte(descriptor: int, size: int) -> bytes:
     os.lseek(descriptor, size - 1, os.SEEK_SET)
     return os.read(descriptor, 1)

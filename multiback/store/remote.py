@@ -25,6 +25,7 @@ from multiback.errors import (
     StoreError,
 )
 from multiback.store.checkpoint import Checkpoint
+from multiback.store.journal import last_first
 from multiback.store.manifest import MANIFEST
 from multiback.store.mirror import CHECKPOINTS, mirror_of
 from multiback.store.owner import Owner
@@ -101,14 +102,18 @@ class RemoteRunDirectory:
         source = RemoteSource(self.location, checkpoint.name)
         return dataclasses.replace(checkpoint, source=source)
 
+    def run_ids(self) -> list[str]:
+        """List the runs, the one that started last first."""
+        return self._last_first(self.checkpoints())
+
+    def _last_first(self, found: Sequence[Checkpoint]) -> list[str]:
+        return last_first(self._runs.records(), [one.run_id for one in found])
+
     def latest_run(self) -> str | None:
         """Return the run that started last among those that have a checkpoint."""
         found = self.checkpoints()
-        having = [one.run_id for one in found]
-        for record in reversed(self._runs.records()):
-            if record.get("run_id") in having:
-                return str(record["run_id"])
-        return found[-1].run_id if found else None
+        having = {one.run_id for one in found}
+        return next((one for one in self._last_first(found) if one in having), None)
 
     def start_run(self, run_id: str, info: Mapping[str, Any]) -> None:
         """Note that a run starts, and collect what dead writers left."""

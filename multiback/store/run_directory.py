@@ -20,7 +20,7 @@ from multiback.errors import ArgumentError, NoCheckpointError, StoreError
 from multiback.store.checkpoint import Checkpoint, described, read_checkpoint
 from multiback.store.commits import write_architecture, write_checkpoint
 from multiback.store.files import Files, make_directories, store_errors
-from multiback.store.journal import append_line, read_lines
+from multiback.store.journal import append_line, last_first, read_lines
 from multiback.store.labels import check_label, drop_labels, point
 from multiback.store.listing import Listing
 from multiback.store.locking import ChangeLock
@@ -120,15 +120,20 @@ class RunDirectory:
         found, self.skipped = self._listing.read()
         return [one for one in found if run_id is None or one.run_id == run_id]
 
+    def run_ids(self) -> list[str]:
+        """List the runs, the one that started last first."""
+        return self._last_first(self.checkpoints())
+
+    def _last_first(self, found: Sequence[Checkpoint]) -> list[str]:
+        return last_first(
+            read_lines(self.path / "runs.jsonl"), [one.run_id for one in found]
+        )
+
     def latest_run(self) -> str | None:
         """Return the run that started last among those that have a checkpoint."""
         found = self.checkpoints()
-        having = {checkpoint.run_id for checkpoint in found}
-        for record in reversed(read_lines(self.path / "runs.jsonl")):
-            # Compared, not looked up: in a file by others it may be a list.
-            if any(record.get("run_id") == run_id for run_id in having):
-                return str(record["run_id"])
-        return found[-1].run_id if found else None
+        having = {one.run_id for one in found}
+        return next((one for one in self._last_first(found) if one in having), None)
 
     def start_run(self, run_id: str, info: Mapping[str, Any]) -> None:
         """Note that a run starts, and collect what dead writers left.

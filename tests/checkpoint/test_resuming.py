@@ -240,7 +240,14 @@ def test_the_record_of_a_run_has_each_epoch_once_as_it_was_lived(tmp_path):
         for one in mb.history(tmp_path)
     ]
     assert found == [(1, 2, 0.1), (2, 4, 0.2), (3, 6, 0.9), (4, 8, 0.8)]
-    assert mb.history(tmp_path, run="other") == []
+    [run] = {one["run_id"] for one in mb.history(tmp_path)}
+    assert mb.history(tmp_path, run=run) == mb.history(tmp_path)
+    with pytest.raises(ArgumentError, match=f"'other'. There are, .* first: {run}"):
+        mb.history(tmp_path, run="other")
+    # A run that has measured nothing yet is one all the same.
+    RunDirectory(tmp_path).start_run("young", {})
+    assert mb.history(tmp_path, run="young") == []
+    RunDirectory(tmp_path).end_run("young")
 
 
 def test_a_monitor_that_is_new_ranks_old_checkpoints_the_right_way_round(tmp_path):

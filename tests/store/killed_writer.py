@@ -53,6 +53,8 @@ def main(run, log, seed, dies_at, how):
     def note(*words):
         os.write(descriptor, (" ".join(words) + "\n").encode())
 
+    # Each takes over from the one that was killed before.
+    warnings.filterwarnings("ignore", message="The run 'torture'")
     files = DyingFiles()
     runs = RunDirectory(run, files)
     note("ready")

@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from multiback.errors import StoreError
-from multiback.store import RunDirectory, owner
+from multiback.store import Files, RunDirectory, owner
+from multiback.store.heartbeat import Heart
 from multiback.store.owner import Owner, parse_owner
 
 WRITER = Path(__file__).with_name("owning_writer.py")
@@ -144,6 +145,27 @@ def test_elsewhere_one_that_is_stopped_for_too_long_loses_its_run(tmp_path, comm
         answer = tell(first, "commit")
         assert "it was taken over and ended" in answer
         assert [one.name for one in runs.checkpoints()] == ["mine"]
+
+
+def test_a_heart_touches_only_what_its_process_wrote(tmp_path):
+    mine, taken = tmp_path / "mine", tmp_path / "taken"
+    heart = Heart()
+    for path in (mine, taken):
+        path.write_bytes(b"me")
+        heart.begin(path, b"me", 0.02)
+    taken.write_bytes(b"another")
+    try:
+        for _ in range(3):
+            for path in (mine, taken):
+                os.utime(path, (1000, 1000))
+            end = time.monotonic() + 60
+            while mine.stat().st_mtime == 1000:
+                assert time.monotonic() < end
+                time.sleep(0.01)
+        assert taken.stat().st_mtime == 1000
+    finally:
+        heart.end(mine)
+        heart.end(taken)
 
 
 def test_a_lock_that_a_dead_writer_elsewhere_still_holds_is_taken_over(
@@ -283,6 +305,44 @@ def an_owner(**changes):
 )
 def test_who_is_dead_follows_the_rule(changes, is_dead):
     assert (an_owner(**changes).death is not None) == is_dead
+
+
+def taken_by_another(runs):
+    """Let a living process of another machine have the run `shared`."""
+    path = runs._ownership.path_of("shared")
+    path.write_bytes(an_owner(run_id="shared", machine="another").dumped())
+    return path
+
+
+def test_a_run_of_another_gets_no_byte(tmp_path, commit):
+    class Untouched(Files):
+        def create(self, path):
+            pytest.fail(f"created {path}")
+
+    runs = RunDirectory(tmp_path, Untouched())
+    taken_by_another(runs)
+    with pytest.raises(StoreError, match="Nothing was changed"):
+        commit(runs, run_id="shared")
+
+
+def test_a_run_that_is_lost_while_a_checkpoint_is_written_does_not_get_it(
+    tmp_path, commit
+):
+    class Sleeps(Files):
+        def sync_directory(self, path):
+            super().sync_directory(path)
+            if path.name.startswith(".tmp-"):
+                taken_by_another(runs)
+
+    runs = RunDirectory(tmp_path, Sleeps())
+    runs.start_run("shared", {})
+    with pytest.raises(StoreError, match=r"is written by process .*'shared'"):
+        commit(runs, run_id="shared")
+    assert runs.checkpoints() == []
+    assert not list(tmp_path.rglob(".tmp-*"))
+    # What is another's is not given back.
+    runs.end_run("shared")
+    assert len(runs.writers()) == 1
 
 
 def test_an_owner_comes_back_as_it_was_written():

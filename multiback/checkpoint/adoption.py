@@ -1,0 +1,57 @@
+"""Take over what an earlier part of a run has saved."""
+
+import dataclasses
+from collections.abc import Collection
+
+from multiback.checkpoint.documents import judgement_of
+from multiback.checkpoint.judgement import Judgement
+from multiback.checkpoint.retention import Entry
+from multiback.checkpoint.scores import Scorer
+from multiback.checkpoint.shelf import Shelf
+from multiback.store import Checkpoint
+
+
+def adopt(shelf: Shelf, scorer: Scorer, checkpoint: Checkpoint, order: int) -> None:
+    """Put a checkpoint onto the shelf, with the scores that it was judged by.
+
+    Args:
+        shelf: Where it belongs.
+        scorer: Takes over its names, and which way is better.
+        checkpoint: Of the same run.
+        order: Its place among all that are saved.
+    """
+    scorer.remember(checkpoint.metrics)
+    judgement = judgement_of(checkpoint)
+    for label, mode in judgement.modes.items():
+        scorer.modes.setdefault(label, mode)
+    entry = Entry(
+        order=order,
+        epoch=checkpoint.epoch,
+        step=checkpoint.step,
+        created=checkpoint.created,
+        goodness=judgement.goodness,
+        boundary=bool(checkpoint.extra.get("boundary", True)),
+        asked=bool(checkpoint.extra.get("asked", False)),
+    )
+    shelf.add(entry, checkpoint)
+
+
+def judge_anew(shelf: Shelf, scorer: Scorer, adopted: Collection[Checkpoint]) -> None:
+    """Judge what was adopted by monitors that are new.
+
+    Args:
+        shelf: Where they are.
+        scorer: Knows the monitors, and by now which way is better.
+        adopted: What was adopted.
+    """
+    for entry, checkpoint in shelf.rows:
+        if checkpoint in adopted:
+            scores = dict(judgement_of(checkpoint).scores)
+            for monitor in scorer.monitors:
+                # Functions may need more than what was kept.
+                known = monitor.label in judgement_of(checkpoint).modes
+                if not known and isinstance(monitor.quantity, str):
+                    score = monitor.measure(checkpoint.metrics)
+                    scores |= {} if score is None else {monitor.label: score}
+            goodness = Judgement(scores, scorer.modes).goodness
+            shelf.add(dataclasses.replace(entry, goodness=goodness), checkpoint)
