@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from multiback.metrics.class_hits import ClassHits
 from multiback.metrics.counts import score_threshold
-from multiback.metrics.exact import COUNT_BITS
+from multiback.metrics.exact import COUNT_BASE, COUNT_BITS
 from multiback.metrics.score_bins import bin_ids_of_array
 from multiback.metrics.score_histogram import ScoreHistogram
 from multiback.metrics.task_counts import (
@@ -27,7 +27,6 @@ from multiback.metrics.task_counts import (
 
 Array = npt.NDArray[Any]
 
-_BASE = 1 << COUNT_BITS
 # A product of matrices counts the pairs within rows of so many bins: which of them a
 # positive (row) wins over a negative (column); a tie counts half.
 WIDTH = 16
@@ -240,7 +239,8 @@ def _are_scores(scores: Array, *, from_logits: bool) -> bool:
     if from_logits or not scores.size:
         return not _has_nan(scores)
     # No NaN either. Counting takes a fraction of the time that `min` takes to start.
-    return np.count_nonzero((scores >= 0.0) & (scores <= 1.0)) == scores.size
+    inside = np.count_nonzero((scores >= 0.0) & (scores <= 1.0))
+    return int(inside) == scores.size
 
 
 def roc_area(
@@ -278,9 +278,9 @@ def add_cells(counts: Array, cells: Array) -> None:
     high, low = counts
     part = low[: cells.size]
     part += cells.astype(np.int32)
-    if np.count_nonzero(part >= _BASE):
+    if np.count_nonzero(part >= COUNT_BASE):
         high += low >> COUNT_BITS
-        low &= _BASE - 1
+        low &= COUNT_BASE - 1
 
 
 def add_scores(counts: Array, ids: Array) -> None:
@@ -292,9 +292,9 @@ def add_scores(counts: Array, ids: Array) -> None:
     else:
         np.add.at(low, ids, _ONE)
     # No cell has more than all together.
-    if low[-2] >= _BASE:
+    if low[-2] >= COUNT_BASE:
         high += low >> COUNT_BITS
-        low &= _BASE - 1
+        low &= COUNT_BASE - 1
 
 
 @dataclasses.dataclass(frozen=True)

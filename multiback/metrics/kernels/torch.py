@@ -179,4 +179,6 @@ def result(
     if any(array is None for array in state.values()):
         return None
     value = compute(state)
+    if isinstance(value, float):
+        return torch.scalar_tensor(value, dtype=torch.float32)
     return None if value is None else torch.tensor(value, dtype=torch.float32)
