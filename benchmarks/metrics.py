@@ -16,7 +16,6 @@ the sum of the same arrays.
 """
 
 import argparse
-import functools
 import json
 import os
 import statistics
@@ -33,11 +32,20 @@ os.environ.setdefault(
 
 import keras
 import numpy as np
+from contenders import (
+    BACKEND,
+    compiled,
+    kerass,
+    ours,
+    scores,
+    summing,
+    updating,
+    updating_torchmetrics,
+)
 from keras import ops
 
 import multiback as mb
 
-BACKEND = keras.backend.backend()
 SECONDS = 0.02  # Of one turn.
 # The processor's time of all threads: what else the machine does shows less in it.
 clock = time.process_time
@@ -82,102 +90,6 @@ def report(section, case, seconds, unit):
             }
         )
     return rows
-
-
-def scores(n):
-    rng = np.random.default_rng(0)
-    y_true = rng.integers(0, 2, n)
-    y_pred = rng.random(n).astype("float32")
-    return ops.convert_to_tensor(y_true), ops.convert_to_tensor(y_pred)
-
-
-def ours():
-    m = mb.metrics
-    return [m.Precision(), m.Recall(), m.F1Score(), m.Accuracy()]
-
-
-def kerass():
-    m = keras.metrics
-    # Keras's F1Score wants (N, 1) and has no plain binary form.
-    f1 = m.F1Score(threshold=0.5, average="micro")
-    return [m.Precision(), m.Recall(), f1, m.BinaryAccuracy()]
-
-
-def updating(metrics, y_true, y_pred, *, result=False):
-    """Return a function that gives every metric the batch, eagerly."""
-    columns = y_true[:, None], y_pred[:, None]
-
-    def run():
-        for metric in metrics:
-            wide = isinstance(metric, keras.metrics.F1Score)
-            metric.update_state(*(columns if wide else (y_true, y_pred)))
-        if result:
-            for metric in metrics:
-                float(metric.result())
-
-    return run
-
-
-def updating_torchmetrics(metric, y_true, y_pred, *, result=False):
-    def run():
-        metric.update(y_pred, y_true)
-        if result:
-            metric._computed = None  # noqa: SLF001 - it keeps the last result.
-            values = metric.compute()
-            for value in values.values() if isinstance(values, dict) else [values]:
-                float(value)
-
-    return run
-
-
-def summing(*arrays):
-    """Return one pass over the bytes, in the backend's own fastest way."""
-    if BACKEND == "torch":
-        import torch
-
-        return lambda: [torch.sum(array) for array in arrays]
-    if BACKEND == "jax":
-        import jax
-
-        fast = jax.jit(lambda *arrays: [array.sum() for array in arrays])
-        return lambda: jax.block_until_ready(fast(*arrays))
-    import tensorflow as tf
-
-    return functools.partial(
-        tf.function(
-            lambda *arrays: [tf.reduce_sum(array) for array in arrays],
-            jit_compile=True,
-        ),
-        *arrays,
-    )
-
-
-def compiled(metrics, *batch):
-    """Return a compiled function that gives every metric the batch."""
-    if BACKEND == "torch":
-        return updating(metrics, *batch)
-    if BACKEND == "tensorflow":
-        import tensorflow as tf
-
-        def update(*batch):
-            for metric in metrics:
-                metric.update_state(*batch)
-
-        return functools.partial(tf.function(update, jit_compile=True), *batch)
-    import jax
-
-    def update(state, *batch):
-        pairs = zip(metrics, state, strict=True)
-        return [metric.stateless_update_state(own, *batch) for metric, own in pairs]
-
-    fast = jax.jit(update, donate_argnums=0)
-    state = [[v.numpy() for v in metric.variables] for metric in metrics]
-
-    def run():
-        nonlocal state
-        state = jax.block_until_ready(fast(state, *batch))
-
-    return run
 
 
 def counts(rounds, *, result=False):

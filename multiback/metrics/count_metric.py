@@ -1,12 +1,14 @@
 """The shells of all metrics over counts: what they share but the formula."""
 
 import abc
+import math
 import numbers
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 
 from multiback.errors import ArgumentError
+from multiback.metrics import exact
 from multiback.metrics.arguments import as_integer
 from multiback.metrics.array_namespace import namespace
 from multiback.metrics.averaging import (
@@ -230,7 +232,21 @@ class RatioMetric(TaskMetric):
 
     def compute_on_arrays(self, state: State) -> Any | None:
         """Return the metric's value for a state of NumPy arrays."""
-        return self.compute(state)
+        if self.task != "binary":
+            return self.compute(state)
+        # Of five cells, which take Python less time than NumPy's first operation.
+        high, low = state["counts"].tolist()
+        weights = zip(*state["weighted"].tolist(), strict=True)
+        tp, fp, tn, fn, invalid = (
+            h * exact.COUNT_BASE + n + sum(w)
+            for h, n, w in zip(high, low, weights, strict=True)
+        )
+        if invalid > 0:
+            return math.nan
+        numerator, denominator = self.fraction(CountTable(tp, fp, tn, fn, invalid))
+        if denominator == 0:
+            return self.arguments["zero_division"]
+        return numerator / denominator
 
     def score(self, table: CountTable) -> Tensor:
         """Return the average ratio."""

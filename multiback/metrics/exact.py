@@ -18,7 +18,8 @@ from multiback.metrics import bins
 Tensor = Any
 
 COUNT_BITS = 24
-_LOW_MASK = (1 << COUNT_BITS) - 1
+COUNT_BASE = 1 << COUNT_BITS
+_LOW_MASK = COUNT_BASE - 1
 
 
 def _carry(high: Tensor, low: Tensor) -> Tensor:
@@ -64,9 +65,9 @@ def count_to_float(count: Tensor) -> Tensor:
     A NumPy array gives float64, exact below 2**53.
     """
     if isinstance(count, np.ndarray):
-        return count[0] * float(1 << COUNT_BITS) + count[1]
+        return count[0] * float(COUNT_BASE) + count[1]
     count = _carry(count[0], count[1])
-    return ops.cast(count[0], "float32") * float(1 << COUNT_BITS) + ops.cast(
+    return ops.cast(count[0], "float32") * float(COUNT_BASE) + ops.cast(
         count[1], "float32"
     )
 

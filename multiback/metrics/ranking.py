@@ -46,7 +46,9 @@ class AUROC(ScoreMetric):
     def compute_on_arrays(self, state: State) -> Any | None:
         """Return the area of one histogram."""
         one = self._one_histogram()
-        found = one and roc_area(state["counts"], state["weighted"], one.bins)
+        if one is None:
+            return None
+        found = roc_area(state["counts"], state["weighted"], one.bins)
         if found is None:
             return None
         area, gap, scores = found

@@ -71,7 +71,7 @@ class Seen:
     def __init__(self) -> None:
         self.calls = 0
         self.closed = False
-        self.last: tuple[Any, ...] = ()
+        self.last: list[Any] = []
 
     def add(self, *values: Any) -> None:
         """Remember one update, holding its arguments weakly."""
@@ -79,7 +79,7 @@ class Seen:
             return
         self.calls += 1
         self.closed = True
-        self.last = tuple(_reference(value) for value in values if value is not None)
+        self.last = [_reference(value) for value in values if value is not None]
 
     def covers(self, other: "Seen") -> bool:
         """Tell whether whatever `other` was given came here too."""

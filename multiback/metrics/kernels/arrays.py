@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from multiback.metrics.class_hits import ClassHits
 from multiback.metrics.counts import score_threshold
-from multiback.metrics.exact import COUNT_BITS
+from multiback.metrics.exact import COUNT_BASE, COUNT_BITS
 from multiback.metrics.score_bins import bin_ids_of_array
 from multiback.metrics.score_histogram import ScoreHistogram
 from multiback.metrics.task_counts import (
@@ -27,7 +27,12 @@ from multiback.metrics.task_counts import (
 
 Array = npt.NDArray[Any]
 
-_BASE = 1 << COUNT_BITS
+# A product of matrices counts the pairs within rows of so many bins: which of them a
+# positive (row) wins over a negative (column); a tie counts half.
+WIDTH = 16
+WINS = np.tri(WIDTH) - np.eye(WIDTH) / 2.0
+# Of the state's own dtype: casting makes NumPy take its slow path.
+_ONE = np.int32(1)
 
 
 def _matched(y_true: Array, y_pred: Array) -> tuple[Array, Array] | None:
@@ -233,7 +238,9 @@ def count_scores(
 def _are_scores(scores: Array, *, from_logits: bool) -> bool:
     if from_logits or not scores.size:
         return not _has_nan(scores)
-    return bool(scores.min() >= 0.0 and scores.max() <= 1.0)  # No NaN either.
+    # No NaN either. Counting takes a fraction of the time that `min` takes to start.
+    inside = np.count_nonzero((scores >= 0.0) & (scores <= 1.0))
+    return int(inside) == scores.size
 
 
 def roc_area(
@@ -250,15 +257,19 @@ def roc_area(
         return None
     if low[-3] or counts[:, -1].any() or weighted[0, -1] != 0.0:
         return math.nan, math.nan, 0.0
-    negatives = low[:bins].astype(np.float64)
-    positives = low[bins : 2 * bins].astype(np.float64)
-    up_to = np.cumsum(negatives)
-    pairs = up_to[-1] * positives.sum()
+    counted = low[: 2 * bins].reshape(2, bins)
+    if bins % WIDTH:
+        counted = np.pad(counted, ((0, 0), (0, -bins % WIDTH)))
+    table = counted.reshape(2, -1, WIDTH).astype(np.float64)
+    (negatives, positives), (below, above) = table, table @ np.ones(WIDTH)
+    # Pairs within rows of bins, by their places in the row, and pairs of two rows.
+    inside = positives.T @ negatives
+    up_to = np.cumsum(below)
+    pairs = up_to[-1] * above.sum()
     if not pairs:
         return math.nan, math.nan, 0.0
-    tied = np.dot(positives, negatives)
-    # A tie counts half.
-    won = np.dot(positives, up_to) - tied / 2.0
+    won = np.vdot(inside, WINS) + np.dot(above, up_to - below)
+    tied = np.einsum("ii", inside)
     return float(won / pairs), float(tied / pairs), float(low[-2])
 
 
@@ -267,9 +278,9 @@ def add_cells(counts: Array, cells: Array) -> None:
     high, low = counts
     part = low[: cells.size]
     part += cells.astype(np.int32)
-    if part.max() >= _BASE:
+    if np.count_nonzero(part >= COUNT_BASE):
         high += low >> COUNT_BITS
-        low &= _BASE - 1
+        low &= COUNT_BASE - 1
 
 
 def add_scores(counts: Array, ids: Array) -> None:
@@ -279,11 +290,11 @@ def add_scores(counts: Array, ids: Array) -> None:
     if ids.size > low.size:
         low += np.bincount(ids, minlength=low.size).astype(np.int32)
     else:
-        np.add.at(low, ids, 1)
+        np.add.at(low, ids, _ONE)
     # No cell has more than all together.
-    if low[-2] >= _BASE:
+    if low[-2] >= COUNT_BASE:
         high += low >> COUNT_BITS
-        low &= _BASE - 1
+        low &= COUNT_BASE - 1
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,14 +7,11 @@ costs some microseconds however small it is, so that few large ones are wanted.
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
-Tensor = Any
+from multiback.metrics.kernels.arrays import WIDTH, WINS
 
-_WIDTH = 32
-# Of bins with 32 neighbours: which pairs the positive (row) wins; a tie counts half.
-_WINS = np.tri(_WIDTH) - np.eye(_WIDTH) / 2.0
+Tensor = Any
 
 
 def add_at(count: Tensor, ids: Tensor, numbers: Tensor) -> Tensor:
@@ -46,15 +43,14 @@ def roc_area(
     def area() -> Tensor:
         # float64, which no GPU rounds to fewer bits in a product of matrices.
         table = tf.cast(tf.reshape(counts[1, : 2 * bins], (2, bins)), tf.float64)
-        table = tf.reshape(
-            tf.pad(table, [(0, 0), (0, -bins % _WIDTH)]) if bins % _WIDTH else table,
-            (2, -1, _WIDTH),
-        )
+        if bins % WIDTH:
+            table = tf.pad(table, [(0, 0), (0, -bins % WIDTH)])
+        table = tf.reshape(table, (2, -1, WIDTH))
         negatives, positives = tf.unstack(table)
         pairs = tf.matmul(positives, negatives, transpose_a=True)
         rows = tf.reduce_sum(table, axis=2)
         below = tf.cumsum(rows[0], exclusive=True)
-        won = tf.reduce_sum(pairs * _WINS) + tf.tensordot(rows[1], below, 1)
+        won = tf.reduce_sum(pairs * WINS) + tf.tensordot(rows[1], below, 1)
         sums = tf.reduce_sum(rows, axis=1)
         # One class makes this 0 / 0.
         return tf.cast(won / (sums[0] * sums[1]), tf.float32)

@@ -42,14 +42,15 @@ def as_array(values: Any) -> Array | None:
     """View a tensor in the host's memory as an array, if there is a plain way."""
     if isinstance(values, np.ndarray):
         return values if values.dtype.kind in _KINDS else None
-    # A subclass may be anything, and a tensor within `torch.func` has no memory.
-    if type(values) not in _TENSORS or not values.is_cpu:
+    # A subclass may be anything.
+    if type(values) not in _TENSORS:
         return None
     if values.requires_grad:
         values = values.detach()
     if values.dtype is torch.bfloat16:
         values = values.float()
     try:
+        # Neither another device's memory nor a tensor's within `torch.func`.
         return values.numpy()
     except (RuntimeError, TypeError):
         return None
@@ -71,7 +72,8 @@ class SameBatch:
         """Take nothing for the same any more."""
         self._tensors: tuple[Any, ...] = ()
         self._versions: list[int] = []
-        self._tallies: dict[Statistic, Any] = {}
+        # A list: one comparison takes less time than a hash.
+        self._tallies: list[tuple[Statistic, Any]] = []
         self._served: set[int] = set()
 
     def tally(
@@ -101,12 +103,15 @@ class SameBatch:
         ):
             self._tensors = tuple(weakref.ref(tensor) for tensor in tensors)
             self._versions = versions
-            self._tallies = {}
+            self._tallies = []
             self._served = set()
         self._served.add(id(metric))
-        if statistic not in self._tallies:
-            self._tallies[statistic] = count()
-        return self._tallies[statistic]
+        for counted, tally in self._tallies:
+            if counted == statistic:
+                return tally
+        tally = count()
+        self._tallies.append((statistic, tally))
+        return tally
 
 
 def _refers_to(reference: Any, tensor: Any) -> bool:
@@ -174,4 +179,6 @@ def result(
     if any(array is None for array in state.values()):
         return None
     value = compute(state)
+    if isinstance(value, float):
+        return torch.scalar_tensor(value, dtype=torch.float32)
     return None if value is None else torch.tensor(value, dtype=torch.float32)
