@@ -75,6 +75,7 @@ class LightningFile:
     opinions: tuple[Opinion, ...] = field(default=(), compare=False, repr=False)
     backend: str = "torch"
     architecture: None = None
+    state_format: str = "lightning"
 
     @property
     def name(self) -> str:
