@@ -63,8 +63,14 @@ def through_fit(log, run):
     import multiback as mb
 
     class Notes(keras.callbacks.Callback):
+        """A save waits for the one before it, and the end for the last."""
+
         def on_epoch_end(self, epoch, logs=None):  # noqa: ARG002 - Keras's signature
-            log(f"committed {SCORES[epoch]}")
+            if epoch:
+                log(f"committed {SCORES[epoch - 1]}")
+
+        def on_train_end(self, logs=None):  # noqa: ARG002 - Keras's signature
+            log(f"committed {SCORES[-1]}")
 
     monitor = mb.Monitor("score", mode="max", early=False)
     callback = mb.ModelCheckpoint(run, monitor)
