@@ -36,9 +36,11 @@ class SlowFiles(Files):
 
     def __init__(self, is_full):
         self.is_full = is_full
+        self.reached = threading.Event()
 
     def sync(self, descriptor):
         if threading.current_thread().name == "multiback-writer":
+            self.reached.set()
             time.sleep(0.3)
             if self.is_full:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -48,14 +50,15 @@ class SlowFiles(Files):
 class Ends(keras.callbacks.Callback):
     """End the process before the first batch of the second epoch."""
 
-    def __init__(self, engine, how):
+    def __init__(self, engine, files, how):
         super().__init__()
-        self.engine, self.how = engine, how
+        self.engine, self.files, self.how = engine, files, how
         self.batches = 0
 
     def on_train_batch_begin(self, batch, logs=None):  # noqa: ARG002 - Keras's signature
         self.batches += 1
         if self.batches == 3:
+            assert self.files.reached.wait(60)
             print("pending:", self.engine._saver._writer.is_busy, flush=True)
             if self.how == "error":
                 raise ZeroDivisionError
@@ -84,7 +87,8 @@ def train(run, ending):
     engine.shelf.directory = RunDirectory(run, files)
     with callback if "with" in words else contextlib.nullcontext():
         # Eagerly: nothing is worth compiling for three steps.
-        fit(model(run_eagerly=True), Says(score=[1.0]), callback, Ends(engine, how))
+        ends = Ends(engine, files, how)
+        fit(model(run_eagerly=True), Says(score=[1.0]), callback, ends)
 
 
 def forked(folder, ending):
