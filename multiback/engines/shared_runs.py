@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from multiback.engines.ranks import Ranks
 from multiback.errors import StoreError
-from multiback.store import Checkpoint, Request, Runs, is_remote
+from multiback.store import Checkpoint, Owner, Request, Runs, is_remote
 from multiback.store.checkpoint import described
 from multiback.store.manifest import Manifest, manifest_bytes, parse_manifest
 
@@ -79,6 +79,24 @@ class SharedRuns:
     def start_run(self, run_id: str, info: Mapping[str, Any]) -> None:
         """Note that a run starts."""
         self.ranks.decide(lambda: self.runs.start_run(run_id, info))
+
+    def end_run(self, run_id: str) -> None:
+        """Let others write the run. Each process may come here alone: on an error."""
+        if self.ranks.is_first:
+            self.runs.end_run(run_id)
+
+    def writers(self) -> list[Owner]:
+        """List the processes that write a run here, as this process sees them."""
+        return self.runs.writers()
+
+    def run_ids(self) -> list[str]:
+        """List the runs, the one that started last first, as this process sees them."""
+        return self.runs.run_ids()
+
+    @property
+    def save_request(self) -> Any:
+        """A file by which others ask the writer for a checkpoint."""
+        return self.runs.save_request
 
     def commit(self, request: Request) -> Checkpoint:
         """Write one checkpoint: each rank its part, rank 0 all else.
