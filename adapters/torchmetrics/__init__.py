@@ -6,10 +6,31 @@
 >>> report = crosscheck(Recall(), (y_true, y_pred))
 >>> report.ok, report["recall"].verdict
 (True, 'agrees')
+
+Where things are:
+
+`crosscheck` (check.py) streams (streaming, subjects, subjects_of_models, masks), asks
+the libraries (judging, verdict) and reports (report); `CrossCheck` (training.py) does
+it in `fit`, `assert_agrees` (testing.py) in tests.
+
+What the libraries call a metric is in table.py, a line a class: counts, keras_counts,
+confusion, matching, samplewise for decided classes (scores, decisions), ranking, areas
+for curves, probabilistic, regression, aggregates for numbers; equivalent.py says what
+an equivalent is. `equivalents` (equivalents.py) makes the others' metric objects.
+arrays, columns, inputs bring arrays to one shape; libraries.py loads
+the others when they are needed.
+
+`audit` (audit.py) looks for lies_of_inputs, lies_of_sums and lies_of_names, by the
+evidence of one metric, and returns findings; spelling.py writes the line to change.
+
+`as_keras` (hosted.py; results, rebuild) hosts a metric by `multiback.adapters.bridge`;
+`as_torchmetric` (exported.py; functional, torch) is the way back. jax.py and torch.py
+alone import those frameworks, keras_private.py alone Keras's private names.
 """
 
 from .audit import audit
 from .check import crosscheck
+from .equivalents import Equivalents, equivalents
 from .exported import as_torchmetric
 from .findings import Audit, Finding
 from .hosted import as_keras
@@ -20,6 +41,7 @@ from .training import CrossCheck
 __all__ = [
     "Audit",
     "CrossCheck",
+    "Equivalents",
     "Finding",
     "Report",
     "Row",
@@ -28,4 +50,5 @@ __all__ = [
     "assert_agrees",
     "audit",
     "crosscheck",
+    "equivalents",
 ]

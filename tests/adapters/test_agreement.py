@@ -132,8 +132,19 @@ def test_one_class_alone_never_departs_from_scikit_learn(
     np.testing.assert_allclose(row.value, row.sklearn, rtol=1e-6, atol=1e-6)
 
 
-@pytest.mark.parametrize("average", ["micro", "macro", "weighted", None])
-@pytest.mark.parametrize("top_k", [1, 2, 5, 10])
+# Each average, and each k: all pairs of them took JAX two minutes to compile.
+@pytest.mark.parametrize(
+    ("top_k", "average"),
+    [
+        (1, "micro"),
+        (2, "micro"),
+        (2, "macro"),
+        (2, "weighted"),
+        (2, None),
+        (5, "macro"),
+        (10, "weighted"),
+    ],
+)
 def test_top_k_accuracy_agrees(real, rng, top_k, average):
     y_true, y_pred = real["multiclass"]
     metric = mb.metrics.TopKAccuracy(10, top_k, average=average)

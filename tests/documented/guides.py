@@ -53,8 +53,14 @@ def stack(shape, *stacked, dtype="float32"):
 
 
 def tower():
-    """An image's features."""
-    return layers.Conv2D(2, 2, activation="relu"), layers.GlobalAveragePooling2D()
+    """An image's features: two of about 2."""
+    convolution = layers.Conv2D(2, 2, activation="relu", kernel_initializer="ones")
+    return convolution, layers.GlobalAveragePooling2D()
+
+
+def logit(weight):
+    """A score between the thresholds of a logit, 0, and of a probability, 0.5."""
+    return layers.Dense(1, kernel_initializer=keras.initializers.Constant(weight))
 
 
 def digits_with_a_convnet():
@@ -184,14 +190,14 @@ def transfer_learning():
     base = stack((4, 4, 1), *tower())
     base.trainable = False
     inputs = keras.Input((4, 4, 1))
-    scores = layers.Dense(1)(base(inputs, training=False))
+    scores = logit(0.1)(base(inputs, training=False))
     model = keras.Model(inputs, scores)
     loss = L.BinaryCrossentropy(from_logits=True)
     return compiled(model, loss, [K.BinaryAccuracy()], BINARY, IMAGES)
 
 
 def images_from_scratch():
-    model = stack((4, 4, 1), layers.Rescaling(2.0), *tower(), layers.Dense(1))
+    model = stack((4, 4, 1), layers.Rescaling(2.0), *tower(), logit(0.05))
     loss = L.BinaryCrossentropy(from_logits=True)
     return compiled(model, loss, [K.BinaryAccuracy(name="acc")], BINARY, IMAGES)
 
