@@ -482,6 +482,17 @@ def test_an_area_is_that_of_its_state_in_a_compiled_step_and_outside(num_bins):
             assert found is None or found[1] == pytest.approx(high - low, abs=1e-4)
 
 
+def test_the_formula_of_a_subclass_holds():
+    class Missed(mb.metrics.Recall):
+        def score(self, table):
+            return 1.0 - super().score(table)
+
+    metric = Missed()
+    metric.update_state(LABELS, SCORES)
+    recall = np.sum((SCORES > 0.5) & (LABELS == 1)) / np.sum(LABELS)
+    assert value(metric) == pytest.approx(1.0 - recall, rel=1e-6)
+
+
 @torch_only
 def test_an_area_from_arrays_is_that_of_the_formula_and_its_bounds():
     m = mb.metrics
