@@ -105,12 +105,13 @@ def test_counts_go_on_past_float32_and_int32(entry):
     high, low = ops.convert_to_numpy(variable.value).astype("int64")
     once = (high << 24) + low
     assert once.sum() > 0
-    for start in (2**24, 2**31):
+    for start in (2**24 - 1, 2**24, 2**31 - 1, 2**31):
         total = np.where(once > 0, start, 0)
         variable.assign(np.stack([total >> 24, total & (2**24 - 1)]).astype("int32"))
         metric.update_state(*data)
         high, low = ops.convert_to_numpy(variable.value).astype("int64")
         np.testing.assert_array_equal((high << 24) + low, total + once)
+        assert low.max() < 2**24  # Carried, so that no word ever overflows.
 
 
 def test_what_counts_is_most_of_the_catalogue():
