@@ -45,6 +45,9 @@ class Entry:
     def id(self):
         return f"{self.name}-{self.kind}"
 
+    def __str__(self):
+        return self.id
+
     def make(self, **more):
         return getattr(mb.metrics, self.name)(**self.arguments, **more)
 
@@ -82,6 +85,17 @@ def _entries():
 
 
 ENTRIES = {entry.id: entry for entry in _entries()}
+
+
+def of_each_statistic(entries, copies=1):
+    """Keep the first entries of each statistic: what accumulates is the same."""
+    kept, seen = {}, {}
+    for name, entry in entries.items():
+        statistic = entry.make().statistic
+        seen[statistic] = seen.get(statistic, 0) + 1
+        if seen[statistic] <= copies:
+            kept[name] = entry
+    return kept
 
 
 def _grid(rng, shape):

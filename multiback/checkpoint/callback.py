@@ -17,6 +17,7 @@ from multiback.checkpoint.expected import check_names
 from multiback.checkpoint.exporting import export_best as write_best
 from multiback.checkpoint.finding import first_intact
 from multiback.checkpoint.loading import restore_checkpoint
+from multiback.checkpoint.lost_inputs import lost_inputs
 from multiback.checkpoint.moment import Moment, Parts, steps_of
 from multiback.checkpoint.position import Position, Seekable
 from multiback.checkpoint.resuming import Resumption
@@ -53,6 +54,11 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
     is there; `wait()` waits too. When `fit` returns, and at the end of a `with` block,
     everything is on the disk. A checkpoint that could not be written is an error of the
     next step, and at the latest of the end of `fit`.
+
+    Keras hands `sample_weight` and `class_weight` to `weighted_metrics=` only, and on
+    JAX it hands metrics no mask in `fit`. Where that will lose something a warning says
+    so when training begins; whether a loader or a generator brings weights, only
+    `multiback.adapters.torchmetrics.audit` can tell.
 
     Args:
         dirpath: The run directory, or its URL, such as "s3://bucket/runs/tumour".
@@ -292,6 +298,7 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         self._training = False
         self._engine.scorer.reset()
         self._check_names(self.model)
+        self._engine.tell(lost_inputs(self.model))
         # A subclassed model may be built by its first batch only.
         with contextlib.suppress(StateError):
             self._engine.tell(describe(self.model).problems)

@@ -2,7 +2,8 @@
 
 Keras offers a callback no public way to move the epoch at which `fit` starts, to
 learn which metric object stands behind a name in the logs, to know how `fit` was
-called, or to reach the generator behind `keras.random.normal(shape)`.
+called and what was compiled, to see a mask, or to reach the generator behind
+`keras.random.normal(shape)`.
 `tests/checkpoint/test_keras_private.py` notices when that changes.
 """
 
@@ -12,6 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import keras
+from keras.src.backend import get_keras_mask
 from keras.src.backend.common import global_state
 from keras.src.random import seed_generator
 from keras.src.trainers.compile_utils import CompileMetrics
@@ -32,14 +34,46 @@ def is_seeded() -> bool:
 
 def steps_per_epoch() -> int | None:
     """Return the `steps_per_epoch` of the `fit` that runs; no callback is told."""
+    given: int | None = fit_arguments().get("steps_per_epoch")
+    return given
+
+
+def fit_arguments() -> Mapping[str, Any]:
+    """Return the local names of the `fit` that runs, its arguments among them.
+
+    Empty outside of one.
+    """
     frame = inspect.currentframe()
     while frame is not None:
         code = frame.f_code
         if code.co_name == "fit" and "steps_per_epoch" in code.co_varnames:
-            given: int | None = frame.f_locals["steps_per_epoch"]
-            return given
+            return frame.f_locals
         frame = frame.f_back
-    return None
+    return {}
+
+
+def compiled_metrics(model: keras.Model) -> tuple[list[Any], list[Any], bool]:
+    """Return what `metrics=` and `weighted_metrics=` hold, as they were given.
+
+    Returns:
+        Both lists flattened, without None, and whether `weighted_metrics=` was given at
+        all, were it empty.
+    """
+    compiled = [one for one in model.metrics if isinstance(one, CompileMetrics)]
+    if not compiled:
+        return [], [], False
+    given = compiled[0]._user_metrics, compiled[0]._user_weighted_metrics  # noqa: SLF001 - the only way, see above
+    plain, weighted = (
+        [one for one in keras.tree.flatten(each or []) if one is not None]
+        for each in given
+    )
+    return plain, weighted, given[1] is not None
+
+
+def has_output_mask(model: keras.Model) -> bool:
+    """Tell whether an output that Keras knows symbolically carries a mask."""
+    outputs = getattr(model, "outputs", None) or []
+    return any(get_keras_mask(one) is not None for one in keras.tree.flatten(outputs))
 
 
 def global_seed_state(*, create: bool = False) -> Any:

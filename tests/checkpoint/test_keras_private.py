@@ -8,7 +8,10 @@ from backends import BACKEND
 from problem import fit, model
 
 from multiback.checkpoint.keras_private import (
+    compiled_metrics,
+    fit_arguments,
     global_seed_state,
+    has_output_mask,
     is_seeded,
     logged_metrics,
     set_first_epoch,
@@ -76,3 +79,16 @@ def test_fit_hands_the_same_params_to_one_callback_after_the_other():
     for _ in range(2):
         fit(model(), first, Looks(), last, epochs=1)
     assert seen == [[True, False]] * 2
+
+
+def test_what_was_compiled_and_whether_an_output_is_masked_are_still_found():
+    made = model()
+    metric = keras.metrics.Mean(name="seen")
+    for weighted in (None, [], [metric]):
+        made.compile("sgd", "mse", metrics=["mae"], weighted_metrics=weighted)
+        found = compiled_metrics(made)
+        assert found == (["mae"], weighted or [], weighted is not None)
+    assert not has_output_mask(made)
+    x = keras.Input((2, 3))
+    assert has_output_mask(keras.Model(x, keras.layers.Masking()(x)))
+    assert fit_arguments() == {}

@@ -1,5 +1,6 @@
 """Two torch processes train together: they agree, and each writes its part."""
 
+import os
 import subprocess
 import sys
 
@@ -166,6 +167,7 @@ def test_the_command_line_works_on_it_without_torch(ranks, root):
     result = subprocess.run(
         [sys.executable, "-c", script],
         cwd="/",
+        env={**os.environ, "KERAS_BACKEND": "jax"},
         capture_output=True,
         text=True,
         check=False,

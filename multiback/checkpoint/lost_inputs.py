@@ -1,0 +1,112 @@
+"""What Keras drops on the way to metrics: weights, and on JAX masks.
+
+Keras hands weights to `weighted_metrics=` only, and JAX's `fit` hands metrics no mask.
+Neither a metric nor its result can tell; a callback can, from how `fit` was called,
+where the data are arrays or a `tf.data.Dataset`. Loaders and generators say only in
+their batches whether they bring weights: there `audit` tells.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+
+from multiback.checkpoint import keras_private
+
+WEIGHTS = (
+    "{where} brings {what}, which Keras hands to weighted_metrics= only: {names} "
+    "{count} each sample once. Compile {them} as weighted_metrics=, or say with "
+    "weighted_metrics=[] that this is what you want."
+)
+MASK = (
+    "The model masks its output, and on JAX Keras hands metrics no mask in fit, though "
+    "it does in evaluate: while training, {names} {count} padding too, and {differ} "
+    "from the val_ {number} for that alone. Mark padded labels with ignore_index=, or "
+    "give weights of 0 with weighted_metrics=."
+)
+
+
+def lost_inputs(model: keras.Model) -> list[str]:
+    """Say what the `fit` that runs will not hand to the model's metrics.
+
+    A model with a step of its own may hand its metrics anything: nothing is said.
+    """
+    cls = type(model)
+    plain_steps = all(
+        getattr(cls, step) is getattr(keras.Model, step)
+        for step in ("compute_metrics", "test_step", "train_step")
+    )
+    if not plain_steps:
+        return []
+    plain, weighted, knows = keras_private.compiled_metrics(model)
+    problems = []
+    if plain and not knows:
+        problems += _lost_weights(keras_private.fit_arguments(), _names(plain))
+    if keras.backend.backend() == "jax" and keras_private.has_output_mask(model):
+        counting = [one for one in (*plain, *weighted) if not _ignores(one)]
+        if counting:
+            problems.append(_say(MASK, _names(counting)))
+    return problems
+
+
+def _lost_weights(fit: Mapping[str, Any], names: Sequence[str]) -> list[str]:
+    problems = []
+    in_training = [
+        name for name in ("sample_weight", "class_weight") if fit.get(name) is not None
+    ]
+    if _brings_weights(fit.get("x")):
+        in_training.append("sample weights")
+    if in_training:
+        what = " and ".join(in_training)
+        problems.append(_say(WEIGHTS, names, where="fit", what=what))
+    validation = fit.get("validation_data")
+    third = 2
+    if _brings_weights(validation) or (
+        isinstance(validation, tuple)
+        and len(validation) > third
+        and validation[third] is not None
+    ):
+        what = "sample weights"
+        problems.append(_say(WEIGHTS, names, where="validation_data", what=what))
+    return problems
+
+
+def _brings_weights(data: Any) -> bool:
+    """Tell whether a `tf.data.Dataset` yields `(x, y, sample_weight)`."""
+    # Public, of TensorFlow, which this file may not import.
+    spec = getattr(data, "element_spec", None)
+    return isinstance(spec, tuple) and len(spec) == 3  # noqa: PLR2004 - a triple
+
+
+def _ignores(metric: Any) -> bool:
+    """Tell whether a metric leaves out labels that mark padding."""
+    if not isinstance(metric, keras.metrics.Metric):
+        return False
+    config: Mapping[str, Any] = metric.get_config()
+    # A member of a group holds the metric that it is.
+    held: Any = config.get("metric")
+    if isinstance(held, dict):
+        config = held["config"]
+    return config.get("ignore_index") is not None
+
+
+def _names(metrics: Sequence[Any]) -> list[str]:
+    """Name metrics as they were given: objects, functions and names."""
+    return [
+        one
+        if isinstance(one, str)
+        else str(getattr(one, "name", None) or getattr(one, "__name__", one))
+        for one in metrics
+    ]
+
+
+def _say(text: str, names: Sequence[str], **words: str) -> str:
+    one = len(names) == 1
+    return text.format(
+        names=", ".join(names),
+        count="counts" if one else "count",
+        differ="differs" if one else "differ",
+        number="number" if one else "numbers",
+        them="it" if one else "them",
+        **words,
+    )
