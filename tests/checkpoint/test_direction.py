@@ -4,6 +4,7 @@ import keras
 import pytest
 
 import multiback as mb
+from multiback.checkpoint import direction
 from multiback.checkpoint.direction import direction_of, find_direction
 from multiback.checkpoint.keras_metrics import CLASS_MODES, snake_case
 from multiback.errors import ArgumentError
@@ -60,7 +61,8 @@ def test_a_name_is_enough_where_it_is_known_with_or_without_number():
     assert find_direction("charm") is None
 
 
-def test_a_user_can_teach_a_name():
+def test_a_user_can_teach_a_name(monkeypatch):
+    monkeypatch.setattr(direction, "_REGISTRY", dict(direction._REGISTRY))
     mb.register_direction("charm", "max")
     assert find_direction("charm") == "max"
     with pytest.raises(ArgumentError, match="mode= wants"):
