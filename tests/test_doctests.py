@@ -10,7 +10,7 @@ import multiback
 import multiback.adapters
 
 # Modules that import an optional library are tested where it is installed.
-OPTIONAL = {"jax", "mlflow", "tensorboard", "tensorflow", "torch", "wandb"}
+OPTIONAL = {"jax", "mlflow", "orbax", "tensorboard", "tensorflow", "torch", "wandb"}
 OF_LIGHTNING = {"lightning.callback", "lightning.library", "lightning.logs"}
 # An editable install maps `multiback.adapters` to a folder that the walk over
 # `multiback` does not see; in an installed wheel both walks find it.
