@@ -228,7 +228,12 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         self._engine.tell(describe(model).problems)
 
     def _check_names(self, model: keras.Model) -> None:
-        problems = check_names(model, self._engine.scorer)
+        try:
+            problems = check_names(model, self._engine.scorer)
+        except MonitorError:
+            # Keras will tell no callback of it, and nothing will be written.
+            self._engine.end()
+            raise
         self._checked = problems is not None
         self._engine.tell(problems or [])
 
