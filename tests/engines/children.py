@@ -56,3 +56,10 @@ def run(backend, script, *arguments, ranks=1, **environment):
         Child(child.returncode, output)
         for child, output in zip(children, outputs, strict=True)
     ]
+
+
+def both(ranks, name):
+    """Return what both told, once it is the same."""
+    zero, one = (rank[name] for rank in ranks)
+    assert zero == one
+    return zero

@@ -3,7 +3,7 @@
 import socket
 
 import pytest
-from children import run
+from children import both, run
 from trained_model import state_of
 
 import multiback as mb
@@ -41,13 +41,6 @@ def meshes(root):
     """What one process with four devices has told."""
     [child] = run("jax", "jax_child.py", root, 0, "meshes")
     return child.told
-
-
-def both(ranks, name):
-    """Return what both told, once it is the same."""
-    zero, one = (rank[name] for rank in ranks)
-    assert zero == one
-    return zero
 
 
 def test_a_state_on_four_devices_goes_on_with_two_and_one_and_none_said(meshes, root):

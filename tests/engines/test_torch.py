@@ -6,7 +6,7 @@ import sys
 
 import numpy as np
 import pytest
-from children import run
+from children import both, run
 
 import multiback as mb
 from multiback.errors import StoreError
@@ -33,13 +33,6 @@ def ranks(root):
     """What two processes have told of all cases."""
     found = run("torch", "torch_child.py", root, *CASES, ranks=2)
     return [child.told for child in found]
-
-
-def both(ranks, name):
-    """Return what both told, once it is the same."""
-    zero, one = (rank[name] for rank in ranks)
-    assert zero == one
-    return zero
 
 
 @pytest.mark.parametrize("how", ["dcp", "safetensors"])
