@@ -2,6 +2,7 @@
 
     nox -s demo            the main job, on real data
     nox -s tests-jax       the test suite under one backend (-torch, -tensorflow)
+    nox -s tests-plain     the part of it that needs no Keras, where there is none
     nox -s portability     what one backend writes, the others load; and several
                            processes together
     nox -s remote          run directories on a real S3 server, on this machine
@@ -10,10 +11,13 @@
     nox -s floor newest    the oldest and the newest that we claim (not in CI)
     nox -s torture         a thousand kills, every power cut, long fuzzing (not in CI)
 
-Environments are kept between runs; `nox -R` skips installing altogether.
+Environments are kept between runs; `nox -R` skips installing altogether. The sessions
+that train share one, `frameworks`, in which each hides what it promises not to need.
 """
 
+import functools
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
 import nox
@@ -34,12 +38,24 @@ ELSEWHERE = tuple(
     for folder in ("engines", "integrations", "portability", "remote")
 )
 
+# Tests that need no Keras, and so no backend: they run once, in `tests-plain`, where
+# Keras cannot be imported, and in `floor`, `newest` and `torture` with all others.
+PLAIN = (
+    "tests/store",
+    *(
+        f"tests/checkpoint/test_{name}.py"
+        for name in ("expression", "filenames", "monitor", "names", "retention")
+    ),
+    "tests/cli/test_tidying.py",
+)
+
 nox.options.default_venv_backend = "virtualenv"
 nox.options.reuse_venv = "yes"
 nox.options.sessions = [
     "lint",
     "types",
     "dist",
+    "tests-plain",
     *(f"tests-{backend}" for backend in BACKENDS),
     "portability",
     "remote",
@@ -47,13 +63,22 @@ nox.options.sessions = [
 ]
 
 
+BUILT: list[Path] = []
+
+
 def build(session: nox.Session) -> Path:
-    """Build the wheel from a source archive, so that nothing stale gets in."""
+    """Build the wheel from a source archive, so that nothing stale gets in.
+
+    Once for all sessions, which test the same wheel.
+    """
+    if BUILT:
+        return BUILT[0]
     out = Path(session.create_tmp()).resolve() / "dist"
     shutil.rmtree(out, ignore_errors=True)
     session.install("build")
     session.run("python", "-m", "build", "--outdir", str(out), str(ROOT), silent=True)
-    return next(out.glob("*.whl"))
+    BUILT.extend(out.glob("*.whl"))
+    return BUILT[0]
 
 
 def install(
@@ -74,7 +99,7 @@ def install(
 
 
 def run_suite(session: nox.Session, backend: str) -> None:
-    """Run the test suite in one process tree under one backend."""
+    """Run the whole test suite in one process tree under one backend."""
     session.run(
         *PYTEST,
         *(session.posargs or ("tests", *ELSEWHERE)),
@@ -82,27 +107,62 @@ def run_suite(session: nox.Session, backend: str) -> None:
     )
 
 
+@nox.session
+def frameworks(session: nox.Session) -> None:
+    """Install what trains and what it is compared with, for the sessions below."""
+    groups = (*(f"backend-{b}" for b in BACKENDS), "engines", "oracles", "test")
+    install(session, *groups)
+
+
+def in_frameworks(
+    session: nox.Session, *command: str, hidden: Iterable[str] = (), **env: str
+) -> None:
+    """Run a command where all is installed, and some of it cannot be imported."""
+    programs = session.cache_dir.resolve().parent / "frameworks" / "bin"
+    hiding = {
+        "MULTIBACK_TEST_HIDDEN": ",".join(hidden),
+        "MULTIBACK_TEST_INSTALLED": "1",
+        "PYTHONPATH": str(ROOT / "tests" / "hidden"),
+    }
+    session.run(str(programs / command[0]), *command[1:], env={**hiding, **env})
+
+
+on_frameworks = functools.partial(
+    nox.session, requires=["frameworks"], venv_backend="none"
+)
+
+
 def add_backend(backend: str) -> None:
     """Define the session `tests-BACKEND`."""
 
-    @nox.session(name=f"tests-{backend}")
+    @on_frameworks(name=f"tests-{backend}")
     def tests(session: nox.Session) -> None:
         """Run the test suite under one backend."""
-        install(session, f"backend-{backend}", "oracles", "test")
-        run_suite(session, backend)
+        once = (f"--ignore={path}" for path in PLAIN)
+        chosen = session.posargs or ("tests", *ELSEWHERE, *once)
+        # Not torch: the second opinions, torchmetrics and torchdata, are made of it.
+        hidden = {*BACKENDS, "orbax"} - {backend, "torch"}
+        env = {**TEST_ENV, "KERAS_BACKEND": backend}
+        in_frameworks(session, *PYTEST, *chosen, hidden=sorted(hidden), **env)
 
 
 for each in BACKENDS:
     add_backend(each)
 
 
-@nox.session
+@on_frameworks(name="tests-plain")
+def tests_plain(session: nox.Session) -> None:
+    """Run what needs no Keras."""
+    chosen = session.posargs or (*PLAIN, "tests/test_hidden.py")
+    hidden = ("keras", "orbax", *BACKENDS)
+    in_frameworks(session, *PYTEST, *chosen, hidden=hidden, **TEST_ENV)
+
+
+@on_frameworks
 def portability(session: nox.Session) -> None:
     """Write under each backend, or in several processes; load elsewhere."""
-    groups = (*(f"backend-{b}" for b in BACKENDS), "engines", "oracles", "test")
-    install(session, *groups)
     folders = session.posargs or ("tests/portability", "tests/engines")
-    session.run(*PYTEST, *folders, env=TEST_ENV)
+    in_frameworks(session, *PYTEST, *folders, **TEST_ENV)
 
 
 @nox.session
@@ -122,13 +182,12 @@ def adapters(session: nox.Session) -> None:
     session.run("pytest", *folder, env=env)
 
 
-@nox.session
+@on_frameworks
 def demo(session: nox.Session) -> None:
     """Run the main job."""
-    install(session, *(f"backend-{b}" for b in BACKENDS), "oracles")
     backend = session.env.get("KERAS_BACKEND") or "jax"
     env = {**QUIET, "KERAS_BACKEND": backend}
-    session.run("multiback", "demo", *session.posargs, env=env)
+    in_frameworks(session, "multiback", "demo", *session.posargs, **env)
 
 
 @nox.session
