@@ -1,4 +1,7 @@
-"""Write or read one checkpoint under the backend that KERAS_BACKEND names."""
+"""Write or read checkpoints under the backend that KERAS_BACKEND names.
+
+state_child.py write|read FOLDER...    say each that is done
+"""
 
 import json
 import sys
@@ -79,4 +82,6 @@ def read(folder):
 
 
 if __name__ == "__main__":
-    {"write": write, "read": read}[sys.argv[1]](Path(sys.argv[2]))
+    for folder in sys.argv[2:]:
+        {"write": write, "read": read}[sys.argv[1]](Path(folder))
+        print(folder)

@@ -11,16 +11,18 @@ BACKENDS = ("jax", "tensorflow", "torch")
 CHILD = Path(__file__).with_name("state_child.py")
 
 
-def child(backend, task, folder):
+def child(backend, task, *folders):
     done = subprocess.run(
-        [sys.executable, str(CHILD), task, str(folder)],
+        [sys.executable, str(CHILD), task, *map(str, folders)],
         env={**os.environ, "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"},
         capture_output=True,
         text=True,
         timeout=300,
         check=False,
     )
-    assert done.returncode == 0, f"{task} under {backend}:\n{done.stderr[-3000:]}"
+    told = f"{task} under {backend}, after {done.stdout}:\n{done.stderr[-3000:]}"
+    assert done.returncode == 0, told
+    assert done.stdout.splitlines()[-len(folders) :] == [*map(str, folders)]
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +34,5 @@ def written(tmp_path_factory):
 
 
 @pytest.mark.parametrize("reader", BACKENDS)
-@pytest.mark.parametrize("writer", BACKENDS)
-def test_a_checkpoint_restores_bit_equal_and_trains_on(written, writer, reader):
-    child(reader, "read", written[writer])
+def test_a_checkpoint_of_any_backend_restores_bit_equal_and_trains_on(written, reader):
+    child(reader, "read", *written.values())
