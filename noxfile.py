@@ -114,10 +114,25 @@ def frameworks(session: nox.Session) -> None:
     install(session, *groups)
 
 
+def sharing_what_jax_compiled(session: nox.Session) -> dict[str, str]:
+    """Let the processes of a session share it: they compile the same small models.
+
+    Each run begins anew.
+    """
+    folder = Path(session.create_tmp()).resolve() / "compiled-by-jax"
+    shutil.rmtree(folder, ignore_errors=True)
+    return {
+        "JAX_COMPILATION_CACHE_DIR": str(folder),
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+        "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+    }
+
+
 def in_frameworks(
     session: nox.Session, *command: str, hidden: Iterable[str] = (), **env: str
 ) -> None:
     """Run a command where all is installed, and some of it cannot be imported."""
+    session.create_tmp()  # What tests write goes on this disk, not on that of /tmp.
     programs = session.cache_dir.resolve().parent / "frameworks" / "bin"
     hiding = {
         "MULTIBACK_TEST_HIDDEN": ",".join(hidden),
@@ -143,6 +158,8 @@ def add_backend(backend: str) -> None:
         # Not torch: the second opinions, torchmetrics and torchdata, are made of it.
         hidden = {*BACKENDS, "orbax"} - {backend, "torch"}
         env = {**TEST_ENV, "KERAS_BACKEND": backend}
+        if backend == "jax":
+            env |= sharing_what_jax_compiled(session)
         in_frameworks(session, *PYTEST, *chosen, hidden=sorted(hidden), **env)
 
 
