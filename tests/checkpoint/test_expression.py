@@ -114,12 +114,12 @@ def test_anything_else_is_refused_before_it_runs(text):
     ],
 )
 def test_huge_input_neither_hangs_nor_crashes(text):
-    begin = time.perf_counter()
+    begin = time.thread_time()  # Other processes may take the processor away.
     try:
         Expression(text)(LOGS)
     except ArgumentError as error:
         assert len(str(error)) < 1000  # noqa: PT017 - either outcome is right
-    assert time.perf_counter() - begin < 1
+    assert time.thread_time() - begin < 1
 
 
 @given(st.text(alphabet="pr019.+-*/()<>=!`, andortx_'[]{}:@", max_size=40))
