@@ -125,6 +125,11 @@ class Saver:
             problems, self._problems = self._problems, []
             self._tell(problems)
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is being written, so that the shelf may be changed."""
+        return self._writer is None or not self._writer.is_busy
+
     def settle(self) -> None:
         """Wait for what is being written; keep its error for the next who asks."""
         if self._writer is not None:

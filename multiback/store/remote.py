@@ -205,6 +205,10 @@ class RemoteRunDirectory:
             self._mirror.forget(checkpoint.name)
             self._withdraw(checkpoint.name)
 
+    def missing(self, checkpoints: Iterable[Checkpoint]) -> list[Checkpoint]:  # noqa: ARG002 - see below
+        """Return none: training does not wait for a round trip to look."""
+        return []
+
     def prune(
         self,
         choose: Callable[[Sequence[Checkpoint]], Iterable[Checkpoint]],
