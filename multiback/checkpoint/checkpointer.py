@@ -388,6 +388,8 @@ class Checkpointer:
         """Save the model if a slot holds it, then remove what none holds any more."""
         # Where others must do the same, at a moment that is the same for all.
         (self.surface if self.team.is_alone else self.wait)()
+        if self._saver.is_idle:
+            self.shelf.forget_missing()
         self._order += 1
         entry = Entry(
             order=self._order,

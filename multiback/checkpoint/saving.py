@@ -13,7 +13,7 @@ import numpy as np
 
 from multiback.checkpoint.retention import Entry
 from multiback.checkpoint.shelf import Shelf
-from multiback.checkpoint.writing import Draft
+from multiback.checkpoint.writing import Draft, Memory
 from multiback.errors import ArgumentError, StoreError
 from multiback.store import Checkpoint, Writer
 from multiback.store.writer import check_buffers
@@ -61,9 +61,12 @@ class Saver:
         """Allow copies, as tuners make of a callback: each with its own writer."""
         return {**vars(self), "_writer": None}
 
-    def buffer(self, kinds: Mapping[str, Any]) -> Mapping[str, np.ndarray]:
-        """Return memory to copy a state into; wait if all of it is being written."""
-        return self._open().buffer(kinds)
+    def buffer(
+        self, kinds: Mapping[str, Any], memory: Memory | None
+    ) -> Mapping[str, np.ndarray]:
+        """Return arrays to copy a state into; wait if all of them are being written."""
+        writer = self._open()
+        return writer.buffer(kinds, memory) if memory else writer.buffer(kinds)
 
     def _open(self) -> Writer:
         if self._writer is None:
@@ -121,6 +124,11 @@ class Saver:
         if self._problems:
             problems, self._problems = self._problems, []
             self._tell(problems)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is being written, so that the shelf may be changed."""
+        return self._writer is None or not self._writer.is_busy
 
     def settle(self) -> None:
         """Wait for what is being written; keep its error for the next who asks."""

@@ -127,20 +127,34 @@ class Shelf:
         """
         holding = kept(self.entries, self._slots, always={newest})
         doomed = [row for row in self.rows if row[0].order not in holding]
-        try:
-            self._rows = {o: row for o, row in self._rows.items() if o in holding}
-            for label, target in (
-                ("best", next((one for _, one in self.ranked()), None)),
-                ("last", self.last),
-            ):
-                if target is not None and self._pointed.get(label) != target:
+        self._rows = {o: row for o, row in self._rows.items() if o in holding}
+        problems = []
+        for label, target in (
+            ("best", next((one for _, one in self.ranked()), None)),
+            ("last", self.last),
+        ):
+            if target is not None and self._pointed.get(label) != target:
+                try:
                     self.directory.point(label, target)
                     self._pointed[label] = target
-            while doomed:
-                self.directory.remove(doomed[0][1], run_id=run_id)
-                del doomed[0]
-        except StoreError as error:
-            rows = {**self._rows, **{row[0].order: row for row in doomed}}
-            self._rows = dict(sorted(rows.items()))
-            return [f"The new checkpoint is safe, but tidying up failed: {error}"]
-        return []
+                except StoreError as error:
+                    # For eyes only: it must not keep what no slot holds on the disk.
+                    problems.append(str(error))
+        for row in doomed:
+            try:
+                self.directory.remove(row[1], run_id=run_id)
+            except StoreError as error:
+                problems.append(str(error))
+                rows = {**self._rows, row[0].order: row}
+                self._rows = dict(sorted(rows.items()))
+        return [
+            f"The new checkpoint is safe, but tidying up failed: {problem}"
+            for problem in problems
+        ]
+
+    def forget_missing(self) -> None:
+        """Leave out what somebody took away: a ghost must not be the best.
+
+        Not to be called while anything is being written.
+        """
+        self.forget(self.directory.missing([one for _, one in self.rows]))

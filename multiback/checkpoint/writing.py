@@ -20,6 +20,7 @@ from multiback.state import (
     describe,
     host_view,
     is_sharded,
+    page_locked_for,
     snapshot,
     values,
     write_keras_file,
@@ -29,6 +30,9 @@ from multiback.store.files import store_errors
 
 KERAS_FILE = "model.keras"
 Allocate = Callable[[Mapping[str, Any]], Mapping[str, np.ndarray]]
+# Takes a number of bytes.
+Memory = Callable[[int], np.ndarray]
+Buffers = Callable[[Mapping[str, Any], Memory | None], Mapping[str, np.ndarray]]
 
 
 @functools.cache
@@ -66,7 +70,7 @@ def draft(
     weights_only: bool,
     trainer: Mapping[str, Any],
     arrays: Mapping[str, np.ndarray],
-    into: Allocate,
+    into: Buffers,
     engine: Engine | None = None,
     is_writer: bool = True,
     **fields: Any,
@@ -79,7 +83,8 @@ def draft(
         weights_only: Leave out the optimizer and the metrics.
         trainer: Further facts for whoever resumes; JSON.
         arrays: Further arrays for whoever resumes; copied too.
-        into: Takes dtypes and shapes, returns arrays to fill.
+        into: Takes dtypes and shapes, and what allocates if not plain memory is to
+            be; returns arrays to fill.
         engine: What writes the model's own arrays; None for the store itself.
         is_writer: Whether this process writes more than its part. One that does not
             copies nothing else, and asks for nothing else.
@@ -93,9 +98,11 @@ def draft(
     further = {key: np.asarray(array) for key, array in arrays.items()}
     kinds = {key: (array.dtype, array.shape) for key, array in further.items()}
     memory: dict[str, np.ndarray] = {}
+    is_model = isinstance(model, keras.Model)
+    kind = page_locked_for(model.variables) if is_model and engine is None else None
 
     def allocate(asked: Mapping[str, Any]) -> Mapping[str, np.ndarray]:
-        memory.update(into({**asked, **kinds}))
+        memory.update(into({**asked, **kinds}, kind))
         return memory
 
     index, write = _copied(
@@ -116,7 +123,7 @@ def draft(
             shutil.rmtree(scratch, ignore_errors=True)
 
     try:
-        if isinstance(model, keras.Model) and is_writer:
+        if is_model and is_writer:
             description = describe(model)
             if description.needs_keras_file:
                 # Only the live model can write it, so not in the background.

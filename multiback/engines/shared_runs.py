@@ -5,7 +5,7 @@ in the same order, and gives the same answer, or the same error, to all.
 """
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -146,6 +146,12 @@ class SharedRuns:
     def remove(self, checkpoint: Checkpoint, *, run_id: str) -> None:
         """Remove one checkpoint of a run."""
         self.ranks.decide(lambda: self.runs.remove(checkpoint, run_id=run_id))
+
+    def missing(self, checkpoints: Iterable[Checkpoint]) -> list[Checkpoint]:
+        """Return those that rank 0 does not see any more."""
+        asked = list(checkpoints)
+        gone = self.ranks.decide(lambda: [o.name for o in self.runs.missing(asked)])
+        return [one for one in asked if one.name in gone]
 
     def append_history(self, record: Mapping[str, Any]) -> None:
         """Append one record to the history."""

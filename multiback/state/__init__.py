@@ -6,7 +6,7 @@ optimizer or layer is never pickled.
 """
 
 from multiback.state.describe import Description, describe
-from multiback.state.host import host_view, is_sharded
+from multiback.state.host import host_view, is_sharded, page_locked_for
 from multiback.state.rebuild import (
     custom_classes,
     rebuild,
@@ -25,6 +25,7 @@ __all__ = [
     "describe",
     "host_view",
     "is_sharded",
+    "page_locked_for",
     "rebuild",
     "rebuild_from_keras_file",
     "restore",

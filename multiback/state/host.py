@@ -6,6 +6,7 @@ Frameworks are told by name: state/ imports none, and a tree may hold tensors of
 another framework than Keras runs on.
 """
 
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import ml_dtypes
@@ -72,8 +73,42 @@ def _tensorflow_view(value: Any) -> np.ndarray:
         return np.asarray(tensor.numpy())
 
 
-def copy_variable(variable: Any, target: np.ndarray) -> None:
-    """Copy a Keras variable's value into an array of its dtype and shape."""
+def is_on_cuda(value: Any) -> bool:
+    """Tell whether a value is a whole torch tensor in the memory of a GPU of CUDA."""
+    return is_whole_tensor(value) and bool(value.is_cuda)
+
+
+def is_whole_tensor(value: Any) -> bool:
+    """Tell whether a value is a torch tensor, all of it in this process."""
+    return framework_of(value) == "torch" and not is_sharded(value)
+
+
+def page_locked_for(variables: Iterable[Any]) -> Callable[[int], np.ndarray] | None:
+    """Return what allocates page-locked memory, where variables live on CUDA."""
+    if not any(is_on_cuda(variable.value) for variable in variables):
+        return None
+    from multiback.state.torch import page_locked  # noqa: PLC0415 - optional
+
+    return page_locked
+
+
+def copy_variables(pairs: Iterable[tuple[Any, np.ndarray]]) -> None:
+    """Copy the values of Keras variables into arrays of their dtypes and shapes."""
+    on_cuda = []
+    for variable, target in pairs:
+        value = variable.value
+        if is_on_cuda(value) and value.nbytes == target.nbytes:
+            on_cuda.append((value, target))
+        else:
+            _copy_variable(variable, target)
+    if on_cuda:
+        from multiback.state.torch import copy_to_host  # noqa: PLC0415 - optional
+
+        copy_to_host(on_cuda)
+
+
+def _copy_variable(variable: Any, target: np.ndarray) -> None:
+    """Copy a variable's value through a view of it."""
     view = host_view(variable.value)
     if view.dtype != target.dtype or view.shape != target.shape:
         # A dtype that its framework shows NumPy as another; Keras knows which.

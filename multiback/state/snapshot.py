@@ -8,7 +8,7 @@ import keras
 import ml_dtypes
 import numpy as np
 
-from multiback.state.host import copy_variable
+from multiback.state.host import copy_variables
 from multiback.state.tree import leaves, live_leaves
 from multiback.state.variables import Entry, build_optimizer, check_model, entries
 
@@ -75,8 +75,7 @@ def snapshot(
         return Snapshot(arrays, index)
     listed = _listed(source, weights_only=weights_only)
     arrays = into({entry.key: _kind(entry.variable) for entry in listed})
-    for entry in listed:
-        copy_variable(entry.variable, arrays[entry.key])
+    copy_variables((entry.variable, arrays[entry.key]) for entry in listed)
     return Snapshot(arrays, [entry.describe() for entry in listed])
 
 

@@ -6,6 +6,7 @@ locked. Each call may be repeated, so each is, with pauses that grow, where its 
 may pass; s3fs and its like repeat single requests besides.
 """
 
+import atexit
 import datetime as dt
 import functools
 import importlib
@@ -220,15 +221,28 @@ def _outlive_pending_saves() -> None:
     before that, and there is no public way to.
     """
     register = getattr(threading, "_register_atexit", None)
-    if register is not None:
-        importlib.import_module("concurrent.futures.thread")
-        register(_join_writers)
+    if register is None:
+        atexit.register(_join_writers)
+        return
+    importlib.import_module("concurrent.futures.thread")
+    register(_join_writers)
 
 
 def _join_writers() -> None:
     for thread in threading.enumerate():
         if thread.name == WRITER_THREAD:
             thread.join()
+    for call in _at_exit:
+        call()
+
+
+_at_exit: list[Callable[[], object]] = []
+
+
+def at_exit(call: Callable[[], object]) -> None:
+    """Call something when Python exits, while the connection can still be used."""
+    if call not in _at_exit:
+        _at_exit.append(call)
 
 
 def _info(info: dict[str, Any]) -> ObjectInfo:

@@ -1,4 +1,4 @@
-"""Show that this process is alive: touch the files that say which runs it writes.
+"""Show that this process is alive: touch what says which runs it writes.
 
 One thread for all of them, a daemon that sleeps almost always: it keeps no process
 alive, and a `fit` that is busy for hours still beats. It touches a file only while
@@ -7,6 +7,7 @@ that says what this process wrote, so nobody keeps a successor's run alive.
 
 import os
 import threading
+from collections.abc import Callable, Hashable
 from contextlib import suppress
 from pathlib import Path
 
@@ -29,18 +30,29 @@ def read_record(path: Path) -> tuple[bytes, float] | None:
             return None
 
 
+def touch(path: Path, content: bytes) -> None:
+    """Touch a file if it has this content."""
+    there = read_record(path)
+    if there is not None and there[0] == content:
+        with suppress(OSError):
+            os.utime(path)
+
+
 class Heart:
-    """Touch files again and again, each as often as it is asked to."""
+    """Call functions again and again, each as often as it is asked to.
+
+    They must not raise; one that takes long delays the others.
+    """
 
     def __init__(self) -> None:
         self._turn = threading.Condition()
-        self._beating: dict[Path, tuple[bytes, float]] = {}
+        self._beating: dict[Hashable, tuple[Callable[[], object], float]] = {}
         self._thread: threading.Thread | None = None
 
-    def begin(self, path: Path, content: bytes, interval: float) -> None:
-        """Touch a file every `interval` seconds while it has this content."""
+    def begin(self, key: Hashable, beat: Callable[[], object], interval: float) -> None:
+        """Call `beat` every `interval` seconds, until the end of this key."""
         with self._turn:
-            self._beating[path] = content, interval
+            self._beating[key] = beat, interval
             self._turn.notify()
             if self._thread is None:
                 self._thread = threading.Thread(
@@ -52,10 +64,10 @@ class Heart:
                     # No more threads: on this machine the process table tells.
                     self._thread = None
 
-    def end(self, path: Path) -> None:
-        """Touch a file no more."""
+    def end(self, key: Hashable) -> None:
+        """Call it no more."""
         with self._turn:
-            self._beating.pop(path, None)
+            self._beating.pop(key, None)
             self._turn.notify()
 
     def _work(self) -> None:
@@ -68,11 +80,7 @@ class Heart:
                 pause = min(interval for _, interval in beating.values())
                 # Also woken early, to count with a newcomer.
                 self._turn.wait(pause)
-            for path, (content, _) in beating.items():
-                self._beat(path, content)
-
-    def _beat(self, path: Path, content: bytes) -> None:
-        there = read_record(path)
-        if there is not None and there[0] == content:
-            with suppress(OSError):
-                os.utime(path)
+                # What has ended meanwhile must not come back.
+                beats = [beating[key][0] for key in beating if key in self._beating]
+            for beat in beats:
+                beat()

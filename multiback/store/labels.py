@@ -12,6 +12,8 @@ from multiback.store.request import check_name
 _OWN_NAMES = frozenset(
     {"checkpoints", "history.jsonl", "lock", "runs.jsonl", "save-now"}
 )
+# What every label leads to.
+_TARGET = b"checkpoints/"
 _OWN_PREFIXES = ("arch-", "lock-")
 
 
@@ -29,6 +31,17 @@ def check_label(directory: Path, label: str) -> None:
             f"{link} must be a link or absent, but is a directory. Move it away, "
             f"or choose another label."
         )
+    if link.is_file() and not link.is_symlink() and not _is_label(link):
+        raise StoreError(
+            f"{link} must be a link or absent, but is a file of somebody's. Move it "
+            f"away, or choose another label."
+        )
+
+
+def _is_label(path: Path) -> bool:
+    """Tell whether a file is what stands where links are not possible."""
+    with store_errors("read", path), path.open("rb") as stream:
+        return stream.read(len(_TARGET)) == _TARGET
 
 
 def point(files: Files, link: Path, checkpoint: Checkpoint) -> None:

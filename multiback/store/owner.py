@@ -98,6 +98,21 @@ class Owner:
             )
         return f"Wait until it ends, or end it (`kill {self.pid}` on {self.host})."
 
+    def refusal(self, place: object) -> str:
+        """Say that it writes a run in a place, and what somebody else can do."""
+        return (
+            f"The run {self.run_id!r} in {place} must have one writer, but is being "
+            f"written by {self.text}. {self.advice} A new run in this directory "
+            f'(resume="never") is in nobody\'s way.'
+        )
+
+    def left(self, place: object, death: str) -> str:
+        """Say that it left a run in a place."""
+        return (
+            f"The run {self.run_id!r} in {place} was left by {self.text}: {death}. It "
+            f"is taken over; its committed checkpoints are untouched."
+        )
+
     def dumped(self) -> bytes:
         """Return it as JSON."""
         record = {name: getattr(self, name) for name in (*_TEXTS, *_NUMBERS)}

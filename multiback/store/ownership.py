@@ -16,6 +16,7 @@ now: the clocks of two machines differ. This process's own runs are never in its
 """
 
 import atexit
+import functools
 import os
 import time
 import warnings
@@ -28,7 +29,7 @@ import xxhash
 
 from multiback.errors import StoreError
 from multiback.store.files import Files, store_errors
-from multiback.store.heartbeat import Heart, read_record
+from multiback.store.heartbeat import Heart, read_record, touch
 from multiback.store.owner import Owner, parse_owner, this_process
 from multiback.store.payload import write_file
 from multiback.store.removal import TEMPORARY, discard, scratch
@@ -145,23 +146,11 @@ class Ownership:
             # Whatever the file system's clock says.
             owner = replace(owner, silent=max(owner.silent, waited))
         if death := owner.death:
-            warnings.warn(
-                f"The run {owner.run_id!r} in {self._directory} was left by "
-                f"{owner.text}: {death}. It is taken over; its committed checkpoints "
-                f"are untouched.",
-                stacklevel=6,
-            )
+            warnings.warn(owner.left(self._directory, death), stacklevel=6)
             return True
         if owner.is_known_alive or seen not in (None, now):
-            raise self._taken(owner)
+            raise StoreError(owner.refusal(self._directory))
         return False
-
-    def _taken(self, owner: Owner) -> StoreError:
-        return StoreError(
-            f"The run {owner.run_id!r} in {self._directory} must have one writer, but "
-            f"is being written by {owner.text}. {owner.advice} A new run in this "
-            f'directory (resume="never") is in nobody\'s way.'
-        )
 
     def check(self, run_id: str) -> None:
         """Refuse a change of a run that another process has taken.
@@ -210,7 +199,7 @@ class _Claims:
     def begin(self, path: Path, content: bytes, interval: float) -> None:
         """Keep a run, and show signs of life."""
         self._contents[path] = content
-        self._heart.begin(path, content, interval)
+        self._heart.begin(path, functools.partial(touch, path, content), interval)
 
     def end(self, files: Files, path: Path) -> None:
         """Give a run back."""

@@ -7,7 +7,8 @@ checksum is its own, and from there the files are uploaded, the manifest last. A
 checkpoint is committed if its manifest is there and its files have the right sizes.
 It is removed in the other order: the manifest first.
 
-A name is claimed before anything is uploaded under it (remote_claims.py).
+A name is claimed before anything is uploaded under it (remote_claims.py), and a run by
+the process that writes it (remote_ownership.py).
 
 There are no links: best and last are computed from the manifests. `runs.jsonl` and
 `history.jsonl` become objects of some records each. Readers download what they read,
@@ -31,6 +32,7 @@ from multiback.store.mirror import CHECKPOINTS, mirror_of
 from multiback.store.owner import Owner
 from multiback.store.remote_claims import abandoned, claim, is_old
 from multiback.store.remote_journal import RemoteJournal
+from multiback.store.remote_ownership import RemoteOwnership
 from multiback.store.remote_request import RemoteRequest
 from multiback.store.remote_source import RemoteSource
 from multiback.store.request import Request, check_name, check_run_id
@@ -85,6 +87,7 @@ class RemoteRunDirectory:
         self.skipped: list[tuple[str, str]] = []
         self._runs = RemoteJournal(self._bucket, "runs", 1)
         self._history = RemoteJournal(self._bucket, "history", _HISTORY_RECORDS)
+        self._ownership = RemoteOwnership(self._bucket)
         self._written: set[str] = set()
 
     def __reduce__(self) -> tuple[type, tuple[str]]:
@@ -116,26 +119,33 @@ class RemoteRunDirectory:
         return next((one for one in self._last_first(found) if one in having), None)
 
     def start_run(self, run_id: str, info: Mapping[str, Any]) -> None:
-        """Note that a run starts, and collect what dead writers left."""
+        """Note that a run starts, and collect what dead writers left.
+
+        Raises:
+            StoreError: Another process is writing this run.
+        """
         record = {"run_id": check_run_id(run_id), "started": time.time(), "info": info}
+        self._ownership.claim(run_id)
         self._bucket.delete(abandoned(self._bucket, self._mirror.refresh(), run_id))
         self._runs.append(record, argument="info")
 
     def end_run(self, run_id: str) -> None:
-        """Do nothing: no process is a remote run's only writer."""
+        """Let other processes write a run, should this one have been its writer."""
+        self._ownership.release(run_id)
 
     def writers(self) -> list[Owner]:
-        """Return none: nobody leaves a name here for longer than a commit."""
-        return []
+        """List the processes that write a run here, or died while they did."""
+        return self._ownership.owners()
 
     def commit(self, request: Request) -> Checkpoint:
         """Write one checkpoint: whole when this returns, or not at all.
 
         Raises:
             StoreError: It could not be uploaded, in spite of several attempts.
-                Earlier ones are intact.
+                Earlier ones are intact. Or another process writes this run.
         """
         with self._mirror.turn:
+            self._ownership.check(request.run_id)
             taken = set(self._mirror.refresh())
             name, mark = claim(self._bucket, request, taken)
             try:
@@ -173,7 +183,10 @@ class RemoteRunDirectory:
                     f"bytes once it is uploaded, but has "
                     f"{'none' if info is None else info.size}. Try again."
                 )
+        self._ownership.check(staged.run_id)
         self._bucket.upload(staged.path / MANIFEST, f"{folder}/{MANIFEST}")
+        # Whoever took the run over while this process hung did not count with it.
+        self._ownership.check(staged.run_id)
 
     def _withdraw(self, name: str) -> None:
         """Delete a checkpoint's objects: it disappears with its manifest."""
@@ -187,9 +200,14 @@ class RemoteRunDirectory:
             self._mirror.refresh()
             if not checkpoint.path.exists():
                 return
+            self._ownership.check(run_id)
             self._mirror.local.remove(checkpoint, run_id=run_id)
             self._mirror.forget(checkpoint.name)
             self._withdraw(checkpoint.name)
+
+    def missing(self, checkpoints: Iterable[Checkpoint]) -> list[Checkpoint]:  # noqa: ARG002 - see below
+        """Return none: training does not wait for a round trip to look."""
+        return []
 
     def prune(
         self,
@@ -232,8 +250,8 @@ class RemoteRunDirectory:
             Sizes by name.
         """
         objects = self._mirror.refresh()
-        found = dict.fromkeys(abandoned(self._bucket, objects, None), 0)
-        for name in found:
+        found = self._ownership.garbage()
+        for name in abandoned(self._bucket, objects, None):
             _, checkpoint, file_name = name.split("/", 2)
             found[name] = objects[checkpoint][file_name].size
         used = {one.architecture for one in self.checkpoints()}

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
+from multiback.errors import StoreError
 from multiback.store.files import Files, delete_tree, store_errors
 
 TEMPORARY = ".tmp-"
@@ -48,3 +49,14 @@ def collect(files: Files, garbage: Iterable[Path]) -> None:
     for path in garbage:
         with store_errors("collect", path):
             delete_tree(files, path)
+
+
+def collect_if_possible(files: Files, garbage: Iterable[Path]) -> list[str]:
+    """Delete what can be deleted; return why the rest cannot."""
+    problems = []
+    for path in garbage:
+        try:
+            collect(files, [path])
+        except StoreError as error:
+            problems.append(str(error))
+    return problems

@@ -11,6 +11,7 @@ changes; so a temporary directory seen under the lock belongs to a dead process.
 import os
 import re
 import time
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,12 +25,14 @@ from multiback.store.journal import append_line, last_first, read_lines
 from multiback.store.labels import check_label, drop_labels, point
 from multiback.store.listing import Listing
 from multiback.store.locking import ChangeLock
+from multiback.store.manifest import MANIFEST
 from multiback.store.names import free_name
 from multiback.store.owner import Owner
 from multiback.store.ownership import Ownership
 from multiback.store.removal import (
     TEMPORARY,
     collect,
+    collect_if_possible,
     delete,
     discard,
     garbage_in,
@@ -152,7 +155,9 @@ class RunDirectory:
         record = {"run_id": check_run_id(run_id), "started": time.time()}
         self._ownership.claim(run_id, self._locked)
         with self._locked():
-            collect(self._files, self._garbage())
+            # Somebody else's, or open on another machine: no reason not to train.
+            for problem in collect_if_possible(self._files, self._garbage()):
+                warnings.warn(f"Left over, and left alone: {problem}", stacklevel=3)
             append_line(
                 self._files,
                 self.path / "runs.jsonl",
@@ -242,6 +247,17 @@ class RunDirectory:
                     f"Remove it with that run's id, or leave it."
                 )
             delete(self._files, checkpoint.path)
+
+    def missing(self, checkpoints: Iterable[Checkpoint]) -> list[Checkpoint]:
+        """Return those of its checkpoints that are not there any more.
+
+        Args:
+            checkpoints: Checkpoints of this directory.
+        """
+        # A disk that is away has lost nothing.
+        if not self._checkpoints.is_dir():
+            return []
+        return [one for one in checkpoints if not (one.path / MANIFEST).exists()]
 
     def prune(
         self,

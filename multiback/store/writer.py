@@ -79,8 +79,6 @@ class Writer:
         buffers: How many sets of arrays `buffer` hands out in turn. With 2 the next
             state can be copied while the last one is still being written; 1 takes
             half the memory and waits.
-        allocate: Makes the buffers' memory: takes a number of bytes and returns an
-            array of that many uint8. For page-locked memory.
 
     Raises:
         ArgumentError: `buffers` is below 1.
@@ -101,16 +99,9 @@ class Writer:
         np.float32(2.0)
     """
 
-    def __init__(
-        self,
-        runs: Runs,
-        *,
-        buffers: int = 2,
-        allocate: Callable[[int], Array] = allocate_aligned,
-    ) -> None:
+    def __init__(self, runs: Runs, *, buffers: int = 2) -> None:
         check_buffers(buffers)
         self._runs = runs
-        self._allocate = allocate
         self._number = buffers
         self._buffers = [Buffer() for _ in range(buffers)]
         self._busy: list[Buffer] = []
@@ -124,11 +115,7 @@ class Writer:
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what is going on: a copy begins anew."""
-        return {
-            "runs": self._runs,
-            "buffers": self._number,
-            "allocate": self._allocate,
-        }
+        return {"runs": self._runs, "buffers": self._number}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Begin anew."""
@@ -143,7 +130,11 @@ class Writer:
         """Whether a commit is being written."""
         return self._thread is not None and self._thread.is_alive()
 
-    def buffer(self, kinds: Mapping[str, Kind]) -> dict[str, Array]:
+    def buffer(
+        self,
+        kinds: Mapping[str, Kind],
+        allocate: Callable[[int], Array] = allocate_aligned,
+    ) -> dict[str, Array]:
         """Return arrays to copy a state into, that no commit is reading.
 
         They hold what they held last; until they are submitted, the same are
@@ -152,6 +143,8 @@ class Writer:
         Args:
             kinds: Dtype and shape by name. As long as they stay the same, nothing
                 is allocated.
+            allocate: Makes the memory: takes a number of bytes and returns an array
+                of that many uint8. For page-locked memory.
         """
         with self._turn:
             self._check_open("buffer")
@@ -160,7 +153,7 @@ class Writer:
             if not free:
                 self._join()
                 free = self._buffers
-            return free[0].arrays(kinds, self._allocate)
+            return free[0].arrays(kinds, allocate)
 
     def ready(self) -> None:
         """Wait until a submission would not have to, as `submit` does.

@@ -4,11 +4,8 @@ Run as `filled_disk.py FOLDER WHAT`: it mounts a small disk on FOLDER, leaves a 
 more "bytes" or "files" free each time, and prints what became of each save as JSON.
 """
 
-import contextlib
 import importlib.util
 import json
-import os
-import subprocess
 import sys
 import types
 from pathlib import Path
@@ -16,37 +13,17 @@ from pathlib import Path
 _package = types.ModuleType("multiback")
 _package.__path__ = importlib.util.find_spec("multiback").submodule_search_locations
 sys.modules["multiback"] = _package
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import numpy as np  # noqa: E402  (after the package above is in place)
+from small_disk import fill, mount  # noqa: E402  (as above)
 
 from multiback.errors import StoreError  # noqa: E402  (as above)
 from multiback.store import Request, RunDirectory  # noqa: E402  (as above)
 
-PAGE = 4096
-
-
-def fill(folder, what, free):
-    """Fill the disk but for so many pages, or files; return what fills it."""
-    taken = []
-    with contextlib.suppress(OSError):
-        for number in range(64 if what == "files" else 1):
-            taken.append(Path(folder, f"ballast-{number}"))
-            with taken[-1].open("wb", buffering=0) as stream:
-                while what == "bytes":
-                    stream.write(bytes(PAGE))
-    if what == "bytes":
-        os.truncate(taken[0], max(0, taken[0].stat().st_size - free * PAGE))
-        return taken
-    full = max(0, len(taken) - free)
-    for path in taken[full:]:
-        path.unlink(missing_ok=True)
-    return taken[:full]
-
 
 def main(folder, what):
-    options = "size=1m,nr_inodes=64"
-    mount = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", folder]
-    subprocess.run(mount, check=True)
+    mount(folder)
     runs = RunDirectory(Path(folder, "run"))
     runs.start_run("a", {})
 

@@ -1,8 +1,9 @@
 """A process that takes a run, for test_owners.py: commits when it is told to.
 
-Run as `owning_writer.py RUN HEARTBEAT MACHINE`; a MACHINE that is not "here" is where
-it says that it runs. It answers each line of its standard input: "commit" with the
-checkpoint's name or the error, "hold" with "held" under the lock, for ever.
+Run as `owning_writer.py RUN HEARTBEAT MACHINE`; RUN may be a URL, and a MACHINE that is
+not "here" is where it says that it runs. It answers each line of its standard input:
+"commit" with the checkpoint's name or the error, "hold" with "held" under the lock, for
+ever.
 """
 
 import importlib.util
@@ -17,7 +18,13 @@ sys.modules["multiback"] = _package
 import numpy as np  # noqa: E402  (after the package above is in place)
 
 from multiback.errors import StoreError  # noqa: E402  (as above)
-from multiback.store import Request, RunDirectory, owner  # noqa: E402  (as above)
+from multiback.store import (  # noqa: E402  (as above)
+    Request,
+    RunDirectory,
+    is_remote,
+    open_run_directory,
+    owner,
+)
 
 
 def answer(*words):
@@ -28,7 +35,13 @@ def main(run, heartbeat, machine):
     if machine != "here":
         owner._machine = lambda: machine
         owner.socket.gethostname = lambda: machine
-    runs = RunDirectory(run, heartbeat=float(heartbeat), lock_timeout=5)
+    if is_remote(run):
+        from multiback.store import remote_ownership
+
+        remote_ownership.BEAT_SECONDS = float(heartbeat)
+        runs = open_run_directory(run)
+    else:
+        runs = RunDirectory(run, heartbeat=float(heartbeat), lock_timeout=5)
     try:
         runs.start_run("shared", {})
     except StoreError as error:

@@ -1,6 +1,7 @@
 """One process at a time writes a run; the dead are found out, and nobody else."""
 
 import contextlib
+import functools
 import json
 import multiprocessing
 import os
@@ -16,7 +17,7 @@ import pytest
 
 from multiback.errors import StoreError
 from multiback.store import Files, RunDirectory, owner
-from multiback.store.heartbeat import Heart
+from multiback.store.heartbeat import Heart, touch
 from multiback.store.owner import Owner, parse_owner
 
 WRITER = Path(__file__).with_name("owning_writer.py")
@@ -153,7 +154,7 @@ def test_a_heart_touches_only_what_its_process_wrote(tmp_path):
     heart = Heart()
     for path in (mine, taken):
         path.write_bytes(b"me")
-        heart.begin(path, b"me", 0.02)
+        heart.begin(path, functools.partial(touch, path, b"me"), 0.02)
     taken.write_bytes(b"another")
     try:
         for _ in range(3):

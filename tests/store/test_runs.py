@@ -1,3 +1,4 @@
+import errno
 import os
 import subprocess
 import sys
@@ -296,3 +297,24 @@ def test_the_public_list_is_sorted_and_complete():
         if not name.startswith("_") and not isinstance(value, type(os))
     }
     assert store.__all__ == sorted(public)
+
+
+def test_garbage_that_cannot_be_deleted_keeps_no_run_from_starting(tmp_path, commit):
+    class Stuck(Files):
+        def unlink(self, path):
+            if path.name == ".nfs0001":
+                raise OSError(errno.EBUSY, os.strerror(errno.EBUSY))
+            super().unlink(path)
+
+    runs = RunDirectory(tmp_path, Stuck())
+    commit(runs)
+    stuck = tmp_path / "checkpoints" / ".del-1"
+    for folder in (stuck, stuck.with_name(".tmp-2")):
+        folder.mkdir()
+    (stuck / ".nfs0001").touch()
+    with pytest.warns(UserWarning, match=r"left alone: could not collect .*\.del-1"):
+        runs.start_run("next", {})
+    assert not stuck.with_name(".tmp-2").exists()
+    commit(runs, "next", run_id="next").verify()
+    with pytest.raises(StoreError, match=r"collect .*\.del-1"):
+        runs.collect_garbage()

@@ -260,12 +260,14 @@ def test_steady_saving_allocates_nothing(tmp_path):
         asked.append(size)
         return np.empty(size, np.uint8)
 
-    writer = Writer(RunDirectory(tmp_path), allocate=allocate)
+    writer = Writer(RunDirectory(tmp_path))
     for step in range(6):
         if step == 2:
             tracemalloc.start()
-        writer.submit(request(step, tensors=filled(writer.buffer(kinds), step)))
-        writer.buffer(kinds)
+        writer.submit(
+            request(step, tensors=filled(writer.buffer(kinds, allocate), step))
+        )
+        writer.buffer(kinds, allocate)
         writer.wait()
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
