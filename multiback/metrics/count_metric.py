@@ -248,6 +248,13 @@ class RatioMetric(TaskMetric):
             return self.arguments["zero_division"]
         return numerator / denominator
 
+    def compute_in_step(self, state: State, kernels: Any) -> Tensor | None:
+        """Return the ratio of a binary task."""
+        if self.task != "binary" or type(self).score is not RatioMetric.score:
+            return None
+        zero_division: float = self.arguments["zero_division"]
+        return kernels.ratio_of_two_classes(state, self.fraction, zero_division)
+
     def score(self, table: CountTable) -> Tensor:
         """Return the average ratio."""
         numerator, denominator = self.fraction(table)

@@ -82,6 +82,7 @@ class Metric(keras.metrics.Metric, abc.ABC):  # type: ignore[misc]  # Keras has 
             )
             for key, value in statistic.init().items()
         }
+        self._views = None if kernels is None else kernels.HostViews(self._state)
 
     @abc.abstractmethod
     def compute(self, state: State) -> Tensor:
@@ -125,14 +126,18 @@ class Metric(keras.metrics.Metric, abc.ABC):  # type: ignore[misc]  # Keras has 
             kernels is not None
             and sample_weight is None
             and mask is None
-            and kernels.add_batch(self, self.statistic, self._state, batch)
+            and kernels.add_batch(self, self._views, batch)
         ):
             return
         held = self._tensors()
         before = self._replicas.own(held)
-        after = self.statistic.update(
-            before, *batch, sample_weight=sample_weight, mask=mask
-        )
+        after = None
+        if compiled is not None and sample_weight is None and mask is None:
+            after = compiled.update(self.statistic, before, *batch)
+        if after is None:
+            after = self.statistic.update(
+                before, *batch, sample_weight=sample_weight, mask=mask
+            )
         # In a stateless scope Keras traces the step or tries made-up data.
         if (
             isinstance(self.statistic, LabelStatistic)
@@ -154,7 +159,7 @@ class Metric(keras.metrics.Metric, abc.ABC):  # type: ignore[misc]  # Keras has 
         """Return the value of everything that another metric was given."""
         if kernels is not None:
             kernels.same_batch.forget()
-            value = kernels.result(self.compute_on_arrays, owner._state)  # noqa: SLF001 - of this class
+            value = kernels.result(self.compute_on_arrays, owner._views)  # noqa: SLF001 - of this class
             if value is not None:
                 return value
         state = owner.state
