@@ -130,9 +130,13 @@ class Metric(keras.metrics.Metric, abc.ABC):  # type: ignore[misc]  # Keras has 
             return
         held = self._tensors()
         before = self._replicas.own(held)
-        after = self.statistic.update(
-            before, *batch, sample_weight=sample_weight, mask=mask
-        )
+        try:
+            after = self.statistic.update(
+                before, *batch, sample_weight=sample_weight, mask=mask
+            )
+        except ArgumentError as error:
+            # A model may have many metrics, and outputs of several shapes.
+            raise ArgumentError(f"{self.name}: {error}") from error
         # In a stateless scope Keras traces the step or tries made-up data.
         if (
             isinstance(self.statistic, LabelStatistic)
