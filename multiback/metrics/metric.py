@@ -131,13 +131,11 @@ class Metric(keras.metrics.Metric, abc.ABC):  # type: ignore[misc]  # Keras has 
             return
         held = self._tensors()
         before = self._replicas.own(held)
-        after = None
-        if compiled is not None and sample_weight is None and mask is None:
-            after = compiled.update(self.statistic, before, *batch)
-        if after is None:
-            after = self.statistic.update(
-                before, *batch, sample_weight=sample_weight, mask=mask
-            )
+        try:
+            after = self._after(before, batch, sample_weight, mask)
+        except ArgumentError as error:
+            # A model may have many metrics, and outputs of several shapes.
+            raise ArgumentError(f"{self.name}: {error}") from error
         # In a stateless scope Keras traces the step or tries made-up data.
         if (
             isinstance(self.statistic, LabelStatistic)
@@ -150,6 +148,22 @@ class Metric(keras.metrics.Metric, abc.ABC):  # type: ignore[misc]  # Keras has 
         for key, variable in self._state.items():
             if after[key] is not before[key]:
                 variable.assign(self._replicas.put(held[key], after[key]))
+
+    def _after(
+        self,
+        before: State,
+        batch: tuple[Tensor, ...],
+        sample_weight: Tensor | None,
+        mask: Tensor | None,
+    ) -> State:
+        """Return the state with one more batch in it."""
+        if compiled is not None and sample_weight is None and mask is None:
+            after: State | None = compiled.update(self.statistic, before, *batch)
+            if after is not None:
+                return after
+        return self.statistic.update(
+            before, *batch, sample_weight=sample_weight, mask=mask
+        )
 
     def result(self) -> Tensor:
         """Return the value of everything added since the last reset."""

@@ -119,7 +119,8 @@ def _class_ids(values: Array, num_classes: int) -> Array | None:
     """Return flat class ids, if all are known."""
     ids = values.reshape(-1)
     if ids.dtype.kind not in "iu":
-        ids = ids.astype(np.int64)
+        with np.errstate(invalid="ignore"):  # NaN, which no integer equals.
+            ids = ids.astype(np.int64)
         if not np.array_equal(ids, values.reshape(-1)):
             return None
     if ids.size and not (ids.min() >= 0 and ids.max() < num_classes):

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from keras import ops
 
 # Nothing public tells whether XLA will compile the graph that is being written;
 # `tests/metrics/test_kernels.py` notices when this name changes.
@@ -18,7 +17,7 @@ from tensorflow.python.ops.control_flow_util import GraphOrParentsInXlaContext
 
 from multiback.metrics import exact
 from multiback.metrics.counts import CountTable, score_threshold
-from multiback.metrics.inputs import same_shape, to_scores
+from multiback.metrics.inputs import same_shape, to_scores, to_tensor
 from multiback.metrics.kernels.arrays import WIDTH
 from multiback.metrics.score_bins import edge_table
 from multiback.metrics.score_histogram import ScoreHistogram
@@ -67,7 +66,7 @@ def update(statistic: Statistic, state: State, *batch: Tensor) -> State | None:
 
 def _flat_pair(y_true: Tensor, y_pred: Tensor) -> tuple[Tensor, Tensor] | None:
     """Flatten labels and float32 scores, or wider, if they fit."""
-    pair = ops.convert_to_tensor(y_true), ops.convert_to_tensor(y_pred)
+    pair = to_tensor(y_true, "y_true"), to_tensor(y_pred, "y_pred")
     if any(not isinstance(x, tf.Tensor) or x.shape.rank is None for x in pair):
         return None
     y_true, y_pred = pair

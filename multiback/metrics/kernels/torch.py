@@ -32,10 +32,12 @@ def count_ids(ids: Any, length: int) -> Any:
 
 
 def sum_by_id(ids: Any, values: Any, length: int) -> Any:
-    """Sum the values of each id in [0, length)."""
+    """Sum the values of each id in [0, length), in float64."""
     if ids.is_meta:
         return torch.zeros(length, dtype=values.dtype, device="meta")
-    return torch.bincount(ids, weights=values, minlength=length).to(values.dtype)
+    # Apple's GPUs have no float64.
+    wide = values if ids.device.type == "mps" else values.double()
+    return torch.bincount(ids, weights=wide, minlength=length).to(values.dtype)
 
 
 def as_array(values: Any) -> Array | None:
