@@ -12,7 +12,8 @@ the sum of the same arrays.
     results  the same with the result after each update, as `fit` wants it
     group    the four of `counts`, and AUROC: one compiled update (JAX, TensorFlow)
     top1     accuracy of 1000 classes
-    fit      a step of `fit` of an MLP 32-64-1 in batches of 32, against no metrics
+    fit      a step of `fit` of an MLP 32-64-1 in batches of 32, against no metrics;
+             four metrics that do nothing show what Keras itself adds
 """
 
 import argparse
@@ -34,6 +35,7 @@ import keras
 import numpy as np
 from contenders import (
     BACKEND,
+    Idle,
     compiled,
     kerass,
     ours,
@@ -195,6 +197,7 @@ def fit(rounds):
 
     candidates = {
         "no metrics": fitting(None),
+        "four that do nothing": fitting([Idle(f"idle_{k}") for k in range(4)]),
         "multiback, list": fitting(mine),
         "multiback, group": fitting(shared),
         "Keras": fitting(theirs),

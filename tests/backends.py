@@ -8,7 +8,7 @@ BACKEND = keras.backend.backend()
 
 
 def compiled(function):
-    """Compile a function of tensors as the backend's `fit` would."""
+    """Compile a function of tensors, on TensorFlow with `jit_compile=True`."""
     if BACKEND == "jax":
         import jax
 
@@ -20,6 +20,15 @@ def compiled(function):
     # PyTorch's `fit` is eager; torch.compile needs a C++ compiler that a user
     # may not have.
     return function
+
+
+def traced(function):
+    """Compile a function of tensors as `fit` does: on TensorFlow into a graph."""
+    if BACKEND != "tensorflow":
+        return compiled(function)
+    import tensorflow as tf
+
+    return tf.function(function)
 
 
 def to_numpy(tree):

@@ -3,6 +3,8 @@
 import numbers
 from typing import Any
 
+import numpy as np
+
 from multiback.errors import ArgumentError
 
 
@@ -27,3 +29,40 @@ def as_integer(name: str, value: Any, smallest: int, context: str = "") -> int:
         what = f"{context}wants {name}= as" if context else f"{name}= wants"
         raise ArgumentError(f"{what} an integer of at least {smallest}, not {value!r}.")
     return int(value)
+
+
+def as_plain(arguments: dict[str, Any]) -> dict[str, Any]:
+    """Return arguments with Python's numbers for NumPy's, which JSON does not know.
+
+    Example:
+        >>> as_plain({"num_classes": np.int64(3), "threshold": 0.5})
+        {'num_classes': 3, 'threshold': 0.5}
+    """
+    return {
+        name: value.item() if isinstance(value, np.generic) else value
+        for name, value in arguments.items()
+    }
+
+
+def is_real(value: Any) -> bool:
+    """Tell whether an argument is a real number; True and False are none."""
+    return isinstance(value, numbers.Real) and not isinstance(value, bool | np.bool_)
+
+
+def check_ignore_index(ignore_index: Any) -> None:
+    """Raise unless `ignore_index` is a label that an int32 holds, or None."""
+    if ignore_index is None:
+        return
+    whole = isinstance(ignore_index, numbers.Integral) and is_real(ignore_index)
+    # The smallest int32 stands for what is no label at all.
+    if not whole or not -(2**31) < ignore_index < 2**31:
+        raise ArgumentError(
+            f"ignore_index= wants an integer label of int32 or None, not "
+            f"{ignore_index!r}."
+        )
+
+
+def check_from_logits(from_logits: Any) -> None:
+    """Raise unless `from_logits` is True or False: "False" would count as True."""
+    if not isinstance(from_logits, bool | np.bool_):
+        raise ArgumentError(f"from_logits= wants True or False, not {from_logits!r}.")

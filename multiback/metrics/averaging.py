@@ -8,6 +8,7 @@ denominator is `zero_division`; where that is NaN, it leaves the mean.
 """
 
 import math
+import numbers
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ AVERAGES = ("micro", "macro", "weighted", None)
 
 def check_average(average: str | None) -> None:
     """Raise unless `average` is one that is known."""
-    if average not in AVERAGES:
+    if not isinstance(average, str | None) or average not in AVERAGES:
         raise ArgumentError(
             f'average= wants "micro", "macro", "weighted" or None, not {average!r}.'
         )
@@ -31,8 +32,8 @@ def check_average(average: str | None) -> None:
 
 def check_zero_division(zero_division: float) -> None:
     """Raise unless `zero_division` is 0, 1 or NaN."""
-    if zero_division not in (0.0, 1.0) and not (
-        isinstance(zero_division, float) and math.isnan(zero_division)
+    if not isinstance(zero_division, numbers.Real) or not (
+        zero_division in (0.0, 1.0) or math.isnan(zero_division)
     ):
         raise ArgumentError(
             f"zero_division= wants 0, 1 or float('nan'), not {zero_division!r}."

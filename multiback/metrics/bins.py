@@ -84,7 +84,10 @@ def count_ids(ids: Tensor, length: int) -> Tensor:
 
 
 def sum_by_id(ids: Tensor, values: Tensor, length: int) -> Tensor:
-    """Sum the values of each id.
+    """Sum the values of each id, without a long chain of roundings.
+
+    One float32 sum an id stops growing at 2**24 ones, and 3 million weights in it were
+    off by 1e-5. PyTorch and TensorFlow add up in float64; JAX adds up block by block.
 
     Args:
         ids: int32 tensor of shape `(N,)` with values in `[0, length)`.
@@ -94,8 +97,31 @@ def sum_by_id(ids: Tensor, values: Tensor, length: int) -> Tensor:
     Returns:
         Tensor of shape `(length,)` and the dtype of `values`.
     """
-    if keras.backend.backend() == "torch":
+    backend = keras.backend.backend()
+    if backend == "torch":
         from multiback.metrics.kernels import torch as kernels  # noqa: PLC0415 - only here
 
         return kernels.sum_by_id(ids, values, length)
-    return ops.segment_sum(values, ids, num_segments=length)
+    if backend == "tensorflow":
+        wide = ops.cast(values, "float64")
+        sums = ops.segment_sum(wide, ids, num_segments=length)
+        return ops.cast(sums, values.dtype)
+    size = ids.shape[0]
+    blocks = _blocks_to_sum(size, length)
+    if blocks == 1:
+        return ops.segment_sum(values, ids, num_segments=length)
+    block = ops.arange(size, dtype="int32") // -(-size // blocks)
+    sums = ops.segment_sum(values, ids + length * block, num_segments=length * blocks)
+    while blocks > 1:
+        sums = ops.pad(
+            ops.reshape(sums, (blocks, length)), [(0, -blocks % _BLOCK), (0, 0)]
+        )
+        sums = ops.sum(ops.reshape(sums, (-1, _BLOCK, length)), axis=1)
+        blocks = sums.shape[0]
+    return sums[0]
+
+
+def _blocks_to_sum(size: int, length: int) -> int:
+    """Return in how many blocks to add up: more take room, and fewer round more."""
+    few_roundings = min(size // max(length, 256), 1024)
+    return max(few_roundings, -(-size // 2**22), 1)

@@ -8,7 +8,7 @@ from keras import ops
 
 from multiback.errors import ArgumentError
 from multiback.metrics import exact
-from multiback.metrics.arguments import as_integer
+from multiback.metrics.arguments import as_integer, as_plain
 from multiback.metrics.averaging import ratio
 from multiback.metrics.bins import sum_by_id
 from multiback.metrics.count_metric import counts_for_task
@@ -138,11 +138,13 @@ class CalibrationError(PairMetric):
         if norm not in ("l1", "l2", "max"):
             raise ArgumentError(f'norm= wants "l1", "l2" or "max", not {norm!r}.')
         n_bins = as_integer("n_bins", n_bins, 1)
-        arguments: dict[str, Any] = {
-            "num_classes": num_classes,
-            "from_logits": from_logits,
-            "ignore_index": ignore_index,
-        }
+        arguments = as_plain(
+            {
+                "num_classes": num_classes,
+                "from_logits": from_logits,
+                "ignore_index": ignore_index,
+            }
+        )
         counts_for_task(task, **arguments)  # Checks them.
         self._bins = ConfidenceBins(n_bins, **arguments)
         super().__init__(self._bins, name=name, dtype=dtype)

@@ -16,6 +16,7 @@ from multiback.metrics.inputs import (
     squeeze_last,
     to_labels,
     to_scores,
+    to_tensor,
 )
 
 Tensor = Any
@@ -58,7 +59,7 @@ def class_batch(
     Raises:
         ArgumentError: The shapes do not fit together.
     """
-    y_true, y_pred = ops.convert_to_tensor(y_true), ops.convert_to_tensor(y_pred)
+    y_true, y_pred = to_tensor(y_true, "y_true"), to_tensor(y_pred, "y_pred")
     rank = len(y_pred.shape)
     by_id = not is_float(y_pred) and len(y_true.shape) in (rank, rank + 1)
     if by_id:
@@ -131,7 +132,7 @@ def top_k_batch(
     Raises:
         ArgumentError: The shapes do not fit together.
     """
-    y_true, y_pred = ops.convert_to_tensor(y_true), ops.convert_to_tensor(y_pred)
+    y_true, y_pred = to_tensor(y_true, "y_true"), to_tensor(y_pred, "y_pred")
     if not len(y_pred.shape) or y_pred.shape[-1] != num_classes or not is_float(y_pred):
         raise _classes_differ(y_true, y_pred, num_classes)
     scores = to_scores(y_pred)
@@ -181,7 +182,7 @@ def hit_batch(
     Raises:
         ArgumentError: The shapes do not fit together.
     """
-    y_true, y_pred = ops.convert_to_tensor(y_true), ops.convert_to_tensor(y_pred)
+    y_true, y_pred = to_tensor(y_true, "y_true"), to_tensor(y_pred, "y_pred")
     rank = len(y_pred.shape)
     if not is_float(y_pred) and len(y_true.shape) in (rank, rank + 1):
         batch = class_batch(
@@ -246,7 +247,7 @@ def score_batch(
     Raises:
         ArgumentError: The shapes do not fit together.
     """
-    y_true, y_pred = ops.convert_to_tensor(y_true), ops.convert_to_tensor(y_pred)
+    y_true, y_pred = to_tensor(y_true, "y_true"), to_tensor(y_pred, "y_pred")
     if not len(y_pred.shape) or y_pred.shape[-1] != num_classes or not is_float(y_pred):
         raise _classes_differ(y_true, y_pred, num_classes)
     scores = to_scores(y_pred)

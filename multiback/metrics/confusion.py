@@ -3,10 +3,10 @@
 import dataclasses
 from typing import Any
 
-import numpy as np
 from keras import ops
 
 from multiback.metrics import exact
+from multiback.metrics.arguments import as_plain
 from multiback.metrics.bins import count_ids, sum_by_id
 from multiback.metrics.class_inputs import class_batch
 from multiback.metrics.count_metric import Task, counts_for_task
@@ -129,9 +129,5 @@ def confusion_for_task(
         ArgumentError: An argument is not usable.
     """
     counts_for_task(task, **arguments)  # Checks them.
-    # A config is JSON, which knows no NumPy integer.
-    plain: dict[str, Any] = {
-        name: int(value) if isinstance(value, np.integer) else value
-        for name, value in arguments.items()
-    }
+    plain = as_plain(arguments)
     return ConfusionCounts(**plain), {"task": task, **plain}

@@ -2,14 +2,17 @@
 
 import abc
 import math
-import numbers
 from typing import Any, ClassVar, Literal
-
-import numpy as np
 
 from multiback.errors import ArgumentError
 from multiback.metrics import exact
-from multiback.metrics.arguments import as_integer
+from multiback.metrics.arguments import (
+    as_integer,
+    as_plain,
+    check_from_logits,
+    check_ignore_index,
+    is_real,
+)
 from multiback.metrics.array_namespace import namespace
 from multiback.metrics.averaging import (
     average_ratio,
@@ -41,17 +44,15 @@ def counts_for_task(
     ignore_index: int | None = None,
 ) -> Counts:
     """Return the statistic for a task, checking the arguments that it needs."""
-    if not isinstance(threshold, numbers.Real) or not 0.0 <= threshold <= 1.0:
+    if not is_real(threshold) or not 0.0 <= threshold <= 1.0:
         raise ArgumentError(
             f"threshold= wants a probability in [0, 1], not {threshold!r}; with "
             "from_logits=True it stays a probability."
         )
-    if ignore_index is not None and not isinstance(ignore_index, numbers.Integral):
-        raise ArgumentError(
-            f"ignore_index= wants an integer label or None, not {ignore_index!r}."
-        )
+    check_ignore_index(ignore_index)
+    check_from_logits(from_logits)
     wanted = {"binary": None, "multiclass": "num_classes", "multilabel": "num_labels"}
-    if task not in wanted:
+    if not isinstance(task, str) or task not in wanted:
         raise ArgumentError(
             f'task= wants "binary", "multiclass" or "multilabel", not {task!r}.'
         )
@@ -136,7 +137,8 @@ class TaskMetric(CountMetric):
             `(..., num_labels)`. "multiclass": ids `(...)` or one-hot
             `(..., num_classes)`.
         y_pred: Scores. "binary" and "multilabel": the shape of `y_true`.
-            "multiclass": `(..., num_classes)`, or integer ids `(...)`.
+            "multiclass": `(..., num_classes)`, or integer ids `(...)`. Integers of
+            the shape of `y_true` are ids: give the argmax of one-hot predictions.
         sample_weight: One number a sample or an element, or None.
 
     Raises:
@@ -160,20 +162,18 @@ class TaskMetric(CountMetric):
         dtype: str | None = None,
     ) -> None:
         check_zero_division(zero_division)
-        arguments: dict[str, Any] = {
-            "num_classes": num_classes,
-            "num_labels": num_labels,
-            "threshold": threshold,
-            "from_logits": from_logits,
-            "ignore_index": ignore_index,
-        }
-        for argument, value in arguments.items():
-            # A config is JSON, which knows no NumPy integer.
-            if isinstance(value, np.integer):
-                arguments[argument] = int(value)
+        arguments = as_plain(
+            {
+                "num_classes": num_classes,
+                "num_labels": num_labels,
+                "threshold": threshold,
+                "from_logits": from_logits,
+                "ignore_index": ignore_index,
+            }
+        )
         counts = counts_for_task(task, **arguments)
         if hits_only and isinstance(counts, MulticlassCounts):
-            counts = ClassHits(counts.num_classes, ignore_index)
+            counts = ClassHits(counts.num_classes, counts.ignore_index)
         arguments = {"task": task, **arguments, "zero_division": zero_division}
         super().__init__(counts, arguments, name=name, dtype=dtype)
 
@@ -247,6 +247,13 @@ class RatioMetric(TaskMetric):
         if denominator == 0:
             return self.arguments["zero_division"]
         return numerator / denominator
+
+    def compute_in_step(self, state: State, kernels: Any) -> Tensor | None:
+        """Return the ratio of a binary task."""
+        if self.task != "binary" or type(self).score is not RatioMetric.score:
+            return None
+        zero_division: float = self.arguments["zero_division"]
+        return kernels.ratio_of_two_classes(state, self.fraction, zero_division)
 
     def score(self, table: CountTable) -> Tensor:
         """Return the average ratio."""

@@ -14,13 +14,13 @@ import dataclasses
 import math
 from typing import Any
 
-import numpy as np
 from keras import ops
 
 from multiback.metrics import exact
 from multiback.metrics.array_namespace import namespace
 from multiback.metrics.inputs import Batch
 from multiback.metrics.statistic import LabelStatistic, State
+from multiback.metrics.unknown_labels import explain_unknown
 
 Tensor = Any
 
@@ -120,14 +120,7 @@ class LabelCells(LabelStatistic):
     def explain_invalid(self, y_true: Tensor, y_pred: Tensor) -> str:
         """Say which labels of a batch are wrong."""
         batch = self.prepare(y_true, y_pred, None, None)
-        labels = ops.convert_to_numpy(batch.labels)
-        wrong = np.unique(labels[ops.convert_to_numpy(batch.wrong)])
-        shown = ", ".join(str(label) for label in wrong[:5])
-        return (
-            f"y_true holds {shown or 'labels'} (cast to int32) where the task knows "
-            f"{self.explain_labels()}. Correct the labels, or pass ignore_index= for "
-            "a label that should not count."
-        )
+        return explain_unknown(batch, y_true, self.explain_labels())
 
 
 class Counts(LabelCells):

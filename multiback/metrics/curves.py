@@ -1,5 +1,6 @@
 """The curves behind ranking metrics, as arrays to be drawn, on the host in float64."""
 
+import numbers
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -41,7 +42,8 @@ def pick_column(column: int | None, columns: int) -> int:
     """Return the index of a ranking, the only one if none is given."""
     if column is None and columns == 1:
         return 0
-    if column is None or not -columns <= column < columns:
+    whole = isinstance(column, numbers.Integral)
+    if column is None or not whole or not -columns <= column < columns:
         raise ArgumentError(
             f"column= wants which of {columns} classes or labels, from 0 to "
             f"{columns - 1}, not {column!r}."

@@ -22,8 +22,12 @@ COUNT_BASE = 1 << COUNT_BITS
 _LOW_MASK = COUNT_BASE - 1
 
 
+def carry(count: Tensor) -> Tensor:
+    """Move what the low words hold above base 2**24 to the high words."""
+    return _carry(count[0], count[1])
+
+
 def _carry(high: Tensor, low: Tensor) -> Tensor:
-    """Move what the low word holds above base 2**24 to the high word."""
     return ops.stack(
         [
             high + ops.right_shift(low, COUNT_BITS),
@@ -49,7 +53,7 @@ def add_ids_to_count(count: Tensor, ids: Tensor, numbers: Tensor) -> Tensor:
     # One tensor through, or XLA copies it.
     return ops.cond(
         ops.any(touched > _LOW_MASK),
-        lambda: _carry(count[0], count[1]),
+        lambda: carry(count),
         lambda: count,
     )
 
@@ -66,7 +70,7 @@ def count_to_float(count: Tensor) -> Tensor:
     """
     if isinstance(count, np.ndarray):
         return count[0] * float(COUNT_BASE) + count[1]
-    count = _carry(count[0], count[1])
+    count = carry(count)
     return ops.cast(count[0], "float32") * float(COUNT_BASE) + ops.cast(
         count[1], "float32"
     )

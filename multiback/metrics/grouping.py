@@ -200,7 +200,8 @@ def group(*metrics: Metric) -> list[keras.metrics.Metric]:
     for metric in metrics:
         if not isinstance(metric, Metric):
             raise ArgumentError(
-                f"group() wants metrics of multiback, not {metric!r}; compile others "
+                f"group() wants metrics of multiback, each by itself as in "
+                f"group(Precision(), Recall()), not {metric!r}; compile others "
                 "beside the list that it returns."
             )
         if metric.group is not None or any(metric is other for other in grouped):

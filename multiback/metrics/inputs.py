@@ -9,11 +9,15 @@ import dataclasses
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from multiback.errors import ArgumentError
 
 Tensor = Any
+
+# What no task takes for a label: the smallest int32.
+NO_LABEL = -(2**31)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,6 +46,29 @@ class Batch:
 
 def _dtype(x: Tensor) -> str:
     return str(keras.backend.standardize_dtype(x.dtype))
+
+
+def to_tensor(x: Tensor, name: str) -> Tensor:
+    """Convert an array of numbers; what int32 cannot hold stays no label."""
+    wide = isinstance(x, np.ndarray) and x.dtype.kind in "iu" and x.dtype.itemsize > 4  # noqa: PLR2004 - bytes of an int32
+    if wide and keras.backend.backend() == "jax":
+        # JAX would keep the lower 32 bits, and so take 2**32 + 1 for 1.
+        x = np.clip(x, np.iinfo("int32").min, np.iinfo("int32").max)
+    try:
+        tensor = ops.convert_to_tensor(x)
+        dtype = _dtype(tensor)
+    except (TypeError, ValueError) as error:
+        raise _no_numbers(x, name) from error
+    if dtype == "string" or "complex" in dtype:
+        raise _no_numbers(x, name)
+    return tensor
+
+
+def _no_numbers(x: Any, name: str) -> ArgumentError:
+    return ArgumentError(
+        f"{name} wants real numbers of one shape, not {type(x).__name__} "
+        f"{str(x)[:40]!r}."
+    )
 
 
 def is_float(x: Tensor) -> bool:
@@ -76,7 +103,7 @@ def same_shape(a: Tensor, b: Tensor) -> bool:
 
 def like_elements(x: Tensor, labels: Tensor, name: str) -> Tensor:
     """Broadcast weights or a mask over the trailing axes of the labels."""
-    x = ops.convert_to_tensor(x)
+    x = to_tensor(x, name)
     rank = len(labels.shape)
     if len(x.shape) == rank + 1 and x.shape[-1] == 1:
         x = squeeze_last(x)
@@ -86,8 +113,8 @@ def like_elements(x: Tensor, labels: Tensor, name: str) -> Tensor:
     )
     if not fits:
         raise ArgumentError(
-            f"{name} has shape {tuple(x.shape)}, which does not broadcast to the "
-            f"labels' shape {tuple(labels.shape)}; give one number a sample or one "
+            f"{name} has shape {tuple(x.shape)}, which does not fit the "
+            f"{tuple(labels.shape)} that it is for; give one number a sample or one "
             "an element."
         )
     for _ in range(rank - len(x.shape)):
@@ -133,13 +160,15 @@ def finish(
 
 def to_labels(y_true: Tensor, num_classes: int) -> tuple[Tensor, Tensor]:
     """Return int32 labels, and where they are not one of the classes."""
+    if _dtype(y_true) in {"int64", "uint32", "uint64"}:
+        # A cast to int32 alone would take 2**32 + 1 for 1.
+        y_true = ops.clip(ops.cast(y_true, "int64"), NO_LABEL, -(NO_LABEL + 1))
     labels = ops.cast(y_true, "int32")
-    wrong = ops.logical_or(labels < 0, labels >= num_classes)
     if is_float(y_true):
-        wrong = ops.logical_or(
-            wrong, ops.not_equal(ops.cast(labels, y_true.dtype), y_true)
-        )
-    return labels, wrong
+        # Neither 0.5 nor NaN is 0, which may be the label to ignore.
+        whole = ops.equal(ops.cast(labels, y_true.dtype), y_true)
+        labels = ops.where(whole, labels, NO_LABEL)
+    return labels, ops.logical_or(labels < 0, labels >= num_classes)
 
 
 def two_class_batch(
@@ -168,14 +197,14 @@ def two_class_batch(
     Raises:
         ArgumentError: The shapes do not fit together.
     """
-    y_true, y_pred = ops.convert_to_tensor(y_true), ops.convert_to_tensor(y_pred)
+    y_true, y_pred = to_tensor(y_true, "y_true"), to_tensor(y_pred, "y_pred")
     if num_labels is None:
         if len(y_true.shape) == len(y_pred.shape) + 1 and y_true.shape[-1] == 1:
             y_true = squeeze_last(y_true)
         elif len(y_pred.shape) == len(y_true.shape) + 1 and y_pred.shape[-1] == 1:
             y_pred = squeeze_last(y_pred)
         wanted = 'task="binary" wants one score a label.'
-        if len(y_pred.shape) and y_pred.shape[-1] not in (1, None):
+        if len(y_pred.shape) > 1 and y_pred.shape[-1] not in (1, None):
             wanted += (
                 f' For classes, pass task="multiclass", num_classes={y_pred.shape[-1]}.'
             )
@@ -238,7 +267,8 @@ def value_batch(
     Raises:
         ArgumentError: The shapes do not fit together.
     """
-    tensors = [ops.convert_to_tensor(column) for column in columns]
+    names = ("values",) if len(columns) == 1 else ("y_true", "y_pred")
+    tensors = [to_tensor(x, name) for x, name in zip(columns, names, strict=True)]
     wide = any(_dtype(tensor) == "float64" for tensor in tensors)
     dtype = "float64" if wide else "float32"
     first, last = tensors[0], tensors[-1]
@@ -248,7 +278,7 @@ def value_batch(
         tensors[-1] = squeeze_last(last)
     if num_outputs == 1 and len(tensors[0].shape) <= 1:
         tensors = [ops.expand_dims(tensor, -1) for tensor in tensors]
-    wanted = "one prediction a target is wanted."
+    wanted = "one prediction a target is wanted: reshape one, for nothing broadcasts."
     if num_outputs is not None:
         wanted = (
             f"num_outputs={num_outputs} wants (..., {num_outputs}) for both; pass "

@@ -3,13 +3,13 @@
 import dataclasses
 from typing import Any, Literal
 
-import numpy as np
 from keras import ops
 
 from multiback.metrics import exact
 from multiback.metrics.class_inputs import score_batch
 from multiback.metrics.inputs import Batch, two_class_batch
 from multiback.metrics.statistic import LabelStatistic, State
+from multiback.metrics.unknown_labels import explain_unknown
 
 Tensor = Any
 
@@ -61,15 +61,11 @@ class PredictionSums(LabelStatistic):
     def explain_invalid(self, y_true: Tensor, y_pred: Tensor) -> str:
         """Say which labels of a batch are wrong."""
         batch = self.prepare(y_true, y_pred, None, None)
-        labels = ops.convert_to_numpy(batch.labels)
-        wrong = np.unique(labels[ops.convert_to_numpy(batch.wrong)])
-        shown = ", ".join(str(label) for label in wrong[:5])
-        last = 1 if self.num_classes is None else self.num_classes - 1
-        return (
-            f"y_true holds {shown or 'labels'} (cast to int32) where the task knows "
-            f"class ids from 0 to {last}. Correct the labels, or pass ignore_index= "
-            "for a label that should not count."
-        )
+        if self.num_classes is None:
+            return explain_unknown(batch, y_true, "0 and 1")
+        last = self.num_classes - 1
+        known = f"class ids from 0 to {last}, or one-hot rows"
+        return explain_unknown(batch, y_true, known)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -134,7 +130,8 @@ class LossSums(PredictionSums):
         known = ops.expand_dims(ops.clip(batch.labels, 0, self.num_classes - 1), -1)
         if self.from_logits and self.kind == "log":
             own = ops.take_along_axis(scores, known, axis=-1)[:, 0]
-            return ops.logsumexp(scores, axis=-1) - own
+            # Of differences, which are exact: large logits would round the loss away.
+            return ops.logsumexp(scores - ops.expand_dims(own, -1), axis=-1)
         if self.from_logits:
             scores = ops.softmax(scores, axis=-1)
         own = ops.take_along_axis(scores, known, axis=-1)[:, 0]

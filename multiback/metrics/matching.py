@@ -6,7 +6,12 @@ from typing import Any, Literal
 import keras
 
 from multiback.errors import ArgumentError
-from multiback.metrics.arguments import as_integer
+from multiback.metrics.arguments import (
+    as_integer,
+    as_plain,
+    check_ignore_index,
+    is_real,
+)
 from multiback.metrics.averaging import (
     average_ratio,
     check_average,
@@ -68,19 +73,23 @@ class TopKAccuracy(CountMetric):
         check_average(average)
         check_zero_division(zero_division)
         num_classes = as_integer("num_classes", num_classes, 2)
-        if not isinstance(top_k, numbers.Integral) or not 1 <= top_k <= num_classes:
+        whole = isinstance(top_k, numbers.Integral) and is_real(top_k)
+        if not whole or not 1 <= top_k <= num_classes:
             raise ArgumentError(
                 f"top_k= wants an integer from 1 to num_classes={num_classes}, not "
                 f"{top_k!r}."
             )
-        arguments = {
-            "num_classes": num_classes,
-            "top_k": int(top_k),
-            "average": average,
-            "ignore_index": ignore_index,
-            "zero_division": zero_division,
-        }
-        counts = TopKCounts(num_classes, int(top_k), ignore_index)
+        check_ignore_index(ignore_index)
+        arguments = as_plain(
+            {
+                "num_classes": num_classes,
+                "top_k": top_k,
+                "average": average,
+                "ignore_index": ignore_index,
+                "zero_division": zero_division,
+            }
+        )
+        counts = TopKCounts(num_classes, int(top_k), arguments["ignore_index"])
         super().__init__(counts, arguments, name=name, dtype=dtype)
 
     def score(self, table: CountTable) -> Tensor:
@@ -150,13 +159,15 @@ class ExactMatch(CountMetric):
             raise ArgumentError(
                 f'task= wants "multiclass" or "multilabel", not {task!r}.'
             )
-        arguments: dict[str, Any] = {
-            "num_classes": num_classes,
-            "num_labels": num_labels,
-            "threshold": threshold,
-            "from_logits": from_logits,
-            "ignore_index": ignore_index,
-        }
+        arguments = as_plain(
+            {
+                "num_classes": num_classes,
+                "num_labels": num_labels,
+                "threshold": threshold,
+                "from_logits": from_logits,
+                "ignore_index": ignore_index,
+            }
+        )
         counts_for_task(task, **arguments)  # Checks them.
         counts = ExactMatchCounts(**arguments)
         arguments = {"task": task, **arguments, "zero_division": zero_division}

@@ -82,6 +82,7 @@ class Metric(keras.metrics.Metric, abc.ABC):  # type: ignore[misc]  # Keras has 
             )
             for key, value in statistic.init().items()
         }
+        self._views = None if kernels is None else kernels.HostViews(self._state)
 
     @abc.abstractmethod
     def compute(self, state: State) -> Tensor:
@@ -125,14 +126,16 @@ class Metric(keras.metrics.Metric, abc.ABC):  # type: ignore[misc]  # Keras has 
             kernels is not None
             and sample_weight is None
             and mask is None
-            and kernels.add_batch(self, self.statistic, self._state, batch)
+            and kernels.add_batch(self, self._views, batch)
         ):
             return
         held = self._tensors()
         before = self._replicas.own(held)
-        after = self.statistic.update(
-            before, *batch, sample_weight=sample_weight, mask=mask
-        )
+        try:
+            after = self._after(before, batch, sample_weight, mask)
+        except ArgumentError as error:
+            # A model may have many metrics, and outputs of several shapes.
+            raise ArgumentError(f"{self.name}: {error}") from error
         # In a stateless scope Keras traces the step or tries made-up data.
         if (
             isinstance(self.statistic, LabelStatistic)
@@ -146,6 +149,22 @@ class Metric(keras.metrics.Metric, abc.ABC):  # type: ignore[misc]  # Keras has 
             if after[key] is not before[key]:
                 variable.assign(self._replicas.put(held[key], after[key]))
 
+    def _after(
+        self,
+        before: State,
+        batch: tuple[Tensor, ...],
+        sample_weight: Tensor | None,
+        mask: Tensor | None,
+    ) -> State:
+        """Return the state with one more batch in it."""
+        if compiled is not None and sample_weight is None and mask is None:
+            after: State | None = compiled.update(self.statistic, before, *batch)
+            if after is not None:
+                return after
+        return self.statistic.update(
+            before, *batch, sample_weight=sample_weight, mask=mask
+        )
+
     def result(self) -> Tensor:
         """Return the value of everything added since the last reset."""
         return self.result_of(self)
@@ -154,7 +173,7 @@ class Metric(keras.metrics.Metric, abc.ABC):  # type: ignore[misc]  # Keras has 
         """Return the value of everything that another metric was given."""
         if kernels is not None:
             kernels.same_batch.forget()
-            value = kernels.result(self.compute_on_arrays, owner._state)  # noqa: SLF001 - of this class
+            value = kernels.result(self.compute_on_arrays, owner._views)  # noqa: SLF001 - of this class
             if value is not None:
                 return value
         state = owner.state

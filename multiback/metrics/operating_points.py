@@ -5,7 +5,6 @@ one inside of a bin can only be better, by what `bounds()` says.
 """
 
 import abc
-import numbers
 from typing import Any, ClassVar, NamedTuple
 
 import keras
@@ -13,6 +12,7 @@ import numpy as np
 from keras import ops
 
 from multiback.errors import ArgumentError
+from multiback.metrics.arguments import is_real
 from multiback.metrics.averaging import ratio
 from multiback.metrics.curves import as_threshold
 from multiback.metrics.score_histogram import Histogram, before
@@ -54,11 +54,7 @@ class OperatingPoint(ScoreMetric):
     def __init__(
         self, at_least: float, task: Task = "binary", *, name: str, **arguments: Any
     ) -> None:
-        if (
-            isinstance(at_least, bool)
-            or not isinstance(at_least, numbers.Real)
-            or not 0.0 <= at_least <= 1.0
-        ):
+        if not is_real(at_least) or not 0.0 <= at_least <= 1.0:
             raise ArgumentError(
                 f"{self.condition}= wants a number in [0, 1], not {at_least!r}."
             )

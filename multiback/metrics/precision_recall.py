@@ -6,6 +6,7 @@ from typing import Any
 import keras
 
 from multiback.errors import ArgumentError
+from multiback.metrics.arguments import is_real
 from multiback.metrics.count_metric import RatioMetric, Task
 from multiback.metrics.counts import CountTable
 
@@ -175,10 +176,10 @@ class FBetaScore(RatioMetric):
         name: str = "fbeta_score",
         **arguments: Any,
     ) -> None:
-        if not 0.0 < beta < math.inf:
+        if not is_real(beta) or not 0.0 < beta < math.inf:
             raise ArgumentError(f"beta= wants a number above 0, not {beta!r}.")
         super().__init__(task, name=name, **arguments)
-        self.arguments["beta"] = beta
+        self.arguments["beta"] = float(beta)
 
     def fraction(self, table: CountTable) -> tuple[Tensor, Tensor]:
         """Return both sides of the formula."""

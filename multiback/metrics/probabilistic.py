@@ -8,6 +8,7 @@ import keras
 from keras import ops
 
 from multiback.errors import ArgumentError
+from multiback.metrics.arguments import as_plain
 from multiback.metrics.averaging import ratio
 from multiback.metrics.count_metric import counts_for_task
 from multiback.metrics.losses import LossSums
@@ -57,11 +58,13 @@ class LossMetric(PairMetric):
     ) -> None:
         if task not in ("binary", "multiclass"):
             raise ArgumentError(f'task= wants "binary" or "multiclass", not {task!r}.')
-        arguments: dict[str, Any] = {
-            "num_classes": num_classes,
-            "from_logits": from_logits,
-            "ignore_index": ignore_index,
-        }
+        arguments = as_plain(
+            {
+                "num_classes": num_classes,
+                "from_logits": from_logits,
+                "ignore_index": ignore_index,
+            }
+        )
         counts_for_task(task, **arguments)  # Checks them.
         self._losses = LossSums(kind, **arguments)
         super().__init__(self._losses, name=name, dtype=dtype)

@@ -7,6 +7,7 @@ from typing import Any
 from keras import ops
 
 from multiback.errors import ArgumentError
+from multiback.metrics import exact
 from multiback.metrics.bins import count_ids, sum_by_id
 from multiback.metrics.class_inputs import class_batch, top_k_batch
 from multiback.metrics.counts import Counts, score_threshold
@@ -162,9 +163,8 @@ class ExactMatchCounts(Counts):
         if batch.weights is None:
             tp, fn = (ops.sum(ops.cast(rows, "int32")) for rows in (hit, miss))
         else:
-            tp, fn = (
-                ops.sum(ops.where(rows, batch.weights, 0.0)) for rows in (hit, miss)
-            )
+            weights = ops.where(ops.stack([hit, miss]), batch.weights, 0.0)
+            tp, fn = ops.unstack(exact.sum_to_float(exact.batch_sum(weights)), 2)
         return [tp, ops.zeros_like(tp), ops.zeros_like(tp), fn]
 
     def explain_labels(self) -> str:

@@ -67,10 +67,15 @@ class SampleRatios(LabelStatistic):
         weights = ops.where(held, weights, 0.0)
         if sample_weight is not None:
             given = ops.cast(ops.convert_to_tensor(sample_weight), "float32")
-            if any(size != 1 for size in given.shape[1:]):
+            samples = batch.shape[0] if batch.shape else None
+            if any(size != 1 for size in given.shape[1:]) or (
+                len(given.shape)
+                and given.shape[0] not in (1, None, samples)
+                and samples is not None
+            ):
                 raise ArgumentError(
-                    f"sample_weight has shape {tuple(given.shape)}; a samplewise "
-                    "metric wants one number a sample."
+                    f"sample_weight has shape {tuple(given.shape)} and y_true "
+                    f"{batch.shape}; a samplewise metric wants one number a sample."
                 )
             given = ops.reshape(given, (-1, 1))
             weights = ops.where(ops.equal(weights, 0.0), 0.0, weights * given)

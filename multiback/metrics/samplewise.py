@@ -7,6 +7,7 @@ import keras
 from keras import ops
 
 from multiback.errors import ArgumentError
+from multiback.metrics.arguments import as_plain
 from multiback.metrics.averaging import check_zero_division
 from multiback.metrics.count_metric import Task, counts_for_task
 from multiback.metrics.metric import Direction, PairMetric
@@ -74,13 +75,15 @@ class SamplewiseOverlap(PairMetric):
             raise ArgumentError(
                 f'average= wants "macro", "micro" or None, not {average!r}.'
             )
-        arguments: dict[str, Any] = {
-            "num_classes": num_classes,
-            "num_labels": num_labels,
-            "threshold": threshold,
-            "from_logits": from_logits,
-            "ignore_index": ignore_index,
-        }
+        arguments = as_plain(
+            {
+                "num_classes": num_classes,
+                "num_labels": num_labels,
+                "threshold": threshold,
+                "from_logits": from_logits,
+                "ignore_index": ignore_index,
+            }
+        )
         counts: Any = counts_for_task(task, **arguments)
         self._ratios = SampleRatios(
             kind,

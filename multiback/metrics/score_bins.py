@@ -97,8 +97,8 @@ def bin_ids_of_array(scores: Array, bins: int, *, logits: bool) -> Array:
     """Return the bin of each score of an array; as `bin_ids` otherwise."""
     table = edge_table(bins, logits=logits)
     if scores.size <= SEARCHED:
-        ids: Array = table[:-1].searchsorted(scores, "right")
-        ids -= 1
+        # The first edge is minus infinity, and the last one infinity.
+        ids: Array = table[1:-1].searchsorted(scores, "right")
         return ids
     if logits:
         scores = logit = np.clip(scores, -LARGEST, LARGEST)

@@ -10,6 +10,7 @@ from multiback.metrics.bins import sum_by_id
 from multiback.metrics.score_histogram import Histogram
 from multiback.metrics.score_inputs import BINARY, ScoreTask
 from multiback.metrics.statistic import LabelStatistic, State
+from multiback.metrics.unknown_labels import explain_unknown
 
 Tensor = Any
 Array = np.ndarray[Any, Any]
@@ -91,20 +92,13 @@ class ScoreBuffer(LabelStatistic):
     def explain_invalid(self, y_true: Tensor, y_pred: Tensor) -> str:
         """Say which labels are wrong, or that the buffer is full."""
         batch = self.task.prepare(y_true, y_pred, None, None)
-        labels = ops.convert_to_numpy(batch.labels)
-        wrong = np.unique(labels[ops.convert_to_numpy(batch.wrong)])
-        if not wrong.size:
+        if not ops.convert_to_numpy(batch.wrong).any():
             return (
                 f"capacity= wants room for every score, but more than {self.capacity} "
                 "came since the last reset. Give a larger capacity=, or leave it out "
                 "to count scores in bins."
             )
-        shown = ", ".join(str(label) for label in wrong[:5])
-        return (
-            f"y_true holds {shown} (cast to int32) where the task knows "
-            f"{self.task.explain_labels()}. Correct the labels, or pass ignore_index= "
-            "for a label that should not count."
-        )
+        return explain_unknown(batch, y_true, self.task.explain_labels())
 
     def read(self, state: State) -> Histogram:
         """Sort the scores; each distinct one becomes a bin."""

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 import numpy as np
 from keras import ops
 
-from multiback.metrics.arguments import as_integer
+from multiback.metrics.arguments import as_integer, as_plain
 from multiback.metrics.averaging import check_average, ratio
 from multiback.metrics.count_metric import Average, counts_for_task
 from multiback.metrics.curves import (
@@ -122,16 +122,14 @@ class ScoreMetric(PairMetric):
         dtype: str | None = None,
     ) -> None:
         check_average(average)
-        which: dict[str, Any] = {
-            "num_classes": num_classes,
-            "num_labels": num_labels,
-            "from_logits": from_logits,
-            "ignore_index": ignore_index,
-        }
-        for argument, value in which.items():
-            # A config is JSON, which knows no NumPy integer.
-            if isinstance(value, np.integer):
-                which[argument] = int(value)
+        which = as_plain(
+            {
+                "num_classes": num_classes,
+                "num_labels": num_labels,
+                "from_logits": from_logits,
+                "ignore_index": ignore_index,
+            }
+        )
         counts_for_task(task, **which)  # Checks them.
         num_bins = as_integer("num_bins", num_bins, 2)
         if capacity is not None:

@@ -79,7 +79,10 @@ class Seen:
             return
         self.calls += 1
         self.closed = True
-        self.last = [_reference(value) for value in values if value is not None]
+        try:
+            self.last = [weakref.ref(value) for value in values if value is not None]
+        except TypeError:  # Among them is a list or a number.
+            self.last = [_reference(value) for value in values if value is not None]
 
     def covers(self, other: "Seen") -> bool:
         """Tell whether whatever `other` was given came here too."""
@@ -94,5 +97,5 @@ class Seen:
 def _reference(value: Any) -> Any:
     try:
         return weakref.ref(value)
-    except TypeError:  # A list or a number.
+    except TypeError:
         return None

@@ -5,6 +5,7 @@ from typing import Any
 
 from keras import ops
 
+from multiback.metrics import exact
 from multiback.metrics.bins import count_cases, count_ids, sum_by_id
 from multiback.metrics.class_inputs import class_batch
 from multiback.metrics.counts import Counts, score_threshold
@@ -31,8 +32,10 @@ def _count_two_classes(
     ]
     if batch.weights is None:
         return [ops.sum(ops.cast(cell, "int32"), axis=axis) for cell in cells]
-    zero = ops.zeros_like(batch.weights)
-    return [ops.sum(ops.where(cell, batch.weights, zero), axis=axis) for cell in cells]
+    weights = ops.where(ops.stack(cells), batch.weights, ops.zeros_like(batch.weights))
+    if axis == 0:
+        weights = ops.transpose(weights, (0, 2, 1))
+    return list(ops.unstack(exact.sum_to_float(exact.batch_sum(weights)), 4))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,3 +1,6 @@
+import json
+import re
+
 import numpy as np
 import pytest
 from contracts import stream
@@ -21,11 +24,39 @@ F1Score = mb.metrics.F1Score
         ({"average": "mean"}, r'average= wants "micro".* not .mean.'),
         ({"threshold": 1.5}, r"threshold= wants a probability"),
         ({"zero_division": 0.5}, r"zero_division= wants 0, 1 or"),
+        ({"task": ["binary"]}, r"task= wants .* not \['binary'\]"),
+        ({"threshold": True}, r"threshold= wants a probability .* not True"),
+        ({"from_logits": "False"}, r"from_logits= wants True or False, not 'False'"),
+        ({"ignore_index": True}, r"ignore_index= wants an integer .* not True"),
+        ({"ignore_index": 2**40}, r"ignore_index= wants .* int32 .* not 1099511627776"),
+        ({"zero_division": np.zeros(2)}, r"zero_division= wants 0, 1 or"),
+        ({"average": np.array(["micro"])}, r"average= wants"),
     ],
 )
 def test_a_bad_argument_says_what_was_wanted_and_what_came(arguments, words):
     with pytest.raises(ArgumentError, match=words):
         F1Score(**arguments)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "words"),
+    [
+        ("FBetaScore", {"beta": "2"}, r"beta= wants a number above 0, not '2'"),
+        ("FBetaScore", {"beta": True}, r"beta= wants a number above 0, not True"),
+        ("TopKAccuracy", {"num_classes": 3, "top_k": True}, r"top_k= wants an integer"),
+        (
+            "TopKAccuracy",
+            {"num_classes": 9, "ignore_index": 0.5},
+            r"ignore_index= wants",
+        ),
+        ("AUROC", {"from_logits": None}, r"from_logits= wants True or False"),
+        ("LogLoss", {"from_logits": 1}, r"from_logits= wants True or False, not 1"),
+        ("PrecisionAtRecall", {"recall": np.True_}, r"recall= wants a number"),
+    ],
+)
+def test_the_arguments_of_other_metrics_are_checked_as_well(name, arguments, words):
+    with pytest.raises(ArgumentError, match=words):
+        getattr(mb.metrics, name)(**arguments)
 
 
 @pytest.mark.parametrize(
@@ -47,6 +78,22 @@ def test_shapes_that_do_not_fit_are_both_named(arguments, y_true, y_pred):
     assert str(y_true) in str(caught.value)
     assert str(y_pred) in str(caught.value)
     assert "wants" in str(caught.value)
+    # Only where there are scores of classes is there a hint to these.
+    assert ("For classes, pass" in str(caught.value)) is (
+        y_pred == (4, 2) and not arguments
+    )
+    assert str(caught.value).startswith("f1_score: ")
+
+
+@pytest.mark.parametrize("odd", [None, "0.5", [[0.1], [0.2, 0.3]], 1j])
+def test_what_is_no_array_of_numbers_is_named(odd):
+    with pytest.raises(ArgumentError, match="y_pred wants real numbers"):
+        F1Score().update_state([0, 1], odd)
+    with pytest.raises(ArgumentError, match="mean: values wants real numbers"):
+        mb.metrics.Mean().update_state(odd)
+    if odd is not None:
+        with pytest.raises(ArgumentError, match="sample_weight wants real numbers"):
+            F1Score().update_state([0, 1], [0.5, 0.5], odd)
 
 
 def test_weights_that_do_not_broadcast_are_refused():
@@ -58,7 +105,7 @@ def test_weights_that_do_not_broadcast_are_refused():
     ("arguments", "y_true", "y_pred", "words"),
     [
         ({}, [0, 1, 3, 3], [0.1] * 4, r"f1_score: y_true holds 3 .* 0 and 1"),
-        ({}, [0.0, 0.25], [0.1] * 2, r"y_true holds 0"),
+        ({}, [0.0, 0.25], [0.1] * 2, r"y_true holds 0\.25 where"),
         (
             {"task": "multiclass", "num_classes": 3},
             [0, 1, 3],
@@ -69,7 +116,7 @@ def test_weights_that_do_not_broadcast_are_refused():
             {"task": "multiclass", "num_classes": 3},
             np.array([[1, 1, 0], [0, 0, 1]]),
             np.eye(3, dtype="float32")[:2],
-            r"one-hot rows",
+            r"rows that are not one-hot, such as \[1, 1, 0\]",
         ),
         ({"task": "multilabel", "num_labels": 2}, [[-1, 0]], [[0.1, 0.2]], r"holds -1"),
     ],
@@ -79,6 +126,31 @@ def test_an_unknown_label_raises_and_is_not_added(arguments, y_true, y_pred, wor
     with pytest.raises(ArgumentError, match=words):
         metric.update_state(y_true, y_pred)
     assert not np.any(ops.convert_to_numpy(metric.state["counts"]))
+
+
+CLASSES = {"task": "multiclass", "num_classes": 3}
+
+
+@pytest.mark.parametrize("wide", [2**32 + 1, 2**32 - 100, -(2**63), -(2**32) + 1])
+@pytest.mark.parametrize("metric", [F1Score, mb.metrics.LogLoss, mb.metrics.AUROC])
+def test_a_label_beyond_int32_is_not_taken_for_its_lower_bits(metric, wide):
+    """Cast to int32, 2**32 + 1 was a 1, and 2**32 - 100 the label to ignore."""
+    labels, scores = np.array([0, 1, wide]), np.eye(3, dtype="float32")
+    for arguments, y_pred in (({}, scores[1]), (CLASSES, scores)):
+        with pytest.raises(ArgumentError, match=r"y_true holds -?[0-9]+ where"):
+            metric(ignore_index=-100, **arguments).update_state(labels, y_pred)
+
+
+@pytest.mark.parametrize("odd", [0.5, -0.25, float("nan"), 1e30])
+@pytest.mark.parametrize("metric", [F1Score, mb.metrics.LogLoss, mb.metrics.AUROC])
+def test_a_label_that_is_no_whole_number_is_not_the_one_to_ignore(metric, odd):
+    """Cast to int32, 0.5 was the 0 that is ignored, and on JAX a NaN too."""
+    labels, scores = np.array([2.0, 1.0, odd], "float32"), np.eye(3, dtype="float32")
+    with pytest.raises(ArgumentError, match=re.escape(f"y_true holds {odd}")):
+        metric(ignore_index=0, **CLASSES).update_state(labels, scores)
+    labels[0] = 1.0
+    with pytest.raises(ArgumentError, match=re.escape(f"y_true holds {odd}")):
+        metric(ignore_index=0).update_state(labels, scores[1])
 
 
 def test_ignore_index_admits_a_label_that_is_otherwise_unknown():
@@ -158,9 +230,28 @@ def test_several_outputs_are_never_taken_for_one(rng):
         mb.metrics.R2Score().update_state(y_true, y_true)
 
 
-def test_numpy_s_integers_are_integers():
-    metric = F1Score("multiclass", num_classes=np.max([0, 1, 2]) + 1)
-    assert type(metric.get_config()["num_classes"]) is int
+ONE = {"ignore_index": np.int64(-1)}
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("F1Score", {"threshold": np.float32(0.25), "from_logits": np.True_, **ONE}),
+        ("FBetaScore", {"beta": np.float32(2.0), **ONE}),
+        ("AUROC", {"capacity": np.int64(8), **ONE}),
+        ("LogLoss", ONE),
+        ("CalibrationError", {"n_bins": np.int64(8), **ONE}),
+        ("SamplewiseDice", ONE),
+        ("CohenKappa", ONE),
+        ("ExactMatch", {"num_labels": np.int64(2), **ONE}),
+        ("TopKAccuracy", {"num_classes": np.int64(3), "top_k": np.int64(2), **ONE}),
+        ("R2Score", {"adjusted": np.int64(1)}),
+    ],
+)
+def test_numpy_s_numbers_are_numbers_in_a_config(name, arguments):
+    config = getattr(mb.metrics, name)(**arguments).get_config()
+    again = getattr(mb.metrics, name).from_config(json.loads(json.dumps(config)))
+    assert again.get_config() == config
 
 
 def test_class_scores_for_a_binary_task_say_which_task_was_meant():

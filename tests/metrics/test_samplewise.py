@@ -7,6 +7,7 @@ from contracts import FloatContract, stream
 from counting import hard
 
 import multiback as mb
+from multiback.errors import ArgumentError
 
 PIXELS = 12
 ORACLES = {
@@ -99,3 +100,13 @@ def test_an_unknown_label_is_an_error_and_a_weight_a_pixel_too():
         metric.update_state([[0, 1]], [[0.1, 0.9]], [[1.0, 1.0]])
     with pytest.raises(mb.errors.ArgumentError, match="average= wants"):
         mb.metrics.SamplewiseDice(average="weighted")
+
+
+@pytest.mark.parametrize("shape", [(3,), (3, 1), (2, 2)])
+def test_weights_that_are_not_one_a_sample_name_both_shapes(shape):
+    metric = mb.metrics.SamplewiseDice()
+    with pytest.raises(ArgumentError) as caught:
+        metric.update_state([[0, 1], [1, 1]], [[0.1, 0.9]] * 2, np.ones(shape))
+    assert f"sample_weight has shape {shape}" in str(caught.value)
+    assert "y_true (2, 2)" in str(caught.value)
+    assert "one number a sample" in str(caught.value)

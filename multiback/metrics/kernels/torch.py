@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from multiback.metrics.keras_private import in_stateless_scope
-from multiback.metrics.kernels.arrays import KERNELS
+from multiback.metrics.keras_private import held_value, in_stateless_scope
+from multiback.metrics.kernels.arrays import KERNELS, Kernel
 from multiback.metrics.statistic import Statistic
 
 Array = Any
@@ -32,28 +32,65 @@ def count_ids(ids: Any, length: int) -> Any:
 
 
 def sum_by_id(ids: Any, values: Any, length: int) -> Any:
-    """Sum the values of each id in [0, length)."""
+    """Sum the values of each id in [0, length), in float64."""
     if ids.is_meta:
         return torch.zeros(length, dtype=values.dtype, device="meta")
-    return torch.bincount(ids, weights=values, minlength=length).to(values.dtype)
+    # Apple's GPUs have no float64.
+    wide = values if ids.device.type == "mps" else values.double()
+    return torch.bincount(ids, weights=wide, minlength=length).to(values.dtype)
 
 
 def as_array(values: Any) -> Array | None:
     """View a tensor in the host's memory as an array, if there is a plain way."""
-    if isinstance(values, np.ndarray):
-        return values if values.dtype.kind in _KINDS else None
     # A subclass may be anything.
-    if type(values) not in _TENSORS:
+    if type(values) in _TENSORS:
+        if values.requires_grad:
+            values = values.detach()
+        try:
+            return values.numpy()
+        except (RuntimeError, TypeError):
+            # Another device's memory, a tensor within `torch.func`, or bfloat16.
+            return _as_wider_array(values)
+    plain = isinstance(values, np.ndarray) and values.dtype.kind in _KINDS
+    return values if plain else None
+
+
+def _as_wider_array(values: Any) -> Array | None:
+    if values.dtype is not torch.bfloat16:
         return None
-    if values.requires_grad:
-        values = values.detach()
-    if values.dtype is torch.bfloat16:
-        values = values.float()
     try:
-        # Neither another device's memory nor a tensor's within `torch.func`.
-        return values.numpy()
+        return values.float().numpy()
     except (RuntimeError, TypeError):
         return None
+
+
+class HostViews:
+    """A metric's variables as arrays, viewed once and not for each batch.
+
+    Args:
+        variables: The metric's variables, which change in place.
+    """
+
+    def __init__(self, variables: dict[str, Any]) -> None:
+        self._variables = variables
+        self._views: dict[str, tuple[Any, int, Array]] = {}
+
+    def array(self, name: str) -> Array | None:
+        """View one variable; None if it is not in the host's memory."""
+        tensor = held_value(self._variables[name])
+        view = self._views.get(name)
+        # A tensor may be given other memory, as moving it to a device does.
+        if view is not None and view[0] is tensor and view[1] == tensor.data_ptr():
+            return view[2]
+        array = as_array(tensor)
+        if array is not None:
+            self._views[name] = tensor, tensor.data_ptr(), array
+        return array
+
+    def arrays(self) -> dict[str, Array] | None:
+        """View all variables; None if one is not in the host's memory."""
+        state = {name: self.array(name) for name in self._variables}
+        return None if any(array is None for array in state.values()) else state
 
 
 class SameBatch:
@@ -70,38 +107,36 @@ class SameBatch:
 
     def forget(self) -> None:
         """Take nothing for the same any more."""
-        self._tensors: tuple[Any, ...] = ()
-        self._versions: list[int] = []
+        self._batch: tuple[Any, Any] | None = None
+        self._versions = (0, 0)
         # A list: one comparison takes less time than a hash.
         self._tallies: list[tuple[Statistic, Any]] = []
         self._served: set[int] = set()
 
-    def tally(
-        self,
-        metric: Any,
-        statistic: Statistic,
-        tensors: tuple[Any, ...],
-        count: Callable[[], Any],
-    ) -> Any:
-        """Return what `count()` gives for a batch, or gave for another metric.
+    def tally(self, metric: Any, kernel: Kernel, y_true: Any, y_pred: Any) -> Any:
+        """Return what a kernel counts in a batch, or counted for another metric.
 
         Args:
             metric: Who asks.
-            statistic: What is counted.
-            tensors: The batch.
-            count: Counts it.
+            kernel: That of the metric's statistic.
+            y_true: The batch's labels.
+            y_pred: The batch's predictions.
         """
+        statistic = metric.statistic
         try:
-            versions = [tensor._version for tensor in tensors]  # noqa: SLF001 - PyTorch's own notion of "written to".
+            versions = y_true._version, y_pred._version  # noqa: SLF001 - PyTorch's own notion of "written to".
         except (AttributeError, RuntimeError):  # An array, or an inference tensor.
-            return count()
+            return _count(kernel, statistic, y_true, y_pred)
+        last = self._batch
         # One that was collected under the same id is served anew: that is safe.
         if (
-            id(metric) in self._served
+            last is None
             or versions != self._versions
-            or not all(map(_refers_to, self._tensors, tensors))
+            or last[0]() is not y_true
+            or last[1]() is not y_pred
+            or id(metric) in self._served
         ):
-            self._tensors = tuple(weakref.ref(tensor) for tensor in tensors)
+            self._batch = weakref.ref(y_true), weakref.ref(y_pred)
             self._versions = versions
             self._tallies = []
             self._served = set()
@@ -109,13 +144,16 @@ class SameBatch:
         for counted, tally in self._tallies:
             if counted == statistic:
                 return tally
-        tally = count()
+        tally = _count(kernel, statistic, y_true, y_pred)
         self._tallies.append((statistic, tally))
         return tally
 
 
-def _refers_to(reference: Any, tensor: Any) -> bool:
-    return reference() is tensor
+def _count(kernel: Kernel, statistic: Statistic, y_true: Any, y_pred: Any) -> Any:
+    labels, predictions = as_array(y_true), as_array(y_pred)
+    if labels is None or predictions is None:
+        return None
+    return kernel.tally(statistic, labels, predictions)
 
 
 same_batch = SameBatch()
@@ -130,34 +168,24 @@ def _is_plain_step() -> bool:
     return not (in_stateless_scope() or torch.compiler.is_compiling())
 
 
-def add_batch(
-    metric: Any, statistic: Statistic, variables: dict[str, Any], batch: tuple[Any, ...]
-) -> bool:
+def add_batch(metric: Any, views: HostViews, batch: tuple[Any, ...]) -> bool:
     """Add a batch without weights to a state in the host's memory, if it is plain.
 
     Args:
         metric: Whose state it is.
-        statistic: What it accumulates.
-        variables: Its variables, which change in place.
+        views: Its variables.
         batch: `y_true, y_pred`.
 
     Returns:
         Whether it was added; otherwise the specification is to do it.
     """
-    kernel = KERNELS.get(type(statistic))
+    kernel = KERNELS.get(type(metric.statistic))
     if kernel is None or not _is_plain_step():
         return False
-    counts = as_array(variables["counts"].value)
+    counts = views.array("counts")
     if counts is None:
         return False
-
-    def count() -> Array | None:
-        y_true, y_pred = map(as_array, batch)
-        if y_true is None or y_pred is None:
-            return None
-        return kernel.tally(statistic, y_true, y_pred)
-
-    tally = same_batch.tally(metric, statistic, batch, count)
+    tally = same_batch.tally(metric, kernel, *batch)
     if tally is None:
         return False
     kernel.add(counts, tally)
@@ -165,20 +193,18 @@ def add_batch(
 
 
 def result(
-    compute: Callable[[dict[str, Any]], Any | None], variables: dict[str, Any]
+    compute: Callable[[dict[str, Any]], Any | None], views: HostViews
 ) -> Any | None:
     """Compute a result from a state in the host's memory, if that is where it is.
 
     Args:
         compute: The formula on arrays; None where it has none.
-        variables: The metric's variables.
+        views: The metric's variables.
     """
     if not _is_plain_step():
         return None
-    state = {key: as_array(variable.value) for key, variable in variables.items()}
-    if any(array is None for array in state.values()):
-        return None
-    value = compute(state)
+    state = views.arrays()
+    value = None if state is None else compute(state)
     if isinstance(value, float):
         return torch.scalar_tensor(value, dtype=torch.float32)
     return None if value is None else torch.tensor(value, dtype=torch.float32)
