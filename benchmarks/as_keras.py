@@ -3,17 +3,33 @@
 KERAS_BACKEND=torch python benchmarks/as_keras.py [ROUNDS]
 
 plain     a step of `evaluate` without the metric
-direct    `metric.update(preds, target)` on torch tensors that are there already
-as_keras  a step of `evaluate` with the metric, whose value is computed at the end
-ratio     as_keras / (plain + direct), the median of rounds in which the three are
-          neighbours and share the load
-added     as_keras - plain - direct, the median in microseconds
+empty     the same step with a metric of Keras's that does nothing
+direct    the same step, after which a callback calls torchmetrics by hand:
+          `metric.update(preds, target)`, on tensors of the shapes and dtypes that it
+          wants, which are there already
+as_keras  the same step with the metric compiled
+ratio     as_keras / direct in each round: the quartiles of the rounds
+added     as_keras - direct, the median in microseconds; what of it Keras takes for any
+          compiled metric is empty - plain
 
-Processor time, which counts all threads and nothing that other programs do; torch's
-threads wait for each other busily where a machine is loaded, so OMP_NUM_THREADS=1 is
-set unless it is set already.
+Each is a whole `evaluate` of one model on the same data, divided by its number of
+steps; with a metric, its value is computed once, at the end. The model predicts its
+input: any other one would hide more of what a metric costs.
+
+To call torchmetrics in a loop of its own and to add that to `plain` would be no
+measure: such a loop finds its data in the caches and its memory allocated, and an
+update of BinaryAUROC(thresholds=200) takes half as long there as between two steps,
+whoever calls it. All have the callback, which does nothing where there is
+nothing to call: without one that it must wait for, Keras wakes a thread each step,
+which costs as much as a metric.
+
+The four take turns in every order. Processor time is measured, which counts all
+threads and nothing that other programs do; torch's threads wait for each other
+busily where a machine is loaded, so OMP_NUM_THREADS=1 is set unless it is set already.
 """
 
+import gc
+import itertools
 import os
 import statistics
 import sys
@@ -36,62 +52,92 @@ STEPS = 50
 WANTED = 1.3  # On torch, where nothing has to leave a compiled step.
 
 
-def evaluate_of(metrics, y_true, y_pred):
+class AfterEachStep(keras.callbacks.Callback):
+    """Call a function."""
+
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def on_test_batch_end(self, batch, logs=None):
+        del batch, logs
+        self.function()
+
+
+class Empty(keras.metrics.Metric):
+    """Do nothing, as a metric."""
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        del y_true, y_pred, sample_weight
+
+    def result(self):
+        return keras.ops.convert_to_tensor(0.0)
+
+
+def nothing():
+    """Do nothing."""
+
+
+def evaluate_of(y_true, y_pred, *, metrics=(), update=nothing):
     """Return a function that evaluates a model which predicts its input."""
-    layers = [keras.Input(y_pred.shape[1:]), keras.layers.Identity()]
-    model = keras.Sequential(layers)
-    # A loss that takes any shapes, and the same in both models.
-    model.compile(loss=lambda _, y_pred: y_pred, metrics=metrics)
+    model = keras.Sequential([keras.Input(y_pred.shape[1:]), keras.layers.Identity()])
+    # A loss that takes any shapes, and the same in all models.
+    model.compile(loss=lambda _, y_pred: y_pred, metrics=list(metrics))
     x, y = np.tile(y_pred, (STEPS, 1)), np.concatenate([y_true] * STEPS)
+    callbacks = [AfterEachStep(update)]
 
     def epoch():
-        model.evaluate(x, y, batch_size=len(y_pred), verbose=0)
+        model.evaluate(x, y, batch_size=len(y_pred), verbose=0, callbacks=callbacks)
 
     return epoch
 
 
-def direct_of(metric, y_true, y_pred):
-    """Return a function that updates torchmetrics' own metric as often."""
+def by_hand(metric, y_true, y_pred):
+    """Return a function that evaluates the model and updates a metric beside it."""
     target, preds = torch.as_tensor(y_true), torch.as_tensor(y_pred)
+    evaluate = evaluate_of(y_true, y_pred, update=lambda: metric.update(preds, target))
 
     def epoch():
         metric.reset()
-        for _ in range(STEPS):
-            metric.update(preds, target)
+        evaluate()
+        metric.compute()
 
     return epoch
 
 
 def timed(function):
     """Return microseconds of processor time a step."""
+    gc.collect()
     start = time.process_time()
     function()
     return (time.process_time() - start) / STEPS * 1e6
 
 
 def measure(make, y_true, y_pred, rounds):
-    """Return the medians of the three, of the ratio and of what is added."""
+    """Return the times of plain, empty, direct and as_keras in each round."""
     functions = (
-        evaluate_of([], y_true, y_pred),
-        direct_of(make(), y_true, y_pred),
-        evaluate_of([as_keras(make(), "metric")], y_true, y_pred),
+        evaluate_of(y_true, y_pred),
+        evaluate_of(y_true, y_pred, metrics=[Empty(name="empty")]),
+        by_hand(make(), y_true, y_pred),
+        evaluate_of(y_true, y_pred, metrics=[as_keras(make(), "metric")]),
     )
-    seen = [tuple(map(timed, functions)) for _ in range(rounds + 1)][1:]
-    return [
-        *map(statistics.median, zip(*seen, strict=True)),
-        statistics.median(
-            with_it / (plain + direct) for plain, direct, with_it in seen
-        ),
-        statistics.median(with_it - plain - direct for plain, direct, with_it in seen),
-    ]
+    for function in functions:
+        function()
+    orders = itertools.cycle(itertools.permutations(range(len(functions))))
+    times = []
+    for order in itertools.islice(orders, rounds):
+        took = {index: timed(functions[index]) for index in order}
+        times.append([took[index] for index in range(len(functions))])
+    return times
 
 
 def main(rounds):
     """Print a row for each metric and batch size."""
     rng = np.random.default_rng(0)
+    gc.freeze()  # The libraries themselves: to look through them takes half a second.
     print(f"{BACKEND}: microseconds a step, {rounds} rounds of {STEPS} steps")
-    head = ("plain", "direct", "as_keras", "ratio", "added")
-    print(f"{'metric':20}{'batch':>7}" + "".join(f"{name:>9}" for name in head))
+    head = ("plain", "empty", "direct", "as_keras", "ratio:", "25%", "50%", "75%")
+    print(f"{'metric':19}{'batch':>5}" + "".join(f"{n:>8}" for n in head) + "  added")
     ratios = []
     for batch in (32, 1024):
         scores = rng.random((batch, 1), "float32")
@@ -104,13 +150,20 @@ def main(rounds):
             (lambda: MulticlassAccuracy(10), ids, rows),
             (MeanSquaredError, scores[::-1].copy(), scores),
         ):
-            *times, ratio, added = measure(make, y_true, y_pred, rounds)
-            ratios.append(ratio)
-            name = type(make()).__name__
+            times = measure(make, y_true, y_pred, rounds)
+            *_, direct, hosted = zip(*times, strict=True)
+            pairs = list(zip(hosted, direct, strict=True))
+            quartiles = statistics.quantiles(each / hand for each, hand in pairs)
+            ratios.append(quartiles[1])
+            added = statistics.median(each - hand for each, hand in pairs)
             print(
-                f"{name:20}{batch:7}"
-                + "".join(f"{each:9.0f}" for each in times)
-                + f"{ratio:9.2f}{added:9.0f}"
+                f"{type(make()).__name__:19}{batch:5}"
+                + "".join(
+                    f"{statistics.median(e):8.0f}" for e in zip(*times, strict=True)
+                )
+                + f"{'':8}"
+                + "".join(f"{each:8.2f}" for each in quartiles)
+                + f"{added:7.0f}"
             )
     print(
         f"ratio: median {statistics.median(ratios):.2f}, largest {max(ratios):.2f}"
@@ -119,4 +172,4 @@ def main(rounds):
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 9)
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 24)

@@ -49,20 +49,19 @@ class TorchAccumulator(Accumulator):
         """Add one batch."""
         del sample_weight  # `takes_weights` says that there is none.
         torch = importlib.import_module("torch")
-        # A callback's thread has gradients switched on.
-        with torch.no_grad():
-            y_true = torch.as_tensor(y_true).detach()
-            y_pred = torch.as_tensor(y_pred).detach()
-            if y_pred.device != self.metric.device:
-                # Where Keras runs on PyTorch the predictions say which device.
-                if keras.backend.backend() == "torch":
-                    self.metric.to(y_pred.device)
-                y_true = y_true.to(self.metric.device)
-                y_pred = y_pred.to(self.metric.device)
-            if mask is not None:
-                keep = torch.as_tensor(mask).to(y_pred.device).bool()
-                y_true, y_pred = y_true[keep], y_pred[keep]
-            self._update(self.metric, *arrange(self._task, y_true, y_pred))
+        # Detached, so that no update draws a graph.
+        y_true = torch.as_tensor(y_true).detach()
+        y_pred = torch.as_tensor(y_pred).detach()
+        if y_pred.device != self.metric.device:
+            # Where Keras runs on PyTorch the predictions say which device.
+            if keras.backend.backend() == "torch":
+                self.metric.to(y_pred.device)
+            y_true = y_true.to(self.metric.device)
+            y_pred = y_pred.to(self.metric.device)
+        if mask is not None:
+            keep = torch.as_tensor(mask).to(y_pred.device).bool()
+            y_true, y_pred = y_true[keep], y_pred[keep]
+        self._update(self.metric, *arrange(self._task, y_true, y_pred))
 
     def _update(self, metric: Any, target: Any, preds: Any) -> None:
         # By keyword: torchmetrics takes predictions first, Keras targets.
