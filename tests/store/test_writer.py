@@ -396,15 +396,21 @@ def test_two_threads_that_write_and_a_user_share_the_interval():
         sys.setswitchinterval(before)
 
 
-@pytest.mark.skipif(not SCHEDULED.exists(), reason="only Linux tells what is measured")
-def test_a_busy_python_thread_keeps_its_speed_while_a_state_is_written(tmp_path):
+def share_beside_a_rival():
     stop = threading.Event()
     rival = threading.Thread(target=share_runnable, args=(stop.is_set,))
     rival.start()
-    end = time.perf_counter() + 0.3
-    beside_python = share_runnable(lambda: time.perf_counter() > end)
+    end = time.perf_counter() + 0.1
+    share = share_runnable(lambda: time.perf_counter() > end)
     stop.set()
     rival.join()
+    return share
+
+
+@pytest.mark.skipif(not SCHEDULED.exists(), reason="only Linux tells what is measured")
+def test_a_busy_python_thread_keeps_its_speed_while_a_state_is_written(tmp_path):
+    # On a busy machine the rival may not get to run beside it at the first try.
+    beside_python = min(share_beside_a_rival() for _ in range(5))
     data = np.ones(16 << 20)
     with Writer(RunDirectory(tmp_path)) as writer:
         writer.submit(request(tensors={"w": data}))
