@@ -49,6 +49,7 @@ from multiback.errors import (
     StoreError,
 )
 from multiback.store import Checkpoint, Runs, open_checkpoint, open_run_directory
+from multiback.store.originals import originals
 from multiback.store.writer import wait_for
 
 
@@ -215,7 +216,9 @@ class Checkpointer:
         self.run_id = self.team.decide(
             lambda: latest or f"{now}-{secrets.token_hex(3)}"
         )
-        self._adopted = self.directory.checkpoints(self.run_id) if latest else []
+        found = self.directory.checkpoints(self.run_id) if latest else []
+        ours = self.team.decide(lambda: [one.name for one in originals(found)])
+        self._adopted = [one for one in found if one.name in ours]
         self.tell([f"Passed over {p}: {why}" for p, why in self.directory.skipped])
         for checkpoint in self._adopted:
             self._order += 1
@@ -230,7 +233,7 @@ class Checkpointer:
                 "branch_of": None if branch is None else branch.location,
             },
         )
-        return [branch] if branch else self._adopted[::-1]
+        return [branch] if branch else found[::-1]
 
     def resume(self, model: Any) -> Any:
         """Start, and put the last whole epoch of the run that is continued back.

@@ -69,3 +69,24 @@ def test_something_named_best_is_left_alone_and_keeps_nothing_on_the_disk(
     assert steps_of(tmp_path) == [3]
     assert best.is_dir() if what == "folder" else best.read_text() == "my notes"
     assert (tmp_path / "last").is_symlink()
+
+
+@pytest.mark.parametrize("name", ["a-copy", "z-copy"])
+def test_a_copy_that_somebody_made_is_theirs_and_takes_no_place(tmp_path, name):
+    with mb.Checkpointer(tmp_path, "score", mode="max", save_top_k=2) as ckpt:
+        for number, score in enumerate([0.9, 0.8, 0.1], 1):
+            step(ckpt, number, score)
+        best = Path(ckpt.best_model_path)
+    shutil.copytree(best, best.with_name(name))
+    arguments = {"mode": "max", "save_top_k": 2, "resume": "auto"}
+    with mb.Checkpointer(tmp_path, "score", **arguments) as ckpt:
+        ckpt.resume({"w": np.zeros(3)})
+        step(ckpt, 4, 0.2)
+        # It is no second best.
+        assert list(ckpt.best_k_models.values()) == [0.9, 0.8]
+        assert ckpt.best_model_path == str(best)
+        for number in (5, 6):
+            step(ckpt, number, number)
+    assert not best.exists()
+    assert best.with_name(name).is_dir()
+    assert sorted(steps_of(tmp_path)) == [1, 5, 6]
