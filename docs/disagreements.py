@@ -51,6 +51,14 @@ def rows():
         theirs(torchmetrics.AUROC(task="binary"), one),
         ours(keras.metrics.AUC(), one),
     )
+    nowhere = np.zeros(8, "int64"), np.full((8, 3), np.nan, "float32")
+    yield (
+        "accuracy of 3 classes whose scores are all NaN",
+        0,
+        ours(mb.metrics.Accuracy("multiclass", num_classes=3), nowhere),
+        theirs(torchmetrics.Accuracy(task="multiclass", num_classes=3), nowhere),
+        ours(keras.metrics.SparseCategoricalAccuracy(), nowhere),
+    )
     ids, predicted = np.array([0, 1, 2, 0, 1, 2]), np.array([0, 1, 2, 0, 2, 1])
     yield (
         "macro F1 of 3 classes out of 6 that occur",

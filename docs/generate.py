@@ -15,14 +15,15 @@ from pathlib import Path
 os.environ.setdefault("KERAS_BACKEND", "torch")
 
 import disagreements
+import fixed_data
 import keras
 import numpy as np
 
 import multiback as mb
 from multiback.adapters.torchmetrics import crosscheck
+from multiback.metrics.score_metric import ScoreMetric
 
 PAGE = Path(__file__).with_name("metrics.md")
-ROWS = 400
 CLASSES = {"task": "multiclass", "num_classes": 4}
 LABELS = {"task": "multilabel", "num_labels": 3}
 
@@ -136,45 +137,35 @@ def catalogue():
     return lines
 
 
-def cases():
-    """Yield `(name, task, metric, data)` for each metric on each task that it has."""
-    rng = np.random.default_rng(0)
-    y_true = rng.integers(0, 2, ROWS)
-    y_pred = (0.6 * rng.random(ROWS) + 0.4 * y_true).round(3).astype("float32")
-    ids = rng.integers(0, 4, ROWS)
-    scores = rng.random((ROWS, 4))
-    scores[np.arange(ROWS), ids] += 0.5
-    scores = (scores / scores.sum(1, keepdims=True)).astype("float32")
-    labels = rng.integers(0, 2, (ROWS, 3))
-    several = (0.6 * rng.random((ROWS, 3)) + 0.4 * labels).astype("float32")
-    target = rng.normal(size=ROWS).astype("float32")
-    guess = (target + 0.5 * rng.normal(size=ROWS)).astype("float32")
-    data = {
-        "binary": (y_true, y_pred),
-        "multiclass": (ids, scores),
-        "multilabel": (labels, several),
-    }
+def cases(data, **more):
+    """Yield `(name, task, metric, data)` for each metric on each task with data.
+
+    Args:
+        data: What to stream, by task.
+        **more: Arguments for the metrics over ranked scores.
+    """
     for name, cls in public_metrics().items():
         extra = NEEDED.get(name, {})
+        if issubclass(cls, ScoreMetric):
+            extra = {**extra, **more}
         parameters = inspect.signature(cls).parameters
         if name in {"Max", "Mean", "Min", "Sum"}:
-            yield name, "numbers", cls(), (guess,)
+            choices = {"numbers": {}}
         elif name == "TopKAccuracy":
-            yield name, "multiclass", cls(num_classes=4, top_k=2), data["multiclass"]
+            choices = {"multiclass": {"num_classes": 4, "top_k": 2}}
         elif "task" not in parameters:
-            yield name, "regression", cls(), (target, guess)
+            choices = {"regression": {}}
         else:
-            for task, arguments in (
-                ("binary", {}),
-                ("multiclass", CLASSES),
-                ("multilabel", LABELS),
-            ):
-                try:
-                    metric = cls(**extra, **arguments)
-                except (TypeError, mb.errors.ArgumentError):  # No such task.
-                    continue
-                if metric.get_config().get("task", "binary") == task:
-                    yield name, task, metric, data[task]
+            choices = {"binary": {}, "multiclass": CLASSES, "multilabel": LABELS}
+        for task, arguments in choices.items():
+            if task not in data:
+                continue
+            try:
+                metric = cls(**extra, **arguments)
+            except (TypeError, mb.errors.ArgumentError):  # No such task.
+                continue
+            if "task" not in parameters or metric.get_config()["task"] == task:
+                yield name, task, metric, data[task]
 
 
 def of_keras(name, task, data):
@@ -182,7 +173,7 @@ def of_keras(name, task, data):
     if name not in KERAS or task not in {"binary", "regression"}:
         return None
     metric = KERAS[name]()
-    for start in range(0, ROWS, 100):
+    for start in range(0, len(data[0]), 100):
         metric.update_state(*(part[start : start + 100, None] for part in data))
     return keras.ops.convert_to_numpy(metric.result())
 
@@ -192,22 +183,90 @@ def agreement():
     lines = [
         "## Agreement",
         "",
-        f"{ROWS} fixed rows, streamed in batches of 100. {OTHERS}",
+        f"{fixed_data.ROWS} fixed rows, streamed in batches of 100. {OTHERS}",
         "",
         "| metric | task | multiback | scikit-learn | torchmetrics | Keras | verdict |",
         "|---|---|---|---|---|---|---|",
     ]
-    for name, task, metric, data in cases():
+    for name, task, metric, data in cases(fixed_data.plain()):
         (row,) = crosscheck(metric, data, batch_size=100)
         verdict = row.verdict
         if verdict == "agrees" and row.difference > 1e-5:
             verdict = "agrees within `bounds()`"
         if not verdict.startswith("agrees"):
             verdict += f": {row.reason.split(';')[0]}"
-        numbers = (row.value, row.sklearn, row.torchmetrics, of_keras(name, task, data))
+        other = of_keras(name, task, data)
+        if not same(row.sklearn, other):
+            verdict += f", Keras is {abs(float(row.sklearn) - float(other)):.1g} off"
+        numbers = (row.value, row.sklearn, row.torchmetrics, other)
         shown = " | ".join(number(value) for value in numbers)
         lines.append(f"| `{name}` | {task} | {shown} | {cell(verdict)} |")
     return lines
+
+
+def edges():
+    """Say what each metric is worth of no data, and where one score is NaN."""
+    lines = {}
+    for name, _task, metric, data in cases(fixed_data.plain(), capacity=20):
+        nothing = number(metric.result())
+        given = [part[:20].copy() for part in data]
+        given[-1][0] = np.nan
+        metric.update_state(*given)
+        broken = np.isnan(metric.result()).any()
+        lines[name] = f"| `{name}` | {nothing} | {'NaN' if broken else 'a miss'} |"
+    intro = (
+        "What metrics with their default arguments are worth of no data (0 is "
+        "`zero_division=`, where a metric has it), and what a row of NaN scores makes: "
+        "a miss of its label, or NaN of the whole."
+    )
+    return [
+        "## The edges",
+        "",
+        intro,
+        "",
+        "| metric | no data | NaN scores |",
+        "|---" * 3 + "|",
+        *lines.values(),
+    ]
+
+
+def hard_agreement():
+    """List what differs where labels or scores are not as they should be."""
+    lines, compared = [], 0
+    for case, data in fixed_data.odd().items():
+        for name, task, metric, given in cases(data, capacity=1024):
+            if case == "one class only" and isinstance(metric, ScoreMetric):
+                continue  # The known disagreements have it.
+            (row,) = crosscheck(metric, given, batch_size=16)
+            others = (row.sklearn, row.torchmetrics, of_keras(name, task, given))
+            compared += 1
+            if not all(same(row.value, other) for other in others):
+                shown = " | ".join(map(number, (row.value, *others)))
+                why = cell(fixed_data.WHY.get(name, row.reason.split(";")[0]))
+                lines.append(f"| `{name}` | {task} | {case} | {shown} | {why} |")
+    intro = (
+        f"{compared} comparisons on {fixed_data.FEW} fixed rows: "
+        f"{'; '.join(fixed_data.odd())}. These {len(lines)} differ; in the others all "
+        "libraries that have the metric give one number. What ranks the scores of one "
+        "class only stands below."
+    )
+    columns = "metric | task | case | multiback | scikit-learn | torchmetrics | Keras"
+    return [
+        "## Where the data are odd",
+        "",
+        intro,
+        "",
+        f"| {columns} | why |",
+        "|---" * 8 + "|",
+        *lines,
+    ]
+
+
+def same(value, other):
+    """Tell whether another library has no number or the same one."""
+    return other is None or np.allclose(
+        value, other, rtol=1e-5, atol=1e-5, equal_nan=True
+    )
 
 
 def known_disagreements():
@@ -239,7 +298,8 @@ def page():
 
 
 def _page():
-    return "\n".join([static_part(), *agreement(), "", *known_disagreements(), ""])
+    parts = (agreement(), edges(), hard_agreement(), known_disagreements())
+    return "\n".join([static_part(), *(line for part in parts for line in (*part, ""))])
 
 
 if __name__ == "__main__":

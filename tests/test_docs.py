@@ -14,7 +14,7 @@ AGAIN = "run: KERAS_BACKEND=torch python docs/generate.py"
 def generate(monkeypatch):
     monkeypatch.syspath_prepend(str(DOCS))
     yield __import__("generate")
-    for name in ("generate", "disagreements"):
+    for name in ("generate", "disagreements", "fixed_data"):
         sys.modules.pop(name, None)
 
 

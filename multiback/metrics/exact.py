@@ -37,8 +37,9 @@ def _carry(high: Tensor, low: Tensor) -> Tensor:
 
 
 def add_to_count(count: Tensor, batch: Tensor) -> Tensor:
-    """Add int32 numbers in [0, 2**31 - 2**25] to a count."""
-    return _carry(count[0], count[1] + batch)
+    """Add integers in [0, 2**31 - 2**25] to a count."""
+    # With jax_enable_x64 a sum of int32 is int64, and so the state would become.
+    return _carry(count[0], count[1] + ops.cast(batch, "int32"))
 
 
 def add_ids_to_count(count: Tensor, ids: Tensor, numbers: Tensor) -> Tensor:
@@ -47,7 +48,7 @@ def add_ids_to_count(count: Tensor, ids: Tensor, numbers: Tensor) -> Tensor:
     Most batches touch few cells of many, and none of these is full: only then is
     every cell gone through.
     """
-    count = bins.add_at(count, ids, numbers)
+    count = bins.add_at(count, ids, ops.cast(numbers, "int32"))
     few = isinstance(ids.shape[0], int) and ids.shape[0] < count.shape[1]
     touched = ops.take(count[1], ids) if few else count[1]
     # One tensor through, or XLA copies it.

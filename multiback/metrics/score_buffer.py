@@ -151,7 +151,8 @@ class ScoreBuffer(LabelStatistic):
         """Put what is kept, `(columns, N)`, behind what is there."""
         room = self.capacity + 1  # The last place takes what is not kept.
         kept = ops.cast(keep, "int32")
-        place = ops.expand_dims(state["used"], -1) + ops.cumsum(kept, axis=-1) - kept
+        upto = ops.cast(ops.cumsum(kept, axis=-1), "int32")
+        place = ops.expand_dims(state["used"], -1) + upto - kept
         # Keras tries metrics on a state without contents, whose `used` is anything.
         place = ops.where(keep, ops.clip(place, 0, self.capacity), self.capacity)
         columns = ops.arange(self.task.columns, dtype="int32") * room
@@ -166,5 +167,6 @@ class ScoreBuffer(LabelStatistic):
             **state,
             "scores": put(state["scores"], scores),
             "signed": put(state["signed"], signed),
-            "used": state["used"] + ops.sum(kept, axis=-1),
+            # With jax_enable_x64 a sum of int32 is int64.
+            "used": state["used"] + ops.cast(ops.sum(kept, axis=-1), "int32"),
         }
