@@ -136,8 +136,12 @@ def main(rounds):
     rng = np.random.default_rng(0)
     gc.freeze()  # The libraries themselves: to look through them takes half a second.
     print(f"{BACKEND}: microseconds a step, {rounds} rounds of {STEPS} steps")
-    head = ("plain", "empty", "direct", "as_keras", "ratio:", "25%", "50%", "75%")
-    print(f"{'metric':19}{'batch':>5}" + "".join(f"{n:>8}" for n in head) + "  added")
+    head = ("plain", "empty", "direct", "as_keras")
+    print(
+        f"{'metric':19}{'batch':>5}"
+        + "".join(f"{name:>9}" for name in head)
+        + f"{'ratio: 25%':>12}{'50%':>6}{'75%':>6}{'added':>7}"
+    )
     ratios = []
     for batch in (32, 1024):
         scores = rng.random((batch, 1), "float32")
@@ -159,10 +163,9 @@ def main(rounds):
             print(
                 f"{type(make()).__name__:19}{batch:5}"
                 + "".join(
-                    f"{statistics.median(e):8.0f}" for e in zip(*times, strict=True)
+                    f"{statistics.median(e):9.0f}" for e in zip(*times, strict=True)
                 )
-                + f"{'':8}"
-                + "".join(f"{each:8.2f}" for each in quartiles)
+                + "{:12.2f}{:6.2f}{:6.2f}".format(*quartiles)
                 + f"{added:7.0f}"
             )
     print(

@@ -1,8 +1,11 @@
 """The Keras face of what another library accumulates on the host."""
 
+import contextlib
+import copy
 import functools
 import importlib
 import math
+from collections.abc import Iterator
 from typing import Any, ClassVar, Literal
 
 import keras
@@ -165,6 +168,32 @@ class HostMetric(keras.metrics.Metric):  # type: ignore[misc]  # Keras has no ty
             shown = self._named(ops.convert_to_tensor(of))
             self._shown = of, shown
         return shown
+
+    @property
+    def several(self) -> bool:
+        """Whether the result is a dictionary; known after the first batch."""
+        return self._elements != self._SINGLE
+
+    def computed(self) -> Tensor | dict[str, Tensor]:
+        """Return what `result` does, computed now whoever asks."""
+        self._tally.asked = True
+        return self.result()
+
+    @contextlib.contextmanager
+    def set_aside(self) -> Iterator[None]:
+        """Keep what was accumulated, and accumulate something else in the meantime.
+
+        The variables are the caller's to keep.
+        """
+        kept = self._tally
+        self._tally = copy.deepcopy(kept)
+        try:
+            yield
+        finally:
+            if kept.width != self._tally.width:  # What it looks like is known now.
+                kept.width = self._tally.width
+                kept.reset()
+            self._tally = kept
 
     def _named(self, values: Tensor) -> Tensor | dict[str, Tensor]:
         """Return the number, or a dictionary of several."""

@@ -13,12 +13,13 @@ Where things are:
 the libraries (judging, verdict) and reports (report); `CrossCheck` (training.py) does
 it in `fit`, `assert_agrees` (testing.py) in tests.
 
-What the libraries call a metric is in table.py, a line a class: counts, keras_counts,
-confusion, matching, samplewise for decided classes (scores, decisions), ranking, areas
-for curves, probabilistic, regression, aggregates for numbers; equivalent.py says what
-an equivalent is. `equivalents` (equivalents.py) makes the others' metric objects.
-arrays, columns, inputs bring arrays to one shape; libraries.py loads
-the others when they are needed.
+What the libraries call a metric is in in_keras and in_torchmetrics, in multiback's
+words (meaning), and in alone.py what only one has; `equivalents` (equivalents.py) makes
+the others' metric objects from them. What they compute is in table.py, a line a class:
+counts, keras_counts, confusion, matching, samplewise for decided classes (scores,
+decisions), ranking, areas for curves, probabilistic, regression, aggregates for
+numbers; equivalent.py says what an equivalent is. arrays, columns, inputs bring arrays
+to one shape; libraries.py loads the others when they are needed.
 
 `audit` (audit.py) looks for lies_of_inputs, lies_of_sums and lies_of_names, by the
 evidence of one metric, and returns findings; spelling.py writes the line to change.

@@ -7,7 +7,8 @@ import numpy as np
 
 from .arrays import Array, Samples, as_floats
 from .equivalent import NO_WEIGHTS, Equivalent, Translation
-from .libraries import load_torchmetrics, run_aggregate
+from .in_torchmetrics import make
+from .libraries import run_aggregate
 
 
 def _mean(values: Array, weights: Array) -> float:
@@ -29,7 +30,7 @@ def _min(values: Array, weights: Array) -> float:
 
 
 def _aggregate(
-    name: str, of_numbers: Callable[[Array, Array], float], *, exact: bool = False
+    kind: str, of_numbers: Callable[[Array, Array], float], *, exact: bool = False
 ) -> Translation:
     def translate(_: dict[str, Any], samples: Samples) -> Equivalent:
         values = as_floats(samples.y_true)
@@ -42,12 +43,12 @@ def _aggregate(
             weights = np.broadcast_to(given, values.shape)
 
         def theirs() -> Any:
-            metric = getattr(load_torchmetrics(), name)()
-            if name == "MeanMetric":
+            metric = make(kind, {})
+            if kind == "Mean":
                 return run_aggregate(metric, values, weights)
             return run_aggregate(metric, values)
 
-        weighted = samples.sample_weight is not None and name != "MeanMetric"
+        weighted = samples.sample_weight is not None and kind != "Mean"
         note = "scikit-learn's column is NumPy's"
         return Equivalent(
             None if weighted else theirs,
@@ -61,7 +62,7 @@ def _aggregate(
     return translate
 
 
-mean = _aggregate("MeanMetric", _mean)
-total = _aggregate("SumMetric", _sum)
-largest = _aggregate("MaxMetric", _max, exact=True)
-smallest = _aggregate("MinMetric", _min, exact=True)
+mean = _aggregate("Mean", _mean)
+total = _aggregate("Sum", _sum)
+largest = _aggregate("Max", _max, exact=True)
+smallest = _aggregate("Min", _min, exact=True)

@@ -11,7 +11,9 @@ import numpy as np
 
 from .arrays import Array, Samples, as_floats, pair, sigmoid
 from .equivalent import NO_WEIGHTS, Convention, Equivalent, NoEquivalent
-from .libraries import load_sklearn_metrics, load_torchmetrics, run_torchmetrics
+from .in_keras import CURVES
+from .in_torchmetrics import make
+from .libraries import load_sklearn_metrics, run_torchmetrics
 
 
 def area(config: dict[str, Any], samples: Samples) -> Equivalent | NoEquivalent:
@@ -19,7 +21,7 @@ def area(config: dict[str, Any], samples: Samples) -> Equivalent | NoEquivalent:
     if config["multi_label"] or config["label_weights"] is not None:
         return NoEquivalent("AUC over labels weighs them in a way of its own")
     curve = config["curve"].upper()
-    if curve not in ("ROC", "PR"):
+    if curve not in CURVES:
         return NoEquivalent(f"only Keras knows the curve {curve}")
     elements = pair(samples)
     labels = elements.labels.astype(bool)
@@ -28,8 +30,7 @@ def area(config: dict[str, Any], samples: Samples) -> Equivalent | NoEquivalent:
     weights = elements.weights
 
     def theirs() -> Any:
-        name = {"ROC": "BinaryAUROC", "PR": "BinaryAveragePrecision"}[curve]
-        metric = getattr(load_torchmetrics().classification, name)()
+        metric = make(CURVES[curve], {"task": "binary"})
         return run_torchmetrics(
             metric, y_true=labels.astype("int64"), y_pred=probabilities
         )

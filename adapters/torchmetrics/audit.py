@@ -15,7 +15,7 @@ import numpy as np
 from multiback.errors import ArgumentError
 
 from .arrays import Array
-from .check import check_data
+from .check import check_data, check_model
 from .evidence import Evidence, loss_of
 from .findings import Audit, Finding
 from .lies_of_inputs import (
@@ -87,6 +87,7 @@ def audit(
     >>> lie.kind, lie.change.split("  →  ")[1]
     ('logits as probabilities', 'keras.metrics.AUC(from_logits=True)')
     """
+    check_model(model)
     check_data(data, "(x, y)")
     cuts = Cuts(check_cuts(batch_size, 0))
     logs = None

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
+import numpy as np
 
 from multiback.errors import ArgumentError
 
@@ -84,6 +85,15 @@ def report_on(subjects: Sequence[Subject]) -> Report:
     )
 
 
+def check_model(model: Any) -> None:
+    """Refuse what is no model."""
+    if not isinstance(model, keras.Model):
+        raise ArgumentError(
+            f"model= wants a compiled Keras model, not {model!r:.80}; crosscheck takes "
+            "metrics and arrays too."
+        )
+
+
 def check_data(data: Any, wanted: str) -> None:
     """Refuse what is no tuple of as many arrays as wanted."""
     lengths = (2, 3) if wanted == "(x, y)" else (1, 2, 3)
@@ -96,4 +106,25 @@ def check_data(data: Any, wanted: str) -> None:
         raise ArgumentError(
             f"data= wants NumPy arrays as {wanted} or {wanted[:-1]}, sample_weight), "
             f"not {came}; take a data set apart into arrays first."
+        )
+    if wanted == "(x, y)":
+        _check_rows(data)
+
+
+def _check_rows(data: Sequence[Any]) -> None:
+    """Refuse arrays of a model that do not have one row a sample each."""
+    named = zip(("x", "y", "sample_weight"), data, strict=False)
+    rows = {
+        name: {rows for leaf in keras.tree.flatten(part) for rows in np.shape(leaf)[:1]}
+        for name, part in named
+    }
+    if len(set().union(*rows.values())) > 1:
+        raise ArgumentError(
+            "data= wants the same number of rows in each array, not "
+            + ", ".join(
+                f"{' and '.join(map(str, sorted(found)))} in {name}"
+                for name, found in rows.items()
+                if found
+            )
+            + "."
         )

@@ -7,9 +7,10 @@ import numpy as np
 
 from .arrays import Elements, Samples
 from .counts import ignored_class, ignores_a_class
-from .decisions import column, columns_of, decided, keep, theirs_of
+from .decisions import column, columns_of, decided, keep
 from .equivalent import NO_WEIGHTS, Compute, Convention, Equivalent
-from .libraries import load_sklearn_metrics, torchmetrics_score
+from .in_torchmetrics import decided_score
+from .libraries import load_sklearn_metrics
 
 
 def confusion_matrix(config: dict[str, Any], samples: Samples) -> Equivalent:
@@ -34,14 +35,7 @@ def confusion_matrix(config: dict[str, Any], samples: Samples) -> Equivalent:
             return of(elements)
         return np.stack([of(column(elements, i)) for i in range(columns_of(config))])
 
-    return _equivalent(
-        "ConfusionMatrix",
-        config,
-        samples,
-        elements,
-        sklearn,
-        normalize=config["normalize"],
-    )
+    return _equivalent("ConfusionMatrix", config, samples, elements, sklearn)
 
 
 def stat_scores(config: dict[str, Any], samples: Samples) -> Equivalent:
@@ -62,8 +56,7 @@ def stat_scores(config: dict[str, Any], samples: Samples) -> Equivalent:
         counts = np.array([[tp, fp, tn, fn, tp + fn] for (tn, fp), (fn, tp) in tables])
         return counts if several and config["average"] is None else counts.sum(axis=0)
 
-    arguments = {"average": config["average"]} if several else {}
-    return _equivalent("StatScores", config, samples, elements, sklearn, **arguments)
+    return _equivalent("StatScores", config, samples, elements, sklearn)
 
 
 def _count(elements: Elements, classes: Any) -> Any:
@@ -104,13 +97,15 @@ def balanced_accuracy(config: dict[str, Any], samples: Samples) -> Equivalent:
         # torchmetrics' mean of class accuracies is the mean recall.
         return np.mean(
             [
-                torchmetrics_score(
-                    "MulticlassAccuracy",
+                decided_score(
+                    "BalancedAccuracy",
+                    {
+                        "task": "multiclass",
+                        "num_classes": config["num_classes"] or 2,
+                        "ignore_index": ignored,
+                    },
                     one.labels,
                     one.predictions,
-                    num_classes=config["num_classes"] or 2,
-                    average="macro",
-                    ignore_index=ignored,
                 )()
                 for one in columns
             ]
@@ -151,7 +146,9 @@ def matthews(config: dict[str, Any], samples: Samples) -> Equivalent:
             kept.labels, kept.predictions, sample_weight=kept.weights
         )
 
-    return _equivalent("MatthewsCorrCoef", config, samples, elements, sklearn, scale=1)
+    return _equivalent(
+        "MatthewsCorrelation", config, samples, elements, sklearn, scale=1
+    )
 
 
 def cohen_kappa(config: dict[str, Any], samples: Samples) -> Equivalent:
@@ -172,15 +169,7 @@ def cohen_kappa(config: dict[str, Any], samples: Samples) -> Equivalent:
         )
         return config["zero_division"] if math.isnan(value) else value
 
-    return _equivalent(
-        "CohenKappa",
-        config,
-        samples,
-        elements,
-        sklearn,
-        scale=1,
-        weights=config["weights"],
-    )
+    return _equivalent("CohenKappa", config, samples, elements, sklearn, scale=1)
 
 
 def _equivalent(
@@ -191,9 +180,8 @@ def _equivalent(
     sklearn: Compute | None,
     *,
     scale: float = 0.0,
-    **arguments: Any,
 ) -> Equivalent:
-    """Put torchmetrics' metric of that name beside what scikit-learn computes."""
+    """Put torchmetrics' metric beside what scikit-learn computes."""
     weighted = samples.sample_weight is not None
     expected = sklearn if load_sklearn_metrics() is not None else None
     convention = None
@@ -206,13 +194,7 @@ def _equivalent(
             "zero_division= here; torchmetrics gives what suits the case",
             expected,
         )
-    theirs = torchmetrics_score(
-        config["task"].capitalize() + name,
-        elements.labels,
-        elements.predictions,
-        **theirs_of(config),
-        **arguments,
-    )
+    theirs = decided_score(name, config, elements.labels, elements.predictions)
     return Equivalent(
         None if weighted else theirs,
         sklearn,

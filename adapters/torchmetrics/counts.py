@@ -5,20 +5,11 @@ import math
 from typing import Any
 
 from .arrays import Samples
-from .decisions import columns_of, decided, theirs_of
+from .decisions import columns_of, decided
 from .equivalent import NO_WEIGHTS, Compute, Convention, Equivalent, Translation
-from .libraries import load_sklearn_metrics, torchmetrics_score
+from .in_torchmetrics import TAKES_ZERO_DIVISION, decided_score
+from .libraries import load_sklearn_metrics
 from .scores import SCORES, class_scores, column_scores
-
-# Names that torchmetrics has for one of ours.
-THEIRS = {"Dice": "F1Score"}
-# torchmetrics' classes that take no zero_division=.
-WITHOUT_ZERO_DIVISION = (
-    "Accuracy",
-    "HammingDistance",
-    "NegativePredictiveValue",
-    "Specificity",
-)
 
 
 def counts(kind: str) -> Translation:
@@ -28,14 +19,8 @@ def counts(kind: str) -> Translation:
         task, average = config["task"], config["average"]
         zero_division, ignored = config["zero_division"], config["ignore_index"]
         elements, columns = decided(config, samples), columns_of(config)
-        arguments = theirs_of(config)
-        if task != "binary":
-            arguments["average"] = average
-        if kind not in WITHOUT_ZERO_DIVISION:
-            arguments["zero_division"] = zero_division
         score = SCORES[kind]
         if "beta" in config:
-            arguments["beta"] = config["beta"]
             score = dataclasses.replace(score, beta=config["beta"])
 
         def sklearn() -> Any:
@@ -51,16 +36,13 @@ def counts(kind: str) -> Translation:
             how = average if task == "multilabel" else "micro"
             return column_scores(score, elements, how, zero_division, ignored)
 
-        theirs: Compute | None = torchmetrics_score(
-            task.capitalize() + THEIRS.get(kind, kind),
-            elements.labels,
-            elements.predictions,
-            **arguments,
+        theirs: Compute | None = decided_score(
+            kind, config, elements.labels, elements.predictions
         )
         note = ""
         if samples.sample_weight is not None:
             theirs, note = None, NO_WEIGHTS
-        elif kind not in WITHOUT_ZERO_DIVISION and math.isnan(zero_division):
+        elif kind in TAKES_ZERO_DIVISION and math.isnan(zero_division):
             theirs, note = None, "torchmetrics takes zero_division 0 or 1, not NaN"
         return Equivalent(
             theirs,
@@ -92,7 +74,7 @@ def _convention(
         return Convention(
             "zero division",
             "a ratio without a denominator is zero_division= here; torchmetrics "
-            + ("has no such argument" if kind in WITHOUT_ZERO_DIVISION else "gives 0")
+            + ("gives 0" if kind in TAKES_ZERO_DIVISION else "has no such argument")
             + (" for accuracy" if kind == "Accuracy" else "")
             + " and averages by its own rule",
             expected,

@@ -49,10 +49,3 @@ def column(elements: Elements, index: int) -> Elements:
     """Return one label of several."""
     weights = None if elements.weights is None else elements.weights[:, index]
     return Elements(elements.labels[:, index], elements.predictions[:, index], weights)
-
-
-def theirs_of(config: dict[str, Any]) -> dict[str, Any]:
-    """Return the arguments that torchmetrics takes for a task."""
-    name = {"multiclass": "num_classes", "multilabel": "num_labels"}.get(config["task"])
-    size = {} if name is None else {name: config[name]}
-    return {**size, "ignore_index": config["ignore_index"]}

@@ -1,47 +1,35 @@
 """A metric object in the words of the other libraries: `equivalents`.
 
-`table.py` computes what other libraries say of given samples, for crosscheck; this
-makes their metric objects, to be used in place of one that is there.
+`in_keras.py` and `in_torchmetrics.py` translate to and from multiback's words
+(meaning.py); crosscheck asks the same tables what to compare with.
 """
 
 import dataclasses
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-import keras
-
-import multiback.metrics as ours
 from multiback.errors import ArgumentError
 
-from .libraries import load_torchmetrics
-from .spelling import kind_of
+from .hosted import TorchMetric
+from .in_keras import ADJUSTED, as_keras_metric, of_keras
+from .in_torchmetrics import OPERATING_POINTS, as_theirs, of_theirs
+from .meaning import Meaning, NoneSuchError, as_ours, of_ours
+from .table import ungrouped
 
 LIBRARIES = ("keras", "multiback", "torchmetrics")
-# By multiback's names; torchmetrics' where they differ.
-_NUMBERS = {
-    "ConcordanceCorrelation": "ConcordanceCorrCoef",
-    "ExplainedVariance": "ExplainedVariance",
-    "MeanAbsoluteError": "MeanAbsoluteError",
-    "MeanSquaredError": "MeanSquaredError",
-    "PearsonCorrelation": "PearsonCorrCoef",
-    "R2Score": "R2Score",
-    "RootMeanSquaredError": "MeanSquaredError",
+_READ: dict[str, Callable[[Any, int | None], Meaning]] = {
+    "keras": of_keras,
+    "multiback": of_ours,
+    "torchmetrics": of_theirs,
 }
-_AREAS = {"AUROC": "AUROC", "AveragePrecision": "AveragePrecision"}
-_RATIOS = (
-    "Accuracy",
-    "F1Score",
-    "HammingDistance",
-    "JaccardIndex",
-    "Precision",
-    "Recall",
-    "Specificity",
-)
-_AGREEMENTS = {"CohenKappa": "CohenKappa", "MatthewsCorrelation": "MatthewsCorrCoef"}
-_OF_CLASSES = {name: name for name in _RATIOS} | _AREAS | _AGREEMENTS
-_TASKED = re.compile("(Binary|Multiclass|Multilabel)(.+)")
-_CURVES = {"ROC": "AUROC", "PR": "AveragePrecision"}
+_MAKE: dict[str, Callable[[Meaning], Any]] = {
+    "keras": as_keras_metric,
+    "multiback": as_ours,
+    "torchmetrics": as_theirs,
+}
+# What tells a metric from other objects of its library.
+_ADDS = {"keras": "update_state", "multiback": "update_state", "torchmetrics": "update"}
+_BY_SCORE = ("AUROC", "AveragePrecision", *OPERATING_POINTS)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,30 +49,14 @@ class Equivalents:
     reasons: Mapping[str, str]
 
 
-@dataclasses.dataclass(frozen=True)
-class _Meaning:
-    """What a metric measures, in multiback's words."""
-
-    kind: str
-    task: str | None = None
-    classes: int | None = None
-    average: str | None = None
-    threshold: float = 0.5
-    from_logits: bool = False
-    ignore_index: int | None = None
-
-
-class _NoneSuch(Exception):  # noqa: N818 - an answer
-    """There is none, for this reason."""
-
-
 def equivalents(metric: Any, *, num_classes: int | None = None) -> Equivalents:
     """Translate a metric into the same metric of the other libraries.
 
     Args:
-        metric: A Keras, multiback or torchmetrics metric.
-        num_classes: How many classes or labels there are, where the metric does not
-            know: those of Keras do not.
+        metric: A Keras, multiback or torchmetrics metric. What `as_keras` and
+            `as_torchmetric` made, and members of a group, stand for what is inside.
+        num_classes: How many classes, labels or outputs there are, where the metric
+            does not know: those of Keras do not.
 
     Returns:
         New metric objects, and the reasons where there is none.
@@ -101,208 +73,71 @@ def equivalents(metric: Any, *, num_classes: int | None = None) -> Equivalents:
     >>> found.reasons["keras"]
     'Keras interpolates between 200 thresholds; the others use every score'
     >>> equivalents(keras.metrics.Precision(top_k=2)).reasons["torchmetrics"]
-    'no other library counts as Precision with top_k or class_id does'
+    'no other library counts as Precision with top_k does'
     """
+    metric = _inside(metric)
     home = type(metric).__module__.partition(".")[0]
-    if home not in LIBRARIES:
+    if home not in LIBRARIES or not callable(getattr(type(metric), _ADDS[home], None)):
         raise ArgumentError(
-            f"metric= wants a metric of {', '.join(LIBRARIES)}, not {metric!r:.80}."
+            f"metric= wants a metric of {', '.join(LIBRARIES)}, not {metric!r:.80}. "
+            "Make an object of a class, as in keras.metrics.AUC(); of a function of "
+            "yours nothing is known."
         )
-    read = {"keras": _of_keras, "multiback": _of_ours, "torchmetrics": _of_theirs}
-    make: dict[str, Callable[[_Meaning], Any]] = {
-        "keras": _as_keras,
-        "multiback": _as_ours,
-        "torchmetrics": _as_theirs,
-    }
     made: dict[str, Any] = {home: metric}
-    reasons: dict[str, str] = {}
+    others = [name for name in LIBRARIES if name != home]
     try:
-        meaning = read[home](metric, num_classes)
-    except _NoneSuch as reason:
-        others = [name for name in LIBRARIES if name != home]
+        meaning = _READ[home](metric, num_classes)
+    except NoneSuchError as reason:
         return Equivalents(
             **dict.fromkeys(others), **made, reasons=dict.fromkeys(others, str(reason))
         )
-    for library in LIBRARIES:
+    reasons: dict[str, str] = {}
+    for library in others:
         try:
-            if library != home:
-                made[library] = make[library](meaning)
-        except _NoneSuch as reason:
+            made[library] = _MAKE[library](meaning)
+        except NoneSuchError as reason:
             made[library], reasons[library] = None, str(reason)
-    if meaning.kind in _AREAS:
-        if made["keras"] is not None:
-            reasons["keras"] = (
-                "Keras interpolates between 200 thresholds; the others use every score"
-            )
-        binned = made["multiback"]
-        if binned is not None and binned.get_config()["capacity"] is None:
-            reasons["multiback"] = (
-                "its bins are fine, and bounds() says how fine; capacity= is exact"
-            )
+    for library, difference in _differences(meaning, made):
+        reasons.setdefault(library, difference)
     return Equivalents(**made, reasons=reasons)
 
 
-def _of_ours(metric: Any, num_classes: int | None) -> _Meaning:
-    kind, config = type(metric).__name__, metric.get_config()
-    if kind in _NUMBERS:
-        _refuse_options(kind, config, num_outputs=1, adjusted=0)
-        return _Meaning(kind)
-    if kind not in _OF_CLASSES:
-        raise _NoneSuch(f"nothing is known to be {kind}")
-    _refuse_options(kind, config, zero_division=0.0, weights=None)
-    count = config.get("num_classes") or config.get("num_labels") or num_classes
-    return _Meaning(
-        kind,
-        config["task"],
-        count,
-        config.get("average"),
-        config.get("threshold", 0.5),
-        config["from_logits"],
-        config["ignore_index"],
-    )
+def _inside(metric: Any) -> Any:
+    """Return what an adapter or a group stands for."""
+    if isinstance(metric, TorchMetric):
+        return metric.hosted
+    # By its module: the class is made of torchmetrics, which need not be there.
+    if type(metric).__module__ == f"{__package__}.torch":
+        return metric.foreign
+    return ungrouped(metric)
 
 
-def _refuse_options(kind: str, config: Mapping[str, Any], **defaults: Any) -> None:
-    """Raise where an option is set that nothing is known to have."""
-    for option, default in defaults.items():
-        if config.get(option, default) not in (default, None):
-            raise _NoneSuch(f"no other library has {kind} with {option}")
-
-
-def _of_theirs(metric: Any, num_classes: int | None) -> _Meaning:
-    kind = type(metric).__name__
-    numbers = {theirs: name for name, theirs in _NUMBERS.items()}
-    if getattr(metric, "num_outputs", 1) != 1 or getattr(metric, "adjusted", 0):
-        raise _NoneSuch(f"nothing is known to be {kind} with outputs, or adjusted")
-    if kind == "MeanSquaredError":
-        return _Meaning(kind if metric.squared else "RootMeanSquaredError")
-    if kind in numbers:
-        return _Meaning(numbers[kind])
-    found = _TASKED.fullmatch(kind)
-    names = {theirs: name for name, theirs in _OF_CLASSES.items()}
-    if found is None or found[2] not in names:
-        raise _NoneSuch(f"nothing is known to be {kind}")
-    if getattr(metric, "top_k", 1) != 1 or getattr(metric, "weights", None):
-        raise _NoneSuch(f"nothing is known to be {kind} with top_k or weights")
-    if getattr(metric, "thresholds", None) is not None:
-        raise _NoneSuch(f"no other library has the bins that {kind} was given")
-    if getattr(metric, "multidim_average", "global") != "global":
-        raise _NoneSuch(f"nothing is known to be {kind} of each sample")
-    count = getattr(metric, "num_classes", None) or getattr(metric, "num_labels", None)
-    return _Meaning(
-        names[found[2]],
-        found[1].lower(),
-        count or num_classes,
-        getattr(metric, "average", None),
-        getattr(metric, "threshold", 0.5),
-        ignore_index=getattr(metric, "ignore_index", None),
-    )
-
-
-def _of_keras(metric: Any, num_classes: int | None) -> _Meaning:
-    kind, config = kind_of(metric), metric.get_config()
-    if kind in _NUMBERS:
-        return _Meaning(kind)
-    if kind == "BinaryAccuracy":
-        return _Meaning("Accuracy", "binary", threshold=config.get("threshold", 0.5))
-    if kind in ("CategoricalAccuracy", "SparseCategoricalAccuracy"):
-        return _Meaning("Accuracy", "multiclass", num_classes, "micro")
-    if kind in ("Precision", "Recall"):
-        threshold = config["thresholds"]
-        threshold = 0.5 if threshold is None else threshold
-        threshold = threshold[0] if isinstance(threshold, list) else threshold
-        if config["top_k"] is not None or config["class_id"] is not None:
-            raise _NoneSuch(
-                f"no other library counts as {kind} with top_k or class_id does"
+def _differences(
+    meaning: Meaning, made: Mapping[str, Any]
+) -> Iterator[tuple[str, str]]:
+    """Yield a library and what is different about its metric all the same."""
+    kerass, ours, theirs = (made[library] for library in LIBRARIES)
+    kind = meaning.kind
+    if kind in _BY_SCORE:
+        if kerass is not None:
+            how = "counts at" if kind in OPERATING_POINTS else "interpolates between"
+            count = kerass.get_config()["num_thresholds"]
+            yield "keras", f"Keras {how} {count} thresholds; the others use every score"
+        if ours is not None and ours.get_config()["capacity"] is None:
+            yield (
+                "multiback",
+                "its bins are fine, and bounds() says how fine; capacity= is exact",
             )
-        several = config["thresholds"]
-        if isinstance(several, list | tuple) and len(several) > 1:
-            raise _NoneSuch("no other library has several thresholds in one metric")
-        return _Meaning(kind, "binary", threshold=float(threshold))
-    if kind == "F1Score":
-        threshold = config["threshold"]
-        task = "multiclass" if threshold is None else "multilabel"
-        average = config["average"] or "none"
-        return _Meaning(kind, task, num_classes, average, threshold or 0.5)
-    if kind == "AUC" and not config["multi_label"]:
-        curve = _CURVES[config["curve"].upper()]
-        return _Meaning(curve, "binary", from_logits=config["from_logits"])
-    raise _NoneSuch(f"nothing is known to be {kind or type(metric).__name__}")
-
-
-def _as_keras(of: _Meaning) -> Any:  # noqa: C901, PLR0911 - a table
-    if of.ignore_index is not None:
-        raise _NoneSuch("Keras ignores no label; give such rows no weight")
-    if of.kind in _NUMBERS and hasattr(keras.metrics, of.kind):
-        return getattr(keras.metrics, of.kind)()
-    threshold = of.threshold
-    if of.from_logits and of.kind in _RATIOS:
-        if threshold != 0.5:  # noqa: PLR2004 - the default
-            raise _NoneSuch("Keras compares logits with the threshold itself")
-        threshold = 0.0
-    match of.kind, of.task:
-        case "Accuracy", "binary":
-            return keras.metrics.BinaryAccuracy(threshold=threshold)
-        case "Accuracy", "multiclass" if of.average == "micro":
-            return keras.metrics.SparseCategoricalAccuracy()
-        case "Precision" | "Recall", "binary":
-            return getattr(keras.metrics, of.kind)(thresholds=threshold)
-        case "F1Score", "binary" if threshold:
-            return keras.metrics.F1Score("micro", threshold=threshold)
-        case "F1Score", "multiclass":
-            return keras.metrics.F1Score(_or_none(of.average))  # One-hot labels.
-        case "F1Score", "multilabel" if threshold:
-            return keras.metrics.F1Score(_or_none(of.average), threshold=threshold)
-        case (("AUROC" | "AveragePrecision"), "binary"):
-            curve = "ROC" if of.kind == "AUROC" else "PR"
-            return keras.metrics.AUC(curve=curve, from_logits=of.from_logits)
-    raise _NoneSuch(f"Keras has no {of.kind} of {of.average or ''} {of.task} scores")
-
-
-def _or_none(average: str | None) -> str | None:
-    return None if average == "none" else average
-
-
-def _as_ours(of: _Meaning) -> Any:
-    kind = getattr(ours, of.kind)
-    if of.task is None:
-        return kind()
-    given: dict[str, Any] = {"ignore_index": of.ignore_index}
-    if of.kind in _RATIOS:
-        given["threshold"] = of.threshold
-    if of.task != "binary":
-        given |= _count(of)
-        if of.kind not in _AGREEMENTS:
-            given["average"] = _or_none(of.average)
-    return kind(of.task, from_logits=of.from_logits, **given)
-
-
-def _count(of: _Meaning) -> dict[str, Any]:
-    if of.classes is None:
-        raise _NoneSuch("say num_classes=: the metric does not know how many")
-    return {"num_labels" if of.task == "multilabel" else "num_classes": of.classes}
-
-
-def _as_theirs(of: _Meaning) -> Any:
-    library = load_torchmetrics("equivalents")
-    if of.task is None:
-        kind = getattr(library.regression, _NUMBERS[of.kind])
-        root = of.kind == "RootMeanSquaredError"
-        return kind(squared=False) if root else kind()
-    if of.from_logits and of.kind not in _AREAS:
-        raise _NoneSuch(
-            "torchmetrics guesses for each batch whether scores are logits; give it "
-            "probabilities"
-        )
-    theirs = f"{of.task.capitalize()}{_OF_CLASSES[of.kind]}"
-    kind = getattr(library.classification, theirs, None)
-    if kind is None:
-        raise _NoneSuch(f"torchmetrics has no {theirs}")
-    given: dict[str, Any] = {"ignore_index": of.ignore_index}
-    if of.task != "multiclass" and of.kind not in _AREAS:
-        given["threshold"] = of.threshold
-    if of.task != "binary":
-        given |= _count(of)
-        if of.kind not in _AGREEMENTS:
-            given["average"] = of.average or "none"
-    return kind(**given)
+    if kind in OPERATING_POINTS and theirs is not None:
+        yield "torchmetrics", "compute() returns the value and its threshold"
+    if kind == "ConcordanceCorrelation" and theirs is not None:
+        yield "torchmetrics", "torchmetrics takes variances over n - 1, not Lin's n"
+    if kind == "KLDivergence":
+        yield "torchmetrics", "update(p, q) takes the targets first, and scales rows"
+    several = meaning.get("num_outputs", 1) != 1
+    if kind == "R2Score" and several and meaning.get("adjusted"):
+        yield "keras", ADJUSTED
+    if kind == "LogLoss" and kerass is not None:
+        yield "keras", "Keras keeps probabilities 1e-7 away from 0 and 1"
+    if kind in ("Dice", "F1Score", "FBetaScore") and meaning.task == "multiclass":
+        yield "keras", "Keras wants one-hot labels, (batch, classes)"

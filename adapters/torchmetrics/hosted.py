@@ -121,6 +121,11 @@ class TorchMetric(HostMetric):
         )
         self._metric = metric
 
+    @property
+    def hosted(self) -> Any:
+        """The torchmetrics metric that computes."""
+        return self._metric
+
     def get_config(self) -> dict[str, Any]:
         """Return the class and the arguments that make this metric again.
 

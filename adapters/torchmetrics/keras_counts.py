@@ -1,5 +1,7 @@
 """Keras's own counting metrics in torchmetrics and scikit-learn."""
 
+import dataclasses
+import functools
 from typing import Any
 
 import numpy as np
@@ -7,10 +9,10 @@ import numpy as np
 from .arrays import Elements, Samples, as_floats, classes, pair
 from .decisions import decide
 from .equivalent import NO_WEIGHTS, Convention, Equivalent, NoEquivalent, Translation
-from .libraries import torchmetrics_score
-from .scores import ACCURACY, F1, SCORES, column_scores, score_of
+from .in_torchmetrics import decided_score
+from .scores import ACCURACY, SCORES, column_scores, score_of
 
-# Keras's F1Score counts no score below this as the largest.
+# Keras's F counts no score below this as the largest.
 KERAS_ZERO = 1e-9
 
 
@@ -85,8 +87,12 @@ def ratio(kind: str) -> Translation:
     return translate
 
 
-def f1(config: dict[str, Any], samples: Samples) -> Equivalent:
-    """Translate `keras.metrics.F1Score`."""
+def f_score(kind: str) -> Translation:
+    """Return the translation of `keras.metrics.<kind>`: F1 or F-beta."""
+    return functools.partial(_f_score, kind)
+
+
+def _f_score(kind: str, config: dict[str, Any], samples: Samples) -> Equivalent:
     elements = pair(samples, samples.y_pred.shape[-1])
     scores = as_floats(elements.predictions)
     if config["threshold"] is None:
@@ -95,9 +101,7 @@ def f1(config: dict[str, Any], samples: Samples) -> Equivalent:
     else:
         decided = decide(scores.astype("float32"), config["threshold"])
     labels = elements.labels.astype("int64")
-    return _labels_f1(
-        Elements(labels, decided, elements.weights), config["average"], samples
-    )
+    return _labels_f(kind, config, Elements(labels, decided, elements.weights), samples)
 
 
 def _decided_elements(kind: str, elements: Elements, samples: Samples) -> Equivalent:
@@ -106,7 +110,9 @@ def _decided_elements(kind: str, elements: Elements, samples: Samples) -> Equiva
     return Equivalent(
         None
         if weighted
-        else torchmetrics_score("Binary" + kind, elements.labels, elements.predictions),
+        else decided_score(
+            kind, {"task": "binary"}, elements.labels, elements.predictions
+        ),
         lambda: score_of(SCORES[kind], elements, 0.0),
         additions=samples.additions if weighted else 0,
         note=NO_WEIGHTS if weighted else "",
@@ -121,12 +127,15 @@ def _plain_accuracy(
     return Equivalent(
         None
         if weighted
-        else torchmetrics_score(
-            "MulticlassAccuracy",
+        else decided_score(
+            "Accuracy",
+            {
+                "task": "multiclass",
+                "num_classes": max(2, num_classes),
+                "average": "micro",
+            },
             elements.labels,
             elements.predictions,
-            num_classes=max(2, num_classes),
-            average="micro",
         ),
         lambda: score_of(ACCURACY, elements, 0.0),
         additions=samples.additions if weighted else 0,
@@ -134,24 +143,33 @@ def _plain_accuracy(
     )
 
 
-def _labels_f1(elements: Elements, average: str | None, samples: Samples) -> Equivalent:
-    """Compare F1 over columns of 0 and 1, as Keras's own computes it."""
+def _labels_f(
+    kind: str, config: dict[str, Any], elements: Elements, samples: Samples
+) -> Equivalent:
+    """Compare F over columns of 0 and 1, as Keras's own computes it."""
+    average, beta = config["average"], config.get("beta", 1.0)
+    more = {"beta": beta} if kind == "FBetaScore" else {}
+    score = dataclasses.replace(SCORES[kind], **more)
     weighted, columns = elements.weights is not None, elements.labels.shape[1]
     return Equivalent(
         None
         if weighted
-        else torchmetrics_score(
-            "MultilabelF1Score",
+        else decided_score(
+            kind,
+            {
+                "task": "multilabel",
+                "num_labels": columns,
+                "average": average,
+                **more,
+            },
             elements.labels,
             elements.predictions,
-            num_labels=columns,
-            average=average,
         ),
-        lambda: column_scores(F1, elements, average, 0.0, None),
+        lambda: column_scores(score, elements, average, 0.0, None),
         convention=Convention(
             "epsilon",
             "Keras adds 1e-7 to each denominator",
-            lambda: _f1_with_epsilon(elements, average),
+            lambda: _f_with_epsilon(elements, average, beta),
         ),
         columns=columns,
         additions=samples.additions if weighted else 0,
@@ -159,8 +177,8 @@ def _labels_f1(elements: Elements, average: str | None, samples: Samples) -> Equ
     )
 
 
-def _f1_with_epsilon(elements: Elements, average: str | None) -> Any:
-    """Repeat Keras's F1Score in float64."""
+def _f_with_epsilon(elements: Elements, average: str | None, beta: float) -> Any:
+    """Repeat Keras's FBetaScore in float64."""
     epsilon = 1e-7
     labels, decided = elements.labels == 1, elements.predictions == 1
     weights = 1.0 if elements.weights is None else elements.weights
@@ -169,7 +187,8 @@ def _f1_with_epsilon(elements: Elements, average: str | None) -> Any:
     fp = np.sum(weights * (~labels & decided), axis=axis)
     fn = np.sum(weights * (labels & ~decided), axis=axis)
     precision, recall = tp / (tp + fp + epsilon), tp / (tp + fn + epsilon)
-    f1 = 2 * precision * recall / (precision + recall + epsilon)
+    sum_ = beta**2 * precision + recall + epsilon
+    score = (1 + beta**2) * precision * recall / sum_
     if average == "weighted":
-        return np.sum(f1 * (tp + fn)) / (np.sum(tp + fn) + epsilon)
-    return f1 if average is None else np.mean(f1)
+        return np.sum(score * (tp + fn)) / (np.sum(tp + fn) + epsilon)
+    return score if average is None else np.mean(score)

@@ -1,7 +1,6 @@
 """Load torchmetrics and scikit-learn, each only when it is needed."""
 
 import importlib
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -46,24 +45,6 @@ def run_torchmetrics(metric: Any, *, y_true: np.ndarray, y_pred: np.ndarray) -> 
     metric.set_dtype(torch.float64)
     metric.update(preds=torch.tensor(y_pred), target=torch.tensor(y_true))
     return metric.compute().numpy()
-
-
-def torchmetrics_score(
-    name: str, y_true: np.ndarray, y_pred: np.ndarray, **arguments: Any
-) -> Callable[[], Any]:
-    """Defer a torchmetrics metric over decided classes.
-
-    It is handed decided classes, never scores: given a score outside of [0, 1] it
-    would apply a sigmoid, batch by batch.
-    """
-
-    def compute() -> Any:
-        metric = getattr(load_torchmetrics().classification, name)(**arguments)
-        return run_torchmetrics(
-            metric, y_true=y_true.astype("int64"), y_pred=y_pred.astype("int64")
-        )
-
-    return compute
 
 
 def run_aggregate(metric: Any, *numbers: np.ndarray) -> Any:

@@ -6,14 +6,10 @@ import numpy as np
 
 from .arrays import Array, Elements, Samples, as_floats
 from .counts import ignored_class, ignores_a_class
-from .decisions import decided, theirs_of
+from .decisions import decided
 from .equivalent import NO_WEIGHTS, Convention, Equivalent, NoEquivalent
-from .libraries import (
-    load_sklearn_metrics,
-    load_torchmetrics,
-    run_torchmetrics,
-    torchmetrics_score,
-)
+from .in_torchmetrics import decided_score, make
+from .libraries import load_sklearn_metrics, run_torchmetrics
 from .scores import mean
 
 
@@ -42,12 +38,7 @@ def exact_match(config: dict[str, Any], samples: Samples) -> Equivalent | NoEqui
         )
 
     weighted = samples.sample_weight is not None
-    theirs = torchmetrics_score(
-        config["task"].capitalize() + "ExactMatch",
-        elements.labels,
-        elements.predictions,
-        **theirs_of(config),
-    )
+    theirs = decided_score("ExactMatch", config, elements.labels, elements.predictions)
     return Equivalent(
         None if weighted else theirs,
         sklearn,
@@ -105,9 +96,7 @@ def top_k_accuracy(config: dict[str, Any], samples: Samples) -> Equivalent:
         return np.average(hits, weights=None if weights is None else weights[rows])
 
     def theirs() -> Any:
-        metric = load_torchmetrics().classification.MulticlassAccuracy(
-            num_classes=classes, top_k=top_k, average=average, ignore_index=ignored
-        )
+        metric = make("TopKAccuracy", config)
         return run_torchmetrics(metric, y_true=labels, y_pred=scores)
 
     convention = Convention(

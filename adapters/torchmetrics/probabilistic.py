@@ -9,6 +9,7 @@ from .arrays import Array, Elements, Samples, as_floats, pair, sigmoid
 from .columns import class_scores, softmax
 from .decisions import keep
 from .equivalent import NO_WEIGHTS, Equivalent, Translation
+from .in_torchmetrics import make
 from .libraries import load_torchmetrics, run_torchmetrics
 
 NUMPYS = "scikit-learn's column is NumPy's"
@@ -139,12 +140,8 @@ def calibration_error(config: dict[str, Any], samples: Samples) -> Equivalent:
         return np.average(gap**power, weights=weight[held]) ** (1 / power)
 
     def theirs() -> Any:
-        arguments = {"n_bins": bins, "norm": config["norm"]}
-        name = "BinaryCalibrationError"
-        if config["task"] == "multiclass":
-            name = "MulticlassCalibrationError"
-            arguments["num_classes"] = config["num_classes"]
-        metric = getattr(load_torchmetrics().classification, name)(**arguments)
+        # What is ignored was left out.
+        metric = make("CalibrationError", {**config, "ignore_index": None})
         given = shares[:, 1] if config["task"] == "binary" else shares
         return run_torchmetrics(metric, y_true=elements.labels, y_pred=given)
 

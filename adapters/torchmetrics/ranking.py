@@ -10,13 +10,14 @@ import numpy as np
 from .arrays import Array, Samples
 from .columns import Column, by_bin, columns, probabilities
 from .equivalent import NO_WEIGHTS, Equivalent, Translation
-from .libraries import load_sklearn_metrics, load_torchmetrics
+from .in_torchmetrics import make
+from .libraries import load_sklearn_metrics
 
 # From labels, scores and weights to a number, by scikit-learn.
 Score = Callable[[Array, Array, Array | None], float]
 
 
-def area(sklearn_name: str, torchmetrics_name: str) -> Translation:
+def area(kind: str, sklearn_name: str) -> Translation:
     """Return the translation of an area under a curve."""
 
     def translate(config: dict[str, Any], samples: Samples) -> Equivalent:
@@ -24,23 +25,17 @@ def area(sklearn_name: str, torchmetrics_name: str) -> Translation:
             function = getattr(load_sklearn_metrics(), sklearn_name)
             return float(function(labels, scores, sample_weight=weights))
 
-        return _equivalent(config, samples, score, f"Binary{torchmetrics_name}", {})
+        return _equivalent(kind, config, samples, score)
 
     return translate
 
 
-def operating_point(condition: str, torchmetrics_name: str) -> Translation:
+def operating_point(kind: str, condition: str) -> Translation:
     """Return the translation of the best value where another is high enough."""
 
     def translate(config: dict[str, Any], samples: Samples) -> Equivalent:
         score = functools.partial(_best, condition, config[condition])
-        return _equivalent(
-            config,
-            samples,
-            score,
-            f"Binary{torchmetrics_name}",
-            {f"min_{condition}": config[condition]},
-        )
+        return _equivalent(kind, config, samples, score)
 
     return translate
 
@@ -71,11 +66,7 @@ def _best(
 
 
 def _equivalent(
-    config: dict[str, Any],
-    samples: Samples,
-    score: Score,
-    name: str,
-    arguments: dict[str, Any],
+    kind: str, config: dict[str, Any], samples: Samples, score: Score
 ) -> Equivalent:
     found = columns(config, samples)
     weighted = samples.sample_weight is not None
@@ -89,7 +80,9 @@ def _equivalent(
         torch = importlib.import_module("torch")
 
         def one(column: Column) -> float:
-            metric = getattr(load_torchmetrics().classification, name)(**arguments)
+            # Each column is a ranking of its own, without what is ignored.
+            alone = {**config, "task": "binary", "ignore_index": None}
+            metric = make(kind, alone)
             scores = torch.tensor(probabilities(config, column))
             result = metric(scores, torch.tensor(column.labels))
             # An operating point comes with its threshold.

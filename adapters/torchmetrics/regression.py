@@ -7,10 +7,11 @@ import numpy as np
 
 from .arrays import Array, Elements, Samples, as_floats, pair
 from .equivalent import NO_WEIGHTS, Convention, Equivalent, Translation
-from .libraries import load_sklearn_metrics, load_torchmetrics, run_torchmetrics
+from .in_torchmetrics import make
+from .libraries import load_sklearn_metrics, run_torchmetrics
 
 
-def error(torchmetrics_name: str, sklearn_name: str, **arguments: Any) -> Translation:
+def error(kind: str, sklearn_name: str) -> Translation:
     """Return the translation of a mean of errors."""
 
     def translate(_: dict[str, Any], samples: Samples) -> Equivalent:
@@ -19,7 +20,7 @@ def error(torchmetrics_name: str, sklearn_name: str, **arguments: Any) -> Transl
         y_pred = as_floats(elements.predictions)
 
         def theirs() -> Any:
-            metric = getattr(load_torchmetrics(), torchmetrics_name)(**arguments)
+            metric = make(kind, {})
             return run_torchmetrics(metric, y_true=y_true, y_pred=y_pred)
 
         def sklearn() -> Any:
@@ -39,7 +40,7 @@ def error(torchmetrics_name: str, sklearn_name: str, **arguments: Any) -> Transl
 
 mean_squared = error("MeanSquaredError", "mean_squared_error")
 mean_absolute = error("MeanAbsoluteError", "mean_absolute_error")
-root_mean_squared = error("MeanSquaredError", "root_mean_squared_error", squared=False)
+root_mean_squared = error("RootMeanSquaredError", "root_mean_squared_error")
 
 
 def _outputs(config: dict[str, Any], samples: Samples) -> Elements:
@@ -56,7 +57,7 @@ def _few_rows(values: Elements) -> bool:
     return bool(rows < 2)  # noqa: PLR2004 - a variance takes two
 
 
-def explained(torchmetrics_name: str, sklearn_name: str) -> Translation:
+def explained(kind: str, sklearn_name: str) -> Translation:
     """Return the translation of a share of the targets' variance."""
 
     def translate(config: dict[str, Any], samples: Samples) -> Equivalent:
@@ -68,12 +69,8 @@ def explained(torchmetrics_name: str, sklearn_name: str) -> Translation:
         arguments = {"multioutput": config["multioutput"]}
 
         def theirs() -> Any:
-            extra = {"adjusted": regressors} if "adjusted" in config else {}
-            metric = getattr(load_torchmetrics(), torchmetrics_name)(
-                **arguments, **extra
-            )
             y_true, y_pred = _for_torchmetrics(values)
-            return run_torchmetrics(metric, y_true=y_true, y_pred=y_pred)
+            return run_torchmetrics(make(kind, config), y_true=y_true, y_pred=y_pred)
 
         def sklearn() -> Any:
             score = getattr(load_sklearn_metrics(), sklearn_name)(
@@ -151,7 +148,7 @@ def _concordance(true: Array, predicted: Array, weights: Array | None) -> float:
 
 
 def _correlation(
-    torchmetrics_name: str,
+    kind: str,
     of_output: Callable[[Array, Array, Array | None], float],
     convention: tuple[str, str],
 ) -> Translation:
@@ -172,11 +169,8 @@ def _correlation(
             return np.average(scores, weights=spread if spread.any() else None)
 
         def theirs() -> Any:
-            metric = getattr(load_torchmetrics(), torchmetrics_name)(
-                num_outputs=outputs
-            )
             y_true, y_pred = _for_torchmetrics(values)
-            scores = run_torchmetrics(metric, y_true=y_true, y_pred=y_pred)
+            scores = run_torchmetrics(make(kind, config), y_true=y_true, y_pred=y_pred)
             return average(np.atleast_1d(scores))
 
         def by_numpy() -> Any:
@@ -203,12 +197,12 @@ def _correlation(
 
 
 pearson = _correlation(
-    "PearsonCorrCoef",
+    "PearsonCorrelation",
     _pearson,
     ("constant", "a constant has no correlation; torchmetrics clips what is left"),
 )
 concordance = _correlation(
-    "ConcordanceCorrCoef",
+    "ConcordanceCorrelation",
     _concordance,
     (
         "variance over n",

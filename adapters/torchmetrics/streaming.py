@@ -5,6 +5,7 @@ rows come in other batches or in another order is no metric of them. One cut hid
 that as soon as the data fit into one batch.
 """
 
+import contextlib
 import dataclasses
 import functools
 import importlib
@@ -16,6 +17,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from multiback.adapters.bridge import HostMetric
 from multiback.errors import ArgumentError
 
 from . import keras_private
@@ -125,17 +127,27 @@ class Streams:
         return len(self._fed[0].samples.y_true)
 
     def _values(self, cut: Cut) -> list[Value | dict[str, Value]]:
+        with contextlib.ExitStack() as aside:
+            for one in self._fed:
+                if isinstance(one.metric, HostMetric):
+                    aside.enter_context(one.metric.set_aside())
+            return self._values_alone(cut)
+
+    def _values_alone(self, cut: Cut) -> list[Value | dict[str, Value]]:
         metrics = [one.metric for one in self._fed]
         before = [(v, np.array(v.numpy())) for m in metrics for v in m.variables]
         for metric in metrics:
             metric.reset_state()
-        compiles = keras.backend.backend() == "jax"
+        # A compiled update would lead to what the first cut had put in place.
+        compiles = keras.backend.backend() == "jax" and not any(
+            isinstance(metric, HostMetric) for metric in metrics
+        )
         for rows in cut.batches(self.rows):
             # The first batch makes variables, which a compiled update cannot do.
             update = self._compiled_update if self._built and compiles else self._update
             update(self._tensors(rows))
             self._built = True
-        values = [to_values(metric.result()) for metric in metrics]
+        values = [to_values(_result(metric)) for metric in metrics]
         for metric in metrics:
             # Variables that the first update made have no earlier value.
             metric.reset_state()
@@ -196,6 +208,11 @@ class Streams:
                 variable.assign(value)
 
         return update
+
+
+def _result(metric: Any) -> Any:
+    """Ask for the value as nobody does within a step."""
+    return metric.computed() if isinstance(metric, HostMetric) else metric.result()
 
 
 def to_value(result: Any) -> Value:

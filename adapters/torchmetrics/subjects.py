@@ -200,7 +200,12 @@ def _named(metrics: Any) -> dict[str, Any]:
 def _as_metric(metric: Any) -> Any:
     if isinstance(metric, keras.metrics.Metric):
         return metric
-    if callable(metric) and not isinstance(metric, type):
+    if type(metric).__module__.startswith("torchmetrics."):
+        raise ArgumentError(
+            f"model_or_metrics= wants Keras's order of arguments, and {metric!r} takes "
+            "predictions first; pass as_keras(...) of it."
+        )
+    if callable(metric) and not isinstance(metric, type | keras.Model):
         name = getattr(metric, "__name__", type(metric).__name__)
         return keras.metrics.MeanMetricWrapper(metric, name=name)
     raise ArgumentError(

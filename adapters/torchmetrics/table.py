@@ -3,6 +3,7 @@
 One line a class, and the arguments that the class was made with.
 """
 
+import dataclasses
 from typing import Any
 
 import keras
@@ -23,9 +24,13 @@ from .areas import area
 from .arrays import Samples
 from .counts import counts
 from .equivalent import Equivalent, NoEquivalent, Translation
-from .keras_private import wrapped_function
+from .hosted import TorchMetric
+from .in_keras import of_function, of_keras
+from .in_torchmetrics import of_theirs
+from .meaning import NoneSuchError, as_ours
+from .spelling import kind_of
 
-NOT_LISTED = "the table of equivalents does not know it"
+NOT_LISTED = "crosscheck knows no number to compare it with"
 
 
 def equivalent(metric: Any, samples: Samples) -> Equivalent | NoEquivalent:
@@ -36,17 +41,56 @@ def equivalent(metric: Any, samples: Samples) -> Equivalent | NoEquivalent:
             compared as that one: it bears its name in the logs.
         samples: Everything that the metric was given.
     """
-    metric = ungrouped(metric)
-    if type(metric) is keras.metrics.MeanMetricWrapper:
-        function, arguments = wrapped_function(metric)
-        for known, (name, translate) in _functions().items():
-            if function is known:
-                return translate(_DEFAULTS.get(name, {}) | arguments, samples)
+    metric = of_function(ungrouped(metric))
+    if metric is None:
         return NoEquivalent("a plain function")
+    if isinstance(metric, TorchMetric):
+        return _of_hosted(metric, samples)
     cls: Any = _known_class(metric)
     if cls is not None:
         return TABLE[cls](cls.get_config(metric), samples)
+    try:
+        if kind_of(metric):
+            of_keras(metric, _columns(samples))
+    except NoneSuchError as reason:
+        return NoEquivalent(str(reason))
     return NoEquivalent(NOT_LISTED)
+
+
+def _of_hosted(metric: TorchMetric, samples: Samples) -> Equivalent | NoEquivalent:
+    """Translate what torchmetrics computes within Keras as multiback's."""
+    if metric.several:
+        return NoEquivalent("torchmetrics computes several numbers, each logged alone")
+    try:
+        known = as_ours(of_theirs(metric.hosted, _columns(samples)))
+    except NoneSuchError as reason:
+        return NoEquivalent(f"torchmetrics computes it, and {reason}")
+    config = known.get_config()
+    if "capacity" in config:
+        config["capacity"] = len(samples.y_true)  # Every score counts, not bins.
+    found = TABLE[type(known)](config, samples)
+    if isinstance(found, NoEquivalent) or found.convention is None:
+        return found
+    # It is torchmetrics that has the other convention here.
+    theirs = dataclasses.replace(found.convention, expected=found.torchmetrics)
+    return dataclasses.replace(found, convention=theirs)
+
+
+def _as_ours(cls: Any) -> Translation:
+    """Translate a metric of Keras as the one of multiback that means the same."""
+
+    def translate(
+        config: dict[str, Any], samples: Samples
+    ) -> Equivalent | NoEquivalent:
+        meaning = of_keras(cls.from_config(config), _columns(samples))
+        known = as_ours(meaning)
+        return TABLE[type(known)](known.get_config(), samples)
+
+    return translate
+
+
+def _columns(samples: Samples) -> int:
+    return samples.y_pred.shape[-1] if samples.y_pred.ndim > 1 else 1
 
 
 def ungrouped(metric: Any) -> Any:
@@ -69,9 +113,9 @@ def _known_class(metric: Any) -> type | None:
 
 
 TABLE: dict[Any, Translation] = {
-    ours.AUROC: ranking.area("roc_auc_score", "AUROC"),
+    ours.AUROC: ranking.area("AUROC", "roc_auc_score"),
     ours.Accuracy: counts("Accuracy"),
-    ours.AveragePrecision: ranking.area("average_precision_score", "AveragePrecision"),
+    ours.AveragePrecision: ranking.area("AveragePrecision", "average_precision_score"),
     ours.BalancedAccuracy: confusion.balanced_accuracy,
     ours.BrierScore: probabilistic.loss("brier"),
     ours.CalibrationError: probabilistic.calibration_error,
@@ -98,21 +142,19 @@ TABLE: dict[Any, Translation] = {
     ours.PearsonCorrelation: regression.pearson,
     ours.Perplexity: probabilistic.loss("perplexity"),
     ours.Precision: counts("Precision"),
-    ours.PrecisionAtRecall: ranking.operating_point("recall", "PrecisionAtFixedRecall"),
+    ours.PrecisionAtRecall: ranking.operating_point("PrecisionAtRecall", "recall"),
     ours.R2Score: regression.explained("R2Score", "r2_score"),
     ours.Recall: counts("Recall"),
-    ours.RecallAtPrecision: ranking.operating_point(
-        "precision", "RecallAtFixedPrecision"
-    ),
+    ours.RecallAtPrecision: ranking.operating_point("RecallAtPrecision", "precision"),
     ours.RootMeanSquaredError: regression.root_mean_squared,
     ours.SamplewiseDice: samplewise.overlap("f1_score"),
     ours.SamplewiseJaccardIndex: samplewise.overlap("jaccard_score"),
     ours.SensitivityAtSpecificity: ranking.operating_point(
-        "specificity", "SensitivityAtSpecificity"
+        "SensitivityAtSpecificity", "specificity"
     ),
     ours.Specificity: counts("Specificity"),
     ours.SpecificityAtSensitivity: ranking.operating_point(
-        "sensitivity", "SpecificityAtSensitivity"
+        "SpecificityAtSensitivity", "sensitivity"
     ),
     ours.StatScores: confusion.stat_scores,
     ours.Sum: aggregates.total,
@@ -121,28 +163,18 @@ TABLE: dict[Any, Translation] = {
     keras.metrics.Accuracy: keras_counts.accuracy,
     keras.metrics.BinaryAccuracy: keras_counts.binary_accuracy,
     keras.metrics.CategoricalAccuracy: keras_counts.class_accuracy,
-    keras.metrics.F1Score: keras_counts.f1,
-    keras.metrics.MeanAbsoluteError: regression.mean_absolute,
-    keras.metrics.MeanSquaredError: regression.mean_squared,
+    keras.metrics.F1Score: keras_counts.f_score("F1Score"),
+    keras.metrics.FBetaScore: keras_counts.f_score("FBetaScore"),
     keras.metrics.Precision: keras_counts.ratio("Precision"),
     keras.metrics.Recall: keras_counts.ratio("Recall"),
-    keras.metrics.RootMeanSquaredError: regression.root_mean_squared,
     keras.metrics.SparseCategoricalAccuracy: keras_counts.class_accuracy,
 }
-
-# Functions that are means over samples, so that Keras may average them.
-_DEFAULTS: dict[str, dict[str, Any]] = {"binary_accuracy": {"threshold": 0.5}}
-
-
-def _functions() -> dict[Any, tuple[str, Translation]]:
-    named: dict[str, Translation] = {
-        "binary_accuracy": keras_counts.binary_accuracy,
-        "categorical_accuracy": keras_counts.class_accuracy,
-        "mean_absolute_error": regression.mean_absolute,
-        "mean_squared_error": regression.mean_squared,
-        "sparse_categorical_accuracy": keras_counts.class_accuracy,
-    }
-    return {
-        getattr(keras.metrics, name): (name, translation)
-        for name, translation in named.items()
-    }
+for _cls in (
+    keras.metrics.MeanAbsoluteError,
+    keras.metrics.MeanSquaredError,
+    keras.metrics.R2Score,
+    keras.metrics.RootMeanSquaredError,
+    keras.metrics.SparseTopKCategoricalAccuracy,
+    keras.metrics.TopKCategoricalAccuracy,
+):
+    TABLE[_cls] = _as_ours(_cls)

@@ -98,6 +98,11 @@ class ForeignMetric(torchmetrics.Metric):  # type: ignore[misc]  # untyped
         )
 
     @property
+    def foreign(self) -> Any:
+        """The metric of Keras or multiback that computes."""
+        return self._functional.metric
+
+    @property
     def higher_is_better(self) -> bool | None:
         """Which way is better, if the metric says so."""
         metric = self._functional.metric

@@ -1,5 +1,6 @@
 """`multiback crosscheck` and `audit`: whether a model's metrics tell the truth."""
 
+import importlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -23,6 +24,9 @@ def compiled_model(checkpoint: Checkpoint, modules: Sequence[str]) -> keras.Mode
         CorruptCheckpointError: The checkpoint is not intact.
         StateError: It holds no model, or one that was not compiled.
     """
+    # Keras finds their classes as soon as they are imported.
+    importlib.import_module("multiback.adapters.sklearn")
+    importlib.import_module("multiback.adapters.torchmetrics")
     model = load(checkpoint.path, custom_objects=objects_in(modules))
     if not isinstance(model, keras.Model):
         raise StateError(

@@ -27,9 +27,11 @@ def read_data(path: Path) -> Data:
         archive = np.load(path, allow_pickle=False)
         arrays = dict(archive) if isinstance(archive, np.lib.npyio.NpzFile) else None
     except (OSError, ValueError, zipfile.BadZipFile) as error:
+        # NumPy advises to unpickle what it does not know.
+        why = f": {error}" if isinstance(error, OSError) else ""
         raise ArgumentError(
             f"--data wants an .npz file of plain arrays, but {path} cannot be read as "
-            f"one: {error}. Write it with numpy.savez(FILE, x=x, y=y)."
+            f"one{why}. Write it with numpy.savez(FILE, x=x, y=y)."
         ) from error
     if arrays is None:
         raise ArgumentError(

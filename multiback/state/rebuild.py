@@ -230,7 +230,8 @@ def _guarded(
         raise StateError(
             "The model could not be rebuilt because it uses "
             f"{', '.join(map(repr, (*needed, *optional)))}, which Keras does not know. "
-            f"Pass custom_objects={{{names}}}{also}."
+            f"Pass custom_objects={{{names}}}{also}; in a shell, --import the module "
+            "that has them."
         ) from error
 
 

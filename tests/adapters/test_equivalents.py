@@ -187,6 +187,55 @@ def test_keras_f1_agrees_but_for_its_epsilon(real, average, threshold):
     assert row.sklearn is not None
 
 
+@pytest.mark.parametrize("average", AVERAGES)
+@pytest.mark.parametrize("beta", [0.5, 2.0])
+def test_keras_f_beta_agrees_but_for_its_epsilon(real, average, beta):
+    y_true, y_pred = real["multiclass"]
+    metric = keras.metrics.FBetaScore(average, beta=beta)
+    row = only(metric, (np.eye(10, dtype="float32")[y_true], y_pred), batch_size=400)
+    assert row.verdict in {"agrees", "differs by convention"}, row
+    assert row.difference < 1e-5
+    assert row.torchmetrics is not None
+    assert row.sklearn is not None
+
+
+def test_keras_metrics_that_mean_ours_agree(real, rng):
+    y_true, y_pred = real["multiclass"]
+    one_hot = np.eye(10, dtype="float32")[y_true]
+    for metric, labels in (
+        (keras.metrics.SparseTopKCategoricalAccuracy(k=3), y_true),
+        (keras.metrics.TopKCategoricalAccuracy(k=2), one_hot),
+    ):
+        assert_agrees(only(metric, (labels, y_pred), batch_size=400))
+    noise = rng.normal(size=(400, 3)).astype("float32")
+    target = (noise + rng.normal(size=(400, 3))).astype("float32")
+    for metric in (
+        keras.metrics.R2Score(),
+        keras.metrics.R2Score(class_aggregation=None),
+        keras.metrics.MeanMetricWrapper(keras.metrics.mean_squared_error),
+    ):
+        row = only(metric, (target, noise), batch_size=400)
+        assert row.verdict == "agrees", row
+        assert row.torchmetrics is not None
+
+
+def test_keras_adjusts_r2_of_several_outputs_by_their_elements(rng):
+    """400 samples of 3 numbers each count as 1200 in Keras's adjustment."""
+    guess = rng.normal(size=(400, 3)).astype("float32")
+    target = (guess + rng.normal(size=(400, 3))).astype("float32")
+    metric = keras.metrics.R2Score(num_regressors=20)
+    row = only(metric, (target, guess), batch_size=400)
+    assert row.verdict == "wrong"
+    plain = 1 - (1 - row.sklearn) * 379 / 399
+    assert row.value == pytest.approx(1 - (1 - plain) * 1199 / 1179, abs=1e-6)
+    assert only(metric, (target[:, :1], guess[:, :1])).verdict == "agrees"
+
+
+class HalvedFBeta(keras.metrics.FBetaScore):
+    def result(self):
+        return 0.5 * super().result()
+
+
 def test_keras_f1_of_few_hits_names_its_epsilon():
     y_true = np.zeros((400, 2), "float32")
     y_true[:200, 0], y_true[200:, 1] = 1, 1
@@ -234,7 +283,12 @@ def test_a_metric_that_neither_library_has_says_why(real):
         (keras.metrics.AUC(curve="PRGAIN"), (y_true, y_pred), "PRGAIN"),
         (keras.metrics.AUC(multi_label=True), real["multilabel"], "over labels"),
         (keras.metrics.Precision(top_k=1), real["multilabel"], "top_k"),
-        (keras.metrics.Poisson(), (y_true[:, None], y_pred[:, None]), "does not know"),
+        (keras.metrics.Poisson(), (y_true[:, None], y_pred[:, None]), "a deviance"),
+        (
+            keras.metrics.BinaryCrossentropy(),
+            (y_true[:, None], y_pred[:, None]),
+            "no number to compare it with",
+        ),
     ):
         row = only(metric, data, batch_size=400)
         assert row.verdict == "no equivalent"
@@ -282,6 +336,8 @@ def test_a_convention_excuses_its_own_difference_and_no_other(real):
         "multiclass", average="macro", ignore_index=3, num_classes=10
     )
     assert only(HalvedAUC(), real["binary"]).verdict == "wrong"
+    halved = HalvedFBeta("macro", beta=2.0)
+    assert only(halved, real["multilabel"], batch_size=400).verdict == "wrong"
     assert only(ignoring, real["multiclass"], batch_size=400).verdict == "wrong"
 
 

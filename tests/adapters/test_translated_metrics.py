@@ -5,16 +5,16 @@ import sys
 import keras
 import numpy as np
 import pytest
-import torch
 import torchmetrics.classification as tc
 import torchmetrics.regression as tr
+from translated import value
 
 import multiback.metrics as ours
-from multiback.adapters.torchmetrics import equivalents
+from multiback.adapters.torchmetrics import as_keras, as_torchmetric, equivalents
 from multiback.errors import ArgumentError, MissingPackageError
 
 K = keras.metrics
-SIZES = {"binary": None, "multiclass": 10, "multilabel": 5, "numbers": None}
+SIZES = {"binary": None, "multiclass": 10, "multilabel": 5, "regression": None}
 
 # The data, the metric, and the libraries that have none.
 SAME = [
@@ -39,40 +39,30 @@ SAME = [
     ("binary", lambda: tc.BinaryPrecision(threshold=0.3), ""),
     ("binary", tc.BinaryAUROC, ""),
     ("multiclass", lambda: tc.MulticlassF1Score(10, average="none"), ""),
-    ("multiclass", lambda: tc.MulticlassJaccardIndex(10), "keras"),
+    ("multiclass", lambda: tc.MulticlassJaccardIndex(10), ""),
     ("multiclass", lambda: tc.MulticlassMatthewsCorrCoef(10), "keras"),
-    ("multilabel", lambda: tc.MultilabelRecall(5, average="micro"), "keras"),
+    ("multilabel", lambda: tc.MultilabelRecall(5, average="micro"), ""),
     ("binary", lambda: K.BinaryAccuracy(threshold=0.3), ""),
     ("binary", lambda: K.Precision(thresholds=[0.3]), ""),
     ("binary", K.AUC, ""),
     ("binary", lambda: K.AUC(curve="PR"), ""),
     ("multiclass", K.SparseCategoricalAccuracy, ""),
     ("multiclass", lambda: K.F1Score(average="weighted"), ""),
+    ("multiclass", lambda: K.FBetaScore("macro", beta=2.0), ""),
+    ("multiclass", lambda: K.SparseTopKCategoricalAccuracy(k=3), ""),
+    ("multiclass", lambda: ours.Dice("multiclass", num_classes=10), ""),
+    ("multiclass", lambda: tc.MulticlassAccuracy(10, top_k=2, average="micro"), ""),
+    ("binary", lambda: K.BinaryIoU([1], threshold=0.3), ""),
+    ("multilabel", lambda: K.AUC(multi_label=True, num_labels=5), ""),
     ("multilabel", lambda: K.F1Score(average="macro", threshold=0.5), ""),
-    ("numbers", K.MeanSquaredError, ""),
-    ("numbers", K.RootMeanSquaredError, ""),
-    ("numbers", ours.R2Score, ""),
-    ("numbers", ours.ExplainedVariance, "keras"),
-    ("numbers", tr.PearsonCorrCoef, ""),
-    ("numbers", tr.ConcordanceCorrCoef, ""),
-    ("numbers", lambda: tr.MeanSquaredError(squared=False), ""),
+    ("regression", K.MeanSquaredError, ""),
+    ("regression", K.RootMeanSquaredError, ""),
+    ("regression", ours.R2Score, ""),
+    ("regression", ours.ExplainedVariance, "keras"),
+    ("regression", tr.PearsonCorrCoef, "keras"),
+    ("regression", tr.ConcordanceCorrCoef, "keras"),
+    ("regression", lambda: tr.MeanSquaredError(squared=False), ""),
 ]
-
-
-def value(metric, y_true, y_pred):
-    """Give a metric everything at once, in the form that its library wants."""
-    if isinstance(metric, torch.nn.Module):
-        metric.update(torch.tensor(y_pred), torch.tensor(y_true))
-        return metric.compute().numpy()
-    if y_pred.ndim == 1:
-        y_true, y_pred = y_true[:, None], y_pred[:, None]
-    elif isinstance(metric, K.F1Score) and y_true.ndim == 1:
-        y_true = np.eye(y_pred.shape[1], dtype="float32")[y_true]
-    # Its Pearson and concordance are of each row otherwise.
-    if type(metric) in (K.PearsonCorrelation, K.ConcordanceCorrelation):
-        y_true, y_pred = y_true.T, y_pred.T
-    metric.update_state(y_true, y_pred)
-    return keras.ops.convert_to_numpy(metric.result())
 
 
 @pytest.fixture(scope="session")
@@ -80,7 +70,7 @@ def data(real):
     rng = np.random.default_rng(5)
     scores = rng.normal(size=200).astype("float32")
     noise = rng.normal(size=200).astype("float32")
-    return {**real, "numbers": (2 * scores + noise, scores)}
+    return {**real, "regression": (2 * scores + noise, scores)}
 
 
 @pytest.mark.parametrize(
@@ -99,11 +89,11 @@ def test_the_three_give_one_number(data, form, make, missing):
     assert all(name in found.reasons for name in missing.split())
     # torchmetrics uses every score; our bins part most of them, Keras's few.
     loose = {"keras": 1e-2, "multiback": 2e-3}
-    exact = value(libraries["torchmetrics"], *data[form])
+    exact = value(libraries["torchmetrics"], form, *data[form])
     for name in ("keras", "multiback"):
         if libraries[name] is not None:
             np.testing.assert_allclose(
-                value(libraries[name], *data[form]),
+                value(libraries[name], form, *data[form]),
                 exact,
                 rtol=1e-5,
                 atol=loose[name] if name in found.reasons else 1e-6,
@@ -115,18 +105,29 @@ def test_the_three_give_one_number(data, form, make, missing):
     ("metric", "library", "reason"),
     [
         (K.SparseCategoricalAccuracy(), "torchmetrics", "say num_classes="),
-        (K.Precision(top_k=2), "multiback", "top_k or class_id"),
+        (K.Precision(top_k=2), "multiback", "with top_k does"),
         (K.Recall(thresholds=[0.2, 0.4]), "multiback", "several thresholds"),
-        (K.Hinge(), "torchmetrics", "nothing is known to be Hinge"),
-        (K.AUC(multi_label=True), "multiback", "nothing is known to be AUC"),
+        (K.Hinge(), "torchmetrics", "sigmoid of scores outside"),
+        (K.AUC(multi_label=True), "multiback", "say num_classes="),
+        (K.AUC(curve="PRGAIN"), "multiback", "only Keras knows"),
+        (K.MeanIoU(3, ignore_class=1), "multiback", "ignored class"),
+        (K.BinaryCrossentropy(label_smoothing=0.1), "multiback", "label_smoothing"),
+        (K.BinaryCrossentropy(), "torchmetrics", "no log loss"),
+        (K.CategoricalCrossentropy(), "multiback", "say num_classes="),
         (ours.F1Score(from_logits=True), "torchmetrics", "guesses for each batch"),
         (ours.F1Score(ignore_index=-1), "keras", "ignores no label"),
         (ours.F1Score(zero_division=1.0), "keras", "F1Score with zero_division"),
-        (ours.BrierScore(), "keras", "nothing is known to be BrierScore"),
+        (ours.BrierScore(), "keras", "Keras has no BrierScore of binary"),
+        (ours.AUROC(from_logits=True), "torchmetrics", "guesses for each batch"),
+        (ours.Recall(zero_division=float("nan")), "torchmetrics", "not NaN"),
+        (ours.Accuracy(zero_division=1.0), "torchmetrics", "no zero_division"),
         (tc.BinaryAUROC(thresholds=9), "keras", "the bins"),
-        (tc.MulticlassAccuracy(9, top_k=2), "keras", "top_k or weights"),
-        (tc.BinaryRecall(multidim_average="samplewise"), "keras", "of each sample"),
-        (tr.R2Score(adjusted=3), "keras", "or adjusted"),
+        (tc.MulticlassRecall(9, top_k=2), "keras", "MulticlassRecall with top_k=2"),
+        (tc.BinaryRecall(multidim_average="samplewise"), "keras", "multidim_average="),
+        (tc.BinaryAUROC(max_fpr=0.5), "keras", "max_fpr=0.5"),
+        (tr.MeanAbsoluteError(num_outputs=2), "keras", "these arguments"),
+        (tr.CosineSimilarity(), "keras", 'reduction="mean"'),
+        (tr.RelativeSquaredError(), "multiback", "1 less R2Score"),
     ],
 )
 def test_what_has_no_equivalent_says_why(metric, library, reason):
@@ -142,7 +143,40 @@ def test_a_threshold_of_logits_is_keras_at_zero(data):
     assert found.keras is None  # It refuses a threshold of 0.
     accuracy = equivalents(ours.Accuracy(from_logits=True)).keras
     right = np.mean((y_pred > 0.5) == y_true)
-    assert value(accuracy, y_true, logits) == pytest.approx(right)
+    assert value(accuracy, "binary", y_true, logits) == pytest.approx(right)
+
+
+def test_arguments_arrive_under_the_names_of_the_other_library():
+    found = equivalents(tr.R2Score(adjusted=3, multioutput="raw_values"))
+    assert found.multiback.get_config()["adjusted"] == 3
+    assert found.keras.get_config()["num_regressors"] == 3
+    assert found.keras.get_config()["class_aggregation"] is None
+    found = equivalents(K.RecallAtPrecision(0.7))
+    assert found.multiback.get_config()["precision"] == 0.7
+    assert found.torchmetrics.min_precision == 0.7
+    found = equivalents(ours.FBetaScore("multilabel", num_labels=3, beta=0.5))
+    assert (found.torchmetrics.beta, found.torchmetrics.num_labels) == (0.5, 3)
+    assert found.keras.get_config()["beta"] == 0.5
+
+
+def test_what_is_hosted_grouped_or_a_function_stands_for_the_metric_inside():
+    hosted = equivalents(as_keras(tc.BinaryRecall(threshold=0.3)))
+    assert hosted.keras.get_config()["thresholds"] == 0.3
+    assert isinstance(hosted.torchmetrics, tc.BinaryRecall)
+    _, member = ours.group(ours.Precision(), ours.Recall())
+    assert isinstance(equivalents(member).torchmetrics, tc.BinaryRecall)
+    function = K.MeanMetricWrapper(K.mean_squared_error)
+    assert isinstance(equivalents(function).multiback, ours.MeanSquaredError)
+    own = K.MeanMetricWrapper(lambda y_true, y_pred: y_true - y_pred, name="gap")
+    assert "function gap" in equivalents(own).reasons["multiback"]
+
+
+@pytest.mark.skipif(
+    keras.backend.backend() != "torch", reason="as_torchmetric wants torch tensors"
+)
+def test_what_torchmetrics_hosts_stands_for_the_metric_inside():
+    foreign = as_torchmetric(ours.Recall(threshold=0.2))
+    assert equivalents(foreign).keras.get_config()["thresholds"] == 0.2
 
 
 def test_what_is_no_metric_and_a_missing_library_are_errors(monkeypatch):

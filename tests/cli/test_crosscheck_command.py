@@ -1,5 +1,8 @@
 """`multiback crosscheck` reads a checkpoint and an archive, and exits as it finds."""
 
+import subprocess
+import sys
+
 import keras
 import numpy as np
 import pytest
@@ -102,3 +105,44 @@ def test_audit_exits_with_4_and_the_line_to_change(call, folder, wrong, right):
     done = call("audit", right, "--data", folder / "data.npz", "--json")
     assert (done.code, done.json["findings"]) == (0, [])
     assert done.json["checked"] == ["accuracy", "f1_score"]
+
+
+def test_a_model_with_what_the_adapters_host_needs_no_import(folder):
+    classification = pytest.importorskip("torchmetrics.classification")
+    from multiback.adapters.torchmetrics import as_keras
+
+    x, y = arrays()
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1, "sigmoid")])
+    hosted = as_keras(classification.BinaryRecall(), "recall")
+    model.compile("sgd", "binary_crossentropy", metrics=[hosted], jit_compile=False)
+    checkpoint = mb.ModelCheckpoint(folder / "hosted", monitor="loss")
+    model.fit(x, y, epochs=1, batch_size=60, verbose=0, callbacks=[checkpoint])
+    code = (
+        "import sys; from multiback.cli import main;"
+        f"sys.argv[1:] = ['crosscheck', {str(checkpoint.best_model_path)!r},"
+        f" '--data', {str(folder / 'data.npz')!r}]; main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "agrees" in done.stdout
+
+
+def test_a_function_of_yours_names_the_option_that_brings_it(call, folder, wrong):
+    unknown = keras.saving.get_registered_name(batch_maximum)
+    found = keras.saving.get_custom_objects().pop(unknown)
+    try:
+        done = call("crosscheck", wrong, "--data", folder / "data.npz")
+    finally:
+        keras.saving.get_custom_objects()[unknown] = found
+    assert done.code == 1
+    assert "--import the module" in done.err.replace("\n", " ")
+
+
+def test_a_file_that_is_no_archive_is_not_to_be_unpickled(call, folder, right):
+    (folder / "notes.npz").write_text("no archive\n")
+    done = call("crosscheck", right, "--data", folder / "notes.npz")
+    assert done.code == 1
+    assert "numpy.savez" in done.err
+    assert "pickle" not in done.err

@@ -1,0 +1,66 @@
+"""What one library measures and the others do not, each with its reason."""
+
+# Of Keras, what the others have not.
+OF_KERAS: dict[str, str] = {
+    "CategoricalHinge": "multiback has no hinge loss; torchmetrics' "
+    "MulticlassHingeLoss takes the softmax of scores outside of [0, 1]",
+    "ConcordanceCorrelation": "Keras correlates the elements of each row, or of each "
+    "batch, and averages; the others correlate all samples",
+    "Hinge": "multiback has no hinge loss; torchmetrics' BinaryHingeLoss takes the "
+    "sigmoid of scores outside of [0, 1]",
+    "MeanAbsolutePercentageError": "multiback has none; torchmetrics' is a share, "
+    "Keras's a percentage, 100 times as much",
+    "PearsonCorrelation": "Keras correlates the elements of each row, or of each "
+    "batch, and averages; the others correlate all samples",
+    "Poisson": "multiback has no Poisson loss; torchmetrics' "
+    "TweedieDevianceScore(power=1) is a deviance, another number",
+    "SquaredHinge": "multiback has no hinge loss; torchmetrics' "
+    "BinaryHingeLoss takes the sigmoid of scores outside of [0, 1]",
+    **dict.fromkeys(
+        ("FalseNegatives", "FalsePositives", "TrueNegatives", "TruePositives"),
+        "the others count it beside others: it is one of the five of StatScores",
+    ),
+}
+
+# Of torchmetrics, by the name after the task's, what the others have not.
+OF_TORCHMETRICS: dict[str, str] = {
+    "CatMetric": "it keeps all values and is no number",
+    "ContinuousRankedProbabilityScore": "it is of ensembles",
+    "CoverageError": "it ranks the labels of each sample",
+    "CriticalSuccessIndex": "the others have no such score; of labels that are 0 and 1 "
+    "it is JaccardIndex",
+    "EER": "the others have no equal error rate",
+    "Fairness": "it compares groups of samples",
+    "GroupStatRates": "it compares groups of samples",
+    "HingeLoss": "it takes the sigmoid or softmax of scores outside of [0, 1], which "
+    "Keras's Hinge does not; multiback has none",
+    "JensenShannonDivergence": "the others have no divergence of both sides",
+    "KendallRankCorrCoef": "the others have no correlation of ranks",
+    "LogAUC": "the others have no area over the logarithm",
+    "MeanAbsolutePercentageError": "it is a share; Keras's is a percentage, 100 times "
+    "as much; multiback has none",
+    "MinkowskiDistance": "the others have no sum of powers",
+    "NormalizedRootMeanSquaredError": "the others do not divide RootMeanSquaredError",
+    "PrecisionRecallCurve": "the others have areas under curves, not curves",
+    "ROC": "the others have areas under curves, not curves",
+    "RankingAveragePrecision": "it ranks the labels of each sample",
+    "RankingLoss": "it ranks the labels of each sample",
+    "RelativeSquaredError": "it is 1 less R2Score, which the others have",
+    "RunningMean": "it is of the last batches only",
+    "RunningSum": "it is of the last batches only",
+    "SpearmanCorrCoef": "the others have no correlation of ranks",
+    "SymmetricMeanAbsolutePercentageError": "the others have no such error",
+    "TweedieDevianceScore": "the others have no deviance; of power 0 it is "
+    "MeanSquaredError",
+    "WeightedMeanAbsolutePercentageError": "the others have no such error",
+}
+
+# Of multiback and Keras, what torchmetrics has not.
+NOT_OF_TORCHMETRICS: dict[str, str] = {
+    "BrierScore": "torchmetrics has no Brier score",
+    "LogLoss": "torchmetrics has no log loss; text.Perplexity is its exponential",
+    "Perplexity": "torchmetrics' Perplexity is of sequences, (batch, length, classes), "
+    "and takes the softmax of what it is given",
+    "SamplewiseDice": "torchmetrics averages pairs of a sample and a class",
+    "SamplewiseJaccardIndex": "torchmetrics averages pairs of a sample and a class",
+}

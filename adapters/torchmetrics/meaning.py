@@ -1,0 +1,70 @@
+"""What a metric measures, in multiback's words, whatever library it is of.
+
+`in_torchmetrics.py` and `in_keras.py` translate from and to their library. Crosscheck
+asks them which metric to compare with, `equivalents` for the metric itself.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import multiback.metrics as ours
+from multiback.errors import ArgumentError
+
+# What a task calls the number of its classes.
+SIZES = {"multiclass": "num_classes", "multilabel": "num_labels"}
+UNKNOWN_SIZE = "say num_classes=: the metric does not know how many"
+
+
+class NoneSuchError(Exception):
+    """A library has no such metric, for this reason."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Meaning:
+    """A metric of multiback, or one that multiback has not.
+
+    Attributes:
+        kind: Its class in `multiback.metrics`; Keras's where there is none.
+        config: The arguments that matter, by multiback's names.
+    """
+
+    kind: str
+    config: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    def get(self, argument: str, default: Any = None) -> Any:
+        """Return an argument, or the default where it is not given."""
+        value = self.config.get(argument)
+        return default if value is None else value
+
+    @property
+    def task(self) -> str | None:
+        """What is classified, if anything."""
+        return "multiclass" if "top_k" in self.config else self.get("task")
+
+
+def of_ours(metric: Any, count: int | None) -> Meaning:
+    """Read a metric of multiback; `count` is not needed, it knows its classes."""
+    del count
+    config = {
+        k: v for k, v in metric.get_config().items() if k not in ("name", "dtype")
+    }
+    return Meaning(type(metric).__name__, config)
+
+
+def as_ours(of: Meaning) -> Any:
+    """Make the metric of multiback.
+
+    Raises:
+        NoneSuchError: There is none.
+    """
+    cls = getattr(ours, of.kind, None)
+    if cls is None:
+        raise NoneSuchError(f"multiback has no {of.kind}")
+    size = SIZES.get(of.task or "")
+    if size is not None and of.get(size) is None:
+        raise NoneSuchError(UNKNOWN_SIZE)
+    try:
+        return cls(**of.config)
+    except ArgumentError as error:
+        raise NoneSuchError(f"multiback has no such {of.kind}: {error}") from error

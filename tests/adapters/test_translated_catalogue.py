@@ -1,0 +1,237 @@
+"""Every metric of the three libraries is translated, or has none for a reason.
+
+Where there are equivalents, they give one number on real data.
+"""
+
+import inspect
+
+import catalogue
+import keras
+import numpy as np
+import pytest
+import torchmetrics
+import torchmetrics_classes as classes
+from translated import value
+
+import multiback.metrics as ours
+from multiback.adapters.torchmetrics import equivalents
+
+pytestmark = [
+    pytest.mark.skipif(
+        keras.backend.backend() != "torch",
+        reason="names and arguments are no backend's; JAX compiles every shape",
+    ),
+    # What torchmetrics says of memory, and of a class that nobody predicted.
+    pytest.mark.filterwarnings("ignore::UserWarning:torchmetrics.*"),
+    pytest.mark.filterwarnings("ignore:.*may be off by"),
+]
+
+LIBRARIES = ("keras", "multiback", "torchmetrics")
+SIZES = {"multiclass": {"num_classes": 10}, "multilabel": {"num_labels": 5}}
+AVERAGES = ("micro", "macro", "weighted", None)
+SUMS = ("micro", None)
+AGGREGATES = ("MaxMetric", "MeanMetric", "MinMetric", "SumMetric")
+COUNTS = {"multiclass": 10, "multilabel": 5}
+EXTREMES = ("MaxMetric", "MinMetric")  # Which Keras has not.
+NEEDED_BY_KERAS = {
+    "IoU": {"num_classes": 10, "target_class_ids": list(range(10))},
+    "MeanIoU": {"num_classes": 10},
+    "MeanMetricWrapper": {"fn": keras.metrics.mean_squared_error},
+    "OneHotIoU": {"num_classes": 10, "target_class_ids": list(range(10))},
+    "OneHotMeanIoU": {"num_classes": 10},
+    "PrecisionAtRecall": {"recall": 0.8},
+    "RecallAtPrecision": {"precision": 0.6},
+    "SensitivityAtSpecificity": {"specificity": 0.9},
+    "SpecificityAtSensitivity": {"sensitivity": 0.9},
+}
+# What Keras's classes are fed; binary scores where nothing is said.
+FORMS_OF_KERAS = {
+    "multiclass": (
+        "Accuracy",
+        "CategoricalAccuracy",
+        "CategoricalCrossentropy",
+        "F1Score",
+        "FBetaScore",
+        "IoU",
+        "MeanIoU",
+        "OneHotIoU",
+        "OneHotMeanIoU",
+        "SparseCategoricalAccuracy",
+        "SparseCategoricalCrossentropy",
+        "SparseTopKCategoricalAccuracy",
+        "TopKCategoricalAccuracy",
+    ),
+    "numbers": ("Mean", "Sum"),
+    "distributions": ("CosineSimilarity", "KLDivergence"),
+    "regression": (
+        "LogCoshError",
+        "MeanAbsoluteError",
+        "MeanMetricWrapper",
+        "MeanSquaredError",
+        "MeanSquaredLogarithmicError",
+        "R2Score",
+        "RootMeanSquaredError",
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def data(real):
+    """Real labels and scores in each form; the regression predicts real scores."""
+    (_, binary), (ids, rows), (labels, scores) = real.values()
+    truth = (0.8 * binary + 0.1 + 0.1 * real["binary"][0]).astype("float32")
+    cut = 1790
+    return {
+        **real,
+        "numbers": (binary, binary),
+        "regression": (truth, binary),
+        "distributions": (np.roll(rows, 1, 0), rows),
+        "multiclass-rows": (ids[:cut].reshape(-1, 10), rows[:cut].reshape(-1, 10, 10)),
+        "multilabel-rows": (
+            labels[:cut].reshape(-1, 10, 5),
+            scores[:cut].reshape(-1, 10, 5),
+        ),
+        "binary-rows": tuple(each[:560].reshape(-1, 10) for each in real["binary"]),
+    }
+
+
+def finer(metric):
+    """Make a metric of Keras's that counts at thresholds again, with many more."""
+    config = metric.get_config()
+    if "num_thresholds" not in config:
+        return metric
+    config.pop("thresholds", None)
+    return type(metric).from_config({**config, "num_thresholds": 20_001})
+
+
+def agree(found, form, data):
+    """Compare the values of whatever was found; tell how many there were."""
+    libraries = {name: getattr(found, name) for name in LIBRARIES}
+    if found.keras is not None:
+        libraries["keras"] = finer(found.keras)
+    values = {
+        name: value(metric, form, *data[form])
+        for name, metric in libraries.items()
+        if metric is not None
+    }
+    exact = values.get("torchmetrics", values.get("multiback", values.get("keras")))
+    counted = "over n - 1" in found.reasons.get("torchmetrics", "")
+    for name, each in values.items():
+        reason = found.reasons.get(name, "")
+        if "bounds()" in reason:
+            low, high = (np.asarray(b) for b in libraries[name].bounds())
+            assert np.all(low - 1e-6 <= exact), name
+            assert np.all(exact <= high + 1e-6), name
+            continue
+        # One sample more or less between two thresholds; n - 1 for n.
+        loose = 4e-3 if "thresholds" in reason or counted else 1e-6
+        np.testing.assert_allclose(
+            np.ravel(each), np.ravel(exact), rtol=1e-5, atol=loose, err_msg=name
+        )
+    return len(values)
+
+
+def explained(found):
+    """Assert that what is missing has a reason that says something."""
+    for name in LIBRARIES:
+        if getattr(found, name) is None:
+            assert "nothing is known" not in found.reasons[name], found
+            assert len(found.reasons[name]) > 15, found
+
+
+def of_ours():
+    for entry in catalogue.ENTRIES.values():
+        task = entry.kind.partition("-")[0]
+        arguments = {**entry.arguments, **SIZES.get(task, {})}
+        if entry.name == "TopKAccuracy":
+            arguments = {"num_classes": 10, "top_k": 2}
+        cls = getattr(ours, entry.name)
+        averages = ["-"]
+        if "average" in inspect.signature(cls).parameters and task != "binary":
+            averages = SUMS if entry.name == "StatScores" else AVERAGES
+        for average in averages:
+            if average == "-":
+                yield entry.name, entry.kind, arguments
+            else:
+                yield entry.name, entry.kind, {**arguments, "average": average}
+
+
+@pytest.mark.parametrize(
+    ("name", "form", "arguments"),
+    [
+        pytest.param(*case, id=f"{case[0]}-{case[1]}-{case[2].get('average', '')}")
+        for case in of_ours()
+    ],
+)
+def test_a_metric_of_multiback_is_translated_or_says_why_not(
+    data, name, form, arguments
+):
+    metric = getattr(ours, name)(**arguments)
+    found = equivalents(metric)
+    assert found.multiback is metric
+    explained(found)
+    agree(found, form, data)
+
+
+def of_keras():
+    for name, cls in inspect.getmembers(keras.metrics, inspect.isclass):
+        if name == "Metric":
+            continue
+        form = next((f for f, n in FORMS_OF_KERAS.items() if name in n), "binary")
+        yield pytest.param(cls, NEEDED_BY_KERAS.get(name, {}), form, id=name)
+
+
+@pytest.mark.parametrize(("cls", "arguments", "form"), [*of_keras()])
+def test_a_metric_of_keras_is_translated_or_says_why_not(data, cls, arguments, form):
+    metric = cls(**arguments)
+    found = equivalents(metric, num_classes=COUNTS.get(form))
+    assert found.keras is metric
+    explained(found)
+    agree(found, form, data)
+
+
+def of_torchmetrics():
+    for name in (*classes.CLASSIFICATION, *torchmetrics.regression.__all__):
+        if name not in classes.REFUSED:
+            yield pytest.param(name, id=name)
+
+
+FORMS = {"distributions": "distributions", "numbers": "regression"}
+
+
+@pytest.mark.parametrize("name", [*of_torchmetrics()])
+def test_a_metric_of_torchmetrics_is_translated_or_says_why_not(data, name):
+    metric = classes.make(name, num_classes=10, num_labels=5)
+    form = classes.group_of(name)
+    form = FORMS.get(form, form)
+    if name == "MulticlassExactMatch":
+        form = "multiclass-rows"
+    found = equivalents(metric)
+    assert found.torchmetrics is metric
+    explained(found)
+    if found.keras or found.multiback:
+        agree(found, form, data)
+
+
+@pytest.mark.parametrize("name", AGGREGATES)
+def test_an_aggregate_of_torchmetrics_is_translated(data, name):
+    found = equivalents(getattr(torchmetrics, name)())
+    explained(found)
+    assert agree(found, "numbers", data) == (2 if name in EXTREMES else 3)
+
+
+@pytest.mark.parametrize(
+    "metric",
+    [
+        torchmetrics.CatMetric,
+        torchmetrics.RunningMean,
+        torchmetrics.RunningSum,
+        lambda: torchmetrics.classification.BinaryFairness(2),
+        lambda: torchmetrics.classification.BinaryGroupStatRates(2),
+        torchmetrics.text.Perplexity,
+    ],
+)
+def test_what_only_torchmetrics_has_says_so(metric):
+    found = equivalents(metric())
+    assert found.keras is found.multiback is None
+    explained(found)
