@@ -123,7 +123,7 @@ def test_a_model_with_what_the_adapters_host_needs_no_import(folder):
         f" '--data', {str(folder / 'data.npz')!r}]; main()"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+        [sys.executable, "-P", "-c", code], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
     assert "agrees" in done.stdout

@@ -117,7 +117,7 @@ def test_an_unknown_function_is_an_error_that_names_it():
 def test_an_unknown_layer_is_an_error_that_names_it():
     model = keras.Sequential([keras.Input((4,)), Tabled()])
     config = describe(model).config
-    with pytest.raises(StateError, match=r"custom_objects=\{'Tabled': \.\.\.\}\.") as e:
+    with pytest.raises(StateError, match=r"custom_objects=\{'Tabled': \.\.\.\};") as e:
         rebuild(config)
     assert "compile=False" not in str(e.value)
     assert rebuild(config, custom_objects={"Tabled": Tabled}).built
