@@ -23,8 +23,7 @@ def explain_unknown(batch: Batch, y_true: Tensor, known: str) -> str:
     wrong = ops.convert_to_numpy(batch.wrong).reshape(-1)
     given = np.asarray(ops.convert_to_numpy(y_true))
     if given.size == wrong.size:
-        # numpy has no bfloat16 of its own, whose numbers print themselves.
-        values = np.unique(given.reshape(-1)[wrong].astype(given.dtype.str))
+        values = np.unique(given.reshape(-1)[wrong])
         shown = ", ".join(str(value) for value in values[:SHOWN]) or "labels"
         shown += ", ..." if len(values) > SHOWN else ""
     else:

@@ -153,6 +153,17 @@ def test_a_label_that_is_no_whole_number_is_not_the_one_to_ignore(metric, odd):
         metric(ignore_index=0).update_state(labels, scores[1])
 
 
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16", "int8", "uint8"])
+@pytest.mark.parametrize("arguments", [{}, {**CLASSES, "num_classes": 2}], ids=str)
+def test_an_unknown_label_of_any_dtype_is_shown(arguments, dtype):
+    labels = ops.cast(np.array([0, 3, 1]), dtype)
+    scores = np.eye(2, dtype="float32")
+    with pytest.raises(ArgumentError, match=r"y_true holds 3(\.0)? where"):
+        F1Score(**arguments).update_state(
+            labels, scores[[0, 1, 1]] if arguments else [0.5] * 3
+        )
+
+
 def test_ignore_index_admits_a_label_that_is_otherwise_unknown():
     metric = F1Score(ignore_index=-1)
     assert stream(metric, ([-1, 1, 1], [0.9, 0.9, 0.1])) == pytest.approx(2 / 3)
