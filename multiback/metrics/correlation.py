@@ -96,7 +96,8 @@ class R2Score(MomentMetric):
 
     `1 - sum((y_true - y_pred)^2) / sum((y_true - mean(y_true))^2)`. Of constant
     targets it is 1 if every prediction is right and otherwise 0; of fewer than two
-    rows NaN.
+    rows NaN. Squares are float32's: scale targets whose deviations are below 1e-18,
+    for they are taken for none.
 
     Args:
         num_outputs: As for `MomentMetric`, whose other arguments hold too.
