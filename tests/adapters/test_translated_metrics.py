@@ -73,6 +73,8 @@ def data(real):
     return {**real, "regression": (2 * scores + noise, scores)}
 
 
+# Keras's confusion matrix asks JAX for integers that it does not have by default.
+@pytest.mark.filterwarnings("ignore:Explicitly requested dtype int64")
 @pytest.mark.parametrize(
     ("form", "make", "missing"),
     SAME,
