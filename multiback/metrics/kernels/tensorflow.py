@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 # Nothing public tells whether XLA will compile the graph that is being written;
-# `tests/metrics/test_kernels.py` notices when this name changes.
+# `tests/metrics/test_graph_kernels.py` notices when this name changes.
 from tensorflow.python.ops.control_flow_util import GraphOrParentsInXlaContext
 
 from multiback.metrics import exact
@@ -101,12 +101,7 @@ def _count_scores(
     statistic: ScoreHistogram, counts: Tensor, y_true: Tensor, scores: Tensor
 ) -> Tensor | None:
     task, bins, length = statistic.task, statistic.bins, statistic.cells + 1
-    if (
-        task.columns > 1
-        or task.micro
-        or task.num_labels
-        or task.ignore_index is not None
-    ):
+    if (task.num_classes, task.num_labels, task.ignore_index) != (None, None, None):
         return None
     if task.from_logits:
         ranked = tf.equal(scores, scores)
