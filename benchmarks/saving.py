@@ -20,13 +20,15 @@ the old one is there, waits for the disk, changes the names, and ends the old on
 truncate one file and write it again would be quicker, for its memory is at hand, and a
 crash in the middle would leave neither.
 
-Before each turn as much memory as both need is touched and given back. In a virtual
-machine whose host takes back what is free, the first touch of 0.3 GB takes from 0.3 to
-1.5 s, a second later again, and whoever comes after one that has just freed some does
-not pay it: that decided earlier figures, and not what a way does.
+Before each turn as much memory as both need is touched and given back, by arrays and by
+the cache of a file. In a virtual machine whose host takes back what is free, the first
+touch of 0.3 GB takes from 0.3 to 1.5 s, a second later again, and whoever comes after
+one that has just freed some does not pay it: that decided earlier figures, and not what
+a way does.
 
 Only multiback fsyncs what it writes; the others leave that to the kernel. Then what was
-promised, with a verdict each; the steps beside a save are made with one core free.
+promised, with a verdict each. The steps beside a save must leave a core free: how many
+processors they keep busy alone stands there too.
 """
 
 import contextlib
@@ -42,9 +44,12 @@ import time
 import warnings
 from pathlib import Path
 
-# One thread for the steps, so that a core is free for what is written beside them.
+# One thread for the steps, so that a core is free for what is written beside them:
+# within an operation, and for operations that do not need each other.
 for variable, value in {
     "OMP_NUM_THREADS": "1",
+    "NPROC": "1",  # For JAX, whose pool of threads has no other name.
+    "TF_NUM_INTEROP_THREADS": "1",
     "TF_NUM_INTRAOP_THREADS": "1",
     "TF_CPP_MIN_LOG_LEVEL": "3",
     "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false",
@@ -102,6 +107,11 @@ def settle(size):
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)
     np.empty(int(size), np.uint8)[:: mmap.PAGESIZE] = 1
+    # A file's cache is made of other free memory than a large array is.
+    piece = memoryview(bytes(1 << 20))
+    with tempfile.TemporaryFile(dir=Path.cwd(), buffering=0) as stream:
+        for _ in range(int(size) >> 20):
+            stream.write(piece)
 
 
 def measure(way, state):
@@ -142,7 +152,7 @@ def copies(model, folder, buffers, state):
 def slowdown(model, x, folder):
     """Compare steps with and without a save beside them, block by block."""
     ckpt = mb.Checkpointer(folder)
-    ratios, alone, blocked, saving = [], [], [], []
+    ratios, alone, blocked, saving, busy = [], [], [], [], []
     for block in range(9):
         seconds = {}
         # In turn first and second: whatever drifts favours none.
@@ -151,17 +161,19 @@ def slowdown(model, x, folder):
                 start = time.perf_counter()
                 ckpt.step(model, {})
                 blocked.append(time.perf_counter() - start)
-            begun = time.perf_counter()
+            begun, used = time.perf_counter(), time.process_time()
             for _ in range(STEPS):
                 model.train_on_batch(x, x)
             seconds[saves] = time.perf_counter() - begun
             if saves:
                 ckpt.wait()
                 saving.append(time.perf_counter() - start)
+            else:
+                busy.append((time.process_time() - used) / seconds[saves])
         ratios.append(seconds[True] / seconds[False])
         alone.append(seconds[False])
     ckpt.finish()
-    return ratios[1:], alone[1:], blocked[1:], saving[1:]
+    return ratios[1:], alone[1:], busy[1:], blocked[1:], saving[1:]
 
 
 def spread(values, digits=2):
@@ -260,8 +272,10 @@ def main(megabytes, rounds, others):
     promise("memory, two buffers, copies of the state", [two[1]], round(2 + slack, 2))
     promise("memory, one buffer, copies of the state", [one[1]], round(1 + slack, 2))
     promise(f"{STEPS} steps beside a save / alone", steps[0], 1.05)
-    print(f"  {STEPS} steps alone {spread(steps[1])} s; a save blocks ", end="")
-    print(f"{spread(steps[2], 3)} s and is on the disk after {spread(steps[3])} s")
+    print(f"  {STEPS} steps alone take {spread(steps[1])} s ", end="")
+    print(f"and keep {spread(steps[2])} processors busy;")
+    print(f"  a save blocks {spread(steps[3], 3)} s; it and the steps ", end="")
+    print(f"beside it take {spread(steps[4])} s")
 
 
 if __name__ == "__main__":
