@@ -5,9 +5,11 @@ from contextlib import suppress
 from pathlib import Path
 
 from multiback.errors import StoreError
+from multiback.store.blocks import BLOCKS, blocks_document
 from multiback.store.checkpoint import STATE
 from multiback.store.files import Files, store_errors
 from multiback.store.formats import settle
+from multiback.store.jsontext import dump
 from multiback.store.manifest import MANIFEST, Manifest, manifest_bytes, parse_manifest
 from multiback.store.payload import FileEntry, copied, verify_file, write_file
 from multiback.store.removal import TEMPORARY, discard, scratch
@@ -46,7 +48,10 @@ def write_checkpoint(
         if not folder.exists():
             with store_errors("create the directory", folder):
                 files.make_directory(folder)
-        entries |= settle(files, folder)
+        settled, blocks = settle(files, folder)
+        content = dump(blocks_document(blocks), argument="blocks")
+        name = f"{BLOCKS}.json"
+        entries |= settled | {name: write_file(files, directory / name, [content])}
     architecture = request.architecture_content
     manifest = Manifest(
         run_id=request.run_id,
