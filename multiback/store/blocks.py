@@ -80,13 +80,17 @@ class PartReader:
         self.folder = folder
         self.files = files
         self._blocks = None if document is None else _blocks_of(folder, document)
-        self._verified: set[str] = set()
+        self._verified: set[tuple[str, int]] = set()
+        self._whole: set[str] = set()
 
     def check(self, name: str, begin: int, end: int) -> None:
         """Verify the bytes of a range, and what shares a block with them."""
         while begin < end:
             stop = min(end, begin + PIECE)
-            self.read(name, begin, stop)
+            numbers = range(begin // BLOCK, -(-stop // BLOCK))
+            if not all((name, one) in self._verified for one in numbers):
+                self.read(name, begin, stop)
+                self._verified |= {(name, one) for one in numbers}
             begin = stop
 
     def read(self, name: str, begin: int, end: int) -> memoryview:
@@ -104,9 +108,9 @@ class PartReader:
         first = begin - begin % BLOCK
         last = min(entry.size, end + -end % BLOCK)
         if self._blocks is None:
-            if name not in self._verified:
+            if name not in self._whole:
                 verify_file(path, entry)
-                self._verified.add(name)
+                self._whole.add(name)
             first, last = begin, end
         found = _range(path, entry, first, last)
         if self._blocks is not None:

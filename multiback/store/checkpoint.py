@@ -79,6 +79,8 @@ class Checkpoint:
         extra: Whatever else the writer added.
         state_format: In which format the state is; "safetensors" unless another was
             asked for.
+        saved_as: The name that it was committed under; None if its manifest does not
+            say, as old ones do not.
         source: Where the files are, if not in the directory.
     """
 
@@ -98,12 +100,21 @@ class Checkpoint:
     architecture_checksum: str | None
     extra: Mapping[str, Any] = field(compare=False)
     state_format: str
+    saved_as: str | None = None
     source: Source | None = field(default=None, compare=False, repr=False)
 
     @property
     def location(self) -> str:
         """The directory's path, or the URL of a remote checkpoint."""
         return str(self.path) if self.source is None else self.source.url
+
+    @property
+    def is_copy(self) -> bool:
+        """Whether a person copied it to this name, or renamed it.
+
+        Nothing counts such a directory, and nothing removes it.
+        """
+        return self.saved_as not in (None, self.name)
 
     @contextmanager
     def local_file(self, name: str) -> Iterator[Path]:

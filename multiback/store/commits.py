@@ -1,6 +1,7 @@
 """Write a checkpoint's files, the manifest last, and wait for the disk."""
 
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -18,7 +19,11 @@ from multiback.store.tensor_file import write_tensors
 
 
 def write_checkpoint(
-    files: Files, directory: Path, request: Request, sequence: int
+    files: Files,
+    directory: Path,
+    request: Request,
+    sequence: int,
+    name_it: Callable[[], str],
 ) -> Manifest:
     """Make a directory with a checkpoint's files, all of them on the disk.
 
@@ -27,6 +32,8 @@ def write_checkpoint(
         directory: A name that no reader looks at and no one else has.
         request: What to write.
         sequence: The commit's number in the run directory.
+        name_it: Says under which name it will be seen; asked when all but the manifest
+            is written, for somebody may take a name meanwhile.
 
     Returns:
         The manifest, as a reader will see it.
@@ -69,6 +76,7 @@ def write_checkpoint(
         ),
         extra=request.extra,
         state_format=request.state_format,
+        saved_as=name_it(),
     )
     content = manifest_bytes(manifest)
     write_file(files, directory / MANIFEST, [content])

@@ -8,7 +8,7 @@ import tensorstore
 
 from multiback.errors import CorruptCheckpointError, MissingPackageError
 from multiback.store import orbax
-from multiback.store.blocks import PartReader, blocks_document
+from multiback.store.blocks import BLOCK, PartReader, blocks_document
 from multiback.store.files import Files
 from multiback.store.formats import read_folder, read_parts, settle
 
@@ -46,6 +46,12 @@ def reader_of(folder):
     return PartReader(folder, files, blocks_document(digits))
 
 
+def anew(reader):
+    """Return a reader that has seen nothing yet."""
+    document = {"block": BLOCK, "files": reader._blocks}
+    return PartReader(reader.folder, reader.files, document)
+
+
 def flip(folder, place):
     name, begin, _ = place
     content = bytearray((folder / name).read_bytes())
@@ -79,11 +85,11 @@ def test_a_changed_chunk_is_found_by_who_reads_it_and_by_nobody_else(tmp_path):
     reader = reader_of(folder)
     places = orbax.places_of(tensorstore, reader)
     flip(folder, places["w/2.0"])
-    _, parts = read_parts("orbax", reader, {"w": [((0, 1), (0, 1 << 17))]})
+    _, parts = read_parts("orbax", anew(reader), {"w": [((0, 1), (0, 1 << 17))]})
     assert parts["w"][0][0, 0] == 1
     for box in (((2, 3), (5, 6)), ((0, 4), (0, 9))):
         with pytest.raises(CorruptCheckpointError, match="must have from byte"):
-            read_parts("orbax", reader, {"w": [box]})
+            read_parts("orbax", anew(reader), {"w": [box]})
 
 
 @pytest.mark.parametrize("key", ["w/.zarray", None])
@@ -94,7 +100,7 @@ def test_a_changed_byte_of_what_describes_arrays_is_found(tmp_path, key):
     places = orbax.places_of(tensorstore, reader)
     flip(folder, ("manifest.ocdbt", 20, 21) if key is None else places[key])
     with pytest.raises(CorruptCheckpointError, match="must have from byte"):
-        read_parts("orbax", reader, {"w": [((0, 1),)]})
+        read_parts("orbax", anew(reader), {"w": [((0, 1),)]})
 
 
 def test_a_chunk_that_is_nowhere_is_an_error_where_a_part_is_read(tmp_path):
