@@ -7,10 +7,12 @@ import json
 import multiprocessing
 import os
 import re
+import select
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -164,6 +166,37 @@ def test_a_clock_of_this_machine_that_is_wrong_makes_no_process_dead(
         tell(first, "hold")
         with pytest.raises(StoreError, match=r"lock must be free.*on elsewhere"):
             commit(runs_of(tmp_path, lock_timeout=0.1), run_id="other")
+
+
+def test_who_gives_a_sign_while_others_wait_for_the_lock_is_alive(tmp_path):
+    """Even if the clock is set right after that sign."""
+    with writer(tmp_path, machine="elsewhere", heartbeat=20) as first:
+        tell(first, "hold")
+        first.send_signal(signal.SIGSTOP)
+        in_the_past(tmp_path, 2000)
+        sign = threading.Timer(0.3, in_the_past, (tmp_path, 1000))
+        sign.start()
+        with pytest.raises(StoreError, match=r"lock must be free.*on elsewhere"):
+            runs_of(tmp_path, lock_timeout=1).start_run("other", {})
+        sign.join()
+
+
+@linux
+def test_nobody_takes_a_run_while_another_process_is_about_to(tmp_path):
+    class Watched(Files):
+        def create(self, path):
+            if not others:
+                others.append(stack.enter_context(started(tmp_path)))
+                # Longer than it takes to start: it waits for the lock.
+                assert select.select([others[0].stdout], [], [], 1.5)[0] == []
+            return super().create(path)
+
+    others = []
+    with contextlib.ExitStack() as stack:
+        runs = RunDirectory(tmp_path, Watched(), heartbeat=BEAT)
+        runs.start_run("shared", {})
+        assert others[0].stdout.readline().startswith("refused")
+        runs.end_run("shared")
 
 
 @linux
