@@ -4,6 +4,7 @@ import datetime as dt
 import os
 import signal
 import sys
+import tracemalloc
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -149,13 +150,18 @@ def reading(_, folder):
     with mb.Checkpointer(folder / "run", format="dcp") as checkpointer:
         checkpointer.step(tree, {})
     [checkpoint] = RunDirectory(folder / "run").checkpoints()
-    before = bytes_read()
-    checkpoint.tensors()
-    told = {"whole": bytes_read() - before}
     empty = {key: torch.zeros_like(value) for key, value in tree.items()}
-    before = bytes_read()
-    back = mb.restore(empty, checkpoint.path)
-    told["part"] = bytes_read() - before
+    told = {}
+    for what, read in (
+        ("whole", checkpoint.tensors),
+        ("part", lambda: mb.restore(empty, checkpoint.path)),
+    ):
+        before = bytes_read()
+        tracemalloc.start()
+        back = read()
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        told[what] = [bytes_read() - before, peak]
     # Divided the other way.
     empty["rows"], empty["columns"] = (
         torch.zeros_like(tree[key]) for key in ("columns", "rows")
