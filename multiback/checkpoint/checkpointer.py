@@ -223,7 +223,8 @@ class Checkpointer:
         for checkpoint in self._adopted:
             self._order += 1
             adopt(self.shelf, self.scorer, checkpoint, self._order)
-            self.epoch = checkpoint.epoch
+        # A copy is no one's to remove, but whoever renamed the last wants to go on.
+        self.epoch = found[-1].epoch if found else 0
         self.directory.start_run(
             self.run_id,
             {

@@ -16,17 +16,16 @@ from multiback.checkpoint.finding import (
     first_intact,
     rank,
 )
+from multiback.checkpoint.restoring import ModelState, restore_from
 from multiback.checkpoint.writing import KERAS_FILE
 from multiback.errors import ArgumentError, NoCheckpointError, StateError
 from multiback.state import (
     RestoreReport,
     rebuild,
     rebuild_from_keras_file,
-    restore_tree,
     tree,
     without_frozen_slots,
 )
-from multiback.state import restore as restore_state
 from multiback.store import (
     Checkpoint,
     is_remote,
@@ -137,10 +136,9 @@ def _load(
     compile: bool,
     safe_mode: bool,
 ) -> Any:
-    arrays = checkpoint.tensors()
     index = variables_of(checkpoint)
     if any(entry["group"] == "tree" for entry in index):
-        return tree(arrays, index)
+        return tree(checkpoint.tensors(), index)
     config = checkpoint.architecture_document()
     if config is None:
         raise StateError(
@@ -161,7 +159,8 @@ def _load(
             model = rebuild_from_keras_file(file, config, **settings)
     else:
         model = rebuild(config, **settings)
-    restore_state(model, arrays, without_frozen_slots(model, index), optimizer=compile)
+    fitting = without_frozen_slots(model, index)
+    ModelState(model, checkpoint, fitting, optimizer=compile).restore(model)
     saved_compiled = any(entry["group"] == "optimizer" for entry in index)
     if compile and saved_compiled and not model.compiled:
         warnings.warn(
@@ -224,8 +223,6 @@ def restore_checkpoint(
     optimizer: bool = True,
 ) -> RestoreReport | Any:
     """Put one opened checkpoint's state into a model or a mapping's structure."""
-    arrays = checkpoint.tensors()
-    index = variables_of(checkpoint)
-    if isinstance(model, keras.Model):
-        return restore_state(model, arrays, index, optimizer=optimizer)
-    return restore_tree(model, arrays, index)
+    return restore_from(
+        model, checkpoint, variables_of(checkpoint), optimizer=optimizer
+    )

@@ -28,18 +28,18 @@ from multiback.checkpoint.keras_private import (
 )
 from multiback.checkpoint.moment import Moment, Parts
 from multiback.checkpoint.position import Position
+from multiback.checkpoint.restoring import ModelState
 from multiback.checkpoint.scores import split_logs
 from multiback.checkpoint.siblings import (
     check_siblings,
     restore_siblings,
     sibling_states,
 )
-from multiback.state import restore
 from multiback.store import Checkpoint
 
 _RANDOM = "random/"
-# A checkpoint's arrays, their index, and what it says of its training.
-_Contents = tuple[dict[str, np.ndarray], list[Facts], Facts]
+# A checkpoint's state, and what it says of its training.
+_Contents = tuple[ModelState, Facts]
 
 
 class Resumption:
@@ -114,7 +114,7 @@ class Resumption:
         checkpoint, contents = first_intact(
             candidates, lambda one: (one, self._restored(model, one))
         )
-        arrays, _, facts = contents
+        state, facts = contents
         self._engine.shelf.forget(candidates[: candidates.index(checkpoint)])
         self._engine.epoch = checkpoint.epoch
         self._pending = contents
@@ -123,7 +123,7 @@ class Resumption:
             self.batch, problems = self.position.seek(checkpoint)
             self._engine.tell(problems)
         if self.siblings:
-            restore_siblings(self.siblings, facts.get("callbacks", []), arrays)
+            restore_siblings(self.siblings, facts.get("callbacks", []), state.arrays)
         # A run that a callback stopped stays stopped.
         stopped = bool(self.siblings) and facts.get("stopped", False)
         set_first_epoch(model, epochs if stopped else checkpoint.epoch)
@@ -162,30 +162,32 @@ class Resumption:
 
     def _restored(self, model: keras.Model, checkpoint: Checkpoint) -> _Contents:
         """Restore the model, if every file is intact; return what the files hold."""
-        arrays, facts = checkpoint.tensors(), trainer_facts(checkpoint)
-        index = variables_of(checkpoint)
-        report = restore(model, arrays, index)
+        facts = trainer_facts(checkpoint)
+        state = ModelState(model, checkpoint, variables_of(checkpoint))
+        report = state.restore(model)
         if not report.restored["optimizer"]:
             # The other notes are of metrics, which begin anew with the epoch anyway.
             self._engine.tell(report.notes)
-        return arrays, index, facts
+        return state, facts
 
     def end(self, model: keras.Model) -> None:
         """Restore the rest: the first epoch begins, or none is left to run."""
         if self._pending is None:
             return
-        (arrays, index, facts), self._pending = self._pending, None
+        (state, facts), self._pending = self._pending, None
         set_first_epoch(model, None)
         self._generators = {
             key.removeprefix(_RANDOM): array
-            for key, array in arrays.items()
+            for key, array in state.arrays.items()
             if key.startswith(_RANDOM)
         }
         if self.batch:
-            report = restore(model, arrays, index)
+            report = state.restore(model)
             self._engine.tell(report.notes)
             if self.siblings:
-                restore_siblings(self.siblings, facts.get("callbacks", []), arrays)
+                restore_siblings(
+                    self.siblings, facts.get("callbacks", []), state.arrays
+                )
         else:
             self.begin_batches()
         past = facts.get("history", {})

@@ -1,12 +1,20 @@
 """The processes of a training as the engine sees them: one of several, or alone."""
 
 import contextlib
+import os
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 import keras
 
-from multiback.engines import Engine, Ranks, SharedRuns, engine_of, ranks_here
+from multiback.engines import (
+    Engine,
+    Ranks,
+    SharedRuns,
+    engine_of,
+    ranks_here,
+    refuse_workers,
+)
 from multiback.errors import ArgumentError
 from multiback.store import Runs
 
@@ -40,7 +48,12 @@ class Team:
 
         Args:
             runs: The run directory.
+
+        Raises:
+            ArgumentError: They are processes that cannot agree.
         """
+        if self._distributed:
+            refuse_workers(keras.backend.backend(), os.environ)
         self._ranks = ranks_here() if self._distributed else None
         if self._ranks is not None:
             self._meet(self._ranks, runs.location)

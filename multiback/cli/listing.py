@@ -98,8 +98,17 @@ def _found(
 
 
 def _marks(one: Listed) -> Record:
-    """Return what Lightning calls one of its files."""
-    return {} if isinstance(one, Checkpoint) else {"marks": list(one.marks)}
+    """Return what Lightning calls one of its files, and which of ours is a copy."""
+    if isinstance(one, Checkpoint):
+        return {"copy_of": one.saved_as} if one.is_copy else {}
+    return {"marks": list(one.marks)}
+
+
+def _notes(one: Listed) -> list[str]:
+    """Return what the table says behind a checkpoint."""
+    marks = _marks(one)
+    copies = [f"copy of {marks['copy_of']}"] if "copy_of" in marks else []
+    return [*marks.get("marks", []), *copies]
 
 
 def _table(found: Sequence[Listed]) -> Table:
@@ -108,7 +117,7 @@ def _table(found: Sequence[Listed]) -> Table:
     labels = list(dict.fromkeys(label for each in scores for label in each))
     widths = itertools.accumulate(len(label) + 2 for label in labels)
     labels = [k for k, width in zip(labels, widths, strict=True) if _fits(width)]
-    marks = [_marks(one).get("marks", []) for one in found]
+    marks = [_notes(one) for one in found]
     table = plain_table("checkpoint", "epoch", *labels, "size", *[""] * any(marks))
     for one, score, marked in zip(found, scores, marks, strict=True):
         table.add_row(

@@ -1,20 +1,26 @@
 """Training on several processes: one decision, and each process writes its part.
 
 `ranks.py` lets processes agree, `shared_runs.py` lets them share a run directory, and
-an engine (`engine.py`) writes a state whose pieces lie in different processes.
+an engine (`engine.py`) writes a state whose pieces lie in different processes, of which
+`divided.py` reads what this process needs.
 """
 
+from multiback.engines.divided import Held, read_held
 from multiback.engines.engine import Engine, Format, check_format, engine_of
 from multiback.engines.joining import ranks_here
 from multiback.engines.ranks import Ranks
 from multiback.engines.shared_runs import SharedRuns
+from multiback.engines.workers import refuse_workers
 
 __all__ = [
     "Engine",
     "Format",
+    "Held",
     "Ranks",
     "SharedRuns",
     "check_format",
     "engine_of",
     "ranks_here",
+    "read_held",
+    "refuse_workers",
 ]

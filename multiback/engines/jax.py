@@ -1,14 +1,18 @@
-"""JAX: the processes of `jax.distributed.initialize`."""
+"""JAX: the processes of `jax.distributed.initialize`, and what each of them holds."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import jax
+import numpy as np
 
 # Private, but the only way to its store of keys without devices, whose collectives
 # belong to the training; Orbax goes the same way. A test notices a change.
 from jax._src.distributed import global_state
 
 from multiback.engines.ranks import Ranks
+from multiback.store.boxes import Box
+from multiback.store.tensor_file import Array
 
 # JAX ends a process whose peer is lost after 100 seconds unless told otherwise; this
 # is for one that is there and does not answer.
@@ -48,4 +52,29 @@ def ranks() -> Ranks | None:
         return None
     return Ranks(
         ClientMessages(global_state.client), jax.process_index(), size, TIMEOUT
+    )
+
+
+def boxes(like: Any) -> list[Box]:
+    """Return which parts of an array the devices of this process hold, each once."""
+    shape = like.shape
+    found = like.sharding.addressable_devices_indices_map(shape).values()
+    return list(dict.fromkeys(_box(index, shape) for index in found))
+
+
+def build(like: Any, boxes: Sequence[Box], parts: Sequence[Array]) -> Any:
+    """Make an array that is divided as another is, from this process's parts."""
+    held = dict(zip(boxes, parts, strict=True))
+
+    def part(index: Any) -> Array:
+        # A copy for each device: a part may be taken over, and donated later.
+        return np.array(held[_box(index, like.shape)])
+
+    return jax.make_array_from_callback(like.shape, like.sharding, part)
+
+
+def _box(index: Any, shape: Sequence[int]) -> Box:
+    """Return an index of slices as a box."""
+    return tuple(
+        each.indices(size)[:2] for each, size in zip(index, shape, strict=True)
     )

@@ -3,7 +3,7 @@
 import datetime as dt
 import inspect
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,9 @@ from multiback.engines.engine import Write, engine_errors, not_written
 from multiback.engines.ranks import Ranks
 from multiback.errors import MissingPackageError
 from multiback.state import is_sharded
+from multiback.state.torch import tensor
+from multiback.store.boxes import Box
+from multiback.store.tensor_file import Array
 from multiback.store.tensor_header import NATIVE
 
 # It says that a single process saves alone, which is what it was asked for.
@@ -133,6 +136,34 @@ def _copy(value: torch.Tensor) -> torch.Tensor:
     if is_sharded(plain):
         return plain.clone()
     return plain.to("cpu", copy=True).contiguous()
+
+
+def boxes(like: Any) -> list[Box] | None:
+    """Return which part of a DTensor this process holds; None if torch does not tell.
+
+    It is what torch's distributed checkpoint asks.
+    """
+    ask = getattr(like, "__create_chunk_list__", None)
+    chunks = [] if ask is None else ask()
+    local = tuple(like.to_local().shape)
+    # One that holds nothing, or not one block, is none of ours.
+    if len(chunks) != 1 or tuple(chunks[0].sizes) != local:
+        return None
+    [chunk] = chunks
+    return [
+        tuple(
+            (int(begin), int(begin + size))
+            for begin, size in zip(chunk.offsets, chunk.sizes, strict=True)
+        )
+    ]
+
+
+def build(like: Any, boxes: Sequence[Box], parts: Sequence[Array]) -> Any:
+    """Make a DTensor that is divided as another is, from this process's part."""
+    del boxes
+    made = torch.empty_like(like)
+    made.to_local().copy_(tensor(parts[0]))
+    return made
 
 
 def engine(ranks: Ranks | None) -> DistributedCheckpoint:

@@ -1,7 +1,7 @@
 """One committed checkpoint: read its manifest, verify and read its files."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,8 +13,10 @@ from multiback.errors import (
     NoCheckpointError,
     StoreError,
 )
+from multiback.store.blocks import BLOCKS, PartReader
+from multiback.store.boxes import Boxes, is_inside, slices
 from multiback.store.files import open_regular
-from multiback.store.formats import check_folder, read_folder
+from multiback.store.formats import Parts, check_folder, read_folder, read_parts
 from multiback.store.jsontext import load
 from multiback.store.manifest import (
     MANIFEST,
@@ -77,6 +79,8 @@ class Checkpoint:
         extra: Whatever else the writer added.
         state_format: In which format the state is; "safetensors" unless another was
             asked for.
+        saved_as: The name that it was committed under; None if its manifest does not
+            say, as old ones do not.
         source: Where the files are, if not in the directory.
     """
 
@@ -96,12 +100,21 @@ class Checkpoint:
     architecture_checksum: str | None
     extra: Mapping[str, Any] = field(compare=False)
     state_format: str
+    saved_as: str | None = None
     source: Source | None = field(default=None, compare=False, repr=False)
 
     @property
     def location(self) -> str:
         """The directory's path, or the URL of a remote checkpoint."""
         return str(self.path) if self.source is None else self.source.url
+
+    @property
+    def is_copy(self) -> bool:
+        """Whether a person copied it to this name, or renamed it.
+
+        Nothing counts such a directory, and nothing removes it.
+        """
+        return self.saved_as not in (None, self.name)
 
     @contextmanager
     def local_file(self, name: str) -> Iterator[Path]:
@@ -202,13 +215,59 @@ class Checkpoint:
         if self.state_format != SAFETENSORS:
             folder, files = self.path / self.state_format, self._folder_files()
             further = read_folder(self.state_format, folder, files)
-            if twice := sorted(arrays.keys() & further.keys()):
-                raise CorruptCheckpointError(
-                    f"{folder} must not hold what {STATE} holds, but both have "
-                    f"{twice[:3]}. Load another checkpoint."
-                )
+            self._check_apart(arrays, further)
             arrays |= further
         return arrays
+
+    def tensors_in_parts(self, boxes: Boxes) -> Parts:
+        """Read of some arrays only the parts that this process holds.
+
+        Where an engine wrote the state, what is read is verified, and what shares a
+        block of 256 KiB with it; `verify` verifies all. Elsewhere all is read.
+
+        Args:
+            boxes: For each array that is not wanted whole, the boxes that are.
+
+        Returns:
+            All other arrays by name; and for each of `boxes` its parts, in order.
+
+        Raises:
+            CorruptCheckpointError: What is read is not what was written, or an array
+                is missing or has no such parts.
+            StoreError: This checkpoint has no arrays.
+        """
+        with self.local_file(STATE) as path:
+            arrays = read_tensors(path, self._entry(STATE))
+        parts: dict[str, list[Array]] = {}
+        if self.state_format != SAFETENSORS:
+            has_blocks = f"{BLOCKS}.json" in self.files
+            reader = PartReader(
+                self.path / self.state_format,
+                self._folder_files(),
+                self.document(BLOCKS) if has_blocks else None,
+            )
+            further, parts = read_parts(self.state_format, reader, boxes)
+            self._check_apart(arrays, {**further, **parts})
+            arrays |= further
+        for key in boxes.keys() - parts.keys():
+            if key not in arrays or not all(
+                is_inside(box, arrays[key].shape) for box in boxes[key]
+            ):
+                raise CorruptCheckpointError(
+                    f"{self.path} must hold the array {key!r} with the parts "
+                    f"{list(boxes[key])!r:.200}, but does not. Load another checkpoint."
+                )
+            held = arrays.pop(key)
+            parts[key] = [held[slices(box)] for box in boxes[key]]
+        return arrays, parts
+
+    def _check_apart(self, arrays: Collection[str], further: Collection[str]) -> None:
+        """Raise where the state's file and its folder hold the same array."""
+        if twice := sorted(set(arrays) & set(further)):
+            raise CorruptCheckpointError(
+                f"{self.path / self.state_format} must not hold what {STATE} holds, "
+                f"but both have {twice[:3]}. Load another checkpoint."
+            )
 
     def stream_tensors(self) -> Iterator[tuple[str, Array]]:
         """Read one array after the other: for a state larger than the memory.

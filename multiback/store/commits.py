@@ -1,13 +1,16 @@
 """Write a checkpoint's files, the manifest last, and wait for the disk."""
 
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 from multiback.errors import StoreError
+from multiback.store.blocks import BLOCKS, blocks_document
 from multiback.store.checkpoint import STATE
 from multiback.store.files import Files, store_errors
 from multiback.store.formats import settle
+from multiback.store.jsontext import dump
 from multiback.store.manifest import MANIFEST, Manifest, manifest_bytes, parse_manifest
 from multiback.store.payload import FileEntry, copied, verify_file, write_file
 from multiback.store.removal import TEMPORARY, discard, scratch
@@ -16,7 +19,11 @@ from multiback.store.tensor_file import write_tensors
 
 
 def write_checkpoint(
-    files: Files, directory: Path, request: Request, sequence: int
+    files: Files,
+    directory: Path,
+    request: Request,
+    sequence: int,
+    name_it: Callable[[], str],
 ) -> Manifest:
     """Make a directory with a checkpoint's files, all of them on the disk.
 
@@ -25,6 +32,8 @@ def write_checkpoint(
         directory: A name that no reader looks at and no one else has.
         request: What to write.
         sequence: The commit's number in the run directory.
+        name_it: Says under which name it will be seen; asked when all but the manifest
+            is written, for somebody may take a name meanwhile.
 
     Returns:
         The manifest, as a reader will see it.
@@ -46,7 +55,10 @@ def write_checkpoint(
         if not folder.exists():
             with store_errors("create the directory", folder):
                 files.make_directory(folder)
-        entries |= settle(files, folder)
+        settled, blocks = settle(files, folder)
+        content = dump(blocks_document(blocks), argument="blocks")
+        name = f"{BLOCKS}.json"
+        entries |= settled | {name: write_file(files, directory / name, [content])}
     architecture = request.architecture_content
     manifest = Manifest(
         run_id=request.run_id,
@@ -64,6 +76,7 @@ def write_checkpoint(
         ),
         extra=request.extra,
         state_format=request.state_format,
+        saved_as=name_it(),
     )
     content = manifest_bytes(manifest)
     write_file(files, directory / MANIFEST, [content])

@@ -2,7 +2,8 @@
 
 An engine writes whatever files it likes into a folder of the checkpoint, each of which
 is in the manifest with its size and its checksum. Before an engine reads, every file is
-verified and nothing else may be in the folder, so that it reads what was written.
+verified and nothing else may be in the folder, so that it reads what was written. Where
+a part is wanted, the blocks are verified that are read (`blocks.py`).
 """
 
 import importlib
@@ -11,18 +12,24 @@ import stat
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 from multiback.errors import CorruptCheckpointError, StoreError
+from multiback.store.blocks import PartReader, digests_of
+from multiback.store.boxes import Boxes
 from multiback.store.files import Files, closing, store_errors
 from multiback.store.manifest import SAFETENSORS
 from multiback.store.names import path_fault
-from multiback.store.payload import FileEntry, digest_of
+from multiback.store.payload import FileEntry
 from multiback.store.tensor_file import Array
 
 Read = Callable[[Path, Mapping[str, FileEntry]], dict[str, Array]]
+# Whole arrays, and of those that are wanted in parts one part for each box.
+Parts = tuple[dict[str, Array], dict[str, list[Array]]]
+ReadParts = Callable[[PartReader, Boxes], Parts]
 
 # By module: a format's library is imported where it is read, and not before. Each has
-# `read(folder, files)`.
+# `read(folder, files)` and `read_parts(reader, boxes)`.
 _READERS = MappingProxyType(
     {"dcp": "multiback.store.sharded", "orbax": "multiback.store.orbax"}
 )
@@ -44,14 +51,42 @@ def read_folder(
         MissingPackageError: The format's library is not installed.
         StoreError: The format is unknown.
     """
+    module = _reader(name, folder)
+    check_folder(folder, files)
+    read: Read = module.read
+    return read(folder, files)
+
+
+def read_parts(name: str, reader: PartReader, boxes: Boxes) -> Parts:
+    """Read some arrays of a state's folder in parts, and all others whole.
+
+    What is read is verified, with what shares a block with it; nothing else is.
+
+    Args:
+        name: The format.
+        reader: Reads the folder.
+        boxes: What is wanted of the arrays that are not wanted whole. Names that the
+            folder does not have are passed over.
+
+    Raises:
+        CorruptCheckpointError: The folder has other files than the manifest says, or
+            something that is read is not what was written.
+        MissingPackageError: The format's library is not installed.
+        StoreError: The format is unknown.
+    """
+    module = _reader(name, reader.folder)
+    check_folder(reader.folder, reader.files)
+    read: ReadParts = module.read_parts
+    return read(reader, boxes)
+
+
+def _reader(name: str, folder: Path) -> Any:
     if name not in _READERS:
         raise StoreError(
             f"{folder} must be in one of the formats {', '.join(FORMATS)}, but is in "
             f"{name!r:.40}. A newer multiback may know it."
         )
-    check_folder(folder, files)
-    read: Read = importlib.import_module(_READERS[name]).read
-    return read(folder, files)
+    return importlib.import_module(_READERS[name])
 
 
 def check_folder(folder: Path, files: Mapping[str, FileEntry]) -> None:
@@ -99,7 +134,7 @@ def _link(path: Path) -> CorruptCheckpointError:
     )
 
 
-def settle(files: Files, folder: Path) -> dict[str, FileEntry]:
+def settle(files: Files, folder: Path) -> tuple[dict[str, FileEntry], dict[str, str]]:
     """Wait until all that an engine wrote is on the disk, and describe it.
 
     Args:
@@ -107,13 +142,15 @@ def settle(files: Files, folder: Path) -> dict[str, FileEntry]:
         folder: The folder.
 
     Returns:
-        Size and checksum by the path from the checkpoint's directory.
+        Size and checksum by the path from the checkpoint's directory; and the
+        checksums of each file's blocks by its path in the folder.
 
     Raises:
         StoreError: It wrote something that has no place in a checkpoint, or the
             operating system refused.
     """
     entries: dict[str, FileEntry] = {}
+    blocks: dict[str, str] = {}
     folders = {folder}
     with store_errors("read", folder):
         for path in _walk(folder):
@@ -123,11 +160,12 @@ def settle(files: Files, folder: Path) -> dict[str, FileEntry]:
                     f"{path} was written as a part of the state, but has no name that "
                     f"can be used everywhere: {fault}. Please report this."
                 )
-            entries[name] = digest_of(path)
+            inside = path.relative_to(folder).as_posix()
+            entries[name], blocks[inside] = digests_of(path)
             descriptor = os.open(path, os.O_RDONLY)
             with closing(files, descriptor, path):
                 files.sync(descriptor)
             folders |= {p for p in path.parents if p.is_relative_to(folder)}
         for each in sorted(folders, reverse=True):
             files.sync_directory(each)
-    return entries
+    return entries, blocks

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from multiback.errors import StoreError
+from multiback.errors import NoCheckpointError, StoreError
 from multiback.store.checkpoint import Checkpoint, read_checkpoint
 from multiback.store.files import store_errors
 from multiback.store.manifest import MANIFEST
@@ -50,10 +50,20 @@ class Listing:
         except StoreError as error:
             if isinstance(error.__cause__, FileNotFoundError):
                 return
+            if isinstance(error.__cause__, NotADirectoryError):
+                raise self._file() from error
             raise
         for entry in found:
             if not entry.name.startswith("."):
                 yield entry
+
+    def _file(self) -> NoCheckpointError:
+        run = self._directory.parent
+        return NoCheckpointError(
+            f"{run} must be a run directory, but "
+            f"{'is a file' if run.is_file() else f'{self._directory} is a file'}. Pass "
+            f"the directory that was given to ModelCheckpoint."
+        )
 
     def read(self) -> tuple[list[Checkpoint], Skipped]:
         """Return the checkpoints, oldest commit first, and what was passed over."""
@@ -89,7 +99,8 @@ class Listing:
                 known[entry.name] = (before, one)
         # Replaced whole: what is gone is forgotten, and no other thread sees a half.
         self._known = known
-        found.sort(key=lambda one: (one.sequence, one.created, one.name))
+        # Of the same commit ours before copies: of equals the first is best.
+        found.sort(key=lambda o: (o.sequence, o.created, o.is_copy, o.name))
         return found, skipped
 
 

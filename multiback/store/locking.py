@@ -6,10 +6,11 @@ process that is known to write there is dead: its file is moved away, under a lo
 its own so that two who take over do not move each other's.
 """
 
+import errno
 import os
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,8 +18,11 @@ import filelock
 
 from multiback.errors import StoreError
 from multiback.store.files import Files, store_errors
+from multiback.store.owner import Owner
 from multiback.store.ownership import Ownership
 from multiback.store.removal import TEMPORARY, scratch
+
+_NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS})
 
 
 class ChangeLock:
@@ -61,6 +65,9 @@ class ChangeLock:
             turn.release()
 
     def _acquire(self, lock: filelock.BaseFileLock) -> None:
+        if self._acquired(lock, 0):
+            return
+        seen = self._ownership.beats()
         if self._acquired(lock, self._timeout):
             return
         takeover = self._path.with_name(f"{self._path.name}-takeover")
@@ -70,7 +77,9 @@ class ChangeLock:
         ):
             # Whoever was here before may have done it.
             if not self._acquired(lock, 0):
-                self._take_over(lock)
+                with store_errors("touch", takeover):
+                    os.utime(takeover)
+                self._take_over(lock, seen, takeover.stat().st_mtime)
 
     def _acquired(self, lock: filelock.BaseFileLock, timeout: float) -> bool:
         try:
@@ -79,13 +88,34 @@ class ChangeLock:
         except StoreError as error:
             if isinstance(error.__cause__, filelock.Timeout):
                 return False
+            if error.errno in _NO_LOCKS:
+                raise self._no_locks(os.strerror(error.errno)) from error
             raise
+        except NotImplementedError as error:
+            # What older versions of filelock make of it.
+            raise self._no_locks(str(error)) from error
         return True
 
-    def _take_over(self, lock: filelock.BaseFileLock) -> None:
+    def _take_over(
+        self, lock: filelock.BaseFileLock, seen: Mapping[Owner, float], now: float
+    ) -> None:
+        """Move the lock away if all that may hold it are dead.
+
+        Args:
+            lock: The lock.
+            seen: Who gave a sign of life when, as it was before the wait.
+            now: The file system's time.
+        """
+        beats = self._ownership.beats()
         # No thread of this process holds it: that was the first thing to wait for.
-        owners = [one for one in self._ownership.owners() if not one.is_me]
-        living = [one for one in owners if one.death is None]
+        owners = [one for one in self._ownership.owners(now) if not one.is_me]
+        # Whatever a clock says, who gave a sign during the wait is alive.
+        living = [
+            one
+            for one in owners
+            if one.death is None
+            or (not one.is_gone and beats.get(one) != seen.get(one))
+        ]
         if living:
             raise self._busy(
                 "; ".join(one.text for one in living),
@@ -103,6 +133,14 @@ class ChangeLock:
             self._files.rename(self._path, self._path.with_name(scratch(TEMPORARY)))
         if not self._acquired(lock, self._timeout):
             raise self._busy("a process that was quicker")
+
+    def _no_locks(self, reason: str) -> StoreError:
+        return StoreError(
+            f"{self._path} must be locked while the directory changes, but its file "
+            f"system has no locks: {reason}. Put the run directory on a disk that has "
+            f"(NFS: mounted with locks, its lock service running), or give a URL such "
+            f"as s3://bucket/run."
+        )
 
     def _busy(
         self, who: str, advice: str = "Wait for its commit to end."

@@ -42,6 +42,7 @@ class Manifest:
     architecture_checksum: str | None
     extra: Mapping[str, Any]
     state_format: str = SAFETENSORS
+    saved_as: str | None = None
 
 
 def manifest_bytes(manifest: Manifest) -> bytes:
@@ -94,6 +95,7 @@ def parse_manifest(raw: bytes) -> Manifest:
         architecture_checksum=_optional_text(fields, "architecture_checksum"),
         extra=_of(fields, "extra", dict),
         state_format=state_format,
+        saved_as=_optional_name(fields, "saved_as"),
     )
 
 

@@ -10,8 +10,10 @@ from multiback.store.manifest import MANIFEST
 def originals(checkpoints: Iterable[Checkpoint]) -> list[Checkpoint]:
     """Leave out copies: they are theirs who made them, and no further candidates.
 
-    Of the same commit under several names the one is ours whose manifest's inode is
-    the oldest: no copy takes that along, whatever times it keeps.
+    What has another name than its manifest says is one, or was renamed, which makes it
+    somebody's as well. Where manifests say none, of the same commit under several names
+    the one is ours whose manifest's inode is the oldest: no copy takes that along,
+    whatever times it keeps.
 
     Args:
         checkpoints: Checkpoints of one directory.
@@ -19,7 +21,7 @@ def originals(checkpoints: Iterable[Checkpoint]) -> list[Checkpoint]:
     Returns:
         One of each commit, in the same order.
     """
-    found = list(checkpoints)
+    found = [one for one in checkpoints if not one.is_copy]
     oldest: dict[tuple[str, int, float], Checkpoint] = {}
     for one in sorted(found, key=_changed):
         oldest.setdefault((one.run_id, one.sequence, one.created), one)

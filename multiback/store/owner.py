@@ -59,12 +59,18 @@ class Owner:
     @property
     def is_known_alive(self) -> bool:
         """Whether the process table tells that it exists, whatever it says."""
-        return self.is_here and bool(self.born) and _exists(self.pid, self.born)
+        # Of another user's process the system may keep to itself when it started.
+        return self.is_here and bool(self.born) and _born(self.pid) == self.born
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether the process table tells that it does not exist any more."""
+        return self.is_here and not _exists(self.pid, self.born)
 
     @property
     def death(self) -> str | None:
         """Say how it is known to be dead; None while it may be alive."""
-        if self.is_here and not _exists(self.pid, self.born):
+        if self.is_gone:
             return "its process is gone"
         if self.is_known_alive:
             return None

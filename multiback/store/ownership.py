@@ -8,7 +8,8 @@ The rule, for whoever wants to write a run that another process has taken:
    gone is, at once;
 2. elsewhere, one that gives signs of life is never taken over from, and one that gives
    none is, once it has been silent for `STALE_BEATS` intervals. Whoever comes earlier
-   waits so long, or until there is a sign;
+   waits so long, or until there is a sign; and two intervals in any case, for a clock
+   that was set, or a machine that slept, makes a living process look silent;
 3. a process that was taken over from, and wakes up, is refused its next change.
 
 How long is told by the file system's clock alone, against a file that was written just
@@ -36,6 +37,8 @@ from multiback.store.removal import TEMPORARY, discard, scratch
 
 _PREFIX = "lock-"
 _LOOKS_PER_BEAT = 2
+# So long a silent process is watched, and never longer, whatever its file says.
+_WATCHED_BEATS, _WATCHED_SECONDS = 2, 600.0
 
 # Who writes a run, and when that was last touched.
 _Seen = tuple[Owner, float]
@@ -68,6 +71,12 @@ class Ownership:
         """
         found = (self._read(path, now) for path in self.files())
         return sorted((one for one in found if one), key=lambda one: one.started)
+
+    def beats(self) -> dict[Owner, float]:
+        """Return when each process that writes a run last gave a sign of life."""
+        there = [(path, read_record(path)) for path in self.files()]
+        known = [(parse_owner(one[0], 0.0), one[1]) for _, one in there if one]
+        return {owner: touched for owner, touched in known if owner}
 
     def files(self) -> list[Path]:
         """List the files that name a writer, or are to."""
@@ -145,7 +154,9 @@ class Ownership:
         if now == seen:
             # Whatever the file system's clock says.
             owner = replace(owner, silent=max(owner.silent, waited))
-        if death := owner.death:
+        watch = min(_WATCHED_BEATS * owner.interval, _WATCHED_SECONDS)
+        was_watched = now == seen and waited >= watch
+        if (death := owner.death) and (owner.is_gone or was_watched):
             warnings.warn(owner.left(self._directory, death), stacklevel=6)
             return True
         if owner.is_known_alive or seen not in (None, now):
@@ -164,7 +175,8 @@ class Ownership:
             if not _claims.has(path):
                 return
             now = "has none: it was taken over and ended, or the file was deleted"
-        elif owner.is_me or (owner.death and not _claims.has(path)):
+        elif owner.is_me or (owner.is_gone and not _claims.has(path)):
+            # Of one elsewhere only `claim` finds out, which waits.
             return
         else:
             now = f"is written by {owner.text}"

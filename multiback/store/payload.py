@@ -153,18 +153,3 @@ def read_file(path: Path, entry: FileEntry) -> bytes:
         content = stream.read(entry.size + 1)
     check_digest(path, entry, xxhash.xxh3_128_hexdigest(content))
     return content
-
-
-def digest_of(path: Path) -> FileEntry:
-    """Read a file once, in pieces, and describe it."""
-    digest = xxhash.xxh3_128()
-    size = 0
-    with (
-        store_errors("read", path),
-        os.fdopen(open_regular(path), "rb", buffering=0) as stream,
-    ):
-        buffer = memoryview(bytearray(PIECE))
-        while taken := stream.readinto(buffer):
-            digest.update(buffer[:taken])
-            size += taken
-    return FileEntry(size, digest.hexdigest())

@@ -29,6 +29,7 @@ from multiback.store.checkpoint import Checkpoint
 from multiback.store.journal import last_first
 from multiback.store.manifest import MANIFEST
 from multiback.store.mirror import CHECKPOINTS, mirror_of
+from multiback.store.originals import originals
 from multiback.store.owner import Owner
 from multiback.store.remote_claims import abandoned, claim, is_old
 from multiback.store.remote_journal import RemoteJournal
@@ -218,7 +219,7 @@ class RemoteRunDirectory:
     ) -> list[Checkpoint]:
         """Remove those checkpoints of one run that a function does not keep."""
         with self._mirror.turn:
-            found = self.checkpoints(check_run_id(run_id))
+            found = originals(self.checkpoints(check_run_id(run_id)))
             if not found:
                 raise NoCheckpointError(
                     f"{self.location} must hold a checkpoint of the run {run_id!r}, "

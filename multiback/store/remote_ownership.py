@@ -5,7 +5,8 @@ could give to one object. `writers/HASH/` holds an object for each process that 
 run, or would like to: each writes only its own, again and again as a sign of life.
 Whoever wants a run puts its object there and lists. If there is another's, it waits
 until that is known to be dead, and deletes it; if that lives, it takes its own away. So
-of two that come at once at least the later sees the other, and perhaps both do.
+of two that come at once at least the later sees the other, and perhaps both do: then
+the one whose object has the smaller name waits a moment for the other to go.
 
 A process whose object is gone was taken over from: it is refused before it writes,
 again before the manifest, and once more after that, with the manifest taken back.
@@ -36,6 +37,9 @@ from multiback.store.remote_claims import is_old
 BEAT_SECONDS = 15.0
 _FOLDER = "writers"
 _LOOKS_PER_BEAT = 2
+# So long the one of a smaller name waits for another of this machine to go away, and so
+# often it looks; for one elsewhere, of which less is known, a heartbeat.
+_YIELD_SECONDS, _LOOK_SECONDS = 2.0, 0.2
 
 # An object's name; when it was written, and by whom.
 _Found = dict[str, tuple[ObjectInfo, Owner]]
@@ -92,6 +96,7 @@ class RemoteOwnership:
         mine = _claims.name(self._key(run_id)) or f"{folder}/{secrets.token_hex(8)}"
         content = this_process(run_id, BEAT_SECONDS).dumped()
         seen: dict[str, str] = {}
+        alive: dict[str, float] = {}
         begun = time.monotonic()
         try:
             while True:
@@ -101,10 +106,13 @@ class RemoteOwnership:
                 # By the server's clock; without, by how long this has watched.
                 now = found[mine][0].modified if mine in found else None
                 waited = time.monotonic() - begun
-                if not self._is_open(others, seen, now, waited) and mine in found:
+                may_live = self._judge(others, seen, now, waited)
+                self._yield(mine, may_live, alive)
+                if not may_live and mine in found:
                     break
                 beats = [BEAT_SECONDS, *(one.interval for _, one in others.values())]
-                time.sleep(min(beats) / _LOOKS_PER_BEAT)
+                pause = min(beats) / _LOOKS_PER_BEAT
+                time.sleep(min(pause, _LOOK_SECONDS) if alive else pause)
         except BaseException:
             with suppress(StoreError):
                 self._bucket.delete([mine])
@@ -115,15 +123,11 @@ class RemoteOwnership:
             self._key(run_id), self._bucket, mine, lambda: self._beat(mine, content)
         )
 
-    def _is_open(
+    def _judge(
         self, others: _Found, seen: dict[str, str], now: float | None, waited: float
-    ) -> bool:
-        """Delete what the dead left; tell whether somebody else may be alive.
-
-        Raises:
-            StoreError: Somebody is.
-        """
-        may_live = False
+    ) -> dict[str, tuple[Owner, bool]]:
+        """Delete what the dead left; return who may live, and whether that is sure."""
+        found = {}
         for name, (info, owner) in others.items():
             is_same = seen.get(name) == info.stamp
             silent = max(_silence(info.modified, now), waited if is_same else 0)
@@ -131,12 +135,32 @@ class RemoteOwnership:
             if death := judged.death:
                 warnings.warn(judged.left(self._bucket.url, death), stacklevel=5)
                 self._bucket.delete([name])
-            elif judged.is_known_alive or (name in seen and not is_same):
-                raise StoreError(judged.refusal(self._bucket.url))
-            else:
-                seen.setdefault(name, info.stamp)
-                may_live = True
-        return may_live
+                continue
+            gave_a_sign = name in seen and not is_same
+            seen.setdefault(name, info.stamp)
+            found[name] = judged, judged.is_known_alive or gave_a_sign
+        return found
+
+    def _yield(
+        self,
+        mine: str,
+        found: dict[str, tuple[Owner, bool]],
+        alive: dict[str, float],
+    ) -> None:
+        """Refuse where somebody lives who goes first, or does not go away.
+
+        Raises:
+            StoreError: Somebody does.
+        """
+        now = time.monotonic()
+        for name, (owner, is_alive) in found.items():
+            if is_alive:
+                alive.setdefault(name, now)
+            limit = _YIELD_SECONDS if owner.is_here else BEAT_SECONDS
+            if name in alive and (name < mine or now - alive[name] > limit):
+                raise StoreError(owner.refusal(self._bucket.url))
+        for name in alive.keys() - found.keys():
+            del alive[name]
 
     def _beat(self, name: str, content: bytes) -> None:
         """Write this process's object again, unless it was taken away."""

@@ -7,12 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from multiback.errors import ArgumentError
+from multiback.store.blocks import BLOCKS
 from multiback.store.checkpoint import STATE
 from multiback.store.jsontext import dump, load
 from multiback.store.manifest import MANIFEST, SAFETENSORS
 from multiback.store.names import name_fault
 from multiback.store.payload import FileEntry
 from multiback.store.tensor_file import Array, check_tensors
+
+_BLOCKS = f"{BLOCKS}.json"
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,7 +138,7 @@ def _check_file_names(
     documents: Mapping[str, Any], extra: Mapping[str, Path], folder: str
 ) -> None:
     """Refuse two files of one name; case counts for nothing on some systems."""
-    taken = {name.casefold(): name for name in (STATE, MANIFEST, folder)}
+    taken = {name.casefold(): name for name in (STATE, MANIFEST, _BLOCKS, folder)}
     asked = [(f"documents[{name!r}]", name, ".json") for name in documents]
     asked += [(f"extra_files[{name!r}]", name, "") for name in extra]
     for argument, name, suffix in asked:

@@ -27,6 +27,7 @@ from multiback.store.listing import Listing
 from multiback.store.locking import ChangeLock
 from multiback.store.manifest import MANIFEST
 from multiback.store.names import free_name
+from multiback.store.originals import originals
 from multiback.store.owner import Owner
 from multiback.store.ownership import Ownership
 from multiback.store.removal import (
@@ -198,9 +199,14 @@ class RunDirectory:
             sequence = found[-1].sequence + 1 if found else 1
             temporary = self._checkpoints / scratch(TEMPORARY)
             try:
-                manifest = write_checkpoint(self._files, temporary, request, sequence)
-                taken = frozenset(self._listing.names())
-                target = self._checkpoints / free_name(request.name, taken)
+                manifest = write_checkpoint(
+                    self._files,
+                    temporary,
+                    request,
+                    sequence,
+                    lambda: free_name(request.name, frozenset(self._listing.names())),
+                )
+                target = self._checkpoints / str(manifest.saved_as)
                 # Once more: writing took a while, in which this machine may have slept.
                 self._ownership.check(request.run_id)
                 with store_errors("name the finished checkpoint", target):
@@ -268,7 +274,8 @@ class RunDirectory:
     ) -> list[Checkpoint]:
         """Remove those checkpoints of one run that a function does not keep.
 
-        It is asked under the lock, so that no commit slips between the choice and
+        Copies that people made, and what they renamed, neither count nor go. It is
+        asked under the lock, so that no commit slips between the choice and
         the removal. Links such as `best` that led to a removed checkpoint are
         removed too.
 
@@ -290,7 +297,7 @@ class RunDirectory:
         if not self._checkpoints.is_dir():
             raise self._nothing_of(run_id)
         with self._locked():
-            found = self.checkpoints(run_id)
+            found = originals(self.checkpoints(run_id))
             if not found:
                 raise self._nothing_of(run_id)
             keep = set(choose(found))

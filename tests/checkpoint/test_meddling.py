@@ -90,3 +90,23 @@ def test_a_copy_that_somebody_made_is_theirs_and_takes_no_place(tmp_path, name):
     assert not best.exists()
     assert best.with_name(name).is_dir()
     assert sorted(steps_of(tmp_path)) == [1, 5, 6]
+
+
+def test_a_checkpoint_that_somebody_renamed_is_theirs_and_goes_on_from_there(tmp_path):
+    with mb.Checkpointer(tmp_path, "score", mode="max", save_top_k=2) as ckpt:
+        for number, score in enumerate([0.9, 0.8, 0.85], 1):
+            step(ckpt, number, score)
+    first, newest = (one.path for one in RunDirectory(tmp_path).checkpoints())
+    newest.rename(newest.with_name("mine"))
+    with mb.Checkpointer(
+        tmp_path, "score", mode="max", save_top_k=1, save_last=False, resume="auto"
+    ) as ckpt:
+        # Read like any other, for it is the newest state.
+        found = ckpt.resume({"w": np.zeros(3)})
+        assert found["w"][0] == ckpt.epoch == 3
+        assert ckpt.best_k_models == {str(first): 0.9}
+        step(ckpt, 4, 0.95)
+        step(ckpt, 5, 0.96)
+    assert not first.exists()
+    assert steps_of(tmp_path) == [3, 5]
+    assert newest.with_name("mine").is_dir()

@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import shutil
 import subprocess
 import sys
 
@@ -120,6 +121,38 @@ def test_show_tells_metrics_files_versions_and_variables(call, run):
     shown = call("show", checkpoint(run, 2), "--json").json
     assert shown["variables"][0]["shape"] == [2, 3]
     assert set(shown["files"]) == {"state.safetensors", "variables.json"}
+
+
+def test_ls_marks_copies_and_best_is_none_of_them(call, run):
+    best = checkpoint(run, 2)
+    shutil.copytree(best, best.with_name("a copy"))
+    checkpoint(run, 4).rename(best.with_name("mine"))
+    lines = call("ls", run).out.splitlines()
+    assert [line.split("  ")[-1].strip() for line in lines if "copy of" in line] == [
+        "copy of epoch=002",
+        "copy of epoch=004",
+    ]
+    found = json.loads(call("ls", run, "--json").out)["checkpoints"]
+    assert {one["name"]: one["copy_of"] for one in found if "copy_of" in one} == {
+        "a copy": "epoch=002",
+        "mine": "epoch=004",
+    }
+    assert call("best", run).out.strip() == str(best)
+
+
+@pytest.mark.parametrize("command", ["ls", "best", "verify", "gc"])
+def test_a_file_for_a_run_directory_is_told_so(call, tmp_path, command):
+    (tmp_path / "file").write_text("x")
+    result = call(command, tmp_path / "file")
+    assert result.code == 1
+    assert "file" in result.err
+    assert "check that disk" not in result.err
+
+
+def test_ls_of_a_file_says_that_it_is_one(call, tmp_path):
+    (tmp_path / "file").write_text("x")
+    text = call("ls", tmp_path / "file").err
+    assert f"{tmp_path}/file must be a run directory, but is a file" in text
 
 
 def test_show_follows_a_link(call, run):

@@ -1,6 +1,7 @@
 """`verify`, `prune` and `gc`."""
 
 import io
+import shutil
 
 import pytest
 from rich.console import Console
@@ -134,6 +135,16 @@ def test_prune_says_what_it_did(call, run):
     assert result.out.count("remove\n") == 3
     assert "Would remove 3 of 5 checkpoints of the run a," in result.out
     assert "Removed 3 of 5" in call("prune", run, "--keep", "Last(2)").out
+
+
+def test_prune_neither_counts_nor_removes_a_copy(call, run):
+    folder = run / "checkpoints"
+    shutil.copytree(folder / "epoch=002", folder / "mine")
+    result = call("prune", run, "--keep", "Best('val_f1', k=2)")
+    assert result.code == 0, result.err
+    left = {one.name for one in folder.iterdir() if not one.name.startswith(".")}
+    assert left == {"epoch=002", "epoch=003", "mine"}
+    assert "of 5 checkpoints" in result.out
 
 
 def test_prune_touches_another_run_only_when_asked(call, run, save):

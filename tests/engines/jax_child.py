@@ -29,12 +29,13 @@ if PORT != "0":
     )
 
 from orbax.checkpoint._src.multihost import multihost
-from trained_model import X, Y, network, state_of
+from trained_model import X, Y, bytes_read, network, state_of
 from trained_model import tell as tell_as
 
 import multiback as mb
 from multiback.engines import jax as processes
 from multiback.errors import StoreError
+from multiback.store import RunDirectory
 
 CASE = ""
 
@@ -43,13 +44,12 @@ def tell(**facts):
     tell_as(**{f"{CASE}.{key}": value for key, value in facts.items()})
 
 
-def distribute(devices):
+def distribute(devices, among=None):
     """Divide the kernels of whatever is built next over the first so many devices."""
     # Forgets the distribution too.
     keras.backend.clear_session()
-    mesh = keras.distribution.DeviceMesh(
-        (1, devices), ("batch", "model"), keras.distribution.list_devices()[:devices]
-    )
+    chosen = (among or keras.distribution.list_devices())[:devices]
+    mesh = keras.distribution.DeviceMesh((1, devices), ("batch", "model"), chosen)
     layout = keras.distribution.LayoutMap(mesh)
     layout[".*wide.*kernel"] = (None, "model")
     layout[".*narrow.*kernel"] = (None, "model")
@@ -166,6 +166,53 @@ def fit(folder, how):
     tell(paths=paths, state=whole_state(model))
 
 
+def large():
+    keras.utils.set_random_seed(1)
+    model = keras.Sequential(
+        [keras.Input((1024,)), keras.layers.Dense(2048, name="wide")]
+    )
+    model.compile(keras.optimizers.Adam(0.01), "mse")
+    model.optimizer.build(model.trainable_variables)
+    return model
+
+
+def reading(folder):
+    """Restore a state of which each process holds a half, and count what is read."""
+    distribute(4)
+    model = large()
+    change(model, 3)
+    state = whole_state(model)
+    with mb.Checkpointer(folder / "run", format="orbax") as checkpointer:
+        checkpointer.step(model, {})
+    [checkpoint] = RunDirectory(folder / "run").checkpoints()
+    before = bytes_read()
+    checkpoint.tensors()
+    whole = bytes_read() - before
+    parts, same = [], []
+    devices = keras.distribution.list_devices()
+    # The same halves; those of the other process; halves that are divided no more.
+    for among in (devices, devices[::-1], devices[1:3]):
+        distribute(len(among), among)
+        again = large()
+        before = bytes_read()
+        mb.restore(again, checkpoint.path)
+        parts.append(bytes_read() - before)
+        same.append(whole_state(again) == state)
+    tell(whole=whole, parts=parts, same=same)
+    tree = {"kernel": model.layers[0].kernel.value, "step": 3}
+    with mb.Checkpointer(folder / "tree", format="orbax") as checkpointer:
+        checkpointer.step(tree, {})
+    empty = {"kernel": jax.numpy.zeros_like(tree["kernel"]), "step": 0}
+    found = mb.restore(empty, folder / "tree", which="last")
+    tell(
+        tree=[
+            found["step"],
+            found["kernel"].sharding == tree["kernel"].sharding,
+            bool((found["kernel"] == tree["kernel"]).all()),
+        ]
+    )
+
+
 def full(folder):
     """Rank 1 cannot write its part of the second save."""
     processes.TIMEOUT = 90.0
@@ -200,6 +247,7 @@ CASES = {
     "meshes": meshes,
     "loop-orbax": lambda at: loop(at, "orbax"),
     "loop-safetensors": lambda at: loop(at, "safetensors"),
+    "reading": reading,
     "fit-orbax": lambda at: fit(at, "orbax"),
     "full": full,
 }

@@ -1,6 +1,7 @@
 """JAX's arrays on several devices and in two processes, written by Orbax."""
 
 import socket
+from pathlib import Path
 
 import pytest
 from children import both, run
@@ -9,7 +10,7 @@ from trained_model import state_of
 import multiback as mb
 from multiback.store import RunDirectory
 
-CASES = ("loop-orbax", "full", "loop-safetensors", "fit-orbax")
+CASES = ("loop-orbax", "full", "loop-safetensors", "reading", "fit-orbax")
 _TRIES = 3
 
 
@@ -78,6 +79,20 @@ def test_two_processes_restore_every_bit_onto_their_devices(ranks, how):
 def test_one_process_restores_every_bit(ranks, root, how):
     expected = both(ranks, f"loop-{how}.state")
     assert state_of(mb.load_best(root / f"loop-{how}/run")) == expected
+
+
+@pytest.mark.skipif(
+    not Path("/proc/self/io").exists(), reason="Linux counts what a process reads"
+)
+def test_each_process_reads_the_half_that_it_holds_on_this_mesh_and_on_others(ranks):
+    for rank in ranks:
+        assert rank["reading.same"] == [True, True, True]
+        assert max(rank["reading.parts"]) < 0.6 * rank["reading.whole"]
+        assert min(rank["reading.parts"]) > 0.4 * rank["reading.whole"]
+
+
+def test_an_array_of_a_tree_comes_back_divided_as_it_was(ranks):
+    assert both(ranks, "reading.tree") == [3, True, True]
 
 
 def test_each_process_wrote_a_part_and_one_wrote_the_manifest(ranks, root):

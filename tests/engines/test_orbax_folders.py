@@ -8,13 +8,14 @@ import tensorstore
 
 from multiback.errors import CorruptCheckpointError, MissingPackageError
 from multiback.store import orbax
+from multiback.store.blocks import BLOCK, PartReader, blocks_document
 from multiback.store.files import Files
-from multiback.store.formats import read_folder, settle
+from multiback.store.formats import read_folder, read_parts, settle
 
 
-def write(folder, name="w", shape=(8,), chunks=(4,), **extra):
+def write(folder, name="w", shape=(8,), chunks=(4,), config=None, **extra):
     """Write one array; return what opens its database."""
-    database = {"driver": "ocdbt", "base": f"file://{folder}/"}
+    database = {"driver": "ocdbt", "base": f"file://{folder}/", "config": config or {}}
     spec = {
         "driver": "zarr",
         "kvstore": {**database, "path": f"{name}/"},
@@ -35,8 +36,87 @@ def write(folder, name="w", shape=(8,), chunks=(4,), **extra):
 
 
 def read(folder):
-    files = {k.partition("/")[2]: v for k, v in settle(Files(), folder).items()}
+    files = {k.partition("/")[2]: v for k, v in settle(Files(), folder)[0].items()}
     return read_folder("orbax", folder, files)
+
+
+def reader_of(folder):
+    entries, digits = settle(Files(), folder)
+    files = {k.partition("/")[2]: v for k, v in entries.items()}
+    return PartReader(folder, files, blocks_document(digits))
+
+
+def anew(reader):
+    """Return a reader that has seen nothing yet."""
+    document = {"block": BLOCK, "files": reader._blocks}
+    return PartReader(reader.folder, reader.files, document)
+
+
+def flip(folder, place):
+    name, begin, _ = place
+    content = bytearray((folder / name).read_bytes())
+    content[begin] ^= 1
+    (folder / name).write_bytes(content)
+
+
+@pytest.mark.parametrize("node_bytes", [1 << 23, 200])
+def test_a_part_is_the_same_as_that_part_of_the_whole(tmp_path, node_bytes):
+    folder = tmp_path / "orbax"
+    # Names in a tree of several levels, which keeps common beginnings once.
+    config = {"max_decoded_node_bytes": node_bytes}
+    for number in range(5):
+        name = f"kernel%2F000{number}"
+        write(folder, name, (40, 30), (10, 30), config=config)
+    write(folder, "step", (), (), config=config)
+    whole = np.arange(1, 1201, dtype="float32").reshape(40, 30)
+    boxes = {"kernel/0003": [((5, 25), (3, 4)), ((39, 40), (0, 30))]}
+    arrays, parts = read_parts("orbax", reader_of(folder), boxes)
+    assert arrays.keys() == {"step", *(f"kernel/000{n}" for n in (0, 1, 2, 4))}
+    np.testing.assert_array_equal(arrays["kernel/0004"], whole)
+    np.testing.assert_array_equal(arrays["step"], 1)
+    np.testing.assert_array_equal(parts["kernel/0003"][0], whole[5:25, 3:4])
+    np.testing.assert_array_equal(parts["kernel/0003"][1], whole[39:])
+
+
+def test_a_changed_chunk_is_found_by_who_reads_it_and_by_nobody_else(tmp_path):
+    folder = tmp_path / "orbax"
+    # Each chunk in a block of its own.
+    write(folder, "w", (4, 1 << 17), (1, 1 << 17))
+    reader = reader_of(folder)
+    places = orbax.places_of(tensorstore, reader)
+    flip(folder, places["w/2.0"])
+    _, parts = read_parts("orbax", anew(reader), {"w": [((0, 1), (0, 1 << 17))]})
+    assert parts["w"][0][0, 0] == 1
+    for box in (((2, 3), (5, 6)), ((0, 4), (0, 9))):
+        with pytest.raises(CorruptCheckpointError, match="must have from byte"):
+            read_parts("orbax", anew(reader), {"w": [box]})
+
+
+@pytest.mark.parametrize("key", ["w/.zarray", None])
+def test_a_changed_byte_of_what_describes_arrays_is_found(tmp_path, key):
+    folder = tmp_path / "orbax"
+    write(folder)
+    reader = reader_of(folder)
+    places = orbax.places_of(tensorstore, reader)
+    flip(folder, ("manifest.ocdbt", 20, 21) if key is None else places[key])
+    with pytest.raises(CorruptCheckpointError, match="must have from byte"):
+        read_parts("orbax", anew(reader), {"w": [((0, 1),)]})
+
+
+def test_a_chunk_that_is_nowhere_is_an_error_where_a_part_is_read(tmp_path):
+    kv = write(tmp_path / "orbax")
+    kv.write("w/1", None).result()
+    reader = reader_of(tmp_path / "orbax")
+    read_parts("orbax", reader, {"w": [((0, 2),)]})
+    with pytest.raises(CorruptCheckpointError, match="Orbax wrote"):
+        read_parts("orbax", reader, {"w": [((0, 5),)]})
+
+
+def test_a_part_that_is_not_there_is_refused(tmp_path):
+    write(tmp_path / "orbax")
+    for box in (((0, 9),), ((0, 1), (0, 1)), ((3, 1),)):
+        with pytest.raises(CorruptCheckpointError, match="has the shape"):
+            read_parts("orbax", reader_of(tmp_path / "orbax"), {"w": [box]})
 
 
 def test_an_array_is_read_without_jax(tmp_path):

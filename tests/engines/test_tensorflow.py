@@ -1,5 +1,8 @@
 """Two replicas under TensorFlow's MirroredStrategy, in the format of any backend."""
 
+import json
+import socket
+
 import pytest
 from children import run
 from trained_model import numbers_of
@@ -34,3 +37,24 @@ def test_a_resumed_training_is_that_which_was_not_interrupted(told):
 def test_another_backend_loads_every_bit_of_it(told, root):
     loaded = mb.load_last(root / "run")
     assert numbers_of(loaded) == told["resumed_numbers"]
+
+
+@pytest.fixture
+def cluster():
+    """Two addresses that were free just now."""
+    with socket.socket() as one, socket.socket() as other:
+        for each in (one, other):
+            each.bind(("127.0.0.1", 0))
+        return [f"127.0.0.1:{each.getsockname()[1]}" for each in (one, other)]
+
+
+def test_keras_does_not_train_on_two_workers_and_checkpoints_say_so(tmp_path, cluster):
+    """Once `fit` trains here, `refuse_workers` has to go and the workers to agree."""
+    ranks = run(
+        "tensorflow", "workers_child.py", json.dumps(cluster), tmp_path, ranks=2
+    )
+    for rank in ranks:
+        assert rank.told["replicas"] == 2
+        assert "Attempt to convert a value (PerReplica" in rank.told["fit"]
+        assert "TF_CONFIG names 2 workers" in rank.told["error"]
+        assert rank.told["alone"]

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ CASES = (
     "loop-safetensors",
     "fit-dcp",
     "shards",
+    "reading",
     "full",
     "alone",
     "differing",
@@ -98,6 +100,21 @@ def test_shards_come_back_as_shards(ranks, root):
         assert str(tree["columns"].dtype) == "bfloat16"
         for name in ("rows", "columns", "all"):
             np.testing.assert_array_equal(tree[name].astype("float64"), whole)
+
+
+@pytest.mark.skipif(
+    not Path("/proc/self/io").exists(), reason="Linux counts what a process reads"
+)
+def test_each_process_reads_the_half_that_it_holds(ranks):
+    for rank in ranks:
+        (part, peak), (whole, whole_peak) = rank["reading.part"], rank["reading.whole"]
+        assert 0.4 * whole < part < 0.6 * whole
+        assert peak < 0.6 * whole_peak
+
+
+def test_what_was_divided_by_rows_comes_back_divided_by_columns(ranks):
+    assert both(ranks, "reading.same") == [True] * 6
+    assert both(ranks, "reading.placements") == ["(Shard(dim=1),)", "(Shard(dim=0),)"]
 
 
 def test_a_rank_that_cannot_write_fails_the_save_on_every_rank(ranks, root):

@@ -4,6 +4,7 @@ import datetime as dt
 import os
 import signal
 import sys
+import tracemalloc
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -11,11 +12,12 @@ sys.path.insert(0, str(Path(__file__).parent))
 import torch
 import torch.distributed as dist
 from torch.nn.parallel import DistributedDataParallel
-from trained_model import X, Y, network, state_of
+from trained_model import X, Y, bytes_read, network, state_of
 from trained_model import tell as tell_as
 
 import multiback as mb
 from multiback.errors import ArgumentError, StoreError
+from multiback.store import RunDirectory
 
 SIZE = 2
 CASE = ""
@@ -134,6 +136,46 @@ def shards(_, folder):
     )
 
 
+def reading(_, folder):
+    """Restore tensors of which each process holds a half, and count what is read."""
+    from torch.distributed.tensor import Replicate, Shard, distribute_tensor
+
+    mesh = torch.distributed.device_mesh.init_device_mesh("cpu", (SIZE,))
+    whole = torch.arange(2.0**22).reshape(2048, 2048)
+    tree = {
+        "rows": distribute_tensor(whole, mesh, [Shard(0)]),
+        "columns": distribute_tensor(whole, mesh, [Shard(1)]),
+        "small": distribute_tensor(whole[:2, :2].clone(), mesh, [Replicate()]),
+    }
+    with mb.Checkpointer(folder / "run", format="dcp") as checkpointer:
+        checkpointer.step(tree, {})
+    [checkpoint] = RunDirectory(folder / "run").checkpoints()
+    empty = {key: torch.zeros_like(value) for key, value in tree.items()}
+    told = {}
+    for what, read in (
+        ("whole", checkpoint.tensors),
+        ("part", lambda: mb.restore(empty, checkpoint.path)),
+    ):
+        before = bytes_read()
+        tracemalloc.start()
+        back = read()
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        told[what] = [bytes_read() - before, peak]
+    # Divided the other way.
+    empty["rows"], empty["columns"] = (
+        torch.zeros_like(tree[key]) for key in ("columns", "rows")
+    )
+    turned = mb.restore(empty, checkpoint.path)
+    told["same"] = [
+        torch.equal(found[key].full_tensor(), tree[key].full_tensor())
+        for found in (back, turned)
+        for key in tree
+    ]
+    told["placements"] = [str(turned[key].placements) for key in ("rows", "columns")]
+    tell(**told)
+
+
 def failing(rank, folder, how):
     """Rank 1 fails in the middle of the second save."""
     model = network()
@@ -190,6 +232,7 @@ CASES = {
     "loop-safetensors": lambda *at: loop(*at, "safetensors"),
     "fit-dcp": lambda *at: fit(*at, "dcp"),
     "shards": shards,
+    "reading": reading,
     "full": lambda *at: failing(*at, "full"),
     "alone": alone,
     "differing": differing,

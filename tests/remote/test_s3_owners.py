@@ -25,16 +25,23 @@ def beat(monkeypatch):
 
 
 @contextlib.contextmanager
-def writer(url, machine="here"):
+def started(url, machine="here"):
     """Start a process that takes the run `shared`; it is killed in the end."""
     command = [sys.executable, WRITER, url, str(BEAT), machine]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     with subprocess.Popen(command, text=True, cwd="/", **pipes) as process:
         try:
-            process.answer = process.stdout.readline().strip()
             yield process
         finally:
             process.kill()
+
+
+@contextlib.contextmanager
+def writer(url, machine="here"):
+    """Start such a process, and wait until it has taken the run."""
+    with started(url, machine) as process:
+        process.answer = process.stdout.readline().strip()
+        yield process
 
 
 def tell(process, word):
@@ -74,6 +81,44 @@ def test_a_second_process_is_told_who_has_the_run_and_may_change_nothing(url):
         runs.start_run("other", {})
         runs.end_run("other")
     assert names(url) == ["one", "one-v2"]
+
+
+def test_of_several_that_come_at_once_one_gets_the_run(url):
+    with contextlib.ExitStack() as stack:
+        # They start at about the same time, for each has to import first.
+        processes = [stack.enter_context(started(url)) for _ in range(4)]
+        answers = [one.stdout.readline().split()[0] for one in processes]
+        assert sorted(answers) == [*["refused"] * 3, "started"]
+        assert tell(processes[answers.index("started")], "commit") == "one"
+
+
+def test_of_two_that_see_each_other_the_one_of_the_smaller_name_goes_first(
+    url, monkeypatch
+):
+    # The other claims while this process's object is there, and the other way round.
+    for name, answer in (("0", "refused"), ("~", "started")):
+        monkeypatch.setattr(remote_ownership.secrets, "token_hex", lambda _, n=name: n)
+        runs = open_run_directory(url)
+        with contextlib.ExitStack() as stack:
+            others = []
+            look = runs._ownership._look
+
+            def looked(folder, look=look, others=others, stack=stack):
+                if not others:
+                    others.append(stack.enter_context(started(url)))
+                    end = time.monotonic() + 60
+                    while len(look(folder)) < 2 and time.monotonic() < end:
+                        time.sleep(0.01)
+                return look(folder)
+
+            monkeypatch.setattr(runs._ownership, "_look", looked)
+            refused = contextlib.nullcontext()
+            if answer == "started":
+                refused = pytest.raises(StoreError, match="must have one writer")
+            with refused:
+                runs.start_run("shared", {})
+            assert others[0].stdout.readline().split()[0] == answer
+        runs.end_run("shared")
 
 
 def test_a_run_is_given_back_when_its_process_ends(url):

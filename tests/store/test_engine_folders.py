@@ -56,7 +56,12 @@ def committed(tmp_path, write=halves):
 
 def test_pieces_are_joined_and_each_file_is_in_the_manifest(tmp_path):
     checkpoint = committed(tmp_path)
-    assert sorted(checkpoint.files) == ["dcp/a", "dcp/b", "state.safetensors"]
+    assert sorted(checkpoint.files) == [
+        "dcp/a",
+        "dcp/b",
+        "state-blocks.json",
+        "state.safetensors",
+    ]
     checkpoint.verify()
     arrays = checkpoint.tensors()
     np.testing.assert_array_equal(arrays["w"], np.arange(6).reshape(3, 2))
@@ -189,7 +194,7 @@ def test_pieces_that_make_no_array_are_refused(tmp_path, pieces, why):
     folder.mkdir()
     for number, (arrays, places) in enumerate(pieces):
         piece(folder / str(number), arrays, places)
-    files = {k.split("/")[1]: v for k, v in settle(Files(), folder).items()}
+    files = {k.split("/")[1]: v for k, v in settle(Files(), folder)[0].items()}
     with pytest.raises(CorruptCheckpointError, match=why):
         read_folder("dcp", folder, files)
 
@@ -218,7 +223,7 @@ def test_a_piece_that_is_a_pickle_is_refused(tmp_path):
     folder = tmp_path / "dcp"
     folder.mkdir()
     (folder / "__0_0.distcp").write_bytes(pickle.dumps(Hostile()))
-    files = {k.split("/")[1]: v for k, v in settle(Files(), folder).items()}
+    files = {k.split("/")[1]: v for k, v in settle(Files(), folder)[0].items()}
     with pytest.raises(CorruptCheckpointError, match="safetensors"):
         read_folder("dcp", folder, files)
 

@@ -1,15 +1,18 @@
 """One process at a time writes a run; the dead are found out, and nobody else."""
 
 import contextlib
+import errno
 import functools
 import json
 import multiprocessing
 import os
 import re
+import select
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -29,16 +32,23 @@ linux = pytest.mark.skipif(
 
 
 @contextlib.contextmanager
-def writer(run, machine="here", heartbeat=BEAT):
+def started(run, machine="here", heartbeat=BEAT):
     """Start a process that takes the run `shared`; it is killed in the end."""
     command = [sys.executable, WRITER, run, str(heartbeat), machine]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     with subprocess.Popen(command, text=True, cwd="/", **pipes) as process:
         try:
-            process.answer = process.stdout.readline().strip()
             yield process
         finally:
             process.kill()
+
+
+@contextlib.contextmanager
+def writer(run, machine="here", heartbeat=BEAT):
+    """Start such a process, and wait until it has taken the run."""
+    with started(run, machine, heartbeat) as process:
+        process.answer = process.stdout.readline().strip()
+        yield process
 
 
 def tell(process, word):
@@ -129,6 +139,126 @@ def test_elsewhere_one_that_beats_keeps_its_run(tmp_path):
         with pytest.raises(StoreError, match=r"being written by process .* elsewhere"):
             runs_of(tmp_path).start_run("shared", {})
         assert tell(first, "commit") == "one"
+
+
+def test_a_clock_that_jumps_makes_no_living_process_dead(tmp_path):
+    """The server's clock was set, or machines slept: silent for long, but alive."""
+    beat = 1.0
+    with writer(tmp_path, machine="elsewhere", heartbeat=beat) as first:
+        in_the_past(tmp_path, 1000)
+        with pytest.raises(StoreError, match=r"being written by process .* elsewhere"):
+            runs_of(tmp_path).start_run("shared", {})
+        # As it waits for the lock, too.
+        tell(first, "hold")
+        in_the_past(tmp_path, 1000)
+        with pytest.raises(StoreError, match=r"lock must be free.*on elsewhere"):
+            runs_of(tmp_path, lock_timeout=2 * beat).start_run("other", {})
+
+
+def test_a_clock_of_this_machine_that_is_wrong_makes_no_process_dead(
+    tmp_path, commit, monkeypatch
+):
+    with writer(tmp_path, machine="elsewhere", heartbeat=20) as first:
+        real = time.time
+        monkeypatch.setattr(time, "time", lambda: real() + 1e6)
+        with pytest.raises(StoreError, match="Nothing was changed"):
+            commit(runs_of(tmp_path), run_id="shared")
+        tell(first, "hold")
+        with pytest.raises(StoreError, match=r"lock must be free.*on elsewhere"):
+            commit(runs_of(tmp_path, lock_timeout=0.1), run_id="other")
+
+
+def test_who_gives_a_sign_while_others_wait_for_the_lock_is_alive(tmp_path):
+    """Even if the clock is set right after that sign."""
+    with writer(tmp_path, machine="elsewhere", heartbeat=20) as first:
+        tell(first, "hold")
+        first.send_signal(signal.SIGSTOP)
+        in_the_past(tmp_path, 2000)
+        sign = threading.Timer(0.3, in_the_past, (tmp_path, 1000))
+        sign.start()
+        with pytest.raises(StoreError, match=r"lock must be free.*on elsewhere"):
+            runs_of(tmp_path, lock_timeout=1).start_run("other", {})
+        sign.join()
+
+
+@linux
+def test_nobody_takes_a_run_while_another_process_is_about_to(tmp_path):
+    class Watched(Files):
+        def create(self, path):
+            if not others:
+                others.append(stack.enter_context(started(tmp_path)))
+                # Longer than it takes to start: it waits for the lock.
+                assert select.select([others[0].stdout], [], [], 1.5)[0] == []
+            return super().create(path)
+
+    others = []
+    with contextlib.ExitStack() as stack:
+        runs = RunDirectory(tmp_path, Watched(), heartbeat=BEAT)
+        runs.start_run("shared", {})
+        assert others[0].stdout.readline().startswith("refused")
+        runs.end_run("shared")
+
+
+@linux
+def test_of_several_that_come_at_once_one_gets_the_run(tmp_path):
+    """First a new run; then one whose writer was killed while it held the lock."""
+    for number in range(2):
+        with contextlib.ExitStack() as stack:
+            # They start at about the same time, for each has to import first.
+            processes = [stack.enter_context(started(tmp_path)) for _ in range(4)]
+            answers = [one.stdout.readline().strip() for one in processes]
+            assert sorted(one.split()[0] for one in answers) == [
+                *["refused"] * 3,
+                "started",
+            ]
+            first = processes[answers.index("started")]
+            if number == 0:
+                assert tell(first, "commit") == "one"
+                assert tell(first, "hold") == "held"
+            else:
+                assert tell(first, "commit") == "one-v2"
+    [one, two] = runs_of(tmp_path).checkpoints()
+    one.verify()
+    two.verify()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.ENOLCK, "No locks available"),
+        OSError(errno.ENOTSUP, "Operation not supported"),
+        # Of older versions of filelock.
+        NotImplementedError("FileSystem does not appear to support flock"),
+    ],
+)
+@linux
+def test_a_file_system_without_locks_is_told_so(tmp_path, commit, monkeypatch, error):
+    import fcntl
+
+    def refuse(*_):
+        raise error
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with pytest.raises(StoreError, match=r"its file system has no locks: .* s3://"):
+        commit(runs_of(tmp_path))
+    assert runs_of(tmp_path).checkpoints() == []
+
+
+def test_a_directory_that_cannot_be_written_is_read_by_anybody(tmp_path, commit):
+    run = tmp_path / "run"
+    commit(runs_of(run))
+    before = sorted(run.rglob("*"))
+
+    class ReadOnly(Files):
+        def __getattribute__(self, name):
+            pytest.fail(f"asked to {name}")
+
+    runs = RunDirectory(run, ReadOnly())
+    [one] = runs.checkpoints()
+    one.verify()
+    one.tensors()
+    assert (runs.latest_run(), runs.history(), runs.writers()) == ("a", [], [])
+    assert sorted(run.rglob("*")) == before
 
 
 def test_elsewhere_one_that_is_stopped_for_too_long_loses_its_run(tmp_path, commit):
@@ -308,6 +438,15 @@ def an_owner(**changes):
 )
 def test_who_is_dead_follows_the_rule(changes, is_dead):
     assert (an_owner(**changes).death is not None) == is_dead
+
+
+@linux
+def test_one_of_whom_the_system_tells_nothing_is_judged_by_its_silence(monkeypatch):
+    """Another user's process, which may have got the number of a dead one."""
+    me, silent = an_owner(), an_owner(silent=1000.0)
+    monkeypatch.setattr(owner, "_born", lambda _: "")
+    assert (me.is_known_alive, me.death) == (False, None)
+    assert "no sign of life" in silent.death
 
 
 def taken_by_another(runs):

@@ -1,9 +1,12 @@
+import dataclasses
+import shutil
 import threading
 
 import pytest
 
 from multiback.errors import NoCheckpointError, StoreError
-from multiback.store import RunDirectory
+from multiback.store import Files, RunDirectory
+from multiback.store.manifest import manifest_bytes, parse_manifest
 
 
 def names(runs, run_id=None):
@@ -157,3 +160,46 @@ def test_damage_of_a_checkpoint_that_is_gone_is_told_and_not_raised(runs, commit
     saved = commit(runs)
     runs.remove(saved, run_id="a")
     assert any(isinstance(error, NoCheckpointError) for error in saved.damage())
+
+
+def test_copies_and_what_was_renamed_neither_count_nor_go(filled):
+    folder = filled.path / "checkpoints"
+    shutil.copytree(folder / "a3", folder / "a3-copy")
+    shutil.copytree(folder / "a0", folder / "0-copy")
+    (folder / "a2").rename(folder / "mine")
+    seen = []
+
+    def two(found):
+        seen.extend(one.name for one in found)
+        return found[-2:]
+
+    removed = filled.prune(two, run_id="a")
+    assert seen == ["a0", "a1", "a3"]
+    assert [one.name for one in removed] == ["a0"]
+    assert set(names(filled, "a")) == {"a1", "a3", "a3-copy", "0-copy", "mine"}
+    copies = {one.name: one.saved_as for one in filled.checkpoints("a") if one.is_copy}
+    assert copies == {"a3-copy": "a3", "0-copy": "a0", "mine": "a2"}
+    for one in filled.checkpoints():
+        one.verify()
+
+
+def test_a_name_that_was_taken_while_a_checkpoint_was_written_is_no_copy(
+    tmp_path, commit
+):
+    class Meddled(Files):
+        def create(self, path):
+            if path.name == "trainer.json":
+                (path.parent.parent / "one").mkdir()
+            return super().create(path)
+
+    saved = commit(RunDirectory(tmp_path / "run", Meddled()), "one")
+    assert (saved.name, saved.saved_as, saved.is_copy) == ("one-v2", "one-v2", False)
+
+
+def test_a_manifest_that_says_no_name_is_of_no_copy(filled):
+    path = filled.path / "checkpoints/a1/manifest.json"
+    manifest = dataclasses.replace(parse_manifest(path.read_bytes()), saved_as=None)
+    path.write_bytes(manifest_bytes(manifest))
+    path.parent.rename(path.parent.with_name("other"))
+    assert [one.name for one in filled.checkpoints("a") if one.is_copy] == []
+    assert len(filled.prune(lambda _: [], run_id="a")) == 4

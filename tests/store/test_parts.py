@@ -1,0 +1,194 @@
+"""Parts of arrays: what is read is verified, and what is not needed is not read."""
+
+import json
+
+import numpy as np
+import pytest
+
+from multiback.errors import ArgumentError, CorruptCheckpointError
+from multiback.store import Request, RunDirectory, blocks
+from multiback.store.blocks import BLOCK, PartReader, digests_of
+
+ROWS, COLUMNS = 1024, 512
+
+
+def piece(path, arrays):
+    """Write a file as torch's distributed checkpoint does: arrays and their places."""
+    offsets = {key: {"saved_offsets": list(at)} for key, (at, _) in arrays.items()}
+    header = {"__metadata__": {"DCP_SHARDING_INFO": json.dumps(offsets)}}
+    data = b""
+    for key, (_, array) in arrays.items():
+        header[key] = {
+            "dtype": "F32",
+            "shape": list(array.shape),
+            "data_offsets": [len(data), len(data) + array.nbytes],
+        }
+        data += array.tobytes()
+    text = json.dumps(header).encode()
+    path.write_bytes(len(text).to_bytes(8, "little") + text + data)
+
+
+WHOLE = np.arange(ROWS * COLUMNS, dtype="float32").reshape(ROWS, COLUMNS)
+SMALL = np.arange(3, dtype="float32")
+
+
+def halves(folder):
+    folder.mkdir()
+    half = ROWS // 2
+    piece(folder / "a", {"w": ((0, 0), WHOLE[:half]), "small": ((0,), SMALL)})
+    piece(folder / "b", {"w": ((half, 0), WHOLE[half:])})
+
+
+def committed(tmp_path, write=halves):
+    request = Request(
+        "one",
+        run_id="a",
+        tensors={"x": np.arange(4.0)},
+        epoch=1,
+        step=1,
+        metrics={},
+        state_format="dcp",
+        write_state=write,
+    )
+    return RunDirectory(tmp_path / "run").commit(request)
+
+
+def flip(path, position):
+    with path.open("r+b") as stream:
+        stream.seek(position)
+        [byte] = stream.read(1)
+        stream.seek(position)
+        stream.write(bytes([byte ^ 1]))
+
+
+BOXES = [
+    ((0, ROWS), (0, COLUMNS)),
+    ((0, ROWS // 2), (0, COLUMNS)),
+    ((10, 700), (3, 5)),
+    ((511, 513), (511, 512)),
+    ((5, 5), (0, COLUMNS)),
+]
+
+
+@pytest.mark.parametrize("box", BOXES)
+def test_a_part_is_the_same_as_that_part_of_the_whole(tmp_path, box):
+    arrays, parts = committed(tmp_path).tensors_in_parts({"w": [box], "x": [((1, 3),)]})
+    rows, columns = (slice(*each) for each in box)
+    np.testing.assert_array_equal(parts["w"][0], WHOLE[rows, columns])
+    np.testing.assert_array_equal(parts["x"][0], [1.0, 2.0])
+    assert arrays.keys() == {"small"}
+    np.testing.assert_array_equal(arrays["small"], SMALL)
+
+
+@pytest.mark.parametrize("with_blocks", [True, False])
+def test_files_that_are_not_needed_are_not_read(tmp_path, monkeypatch, with_blocks):
+    checkpoint = committed(tmp_path)
+    read = []
+    real = blocks._range
+    monkeypatch.setattr(
+        blocks,
+        "_range",
+        lambda path, *at: read.append((path.name, at)) or real(path, *at),
+    )
+    if not with_blocks:
+        # As before there were blocks.
+        del checkpoint.files["state-blocks.json"]
+    [part] = checkpoint.tensors_in_parts({"w": [((0, 256), (0, COLUMNS))]})[1]["w"]
+    np.testing.assert_array_equal(part, WHOLE[:256])
+    assert max(end for name, (_, _, end) in read if name == "b") <= BLOCK
+    # Of the other file the second half of the rows: what stands behind them is wanted.
+    left_out = range(3 * BLOCK, 4 * BLOCK)
+    for name, (_, begin, end) in read:
+        assert name != "a" or begin >= left_out.stop or end <= left_out.start
+
+
+@pytest.mark.parametrize("position", [3, 30, 1 << 10, 300_000, 524_288 + 70_000])
+def test_a_changed_byte_that_is_read_is_found(tmp_path, position):
+    checkpoint = committed(tmp_path)
+    flip(checkpoint.path / "dcp/a", position)
+    with pytest.raises(CorruptCheckpointError, match=r"dcp/a must"):
+        checkpoint.tensors_in_parts({"w": [((0, ROWS), (0, COLUMNS))]})
+
+
+def test_a_changed_byte_elsewhere_is_left_to_verify(tmp_path):
+    checkpoint = committed(tmp_path)
+    flip(checkpoint.path / "dcp/b", checkpoint.files["dcp/b"].size - 1)
+    [part] = checkpoint.tensors_in_parts({"w": [((0, 512), (0, COLUMNS))]})[1]["w"]
+    np.testing.assert_array_equal(part, WHOLE[:512])
+    with pytest.raises(CorruptCheckpointError, match="dcp/b"):
+        checkpoint.verify()
+    with pytest.raises(CorruptCheckpointError, match="dcp/b"):
+        checkpoint.tensors()
+
+
+def test_without_checksums_of_blocks_a_file_is_verified_whole(tmp_path):
+    checkpoint = committed(tmp_path)
+    flip(checkpoint.path / "dcp/b", checkpoint.files["dcp/b"].size - 1)
+    del checkpoint.files["state-blocks.json"]
+    # Its header is read.
+    with pytest.raises(CorruptCheckpointError, match="dcp/b must have the xxh3"):
+        checkpoint.tensors_in_parts({"w": [((0, 512), (0, COLUMNS))]})
+
+
+def test_changed_checksums_of_blocks_are_found(tmp_path):
+    checkpoint = committed(tmp_path)
+    flip(checkpoint.path / "state-blocks.json", 40)
+    with pytest.raises(CorruptCheckpointError, match="state-blocks"):
+        checkpoint.tensors_in_parts({"w": [((0, 512), (0, COLUMNS))]})
+    with pytest.raises(CorruptCheckpointError, match="state-blocks"):
+        checkpoint.verify()
+
+
+@pytest.mark.parametrize("document", [[], {}, {"block": 1, "files": {}}, {"files": 3}])
+def test_checksums_that_are_none_are_refused(tmp_path, document):
+    with pytest.raises(CorruptCheckpointError, match="checksums of blocks"):
+        PartReader(tmp_path / "dcp", {}, document)
+
+
+def test_checksums_of_too_few_blocks_are_refused(tmp_path):
+    (tmp_path / "a").write_bytes(b"x" * (BLOCK + 1))
+    entry, digits = digests_of(tmp_path / "a")
+    for known in ("", digits[:16], digits[:-1]):
+        document = {"block": BLOCK, "files": {"a": known}}
+        reader = PartReader(tmp_path, {"a": entry}, document)
+        with pytest.raises(CorruptCheckpointError, match="must have from byte"):
+            reader.read("a", 0, BLOCK + 1)
+
+
+@pytest.mark.parametrize(
+    "box", [((0, ROWS + 1), (0, 1)), ((0, 1),), ((5, 1), (0, 1)), ((-1, 1), (0, 1))]
+)
+def test_a_part_that_is_not_there_is_refused_before_anything_is_made(tmp_path, box):
+    with pytest.raises(CorruptCheckpointError):
+        committed(tmp_path).tensors_in_parts({"w": [box]})
+
+
+def test_an_array_that_is_not_there_is_refused(tmp_path):
+    with pytest.raises(CorruptCheckpointError, match="must hold the array 'v'"):
+        committed(tmp_path).tensors_in_parts({"v": [((0, 1),)]})
+
+
+def test_pieces_that_overlap_are_refused(tmp_path):
+    def write(folder):
+        folder.mkdir()
+        piece(folder / "a", {"w": ((0,), np.ones(4, "float32"))})
+        piece(folder / "b", {"w": ((2,), np.ones(4, "float32"))})
+        piece(folder / "c", {"w": ((8,), np.ones(2, "float32"))})
+
+    checkpoint = committed(tmp_path, write)
+    # Two that overlap and a gap: as many elements as are wanted.
+    with pytest.raises(CorruptCheckpointError, match=r"overlap|do not fill"):
+        checkpoint.tensors_in_parts({"w": [((0, 8),)]})
+
+
+def test_the_file_of_checksums_has_its_name_for_itself():
+    with pytest.raises(ArgumentError, match=r"'state-blocks\.json' is taken"):
+        Request(
+            "one",
+            run_id="a",
+            tensors={},
+            epoch=1,
+            step=1,
+            metrics={},
+            documents={"state-blocks": 1},
+        )
