@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from multiback.engines import Held, read_held
-from multiback.state import RestoreReport, is_sharded, restore, restore_tree
+from multiback.state import Placed, RestoreReport, is_sharded, restore, restore_tree
 from multiback.state.tree import key_of, live_leaves
 from multiback.state.variables import build_optimizer, check_model, entries
 from multiback.store import Checkpoint
@@ -28,7 +28,7 @@ class ModelState:
         optimizer: Whether the optimizer's state will be wanted.
 
     Attributes:
-        arrays: Whole arrays by name; of the divided ones there is only the shape.
+        whole: The arrays by name that this process has whole.
 
     Raises:
         CorruptCheckpointError: What is read is not what was written.
@@ -43,14 +43,9 @@ class ModelState:
         optimizer: bool = True,
     ) -> None:
         self._index, self._optimizer = index, optimizer
-        self._divided = _divided_variables(model, index, optimizer=optimizer)
-        likes = {key: one.value for key, one in self._divided.items()}
-        self._held = read_held(checkpoint, index, likes)
-
-    @property
-    def arrays(self) -> dict[str, np.ndarray]:
-        """See the class."""
-        return self._held.arrays
+        divided = _divided_variables(model, index, optimizer=optimizer)
+        held = read_held(checkpoint, index, divided)
+        self.whole, self._placed = held.whole, held.placed
 
     def restore(self, model: keras.Model) -> RestoreReport:
         """Assign the state; see `multiback.state.restore`.
@@ -61,18 +56,14 @@ class ModelState:
         Raises:
             StateError: Something does not fit. The model is unchanged.
         """
-        report = restore(
-            model, self._held.arrays, self._index, optimizer=self._optimizer
-        )
-        for key, value in self._held.made.items():
-            self._divided[key].assign(value)
-        return report
+        values: dict[str, np.ndarray | Placed] = {**self.whole, **self._placed}
+        return restore(model, values, self._index, optimizer=self._optimizer)
 
 
 def _divided_variables(
     model: keras.Model, index: Index, *, optimizer: bool
 ) -> dict[str, Any]:
-    """Pair the divided variables of a model with what was saved of them.
+    """Return the divided values of a model by what was saved of them.
 
     Only where it is plain which is which: by position, and for the optimizer by owner
     and slot. Whatever else there may be is left to `restore`, which judges the whole.
@@ -95,7 +86,8 @@ def _divided_variables(
             key = slots.pop((entry.owner, entry.slot), None)
             if key is not None:
                 found[key] = entry.variable
-    return {key: one for key, one in found.items() if is_sharded(one.value)}
+    values = {key: variable.value for key, variable in found.items()}
+    return {key: value for key, value in values.items() if is_sharded(value)}
 
 
 def restore_from(
@@ -128,13 +120,14 @@ def restore_from(
 
 def _restored_tree(template: Any, held: Held, index: Index) -> Any:
     """Restore a tree around its divided leaves, and put these in."""
-    if not held.made:
-        return restore_tree(template, held.arrays, index)
+    if not held.placed:
+        return restore_tree(template, held.whole, index)
     # A number for each of them, in the template as in the state.
-    numbers = dict.fromkeys(held.made, np.zeros(()))
+    numbers = dict.fromkeys(held.placed, np.zeros(()))
     around = _replaced(template, (), numbers.get)
-    restored = restore_tree(around, held.arrays | numbers, index)
-    return _replaced(restored, (), held.made.get)
+    restored = restore_tree(around, held.whole | numbers, index)
+    values = {key: one.value for key, one in held.placed.items()}
+    return _replaced(restored, (), values.get)
 
 
 def _replaced(

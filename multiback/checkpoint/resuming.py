@@ -123,7 +123,7 @@ class Resumption:
             self.batch, problems = self.position.seek(checkpoint)
             self._engine.tell(problems)
         if self.siblings:
-            restore_siblings(self.siblings, facts.get("callbacks", []), state.arrays)
+            restore_siblings(self.siblings, facts.get("callbacks", []), state.whole)
         # A run that a callback stopped stays stopped.
         stopped = bool(self.siblings) and facts.get("stopped", False)
         set_first_epoch(model, epochs if stopped else checkpoint.epoch)
@@ -178,16 +178,14 @@ class Resumption:
         set_first_epoch(model, None)
         self._generators = {
             key.removeprefix(_RANDOM): array
-            for key, array in state.arrays.items()
+            for key, array in state.whole.items()
             if key.startswith(_RANDOM)
         }
         if self.batch:
             report = state.restore(model)
             self._engine.tell(report.notes)
             if self.siblings:
-                restore_siblings(
-                    self.siblings, facts.get("callbacks", []), state.arrays
-                )
+                restore_siblings(self.siblings, facts.get("callbacks", []), state.whole)
         else:
             self.begin_batches()
         past = facts.get("history", {})

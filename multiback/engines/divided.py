@@ -1,9 +1,8 @@
 """Restore what is divided among processes: each reads the parts that it holds.
 
 A kernel that lies on the devices of several processes is no one's as a whole. So that
-nobody reads all of it, its parts are read first, verified and put onto the devices; the
-rest of the state goes the way of every state, with a stand-in of the same shape for
-what is divided; and then the parts take their places.
+nobody reads all of it, or has all of it in memory, its parts are read, verified and put
+onto the devices; the rest of the state goes the way of every state.
 """
 
 import importlib
@@ -12,7 +11,7 @@ from typing import Any, Protocol, cast
 
 import numpy as np
 
-from multiback.state import is_sharded
+from multiback.state import Placed, is_sharded
 from multiback.store import Checkpoint
 from multiback.store.boxes import Box
 from multiback.store.tensor_file import Array
@@ -35,30 +34,17 @@ class Divider(Protocol):
         """Make an array that is divided as another is, from this process's parts."""
 
 
-class StandIn:
-    """Say which shape and dtype an array has that is not there."""
-
-    def __init__(self, shape: Sequence[int], dtype: np.dtype[Any]) -> None:
-        self.shape = tuple(shape)
-        self.dtype = dtype
-
-    def __array__(self, dtype: Any = None, copy: Any = None) -> Array:
-        """Return zeros that take no memory."""
-        del dtype, copy
-        return np.broadcast_to(np.zeros((), self.dtype), self.shape)
-
-
 class Held:
     """A state as far as this process needs it.
 
     Args:
-        arrays: Whole arrays, and stand-ins for those that are divided.
-        made: The divided arrays, with this process's parts, by the same names.
+        whole: Arrays that this process has whole.
+        placed: The divided ones, with this process's parts on its devices.
     """
 
-    def __init__(self, arrays: dict[str, Array], made: dict[str, Any]) -> None:
-        self.arrays = arrays
-        self.made = made
+    def __init__(self, whole: dict[str, Array], placed: dict[str, Placed]) -> None:
+        self.whole = whole
+        self.placed = placed
 
 
 def read_held(
@@ -80,20 +66,18 @@ def read_held(
     for key, like in likes.items():
         kind = tuple(map(int, like.shape)), str(like.dtype).removeprefix("torch.")
         if is_sharded(like) and shapes.get(key) == kind:
-            asked = _divider(like).boxes(like)
-            if asked is not None:
-                boxes[key] = asked
+            found = _divider(like).boxes(like)
+            if found is not None:
+                boxes[key] = found
     if not boxes:
         return Held(checkpoint.tensors(), {})
     arrays, parts = checkpoint.tensors_in_parts(boxes)
-    made = {
-        key: _divider(likes[key]).build(likes[key], boxes[key], parts.pop(key))
-        for key in boxes
-    }
-    for key in made:
+    placed = {}
+    for key, asked in boxes.items():
+        value = _divider(likes[key]).build(likes[key], asked, parts.pop(key))
         shape, dtype = shapes[key]
-        arrays[key] = cast(Array, StandIn(shape, np.dtype(dtype)))
-    return Held(arrays, made)
+        placed[key] = Placed(value, shape, np.dtype(dtype))
+    return Held(arrays, placed)
 
 
 def _divider(like: Any) -> Divider:

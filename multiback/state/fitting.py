@@ -1,13 +1,40 @@
-"""Does a stored array fit a variable? Pure functions on NumPy values."""
+"""Does a stored array fit a variable? Pure functions on values."""
 
 from collections.abc import Mapping, Sequence
-from typing import TypeAlias
+from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 import numpy as np
 
+
+@dataclass(frozen=True)
+class Placed:
+    """A value that is on its devices already, divided as its variable is.
+
+    It stands among host arrays where no process has the whole.
+    """
+
+    value: Any
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+
 StateDict: TypeAlias = Mapping[str, np.ndarray]
+Values: TypeAlias = Mapping[str, np.ndarray | Placed]
 
 _SHOWN = 10
+
+
+def fitted(value: np.ndarray | Placed, dtype: np.dtype) -> Any:
+    """Return what to assign to a variable of a dtype; None when a value would change.
+
+    Args:
+        value: What was saved.
+        dtype: The variable's.
+    """
+    if isinstance(value, Placed):
+        return value.value if value.dtype == dtype else None
+    return cast_exactly(value, dtype)
 
 
 def cast_exactly(array: np.ndarray, dtype: np.dtype) -> np.ndarray | None:

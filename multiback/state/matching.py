@@ -11,14 +11,14 @@ import keras
 import numpy as np
 
 from multiback.errors import StateError
-from multiback.state.fitting import StateDict, cast_exactly, listing
+from multiback.state.fitting import Values, fitted, listing
 from multiback.state.variables import GROUPS, Entry, without_number
 
 Index = Sequence[Mapping[str, Any]]
-Plan = list[tuple[Entry, np.ndarray]]
+Plan = list[tuple[Entry, Any]]
 
 
-def by_group(arrays: StateDict, index: Index) -> dict[str, list[Mapping[str, Any]]]:
+def by_group(arrays: Values, index: Index) -> dict[str, list[Mapping[str, Any]]]:
     """Sort the index by group; raise if it is a tree's or arrays are missing."""
     groups: dict[str, list[Mapping[str, Any]]] = {group: [] for group in GROUPS}
     for entry in index:
@@ -38,7 +38,7 @@ def by_group(arrays: StateDict, index: Index) -> dict[str, list[Mapping[str, Any
 
 
 def by_position(
-    current: list[Entry], saved: Index, arrays: StateDict
+    current: list[Entry], saved: Index, arrays: Values
 ) -> tuple[Plan, list[str]]:
     """Pair a group's variables with the saved values in order."""
     problems = [
@@ -55,7 +55,7 @@ def by_position(
 
 
 def by_owner(
-    current: list[Entry], saved: Index, arrays: StateDict
+    current: list[Entry], saved: Index, arrays: Values
 ) -> tuple[Plan, list[str]]:
     """Pair optimizer variables with the saved ones of the same owner and slot."""
     here = [(entry.owner, entry.slot) for entry in current]
@@ -89,7 +89,7 @@ def _slot(owner: int | None, slot: str | None) -> str:
 
 
 def _fitted(
-    pairs: list[tuple[Entry, Mapping[str, Any]]], arrays: StateDict
+    pairs: list[tuple[Entry, Mapping[str, Any]]], arrays: Values
 ) -> tuple[Plan, list[str]]:
     """Check shape and values of each pair.
 
@@ -109,7 +109,7 @@ def _fitted(
                 f"{list(array.shape)} in the checkpoint ({stored['path']})"
             )
             continue
-        cast = cast_exactly(array, np.dtype(str(entry.variable.dtype)))
+        cast = fitted(array, np.dtype(str(entry.variable.dtype)))
         if cast is None:
             problems.append(
                 f"{where}: the checkpoint's {array.dtype} values cannot be written "
@@ -124,7 +124,7 @@ def metrics_plan(
     model: keras.Model,
     current: Mapping[str, list[Entry]],
     saved: Index,
-    arrays: StateDict,
+    arrays: Values,
 ) -> tuple[Plan, bool, str]:
     """Plan the metrics: what to assign, whether to reset, what to note."""
     here = [without_number(str(entry.variable.path)) for entry in current["metrics"]]

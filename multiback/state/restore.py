@@ -8,7 +8,7 @@ import keras
 
 from multiback.errors import StateError
 from multiback.state._private import layers_of
-from multiback.state.fitting import StateDict, listing
+from multiback.state.fitting import Values, listing
 from multiback.state.matching import (
     Index,
     Plan,
@@ -50,7 +50,7 @@ class RestoreReport:
 
 def restore(
     model: keras.Model,
-    arrays: StateDict,
+    arrays: Values,
     index: Index,
     *,
     optimizer: bool = True,
@@ -63,7 +63,8 @@ def restore(
 
     Args:
         model: A built model. Its optimizer is built if it is not yet.
-        arrays: The values by key, from `Snapshot.arrays` or a file.
+        arrays: The values by key, from `Snapshot.arrays` or a file; `Placed` where
+            they are divided among processes.
         index: The entries of `Snapshot.index`.
         optimizer: Restore the optimizer's variables. Without them, or where the
             model or the snapshot has none, the optimizer is left as it is.
