@@ -3,18 +3,15 @@
 import contextlib
 import signal
 import socket
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
+from owning import started, tell, writer
 
 from multiback.errors import StoreError
 from multiback.store import Request, open_run_directory, remote_ownership
 
-WRITER = Path(__file__).parents[1] / "store" / "owning_writer.py"
 # Eight of these are patience enough for a test, and S3's times are whole seconds.
 BEAT = 1.0
 
@@ -22,32 +19,6 @@ BEAT = 1.0
 @pytest.fixture(autouse=True)
 def beat(monkeypatch):
     monkeypatch.setattr(remote_ownership, "BEAT_SECONDS", BEAT)
-
-
-@contextlib.contextmanager
-def started(url, machine="here"):
-    """Start a process that takes the run `shared`; it is killed in the end."""
-    command = [sys.executable, WRITER, url, str(BEAT), machine]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    with subprocess.Popen(command, text=True, cwd="/", **pipes) as process:
-        try:
-            yield process
-        finally:
-            process.kill()
-
-
-@contextlib.contextmanager
-def writer(url, machine="here"):
-    """Start such a process, and wait until it has taken the run."""
-    with started(url, machine) as process:
-        process.answer = process.stdout.readline().strip()
-        yield process
-
-
-def tell(process, word):
-    process.stdin.write(word + "\n")
-    process.stdin.flush()
-    return process.stdout.readline().strip()
 
 
 def commit(runs, name="mine"):
@@ -60,7 +31,7 @@ def names(url):
 
 
 def test_a_second_process_is_told_who_has_the_run_and_may_change_nothing(url):
-    with writer(url) as first:
+    with writer(url, BEAT) as first:
         assert first.answer == "started"
         runs = open_run_directory(url)
         with pytest.raises(StoreError) as caught:
@@ -86,7 +57,7 @@ def test_a_second_process_is_told_who_has_the_run_and_may_change_nothing(url):
 def test_of_several_that_come_at_once_one_gets_the_run(url):
     with contextlib.ExitStack() as stack:
         # They start at about the same time, for each has to import first.
-        processes = [stack.enter_context(started(url)) for _ in range(4)]
+        processes = [stack.enter_context(started(url, BEAT)) for _ in range(4)]
         answers = [one.stdout.readline().split()[0] for one in processes]
         assert sorted(answers) == [*["refused"] * 3, "started"]
         assert tell(processes[answers.index("started")], "commit") == "one"
@@ -105,7 +76,7 @@ def test_of_two_that_see_each_other_the_one_of_the_smaller_name_goes_first(
 
             def looked(folder, look=look, others=others, stack=stack):
                 if not others:
-                    others.append(stack.enter_context(started(url)))
+                    others.append(stack.enter_context(started(url, BEAT)))
                     end = time.monotonic() + 60
                     while len(look(folder)) < 2 and time.monotonic() < end:
                         time.sleep(0.01)
@@ -122,7 +93,7 @@ def test_of_two_that_see_each_other_the_one_of_the_smaller_name_goes_first(
 
 
 def test_a_run_is_given_back_when_its_process_ends(url):
-    with writer(url) as first:
+    with writer(url, BEAT) as first:
         first.stdin.close()
         assert first.wait() == 0
     runs = open_run_directory(url)
@@ -132,7 +103,7 @@ def test_a_run_is_given_back_when_its_process_ends(url):
 
 
 def test_a_killed_process_is_taken_over_from_at_once_with_a_warning(url):
-    with writer(url) as first:
+    with writer(url, BEAT) as first:
         tell(first, "commit")
     runs = open_run_directory(url)
     with pytest.warns(UserWarning, match=f"left by process {first.pid} .* is gone"):
@@ -142,7 +113,7 @@ def test_a_killed_process_is_taken_over_from_at_once_with_a_warning(url):
 
 
 def test_elsewhere_one_that_gives_signs_of_life_keeps_its_run(url):
-    with writer(url, "elsewhere") as first:
+    with writer(url, BEAT, "elsewhere") as first:
         runs = open_run_directory(url)
         with pytest.raises(StoreError, match=r"being written by process .* elsewhere"):
             runs.start_run("shared", {})
@@ -152,7 +123,7 @@ def test_elsewhere_one_that_gives_signs_of_life_keeps_its_run(url):
 
 
 def test_elsewhere_one_that_is_stopped_for_too_long_loses_its_run(url):
-    with writer(url, "elsewhere") as first:
+    with writer(url, BEAT, "elsewhere") as first:
         assert tell(first, "commit") == "one"
         first.send_signal(signal.SIGSTOP)
         runs, start = open_run_directory(url), time.monotonic()

@@ -10,51 +10,23 @@ import re
 import select
 import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
 
 import pytest
+from owning import started, tell, writer
 
 from multiback.errors import StoreError
 from multiback.store import Files, RunDirectory, owner
 from multiback.store.heartbeat import Heart, touch
 from multiback.store.owner import Owner, parse_owner
 
-WRITER = Path(__file__).with_name("owning_writer.py")
 # Eight of these are patience enough for a test, and too many for a slow machine.
 BEAT = 0.25
 linux = pytest.mark.skipif(
     not Path("/proc/self/stat").exists(), reason="the process table of Linux"
 )
-
-
-@contextlib.contextmanager
-def started(run, machine="here", heartbeat=BEAT):
-    """Start a process that takes the run `shared`; it is killed in the end."""
-    command = [sys.executable, WRITER, run, str(heartbeat), machine]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    with subprocess.Popen(command, text=True, cwd="/", **pipes) as process:
-        try:
-            yield process
-        finally:
-            process.kill()
-
-
-@contextlib.contextmanager
-def writer(run, machine="here", heartbeat=BEAT):
-    """Start such a process, and wait until it has taken the run."""
-    with started(run, machine, heartbeat) as process:
-        process.answer = process.stdout.readline().strip()
-        yield process
-
-
-def tell(process, word):
-    process.stdin.write(word + "\n")
-    process.stdin.flush()
-    return process.stdout.readline().strip()
 
 
 def runs_of(run, **changes):
@@ -69,7 +41,7 @@ def in_the_past(run, seconds):
 
 @linux
 def test_a_second_writer_is_told_who_has_the_run_and_what_to_do(tmp_path, commit):
-    with writer(tmp_path) as first:
+    with writer(tmp_path, BEAT) as first:
         assert first.answer == "started"
         with pytest.raises(StoreError) as caught:
             runs_of(tmp_path).start_run("shared", {})
@@ -96,7 +68,7 @@ def test_a_second_writer_is_told_who_has_the_run_and_what_to_do(tmp_path, commit
 
 @linux
 def test_a_killed_writer_is_taken_over_from_at_once_with_a_warning(tmp_path, commit):
-    with writer(tmp_path, heartbeat=1000) as first:
+    with writer(tmp_path, 1000) as first:
         tell(first, "commit")
         first.kill()
     runs = runs_of(tmp_path)
@@ -110,7 +82,7 @@ def test_a_killed_writer_is_taken_over_from_at_once_with_a_warning(tmp_path, com
 
 @linux
 def test_one_that_died_and_was_not_waited_for_is_dead(tmp_path):
-    with writer(tmp_path) as first:
+    with writer(tmp_path, BEAT) as first:
         os.kill(first.pid, signal.SIGKILL)
         # A zombie until somebody asks; its pipe closes before.
         assert first.stdout.read() == ""
@@ -122,7 +94,7 @@ def test_one_that_died_and_was_not_waited_for_is_dead(tmp_path):
 
 @linux
 def test_a_stopped_process_of_this_machine_keeps_its_run(tmp_path):
-    with writer(tmp_path, heartbeat=0.05) as first:
+    with writer(tmp_path, 0.05) as first:
         first.send_signal(signal.SIGSTOP)
         in_the_past(tmp_path, 1000)
         with pytest.raises(StoreError, match=r"10\d\d seconds ago.* is stopped or"):
@@ -133,7 +105,7 @@ def test_a_stopped_process_of_this_machine_keeps_its_run(tmp_path):
 
 def test_elsewhere_one_that_beats_keeps_its_run(tmp_path):
     beat = 1.0  # On a busy machine a beat may come half a second late.
-    with writer(tmp_path, machine="elsewhere", heartbeat=beat) as first:
+    with writer(tmp_path, beat, "elsewhere") as first:
         # As if it had been silent for almost too long: the next beat tells.
         in_the_past(tmp_path, 7 * beat)
         with pytest.raises(StoreError, match=r"being written by process .* elsewhere"):
@@ -144,7 +116,7 @@ def test_elsewhere_one_that_beats_keeps_its_run(tmp_path):
 def test_a_clock_that_jumps_makes_no_living_process_dead(tmp_path):
     """The server's clock was set, or machines slept: silent for long, but alive."""
     beat = 1.0
-    with writer(tmp_path, machine="elsewhere", heartbeat=beat) as first:
+    with writer(tmp_path, beat, "elsewhere") as first:
         in_the_past(tmp_path, 1000)
         with pytest.raises(StoreError, match=r"being written by process .* elsewhere"):
             runs_of(tmp_path).start_run("shared", {})
@@ -158,7 +130,7 @@ def test_a_clock_that_jumps_makes_no_living_process_dead(tmp_path):
 def test_a_clock_of_this_machine_that_is_wrong_makes_no_process_dead(
     tmp_path, commit, monkeypatch
 ):
-    with writer(tmp_path, machine="elsewhere", heartbeat=20) as first:
+    with writer(tmp_path, 20, "elsewhere") as first:
         real = time.time
         monkeypatch.setattr(time, "time", lambda: real() + 1e6)
         with pytest.raises(StoreError, match="Nothing was changed"):
@@ -170,7 +142,7 @@ def test_a_clock_of_this_machine_that_is_wrong_makes_no_process_dead(
 
 def test_who_gives_a_sign_while_others_wait_for_the_lock_is_alive(tmp_path):
     """Even if the clock is set right after that sign."""
-    with writer(tmp_path, machine="elsewhere", heartbeat=20) as first:
+    with writer(tmp_path, 20, "elsewhere") as first:
         tell(first, "hold")
         first.send_signal(signal.SIGSTOP)
         in_the_past(tmp_path, 2000)
@@ -186,7 +158,7 @@ def test_nobody_takes_a_run_while_another_process_is_about_to(tmp_path):
     class Watched(Files):
         def create(self, path):
             if not others:
-                others.append(stack.enter_context(started(tmp_path)))
+                others.append(stack.enter_context(started(tmp_path, BEAT)))
                 # Longer than it takes to start: it waits for the lock.
                 assert select.select([others[0].stdout], [], [], 1.5)[0] == []
             return super().create(path)
@@ -205,7 +177,7 @@ def test_of_several_that_come_at_once_one_gets_the_run(tmp_path):
     for number in range(2):
         with contextlib.ExitStack() as stack:
             # They start at about the same time, for each has to import first.
-            processes = [stack.enter_context(started(tmp_path)) for _ in range(4)]
+            processes = [stack.enter_context(started(tmp_path, BEAT)) for _ in range(4)]
             answers = [one.stdout.readline().strip() for one in processes]
             assert sorted(one.split()[0] for one in answers) == [
                 *["refused"] * 3,
@@ -262,7 +234,7 @@ def test_a_directory_that_cannot_be_written_is_read_by_anybody(tmp_path, commit)
 
 
 def test_elsewhere_one_that_is_stopped_for_too_long_loses_its_run(tmp_path, commit):
-    with writer(tmp_path, machine="elsewhere") as first:
+    with writer(tmp_path, BEAT, "elsewhere") as first:
         first.send_signal(signal.SIGSTOP)
         runs, start = runs_of(tmp_path), time.monotonic()
         with pytest.warns(UserWarning, match=r"no sign of life for \d+ sec"):
@@ -304,7 +276,7 @@ def test_a_lock_that_a_dead_writer_elsewhere_still_holds_is_taken_over(
     tmp_path, commit
 ):
     beat = 20.0  # A tenth of it is what a busy machine may take.
-    with writer(tmp_path, machine="elsewhere", heartbeat=beat) as first:
+    with writer(tmp_path, beat, "elsewhere") as first:
         assert tell(first, "hold") == "held"
         first.send_signal(signal.SIGSTOP)
         runs = runs_of(tmp_path, lock_timeout=0.2)
@@ -320,7 +292,7 @@ def test_a_lock_that_a_dead_writer_elsewhere_still_holds_is_taken_over(
 
 
 def test_readers_see_who_writes_and_never_wait(tmp_path):
-    with writer(tmp_path) as first:
+    with writer(tmp_path, BEAT) as first:
         tell(first, "commit")
         tell(first, "hold")
         runs = runs_of(tmp_path, lock_timeout=0)
@@ -335,7 +307,7 @@ def test_readers_see_who_writes_and_never_wait(tmp_path):
 
 
 def test_a_run_is_given_back_when_its_process_ends_or_says_so(tmp_path):
-    with writer(tmp_path) as first:
+    with writer(tmp_path, BEAT) as first:
         first.stdin.close()
         first.wait(60)
     assert runs_of(tmp_path).writers() == []

@@ -1,0 +1,39 @@
+"""Processes that take a run and hold it, for the tests of who may write."""
+
+import contextlib
+import subprocess
+import sys
+from pathlib import Path
+
+_PROGRAM = Path(__file__).parent / "store" / "owning_writer.py"
+
+
+@contextlib.contextmanager
+def started(run, heartbeat, machine="here"):
+    """Start a process that takes the run `shared`; it is killed in the end.
+
+    `run` is a directory or a URL; `machine` is another than "here" for a process that
+    says it runs elsewhere.
+    """
+    command = [sys.executable, _PROGRAM, run, str(heartbeat), machine]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(command, text=True, cwd="/", **pipes) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+@contextlib.contextmanager
+def writer(run, heartbeat, machine="here"):
+    """Start such a process, and wait until it has answered whether it has the run."""
+    with started(run, heartbeat, machine) as process:
+        process.answer = process.stdout.readline().strip()
+        yield process
+
+
+def tell(process, word):
+    """Tell it what to do, and return its answer."""
+    process.stdin.write(word + "\n")
+    process.stdin.flush()
+    return process.stdout.readline().strip()
