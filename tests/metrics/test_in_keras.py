@@ -134,14 +134,57 @@ def test_a_saved_model_loads_with_its_metrics(tmp_path, cancer):
         assert after[name] == pytest.approx(before[name], abs=1e-6)
 
 
-@pytest.mark.parametrize("metric", METRICS)
-def test_early_stopping_finds_the_direction_by_itself(cancer, metric):
-    x, y = cancer
-    model = binary_model(x.shape[1])
-    model.compile("adam", "binary_crossentropy", metrics=[metric(name="it")])
-    stopper = keras.callbacks.EarlyStopping(monitor="val_it", mode="auto")
-    model.fit(x[:64], y[:64], validation_data=(x, y), verbose=0, callbacks=[stopper])
-    assert stopper.monitor_op(1.0, 0.0)
+class Shift(keras.callbacks.Callback):
+    """Give the model another bias in each epoch: the further from 0, the worse."""
+
+    biases = (0.6, -0.1, 0.3, 0.5, 0.4)
+
+    def on_epoch_begin(self, epoch, _logs=None):
+        kernel, bias = self.model.get_weights()
+        self.model.set_weights([kernel, np.full_like(bias, 4 * self.biases[epoch])])
+
+
+def test_callbacks_of_keras_find_the_direction_and_the_best_epoch(tmp_path):
+    metrics = [
+        mb.metrics.Accuracy(),
+        mb.metrics.F1Score(),
+        mb.metrics.MatthewsCorrelation(),
+        mb.metrics.BrierScore(),
+        mb.metrics.HammingDistance(),
+        mb.metrics.LogLoss(),
+        mb.metrics.MeanAbsoluteError(),
+    ]
+    x = np.linspace(-1, 1, 64, dtype="float32")[:, None]
+    y = (x > 0).astype("int32")
+    model = keras.Sequential(
+        [keras.Input((1,)), keras.layers.Dense(1, "sigmoid", kernel_initializer="ones")]
+    )
+    model.set_weights([4 * w for w in model.get_weights()])
+    model.compile(keras.optimizers.SGD(1e-3), "binary_crossentropy", metrics=metrics)
+    names = [metric.name for metric in metrics]
+    stoppers, others = [], []
+    for name in names:
+        stoppers.append(keras.callbacks.EarlyStopping(f"val_{name}", patience=2))
+        others.append(
+            keras.callbacks.ModelCheckpoint(
+                str(tmp_path / (name + "-{epoch}.weights.h5")),
+                monitor=f"val_{name}",
+                save_best_only=True,
+                save_weights_only=True,
+            )
+        )
+    others.append(
+        keras.callbacks.ReduceLROnPlateau("val_f1_score", factor=0.1, patience=1)
+    )
+    callbacks = [Shift(), *stoppers, *others]
+    data = {"validation_data": (x, y), "epochs": 5, "verbose": 0}
+    losses = model.fit(x, y, callbacks=callbacks, **data).history["loss"]
+    assert [stopper.best_epoch for stopper in stoppers] == [1] * len(names)
+    assert [stopper.stopped_epoch for stopper in stoppers] == [3] * len(names)
+    assert len(losses) == 4
+    assert float(model.optimizer.learning_rate) == pytest.approx(1e-5)
+    kept = sorted(path.name for path in tmp_path.iterdir())
+    assert kept == sorted(f"{n}-{epoch}.weights.h5" for n in names for epoch in (1, 2))
 
 
 def test_names_do_not_drift_when_a_model_is_rebuilt():
