@@ -139,7 +139,7 @@ class MetricContract(abc.ABC):
     ):
         y_true, y_pred = self.sample(rng, ROWS, arguments)
         if y_pred.dtype.kind != "f":
-            return  # Class ids have no narrow form.
+            pytest.skip("class ids have no narrow form")
         narrow = ops.cast(y_pred, dtype)
         rounded = ops.convert_to_numpy(ops.cast(narrow, "float32"))
         actual = stream(self.make(**arguments), (y_true, narrow))

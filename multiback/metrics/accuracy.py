@@ -84,7 +84,7 @@ class BalancedAccuracy(TaskMetric):
         name: str = "balanced_accuracy",
         **arguments: Any,
     ) -> None:
-        super().__init__(task, hits_only=True, name=name, **arguments)
+        super().__init__(task, True, name=name, **arguments)  # noqa: FBT003 - hits only
 
     def score(self, table: CountTable) -> Tensor:
         """Return the mean recall."""

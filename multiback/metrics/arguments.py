@@ -1,6 +1,9 @@
 """Checks that several metrics' constructors share."""
 
+import difflib
+import inspect
 import numbers
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -42,6 +45,33 @@ def as_plain(arguments: dict[str, Any]) -> dict[str, Any]:
         name: value.item() if isinstance(value, np.generic) else value
         for name, value in arguments.items()
     }
+
+
+def refuse_unknown(cls: type, unknown: Mapping[str, Any]) -> None:
+    """Raise where a class was given arguments that it does not have.
+
+    Args:
+        cls: A class, some of whose arguments are those of its bases.
+        unknown: What no base took.
+
+    Raises:
+        ArgumentError: There are some. It names what was meant, or all that there are.
+    """
+    if not unknown:
+        return
+    known = dict.fromkeys(
+        name
+        for base in cls.__mro__
+        if base.__module__.startswith("multiback.") and "__init__" in vars(base)
+        for name, one in inspect.signature(base).parameters.items()
+        if one.kind is one.KEYWORD_ONLY or name == "task"
+    )
+    given = next(iter(unknown))
+    near = difflib.get_close_matches(given, known, n=1)
+    raise ArgumentError(
+        f"{cls.__name__} has no argument {given}=. "
+        + (f"Did you mean {near[0]}=?" if near else f"It has {', '.join(known)}.")
+    )
 
 
 def is_real(value: Any) -> bool:

@@ -8,7 +8,7 @@ import keras
 from keras import ops
 
 from multiback.errors import ArgumentError
-from multiback.metrics.arguments import as_integer
+from multiback.metrics.arguments import as_integer, refuse_unknown
 from multiback.metrics.averaging import ratio
 from multiback.metrics.metric import Direction, PairMetric
 from multiback.metrics.moments import Moments, MomentTable
@@ -48,7 +48,9 @@ class MomentMetric(PairMetric):
         multioutput: Multioutput = "uniform_average",
         name: str,
         dtype: str | None = None,
+        **unknown: Any,
     ) -> None:
+        refuse_unknown(type(self), unknown)
         num_outputs = as_integer("num_outputs", num_outputs, 1)
         if multioutput not in ("uniform_average", "variance_weighted", "raw_values"):
             raise ArgumentError(

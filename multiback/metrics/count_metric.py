@@ -12,6 +12,7 @@ from multiback.metrics.arguments import (
     check_from_logits,
     check_ignore_index,
     is_real,
+    refuse_unknown,
 )
 from multiback.metrics.array_namespace import namespace
 from multiback.metrics.averaging import (
@@ -119,6 +120,8 @@ class TaskMetric(CountMetric):
     Args:
         task: "binary", "multiclass" (one class holds) or "multilabel" (each of
             several labels may hold).
+        hits_only: Set by subclasses whose formula for classes reads no false
+            positives and no true negatives, which cost most of the time.
         num_classes: Number of classes, for "multiclass" only.
         num_labels: Number of labels, for "multilabel" only.
         threshold: A probability above it, not equal to it, is positive. For
@@ -127,8 +130,6 @@ class TaskMetric(CountMetric):
         ignore_index: Elements with this label are left out, and as a class it
             leaves the mean.
         zero_division: Value of a ratio without a denominator: 0, 1 or NaN.
-        hits_only: Set by subclasses whose formula for classes reads no false
-            positives and no true negatives, which cost most of the time.
         name: Name in the logs.
         dtype: Accepted as Keras's metrics do; the arithmetic stays exact.
 
@@ -150,6 +151,8 @@ class TaskMetric(CountMetric):
     def __init__(
         self,
         task: Task = "binary",
+        hits_only: bool = False,
+        /,
         *,
         num_classes: int | None = None,
         num_labels: int | None = None,
@@ -157,10 +160,11 @@ class TaskMetric(CountMetric):
         from_logits: bool = False,
         ignore_index: int | None = None,
         zero_division: float = 0.0,
-        hits_only: bool = False,
         name: str,
         dtype: str | None = None,
+        **unknown: Any,
     ) -> None:
+        refuse_unknown(type(self), unknown)
         check_zero_division(zero_division)
         arguments = as_plain(
             {
@@ -220,7 +224,7 @@ class RatioMetric(TaskMetric):
     ) -> None:
         check_average(average)
         hits_only = average in self.averages_of_hits
-        super().__init__(task, hits_only=hits_only, **arguments)
+        super().__init__(task, hits_only, **arguments)
         self.arguments["average"] = average
 
     @abc.abstractmethod

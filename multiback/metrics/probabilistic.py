@@ -8,7 +8,7 @@ import keras
 from keras import ops
 
 from multiback.errors import ArgumentError
-from multiback.metrics.arguments import as_plain
+from multiback.metrics.arguments import as_plain, refuse_unknown
 from multiback.metrics.averaging import ratio
 from multiback.metrics.count_metric import counts_for_task
 from multiback.metrics.losses import LossSums
@@ -55,7 +55,9 @@ class LossMetric(PairMetric):
         ignore_index: int | None = None,
         name: str,
         dtype: str | None = None,
+        **unknown: Any,
     ) -> None:
+        refuse_unknown(type(self), unknown)
         if task not in ("binary", "multiclass"):
             raise ArgumentError(f'task= wants "binary" or "multiclass", not {task!r}.')
         arguments = as_plain(

@@ -7,7 +7,7 @@ import keras
 from keras import ops
 
 from multiback.errors import ArgumentError
-from multiback.metrics.arguments import as_plain
+from multiback.metrics.arguments import as_plain, refuse_unknown
 from multiback.metrics.averaging import check_zero_division
 from multiback.metrics.count_metric import Task, counts_for_task
 from multiback.metrics.metric import Direction, PairMetric
@@ -69,7 +69,9 @@ class SamplewiseOverlap(PairMetric):
         zero_division: float = 0.0,
         name: str,
         dtype: str | None = None,
+        **unknown: Any,
     ) -> None:
+        refuse_unknown(type(self), unknown)
         check_zero_division(zero_division)
         if average not in ("macro", "micro", None):
             raise ArgumentError(

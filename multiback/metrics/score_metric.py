@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 import numpy as np
 from keras import ops
 
-from multiback.metrics.arguments import as_integer, as_plain
+from multiback.metrics.arguments import as_integer, as_plain, refuse_unknown
 from multiback.metrics.averaging import check_average, ratio
 from multiback.metrics.count_metric import Average, counts_for_task
 from multiback.metrics.curves import (
@@ -120,7 +120,9 @@ class ScoreMetric(PairMetric):
         ignore_index: int | None = None,
         name: str,
         dtype: str | None = None,
+        **unknown: Any,
     ) -> None:
+        refuse_unknown(type(self), unknown)
         check_average(average)
         which = as_plain(
             {

@@ -39,6 +39,24 @@ def test_a_bad_argument_says_what_was_wanted_and_what_came(arguments, words):
 
 
 @pytest.mark.parametrize(
+    ("name", "argument", "words"),
+    [
+        ("F1Score", "treshold", r"F1Score has no argument treshold=.* threshold=\?"),
+        ("LogLoss", "num_labels", r"LogLoss has no argument num_labels=.* num_c"),
+        ("AUROC", "num_thresholds", r"AUROC has no .* It has .*task, .*num_bins, "),
+        ("R2Score", "adjust", r"R2Score has no argument .* mean adjusted=\?"),
+        ("SamplewiseDice", "classes", r"SamplewiseDice has no argument classes="),
+        ("MatthewsCorrelation", "hits_only", r"MatthewsCorrelation has no argument"),
+    ],
+)
+def test_an_unknown_argument_is_refused_by_the_name_of_the_metric(
+    name, argument, words
+):
+    with pytest.raises(ArgumentError, match=words):
+        getattr(mb.metrics, name)(**{argument: 1})
+
+
+@pytest.mark.parametrize(
     ("name", "arguments", "words"),
     [
         ("FBetaScore", {"beta": "2"}, r"beta= wants a number above 0, not '2'"),
