@@ -79,6 +79,11 @@ Written by `docs/generate.py`; change that, or the docstrings, and run it again.
   `class_weight` to `weighted_metrics=` only: metrics in `metrics=` cannot know that
   there were any. In `fit` on JAX Keras drops masks before metrics see them, though
   not in `evaluate`: mark padded labels with `ignore_index`, or give weights.
+- **Negative weights** are taken for what they say, as scikit-learn takes them: they
+  are subtracted. A ratio may leave its range then, and a ranking is none.
+- **Numbers** are float32, sums are wider. Whole numbers beyond 2^24 are rounded before
+  they are subtracted: as targets, give what is left of a common offset. A loss that is
+  infinite, or beyond 3e38, is NaN, which is never the best.
 - **State** is exact: counts past 2^31, sums in two words, centred moments. States of
   devices, processes and files merge (`metric.statistic.merge`).
 - **Ranking metrics** count scores in bins and know what that may cost: `bounds()`.
