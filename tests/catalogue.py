@@ -29,7 +29,7 @@ OF_TASKS = {
 NUMBERS = ("Max", "Mean", "Min", "Sum")
 # A sample of these is a whole row, such as an image.
 OF_ROWS = ("ExactMatch", "SamplewiseDice", "SamplewiseJaccardIndex")
-# What Keras's logs cannot hold.
+# Arrays: nothing can monitor them.
 ARRAYS = ("ConfusionMatrix", "StatScores")
 
 

@@ -7,7 +7,12 @@ from backends import BACKEND
 from contracts import RTOL, stream
 from keras import ops
 from sklearn.datasets import load_breast_cancer, load_digits
-from sklearn.metrics import f1_score, precision_score, recall_score
+from sklearn.metrics import (
+    confusion_matrix,
+    f1_score,
+    precision_score,
+    recall_score,
+)
 
 import multiback as mb
 
@@ -185,6 +190,35 @@ def test_callbacks_of_keras_find_the_direction_and_the_best_epoch(tmp_path):
     assert float(model.optimizer.learning_rate) == pytest.approx(1e-5)
     kept = sorted(path.name for path in tmp_path.iterdir())
     assert kept == sorted(f"{n}-{epoch}.weights.h5" for n in names for epoch in (1, 2))
+
+
+def test_logs_hold_arrays_and_checkpoints_leave_them_out(tmp_path):
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(96, 4)).astype("float32"), rng.integers(0, 3, 96)
+    task = {"task": "multiclass", "num_classes": 3}
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, "softmax")])
+    metrics = [
+        mb.metrics.F1Score(**task),
+        mb.metrics.F1Score(**task, average=None, name="each"),
+        mb.metrics.ConfusionMatrix(**task),
+        mb.metrics.StatScores(**task, average=None),
+    ]
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=metrics)
+    ckpt = mb.ModelCheckpoint(tmp_path, monitor="val_f1_score")
+    logs = model.fit(x, y, verbose=0, validation_data=(x, y), callbacks=[ckpt]).history
+    evaluated = model.evaluate(x, y, verbose=0, return_dict=True)
+    predicted = model.predict(x, verbose=0).argmax(-1)
+    counts = confusion_matrix(y, predicted)
+    for found in (evaluated, {k.removeprefix("val_"): logs[k][-1] for k in logs}):
+        np.testing.assert_array_equal(found["confusion_matrix"], counts)
+        np.testing.assert_array_equal(found["stat_scores"][:, 0], np.diag(counts))
+        expected = f1_score(y, predicted, average=None)
+        np.testing.assert_allclose(found["each"], expected, rtol=RTOL)
+    names = ["f1_score", "loss", "val_f1_score", "val_loss"]
+    assert sorted(mb.history(tmp_path)[0]["metrics"]) == names
+    again = mb.load_best(tmp_path).evaluate(x, y, verbose=0, return_dict=True)
+    np.testing.assert_array_equal(again["confusion_matrix"], counts)
 
 
 def test_names_do_not_drift_when_a_model_is_rebuilt():
