@@ -80,10 +80,12 @@ Written by `docs/generate.py`; change that, or the docstrings, and run it again.
   there were any. In `fit` on JAX Keras drops masks before metrics see them, though
   not in `evaluate`: mark padded labels with `ignore_index`, or give weights.
 - **Negative weights** are taken for what they say, as scikit-learn takes them: they
-  are subtracted. A ratio may leave its range then, and a ranking is none.
-- **Numbers** are float32, sums are wider. Whole numbers beyond 2^24 are rounded before
-  they are subtracted: as targets, give what is left of a common offset. A loss that is
-  infinite, or beyond 3e38, is NaN, which is never the best.
+  are subtracted. A ratio may leave its range then, and a ranking is NaN.
+- **Numbers** are float32 as a rule, and sums are wider. Whole numbers beyond 2^24 are
+  rounded to it before they are subtracted from such predictions: of targets with a
+  large offset in common, give what is left without it. Scores below 1e-38 may count as
+  0. A loss, a mean or a sum of what is infinite, or beyond 3e38, is NaN: it is never
+  the best.
 - **State** is exact: counts past 2^31, sums in two words, centred moments. States of
   devices, processes and files merge (`metric.statistic.merge`).
 - **Ranking metrics** count scores in bins and know what that may cost: `bounds()`.

@@ -21,7 +21,7 @@ STEPS, ROWS = 4, 64
 # Their histograms of several columns take XLA long, and are one statistic.
 SLOW = {f"{name}-{kind}" for name in RANKINGS for kind in ("multiclass", "multilabel")}
 SLOW -= {"AUROC-multiclass"}
-# These want a row of labels, and one mask each.
+# These want a mask for each row of labels: they have a model of their own.
 ODD = {"ExactMatch-multilabel", "SamplewiseDice-multilabel-rows"}
 ODD |= {"SamplewiseJaccardIndex-multilabel-rows"}
 OUTPUTS = {
@@ -149,6 +149,23 @@ def test_fit_and_evaluate_honour_masks_groups_and_loading(kind, data, tmp_path):
 
 def variables(model):
     return [keras.ops.convert_to_numpy(v.value) for v in model.metrics_variables]
+
+
+def test_rows_of_labels_count_in_fit_and_evaluate(data):
+    x, labels, _ = data
+    # No step is padding.
+    x, y = np.where(x == 0.0, 1.0, x), labels["multilabel"]
+    found = [ENTRIES[name] for name in sorted(ODD)]
+    model = make_model("multilabel", [entry.make() for entry in found])
+    logs = model.fit(x, y, batch_size=32, verbose=0, validation_data=(x, y)).history
+    evaluated = model.evaluate(x, y, batch_size=32, verbose=0, return_dict=True)
+    scores = model.predict(x, batch_size=32, verbose=0)
+    for entry in found:
+        metric = entry.make()
+        expected = stream(metric, (y, scores))
+        assert 0.0 < expected < 1.0
+        for value in (evaluated[metric.name], logs[f"val_{metric.name}"][-1]):
+            np.testing.assert_allclose(value, expected, atol=1e-4, err_msg=metric.name)
 
 
 def test_the_public_list_is_sorted_and_each_metric_is_documented():

@@ -1,5 +1,7 @@
 """The metrics inside real `compile`, `fit`, `evaluate`, `save` and callbacks."""
 
+import math
+
 import keras
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from sklearn.datasets import load_breast_cancer, load_digits
 from sklearn.metrics import (
     confusion_matrix,
     f1_score,
+    log_loss,
     precision_score,
     recall_score,
 )
@@ -219,6 +222,54 @@ def test_logs_hold_arrays_and_checkpoints_leave_them_out(tmp_path):
     assert sorted(mb.history(tmp_path)[0]["metrics"]) == names
     again = mb.load_best(tmp_path).evaluate(x, y, verbose=0, return_dict=True)
     np.testing.assert_array_equal(again["confusion_matrix"], counts)
+
+
+class Batches(keras.utils.PyDataset):
+    """Data in batches, of which the last is short."""
+
+    def __init__(self, x, y):
+        super().__init__()
+        self.x, self.y = x, y
+
+    def __len__(self):
+        return math.ceil(len(self.x) / 32)
+
+    def __getitem__(self, index):
+        rows = slice(32 * index, 32 * index + 32)
+        return self.x[rows], self.y[rows]
+
+
+@pytest.mark.parametrize(
+    ("policy", "arguments"),
+    [
+        ("float32", {} if BACKEND == "torch" else {"steps_per_execution": 4}),
+        ("mixed_bfloat16", {}),
+        ("mixed_float16", {"run_eagerly": True}),
+    ],
+)
+def test_each_way_to_run_a_model_gives_the_same_numbers(cancer, policy, arguments):
+    x, y = cancer[0][:100], cancer[1][:100]
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        model = binary_model(x.shape[1])
+    finally:
+        keras.config.set_dtype_policy(before)
+    metrics = mb.metrics.group(
+        mb.metrics.Precision(), mb.metrics.F1Score(), mb.metrics.LogLoss()
+    )
+    model.compile("adam", "binary_crossentropy", metrics=metrics, **arguments)
+    logs = model.fit(x, y, verbose=0, validation_data=Batches(x, y)).history
+    evaluated = model.evaluate(Batches(x, y), verbose=0, return_dict=True)
+    scores = model.predict(x, batch_size=32, verbose=0).astype("float64")[:, 0]
+    expected = {
+        "precision": precision_score(y, scores > 0.5),
+        "f1_score": f1_score(y, scores > 0.5),
+        "log_loss": log_loss(y, scores),
+    }
+    for name, true in expected.items():
+        assert evaluated[name] == pytest.approx(true, abs=1e-5), name
+        assert logs[f"val_{name}"] == [pytest.approx(true, abs=1e-5)], name
 
 
 def test_names_do_not_drift_when_a_model_is_rebuilt():
