@@ -56,12 +56,17 @@ def read_held(
         checkpoint: Where they are.
         index: Says which shapes and dtypes they have.
         likes: What is to be restored, by its name in the checkpoint, if it is divided.
-            What has another shape or dtype there is read whole, for others to judge.
+            What has another shape or dtype there, or none that is said, is read whole,
+            for others to judge.
 
     Raises:
         CorruptCheckpointError: What is read is not what was written.
     """
-    shapes = {e["key"]: (tuple(e["shape"]), e["dtype"]) for e in index}
+    shapes = {
+        entry["key"]: (tuple(entry["shape"]), entry["dtype"])
+        for entry in index
+        if "shape" in entry and "dtype" in entry
+    }
     boxes: dict[str, list[Box]] = {}
     for key, like in likes.items():
         kind = tuple(map(int, like.shape)), str(like.dtype).removeprefix("torch.")

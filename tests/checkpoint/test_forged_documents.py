@@ -8,6 +8,7 @@ import json
 import shutil
 import warnings
 
+import numpy as np
 import pytest
 from hostile import BAD, damaged, examples, forge, mutated, sealed
 from hypothesis import given
@@ -72,6 +73,16 @@ def test_a_forged_document_loads_resumes_or_is_refused(folder, forged, name, dat
             read(path)
     with ours_or_none():
         fit(model("accuracy"), mb.ModelCheckpoint(path, resume="must"), epochs=1)
+
+
+@pytest.mark.parametrize("hint", ["shape", "dtype"])
+def test_a_variable_without_a_hint_loads_all_the_same(folder, forged, hint):
+    document = original(folder, "variables.json")
+    for entry in document[::2]:
+        del entry[hint]
+    expected = mb.load_last(folder).get_weights()
+    found = mb.load_last(forged("variables.json", json.dumps(document).encode()))
+    assert all(map(np.array_equal, found.get_weights(), expected))
 
 
 @given(data=st.data())
