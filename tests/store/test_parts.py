@@ -1,13 +1,18 @@
 """Parts of arrays: what is read is verified, and what is not needed is not read."""
 
+import contextlib
 import json
 
 import numpy as np
 import pytest
+from hostile import examples, mutated
+from hypothesis import given
+from hypothesis import strategies as st
 
-from multiback.errors import ArgumentError, CorruptCheckpointError
+from multiback.errors import ArgumentError, CorruptCheckpointError, MultibackError
 from multiback.store import Request, RunDirectory, blocks
-from multiback.store.blocks import BLOCK, PartReader, digests_of
+from multiback.store.blocks import BLOCK, PartReader, blocks_document, digests_of
+from multiback.store.formats import read_parts
 
 ROWS, COLUMNS = 1024, 512
 
@@ -192,3 +197,27 @@ def test_the_file_of_checksums_has_its_name_for_itself():
             metrics={},
             documents={"state-blocks": 1},
         )
+
+
+PLACES = {"w": {"saved_offsets": [0, 0]}, "s": {"saved_offsets": [0]}}
+HEADER = {
+    "w": {"dtype": "F32", "shape": [8, 4], "data_offsets": [0, 128]},
+    "s": {"dtype": "F32", "shape": [3], "data_offsets": [128, 140]},
+}
+
+
+@pytest.mark.torture
+@given(data=st.data())
+@examples(50)
+def test_a_forged_header_with_right_checksums_is_read_or_refused(tmp_path, data):
+    places = data.draw(mutated(PLACES)) if data.draw(st.booleans()) else PLACES
+    header = {"__metadata__": {"DCP_SHARDING_INFO": json.dumps(places)}, **HEADER}
+    text = json.dumps(data.draw(mutated(header))).encode()
+    length = data.draw(st.sampled_from([len(text), len(text), 0, 2**40, 2**64 - 1]))
+    path = tmp_path / "dcp/a"
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(length.to_bytes(8, "little") + text + bytes(140))
+    entry, digits = digests_of(path)
+    reader = PartReader(path.parent, {"a": entry}, blocks_document({"a": digits}))
+    with contextlib.suppress(MultibackError):
+        read_parts("dcp", reader, {"w": [((1, 3), (0, 4)), ((0, 0), (0, 4))]})
