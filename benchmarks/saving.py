@@ -26,9 +26,10 @@ touch of 0.3 GB takes from 0.3 to 1.5 s, a second later again, and whoever comes
 one that has just freed some does not pay it: that decided earlier figures, and not what
 a way does.
 
-Only multiback fsyncs what it writes; the others leave that to the kernel. Then what was
-promised, with a verdict each. The steps beside a save must leave a core free: how many
-processors they keep busy alone stands there too.
+multiback, Orbax and torch's distributed checkpoint fsync what they write; Keras and
+Lightning leave that to the kernel. Then what was promised, with a verdict each. The
+steps beside a save must leave a core free: how many processors they keep busy alone
+stands there too.
 """
 
 import contextlib
