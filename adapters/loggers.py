@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import keras
 
 from multiback.checkpoint import history
-from multiback.checkpoint.finding import rank
+from multiback.checkpoint.loading.find import rank
 from multiback.errors import MonitorError, NoCheckpointError
 from multiback.store import Checkpoint, open_run_directory
 

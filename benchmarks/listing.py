@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 
 from multiback.store import FileEntry, Files, Request, RunDirectory
-from multiback.store.manifest import MANIFEST, Manifest, manifest_bytes
+from multiback.store.format.manifest import MANIFEST, Manifest, manifest_bytes
 
 METRICS = ("loss", "val_f1_score", "val_loss", "val_precision", "val_recall")
 VERSIONS = {"python": "3.11.7", "keras": "3.13.0", "numpy": "2.3", "jax": "0.8"}

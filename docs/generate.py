@@ -21,7 +21,7 @@ import numpy as np
 
 import multiback as mb
 from multiback.adapters.torchmetrics import crosscheck
-from multiback.metrics.score_metric import ScoreMetric
+from multiback.metrics.base.score_metric import ScoreMetric
 
 PAGE = Path(__file__).with_name("metrics.md")
 CLASSES = {"task": "multiclass", "num_classes": 4}

@@ -144,7 +144,7 @@ def test_a_file_that_holds_our_metric_loads_after_importing_multiback_alone(tmp_
     child = [sys.executable, "-c", REGISTERED, str(tmp_path / "m.keras")]
     result = subprocess.run(child, capture_output=True, text=True, check=False, cwd="/")
     assert result.returncode == 0, result.stderr
-    assert "multiback.metrics.precision_recall" in result.stdout
+    assert "multiback.metrics.classification.precision_recall" in result.stdout
 
 
 def test_the_public_names_are_sorted_and_complete():

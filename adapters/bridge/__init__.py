@@ -5,7 +5,7 @@ compiled step can hold. `HostMetric` is the Keras metric; the files named after 
 framework lead out of its compiled step and back.
 """
 
-from .accumulator import Accumulator, Spec
-from .metric import HostMetric
+from multiback.adapters.bridge.accumulator import Accumulator, Spec
+from multiback.adapters.bridge.metric import HostMetric
 
 __all__ = ["Accumulator", "HostMetric", "Spec"]

@@ -11,10 +11,13 @@ from typing import Any, ClassVar, Literal
 import keras
 from keras import ops
 
+from multiback.adapters.bridge.accumulator import Accumulator, Spec, Tally
+from multiback.adapters.bridge.keras_private import (
+    in_stateless_scope,
+    in_symbolic_scope,
+    mask_of,
+)
 from multiback.errors import ArgumentError
-
-from .accumulator import Accumulator, Spec, Tally
-from .keras_private import in_stateless_scope, in_symbolic_scope, mask_of
 
 Tensor = Any
 Direction = Literal["max", "min"]

@@ -17,9 +17,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .callback import ModelCheckpoint
-    from .logs import LogRun
-    from .restoring import restore
+    from multiback.adapters.lightning.callback import ModelCheckpoint
+    from multiback.adapters.lightning.logs import LogRun
+    from multiback.adapters.lightning.restoring import restore
 
 __all__ = ["LogRun", "ModelCheckpoint", "restore"]
 

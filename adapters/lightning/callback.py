@@ -4,13 +4,12 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
+from multiback.adapters.lightning.library import pl
+from multiback.adapters.lightning.restoring import template_of
+from multiback.adapters.lightning.resuming import loops_of, plateaus_of, put_back
+from multiback.adapters.lightning.storable import is_complete, storable
 from multiback.checkpoint import Checkpointer, Slot
 from multiback.errors import ArgumentError, MonitorError, MultibackError, StoreError
-
-from .library import pl
-from .restoring import template_of
-from .resuming import loops_of, plateaus_of, put_back
-from .storable import is_complete, storable
 
 _Base: Any = pl.callbacks.Checkpoint
 

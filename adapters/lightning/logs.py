@@ -3,10 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from multiback.adapters.lightning.library import pl
 from multiback.adapters.loggers import Logger, Reader
 from multiback.store import Checkpoint
-
-from .library import pl
 
 _Base: Any = pl.Callback
 

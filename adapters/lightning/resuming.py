@@ -3,9 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from multiback.adapters.lightning.storable import filled
 from multiback.errors import StateError
-
-from .storable import filled
 
 
 def loops_of(trainer: Any) -> dict[str, Any]:

@@ -29,15 +29,20 @@ evidence of one metric, and returns findings; spelling.py writes the line to cha
 alone import those frameworks, keras_private.py alone Keras's private names.
 """
 
-from .audit import audit
-from .check import crosscheck
-from .equivalents import Equivalents, equivalents
-from .exported import as_torchmetric
-from .findings import Audit, Finding
-from .hosted import as_keras
-from .report import Report, Row
-from .testing import assert_agrees
-from .training import CrossCheck
+from multiback.adapters.torchmetrics.auditing.audit import audit
+from multiback.adapters.torchmetrics.auditing.findings import Audit, Finding
+from multiback.adapters.torchmetrics.checking.check import crosscheck
+from multiback.adapters.torchmetrics.checking.report import Report, Row
+from multiback.adapters.torchmetrics.checking.testing import assert_agrees
+from multiback.adapters.torchmetrics.checking.training import CrossCheck
+from multiback.adapters.torchmetrics.to_keras.as_keras import as_keras
+from multiback.adapters.torchmetrics.to_torchmetrics.as_torchmetric import (
+    as_torchmetric,
+)
+from multiback.adapters.torchmetrics.translation.equivalents import (
+    Equivalents,
+    equivalents,
+)
 
 __all__ = [
     "Audit",

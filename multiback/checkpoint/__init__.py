@@ -11,11 +11,11 @@ from typing import Any as _Any
 if _TYPE_CHECKING:
     from multiback.checkpoint.callback import ModelCheckpoint
     from multiback.checkpoint.checkpointer import Checkpointer
-    from multiback.checkpoint.direction import register_direction
-    from multiback.checkpoint.finding import history
-    from multiback.checkpoint.loading import load, load_best, load_last, restore
-    from multiback.checkpoint.monitor import Monitor
-    from multiback.checkpoint.retention import All, Best, Every, Last, Pareto, Slot
+    from multiback.checkpoint.choosing.direction import register_direction
+    from multiback.checkpoint.choosing.monitor import Monitor
+    from multiback.checkpoint.choosing.slots import All, Best, Every, Last, Pareto, Slot
+    from multiback.checkpoint.loading.find import history
+    from multiback.checkpoint.loading.load import load, load_best, load_last, restore
 
 __all__ = [
     "All",
@@ -38,11 +38,11 @@ __all__ = [
 _HOMES = {
     "callback": ("ModelCheckpoint",),
     "checkpointer": ("Checkpointer",),
-    "direction": ("register_direction",),
-    "finding": ("history",),
-    "loading": ("load", "load_best", "load_last", "restore"),
-    "monitor": ("Monitor",),
-    "retention": ("All", "Best", "Every", "Last", "Pareto", "Slot"),
+    "choosing.direction": ("register_direction",),
+    "loading.find": ("history",),
+    "loading.load": ("load", "load_best", "load_last", "restore"),
+    "choosing.monitor": ("Monitor",),
+    "choosing.slots": ("All", "Best", "Every", "Last", "Pareto", "Slot"),
 }
 
 

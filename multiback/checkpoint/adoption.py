@@ -3,11 +3,11 @@
 import dataclasses
 from collections.abc import Collection
 
-from multiback.checkpoint.documents import judgement_of
-from multiback.checkpoint.judgement import Judgement
-from multiback.checkpoint.retention import Entry
-from multiback.checkpoint.scores import Scorer
-from multiback.checkpoint.shelf import Shelf
+from multiback.checkpoint.choosing.recorded_scores import Judgement
+from multiback.checkpoint.choosing.scorer import Scorer
+from multiback.checkpoint.choosing.slots import Entry
+from multiback.checkpoint.loading.documents import judgement_of
+from multiback.checkpoint.saving.kept import Shelf
 from multiback.store import Checkpoint
 
 

@@ -5,9 +5,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from multiback.checkpoint.direction import Mode
-from multiback.checkpoint.monitor import Logs, Monitor
-from multiback.checkpoint.retention import All, Best, Last, Slot, check_number
+from multiback.checkpoint.choosing.direction import Mode
+from multiback.checkpoint.choosing.monitor import Logs, Monitor
+from multiback.checkpoint.choosing.slots import All, Best, Last, Slot, check_number
 from multiback.errors import ArgumentError
 from multiback.store import is_remote, is_run_directory
 

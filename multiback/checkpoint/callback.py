@@ -10,23 +10,23 @@ from typing import Any, Literal, Self
 import keras
 
 from multiback.checkpoint.arguments import Quantity, Resume, check_flag
-from multiback.checkpoint.averaging import ScoredWeights
 from multiback.checkpoint.checkpointer import Checkpointer
-from multiback.checkpoint.direction import Mode
-from multiback.checkpoint.expected import check_names
-from multiback.checkpoint.exporting import export_best as write_best
-from multiback.checkpoint.finding import first_intact
-from multiback.checkpoint.loading import restore_checkpoint
-from multiback.checkpoint.lost_inputs import lost_inputs
+from multiback.checkpoint.choosing.direction import Mode
+from multiback.checkpoint.choosing.slots import Slot, check_number
+from multiback.checkpoint.choosing.triggers import Triggers
+from multiback.checkpoint.fit.data_position import Position, Seekable
+from multiback.checkpoint.fit.ema import ScoredWeights
+from multiback.checkpoint.fit.log_names import check_names
+from multiback.checkpoint.fit.lost_inputs import lost_inputs
+from multiback.checkpoint.fit.other_callbacks import check_order
+from multiback.checkpoint.fit.resuming import Resumption
+from multiback.checkpoint.fit.signals import StopSignals
+from multiback.checkpoint.loading.export import export_best as write_best
+from multiback.checkpoint.loading.find import first_intact
+from multiback.checkpoint.loading.load import restore_checkpoint
 from multiback.checkpoint.moment import Moment, Parts, steps_of
-from multiback.checkpoint.position import Position, Seekable
-from multiback.checkpoint.resuming import Resumption
-from multiback.checkpoint.retention import Slot, check_number
-from multiback.checkpoint.saving import OnSaveError
-from multiback.checkpoint.siblings import check_order
-from multiback.checkpoint.signals import StopSignals
-from multiback.checkpoint.triggers import Triggers
-from multiback.engines import Format
+from multiback.checkpoint.saving.background import OnSaveError
+from multiback.distributed import Format
 from multiback.errors import ArgumentError, MonitorError, StateError, StoreError
 from multiback.state import describe
 from multiback.store import Checkpoint
@@ -58,7 +58,7 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
     Keras hands `sample_weight` and `class_weight` to `weighted_metrics=` only, and on
     JAX it hands metrics no mask in `fit`. Where that will lose something a warning says
     so when training begins; whether a loader or a generator brings weights, only
-    `multiback.adapters.torchmetrics.audit` can tell.
+    `multiback.adapters.torchmetrics.auditing.audit` can tell.
 
     Args:
         dirpath: The run directory, or its URL, such as "s3://bucket/runs/tumour".

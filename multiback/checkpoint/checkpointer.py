@@ -25,32 +25,32 @@ from multiback.checkpoint.arguments import (
     check_resume,
     choose_slots,
 )
-from multiback.checkpoint.direction import Mode
-from multiback.checkpoint.filenames import (
+from multiback.checkpoint.choosing.direction import Mode
+from multiback.checkpoint.choosing.filenames import (
     default_template,
     fields_of,
     format_name,
     parse_template,
 )
-from multiback.checkpoint.finding import first_intact
-from multiback.checkpoint.judgement import Judgement
-from multiback.checkpoint.loading import restore_checkpoint
+from multiback.checkpoint.choosing.recorded_scores import Judgement
+from multiback.checkpoint.choosing.scorer import Scorer, nan_scores, split_logs
+from multiback.checkpoint.choosing.slots import Entry, Slot
+from multiback.checkpoint.loading.find import first_intact
+from multiback.checkpoint.loading.load import restore_checkpoint
 from multiback.checkpoint.moment import NOTHING, Moment, Parts, steps_of
-from multiback.checkpoint.retention import Entry, Slot
-from multiback.checkpoint.saving import OnSaveError, Saver
-from multiback.checkpoint.scores import Scorer, nan_scores, split_logs
-from multiback.checkpoint.shelf import Row, Shelf
-from multiback.checkpoint.team import Team
-from multiback.checkpoint.writing import draft, versions
-from multiback.engines import Format, check_format
+from multiback.checkpoint.saving.background import OnSaveError, Saver
+from multiback.checkpoint.saving.kept import Row, Shelf
+from multiback.checkpoint.saving.processes import Team
+from multiback.checkpoint.saving.snapshots import draft, versions
+from multiback.distributed import Format, check_format
 from multiback.errors import (
     MonitorError,
     NoCheckpointError,
     StoreError,
 )
 from multiback.store import Checkpoint, Runs, open_checkpoint, open_run_directory
-from multiback.store.originals import originals
-from multiback.store.writer import wait_for
+from multiback.store.background.writer import wait_for
+from multiback.store.local.copies import originals
 
 
 class Checkpointer:

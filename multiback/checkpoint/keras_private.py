@@ -19,7 +19,7 @@ from keras.src.random import seed_generator
 from keras.src.trainers.compile_utils import CompileMetrics
 from keras.src.utils import rng_utils
 
-from multiback.checkpoint.direction import Mode, direction_of
+from multiback.checkpoint.choosing.direction import Mode, direction_of
 
 
 def set_first_epoch(model: keras.Model, epoch: int | None) -> None:

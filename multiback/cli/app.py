@@ -10,15 +10,15 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from multiback.checkpoint.direction import Mode
-from multiback.cli.checking import find, verify, verify_view
-from multiback.cli.comparing import difference, difference_view
-from multiback.cli.data import read_data
-from multiback.cli.judging import best_record
-from multiback.cli.listing import checkpoint_table, details, details_view, listing
+from multiback.checkpoint.choosing.direction import Mode
+from multiback.cli.commands.best import best_record
+from multiback.cli.commands.diff import difference, difference_view
+from multiback.cli.commands.ls import checkpoint_table, details, details_view, listing
+from multiback.cli.commands.prune import collect, collect_view, prune, prune_view
+from multiback.cli.commands.verify import find, verify, verify_view
+from multiback.cli.npz import read_data
 from multiback.cli.output import print_json, progress_bar
 from multiback.cli.records import one_checkpoint, one_listed
-from multiback.cli.tidying import collect, collect_view, prune, prune_view
 from multiback.errors import MultibackError
 
 FAILED = 1
@@ -84,7 +84,7 @@ def demo(
     epochs: Annotated[int, typer.Option(min=1, help="How long to train.")] = 15,
 ) -> None:
     """Train, keep the best, reload it everywhere and check its numbers."""
-    from multiback.cli.demo import run_demo  # noqa: PLC0415 - needs Keras
+    from multiback.cli.commands.demo import run_demo  # noqa: PLC0415 - needs Keras
 
     run_demo(directory, epochs=epochs, console=Console())
 
@@ -258,7 +258,7 @@ def export_checkpoint(
     A .keras file holds no compile config: `keras.saving.load_model` reads it under
     any backend. Exits with 0, or with 1 if it cannot be written.
     """
-    from multiback.cli.exporting import export  # noqa: PLC0415 - needs Keras
+    from multiback.cli.commands.export import export  # noqa: PLC0415 - needs Keras
 
     with progress_bar("Exporting", None):
         path = export(
@@ -287,7 +287,7 @@ def crosscheck(
 
     Exits with 0 if none is wrong, with 4 if one is, with 1 if they cannot be checked.
     """
-    from multiback.cli.crosschecking import (  # noqa: PLC0415 - needs Keras
+    from multiback.cli.commands.crosscheck import (  # noqa: PLC0415 - needs Keras
         compiled_model,
         crosscheck_report,
     )
@@ -316,7 +316,7 @@ def audit(
 
     Exits with 0 if none does, with 4 if one does, with 1 if they cannot be checked.
     """
-    from multiback.cli.crosschecking import (  # noqa: PLC0415 - needs Keras
+    from multiback.cli.commands.crosscheck import (  # noqa: PLC0415 - needs Keras
         audit_report,
         compiled_model,
     )

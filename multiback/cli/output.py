@@ -19,7 +19,7 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from multiback.store.jsontext import dump
+from multiback.store.format.jsontext import dump
 
 # Faster work needs no bar, and a bar that flashes by is noise.
 PATIENCE = 1.0

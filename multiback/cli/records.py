@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from multiback.checkpoint.finding import checkpoints_of
-from multiback.cli.foreign import (
+from multiback.checkpoint.loading.find import checkpoints_of
+from multiback.cli.lightning_files import (
     Listed,
     lightning_directory,
     lightning_file,
@@ -25,7 +25,7 @@ from multiback.store import (
 )
 
 if TYPE_CHECKING:
-    from multiback.adapters.lightning.directory import LightningDirectory
+    from multiback.adapters.lightning.own_files.directory import LightningDirectory
 
 Record = dict[str, Any]
 

@@ -7,8 +7,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from multiback.checkpoint.monitor import Monitor
-from multiback.checkpoint.retention import All, Best, Every, Last, Pareto, Slot
+from multiback.checkpoint.choosing.monitor import Monitor
+from multiback.checkpoint.choosing.slots import All, Best, Every, Last, Pareto, Slot
 from multiback.errors import ArgumentError
 
 _CALL = re.compile(r"\s*([A-Za-z]+)\s*(?:\((.*)\))?\s*", re.DOTALL)

@@ -1,31 +1,29 @@
 """Streaming metrics that are right on every backend."""
 
-from multiback.metrics.accuracy import (
+from multiback.metrics.aggregates import Max, Mean, Min, Sum
+from multiback.metrics.base.metric import Metric
+from multiback.metrics.base.score_metric import WideBoundsWarning
+from multiback.metrics.classification.accuracy import (
     Accuracy,
     BalancedAccuracy,
     HammingDistance,
     StatScores,
 )
-from multiback.metrics.aggregates import Max, Mean, Min, Sum
-from multiback.metrics.agreement import CohenKappa, ConfusionMatrix, MatthewsCorrelation
-from multiback.metrics.calibration import CalibrationError
-from multiback.metrics.correlation import (
-    ConcordanceCorrelation,
-    ExplainedVariance,
-    PearsonCorrelation,
-    R2Score,
+from multiback.metrics.classification.agreement import (
+    CohenKappa,
+    ConfusionMatrix,
+    MatthewsCorrelation,
 )
-from multiback.metrics.grouping import group
-from multiback.metrics.matching import ExactMatch, TopKAccuracy
-from multiback.metrics.metric import Metric
-from multiback.metrics.operating_points import (
+from multiback.metrics.classification.calibration import CalibrationError
+from multiback.metrics.classification.matching import ExactMatch, TopKAccuracy
+from multiback.metrics.classification.operating_points import (
     PrecisionAtRecall,
     RecallAtPrecision,
     SensitivityAtSpecificity,
     SpecificityAtSensitivity,
 )
-from multiback.metrics.overlap import Dice, JaccardIndex
-from multiback.metrics.precision_recall import (
+from multiback.metrics.classification.overlap import Dice, JaccardIndex
+from multiback.metrics.classification.precision_recall import (
     F1Score,
     FBetaScore,
     NegativePredictiveValue,
@@ -33,16 +31,29 @@ from multiback.metrics.precision_recall import (
     Recall,
     Specificity,
 )
-from multiback.metrics.probabilistic import BrierScore, LogLoss, Perplexity
-from multiback.metrics.ranking import AUROC, AveragePrecision
-from multiback.metrics.regression import (
+from multiback.metrics.classification.probabilistic import (
+    BrierScore,
+    LogLoss,
+    Perplexity,
+)
+from multiback.metrics.classification.samplewise import (
+    SamplewiseDice,
+    SamplewiseJaccardIndex,
+)
+from multiback.metrics.grouping import group
+from multiback.metrics.ranking.ranking import AUROC, AveragePrecision
+from multiback.metrics.regression.correlation import (
+    ConcordanceCorrelation,
+    ExplainedVariance,
+    PearsonCorrelation,
+    R2Score,
+)
+from multiback.metrics.regression.regression import (
     MeanAbsoluteError,
     MeanSquaredError,
     RootMeanSquaredError,
 )
-from multiback.metrics.samplewise import SamplewiseDice, SamplewiseJaccardIndex
-from multiback.metrics.score_metric import WideBoundsWarning
-from multiback.metrics.statistic import Statistic
+from multiback.metrics.statistics.statistic import Statistic
 
 __all__ = [
     "AUROC",

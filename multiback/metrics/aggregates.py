@@ -5,10 +5,10 @@ from typing import Any, ClassVar
 
 import keras
 
-from multiback.metrics.averaging import ratio
-from multiback.metrics.metric import Direction, Metric
-from multiback.metrics.statistic import State
-from multiback.metrics.sums import Extremes, ValueSums
+from multiback.metrics.base.averaging import ratio
+from multiback.metrics.base.metric import Direction, Metric
+from multiback.metrics.statistics.statistic import State
+from multiback.metrics.statistics.sums import Extremes, ValueSums
 
 Tensor = Any
 

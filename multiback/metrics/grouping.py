@@ -6,11 +6,11 @@ from typing import Any, Self
 import keras
 
 from multiback.errors import ArgumentError
-from multiback.metrics import sharing
-from multiback.metrics.curves import PrecisionRecallCurve, ROCCurve
-from multiback.metrics.metric import KERAS_DIRECTIONS, Bounded, Direction, Metric
-from multiback.metrics.score_metric import Ranked, Thresholded, as_floats
-from multiback.metrics.statistic import State, Statistic
+from multiback.metrics.base import sharing
+from multiback.metrics.base.curves import PrecisionRecallCurve, ROCCurve
+from multiback.metrics.base.metric import KERAS_DIRECTIONS, Bounded, Direction, Metric
+from multiback.metrics.base.score_metric import Ranked, Thresholded, as_floats
+from multiback.metrics.statistics.statistic import State, Statistic
 
 Tensor = Any
 

@@ -1,8 +1,11 @@
 """How a checkpoint lies on disk: crash-safe commits, checked reads. No Keras here."""
 
+from multiback.store.background.writer import SlowDiskWarning, Writer
 from multiback.store.checkpoint import Checkpoint
 from multiback.store.diff import ArrayDifference, Difference, compare
-from multiback.store.files import Files
+from multiback.store.disk.files import Files
+from multiback.store.format.payload import FileEntry
+from multiback.store.local.run_directory import RunDirectory
 from multiback.store.opening import (
     Place,
     Runs,
@@ -11,11 +14,8 @@ from multiback.store.opening import (
     open_checkpoint,
     open_run_directory,
 )
-from multiback.store.owner import Owner
-from multiback.store.payload import FileEntry
+from multiback.store.owning.owner import Owner
 from multiback.store.request import Request
-from multiback.store.run_directory import RunDirectory
-from multiback.store.writer import SlowDiskWarning, Writer
 
 __all__ = [
     "ArrayDifference",

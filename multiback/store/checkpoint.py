@@ -13,25 +13,25 @@ from multiback.errors import (
     NoCheckpointError,
     StoreError,
 )
-from multiback.store.blocks import BLOCKS, PartReader
-from multiback.store.boxes import Boxes, is_inside, slices
-from multiback.store.files import open_regular
-from multiback.store.formats import Parts, check_folder, read_folder, read_parts
-from multiback.store.jsontext import load
-from multiback.store.manifest import (
+from multiback.store.disk.files import open_regular
+from multiback.store.format.jsontext import load
+from multiback.store.format.manifest import (
     MANIFEST,
     MAX_MANIFEST,
     SAFETENSORS,
     Manifest,
     parse_manifest,
 )
-from multiback.store.payload import FileEntry, Progress, read_file, verify_file
-from multiback.store.tensor_file import (
+from multiback.store.format.payload import FileEntry, Progress, read_file, verify_file
+from multiback.store.format.tensor_file import (
     Array,
     file_order,
     read_tensors,
     stream_tensors,
 )
+from multiback.store.sharded.blocks import BLOCKS, PartReader
+from multiback.store.sharded.formats import Parts, check_folder, read_folder, read_parts
+from multiback.store.sharded.regions import Boxes, is_inside, slices
 
 STATE = "state.safetensors"
 # A document is parsed in memory, and becomes several times as large there.

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 
 from multiback.store.checkpoint import Checkpoint
-from multiback.store.tensor_file import Array
+from multiback.store.format.tensor_file import Array
 
 Verdict = Literal["same", "changed", "reshaped", "only in a", "only in b"]
 _ABSENT = "(absent)"

@@ -12,10 +12,10 @@ from urllib.request import url2pathname
 from multiback.errors import ArgumentError, NoCheckpointError
 from multiback.store import checkpoint as local
 from multiback.store.checkpoint import Checkpoint
-from multiback.store.run_directory import RunDirectory
+from multiback.store.local.run_directory import RunDirectory
 
 if TYPE_CHECKING:
-    from multiback.store.remote import RemoteRunDirectory
+    from multiback.store.remote.run_directory import RemoteRunDirectory
 
 Runs = Union[RunDirectory, "RemoteRunDirectory"]
 Place = str | os.PathLike[str]
@@ -56,7 +56,7 @@ def open_run_directory(place: Place) -> Runs:
     """
     if not is_remote(place):
         return RunDirectory(_path(place))
-    from multiback.store.remote import RemoteRunDirectory  # noqa: PLC0415 - see above
+    from multiback.store.remote.run_directory import RemoteRunDirectory  # noqa: PLC0415 - see above
 
     return RemoteRunDirectory(str(place))
 
@@ -96,6 +96,6 @@ def is_run_directory(place: Place) -> bool:
     """Tell whether a path or URL is a run directory, not a checkpoint in one."""
     if not is_remote(place):
         return Path(_path(place), "checkpoints").is_dir()
-    from multiback.store.bucket import Bucket  # noqa: PLC0415 - as above
+    from multiback.store.remote.bucket import Bucket  # noqa: PLC0415 - as above
 
     return bool(Bucket(str(place)).list("checkpoints"))

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from multiback.errors import ArgumentError
-from multiback.store.blocks import BLOCKS
 from multiback.store.checkpoint import STATE
-from multiback.store.jsontext import dump, load
-from multiback.store.manifest import MANIFEST, SAFETENSORS
-from multiback.store.names import name_fault
-from multiback.store.payload import FileEntry
-from multiback.store.tensor_file import Array, check_tensors
+from multiback.store.format.jsontext import dump, load
+from multiback.store.format.manifest import MANIFEST, SAFETENSORS
+from multiback.store.format.names import name_fault
+from multiback.store.format.payload import FileEntry
+from multiback.store.format.tensor_file import Array, check_tensors
+from multiback.store.sharded.blocks import BLOCKS
 
 _BLOCKS = f"{BLOCKS}.json"
 

@@ -7,8 +7,12 @@ from keras import ops
 
 import multiback as mb
 from multiback.adapters.torchmetrics import crosscheck
+from multiback.adapters.torchmetrics.checking.verdict import (
+    close,
+    difference,
+    tolerance,
+)
 from multiback.adapters.torchmetrics.libraries import run_torchmetrics
-from multiback.adapters.torchmetrics.verdict import close, difference, tolerance
 from multiback.errors import ArgumentError, MultibackError, WrongMetricError
 
 

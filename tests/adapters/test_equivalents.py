@@ -8,7 +8,7 @@ import pytest
 
 import multiback as mb
 from multiback.adapters.torchmetrics import crosscheck
-from multiback.adapters.torchmetrics.table import TABLE
+from multiback.adapters.torchmetrics.oracles.table import TABLE
 
 NAMES = [
     "Accuracy",

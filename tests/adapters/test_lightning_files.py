@@ -11,10 +11,15 @@ import numpy as np
 import pytest
 import torch
 
-from multiback.adapters.lightning import archive as archives
-from multiback.adapters.lightning.directory import LightningDirectory
-from multiback.adapters.lightning.file import read_file
-from multiback.adapters.lightning.pickled import OPAQUE, Storage, Tensor, read_pickle
+from multiback.adapters.lightning.own_files import archive as archives
+from multiback.adapters.lightning.own_files.directory import LightningDirectory
+from multiback.adapters.lightning.own_files.file import read_file
+from multiback.adapters.lightning.own_files.pickled import (
+    OPAQUE,
+    Storage,
+    Tensor,
+    read_pickle,
+)
 from multiback.errors import CorruptCheckpointError
 
 

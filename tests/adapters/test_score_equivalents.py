@@ -5,7 +5,7 @@ import pytest
 
 import multiback as mb
 from multiback.adapters.torchmetrics import crosscheck
-from multiback.adapters.torchmetrics.verdict import within
+from multiback.adapters.torchmetrics.checking.verdict import within
 
 ARGUMENTS = {
     "binary": {},

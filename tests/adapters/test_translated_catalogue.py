@@ -14,7 +14,7 @@ import torchmetrics_classes as classes
 from translated import value
 
 import multiback.metrics as ours
-from multiback.adapters.torchmetrics import equivalents
+from multiback.adapters.torchmetrics.translation import equivalents
 
 pytestmark = [
     pytest.mark.skipif(

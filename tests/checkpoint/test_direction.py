@@ -4,8 +4,8 @@ import keras
 import pytest
 
 import multiback as mb
-from multiback.checkpoint import direction
-from multiback.checkpoint.direction import direction_of, find_direction
+from multiback.checkpoint.choosing import direction
+from multiback.checkpoint.choosing.direction import direction_of, find_direction
 from multiback.checkpoint.keras_metrics import CLASS_MODES, snake_case
 from multiback.errors import ArgumentError
 

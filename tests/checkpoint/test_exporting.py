@@ -12,7 +12,7 @@ from backends import BACKEND
 from problem import VALIDATION, Says, X, fit, model, warns
 
 import multiback as mb
-from multiback.checkpoint import exporting
+from multiback.checkpoint.loading import export as exporting
 
 SCORE = mb.Monitor("score", mode="max", early=False)
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from multiback.checkpoint.expression import Expression
+from multiback.checkpoint.choosing.expression import Expression
 from multiback.errors import ArgumentError
 
 LOGS = {"p": 0.5, "r": 1.0, "val/f1": 0.25, "zero": 0.0, "nan": math.nan}

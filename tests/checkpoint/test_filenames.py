@@ -6,14 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from multiback.checkpoint.filenames import (
+from multiback.checkpoint.choosing.filenames import (
     default_template,
     format_name,
     parse_template,
     safe,
 )
 from multiback.errors import ArgumentError
-from multiback.store.names import name_fault
+from multiback.store.format.names import name_fault
 
 NUMBERS = {"epoch": 3, "step": 1200, "val_f1": 0.91342, "val/f1": 0.5}
 

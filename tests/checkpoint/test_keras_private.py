@@ -7,6 +7,7 @@ import pytest
 from backends import BACKEND
 from problem import fit, model
 
+from multiback.checkpoint.fit.other_callbacks import _FIELDS
 from multiback.checkpoint.keras_private import (
     compiled_metrics,
     fit_arguments,
@@ -16,7 +17,6 @@ from multiback.checkpoint.keras_private import (
     logged_metrics,
     set_first_epoch,
 )
-from multiback.checkpoint.siblings import _FIELDS
 
 
 def test_fit_still_begins_at_the_private_epoch():

@@ -79,7 +79,7 @@ def test_weights_of_the_validation_are_said(tmp_path):
 def test_a_dataset_that_brings_weights_is_seen():
     import tensorflow as tf
 
-    from multiback.checkpoint.lost_inputs import _brings_weights
+    from multiback.checkpoint.fit.lost_inputs import _brings_weights
 
     assert _brings_weights(tf.data.Dataset.from_tensor_slices((X, Y, WEIGHT)))
     assert not _brings_weights(tf.data.Dataset.from_tensor_slices((X, Y)))

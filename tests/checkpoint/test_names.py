@@ -2,7 +2,7 @@
 
 import pytest
 
-from multiback.checkpoint.names import find_name, missing_name
+from multiback.checkpoint.choosing.names import find_name, missing_name
 from multiback.errors import MonitorError
 
 

@@ -15,7 +15,8 @@ from typer.testing import CliRunner
 import multiback as mb
 from multiback.cli.app import app
 from multiback.errors import ArgumentError, NoCheckpointError, StoreError
-from multiback.store import mirror, open_run_directory
+from multiback.store import open_run_directory
+from multiback.store.remote import mirror
 
 URL = "memory://bucket/runs/tumour"
 
@@ -77,8 +78,8 @@ class Asks(keras.callbacks.Callback):
 
 
 def test_an_object_in_a_remote_run_asks_for_a_checkpoint(memory, monkeypatch):
-    monkeypatch.setattr("multiback.checkpoint.triggers._LOOK_SECONDS", 0.0)
-    monkeypatch.setattr("multiback.store.remote_request.LOOK_SECONDS", 0.0)
+    monkeypatch.setattr("multiback.checkpoint.choosing.triggers._LOOK_SECONDS", 0.0)
+    monkeypatch.setattr("multiback.store.remote.save_request.LOOK_SECONDS", 0.0)
     callback = mb.ModelCheckpoint(URL, save_last=False, keep=[mb.Every(epochs=9)])
     twin = copy.deepcopy(callback)
     fit(model(), Asks(callback, 4), callback, epochs=2, batch_size=4)
@@ -92,7 +93,7 @@ def test_an_object_in_a_remote_run_asks_for_a_checkpoint(memory, monkeypatch):
 
 
 def test_a_look_that_takes_long_or_fails_costs_a_training_nothing(monkeypatch):
-    monkeypatch.setattr("multiback.store.remote_request.LOOK_SECONDS", 0.0)
+    monkeypatch.setattr("multiback.store.remote.save_request.LOOK_SECONDS", 0.0)
     request = open_run_directory(URL).save_request
     looking, go_on = threading.Event(), threading.Event()
 

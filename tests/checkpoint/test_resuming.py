@@ -9,7 +9,7 @@ from backends import BACKEND
 from problem import VALIDATION, Says, X, fit, model, telling, warns
 
 import multiback as mb
-from multiback.checkpoint.generators import generator_states, restore_generators
+from multiback.checkpoint.fit.generators import generator_states, restore_generators
 from multiback.errors import ArgumentError, StateError
 from multiback.store import RunDirectory
 
@@ -275,7 +275,7 @@ def test_a_step_clock_goes_on_over_a_resume(tmp_path):
 @pytest.mark.skipif(BACKEND != "tensorflow", reason="others shuffle by NumPy or torch")
 def test_tensorflow_without_a_seed_says_that_it_is_not_exact(tmp_path, monkeypatch):
     fit(model(), mb.ModelCheckpoint(tmp_path), epochs=1)
-    monkeypatch.setattr("multiback.checkpoint.resuming.is_seeded", lambda: False)
+    monkeypatch.setattr("multiback.checkpoint.fit.resuming.is_seeded", lambda: False)
     with warns("not bit-exact"):
         fit(model(), mb.ModelCheckpoint(tmp_path, resume="must"), epochs=2)
 

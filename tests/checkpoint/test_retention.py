@@ -15,8 +15,8 @@ from hypothesis.stateful import (
 
 from multiback import All, Best, Every, Last, Monitor, Pareto
 from multiback.checkpoint.arguments import slots_for
-from multiback.checkpoint.judgement import Judgement
-from multiback.checkpoint.retention import Entry, kept
+from multiback.checkpoint.choosing.recorded_scores import Judgement
+from multiback.checkpoint.choosing.slots import Entry, kept
 from multiback.errors import ArgumentError
 
 INF = math.inf

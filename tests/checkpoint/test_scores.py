@@ -8,8 +8,8 @@ import pytest
 from keras import ops
 
 from multiback import Monitor
-from multiback.checkpoint.judgement import Judgement
-from multiback.checkpoint.scores import Scorer, split_logs
+from multiback.checkpoint.choosing.recorded_scores import Judgement
+from multiback.checkpoint.choosing.scorer import Scorer, split_logs
 from multiback.errors import ArgumentError, MonitorError
 
 

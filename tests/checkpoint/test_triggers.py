@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from problem import VALIDATION, Says, X, Y, fit, model, warns
 
 import multiback as mb
-from multiback.checkpoint.triggers import Triggers
+from multiback.checkpoint.choosing.triggers import Triggers
 from multiback.errors import ArgumentError, MonitorError
 from multiback.store import RunDirectory
 
@@ -323,7 +323,7 @@ def test_a_checkpoint_can_be_asked_for_and_stays(tmp_path):
 
 
 def test_a_file_can_ask_for_one(tmp_path, monkeypatch):
-    monkeypatch.setattr("multiback.checkpoint.triggers._LOOK_SECONDS", 0.0)
+    monkeypatch.setattr("multiback.checkpoint.choosing.triggers._LOOK_SECONDS", 0.0)
     callback = mb.ModelCheckpoint(tmp_path, save_last=False, keep=[mb.Every(epochs=9)])
     asks = At(4, (tmp_path / "save-now").touch)
     fit(model(), callback, asks, epochs=2, batch_size=4)

@@ -33,7 +33,7 @@ from trained_model import X, Y, bytes_read, network, state_of
 from trained_model import tell as tell_as
 
 import multiback as mb
-from multiback.engines import jax as processes
+from multiback.distributed import jax as processes
 from multiback.errors import StoreError
 from multiback.store import RunDirectory
 
@@ -223,7 +223,7 @@ def full(folder):
     checkpointer = mb.Checkpointer(folder / "run", save_top_k=-1, format="orbax")
     checkpointer.step(model, {})
     checkpointer.wait()
-    from multiback.engines import orbax
+    from multiback.distributed import orbax
 
     whole = orbax._Save.__call__
     if RANK == 1:

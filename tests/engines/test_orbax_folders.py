@@ -7,10 +7,10 @@ import pytest
 import tensorstore
 
 from multiback.errors import CorruptCheckpointError, MissingPackageError
-from multiback.store import orbax
-from multiback.store.blocks import BLOCK, PartReader, blocks_document
-from multiback.store.files import Files
-from multiback.store.formats import read_folder, read_parts, settle
+from multiback.store.disk.files import Files
+from multiback.store.sharded import orbax
+from multiback.store.sharded.blocks import BLOCK, PartReader, blocks_document
+from multiback.store.sharded.formats import read_folder, read_parts, settle
 
 
 def write(folder, name="w", shape=(8,), chunks=(4,), config=None, **extra):

@@ -5,8 +5,8 @@ import time
 
 import pytest
 
-from multiback.engines import Ranks, SharedRuns
-from multiback.engines.ranks import _KEPT
+from multiback.distributed import Ranks, SharedRuns
+from multiback.distributed.ranks import _KEPT
 from multiback.errors import MonitorError, StoreError
 from multiback.store import Request, RunDirectory
 
@@ -114,7 +114,7 @@ def test_a_rank_that_never_answers_is_an_error_once_the_time_is_up():
 
 
 def test_who_waits_long_says_for_whom(monkeypatch):
-    monkeypatch.setattr("multiback.engines.ranks._WORTH_TELLING_SECONDS", 0.1)
+    monkeypatch.setattr("multiback.distributed.ranks._WORTH_TELLING_SECONDS", 0.1)
 
     def late(ranks):
         if ranks.rank == 1:

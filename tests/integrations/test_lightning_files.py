@@ -8,7 +8,7 @@ import pytest
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 
-from multiback.adapters.lightning.directory import LightningDirectory
+from multiback.adapters.lightning.own_files.directory import LightningDirectory
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::UserWarning:lightning.*"),

@@ -5,7 +5,7 @@ from backends import to_numpy
 from contracts import ROWS, ragged, stream
 
 import multiback as mb
-from multiback.metrics import exact
+from multiback.metrics.numeric import exact
 
 ORACLES = {
     "Mean": lambda x, w: np.average(x, weights=w),

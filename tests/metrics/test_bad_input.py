@@ -7,8 +7,9 @@ from contracts import stream
 from keras import ops
 
 import multiback as mb
+from multiback import keras_private
 from multiback.errors import ArgumentError
-from multiback.metrics import bins, keras_private
+from multiback.metrics.numeric import by_id as bins
 
 F1Score = mb.metrics.F1Score
 

@@ -9,10 +9,10 @@ from batches import BINARY, IDS, LABELS, NAN, ODD, SCORES, TIED, N
 from keras import ops
 
 import multiback as mb
-from multiback.metrics import exact
-from multiback.metrics.score_histogram import ScoreHistogram
-from multiback.metrics.score_inputs import ScoreTask
-from multiback.metrics.task_counts import BinaryCounts, MulticlassCounts
+from multiback.metrics.inputs.scores import ScoreTask
+from multiback.metrics.numeric import exact
+from multiback.metrics.statistics.score_histogram import ScoreHistogram
+from multiback.metrics.statistics.task_counts import BinaryCounts, MulticlassCounts
 
 pytestmark = pytest.mark.skipif(
     BACKEND != "tensorflow", reason="only TensorFlow has graphs that no XLA fuses"
@@ -38,7 +38,7 @@ def fitting(batches):
 def test_a_batch_counts_in_a_graph_as_the_specification_says(statistic, batch):
     import tensorflow as tf
 
-    from multiback.metrics.kernels import tensorflow as kernels
+    from multiback.metrics.fast import tensorflow as kernels
 
     batch = tuple(map(ops.convert_to_tensor, batch))
     update = partial(kernels.update, statistic)
@@ -60,7 +60,7 @@ def specified_state(statistic, *batch):
 
 
 def test_a_graph_carries_counts_that_are_full():
-    from multiback.metrics.kernels import tensorflow as kernels
+    from multiback.metrics.fast import tensorflow as kernels
 
     for statistic in IN_GRAPHS.values():
         state = statistic.init()
@@ -80,7 +80,7 @@ def left_in_a_step_and_in_its_loop():
     """Tell whether a batch is left to the specification."""
     import tensorflow as tf
 
-    from multiback.metrics.kernels import tensorflow as kernels
+    from multiback.metrics.fast import tensorflow as kernels
 
     def is_left():
         statistic = BinaryCounts()
@@ -97,7 +97,7 @@ def left_in_a_step_and_in_its_loop():
 def test_what_is_not_plain_or_goes_to_xla_is_left_to_the_specification():
     import tensorflow as tf
 
-    from multiback.metrics.kernels import tensorflow as kernels
+    from multiback.metrics.fast import tensorflow as kernels
 
     def update(statistic, *batch):
         return kernels.update(statistic, statistic.init(), *batch)

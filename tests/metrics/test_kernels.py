@@ -12,14 +12,19 @@ from keras import ops
 
 import multiback as mb
 from multiback.errors import ArgumentError
-from multiback.metrics import bins, exact
-from multiback.metrics.class_hits import ClassHits
-from multiback.metrics.class_inputs import first_largest
-from multiback.metrics.kernels import arrays
-from multiback.metrics.score_bins import bin_ids, bin_ids_of_array, edge_table
-from multiback.metrics.score_histogram import BINS, ScoreHistogram
-from multiback.metrics.score_inputs import ScoreTask
-from multiback.metrics.task_counts import (
+from multiback.metrics.fast import numpy as arrays
+from multiback.metrics.inputs.classes import first_largest
+from multiback.metrics.inputs.scores import ScoreTask
+from multiback.metrics.numeric import by_id as bins
+from multiback.metrics.numeric import exact
+from multiback.metrics.statistics.class_hits import ClassHits
+from multiback.metrics.statistics.score_bins import (
+    bin_ids,
+    bin_ids_of_array,
+    edge_table,
+)
+from multiback.metrics.statistics.score_histogram import BINS, ScoreHistogram
+from multiback.metrics.statistics.task_counts import (
     BinaryCounts,
     MulticlassCounts,
     MultilabelCounts,
@@ -264,7 +269,7 @@ def counted_by(kernels, monkeypatch):
 
 @pytest.fixture
 def calls(monkeypatch):
-    from multiback.metrics.kernels import torch as kernels
+    from multiback.metrics.fast import torch as kernels
 
     kernels.same_batch.forget()
     return counted_by(kernels, monkeypatch)
@@ -361,7 +366,7 @@ def test_predictions_with_gradients_and_of_bfloat16_count_by_value(calls):
 
 @torch_only
 def test_a_state_that_moves_to_other_memory_is_followed_there():
-    from multiback.metrics.keras_private import held_value
+    from multiback.keras_private import held_value
 
     metric = mb.metrics.StatScores()
     metric.update_state(LABELS, SCORES)

@@ -9,7 +9,7 @@ from contracts import stream
 from keras import ops
 
 import multiback as mb
-from multiback.metrics import bins
+from multiback.metrics.numeric import by_id as bins
 
 N = 3_000_000
 RTOL = 1e-6

@@ -7,8 +7,9 @@ import threading
 
 import pytest
 
-from multiback.store import bucket as buckets
-from multiback.store import mirror, remote_ownership
+from multiback.store.remote import bucket as buckets
+from multiback.store.remote import mirror
+from multiback.store.remote import ownership as remote_ownership
 
 s3fs = pytest.importorskip("s3fs", reason="nox -s remote installs it")
 moto = pytest.importorskip("moto.server", reason="nox -s remote installs it")

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from multiback.errors import StoreError
-from multiback.store import Request, Writer, mirror, open_run_directory
+from multiback.store import Request, Writer, open_run_directory
+from multiback.store.remote import mirror
 
 s3fs = pytest.importorskip("s3fs", reason="nox -s remote installs it")
 

@@ -10,7 +10,8 @@ import pytest
 from owning import started, tell, writer
 
 from multiback.errors import StoreError
-from multiback.store import Request, open_run_directory, remote_ownership
+from multiback.store import Request, open_run_directory
+from multiback.store.remote import ownership as remote_ownership
 
 # Eight of these are patience enough for a test, and S3's times are whole seconds.
 BEAT = 1.0

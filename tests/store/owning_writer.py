@@ -23,8 +23,8 @@ from multiback.store import (  # noqa: E402  (as above)
     RunDirectory,
     is_remote,
     open_run_directory,
-    owner,
 )
+from multiback.store.owning import owner  # noqa: E402  (as above)
 
 
 def answer(*words):
@@ -36,7 +36,7 @@ def main(run, heartbeat, machine):
         owner._machine = lambda: machine
         owner.socket.gethostname = lambda: machine
     if is_remote(run):
-        from multiback.store import remote_ownership
+        from multiback.store.remote import ownership as remote_ownership
 
         remote_ownership.BEAT_SECONDS = float(heartbeat)
         runs = open_run_directory(run)

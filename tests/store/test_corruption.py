@@ -6,7 +6,7 @@ import pytest
 
 from multiback.errors import CorruptCheckpointError, NoCheckpointError, StoreError
 from multiback.store import RunDirectory, open_checkpoint
-from multiback.store.files import Files
+from multiback.store.disk.files import Files
 
 
 def damaged_somewhere(checkpoint):

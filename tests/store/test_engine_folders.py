@@ -7,11 +7,11 @@ import pytest
 
 from multiback.errors import ArgumentError, CorruptCheckpointError, StoreError
 from multiback.store import FileEntry, Request, RunDirectory
-from multiback.store.files import Files
-from multiback.store.formats import read_folder, settle
-from multiback.store.manifest import manifest_bytes, parse_manifest
-from multiback.store.names import path_fault
-from multiback.store.sharded import join
+from multiback.store.disk.files import Files
+from multiback.store.format.manifest import manifest_bytes, parse_manifest
+from multiback.store.format.names import path_fault
+from multiback.store.sharded.dcp import join
+from multiback.store.sharded.formats import read_folder, settle
 
 
 def piece(path, arrays, places=None):

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 
 from multiback.errors import CorruptCheckpointError, StoreError
 from multiback.store import FileEntry, Request, RunDirectory, open_checkpoint
-from multiback.store.jsontext import load
-from multiback.store.manifest import parse_manifest
-from multiback.store.tensor_file import read_tensors
-from multiback.store.tensor_header import DTYPES_KEY
+from multiback.store.format.jsontext import load
+from multiback.store.format.manifest import parse_manifest
+from multiback.store.format.tensor_file import read_tensors
+from multiback.store.format.tensor_header import DTYPES_KEY
 
 pytestmark = pytest.mark.torture
 

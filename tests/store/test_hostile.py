@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from multiback.errors import ArgumentError, CorruptCheckpointError
 from multiback.store import FileEntry, Files, open_checkpoint
-from multiback.store.manifest import parse_manifest
-from multiback.store.tensor_file import read_tensors, write_tensors
-from multiback.store.tensor_header import parse_header
+from multiback.store.format.manifest import parse_manifest
+from multiback.store.format.tensor_file import read_tensors, write_tensors
+from multiback.store.format.tensor_header import parse_header
 
 GOOD = {"dtype": "U8", "shape": [2], "data_offsets": [0, 2]}
 

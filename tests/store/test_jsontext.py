@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from multiback.errors import ArgumentError
-from multiback.store.jsontext import dump, load
+from multiback.store.format.jsontext import dump, load
 
 special = st.sampled_from(["NaN", "~NaN", "~~-Infinity", "Infinity", "nan", "~"])
 leaves = (

@@ -7,7 +7,8 @@ import time
 
 import pytest
 
-from multiback.store import RunDirectory, listing
+from multiback.store import RunDirectory
+from multiback.store.local import listing
 
 
 @pytest.fixture

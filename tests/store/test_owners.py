@@ -18,9 +18,10 @@ import pytest
 from owning import started, tell, writer
 
 from multiback.errors import StoreError
-from multiback.store import Files, RunDirectory, owner
-from multiback.store.heartbeat import Heart, touch
-from multiback.store.owner import Owner, parse_owner
+from multiback.store import Files, RunDirectory
+from multiback.store.owning import owner
+from multiback.store.owning.heartbeat import Heart, touch
+from multiback.store.owning.owner import Owner, parse_owner
 
 # Eight of these are patience enough for a test, and too many for a slow machine.
 BEAT = 0.25

@@ -10,9 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from multiback.errors import ArgumentError, CorruptCheckpointError, MultibackError
-from multiback.store import Request, RunDirectory, blocks
-from multiback.store.blocks import BLOCK, PartReader, blocks_document, digests_of
-from multiback.store.formats import read_parts
+from multiback.store import Request, RunDirectory
+from multiback.store.sharded import blocks
+from multiback.store.sharded.blocks import (
+    BLOCK,
+    PartReader,
+    blocks_document,
+    digests_of,
+)
+from multiback.store.sharded.formats import read_parts
 
 ROWS, COLUMNS = 1024, 512
 

@@ -6,7 +6,7 @@ import pytest
 
 from multiback.errors import NoCheckpointError, StoreError
 from multiback.store import Files, RunDirectory
-from multiback.store.manifest import manifest_bytes, parse_manifest
+from multiback.store.format.manifest import manifest_bytes, parse_manifest
 
 
 def names(runs, run_id=None):

@@ -25,13 +25,13 @@ from multiback.store import (
     RunDirectory,
     Writer,
     is_run_directory,
-    mirror,
     open_checkpoint,
     open_run_directory,
-    remote,
-    remote_ownership,
 )
-from multiback.store import bucket as buckets
+from multiback.store.remote import bucket as buckets
+from multiback.store.remote import mirror
+from multiback.store.remote import ownership as remote_ownership
+from multiback.store.remote import run_directory as remote
 
 
 def forget():

@@ -10,9 +10,9 @@ from safetensors.numpy import load_file
 
 from multiback.errors import ArgumentError
 from multiback.store import FileEntry, Files, RunDirectory, open_checkpoint
-from multiback.store.buffers import Buffer, allocate_aligned
-from multiback.store.tensor_file import read_tensors, write_tensors
-from multiback.store.tensor_header import NATIVE, VIEWED
+from multiback.store.background.buffers import Buffer, allocate_aligned
+from multiback.store.format.tensor_file import read_tensors, write_tensors
+from multiback.store.format.tensor_header import NATIVE, VIEWED
 
 DTYPES = sorted({*NATIVE.values(), *VIEWED.values()}, key=lambda dtype: dtype.name)
 

@@ -16,7 +16,7 @@ import pytest
 
 from multiback.errors import ArgumentError, StoreError
 from multiback.store import Files, Request, RunDirectory, SlowDiskWarning, Writer
-from multiback.store.switching import soon
+from multiback.store.background.switch_interval import soon
 
 SCHEDULED = Path("/proc/thread-self/schedstat")
 

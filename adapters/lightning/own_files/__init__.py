@@ -1,0 +1,1 @@
+"""Read the checkpoints that Lightning's own callback wrote, as data."""

@@ -1,0 +1,1 @@
+"""Find metrics that give a wrong number by construction."""

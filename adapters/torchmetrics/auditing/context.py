@@ -1,0 +1,181 @@
+"""What an audit knows of one metric, and how it asks for another number."""
+
+import dataclasses
+from typing import Any
+
+import keras
+import numpy as np
+
+from multiback.adapters.torchmetrics.arrays import Array, Samples, sigmoid
+from multiback.adapters.torchmetrics.auditing.findings import Finding, Kind
+from multiback.adapters.torchmetrics.checking.from_metrics import Subject
+from multiback.adapters.torchmetrics.checking.report import Value
+from multiback.adapters.torchmetrics.checking.streaming import Cut, Fed, Streams
+from multiback.adapters.torchmetrics.translation.source import spell
+
+# What a reader of a log would call another number.
+RELATIVE, ABSOLUTE = 1e-4, 1e-6
+
+
+@dataclasses.dataclass(frozen=True)
+class Evidence:
+    """A metric, what it was given, and what the model says of its output.
+
+    Attributes:
+        subject: The metric with its logged value and its samples.
+        weights: One weight a sample or an element, if the model is to have them.
+        loss: The loss of the output: a name, a function, an object or None.
+    """
+
+    subject: Subject
+    weights: Array | None
+    loss: Any
+
+    @property
+    def metric(self) -> Any:
+        """The metric object."""
+        return self.subject.metric
+
+    @property
+    def samples(self) -> Samples:
+        """What the metric was given, without what is masked."""
+        return self.subject.samples
+
+    @property
+    def y_true(self) -> Array:
+        """Labels, one row a sample."""
+        return self.subject.samples.y_true
+
+    @property
+    def y_pred(self) -> Array:
+        """Predictions, one row a sample."""
+        return self.subject.samples.y_pred
+
+    @property
+    def is_ours(self) -> bool:
+        """True for a metric of multiback's."""
+        return type(self.metric).__module__.startswith("multiback.")
+
+    def differs(self, value: Value | None) -> bool:
+        """Tell whether a value is another number than the logged one."""
+        return value is not None and are_different(self.subject.value, value)
+
+    def value(self, metric: Any = None, **changes: Any) -> Value | None:
+        """Return a metric's value on all samples at once, or None where it has none.
+
+        Args:
+            metric: Another metric than this one.
+            **changes: Fields of the samples that are to be something else.
+        """
+        samples = dataclasses.replace(self.samples, **changes)
+        streams = Streams([Fed(metric or self.metric, samples)], built=metric is None)
+        try:
+            value = streams.values(Cut(len(samples.y_true)))[0]
+        except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError):
+            # A metric that cannot take these samples proves nothing.
+            return None
+        return None if isinstance(value, dict) else value
+
+    def like(self, **changes: Any) -> Any:
+        """Make the metric again with other arguments."""
+        return type(self.metric).from_config({**self.metric.get_config(), **changes})
+
+    def finding(
+        self, kind: Kind, should: Value | None, reason: str, change: str
+    ) -> Finding:
+        """Make a finding of this metric."""
+        subject = self.subject
+        return Finding(kind, subject.name, subject.value, should, reason, change)
+
+    def instead(self, new: str) -> str:
+        """Write what to replace, and by what."""
+        return f"{spell(self.metric)}  →  {new}"
+
+    def holds_ids(self) -> bool:
+        """Tell whether labels are class ids and predictions one score a class."""
+        true, predicted = self.y_true, self.y_pred
+        flat = true.ndim == predicted.ndim - 1 or (
+            true.ndim == predicted.ndim and true.shape[-1] == 1
+        )
+        return (
+            flat
+            and predicted.shape[-1] > 1
+            and are_integers(true)
+            and true.min() >= 0
+            and 1 <= true.max() < predicted.shape[-1]
+        )
+
+    def is_one_hot(self) -> bool:
+        """Tell whether each row of labels is of one class, one score a class."""
+        true = self.y_true
+        return (
+            true.shape == self.y_pred.shape
+            and true.ndim > 1
+            and true.shape[-1] > 1
+            and bool(np.isin(true, (0, 1)).all())
+            and bool((true.sum(axis=-1) == 1).all())
+        )
+
+    def is_distribution(self) -> bool:
+        """Tell whether each row of predictions adds up to 1, as a softmax does."""
+        rows = self.y_pred.sum(axis=-1)
+        return bool((self.y_pred >= 0).all() and np.allclose(rows, 1, atol=1e-3))
+
+    @property
+    def is_categorical(self) -> bool:
+        """True where the loss, or the shape, says that one class of several holds."""
+        return "categorical" in loss_name(self.loss) or (
+            not loss_name(self.loss) and self.is_one_hot()
+        )
+
+    def probabilities(self) -> Array:
+        """Return what the logits mean."""
+        logits = self.y_pred.astype("float64")
+        if not self.is_categorical:
+            return sigmoid(logits).astype("float32")
+        powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
+        return np.asarray(powers / powers.sum(axis=-1, keepdims=True), "float32")
+
+
+def are_different(a: Value, b: Value) -> bool:
+    """Tell whether a reader would call two values different numbers."""
+    left, right = np.ravel(a), np.ravel(b)
+    return left.shape != right.shape or not np.allclose(
+        left, right, rtol=RELATIVE, atol=ABSOLUTE, equal_nan=True
+    )
+
+
+def are_integers(array: Array) -> bool:
+    """Tell whether all values are whole."""
+    return bool((array == np.floor(array)).all())
+
+
+def loss_of(model: Any, output: int) -> Any:
+    """Return the loss that was compiled for an output, or None."""
+    loss = model.loss
+    if isinstance(loss, dict):
+        names = list(getattr(model, "output_names", None) or loss)
+        return loss.get(names[output]) if output < len(names) else None
+    if isinstance(loss, list | tuple):
+        return loss[output] if output < len(loss) else None
+    return loss
+
+
+def loss_name(loss: Any) -> str:
+    """Return a loss's name in lower case without underscores, or nothing.
+
+    >>> loss_name("binary_crossentropy"), loss_name(keras.losses.BinaryCrossentropy())
+    ('binarycrossentropy', 'binarycrossentropy')
+    """
+    if loss is None:
+        return ""
+    name = loss if isinstance(loss, str) else getattr(loss, "__name__", "")
+    return (name or type(loss).__name__).lower().replace("_", "")
+
+
+def loss_takes_logits(loss: Any) -> bool | None:
+    """Tell whether a loss is of logits; None where it does not say."""
+    if isinstance(loss, keras.losses.Loss):
+        found = loss.get_config().get("from_logits")
+        return None if found is None else bool(found)
+    return False if loss_name(loss).endswith("crossentropy") else None

@@ -1,0 +1,122 @@
+"""What an audit found: the number, the right number, and the line to change."""
+
+import dataclasses
+import io
+from collections.abc import Iterator
+from typing import Any, Literal
+
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.padding import Padding
+from rich.text import Text
+
+from multiback.adapters.torchmetrics.checking.report import Value, plain, show
+from multiback.errors import WrongMetricError
+
+Kind = Literal[
+    "averaged over batches",
+    "broadcast labels",
+    "compares scores with classes",
+    "hidden by a name",
+    "ignores the mask",
+    "ignores weights",
+    "labels of another form",
+    "logits as probabilities",
+    "monitor",
+    "one column",
+    "probabilities as logits",
+    "too few thresholds",
+]
+
+
+@dataclasses.dataclass(frozen=True)
+class Finding:
+    """One number that is not what its name says.
+
+    Attributes:
+        kind: What is wrong, in a few words.
+        name: The name in the logs, or what a callback monitors.
+        gives: The number that is logged; None where there is none.
+        should: The number that it should be; None where nobody can know it.
+        reason: Why, in a sentence.
+        change: What to write instead, or what to do.
+    """
+
+    kind: Kind
+    name: str
+    gives: Value | None
+    should: Value | None
+    reason: str
+    change: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Audit:
+    """What `audit` found; print it, or ask `ok` and `raise_if_any()`.
+
+    Attributes:
+        findings: The lies, in the order of the logs.
+        checked: The log names that were looked at.
+
+    Example:
+    >>> lie = Finding("averaged over batches", "f1", 0.11, 0.14, "a mean", "F1Score")
+    >>> print(Audit((lie,), checked=("f1", "auc")))
+    2 metrics checked, 1 finding
+    f1: averaged over batches
+      gives 0.11, should give 0.14: a mean
+      change: F1Score
+    """
+
+    findings: tuple[Finding, ...]
+    checked: tuple[str, ...]
+
+    @property
+    def ok(self) -> bool:
+        """True if nothing was found."""
+        return not self.findings
+
+    def __iter__(self) -> Iterator[Finding]:
+        return iter(self.findings)
+
+    def __len__(self) -> int:
+        return len(self.findings)
+
+    def raise_if_any(self) -> None:
+        """Do nothing if nothing was found.
+
+        Raises:
+            WrongMetricError: Something was; the message lists it.
+        """
+        if self.findings:
+            raise WrongMetricError(str(self))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values for `json.dumps`; NaN and infinity become None."""
+        return {
+            "ok": self.ok,
+            "checked": list(self.checked),
+            "findings": [
+                {key: plain(value) for key, value in dataclasses.asdict(one).items()}
+                for one in self.findings
+            ],
+        }
+
+    def __rich_console__(
+        self, console: Console, options: ConsoleOptions
+    ) -> RenderResult:
+        count = f"{len(self)} finding{'' if len(self) == 1 else 's'}"
+        yield Text(f"{len(self.checked)} metrics checked, {count}")
+        for one in self.findings:
+            yield Text(f"{one.name}: {one.kind}", style="bold red")
+            numbers = ""
+            if one.gives is not None:
+                numbers = f"gives {show(one.gives)}"
+                if one.should is not None:
+                    numbers += f", should give {show(one.should)}"
+                numbers += ": "
+            yield Padding(Text(numbers + one.reason), (0, 0, 0, 2))
+            yield Padding(Text(f"change: {one.change}"), (0, 0, 0, 2))
+
+    def __str__(self) -> str:
+        out = io.StringIO()
+        Console(file=out, width=80, color_system=None, legacy_windows=False).print(self)
+        return "\n".join(line.rstrip() for line in out.getvalue().splitlines())

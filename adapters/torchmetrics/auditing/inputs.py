@@ -1,0 +1,258 @@
+"""Numbers that lie because a metric is fed what it does not take.
+
+Each function looks at one metric and returns a finding or None. A finding needs two
+different numbers on these data: what could lie and does not is left in peace.
+"""
+
+from typing import Any
+
+import keras
+import numpy as np
+
+import multiback.metrics
+from multiback.adapters.torchmetrics import keras_private
+from multiback.adapters.torchmetrics.auditing.context import (
+    Evidence,
+    are_integers,
+    loss_takes_logits,
+)
+from multiback.adapters.torchmetrics.auditing.findings import Finding, Kind
+from multiback.adapters.torchmetrics.translation.source import (
+    is_function,
+    kind_of,
+    spell,
+)
+
+# An epsilon in a denominator, or a sum in another order, may leave [0, 1] by less.
+OUTSIDE = 1e-3
+THRESHOLD_KINDS = (
+    "BinaryAccuracy",
+    "BinaryIoU",
+    "FBetaScore",
+    "F1Score",
+    "FalseNegatives",
+    "FalsePositives",
+    "Precision",
+    "Recall",
+    "TrueNegatives",
+    "TruePositives",
+)
+PROBABILITY_KINDS = (
+    "AUC",
+    "BinaryCrossentropy",
+    "CategoricalCrossentropy",
+    "KLDivergence",
+    "KlDivergence",
+    "PrecisionAtRecall",
+    "RecallAtPrecision",
+    "SensitivityAtSpecificity",
+    "SparseCategoricalCrossentropy",
+    "SpecificityAtSensitivity",
+)
+ONE_HOT_KINDS = (
+    "AUC",
+    "CategoricalAccuracy",
+    "CategoricalCrossentropy",
+    "F1Score",
+    "FBetaScore",
+    "OneHotIoU",
+    "OneHotMeanIoU",
+    "Precision",
+    "Recall",
+    "TopKCategoricalAccuracy",
+    "BinaryAccuracy",
+)
+SPARSE_KINDS = (
+    "SparseCategoricalAccuracy",
+    "SparseCategoricalCrossentropy",
+    "SparseTopKCategoricalAccuracy",
+)
+
+
+def labels_of_another_form(of: Evidence) -> Finding | None:
+    """Class ids where one-hot rows are taken for granted, or the other way round."""
+    kind, classes = kind_of(of.metric), of.y_pred.shape[-1]
+    if kind in ONE_HOT_KINDS and of.holds_ids():
+        ids = of.y_true.reshape(of.y_pred.shape[:-1]).astype("int64")
+        one_hot = np.eye(classes, dtype="float32")[ids]
+        reason = "the labels are class ids, and this metric takes one-hot rows"
+        change = f"y  →  keras.utils.to_categorical(y, {classes})"
+        should = of.value(y_true=one_hot)
+        if kind in ("BinaryAccuracy", "CategoricalAccuracy"):
+            fixed = keras.metrics.SparseCategoricalAccuracy()
+            change, should = of.instead(spell(fixed)), of.value(fixed)
+    elif kind in SPARSE_KINDS and of.is_one_hot():
+        should = of.value(y_true=of.y_true.argmax(axis=-1))
+        reason = "the labels are one-hot rows, and this metric takes class ids"
+        name = kind.removeprefix("Sparse")
+        change = of.instead(f"keras.metrics.{name}()")
+    elif (
+        kind == "BinaryAccuracy"
+        and classes > 2  # noqa: PLR2004 - with two classes both are right or wrong
+        and of.is_one_hot()
+        and of.is_distribution()
+    ):
+        fixed = keras.metrics.CategoricalAccuracy()
+        should = of.value(fixed)
+        reason = (
+            f"each of {classes} classes is scored as a yes or no, most are easy noes"
+        )
+        change = of.instead(spell(fixed))
+    else:
+        return None
+    if not of.differs(should):
+        return None
+    return of.finding("labels of another form", should, reason, change)
+
+
+def compared_scores(of: Evidence) -> Finding | None:
+    """`Accuracy` or an IoU that compares a score with a class id."""
+    kind = kind_of(of.metric)
+    if not are_integers(of.y_true) or are_integers(of.y_pred):
+        return None
+    config = of.metric.get_config()
+    if kind == "Accuracy":
+        fixed: Any = keras.metrics.BinaryAccuracy()
+        if of.y_pred.ndim > 1 and of.y_pred.shape[-1] > 1 and of.is_one_hot():
+            fixed = keras.metrics.CategoricalAccuracy()
+        elif of.holds_ids():
+            fixed = keras.metrics.SparseCategoricalAccuracy()
+    elif kind in ("IoU", "MeanIoU") and config.get("sparse_y_pred"):
+        if of.y_pred.shape[-1] == config["num_classes"]:
+            fixed = of.like(sparse_y_pred=False, sparse_y_true=not of.is_one_hot())
+        elif config["num_classes"] == 2 and _are_chances(of):  # noqa: PLR2004 - yes and no
+            classes = config.get("target_class_ids", (0, 1))
+            fixed = keras.metrics.BinaryIoU(classes, threshold=0.5)
+        else:
+            return None
+    else:
+        return None
+    should = of.value(fixed)
+    if not of.differs(should):
+        return None
+    return of.finding(
+        "compares scores with classes",
+        should,
+        "a score is compared with a class id, and hardly ever equals it",
+        of.instead(spell(fixed)),
+    )
+
+
+def _are_chances(of: Evidence) -> bool:
+    """Tell whether predictions are one probability for each label."""
+    scores = of.y_pred
+    return scores.size == of.y_true.size and 0 <= scores.min() <= scores.max() <= 1
+
+
+def one_column(of: Evidence) -> Finding | None:
+    """The largest of one score is always that one."""
+    kind = kind_of(of.metric)
+    if of.y_pred.ndim < 2 or of.y_pred.shape[-1] != 1:  # noqa: PLR2004 - rows and columns
+        return None
+    if (
+        kind in ("F1Score", "FBetaScore")
+        and of.metric.get_config()["threshold"] is None
+    ):
+        fixed = of.like(threshold=0.5)
+    elif kind in ("CategoricalAccuracy", "SparseCategoricalAccuracy"):
+        fixed = keras.metrics.BinaryAccuracy()
+    else:
+        return None
+    should = of.value(fixed)
+    if not of.differs(should):
+        return None
+    return of.finding(
+        "one column",
+        should,
+        "the largest score of one column is always that one, so every row is positive",
+        of.instead(spell(fixed)),
+    )
+
+
+def logits(of: Evidence) -> Finding | None:
+    """Logits given to a metric of probabilities, or the other way round."""
+    scores = of.y_pred
+    if scores.dtype.kind != "f" or not are_integers(of.y_true) or of.y_true.min() < 0:
+        return None
+    config = of.metric.get_config()
+    by_loss = loss_takes_logits(of.loss)
+    outside = scores.min() < -OUTSIDE or scores.max() > 1 + OUTSIDE
+    if config.get("from_logits"):
+        if by_loss is not False or outside or of.is_categorical:
+            return None
+        should = of.value(of.like(from_logits=False))
+        kind: Kind = "probabilities as logits"
+        reason = "the loss takes probabilities, so this metric's logits are none"
+        change = of.instead(spell(of.like(from_logits=False)))
+    else:
+        if not (outside or by_loss) or not _takes_probabilities(of, config):
+            return None
+        should = of.value(y_pred=of.probabilities())
+        kind = "logits as probabilities"
+        reason = "the predictions are logits, and this metric takes probabilities"
+        change = of.instead(_of_logits(of, config))
+    return of.finding(kind, should, reason, change) if of.differs(should) else None
+
+
+def _takes_probabilities(of: Evidence, config: dict[str, Any]) -> bool:
+    if of.is_ours:
+        return config.get("from_logits") is False
+    kind = kind_of(of.metric)
+    if is_function(of.metric):
+        _, config = keras_private.wrapped_function(of.metric)
+        if config.get("from_logits"):
+            return False
+    if kind not in THRESHOLD_KINDS:
+        return kind in PROBABILITY_KINDS
+    threshold = config.get("thresholds", config.get("threshold"))
+    if kind in ("F1Score", "FBetaScore") and threshold is None:
+        return False  # The largest score wins, whatever the scores are.
+    return threshold is None or bool(np.all(np.asarray(threshold) == 0.5))  # noqa: PLR2004 - the default
+
+
+def _of_logits(of: Evidence, config: dict[str, Any]) -> str:
+    kind = kind_of(of.metric)
+    if "from_logits" in config:
+        return spell(of.metric, from_logits=True)
+    if is_function(of.metric):
+        argument = "threshold=0.0" if "Accuracy" in kind else "from_logits=True"
+        return f"keras.metrics.{kind}({argument})"
+    if kind == "BinaryAccuracy":
+        return spell(of.metric, threshold=0.0)
+    if kind in ("F1Score", "FBetaScore"):  # Keras refuses a threshold of 0 there.
+        return f"multiback.metrics.{kind}(..., from_logits=True)"
+    if kind in THRESHOLD_KINDS and kind != "BinaryIoU":
+        return spell(of.metric, thresholds=0.0)
+    return "a last layer with a sigmoid or softmax"
+
+
+def ignored_mask(of: Evidence) -> Finding | None:
+    """A metric of Keras's that counts what the model masks."""
+    if of.subject.unmasked is None or of.subject.weighted or of.is_ours:
+        return None
+    should = of.value()
+    if not of.differs(should):
+        return None
+    ours = f"multiback.metrics.{kind_of(of.metric)}"
+    exists = kind_of(of.metric) in multiback.metrics.__all__
+    return of.finding(
+        "ignores the mask",
+        should,
+        "the model has a mask, and this metric counts what it leaves out",
+        of.instead(f"{ours}(...)") if exists else "pass the mask as sample_weight",
+    )
+
+
+def ignored_weights(of: Evidence) -> Finding | None:
+    """`metrics=` never receives weights."""
+    if of.weights is None or of.subject.weighted:
+        return None
+    should = of.value(sample_weight=of.weights)
+    if not of.differs(should):
+        return None
+    return of.finding(
+        "ignores weights",
+        should,
+        "there are weights, and Keras gives them to weighted_metrics= only",
+        f"metrics=[{spell(of.metric)}]  →  weighted_metrics=[{spell(of.metric)}]",
+    )

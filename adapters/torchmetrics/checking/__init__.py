@@ -1,0 +1,1 @@
+"""Compare streamed metrics with torchmetrics and scikit-learn."""

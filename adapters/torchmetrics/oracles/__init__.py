@@ -1,0 +1,1 @@
+"""What torchmetrics and scikit-learn compute for each metric."""

@@ -1,0 +1,122 @@
+"""Scores of each class or label against the rest, in float64."""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from multiback.adapters.torchmetrics.arrays import (
+    Array,
+    Elements,
+    Samples,
+    as_floats,
+    classes,
+    pair,
+    sigmoid,
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Column:
+    """One ranking.
+
+    Attributes:
+        labels: `(N,)` int64, 0 or 1.
+        scores: `(N,)` float64, probabilities or logits.
+        weights: `(N,)` float64, or None.
+    """
+
+    labels: Array
+    scores: Array
+    weights: Array | None
+
+    @property
+    def one_class(self) -> bool:
+        """Whether positives or negatives are missing."""
+        count = self.labels if self.weights is None else self.labels[self.weights != 0]
+        return bool(count.size == 0 or count.min() == count.max())
+
+    @property
+    def positives(self) -> float:
+        """Weight of the positives."""
+        weights = np.ones(len(self.labels)) if self.weights is None else self.weights
+        return float(weights[self.labels == 1].sum())
+
+
+def softmax(logits: Array) -> Array:
+    """Return the softmax over the last axis, in float64."""
+    exponents = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return np.asarray(exponents / exponents.sum(axis=-1, keepdims=True))
+
+
+def class_scores(samples: Samples, num_classes: int) -> Elements:
+    """Return class ids `(N,)` and scores `(N, num_classes)`."""
+    elements = classes(samples)
+    scores = as_floats(samples.y_pred).reshape(-1, num_classes)
+    return Elements(elements.labels, scores, elements.weights)
+
+
+def columns(config: dict[str, Any], samples: Samples) -> list[Column]:
+    """Return one ranking a class or label, without what is ignored."""
+    ignored = config["ignore_index"]
+    if config["task"] == "multiclass":
+        elements = class_scores(samples, config["num_classes"])
+        kept = elements.labels != ignored
+        scores = elements.predictions[kept]
+        if config["from_logits"]:
+            scores = softmax(scores)
+        labels, weights = elements.labels[kept], elements.weights
+        weights = None if weights is None else weights[kept]
+        found = [
+            Column((labels == index).astype("int64"), scores[:, index], weights)
+            for index in range(config["num_classes"])
+        ]
+    else:
+        elements = pair(samples, config["num_labels"])
+        rows = (-1, config["num_labels"] or 1)
+        labels = elements.labels.reshape(rows).astype("int64")
+        scores = as_floats(elements.predictions).reshape(rows)
+        weights = elements.weights
+        weights = None if weights is None else weights.reshape(rows)
+        found = []
+        for index in range(labels.shape[1]):
+            kept = labels[:, index] != ignored
+            weight = None if weights is None else weights[kept, index]
+            found.append(Column(labels[kept, index], scores[kept, index], weight))
+    if config["average"] != "micro" or len(found) == 1:
+        return found
+    weights = None
+    if found[0].weights is not None:
+        weights = np.concatenate([np.asarray(one.weights) for one in found])
+    return [
+        Column(
+            np.concatenate([one.labels for one in found]),
+            np.concatenate([one.scores for one in found]),
+            weights,
+        )
+    ]
+
+
+def by_bin(config: dict[str, Any], column: Column) -> Array:
+    """Return which bin each score lies in.
+
+    Where float32 could round a score over an edge, the bins on both sides are one.
+    """
+    scores = column.scores
+    if not config["from_logits"] or config["task"] == "multiclass":
+        with np.errstate(divide="ignore"):
+            scores = np.log(scores) - np.log1p(-scores)
+    span = 2 * np.arcsinh(1e4 / 4)
+    place = np.arcsinh(scores.clip(-1e4, 1e4) / 4) / span * config["num_bins"]
+    bins = np.floor(place + 0.5).astype("int64")
+    above = place - (bins - 0.5)
+    near = 2e-3
+    open_edges = np.union1d(bins[above > 1 - near], bins[above < near] - 1)
+    return np.asarray(bins - np.searchsorted(open_edges, bins))
+
+
+def probabilities(config: dict[str, Any], column: Column) -> Array:
+    """Return scores that torchmetrics takes as they are, in the same order."""
+    if config["from_logits"] and config["task"] != "multiclass":
+        return sigmoid(column.scores)
+    return column.scores

@@ -1,0 +1,115 @@
+"""multiback's ratios of counts in torchmetrics and scikit-learn."""
+
+import dataclasses
+import math
+from typing import Any
+
+from multiback.adapters.torchmetrics.arrays import Samples
+from multiback.adapters.torchmetrics.libraries import load_sklearn_metrics
+from multiback.adapters.torchmetrics.oracles.decisions import columns_of, decided
+from multiback.adapters.torchmetrics.oracles.equivalent import (
+    NO_WEIGHTS,
+    Compute,
+    Convention,
+    Equivalent,
+    Translation,
+)
+from multiback.adapters.torchmetrics.oracles.scores import (
+    SCORES,
+    class_scores,
+    column_scores,
+)
+from multiback.adapters.torchmetrics.translation.torchmetrics import (
+    TAKES_ZERO_DIVISION,
+    decided_score,
+)
+
+
+def counts(kind: str) -> Translation:
+    """Return the translation of `multiback.metrics.<kind>`, a ratio of counts."""
+
+    def translate(config: dict[str, Any], samples: Samples) -> Equivalent:
+        task, average = config["task"], config["average"]
+        zero_division, ignored = config["zero_division"], config["ignore_index"]
+        elements, columns = decided(config, samples), columns_of(config)
+        score = SCORES[kind]
+        if "beta" in config:
+            score = dataclasses.replace(score, beta=config["beta"])
+
+        def sklearn() -> Any:
+            if task == "multiclass":
+                return class_scores(
+                    score,
+                    elements,
+                    num_classes=columns,
+                    average=average,
+                    zero_division=zero_division,
+                    ignore_index=ignored,
+                )
+            how = average if task == "multilabel" else "micro"
+            return column_scores(score, elements, how, zero_division, ignored)
+
+        theirs: Compute | None = decided_score(
+            kind, config, elements.labels, elements.predictions
+        )
+        note = ""
+        if samples.sample_weight is not None:
+            theirs, note = None, NO_WEIGHTS
+        elif kind in TAKES_ZERO_DIVISION and math.isnan(zero_division):
+            theirs, note = None, "torchmetrics takes zero_division 0 or 1, not NaN"
+        return Equivalent(
+            theirs,
+            sklearn,
+            convention=_convention(kind, config, sklearn),
+            columns=columns,
+            additions=0 if samples.sample_weight is None else samples.additions,
+            note=note,
+        )
+
+    return translate
+
+
+def _convention(
+    kind: str, config: dict[str, Any], sklearn: Compute
+) -> Convention | None:
+    """Name what torchmetrics is known to do differently with these arguments."""
+    expected = sklearn if load_sklearn_metrics() is not None else None
+    if ignores_a_class(config):
+        return ignored_class(expected)
+    if kind == "HammingDistance":
+        return Convention(
+            "zero division",
+            "a ratio without a denominator is zero_division= here; torchmetrics, "
+            "which takes 1 less an accuracy of 0, gives 1",
+            expected,
+        )
+    if config["zero_division"] != 0:
+        return Convention(
+            "zero division",
+            "a ratio without a denominator is zero_division= here; torchmetrics "
+            + ("gives 0" if kind in TAKES_ZERO_DIVISION else "has no such argument")
+            + (" for accuracy" if kind == "Accuracy" else "")
+            + " and averages by its own rule",
+            expected,
+        )
+    return None
+
+
+def ignores_a_class(config: dict[str, Any]) -> bool:
+    """Tell whether `ignore_index` is one of several classes."""
+    ignored = config["ignore_index"]
+    return (
+        config["task"] == "multiclass"
+        and ignored is not None
+        and 0 <= ignored < config["num_classes"]
+    )
+
+
+def ignored_class(expected: Compute | None) -> Convention:
+    """Name what happens to predictions of an ignored class."""
+    return Convention(
+        "ignored class",
+        "an ignored class leaves the average here, as its labels do; torchmetrics "
+        "counts it by its own rule when it is predicted",
+        expected,
+    )

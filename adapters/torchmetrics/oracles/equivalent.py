@@ -1,0 +1,66 @@
+"""What it means that another library has a metric too."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+from multiback.adapters.torchmetrics.arrays import Samples
+
+Compute = Callable[[], Any]
+
+NO_WEIGHTS = "torchmetrics has no sample weights here"
+
+
+@dataclasses.dataclass(frozen=True)
+class Convention:
+    """A known difference in what libraries mean by one name.
+
+    Attributes:
+        name: What it is called.
+        reason: Who does what, in one sentence.
+        expected: Computes in float64 what the metric gives if this is the whole
+            difference; only then it is excused. None where scikit-learn, which
+            would say so, is missing.
+    """
+
+    name: str
+    reason: str
+    expected: Compute | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Equivalent:
+    """The same number from torchmetrics and scikit-learn.
+
+    Attributes:
+        torchmetrics: Computes it, or None where torchmetrics cannot.
+        sklearn: Computes it in float64, or None where scikit-learn cannot.
+        convention: A known difference, or None.
+        columns: Terms of a final average, each rounded.
+        additions: Rounded additions on the way; 0 where the metric counts.
+        scale: Size of the terms whose difference the value is: a rounding is
+            relative to it even where the value is near 0.
+        note: Why a library is left out, or what else to know.
+        bounds: Computes the smallest and the largest value that agree, where the
+            metric approximates and says by how much at most.
+    """
+
+    torchmetrics: Compute | None
+    sklearn: Compute | None
+    convention: Convention | None = None
+    columns: int = 1
+    additions: int = 0
+    scale: float = 0.0
+    note: str = ""
+    bounds: Compute | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class NoEquivalent:
+    """Neither library can say, for this reason."""
+
+    reason: str
+
+
+# From the arguments of a metric and what it was given.
+Translation = Callable[[dict[str, Any], Samples], Equivalent | NoEquivalent]

@@ -1,0 +1,170 @@
+"""Ratios of decided elements by scikit-learn, in float64.
+
+scikit-learn averages over classes itself where it has the score; where it does
+not (specificity, predictive value) each class is scored against the rest by its
+binary function.
+"""
+
+import dataclasses
+import math
+from typing import Any
+
+import numpy as np
+
+from multiback.adapters.torchmetrics.arrays import Array, Elements
+from multiback.adapters.torchmetrics.libraries import load_sklearn_metrics
+from multiback.adapters.torchmetrics.oracles.decisions import column, keep
+
+
+@dataclasses.dataclass(frozen=True)
+class Score:
+    """A score by the name of its function in scikit-learn.
+
+    Attributes:
+        function: Name in `sklearn.metrics`.
+        pos_label: The label that it scores in a binary task.
+        of_class: The score of one class among others, where that differs.
+        inverted: It is 1 - `of_class`.
+        one_vs_rest: scikit-learn has it for two classes only.
+        beta: Argument of `fbeta_score`.
+    """
+
+    function: str
+    pos_label: int = 1
+    of_class: "Score | None" = None
+    inverted: bool = False
+    one_vs_rest: bool = False
+    beta: float | None = None
+
+
+F1 = Score("f1_score")
+RECALL = Score("recall_score")
+# Within one class accuracy is recall.
+ACCURACY = Score("accuracy_score", of_class=RECALL)
+
+SCORES = {
+    "Accuracy": ACCURACY,
+    "Dice": F1,
+    "F1Score": F1,
+    "FBetaScore": Score("fbeta_score"),
+    "HammingDistance": Score("hamming_loss", of_class=RECALL, inverted=True),
+    "JaccardIndex": Score("jaccard_score", one_vs_rest=True),
+    "NegativePredictiveValue": Score("precision_score", pos_label=0, one_vs_rest=True),
+    "Precision": Score("precision_score"),
+    "Recall": RECALL,
+    "Specificity": Score("recall_score", pos_label=0, one_vs_rest=True),
+}
+
+
+def score_of(
+    score: Score, elements: Elements, zero_division: float, **arguments: Any
+) -> Any:
+    """Call scikit-learn's function; `zero_division` where nothing is left."""
+    metrics = load_sklearn_metrics()
+    if metrics is None or elements.labels.size == 0:
+        return zero_division
+    function = getattr(metrics, score.function)
+    data = (elements.labels, elements.predictions)
+    if score.of_class is not None:
+        return function(*data, sample_weight=elements.weights)
+    if score.beta is not None:
+        arguments["beta"] = score.beta
+
+    def compute(empty: float) -> Any:
+        return function(
+            *data, sample_weight=elements.weights, zero_division=empty, **arguments
+        )
+
+    if score.function != "jaccard_score" or not math.isnan(zero_division):
+        return compute(zero_division)
+    # jaccard_score refuses NaN: what depends on zero_division= is undefined.
+    low, high = compute(0.0), compute(1.0)
+    return low if low == high else zero_division
+
+
+def column_scores(
+    score: Score,
+    elements: Elements,
+    average: str | None,
+    zero_division: float,
+    ignore_index: int | None,
+) -> Any:
+    """Score labels that may hold at once: each alone, then their average.
+
+    scikit-learn's own indicator form cannot leave single elements out.
+    """
+    kept = elements.labels != ignore_index
+    positive = {} if score.pos_label == 1 else {"pos_label": score.pos_label}
+    if average == "micro":
+        return score_of(score, keep(elements, kept), zero_division, **positive)
+    values, true = [], []
+    for index in range(elements.labels.shape[1]):
+        one = keep(column(elements, index), kept[:, index])
+        values.append(float(score_of(score, one, zero_division, **positive)))
+        true.append(_weigh(one.labels == 1, one))
+    if average is None:
+        return np.asarray(values)
+    shares = np.asarray(true) if average == "weighted" else np.ones(len(true))
+    return mean(values, shares, zero_division)
+
+
+def class_scores(
+    score: Score,
+    elements: Elements,
+    *,
+    num_classes: int,
+    average: str | None,
+    zero_division: float,
+    ignore_index: int | None,
+) -> Any:
+    """Score classes of which one holds; those that do not occur leave the mean."""
+    elements = keep(elements, elements.labels != ignore_index)
+    if score.of_class is not None and average == "micro":
+        return score_of(score, elements, zero_division)
+    labels = np.arange(num_classes)
+    if average in ("macro", "weighted"):
+        labels = np.union1d(elements.labels, elements.predictions)
+        labels = labels[labels != ignore_index]
+    if labels.size == 0 or (elements.labels.size == 0 and average is not None):
+        return zero_division
+    if score.one_vs_rest:
+        return _against_rest(score, elements, labels, average, zero_division)
+    kind, empty = score.of_class or score, zero_division
+    if score.inverted:
+        empty = 1.0 - empty
+    if elements.labels.size == 0:
+        return np.full(num_classes, zero_division)
+    value = score_of(kind, elements, empty, labels=labels, average=average)
+    return 1.0 - value if score.inverted else value
+
+
+def _against_rest(
+    score: Score,
+    elements: Elements,
+    labels: Array,
+    average: str | None,
+    zero_division: float,
+) -> Any:
+    """Score each class as a binary task of its own."""
+    one_hot = Elements(
+        (elements.labels[:, None] == labels).astype("int64"),
+        (elements.predictions[:, None] == labels).astype("int64"),
+        None
+        if elements.weights is None
+        else np.repeat(elements.weights[:, None], len(labels), axis=1),
+    )
+    return column_scores(score, one_hot, average, zero_division, None)
+
+
+def _weigh(where: Array, elements: Elements) -> float:
+    weights = np.ones(where.shape) if elements.weights is None else elements.weights
+    return float(weights[where].sum())
+
+
+def mean(values: list[float], weights: Array, zero_division: float) -> float:
+    """Average what is defined."""
+    defined = ~np.isnan(values)
+    total = weights[defined].sum()
+    if total == 0:
+        return zero_division
+    return float(np.average(np.asarray(values)[defined], weights=weights[defined]))

@@ -1,0 +1,183 @@
+"""Which torchmetrics and scikit-learn metric a Keras metric is.
+
+One line a class, and the arguments that the class was made with.
+"""
+
+import dataclasses
+from typing import Any
+
+import keras
+
+import multiback.metrics as ours
+from multiback.adapters.torchmetrics.arrays import Samples
+from multiback.adapters.torchmetrics.oracles import (
+    aggregates,
+    confusion,
+    keras_counts,
+    matching,
+    probabilistic,
+    ranking,
+    regression,
+    samplewise,
+)
+from multiback.adapters.torchmetrics.oracles.areas import area
+from multiback.adapters.torchmetrics.oracles.counts import counts
+from multiback.adapters.torchmetrics.oracles.equivalent import (
+    Equivalent,
+    NoEquivalent,
+    Translation,
+)
+from multiback.adapters.torchmetrics.to_keras.as_keras import TorchMetric
+from multiback.adapters.torchmetrics.translation.keras import of_function, of_keras
+from multiback.adapters.torchmetrics.translation.source import kind_of
+from multiback.adapters.torchmetrics.translation.spec import NoneSuchError, as_ours
+from multiback.adapters.torchmetrics.translation.torchmetrics import of_theirs
+
+NOT_LISTED = "crosscheck knows no number to compare it with"
+
+
+def equivalent(metric: Any, samples: Samples) -> Equivalent | NoEquivalent:
+    """Translate a metric object, or say why it cannot be translated.
+
+    Args:
+        metric: A Keras or multiback metric. A subclass of a known one is
+            compared as that one: it bears its name in the logs.
+        samples: Everything that the metric was given.
+    """
+    metric = of_function(ungrouped(metric))
+    if metric is None:
+        return NoEquivalent("a plain function")
+    if isinstance(metric, TorchMetric):
+        return _of_hosted(metric, samples)
+    cls: Any = _known_class(metric)
+    if cls is not None:
+        return TABLE[cls](cls.get_config(metric), samples)
+    try:
+        if kind_of(metric):
+            of_keras(metric, _columns(samples))
+    except NoneSuchError as reason:
+        return NoEquivalent(str(reason))
+    return NoEquivalent(NOT_LISTED)
+
+
+def _of_hosted(metric: TorchMetric, samples: Samples) -> Equivalent | NoEquivalent:
+    """Translate what torchmetrics computes within Keras as multiback's."""
+    if metric.several:
+        return NoEquivalent("torchmetrics computes several numbers, each logged alone")
+    try:
+        known = as_ours(of_theirs(metric.hosted, _columns(samples)))
+    except NoneSuchError as reason:
+        return NoEquivalent(f"torchmetrics computes it, and {reason}")
+    config = known.get_config()
+    if "capacity" in config:
+        config["capacity"] = len(samples.y_true)  # Every score counts, not bins.
+    found = TABLE[type(known)](config, samples)
+    if isinstance(found, NoEquivalent) or found.convention is None:
+        return found
+    # It is torchmetrics that has the other convention here.
+    theirs = dataclasses.replace(found.convention, expected=found.torchmetrics)
+    return dataclasses.replace(found, convention=theirs)
+
+
+def _as_ours(cls: Any) -> Translation:
+    """Translate a metric of Keras as the one of multiback that means the same."""
+
+    def translate(
+        config: dict[str, Any], samples: Samples
+    ) -> Equivalent | NoEquivalent:
+        meaning = of_keras(cls.from_config(config), _columns(samples))
+        known = as_ours(meaning)
+        return TABLE[type(known)](known.get_config(), samples)
+
+    return translate
+
+
+def _columns(samples: Samples) -> int:
+    return samples.y_pred.shape[-1] if samples.y_pred.ndim > 1 else 1
+
+
+def ungrouped(metric: Any) -> Any:
+    """Return the metric that a member of `multiback.metrics.group` stands for."""
+    # By its module: what group() returns beside its owners has no public name.
+    if type(metric).__module__ == "multiback.metrics.grouping":
+        return keras.saving.deserialize_keras_object(metric.get_config()["metric"])
+    return metric
+
+
+def known_base(metric: Any) -> type | None:
+    """Return the known class that a subclass is compared as, if it is a subclass."""
+    metric = ungrouped(metric)
+    known = _known_class(metric)
+    return None if known is type(metric) else known
+
+
+def _known_class(metric: Any) -> type | None:
+    return next((cls for cls in type(metric).__mro__ if cls in TABLE), None)
+
+
+TABLE: dict[Any, Translation] = {
+    ours.AUROC: ranking.area("AUROC", "roc_auc_score"),
+    ours.Accuracy: counts("Accuracy"),
+    ours.AveragePrecision: ranking.area("AveragePrecision", "average_precision_score"),
+    ours.BalancedAccuracy: confusion.balanced_accuracy,
+    ours.BrierScore: probabilistic.loss("brier"),
+    ours.CalibrationError: probabilistic.calibration_error,
+    ours.CohenKappa: confusion.cohen_kappa,
+    ours.ConcordanceCorrelation: regression.concordance,
+    ours.ConfusionMatrix: confusion.confusion_matrix,
+    ours.Dice: counts("Dice"),
+    ours.ExactMatch: matching.exact_match,
+    ours.ExplainedVariance: regression.explained(
+        "ExplainedVariance", "explained_variance_score"
+    ),
+    ours.F1Score: counts("F1Score"),
+    ours.FBetaScore: counts("FBetaScore"),
+    ours.HammingDistance: counts("HammingDistance"),
+    ours.JaccardIndex: counts("JaccardIndex"),
+    ours.LogLoss: probabilistic.loss("log"),
+    ours.MatthewsCorrelation: confusion.matthews,
+    ours.Max: aggregates.largest,
+    ours.Mean: aggregates.mean,
+    ours.MeanAbsoluteError: regression.mean_absolute,
+    ours.MeanSquaredError: regression.mean_squared,
+    ours.Min: aggregates.smallest,
+    ours.NegativePredictiveValue: counts("NegativePredictiveValue"),
+    ours.PearsonCorrelation: regression.pearson,
+    ours.Perplexity: probabilistic.loss("perplexity"),
+    ours.Precision: counts("Precision"),
+    ours.PrecisionAtRecall: ranking.operating_point("PrecisionAtRecall", "recall"),
+    ours.R2Score: regression.explained("R2Score", "r2_score"),
+    ours.Recall: counts("Recall"),
+    ours.RecallAtPrecision: ranking.operating_point("RecallAtPrecision", "precision"),
+    ours.RootMeanSquaredError: regression.root_mean_squared,
+    ours.SamplewiseDice: samplewise.overlap("f1_score"),
+    ours.SamplewiseJaccardIndex: samplewise.overlap("jaccard_score"),
+    ours.SensitivityAtSpecificity: ranking.operating_point(
+        "SensitivityAtSpecificity", "specificity"
+    ),
+    ours.Specificity: counts("Specificity"),
+    ours.SpecificityAtSensitivity: ranking.operating_point(
+        "SpecificityAtSensitivity", "sensitivity"
+    ),
+    ours.StatScores: confusion.stat_scores,
+    ours.Sum: aggregates.total,
+    ours.TopKAccuracy: matching.top_k_accuracy,
+    keras.metrics.AUC: area,
+    keras.metrics.Accuracy: keras_counts.accuracy,
+    keras.metrics.BinaryAccuracy: keras_counts.binary_accuracy,
+    keras.metrics.CategoricalAccuracy: keras_counts.class_accuracy,
+    keras.metrics.F1Score: keras_counts.f_score("F1Score"),
+    keras.metrics.FBetaScore: keras_counts.f_score("FBetaScore"),
+    keras.metrics.Precision: keras_counts.ratio("Precision"),
+    keras.metrics.Recall: keras_counts.ratio("Recall"),
+    keras.metrics.SparseCategoricalAccuracy: keras_counts.class_accuracy,
+}
+for _cls in (
+    keras.metrics.MeanAbsoluteError,
+    keras.metrics.MeanSquaredError,
+    keras.metrics.R2Score,
+    keras.metrics.RootMeanSquaredError,
+    keras.metrics.SparseTopKCategoricalAccuracy,
+    keras.metrics.TopKCategoricalAccuracy,
+):
+    TABLE[_cls] = _as_ours(_cls)

@@ -1,0 +1,1 @@
+"""Use a torchmetrics metric in Keras."""

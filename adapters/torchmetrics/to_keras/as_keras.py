@@ -1,0 +1,220 @@
+"""Any torchmetrics metric as a Keras metric: `as_keras`."""
+
+import importlib
+import inspect
+import re
+from collections.abc import Mapping
+from typing import Any, Self
+
+import keras
+import numpy as np
+
+from multiback.adapters.bridge import Accumulator, HostMetric, Spec
+from multiback.adapters.torchmetrics.libraries import load_torchmetrics
+from multiback.adapters.torchmetrics.to_keras.config import from_config, to_config
+from multiback.adapters.torchmetrics.to_keras.inputs import arrange, task_of
+from multiback.adapters.torchmetrics.to_keras.results import flatten, layout
+from multiback.errors import ArgumentError
+
+# What torchmetrics calls targets and predictions: the usual, and the exceptions.
+_NAMES = (("target", "preds"), ("targets", "preds"), ("p", "q"))
+
+
+class TorchAccumulator(Accumulator):
+    """A torchmetrics metric that is given Keras's arrays.
+
+    Args:
+        metric: The metric; it is used, not copied.
+
+    Raises:
+        ArgumentError: It takes something else than targets and predictions.
+    """
+
+    takes_weights = False
+
+    def __init__(self, metric: Any) -> None:
+        self.metric = metric
+        self.what = type(metric).__name__
+        self._task = task_of(metric)
+        self._names = _argument_names(metric)
+
+    def layout(self, y_true: Spec, y_pred: Spec) -> tuple[str, ...]:
+        """Name each number that `compute` returns."""
+        return layout(self.metric, self._update, self._task, y_true, y_pred)
+
+    def update(
+        self, y_true: Any, y_pred: Any, sample_weight: Any = None, mask: Any = None
+    ) -> None:
+        """Add one batch."""
+        del sample_weight  # `takes_weights` says that there is none.
+        torch = importlib.import_module("torch")
+        # Detached, so that no update draws a graph.
+        y_true = torch.as_tensor(y_true).detach()
+        y_pred = torch.as_tensor(y_pred).detach()
+        if y_pred.device != self.metric.device:
+            # Where Keras runs on PyTorch the predictions say which device.
+            if keras.backend.backend() == "torch":
+                self.metric.to(y_pred.device)
+            y_true = y_true.to(self.metric.device)
+            y_pred = y_pred.to(self.metric.device)
+        if mask is not None:
+            keep = torch.as_tensor(mask).to(y_pred.device).bool()
+            y_true, y_pred = y_true[keep], y_pred[keep]
+        self._update(self.metric, *arrange(self._task, y_true, y_pred))
+
+    def _update(self, metric: Any, target: Any, preds: Any) -> None:
+        # By keyword: torchmetrics takes predictions first, Keras targets.
+        metric.update(**dict(zip(self._names, (target, preds), strict=True)))
+
+    def compute(self) -> Any:
+        """Return the numbers for everything added since the last reset."""
+        torch = importlib.import_module("torch")
+        with torch.no_grad():
+            numbers = [number for _, number in flatten(self.metric.compute())]
+        return np.array([float(number) for number in numbers])
+
+    def reset(self) -> None:
+        """Forget everything."""
+        self.metric.reset()
+
+
+def _argument_names(metric: Any) -> tuple[str, str]:
+    """Return the names of the target and the predictions in `update`."""
+    parameters = inspect.signature(type(metric).update).parameters.values()
+    required = {
+        each.name
+        for each in parameters
+        if each.default is each.empty
+        and each.kind in (each.POSITIONAL_OR_KEYWORD, each.KEYWORD_ONLY)
+    } - {"self"}
+    wraps = any(each.kind == each.VAR_KEYWORD for each in parameters)
+    for names in _NAMES:
+        if required == set(names) or (wraps and not required):
+            return names
+    raise ArgumentError(
+        f"as_keras() wants a metric of predictions and targets, but "
+        f"{type(metric).__name__}.update takes {', '.join(sorted(required)) or 'else'}."
+    )
+
+
+@keras.saving.register_keras_serializable("multiback")
+class TorchMetric(HostMetric):
+    """A Keras metric that torchmetrics computes; `as_keras` makes it.
+
+    Args:
+        metric: A torchmetrics metric; a copy of it is used.
+        name: Name in Keras's logs.
+        compute_every: Compute after every so many batches too.
+    """
+
+    def __init__(
+        self, metric: Any, name: str, compute_every: int | None = None
+    ) -> None:
+        metric = metric.clone()
+        direction = {True: "max", False: "min"}.get(metric.higher_is_better)
+        super().__init__(
+            TorchAccumulator(metric),
+            name=name,
+            direction=direction,  # type: ignore[arg-type]  # mypy widens the literals
+            compute_every=compute_every,
+        )
+        self._metric = metric
+
+    @property
+    def hosted(self) -> Any:
+        """The torchmetrics metric that computes."""
+        return self._metric
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the class and the arguments that make this metric again.
+
+        Raises:
+            ArgumentError: They cannot be read from the metric.
+        """
+        return {
+            "metric": to_config(self._metric),
+            "name": self.name,
+            "compute_every": self.compute_every,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        """Make the metric."""
+        return cls(**{**config, "metric": from_config(config["metric"])})
+
+
+def as_keras(
+    metric: Any, name: str | None = None, *, compute_every: int | None = None
+) -> Any:
+    """Make a torchmetrics metric one that Keras can compile, on any backend.
+
+    It streams: torchmetrics keeps the state, Keras resets it, and nothing is
+    averaged over batches. Within an epoch the logs show what was computed last
+    (NaN before the first time), because to compute an exact AUROC after every batch
+    takes far longer than to update it; the value at the epoch's end is of all
+    batches. So is that of `evaluate`; a `train_step` of your own, `train_on_batch`
+    and the like see each batch's logs only and want `compute_every=1`.
+
+    Keras's conventions are translated: `(y_true, y_pred)` for `(preds, target)`, a
+    column `(N, 1)` for numbers `(N,)`, classes and labels in the last axis, one-hot
+    rows for class ids, whole numbers in a float `y_true`. Elements that a Keras mask
+    leaves out do not count. torchmetrics has no sample weights: under
+    `weighted_metrics=` they are an error as soon as there are any.
+
+    A model that is compiled with it can be saved and loaded (import this module
+    first) if torchmetrics stores the arguments of the metric's class, as it does for
+    nearly all; otherwise saving says so. The state itself is in no checkpoint.
+
+    On TensorFlow the step must not be compiled by XLA: `jit_compile=False`.
+
+    Args:
+        metric: A torchmetrics metric of predictions and targets, which is copied, or
+            a `MetricCollection` of them. Its members are kept apart: torchmetrics
+            merges those whose values happen to be equal after the first batch.
+        name: Name in Keras's logs; by default the class's, in snake case. For a
+            collection what stands before each member's own key. A result of several
+            numbers is logged under `name_0`, `name_1`, ... or `name_key`; to monitor
+            one of these needs `mode=`.
+        compute_every: Compute after every so many batches too.
+
+    Returns:
+        A Keras metric, whose `direction` is torchmetrics' `higher_is_better`; for a
+        collection a list of them.
+
+    Raises:
+        ArgumentError: The metric takes something else than predictions and targets;
+            or, when Keras first uses it, its result has no fixed shape.
+        MissingPackageError: torchmetrics or torch is not installed.
+
+    Example:
+    >>> from torchmetrics.classification import BinaryAUROC
+    >>> auroc = as_keras(BinaryAUROC(), name="auroc")
+    >>> auroc.update_state([0, 1, 1], [0.3, 0.2, 0.9])
+    >>> auroc.update_state([0, 1], [0.8, 0.7])
+    >>> round(float(auroc.result()), 6), auroc.direction
+    (0.5, 'max')
+    """
+    torchmetrics = load_torchmetrics("as_keras()")
+    if isinstance(metric, torchmetrics.MetricCollection):
+        prefix = "" if name is None else f"{name}_"
+        members: Mapping[str, Any] = dict(metric.items(copy_state=False))
+        return [
+            TorchMetric(member, f"{prefix}{key}", compute_every)
+            for key, member in members.items()
+        ]
+    if not isinstance(metric, torchmetrics.Metric):
+        raise ArgumentError(
+            "as_keras() wants a torchmetrics metric or a MetricCollection, not "
+            f"{metric!r}."
+        )
+    return TorchMetric(metric, name or snake_case(type(metric).__name__), compute_every)
+
+
+def snake_case(name: str) -> str:
+    """Write a class's name as Keras writes names.
+
+    >>> snake_case("BinaryAUROC"), snake_case("MulticlassF1Score")
+    ('binary_auroc', 'multiclass_f1_score')
+    """
+    name = re.sub(r"([A-Z]+)([A-Z][a-z])", r"\1_\2", name)
+    return re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", name).lower()

@@ -1,0 +1,1 @@
+"""Use a metric of multiback in torchmetrics."""

@@ -1,0 +1,1 @@
+"""Find the same metric in another library."""

@@ -1,0 +1,158 @@
+"""A metric object in the words of the other libraries: `equivalents`.
+
+`in_keras.py` and `in_torchmetrics.py` translate to and from multiback's words
+(meaning.py); crosscheck asks the same tables what to compare with.
+"""
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from multiback.adapters.torchmetrics.oracles.table import ungrouped
+from multiback.adapters.torchmetrics.to_keras.as_keras import TorchMetric
+from multiback.adapters.torchmetrics.translation.keras import (
+    ADJUSTED,
+    as_keras_metric,
+    of_keras,
+)
+from multiback.adapters.torchmetrics.translation.spec import (
+    Meaning,
+    NoneSuchError,
+    as_ours,
+    of_ours,
+)
+from multiback.adapters.torchmetrics.translation.torchmetrics import (
+    OPERATING_POINTS,
+    as_theirs,
+    of_theirs,
+)
+from multiback.errors import ArgumentError
+
+LIBRARIES = ("keras", "multiback", "torchmetrics")
+_READ: dict[str, Callable[[Any, int | None], Meaning]] = {
+    "keras": of_keras,
+    "multiback": of_ours,
+    "torchmetrics": of_theirs,
+}
+_MAKE: dict[str, Callable[[Meaning], Any]] = {
+    "keras": as_keras_metric,
+    "multiback": as_ours,
+    "torchmetrics": as_theirs,
+}
+# What tells a metric from other objects of its library.
+_ADDS = {"keras": "update_state", "multiback": "update_state", "torchmetrics": "update"}
+_BY_SCORE = ("AUROC", "AveragePrecision", *OPERATING_POINTS)
+
+
+@dataclasses.dataclass(frozen=True)
+class Equivalents:
+    """One metric in three libraries.
+
+    Attributes:
+        keras: The metric for `compile`, or None.
+        multiback: The metric for `compile`, or None.
+        torchmetrics: The metric for `update(preds, target)`, or None.
+        reasons: By library, why there is none, or what differs all the same.
+    """
+
+    keras: Any
+    multiback: Any
+    torchmetrics: Any
+    reasons: Mapping[str, str]
+
+
+def equivalents(metric: Any, *, num_classes: int | None = None) -> Equivalents:
+    """Translate a metric into the same metric of the other libraries.
+
+    Args:
+        metric: A Keras, multiback or torchmetrics metric. What `as_keras` and
+            `as_torchmetric` made, and members of a group, stand for what is inside.
+        num_classes: How many classes, labels or outputs there are, where the metric
+            does not know: those of Keras do not.
+
+    Returns:
+        New metric objects, and the reasons where there is none.
+
+    Raises:
+        ArgumentError: It is no metric of these libraries.
+        MissingPackageError: torchmetrics is not installed.
+
+    Example:
+    >>> import keras
+    >>> found = equivalents(keras.metrics.AUC(curve="PR"))
+    >>> type(found.multiback).__name__, type(found.torchmetrics).__name__
+    ('AveragePrecision', 'BinaryAveragePrecision')
+    >>> found.reasons["keras"]
+    'Keras interpolates between 200 thresholds; the others use every score'
+    >>> equivalents(keras.metrics.Precision(top_k=2)).reasons["torchmetrics"]
+    'no other library counts as Precision with top_k does'
+    """
+    metric = _inside(metric)
+    home = type(metric).__module__.partition(".")[0]
+    if home not in LIBRARIES or not callable(getattr(type(metric), _ADDS[home], None)):
+        raise ArgumentError(
+            f"metric= wants a metric of {', '.join(LIBRARIES)}, not {metric!r:.80}. "
+            "Make an object of a class, as in keras.metrics.AUC(); of a function of "
+            "yours nothing is known."
+        )
+    made: dict[str, Any] = {home: metric}
+    others = [name for name in LIBRARIES if name != home]
+    try:
+        meaning = _READ[home](metric, num_classes)
+    except NoneSuchError as reason:
+        return Equivalents(
+            **dict.fromkeys(others), **made, reasons=dict.fromkeys(others, str(reason))
+        )
+    reasons: dict[str, str] = {}
+    for library in others:
+        try:
+            made[library] = _MAKE[library](meaning)
+        except NoneSuchError as reason:
+            made[library], reasons[library] = None, str(reason)
+    for library, difference in _differences(meaning, made):
+        reasons.setdefault(library, difference)
+    return Equivalents(**made, reasons=reasons)
+
+
+def _inside(metric: Any) -> Any:
+    """Return what an adapter or a group stands for."""
+    if isinstance(metric, TorchMetric):
+        return metric.hosted
+    # By its module: the class is made of torchmetrics, which need not be there.
+    if (
+        type(metric).__module__
+        == "multiback.adapters.torchmetrics.to_torchmetrics.torch"
+    ):
+        return metric.foreign
+    return ungrouped(metric)
+
+
+def _differences(
+    meaning: Meaning, made: Mapping[str, Any]
+) -> Iterator[tuple[str, str]]:
+    """Yield a library and what is different about its metric all the same."""
+    kerass, ours, theirs = (made[library] for library in LIBRARIES)
+    kind = meaning.kind
+    if kind in _BY_SCORE:
+        if kerass is not None:
+            how = "counts at" if kind in OPERATING_POINTS else "interpolates between"
+            count = kerass.get_config()["num_thresholds"]
+            yield "keras", f"Keras {how} {count} thresholds; the others use every score"
+        if ours is not None and ours.get_config()["capacity"] is None:
+            yield (
+                "multiback",
+                "its bins are fine, and bounds() says how fine; capacity= is exact",
+            )
+    if kind in OPERATING_POINTS and theirs is not None:
+        yield "torchmetrics", "compute() returns the value and its threshold"
+    if kind == "ConcordanceCorrelation" and theirs is not None:
+        yield "torchmetrics", "torchmetrics takes variances over n - 1, not Lin's n"
+    if kind == "KLDivergence":
+        yield "torchmetrics", "update(p, q) takes the targets first, and scales rows"
+    several = meaning.get("num_outputs", 1) != 1
+    if kind == "R2Score" and several and meaning.get("adjusted"):
+        yield "keras", ADJUSTED
+    if kind == "LogLoss" and kerass is not None:
+        yield "keras", "Keras keeps probabilities 1e-7 away from 0 and 1"
+    if kind in ("Dice", "F1Score", "FBetaScore") and meaning.task == "multiclass":
+        yield "keras", "Keras wants one-hot labels, (batch, classes)"

@@ -1,0 +1,58 @@
+"""Write a metric as the line of code that makes it."""
+
+import inspect
+from typing import Any
+
+import keras
+
+from multiback.adapters.torchmetrics import keras_private
+
+_HOMES = {"keras": "keras.metrics.", "multiback": "multiback.metrics."}
+
+
+def spell(metric: Any, **changes: Any) -> str:
+    """Write the call that makes a metric, with other arguments.
+
+    Arguments that have their default value are left away.
+
+    >>> spell(keras.metrics.AUC(curve="PR"), from_logits=True)
+    "keras.metrics.AUC(curve='PR', from_logits=True)"
+    """
+    if is_function(metric):
+        function, _ = keras_private.wrapped_function(metric)
+        if function.__module__.startswith("keras."):
+            return f"keras.metrics.{function.__name__}"
+        return str(getattr(function, "__name__", metric.name))
+    kind = type(metric)
+    parameters = inspect.signature(kind).parameters
+    config = {
+        key: value
+        for key, value in metric.get_config().items()
+        if key in parameters
+        and key not in ("name", "dtype")
+        and value != parameters[key].default
+    }
+    written = ", ".join(f"{k}={v!r}" for k, v in {**config, **changes}.items())
+    home = _HOMES.get(kind.__module__.split(".")[0], "")
+    return f"{home}{kind.__name__}({written})"
+
+
+def is_function(metric: Any) -> bool:
+    """Tell whether a metric is a function that Keras averages."""
+    return type(metric) is keras.metrics.MeanMetricWrapper
+
+
+def kind_of(metric: Any) -> str:
+    """Return the name of a Keras class, also for a Keras function of its meaning.
+
+    >>> kind_of(keras.metrics.AUC()), kind_of(keras.metrics.MeanMetricWrapper(
+    ...     keras.metrics.binary_accuracy))
+    ('AUC', 'BinaryAccuracy')
+    """
+    if is_function(metric):
+        function, _ = keras_private.wrapped_function(metric)
+        if function.__module__.startswith("keras."):
+            return "".join(part.capitalize() for part in function.__name__.split("_"))
+        return ""
+    kind = type(metric)
+    return kind.__name__ if kind.__module__.startswith("keras.") else ""

@@ -1,0 +1,308 @@
+"""What torchmetrics calls a metric of multiback, and the other way round."""
+
+import dataclasses
+import importlib
+import math
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from multiback.adapters.torchmetrics.libraries import (
+    load_torchmetrics,
+    run_torchmetrics,
+)
+from multiback.adapters.torchmetrics.translation.spec import (
+    SIZES,
+    UNKNOWN_SIZE,
+    Meaning,
+    NoneSuchError,
+)
+from multiback.adapters.torchmetrics.translation.unmatched import (
+    NOT_OF_TORCHMETRICS,
+    OF_TORCHMETRICS,
+)
+
+GUESSES = (
+    "torchmetrics guesses for each batch whether scores are logits; give it "
+    "probabilities"
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Class:
+    """A class of torchmetrics.
+
+    Attributes:
+        name: Its name, after that of the task where there are tasks.
+        arguments: multiback's argument: torchmetrics' name for it.
+        home: The package of torchmetrics.
+        constants: What else to pass.
+    """
+
+    name: str
+    arguments: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    home: str = "classification"
+    constants: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+
+def _same(*names: str) -> dict[str, str]:
+    return {name: name for name in names}
+
+
+_RATIO = _same("average", "threshold")
+_EMPTY = _RATIO | _same("zero_division")
+
+# By multiback's names, and Keras's where multiback has none.
+CLASSES: dict[str, Class] = {
+    "AUROC": Class("AUROC", _same("average")),
+    "Accuracy": Class("Accuracy", _RATIO),
+    "AveragePrecision": Class("AveragePrecision", _same("average")),
+    # Its mean of class accuracies is the mean recall.
+    "BalancedAccuracy": Class("Accuracy", constants={"average": "macro"}),
+    "CalibrationError": Class("CalibrationError", _same("n_bins", "norm")),
+    "CohenKappa": Class("CohenKappa", _same("threshold", "weights")),
+    "ConcordanceCorrelation": Class(
+        "ConcordanceCorrCoef", _same("num_outputs"), "regression"
+    ),
+    "ConfusionMatrix": Class("ConfusionMatrix", _same("threshold", "normalize")),
+    "CosineSimilarity": Class(
+        "CosineSimilarity", home="regression", constants={"reduction": "mean"}
+    ),
+    "Dice": Class("F1Score", _EMPTY),
+    "ExactMatch": Class("ExactMatch", _same("threshold")),
+    "ExplainedVariance": Class("ExplainedVariance", _same("multioutput"), "regression"),
+    "F1Score": Class("F1Score", _EMPTY),
+    "FBetaScore": Class("FBetaScore", _EMPTY | _same("beta")),
+    "HammingDistance": Class("HammingDistance", _RATIO),
+    "JaccardIndex": Class("JaccardIndex", _EMPTY),
+    "KLDivergence": Class("KLDivergence", home="regression"),
+    "LogCoshError": Class("LogCoshError", home="regression"),
+    "MatthewsCorrelation": Class("MatthewsCorrCoef", _same("threshold")),
+    "Max": Class("MaxMetric", home="aggregation"),
+    "Mean": Class("MeanMetric", home="aggregation"),
+    "MeanAbsoluteError": Class("MeanAbsoluteError", home="regression"),
+    "MeanSquaredError": Class("MeanSquaredError", home="regression"),
+    "MeanSquaredLogarithmicError": Class("MeanSquaredLogError", home="regression"),
+    "Min": Class("MinMetric", home="aggregation"),
+    "NegativePredictiveValue": Class("NegativePredictiveValue", _RATIO),
+    "PearsonCorrelation": Class("PearsonCorrCoef", _same("num_outputs"), "regression"),
+    "Precision": Class("Precision", _EMPTY),
+    "PrecisionAtRecall": Class("PrecisionAtFixedRecall", {"recall": "min_recall"}),
+    "R2Score": Class("R2Score", _same("adjusted", "multioutput"), "regression"),
+    "Recall": Class("Recall", _EMPTY),
+    "RecallAtPrecision": Class(
+        "RecallAtFixedPrecision", {"precision": "min_precision"}
+    ),
+    "RootMeanSquaredError": Class(
+        "MeanSquaredError", home="regression", constants={"squared": False}
+    ),
+    "SensitivityAtSpecificity": Class(
+        "SensitivityAtSpecificity", {"specificity": "min_specificity"}
+    ),
+    "Specificity": Class("Specificity", _RATIO),
+    "SpecificityAtSensitivity": Class(
+        "SpecificityAtSensitivity", {"sensitivity": "min_sensitivity"}
+    ),
+    "StatScores": Class("StatScores", _RATIO),
+    "Sum": Class("SumMetric", home="aggregation"),
+    "TopKAccuracy": Class("Accuracy", _same("average", "top_k")),
+}
+OPERATING_POINTS = (
+    "PrecisionAtRecall",
+    "RecallAtPrecision",
+    "SensitivityAtSpecificity",
+    "SpecificityAtSensitivity",
+)
+TAKES_ZERO_DIVISION = [
+    kind for kind, each in CLASSES.items() if "zero_division" in each.arguments
+]
+_TASKED = re.compile("(Binary|Multiclass|Multilabel)(.+)")
+_NOT_BACK = ("BalancedAccuracy", "Dice", "RootMeanSquaredError", "TopKAccuracy")
+
+
+def call(kind: str, config: Mapping[str, Any]) -> tuple[str, str, dict[str, Any]]:
+    """Return package, class and arguments of a metric of multiback.
+
+    Args:
+        kind: A key of `CLASSES`.
+        config: multiback's arguments, as many as are known.
+    """
+    found = CLASSES[kind]
+    task = "multiclass" if kind == "TopKAccuracy" else config.get("task", "")
+    passed = dict(found.arguments)
+    if task:
+        passed["ignore_index"] = "ignore_index"
+    if task in SIZES:
+        passed[SIZES[task]] = SIZES[task]
+    for argument in {"binary": ("average",), "multiclass": ("threshold",)}.get(
+        task, ()
+    ):
+        passed.pop(argument, None)
+    arguments = {theirs: config[own] for own, theirs in passed.items() if own in config}
+    return found.home, task.capitalize() + found.name, {**arguments, **found.constants}
+
+
+def make(kind: str, config: Mapping[str, Any], who: str = "crosscheck") -> Any:
+    """Make the metric that `call` describes."""
+    load_torchmetrics(who)
+    home, name, arguments = call(kind, config)
+    return getattr(importlib.import_module(f"torchmetrics.{home}"), name)(**arguments)
+
+
+def decided_score(
+    kind: str, config: Mapping[str, Any], y_true: np.ndarray, y_pred: np.ndarray
+) -> Callable[[], Any]:
+    """Defer a metric of torchmetrics over decided classes.
+
+    It is handed decided classes, never scores: given a score outside of [0, 1] it
+    would apply a sigmoid, batch by batch.
+    """
+    config = {k: v for k, v in config.items() if k != "threshold"}
+
+    def compute() -> Any:
+        return run_torchmetrics(
+            make(kind, config),
+            y_true=y_true.astype("int64"),
+            y_pred=y_pred.astype("int64"),
+        )
+
+    return compute
+
+
+def as_theirs(of: Meaning) -> Any:
+    """Make the metric of torchmetrics.
+
+    Raises:
+        NoneSuchError: There is none.
+    """
+    load_torchmetrics("equivalents")
+    _refuse(of)
+    return make(of.kind, of.config, "equivalents")
+
+
+def _refuse(of: Meaning) -> None:
+    """Raise where torchmetrics' class of that name gives another number."""
+    kind, average, zero = of.kind, of.get("average"), of.get("zero_division", 0.0)
+    size = SIZES.get(of.task or "")
+    ignored, classes = of.get("ignore_index", -1), of.get("num_classes", 0)
+    several = of.get("num_outputs", 1) != 1 and of.get("multioutput") != "raw_values"
+    for holds, reason in (
+        (
+            kind not in CLASSES,
+            NOT_OF_TORCHMETRICS.get(kind, f"torchmetrics has no {kind}"),
+        ),
+        (of.get("from_logits"), GUESSES),
+        (size and of.get(size) is None, UNKNOWN_SIZE),
+        (math.isnan(zero), "torchmetrics takes zero_division 0 or 1, not NaN"),
+        (
+            zero != 0 and kind not in TAKES_ZERO_DIVISION,
+            f"torchmetrics' {kind} has no zero_division",
+        ),
+        (
+            zero != 0 and of.task != "binary",
+            "torchmetrics averages zero_division by a rule of its own",
+        ),
+        (
+            of.task == "multiclass" and 0 <= ignored < classes,
+            "torchmetrics counts predictions of an ignored class by its own rule",
+        ),
+        (
+            kind == "BalancedAccuracy" and of.task != "multiclass",
+            "torchmetrics has it of class ids only, as a macro MulticlassAccuracy",
+        ),
+        (
+            kind in OPERATING_POINTS and of.task != "binary" and average,
+            "torchmetrics gives one number a class; average them",
+        ),
+        (
+            kind in ("AUROC", "AveragePrecision")
+            and (of.task, average) == ("multiclass", "micro"),
+            f"torchmetrics has no micro average of Multiclass{kind}",
+        ),
+        (
+            several and "num_outputs" in CLASSES[kind].arguments,
+            "torchmetrics gives one number an output; average them",
+        ),
+    ):
+        if holds:
+            raise NoneSuchError(reason)
+
+
+def of_theirs(metric: Any, count: int | None) -> Meaning:
+    """Read a metric of torchmetrics.
+
+    Raises:
+        NoneSuchError: The others have none.
+    """
+    kind, task = _kind(metric)
+    _refuse_options(metric, kind)
+    config: dict[str, Any] = {
+        own: getattr(metric, theirs)
+        for own, theirs in CLASSES[kind].arguments.items()
+        if hasattr(metric, theirs)
+    }
+    if task and kind != "TopKAccuracy":
+        config["task"] = task
+    if kind in OPERATING_POINTS:
+        config["average"] = "none"
+    for argument in ("average", "normalize"):
+        if config.get(argument) == "none":
+            config[argument] = None
+    for argument in {"binary": ("average",), "multiclass": ("threshold",)}.get(
+        task, ()
+    ):
+        config.pop(argument, None)
+    if task in SIZES:
+        config[SIZES[task]] = getattr(metric, SIZES[task], None) or count
+    if task:
+        config["ignore_index"] = metric.ignore_index
+    return Meaning(kind, config)
+
+
+def _kind(metric: Any) -> tuple[str, str]:
+    """Return multiback's name of a class, and its task."""
+    name, home = type(metric).__name__, type(metric).__module__.split(".")[1]
+    if home not in ("aggregation", "classification", "regression"):
+        raise NoneSuchError(f"the others have no metric of torchmetrics.{home}")
+    task = ""
+    tasked = _TASKED.fullmatch(name)
+    if tasked is not None:
+        task, name = tasked[1].lower(), tasked[2]
+    if name in OF_TORCHMETRICS:
+        raise NoneSuchError(OF_TORCHMETRICS[name])
+    if name == "MeanSquaredError" and not metric.squared:
+        return "RootMeanSquaredError", task
+    if name == "Accuracy" and getattr(metric, "top_k", 1) != 1:
+        return "TopKAccuracy", task
+    for kind, each in CLASSES.items():
+        if each.name == name and kind not in _NOT_BACK:
+            return kind, task
+    raise NoneSuchError(f"nothing is known to be {type(metric).__name__}")
+
+
+def _refuse_options(metric: Any, kind: str) -> None:
+    """Raise where an option is set that the others have not."""
+    name = type(metric).__name__
+    for option, usual in (
+        ("max_fpr", (None,)),
+        ("multidim_average", ("global",)),
+        ("squared", (True, False) if name == "MeanSquaredError" else (True,)),
+        ("top_k", (1,)),
+    ):
+        value = getattr(metric, option, usual[0])
+        if value not in usual and (option, kind) != ("top_k", "TopKAccuracy"):
+            raise NoneSuchError(f"no other library has {name} with {option}={value!r}")
+    if getattr(metric, "thresholds", None) is not None:
+        raise NoneSuchError(f"no other library has the bins that {name} was given")
+    if kind == "CosineSimilarity" and metric.reduction != "mean":
+        raise NoneSuchError('Keras averages: its equal has reduction="mean"')
+    if kind in ("KLDivergence", "LogCoshError", "MeanAbsoluteError") and (
+        getattr(metric, "log_prob", False)
+        or getattr(metric, "reduction", "mean") != "mean"
+        or getattr(metric, "num_outputs", 1) != 1
+    ):
+        raise NoneSuchError(f"no other library has {name} with these arguments")
+    if kind in ("MeanSquaredError", "RootMeanSquaredError") and metric.num_outputs != 1:
+        raise NoneSuchError(f"the others average {name} over outputs")

@@ -1,0 +1,1 @@
+"""Decide which checkpoint is best and which ones stay, without Keras or a disk."""

@@ -1,0 +1,108 @@
+"""Names for checkpoints, from a template and the logs."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias
+
+from multiback.checkpoint.choosing.names import find_name
+from multiback.errors import ArgumentError
+
+_FIELD = re.compile(r"\{([^{}:]+)(?::([^{}]*))?\}")
+# The store allows 200 bytes, and "-v2" may come behind.
+_LONGEST = 180
+_WIDEST = 99
+
+Piece: TypeAlias = str | tuple[str, str]
+
+
+def default_template(monitor: str | None) -> list[Piece]:
+    """Return the template for a run that is judged by one log name, or none."""
+    template: list[Piece] = [("epoch", "03d"), "-", ("step", "")]
+    # Made, not parsed: a metric's name may hold a brace or a colon.
+    return template if monitor is None else [*template, "-", (monitor, ".4f")]
+
+
+def parse_template(template: str) -> list[Piece]:
+    """Split a template into text and fields `(name, format)`.
+
+    Args:
+        template: Text with fields such as `{epoch:03d}` and `{val/f1:.4f}`; a
+            metric's name may hold any character but braces and a colon.
+
+    Raises:
+        ArgumentError: A format fits no number.
+    """
+    if not isinstance(template, str) or not template:
+        raise ArgumentError(
+            f'filename= wants text such as "{{epoch:03d}}-{{val_f1:.4f}}", not '
+            f"{template!r}."
+        )
+    pieces: list[Piece] = []
+    end = 0
+    for match in _FIELD.finditer(template):
+        pieces.append(template[end : match.start()])
+        end = match.end()
+        name, form = match[1], match[2] or ""
+        try:
+            if any(int(number) > _WIDEST for number in re.findall(r"\d+", form)):
+                raise ValueError(f"a width above {_WIDEST} makes no name")  # noqa: TRY301 - as format does
+            format(1 if name in ("epoch", "step") else 0.5, form)
+        except ValueError as error:
+            raise ArgumentError(
+                f"filename= has {match[0]!r}, but {form!r} does not fit its number: "
+                f"{error}."
+            ) from error
+        pieces.append((name, form))
+    return [*pieces, template[end:]]
+
+
+def fields_of(template: Sequence[Piece]) -> list[str]:
+    """Return the log names that a template has fields for.
+
+    >>> fields_of(parse_template("{epoch:03d}-{val_f1:.2f}"))
+    ['val_f1']
+    """
+    names = [piece[0] for piece in template if not isinstance(piece, str)]
+    return [name for name in names if name not in ("epoch", "step")]
+
+
+def safe(text: str) -> str:
+    """Replace what a file system or a shell could read as something else.
+
+    >>> safe("val/f1 score")
+    'val_f1_score'
+    """
+    cleaned = "".join(c if c.isalnum() or c in "=+-._" else "_" for c in text)
+    cut = cleaned.lstrip(".-").encode()[:_LONGEST].decode(errors="ignore")
+    return cut.rstrip(".") or "_"
+
+
+def format_name(
+    template: Sequence[Piece],
+    values: Mapping[str, float],
+    *,
+    insert_names: bool = True,
+) -> str:
+    """Fill a template; the result is one safe path component.
+
+    Args:
+        template: What `parse_template` or `default_template` gave.
+        values: Numbers by name.
+        insert_names: Write `epoch=003` for `{epoch:03d}`, as Lightning does.
+
+    Example:
+    >>> template = parse_template("{epoch:03d}-{val_f1:.2f}")
+    >>> format_name(template, {"epoch": 3, "val_f1": 0.913})
+    'epoch=003-val_f1=0.91'
+    """
+
+    def fill(piece: Piece) -> str:
+        if isinstance(piece, str):
+            return piece
+        name, form = piece
+        found = find_name(name, values)
+        # Absent this time, as validation is in some epochs.
+        text = "none" if found is None else format(values[found], form)
+        return f"{name}={text}" if insert_names else text
+
+    return safe("".join(map(fill, template)))

@@ -1,0 +1,57 @@
+"""What a checkpoint was judged by, as its manifest keeps it."""
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from multiback.checkpoint.choosing.direction import Mode
+
+
+@dataclasses.dataclass(frozen=True)
+class Judgement:
+    """The scores of one checkpoint and how to compare them.
+
+    Attributes:
+        scores: By monitor label; no entry where it was not measured, fails its
+            condition or does not beat the others by enough.
+        modes: Which way is better, by label.
+        ranking: The labels that decide what is best, in turn; none where nothing
+            was monitored.
+    """
+
+    scores: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    modes: Mapping[str, Mode] = dataclasses.field(default_factory=dict)
+    ranking: Sequence[str] = ()
+
+    @classmethod
+    def of(cls, extra: Mapping[str, Any]) -> "Judgement":
+        """Read it from a manifest's extra fields."""
+        return cls(
+            scores={k: float(v) for k, v in extra.get("scores", {}).items()},
+            modes=extra.get("modes", {}),
+            ranking=tuple(extra.get("ranking", ())),
+        )
+
+    def fields(self) -> dict[str, Any]:
+        """Return the fields for a manifest."""
+        return {
+            "scores": dict(self.scores),
+            "modes": dict(self.modes),
+            "ranking": list(self.ranking),
+        }
+
+    @property
+    def goodness(self) -> dict[str, float]:
+        """The scores, turned so that more is better; NaN is never best.
+
+        >>> nan = float("nan")
+        >>> judged = Judgement({"loss": 0.25, "f1": nan}, {"loss": "min", "f1": "max"})
+        >>> judged.goodness
+        {'loss': -0.25}
+        """
+        return {
+            label: score if self.modes[label] == "max" else -score
+            for label, score in self.scores.items()
+            if label in self.modes and not math.isnan(score)
+        }

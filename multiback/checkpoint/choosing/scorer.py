@@ -1,0 +1,267 @@
+"""From the logs of one moment to what the slots compare, with early errors."""
+
+import difflib
+import math
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from multiback.checkpoint.choosing.direction import Mode, find_direction
+from multiback.checkpoint.choosing.monitor import Monitor
+from multiback.checkpoint.choosing.names import find_name, missing_name
+from multiback.errors import ArgumentError, MonitorError
+
+Shapes = Mapping[str, tuple[int, ...]]
+
+
+def split_logs(
+    logs: Mapping[str, Any],
+) -> tuple[dict[str, float], dict[str, tuple[int, ...]]]:
+    """Part logs into numbers and the shapes of what is no number.
+
+    >>> split_logs({"loss": 0.5, "f1_score": [0.1, 0.9]})
+    ({'loss': 0.5}, {'f1_score': (2,)})
+    """
+    values: dict[str, float] = {}
+    shapes: dict[str, tuple[int, ...]] = {}
+    for name, value in logs.items():
+        try:
+            shape = np.shape(value)
+            number = value
+            if math.prod(shape) == 1:
+                # One by one: a torch tensor on a GPU is no NumPy array.
+                for _ in shape:
+                    number = number[0]
+            if isinstance(number, str):
+                raise TypeError  # noqa: TRY301 - as float does for the rest
+            values[name] = float(number)
+        except (TypeError, ValueError):
+            shapes[name] = shape
+    return values, shapes
+
+
+class Scorer:
+    """Judge logs by some monitors, remembering which names were ever there.
+
+    Args:
+        monitors: What to judge by.
+        prefixes: What stands before the names of a validation set.
+        fields: Names that the logs must have too, for they make a file's name.
+
+    Attributes:
+        monitors: The monitors, each once.
+        modes: Which way is better, by label; filled when it becomes known.
+        directions: Which way is better by base name, for names that are known
+            otherwise than by themselves.
+
+    Raises:
+        ArgumentError: Two different monitors have one label.
+    """
+
+    def __init__(
+        self,
+        monitors: Sequence[Monitor],
+        prefixes: Sequence[str] = ("val_",),
+        fields: Sequence[str] = (),
+    ) -> None:
+        by_label: dict[str, Monitor] = {}
+        for monitor in monitors:
+            if by_label.setdefault(monitor.label, monitor) != monitor:
+                raise ArgumentError(
+                    f"Two different monitors are both called {monitor.label!r}. Use "
+                    "one and the same Monitor in each slot, and functions with names "
+                    "of their own."
+                )
+        self.monitors = list(by_label.values())
+        self._prefixes = tuple(prefixes)
+        self._fields = tuple(fields)
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget what one run's logs had."""
+        self.modes: dict[str, Mode] = {
+            m.label: m.mode for m in self.monitors if m.mode != "auto"
+        }
+        self.directions: dict[str, Mode] = {}
+        self._seen: set[str] = set()
+        self._failed: dict[str, str] = {}
+
+    def check(
+        self, available: Collection[str], shapes: Shapes | None = None, hint: str = ""
+    ) -> None:
+        """Raise unless the logs will have each name, with a prefix or without.
+
+        Args:
+            available: Names without the prefix of a validation set.
+            shapes: Shapes of those that are no numbers.
+            hint: What else the user could do.
+
+        Raises:
+            MonitorError: A name will not be there, cannot be ranked, or no
+                direction is known.
+        """
+        known = self._prefixed(available)
+        unfit = {
+            name: shape
+            for n, shape in (shapes or {}).items()
+            for name in self._prefixed([n])
+        }
+        for monitor in self.monitors:
+            if not monitor.early:
+                continue
+            for name in monitor.missing(known):
+                _refuse_shape(name, unfit)
+                raise MonitorError(missing_name(name, known, hint))
+            self.mode(monitor)
+
+    def _prefixed(self, names: Collection[str]) -> list[str]:
+        """Return the names, and each with each prefix."""
+        return [*names, *(p + name for p in self._prefixes for name in names)]
+
+    def mode(self, monitor: Monitor) -> Mode:
+        """Return which way is better, and remember it.
+
+        Raises:
+            MonitorError: Nothing says so.
+        """
+        label = monitor.label
+        if label not in self.modes:
+            name = monitor.name
+            found = None if name is None else self._direction(self._base(name))
+            if found is None:
+                register = ""
+                if name is not None:
+                    register = (
+                        ", or register it: multiback.register_direction("
+                        f'{self._base(name)!r}, "max")'
+                    )
+                raise MonitorError(
+                    f"Nothing says whether more or less of {label!r} is better. Pass "
+                    f'mode="max" or mode="min"{register}.'
+                )
+            self.modes[label] = found
+        return self.modes[label]
+
+    def base_names(self) -> set[str]:
+        """Return the names that are expected early, without their prefixes."""
+        early = [monitor for monitor in self.monitors if monitor.early]
+        return {self._base(name) for monitor in early for name in monitor.names()}
+
+    def _base(self, name: str) -> str:
+        """Drop the prefix of a validation set."""
+        for prefix in self._prefixes:
+            if name.startswith(prefix):
+                return name.removeprefix(prefix)
+        return name
+
+    def _direction(self, base: str) -> Mode | None:
+        key = find_name(base, self.directions)
+        return find_direction(base) if key is None else self.directions[key]
+
+    def measure(self, logs: Mapping[str, float], shapes: Shapes) -> dict[str, float]:
+        """Return the scores that the logs give, by label.
+
+        Args:
+            logs: Numbers by name.
+            shapes: Shapes of the logs that are no numbers.
+
+        Raises:
+            MonitorError: A name is not there and never was, or is no number, or
+                no direction is known.
+        """
+        scores: dict[str, float] = {}
+        for monitor in self.monitors:
+            missing = monitor.missing(logs)
+            score = None
+            if not missing:
+                try:
+                    score = monitor.measure(logs)
+                except KeyError as error:
+                    # A function that reads a name which is not there.
+                    missing = [str(error.args[0]) if error.args else ""]
+                    self._failed[monitor.label] = missing[0]
+            for name in missing:
+                _refuse_shape(name, shapes)
+                if monitor.label not in self._seen:
+                    self._refuse_absent(name, logs, shapes)
+            if score is not None:
+                self.mode(monitor)
+                scores[monitor.label] = score
+                self._seen.add(monitor.label)
+                self._failed.pop(monitor.label, None)
+        known = {*logs, *scores, *(monitor.label for monitor in self.monitors)}
+        for name in self._fields:
+            if find_name(name, known) is None:
+                self._refuse_absent(name, logs, shapes, "filename= has a field for it.")
+        self.remember(logs)
+        return scores
+
+    def _refuse_absent(
+        self, name: str, logs: Mapping[str, float], shapes: Shapes, hint: str = ""
+    ) -> None:
+        """Raise where a name is absent that never was there, and should be."""
+        if logs and name not in self._seen and not self._is_off(name, logs):
+            raise MonitorError(missing_name(name, [*logs, *shapes], hint))
+
+    def doubtful_fields(self, available: Collection[str]) -> list[str]:
+        """Say which fields of the file's name look misspelt, before training.
+
+        Args:
+            available: Names without the prefix of a validation set. Other
+                callbacks may add more, so this is no error yet.
+        """
+        known = self._prefixed(available)
+        absent = [name for name in self._fields if find_name(name, known) is None]
+        return [
+            f"filename= has a field for {name!r}, which none of the model's metrics is "
+            f"called. Did you mean {near[0]!r}?"
+            for name in absent
+            if (near := difflib.get_close_matches(name, known, n=1, cutoff=0.75))
+        ]
+
+    def _is_off(self, name: str, logs: Mapping[str, float]) -> bool:
+        """Tell whether the name's validation set was not measured this time."""
+        return any(
+            name.startswith(prefix) and not any(n.startswith(prefix) for n in logs)
+            for prefix in self._prefixes
+        )
+
+    def remember(self, logs: Mapping[str, float]) -> None:
+        """Note which names the logs have, or had in an earlier part of the run."""
+        for monitor in self.monitors:
+            names = monitor.names(logs)
+            self._seen.update(name for name in names if find_name(name, logs))
+        self._seen.update(name for name in self._fields if find_name(name, logs))
+
+    def never_seen(self) -> list[str]:
+        """Return the names that no logs ever had."""
+        names = {name for m in self.monitors for name in m.names(self._seen)}
+        failed = {n for m, n in self._failed.items() if m not in self._seen}
+        return sorted((names - self._seen) | failed)
+
+
+def nan_scores(scores: Mapping[str, float]) -> list[str]:
+    """Say which scores are NaN, and where NaN comes from.
+
+    >>> nan_scores({"f1": 0.5})
+    []
+    """
+    return [
+        f"{label!r} is NaN; while it is, nothing is best by it. Look for a training "
+        "that diverged, NaN in the data, labels out of range (such as class ids "
+        "beyond num_classes) or a class without samples."
+        for label, score in scores.items()
+        if math.isnan(score)
+    ]
+
+
+def _refuse_shape(name: str, shapes: Shapes) -> None:
+    """Raise where a monitored name is there, but is no number."""
+    found = find_name(name, shapes)
+    if found is not None:
+        raise MonitorError(
+            f"{found!r} is no single number: its shape is {list(shapes[found])}, which "
+            "cannot be ranked. Monitor a metric with one value, such as one with "
+            'average="macro", or take one value in a function of the logs.'
+        )

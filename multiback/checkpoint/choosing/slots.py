@@ -1,0 +1,288 @@
+"""Which checkpoints to keep: independent slots over one set of checkpoints.
+
+Pure decisions over plain values. A checkpoint stays as long as any slot holds it.
+"""
+
+import abc
+import dataclasses
+import numbers
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Literal
+
+from multiback.checkpoint.choosing.direction import Mode
+from multiback.checkpoint.choosing.monitor import Logs, Monitor
+from multiback.errors import ArgumentError
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """What the slots know of one checkpoint.
+
+    Attributes:
+        order: Later checkpoints have larger numbers; no two have the same.
+        epoch: Epochs completed.
+        step: Optimizer steps completed.
+        created: Seconds since 1970.
+        goodness: By monitor label, more is better; no entry where it was not
+            measured, is NaN or fails its condition.
+        boundary: Saved at the end of an epoch, not in the middle of one.
+        asked: Saved because somebody asked for it.
+    """
+
+    order: int
+    epoch: int = 0
+    step: int = 0
+    created: float = 0.0
+    goodness: Mapping[str, float] = dataclasses.field(default_factory=dict, hash=False)
+    boundary: bool = True
+    asked: bool = False
+
+
+class Slot(abc.ABC):
+    """A rule that holds some of the checkpoints; subclasses are final."""
+
+    @property
+    def monitors(self) -> tuple[Monitor, ...]:
+        """The monitors whose scores the rule reads."""
+        return ()
+
+    @abc.abstractmethod
+    def held(self, entries: Sequence[Entry]) -> list[Entry]:
+        """Return the entries that the rule holds, of entries in order."""
+
+
+def _as_monitor(
+    monitor: Monitor | str | Callable[[Logs], float | None],
+    mode: Mode | Literal["auto"],
+) -> Monitor:
+    return monitor if isinstance(monitor, Monitor) else Monitor(monitor, mode)
+
+
+def check_number(argument: str, value: object, smallest: int) -> None:
+    """Raise unless an argument is an integer that is large enough."""
+    whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    if not whole or value < smallest:  # type: ignore[operator]  # An integer, checked
+        raise ArgumentError(
+            f"{argument} wants an integer of at least {smallest}, not {value!r}."
+        )
+
+
+class Best(Slot):
+    """Hold the k best by a monitor; of equals, the earliest.
+
+    Args:
+        monitor: A `Monitor`, or what makes one.
+        k: How many; -1 for all that have a score.
+        mode: "max", "min" or "auto", where `monitor` is no `Monitor`.
+        then: Monitors that decide between equals, in turn.
+
+    Example:
+    >>> slot = Best("f1", k=1, mode="max")
+    >>> history = [Entry(i, goodness={"f1": f}) for i, f in enumerate([0.1, 0.9, 0.9])]
+    >>> [entry.order for entry in slot.held(history)]
+    [1]
+    """
+
+    def __init__(
+        self,
+        monitor: Monitor | str | Callable[[Logs], float | None],
+        k: int = 1,
+        *,
+        mode: Mode | Literal["auto"] = "auto",
+        then: Sequence[Monitor | str] = (),
+    ) -> None:
+        check_number("k=", k, -1)
+        self.monitor = _as_monitor(monitor, mode)
+        self.k = k
+        self._then = tuple(_as_monitor(other, "auto") for other in then)
+
+    @property
+    def monitors(self) -> tuple[Monitor, ...]:
+        """The monitor, then those that break ties."""
+        return (self.monitor, *self._then)
+
+    def held(self, entries: Sequence[Entry]) -> list[Entry]:
+        """Return the k best."""
+        ranked = self.ranked(entries)
+        return ranked if self.k == -1 else ranked[: self.k]
+
+    def ranked(self, entries: Sequence[Entry]) -> list[Entry]:
+        """Return the entries that have a score, best first."""
+        return ranked(entries, self.labels)
+
+    @property
+    def labels(self) -> list[str]:
+        """The labels that decide, in turn."""
+        return [monitor.label for monitor in self.monitors]
+
+    def accepts(self, entry: Entry, entries: Sequence[Entry]) -> bool:
+        """Tell whether a newcomer beats what it would replace by `min_delta`.
+
+        Asked once, when it comes: a newcomer that does not has no score, so what
+        is held never depends on what was removed in the meantime.
+        """
+        label = self.monitor.label
+        if not self.monitor.min_delta or label not in entry.goodness:
+            return True
+        best = self.held(entries)
+        if self.k < 1 or len(best) < self.k:
+            return True
+        return entry.goodness[label] > best[-1].goodness[label] + self.monitor.min_delta
+
+
+def ranked(entries: Sequence[Entry], labels: Sequence[str]) -> list[Entry]:
+    """Return the entries that have the first score, best first.
+
+    The other scores decide between equals, then the earliest is better.
+    """
+
+    def key(entry: Entry) -> tuple[float, ...]:
+        scores = (entry.goodness.get(label, float("-inf")) for label in labels)
+        return (*scores, -entry.order)
+
+    scored = [entry for entry in entries if labels[0] in entry.goodness]
+    return sorted(scored, key=key, reverse=True)
+
+
+class Last(Slot):
+    """Hold the n newest.
+
+    Args:
+        n: How many.
+    """
+
+    def __init__(self, n: int = 1) -> None:
+        check_number("n=", n, 1)
+        self.n = n
+
+    def held(self, entries: Sequence[Entry]) -> list[Entry]:
+        """Return the n newest."""
+        return list(entries[-self.n :])
+
+
+class All(Slot):
+    """Hold every checkpoint."""
+
+    def held(self, entries: Sequence[Entry]) -> list[Entry]:
+        """Return all of them."""
+        return list(entries)
+
+
+class Every(Slot):
+    """Hold one checkpoint each so many epochs, steps or hours.
+
+    Args:
+        epochs: Hold the first one after each so many epochs.
+        steps: Hold the first one after each so many steps; an epoch's end need not
+            meet a multiple.
+        hours: Hold the first one of all, and then the first one that is so much
+            later than the one before.
+    """
+
+    def __init__(
+        self,
+        *,
+        epochs: int | None = None,
+        steps: int | None = None,
+        hours: float | None = None,
+    ) -> None:
+        given = [value for value in (epochs, steps, hours) if value is not None]
+        if len(given) != 1:
+            raise ArgumentError(
+                "Every wants exactly one of epochs=, steps= and hours=, not "
+                f"epochs={epochs!r}, steps={steps!r}, hours={hours!r}."
+            )
+        if hours is None:
+            check_number("epochs= or steps=", given[0], 1)
+        elif not hours > 0:
+            raise ArgumentError(f"hours= wants a number above 0, not {hours!r}.")
+        self.epochs = epochs
+        self.steps = steps
+        self.hours = hours
+
+    def held(self, entries: Sequence[Entry]) -> list[Entry]:
+        """Return the first of each period."""
+        if self.epochs is not None:
+            return _first_of_each(entries, [e.epoch // self.epochs for e in entries])
+        if self.steps is not None:
+            return _first_of_each(entries, [e.step // self.steps for e in entries])
+        held: list[Entry] = []
+        for entry in entries:
+            seconds = 3600 * (self.hours or 0)
+            if not held or entry.created >= held[-1].created + seconds:
+                held.append(entry)
+        return held
+
+
+def _first_of_each(entries: Sequence[Entry], periods: Sequence[int]) -> list[Entry]:
+    """Return the first entry of each period but the unfinished period 0."""
+    first: dict[int, Entry] = {}
+    for entry, period in zip(entries, periods, strict=True):
+        first.setdefault(period, entry)
+    return [entry for period, entry in first.items() if period > 0]
+
+
+class Pareto(Slot):
+    """Hold those that no other checkpoint equals or beats by every monitor.
+
+    Args:
+        *monitors: At least two monitors, or log names.
+        mode: "max", "min" or "auto", for all that are no `Monitor`.
+    """
+
+    def __init__(
+        self, *monitors: Monitor | str, mode: Mode | Literal["auto"] = "auto"
+    ) -> None:
+        if len(monitors) < 2:  # noqa: PLR2004 - one is Best
+            raise ArgumentError(
+                f"Pareto wants at least two monitors, not {len(monitors)}; for one "
+                "use Best."
+            )
+        self._monitors = tuple(_as_monitor(monitor, mode) for monitor in monitors)
+
+    @property
+    def monitors(self) -> tuple[Monitor, ...]:
+        """All of them."""
+        return self._monitors
+
+    def held(self, entries: Sequence[Entry]) -> list[Entry]:
+        """Return the front; of equals, the earliest."""
+        labels = [monitor.label for monitor in self._monitors]
+        scored = [e for e in entries if all(label in e.goodness for label in labels)]
+        return [
+            one
+            for one in scored
+            if not any(_dominates(other, one, labels) for other in scored)
+        ]
+
+
+def _dominates(other: Entry, one: Entry, labels: Sequence[str]) -> bool:
+    """Tell whether `other` is as good by every label, and better or earlier."""
+    if other is one:
+        return False
+    mine = [one.goodness[label] for label in labels]
+    theirs = [other.goodness[label] for label in labels]
+    if mine == theirs:
+        return other.order < one.order
+    return all(b >= a for a, b in zip(mine, theirs, strict=True))
+
+
+def kept(
+    entries: Sequence[Entry], slots: Sequence[Slot], always: Collection[int] = ()
+) -> set[int]:
+    """Return the `order` of each entry that some slot holds.
+
+    What somebody asked for stays, whatever the slots say, and so does `always`, what
+    was saved because the training stopped. Where the newest that stays is of the
+    middle of an epoch, so does the newest of an epoch's end: from there any training
+    can be resumed.
+    """
+    ordered = sorted(entries, key=lambda entry: entry.order)
+    held = {entry.order for slot in slots for entry in slot.held(ordered)}
+    held |= set(always)
+    held |= {entry.order for entry in ordered if entry.asked}
+    staying = [entry for entry in ordered if entry.order in held]
+    if staying and not staying[-1].boundary:
+        ends = [e for e in ordered if e.boundary and e.order < staying[-1].order]
+        held |= {entry.order for entry in ends[-1:]}
+    return held

@@ -1,0 +1,1 @@
+"""What `ModelCheckpoint` has to know about a running `fit`."""

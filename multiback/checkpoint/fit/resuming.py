@@ -1,0 +1,258 @@
+"""Continue a run where it was: what a model's variables do not hold.
+
+Each thing has its moment. The model, the epoch and the other callbacks in
+`on_train_begin`: these were reset by then, for they stand in front. History, which
+stands behind, and the generators, from which others may draw before training, in the
+first `on_epoch_begin`.
+
+In the middle of an epoch three things differ. Keras has just reset the metrics, and a
+schedule in front of us has begun the epoch a second time: model and callbacks are
+restored once more in that `on_epoch_begin`. And torch draws when it makes the epoch's
+iterator: the generators are restored when the first batch begins.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from multiback.checkpoint.checkpointer import Checkpointer
+from multiback.checkpoint.choosing.scorer import split_logs
+from multiback.checkpoint.fit.data_position import Position
+from multiback.checkpoint.fit.generators import generator_states, restore_generators
+from multiback.checkpoint.fit.other_callbacks import (
+    check_siblings,
+    restore_siblings,
+    sibling_states,
+)
+from multiback.checkpoint.keras_private import (
+    is_seeded,
+    set_first_epoch,
+    steps_per_epoch,
+)
+from multiback.checkpoint.loading.documents import Facts, trainer_facts, variables_of
+from multiback.checkpoint.loading.find import first_intact
+from multiback.checkpoint.loading.restore import ModelState
+from multiback.checkpoint.moment import Moment, Parts
+from multiback.store import Checkpoint
+
+_RANDOM = "random/"
+# A checkpoint's state, and what it says of its training.
+_Contents = tuple[ModelState, Facts]
+
+
+class Resumption:
+    """Save and restore the state of a training around the model's.
+
+    Args:
+        engine: Where the checkpoints are.
+        siblings: The callbacks whose state is kept.
+        position: The position in the data.
+
+    Attributes:
+        batches: How many batches the run was trained on, for the triggers' clocks.
+        batch: How many of the first epoch's batches are done.
+
+    Raises:
+        ArgumentError: A callback's state cannot be kept.
+    """
+
+    def __init__(
+        self, engine: Checkpointer, siblings: Sequence[Any], position: Position
+    ) -> None:
+        check_siblings(siblings)
+        self.siblings = siblings
+        self.position = position
+        self.batches = self.batch = 0
+        self._engine = engine
+        self._pending: _Contents | None = None
+        self._generators: dict[str, np.ndarray] = {}
+
+    def parts(
+        self, model: keras.Model, logs: Mapping[str, Any], batches: int, moment: Moment
+    ) -> Parts:
+        """Return what to save beside the model.
+
+        Args:
+            model: The model in training.
+            logs: The logs of the epoch that just ended, if one did.
+            batches: How many batches the run was trained on.
+            moment: When it is saved.
+        """
+        place, problems = self.position.state(moment.epoch, moment.batch or 0)
+        self._engine.tell(problems)
+        states, arrays = sibling_states(self.siblings)
+        random = {_RANDOM + k: v for k, v in generator_states().items()}
+        facts = {
+            "history": _history(model, logs, self._engine.epoch),
+            "callbacks": states,
+            "batches": batches,
+            "stopped": bool(model.stop_training),
+            **place,
+        }
+        return facts, {**arrays, **random}
+
+    def begin(
+        self, model: keras.Model, newest_first: Sequence[Checkpoint], epochs: int
+    ) -> None:
+        """Restore what can be when training begins.
+
+        From the newest checkpoint; from the last whole epoch's, where the position
+        in the data cannot be restored.
+
+        Args:
+            model: The model to train.
+            newest_first: The checkpoints of the run; none for a new one.
+            epochs: Where `fit` will end.
+        """
+        self._pending, self._generators = None, {}
+        self.batches = self.batch = 0
+        candidates, in_place = self._candidates(model, newest_first)
+        if not candidates:
+            return
+        checkpoint, contents = first_intact(
+            candidates, lambda one: (one, self._restored(model, one))
+        )
+        state, facts = contents
+        self._engine.shelf.forget(candidates[: candidates.index(checkpoint)])
+        self._engine.epoch = checkpoint.epoch
+        self._pending = contents
+        self.batches = int(facts.get("batches", 0))
+        if in_place:
+            self.batch, problems = self.position.seek(checkpoint)
+            self._engine.tell(problems)
+        if self.siblings:
+            restore_siblings(self.siblings, facts.get("callbacks", []), state.whole)
+        # A run that a callback stopped stays stopped.
+        stopped = bool(self.siblings) and facts.get("stopped", False)
+        set_first_epoch(model, epochs if stopped else checkpoint.epoch)
+        self._engine.tell(_nothing_left(checkpoint.epoch, epochs, stopped=stopped))
+        self._engine.tell(_not_exact(self.position))
+
+    def _candidates(
+        self, model: keras.Model, newest_first: Sequence[Checkpoint]
+    ) -> tuple[list[Checkpoint], bool]:
+        """Return the checkpoints to begin from, and whether there, or an epoch anew."""
+        found, problems = self.position.resumable(newest_first)
+        if not self.position.build(model, found):
+            found = [one for one in found if one.extra.get("boundary", True)]
+            problems = ["The metrics could not be built before the first step."]
+        if problems:
+            text = f"{problems[0]} The resume begins at an epoch's end."
+            self._engine.tell([text])
+        if found or not newest_first:
+            return found, True
+        newest = newest_first[0]
+        if newest.run_id != self._engine.run_id:
+            # Asked for by its path.
+            text = (
+                f"{newest.location} is of the middle of an epoch; the epoch begins "
+                "anew, with all of its batches."
+            )
+            self._engine.tell([text])
+            return list(newest_first), False
+        text = (
+            "The run that is resumed never came to the end of an epoch: it begins "
+            f"anew. Its newest weights are in {newest.location}; "
+            "multiback.restore(model, path) takes them."
+        )
+        self._engine.tell([text])
+        return [], False
+
+    def _restored(self, model: keras.Model, checkpoint: Checkpoint) -> _Contents:
+        """Restore the model, if every file is intact; return what the files hold."""
+        facts = trainer_facts(checkpoint)
+        state = ModelState(model, checkpoint, variables_of(checkpoint))
+        report = state.restore(model)
+        if not report.restored["optimizer"]:
+            # The other notes are of metrics, which begin anew with the epoch anyway.
+            self._engine.tell(report.notes)
+        return state, facts
+
+    def end(self, model: keras.Model) -> None:
+        """Restore the rest: the first epoch begins, or none is left to run."""
+        if self._pending is None:
+            return
+        (state, facts), self._pending = self._pending, None
+        set_first_epoch(model, None)
+        self._generators = {
+            key.removeprefix(_RANDOM): array
+            for key, array in state.whole.items()
+            if key.startswith(_RANDOM)
+        }
+        if self.batch:
+            report = state.restore(model)
+            self._engine.tell(report.notes)
+            if self.siblings:
+                restore_siblings(self.siblings, facts.get("callbacks", []), state.whole)
+        else:
+            self.begin_batches()
+        past = facts.get("history", {})
+        here = _history_of(model)
+        if here is not None:
+            here.epoch = list(past.get("epoch", []))
+            here.history = {k: list(v) for k, v in past.get("values", {}).items()}
+
+    def begin_batches(self) -> None:
+        """Restore the generators, if they still are to be."""
+        if self._generators:
+            restore_generators(self._generators)
+            self._generators = {}
+
+
+def _not_exact(position: Position) -> list[str]:
+    """Say why a resume cannot be bit-exact, in sentences."""
+    said = []
+    if not position.is_known and steps_per_epoch():
+        said.append(
+            "This resume is not bit-exact: with fit(steps_per_epoch=) an epoch begins "
+            "where the last one stopped in the data, and nothing tells where that was. "
+            "Leave it out, or pass an mb.data.Resumable to fit() and to data=."
+        )
+    if position.shuffled_by_keras and not is_seeded():
+        said.append(
+            "This resume is not bit-exact: TensorFlow shuffles anew. Call "
+            "keras.utils.set_random_seed before the first run and before this, or "
+            "pass an mb.data.Resumable to fit() and to data=."
+        )
+    return said
+
+
+def _nothing_left(epoch: int, epochs: int, *, stopped: bool) -> list[str]:
+    """Say that a resumed run has no epoch left to train."""
+    advice = (
+        'Pass a larger epochs=, or resume="never" to begin a new run in this directory.'
+    )
+    text = (
+        f"Nothing is left to train: the resumed run has {epoch} epochs, and "
+        f"fit(epochs={epochs}) counts them too. "
+    )
+    if stopped:
+        text = f"The resumed run was stopped after epoch {epoch}, and stays so. "
+    return [text + advice] if stopped or epoch >= epochs else []
+
+
+def _history(model: keras.Model, logs: Mapping[str, Any], epoch: int) -> dict[str, Any]:
+    """Return Keras's history as it will be once it has seen the logs too.
+
+    It stands behind all callbacks.
+    """
+    here = _history_of(model)
+    if here is None:
+        return {}
+    values = {k: list(v) for k, v in here.history.items()}
+    epochs = list(here.epoch)
+    if logs and epoch - 1 not in epochs:
+        epochs.append(epoch - 1)
+        for name, value in logs.items():
+            values.setdefault(name, []).append(value)
+    # Vectors are no JSON; a list with a gap would be another history.
+    numbers = {k: v for k, v in values.items() if not split_logs({"": v[-1]})[1]}
+    return {"epoch": epochs, "values": numbers}
+
+
+def _history_of(model: keras.Model) -> Any | None:
+    """Return Keras's own record; None where the caller of `fit` left it out."""
+    found = getattr(model, "history", None)
+    return found if isinstance(found, keras.callbacks.History) else None

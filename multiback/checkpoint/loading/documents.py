@@ -1,0 +1,159 @@
+"""A checkpoint's documents, checked: a file whose checksum fits may still be hostile.
+
+A checksum finds damage and stops no forger. What is read here has the keys and types
+that the rest of the package relies on, or is a `CorruptCheckpointError`.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+from multiback.checkpoint.choosing.recorded_scores import Judgement
+from multiback.errors import CorruptCheckpointError
+from multiback.store import Checkpoint
+
+Facts = dict[str, Any]
+
+
+class Judged(Protocol):
+    """What was judged: a checkpoint of ours, or one of another library's."""
+
+    @property
+    def extra(self) -> Mapping[str, Any]:
+        """What it was judged by, among other things."""
+
+    @property
+    def location(self) -> str:
+        """What a person calls it."""
+
+
+def variables_of(checkpoint: Checkpoint) -> list[Facts]:
+    """Return the index of a checkpoint's arrays.
+
+    Raises:
+        CorruptCheckpointError: It is no such index.
+    """
+    index = checkpoint.document("variables")
+    if not isinstance(index, list) or not all(_is_entry(each) for each in index):
+        raise _malformed(checkpoint, "variables", "a list of variables")
+    return index
+
+
+def _is_entry(entry: object) -> bool:
+    """Tell whether an entry has what `restore` and `tree` take from it."""
+    if not isinstance(entry, dict):
+        return False
+    if not all(isinstance(entry.get(key), str) for key in ("key", "group", "path")):
+        return False
+    if entry["group"] == "optimizer" and not isinstance(entry.get("slot"), str):
+        return False
+    if entry["group"] == "tree" and not isinstance(entry.get("parts"), list):
+        return False
+    return (
+        _is_list_of(entry.get("shape", []), int)
+        and isinstance(entry.get("dtype", ""), str)
+        and isinstance(entry.get("owner", 0), int)
+        and _is_list_of(entry.get("parts", []), str, int)
+    )
+
+
+def trainer_facts(checkpoint: Checkpoint) -> Facts:
+    """Return what a checkpoint says of its training.
+
+    Raises:
+        CorruptCheckpointError: It is no such document.
+    """
+    facts = checkpoint.document("trainer")
+    if not isinstance(facts, dict):
+        raise _malformed(checkpoint, "trainer", "an object")
+    for key, (fits, wanted) in _FACTS.items():
+        if key in facts and not fits(facts[key]):
+            raise _malformed(checkpoint, "trainer", f"{wanted} under {key!r}")
+    return facts
+
+
+def _is_number(value: object) -> bool:
+    # An integer beyond the floats cannot be converted.
+    return type(value) is float or (type(value) is int and abs(value) < 1 << 63)
+
+
+def _is_callbacks(value: object) -> bool:
+    return isinstance(value, list) and all(
+        isinstance(each, dict)
+        and isinstance(each.get("class"), str)
+        and isinstance(each.get("state"), dict)
+        for each in value
+    )
+
+
+def _is_history(value: object) -> bool:
+    if not isinstance(value, dict) or not isinstance(value.get("epoch", []), list):
+        return False
+    values = value.get("values", {})
+    return isinstance(values, dict) and all(
+        isinstance(each, list) for each in values.values()
+    )
+
+
+_FACTS: Mapping[str, tuple[Callable[[object], bool], str]] = {
+    "batches": (lambda value: type(value) is int, "a whole number"),
+    "callbacks": (_is_callbacks, "a list of callbacks' states"),
+    "history": (_is_history, "a history"),
+    "learning_rate": (lambda value: value is None or _is_number(value), "a number"),
+}
+
+
+def judgement_of(checkpoint: Judged) -> Judgement:
+    """Return what a checkpoint was judged by.
+
+    Raises:
+        CorruptCheckpointError: Its manifest holds no such thing.
+    """
+    if fault := _judgement_fault(checkpoint.extra):
+        raise CorruptCheckpointError(
+            f"{checkpoint.location} must have been judged, but in its manifest "
+            f"{fault}, though the checksum fits: something else wrote it. Load another "
+            f"checkpoint."
+        )
+    return Judgement.of(checkpoint.extra)
+
+
+def _judgement_fault(extra: Mapping[str, Any]) -> str | None:
+    """Say why a manifest's extra fields hold no judgement, or return None.
+
+    >>> _judgement_fault({"scores": {"val_f1": 0.5}, "modes": {"val_f1": "max"}})
+    >>> _judgement_fault({"scores": [0.5]})
+    'its scores must be numbers by name'
+    """
+    scores, modes = extra.get("scores", {}), extra.get("modes", {})
+    if not isinstance(scores, Mapping) or not all(map(_is_number, scores.values())):
+        return "its scores must be numbers by name"
+    if not isinstance(modes, Mapping) or not all(
+        mode in ("max", "min") for mode in modes.values()
+    ):
+        return 'its modes must be "max" or "min" by name'
+    if not _is_list_of(extra.get("ranking", []), str):
+        return "its ranking must be a list of names"
+    return None
+
+
+def is_measurement(record: Mapping[str, Any]) -> bool:
+    """Tell whether a history's record says when it was made and what was measured."""
+    return (
+        isinstance(record.get("run_id"), str)
+        and type(record.get("epoch")) is int
+        and type(record.get("step")) is int
+        and isinstance(record.get("metrics"), dict)
+    )
+
+
+def _is_list_of(value: object, *kinds: type) -> bool:
+    return isinstance(value, list) and all(type(each) in kinds for each in value)
+
+
+def _malformed(
+    checkpoint: Checkpoint, name: str, wanted: str
+) -> CorruptCheckpointError:
+    return CorruptCheckpointError(
+        f"{checkpoint.location}/{name}.json must hold {wanted}, and does not, though "
+        f"its checksum fits: something else wrote it. Load another checkpoint."
+    )

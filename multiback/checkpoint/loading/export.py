@@ -1,0 +1,100 @@
+"""Write one file that plain Keras reads, whole or not at all."""
+
+import os
+import secrets
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from multiback.checkpoint.loading.find import first_intact
+from multiback.checkpoint.loading.load import load
+from multiback.errors import MultibackError, StoreError
+from multiback.state import custom_classes, write_keras_file
+from multiback.store import Checkpoint, Files, Runs
+from multiback.store.disk.files import store_errors
+from multiback.store.disk.removal import TEMPORARY
+
+WEIGHTS = ".weights.h5"
+BEST = "best.keras"
+
+# Keras's errors hold whole configs.
+_LONGEST = 300
+
+
+def temporary_beside(out: Path) -> Path:
+    """Return a name in the same directory; what a killed process leaves is garbage."""
+    return out.with_name(f"{TEMPORARY}{secrets.token_hex(8)}-{out.name}")
+
+
+def put(temporary: Path, out: Path) -> None:
+    """Give the finished file its name, durably."""
+    files = Files()
+    if out.is_dir():
+        raise StoreError(f"{out} must be a file, but is a directory. Choose another.")
+    with store_errors("replace", out):
+        files.replace(temporary, out)
+        files.sync_directory(out.parent)
+
+
+def write_model(model: keras.Model, out: Path) -> None:
+    """Write a model's file: `.weights.h5`, or `.keras` without how it was compiled.
+
+    Args:
+        model: The model.
+        out: An absolute path. What is there is replaced once the new file is whole.
+
+    Raises:
+        StoreError: The operating system refused; what was there is intact.
+    """
+    temporary = temporary_beside(out)
+    try:
+        with store_errors("write", out):
+            if out.name.endswith(WEIGHTS):
+                model.save_weights(temporary)
+            else:
+                write_keras_file(model, temporary)
+        with store_errors("fsync", out):
+            descriptor = os.open(temporary, os.O_RDWR)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+        put(temporary, out)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def export_best(
+    directory: Runs, ordered: Sequence[Checkpoint], live: keras.Model
+) -> list[str]:
+    """Write RUN/best.keras.
+
+    Args:
+        directory: The run directory.
+        ordered: The checkpoints, best first.
+        live: The model that was trained: it knows the classes of its layers.
+
+    Returns:
+        What did not work, in sentences: the checkpoint is there all the same.
+    """
+    if ordered[0].architecture is None:
+        # Told when training began: the model cannot be written down.
+        return []
+    known = custom_classes(live)
+
+    def read(checkpoint: Checkpoint) -> Any:
+        return load(checkpoint.location, custom_objects=known, compile=False)
+
+    try:
+        write_model(first_intact(ordered, read), directory.path / BEST)
+        directory.publish(BEST)
+    except (MultibackError, OSError, ValueError, TypeError, RuntimeError) as error:
+        text = (
+            f"{directory.location}/{BEST} was not written, and is older if it is "
+            f"there: {str(error)[:_LONGEST]}\nThe best checkpoint is "
+            f"{ordered[0].location}. Pass export_best=False to do without the file."
+        )
+        return [text]
+    return []

@@ -1,0 +1,228 @@
+"""Load a checkpoint: the best of a run, the last, or the one at a path."""
+
+import os
+import warnings
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import keras
+
+from multiback.checkpoint.arguments import check_path
+from multiback.checkpoint.choosing.direction import Mode
+from multiback.checkpoint.loading.documents import trainer_facts, variables_of
+from multiback.checkpoint.loading.find import (
+    PathLike,
+    checkpoints_of,
+    first_intact,
+    rank,
+)
+from multiback.checkpoint.loading.restore import ModelState, restore_from
+from multiback.checkpoint.saving.snapshots import KERAS_FILE
+from multiback.errors import ArgumentError, NoCheckpointError, StateError
+from multiback.state import (
+    RestoreReport,
+    rebuild,
+    rebuild_from_keras_file,
+    tree,
+    without_frozen_slots,
+)
+from multiback.store import (
+    Checkpoint,
+    is_remote,
+    is_run_directory,
+    open_checkpoint,
+)
+
+
+def load_best(
+    dirpath: PathLike,
+    monitor: str | None = None,
+    *,
+    mode: Mode | Literal["auto"] = "auto",
+    run: str | None = None,
+    custom_objects: Mapping[str, Any] | None = None,
+    compile: bool = True,
+    safe_mode: bool = True,
+) -> Any:
+    """Load the best checkpoint of a run, under whichever backend Keras has now.
+
+    Args:
+        dirpath: The run directory, or its URL.
+        monitor: A recorded metric, or an expression of some, to be best by; by
+            default what the run was judged by.
+        mode: "max", "min" or "auto", for such a monitor.
+        run: A run's id; the latest run by default.
+        custom_objects: Your own classes and functions by name, as Keras takes
+            them.
+        compile: Compile the model as it was, optimizer state included.
+        safe_mode: Refuse lambdas, which are code inside the file.
+
+    Returns:
+        The model; or, where no model was saved, the mapping of arrays.
+
+    Raises:
+        ArgumentError: `dirpath` or `mode` is not usable.
+        NoCheckpointError: There is no checkpoint, or none with a score.
+        MonitorError: The monitor is not among the recorded metrics.
+        CorruptCheckpointError: No checkpoint is intact.
+        StateError: The model cannot be rebuilt; the message says what it needs.
+    """
+    ordered = rank(checkpoints_of(dirpath, run), monitor, mode)
+    return first_intact(
+        ordered,
+        lambda one: _load(one, custom_objects, compile=compile, safe_mode=safe_mode),
+    )
+
+
+def load_last(
+    dirpath: PathLike,
+    *,
+    run: str | None = None,
+    custom_objects: Mapping[str, Any] | None = None,
+    compile: bool = True,
+    safe_mode: bool = True,
+) -> Any:
+    """Load the newest checkpoint of a run; see `load_best`.
+
+    Args:
+        dirpath: The run directory.
+        run: A run's id; the latest run by default.
+        custom_objects: As for `load_best`.
+        compile: As for `load_best`.
+        safe_mode: As for `load_best`.
+    """
+    ordered = checkpoints_of(dirpath, run)[::-1]
+    return first_intact(
+        ordered,
+        lambda one: _load(one, custom_objects, compile=compile, safe_mode=safe_mode),
+    )
+
+
+def load(
+    path: PathLike,
+    *,
+    custom_objects: Mapping[str, Any] | None = None,
+    compile: bool = True,
+    safe_mode: bool = True,
+) -> Any:
+    """Load one checkpoint, such as `ModelCheckpoint.best_model_path`.
+
+    Args:
+        path: The checkpoint's directory.
+        custom_objects: As for `load_best`.
+        compile: As for `load_best`.
+        safe_mode: As for `load_best`.
+    """
+    return _load(_opened(path), custom_objects, compile=compile, safe_mode=safe_mode)
+
+
+def _opened(path: PathLike) -> Checkpoint:
+    """Open one checkpoint; say so where it is a whole run directory."""
+    check_path("path=", path)
+    if is_run_directory(path):
+        raise NoCheckpointError(
+            f"{os.fspath(path)} is a run directory, not one checkpoint. Use "
+            "multiback.load_best or load_last, or pass a folder of its checkpoints/."
+        )
+    if not is_remote(path) and not os.path.exists(path):  # noqa: PTH110 - str or path
+        raise NoCheckpointError(f"There is no checkpoint at {os.fspath(path)}.")
+    return open_checkpoint(path)
+
+
+def _load(
+    checkpoint: Checkpoint,
+    custom_objects: Mapping[str, Any] | None,
+    *,
+    compile: bool,
+    safe_mode: bool,
+) -> Any:
+    index = variables_of(checkpoint)
+    if any(entry["group"] == "tree" for entry in index):
+        return tree(checkpoint.tensors(), index)
+    config = checkpoint.architecture_document()
+    if config is None:
+        raise StateError(
+            f"{checkpoint.location} holds no architecture: the model's class had no "
+            "usable get_config. Build the model yourself, call it on a batch, then "
+            "multiback.restore(model, path)."
+        )
+    settings: dict[str, Any] = {
+        "custom_objects": custom_objects,
+        "compile": compile,
+        "safe_mode": safe_mode,
+        "learning_rate": trainer_facts(checkpoint).get("learning_rate"),
+    }
+    if KERAS_FILE in checkpoint.files:
+        # Read as a file by Keras, so verify it first.
+        checkpoint.verify()
+        with checkpoint.local_file(KERAS_FILE) as file:
+            model = rebuild_from_keras_file(file, config, **settings)
+    else:
+        model = rebuild(config, **settings)
+    fitting = without_frozen_slots(model, index)
+    ModelState(model, checkpoint, fitting, optimizer=compile).restore(model)
+    saved_compiled = any(entry["group"] == "optimizer" for entry in index)
+    if compile and saved_compiled and not model.compiled:
+        warnings.warn(
+            f"{checkpoint.name} does not say how the model was compiled, so it comes "
+            "uncompiled: a function in compile() could not be written down. Call "
+            "compile() as before, then multiback.restore(model, path).",
+            stacklevel=4,
+        )
+    return model
+
+
+def restore(
+    model: keras.Model | Mapping[str, Any],
+    path: PathLike,
+    *,
+    which: Literal["best", "last"] = "best",
+    run: str | None = None,
+    optimizer: bool = True,
+) -> Any:
+    """Put a checkpoint's state into a model that you built, all of it or nothing.
+
+    Args:
+        model: A built Keras model with the same variables; or, for a checkpoint
+            of a mapping, a mapping of the same structure.
+        path: A checkpoint's directory, or a run directory.
+        which: Which checkpoint of a run directory: "best" or "last".
+        run: Which run of a run directory; the latest by default.
+        optimizer: Restore the optimizer's state too.
+
+    Returns:
+        For a model, a `RestoreReport` of what was restored; for a mapping, the
+        arrays in its structure.
+
+    Raises:
+        ArgumentError: `model` is no model and no mapping, or `path` no path.
+        StateError: Something is missing, extra or of another shape; the model is
+            unchanged.
+    """
+    if which not in ("best", "last"):
+        raise ArgumentError(f'which= wants "best" or "last", not {which!r}.')
+    if not isinstance(model, keras.Model | Mapping | list | tuple):
+        raise ArgumentError(
+            "model= wants a built keras.Model, or a mapping of names to arrays, not "
+            f"{model!r:.80}: restore(model, path)."
+        )
+    check_path("path=", path)
+    ordered = [] if is_run_directory(path) else [_opened(path)]
+    if not ordered:
+        found = checkpoints_of(path, run)
+        ordered = rank(found, None, "auto") if which == "best" else found[::-1]
+    return first_intact(
+        ordered, lambda one: restore_checkpoint(model, one, optimizer=optimizer)
+    )
+
+
+def restore_checkpoint(
+    model: keras.Model | Mapping[str, Any],
+    checkpoint: Checkpoint,
+    *,
+    optimizer: bool = True,
+) -> RestoreReport | Any:
+    """Put one opened checkpoint's state into a model or a mapping's structure."""
+    return restore_from(
+        model, checkpoint, variables_of(checkpoint), optimizer=optimizer
+    )

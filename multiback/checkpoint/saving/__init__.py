@@ -1,0 +1,1 @@
+"""Take a snapshot and hand it to the store."""

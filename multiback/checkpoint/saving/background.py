@@ -1,0 +1,156 @@
+"""Save in the background, and bring back what became of it.
+
+The training thread copies the state and decides; the writer's thread commits, moves
+the links and removes what no slot holds any more. It alone changes the shelf while it
+runs, and the training thread only while it does not.
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+
+from multiback.checkpoint.choosing.slots import Entry
+from multiback.checkpoint.saving.kept import Shelf
+from multiback.checkpoint.saving.snapshots import Draft, Memory
+from multiback.errors import ArgumentError, StoreError
+from multiback.store import Checkpoint, Writer
+from multiback.store.background.writer import check_buffers
+
+OnSaveError = Literal["raise", "warn"]
+
+
+class Saver:
+    """Commit drafts onto a shelf, one at a time.
+
+    Args:
+        shelf: Where they belong.
+        tell: Takes sentences to warn of.
+        background: Return while a draft is written.
+        buffers: Copies of the state in memory.
+        on_error: "raise", or "warn" and go on.
+
+    Raises:
+        ArgumentError: An argument is not usable.
+    """
+
+    def __init__(
+        self,
+        shelf: Shelf,
+        tell: Callable[[Sequence[str]], None],
+        *,
+        background: bool,
+        buffers: int,
+        on_error: OnSaveError,
+    ) -> None:
+        check_buffers(buffers)
+        if on_error not in ("raise", "warn"):
+            raise ArgumentError(
+                f'on_save_error= wants "raise" or "warn", not {on_error!r}.'
+            )
+        self._shelf = shelf
+        self._tell = tell
+        self._background = background
+        self._buffers = buffers if background else 1
+        self._on_error = on_error
+        self._problems: list[str] = []
+        self._writer: Writer | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Allow copies, as tuners make of a callback: each with its own writer."""
+        return {**vars(self), "_writer": None}
+
+    def buffer(
+        self, kinds: Mapping[str, Any], memory: Memory | None
+    ) -> Mapping[str, np.ndarray]:
+        """Return arrays to copy a state into; wait if all of them are being written."""
+        writer = self._open()
+        return writer.buffer(kinds, memory) if memory else writer.buffer(kinds)
+
+    def _open(self) -> Writer:
+        if self._writer is None:
+            self._writer = Writer(self._shelf.directory, buffers=self._buffers)
+        return self._writer
+
+    def save(self, draft: Draft, entry: Entry, run_id: str) -> None:
+        """Commit a draft, then remove what no slot holds.
+
+        Args:
+            draft: What to write.
+            entry: What the slots know of it.
+            run_id: The run that it belongs to.
+
+        Raises:
+            StoreError: The one before it could not be written; or, without
+                background, this one. Not under "warn".
+        """
+        writer = self._open()
+        try:
+            self.guard(writer.ready)
+            self._shelf.expect(entry)
+
+            def then(checkpoint: Checkpoint) -> None:
+                exact = dataclasses.replace(entry, created=checkpoint.created)
+                self._shelf.add(exact, checkpoint)
+                self._problems += self._shelf.tidy(entry.order, run_id)
+
+            writer.submit(draft.request, then=then, cleanup=draft.cleanup)
+        except BaseException:
+            draft.cleanup()
+            raise
+        if not self._background:
+            self.wait()
+
+    def guard(self, call: Callable[[], object]) -> None:
+        """Do something to the disk; an error is raised or told, as was asked for."""
+        try:
+            call()
+        except Exception as error:
+            # Ctrl-C is none: what is being written goes on.
+            self._shelf.expect_nothing()
+            if self._on_error == "raise" or not isinstance(error, StoreError):
+                raise
+            self._tell([f"Something was not saved, and training goes on: {error}"])
+
+    def surface(self) -> None:
+        """Bring up what happened in the background; never wait.
+
+        Raises:
+            StoreError: A checkpoint could not be written. Not under "warn".
+        """
+        if self._writer is not None:
+            self.guard(self._writer.raise_error)
+        if self._problems:
+            problems, self._problems = self._problems, []
+            self._tell(problems)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is being written, so that the shelf may be changed."""
+        return self._writer is None or not self._writer.is_busy
+
+    def settle(self) -> None:
+        """Wait for what is being written; keep its error for the next who asks."""
+        if self._writer is not None:
+            self._writer.join()
+
+    def wait(self) -> None:
+        """Wait for what is being written.
+
+        Raises:
+            StoreError: As for `surface`.
+        """
+        self.settle()
+        self.surface()
+
+    def close(self) -> None:
+        """Wait, and give the memory back.
+
+        Raises:
+            StoreError: As for `surface`.
+        """
+        try:
+            self.wait()
+        finally:
+            self._writer = None

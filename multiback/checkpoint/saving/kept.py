@@ -1,0 +1,160 @@
+"""The checkpoints of one run that are on the disk, and what the slots say of them.
+
+One that is being written counts for the slots already, as if it were there.
+"""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any
+
+from multiback.checkpoint.choosing.slots import Best, Entry, Slot, kept
+from multiback.errors import StoreError
+from multiback.store import Checkpoint, Runs, open_run_directory
+
+Row = tuple[Entry, Checkpoint]
+
+
+class Shelf:
+    """Know what is kept, best and last; remove what no slot holds.
+
+    Args:
+        directory: Where the checkpoints are.
+        slots: What holds them.
+        best: What decides which is best, if anything does.
+    """
+
+    def __init__(
+        self, directory: Runs, slots: Sequence[Slot], best: Best | None
+    ) -> None:
+        self.directory = directory
+        self._slots = list(slots)
+        self._best = best
+        self.clear()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Allow copies, as tuners make of a callback: all but the lock."""
+        rows = {entry.order: (entry, one) for entry, one in self.rows}
+        return {**vars(self), "directory": self.directory.location, "_rows": rows}
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        """Open the same directory."""
+        vars(self).update(state, directory=open_run_directory(state["directory"]))
+
+    def clear(self) -> None:
+        """Forget all, for another run."""
+        # Replaced whole, never changed: another thread may be reading it.
+        self._rows: dict[int, tuple[Entry, Checkpoint | None]] = {}
+        self._pointed: dict[str, Checkpoint] = {}
+
+    def expect(self, entry: Entry) -> None:
+        """Count with a checkpoint that is about to be written."""
+        self._rows = {**self._rows, entry.order: (entry, None)}
+
+    def expect_nothing(self) -> None:
+        """Forget what was expected and did not come."""
+        self._rows = {order: row for order, row in self._rows.items() if row[1]}
+
+    def add(self, entry: Entry, checkpoint: Checkpoint) -> None:
+        """Put a checkpoint that was committed onto the shelf."""
+        self._rows = {**self._rows, entry.order: (entry, checkpoint)}
+
+    def forget(self, checkpoints: Collection[Checkpoint]) -> None:
+        """Leave checkpoints out of all decisions, and on the disk."""
+        self._rows = {
+            order: row for order, row in self._rows.items() if row[1] not in checkpoints
+        }
+
+    @property
+    def rows(self) -> list[Row]:
+        """All that are on the disk."""
+        return [(entry, one) for entry, one in self._rows.values() if one is not None]
+
+    @property
+    def entries(self) -> list[Entry]:
+        """What the slots know of the checkpoints, and of the one that is expected."""
+        return [entry for entry, _ in self._rows.values()]
+
+    @property
+    def last(self) -> Checkpoint | None:
+        """The newest that is on the disk."""
+        rows = self.rows
+        return rows[-1][1] if rows else None
+
+    def ranked(self) -> list[Row]:
+        """Return those that have a score and are on the disk, best first."""
+        return self._ordered(Best.ranked)
+
+    def chosen(self) -> list[Row]:
+        """Return those that are kept for their score, best first."""
+        return self._ordered(Best.held)
+
+    def _ordered(
+        self, order: Callable[[Best, Sequence[Entry]], list[Entry]]
+    ) -> list[Row]:
+        if self._best is None:
+            return []
+        rows = {entry.order: (entry, one) for entry, one in self.rows}
+        entries = [entry for entry, _ in rows.values()]
+        return [rows[entry.order] for entry in order(self._best, entries)]
+
+    def holding(self, newcomer: Entry) -> set[int]:
+        """Return the `order` of each entry that stays once the newcomer is there."""
+        return kept([*self.entries, newcomer], self._slots)
+
+    def counting(
+        self, scores: Mapping[str, float], newcomer: Entry
+    ) -> dict[str, float]:
+        """Leave out the scores that are too little above what they would replace."""
+        return {
+            label: scores[label]
+            for label in newcomer.goodness
+            if self._accepts(label, newcomer)
+        }
+
+    def _accepts(self, label: str, newcomer: Entry) -> bool:
+        slots = [s for s in self._slots if isinstance(s, Best)]
+        slots = [slot for slot in slots if slot.monitor.label == label]
+        return not slots or any(slot.accepts(newcomer, self.entries) for slot in slots)
+
+    def tidy(self, newest: int, run_id: str) -> list[str]:
+        """Move the links, then remove what no slot holds.
+
+        Args:
+            newest: The `order` of the checkpoint that stays in any case.
+            run_id: The run whose checkpoints these are.
+
+        Returns:
+            What did not work, in sentences: it costs no training.
+        """
+        holding = kept(self.entries, self._slots, always={newest})
+        doomed = [row for row in self.rows if row[0].order not in holding]
+        self._rows = {o: row for o, row in self._rows.items() if o in holding}
+        problems = []
+        for label, target in (
+            ("best", next((one for _, one in self.ranked()), None)),
+            ("last", self.last),
+        ):
+            if target is not None and self._pointed.get(label) != target:
+                try:
+                    self.directory.point(label, target)
+                    self._pointed[label] = target
+                except StoreError as error:
+                    # For eyes only: it must not keep what no slot holds on the disk.
+                    problems.append(str(error))
+        for row in doomed:
+            try:
+                self.directory.remove(row[1], run_id=run_id)
+            except StoreError as error:
+                problems.append(str(error))
+                rows = {**self._rows, row[0].order: row}
+                self._rows = dict(sorted(rows.items()))
+        return [
+            f"The new checkpoint is safe, but tidying up failed: {problem}"
+            for problem in problems
+        ]
+
+    def forget_missing(self) -> None:
+        """Leave out what somebody took away: a ghost must not be the best.
+
+        Not to be called while anything is being written.
+        """
+        self.forget(self.directory.missing([one for _, one in self.rows]))

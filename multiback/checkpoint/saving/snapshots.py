@@ -1,0 +1,178 @@
+"""Describe one checkpoint of a model, or of a mapping of arrays, to be written."""
+
+import dataclasses
+import functools
+import importlib.metadata
+import platform
+import shutil
+import tempfile
+import types
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from multiback.distributed.formats import Engine, Write
+from multiback.state import (
+    Description,
+    describe,
+    host_view,
+    is_sharded,
+    page_locked_for,
+    snapshot,
+    values,
+    write_keras_file,
+)
+from multiback.store import Request
+from multiback.store.disk.files import store_errors
+
+KERAS_FILE = "model.keras"
+Allocate = Callable[[Mapping[str, Any]], Mapping[str, np.ndarray]]
+# Takes a number of bytes.
+Memory = Callable[[int], np.ndarray]
+Buffers = Callable[[Mapping[str, Any], Memory | None], Mapping[str, np.ndarray]]
+
+
+@functools.cache
+def versions() -> dict[str, str]:
+    """Return the versions that a checkpoint depends on."""
+    found = {"python": platform.python_version(), "keras": keras.__version__}
+    backend = keras.backend.backend()
+    for name in ("multiback", "numpy", backend, f"{backend}-cpu"):
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+@dataclasses.dataclass(frozen=True)
+class Draft:
+    """A checkpoint that can be written while training goes on.
+
+    Attributes:
+        request: What to write: copies, on the host.
+        problems: In sentences, what will not load again without help.
+        cleanup: Call it once the request was written, or will not be.
+    """
+
+    request: Request
+    problems: list[str]
+    cleanup: Callable[[], None]
+
+
+def draft(
+    name: str,
+    model: Any,
+    *,
+    weights_only: bool,
+    trainer: Mapping[str, Any],
+    arrays: Mapping[str, np.ndarray],
+    into: Buffers,
+    engine: Engine | None = None,
+    is_writer: bool = True,
+    **fields: Any,
+) -> Draft:
+    """Copy what the model holds now.
+
+    Args:
+        name: The name to give it.
+        model: A built Keras model, a mapping, or a function that returns one.
+        weights_only: Leave out the optimizer and the metrics.
+        trainer: Further facts for whoever resumes; JSON.
+        arrays: Further arrays for whoever resumes; copied too.
+        into: Takes dtypes and shapes, and what allocates if not plain memory is to
+            be; returns arrays to fill.
+        engine: What writes the model's own arrays; None for the store itself.
+        is_writer: Whether this process writes more than its part. One that does not
+            copies nothing else, and asks for nothing else.
+        **fields: As for `Request`.
+
+    Raises:
+        StoreError: A file beside the state could not be written.
+    """
+    if isinstance(model, types.FunctionType | types.MethodType | functools.partial):
+        model = model()
+    further = {key: np.asarray(array) for key, array in arrays.items()}
+    kinds = {key: (array.dtype, array.shape) for key, array in further.items()}
+    memory: dict[str, np.ndarray] = {}
+    is_model = isinstance(model, keras.Model)
+    kind = page_locked_for(model.variables) if is_model and engine is None else None
+
+    def allocate(asked: Mapping[str, Any]) -> Mapping[str, np.ndarray]:
+        memory.update(into({**asked, **kinds}, kind))
+        return memory
+
+    index, write = _copied(
+        model,
+        weights_only=weights_only,
+        into=allocate,
+        engine=engine,
+        is_writer=is_writer,
+    )
+    for key, array in further.items():
+        np.copyto(memory[key], array)
+    description = Description(None)
+    files: dict[str, Path] = {}
+    scratch: str | None = None
+
+    def cleanup() -> None:
+        if scratch is not None:
+            shutil.rmtree(scratch, ignore_errors=True)
+
+    try:
+        if is_model and is_writer:
+            description = describe(model)
+            if description.needs_keras_file:
+                # Only the live model can write it, so not in the background.
+                scratch = tempfile.mkdtemp(prefix="multiback-")
+                files[KERAS_FILE] = Path(scratch, KERAS_FILE)
+                with store_errors("write", files[KERAS_FILE]):
+                    write_keras_file(model, files[KERAS_FILE])
+        request = Request(
+            name,
+            tensors=memory,
+            documents={
+                "variables": index,
+                "trainer": {**trainer, "learning_rate": description.learning_rate},
+            },
+            extra_files=files,
+            backend=keras.backend.backend(),
+            versions=versions(),
+            architecture=description.config,
+            write_state=write,
+            **fields,
+        )
+    except BaseException:
+        cleanup()
+        raise
+    return Draft(request, description.problems, cleanup)
+
+
+def _copied(
+    model: Any,
+    *,
+    weights_only: bool,
+    into: Allocate,
+    engine: Engine | None,
+    is_writer: bool,
+) -> tuple[list[dict[str, Any]], Write | None]:
+    """Copy the state; return its index, and what writes an engine's part of it."""
+    if engine is None and is_writer:
+        return snapshot(model, weights_only=weights_only, into=into).index, None
+    live, index = values(model, weights_only=weights_only)
+    if engine is None:
+        into({})
+        for each in live.values():
+            if is_sharded(each):
+                # The writer asks everybody for it at this point.
+                host_view(each)
+        return index, None
+    taken, write = engine.stage(live)
+    rest = {key: host_view(one) for key, one in live.items() if key not in taken}
+    memory = into({key: (array.dtype, array.shape) for key, array in rest.items()})
+    for key, array in rest.items():
+        np.copyto(memory[key], array)
+    return index, write

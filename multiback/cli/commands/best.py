@@ -1,0 +1,121 @@
+"""`multiback best`: which checkpoint is best, after the fact, by what was recorded."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from multiback.checkpoint.choosing.direction import Mode
+from multiback.checkpoint.choosing.monitor import Monitor
+from multiback.checkpoint.choosing.names import missing_name
+from multiback.checkpoint.choosing.recorded_scores import Judgement
+from multiback.checkpoint.choosing.scorer import Scorer
+from multiback.checkpoint.choosing.slots import Best, Entry
+from multiback.checkpoint.loading.documents import judgement_of
+from multiback.cli.lightning_files import Listed
+from multiback.cli.records import Record, listed_run, record, recorded_scores
+from multiback.errors import MonitorError, NoCheckpointError
+from multiback.store import Place
+
+AnyMode = Mode | Literal["auto"]
+
+
+def best_record(
+    directory: Place,
+    by: str | None = None,
+    *,
+    where: str | None = None,
+    mode: AnyMode = "auto",
+    run: str | None = None,
+) -> Record:
+    """Describe the best checkpoint of a run, with the score that makes it best.
+
+    Args:
+        directory: The run directory.
+        by: A recorded metric or an expression of some; by default what the run was
+            judged by.
+        where: A condition on recorded metrics, instead of the run's own.
+        mode: "max", "min" or "auto".
+        run: A run's id; the latest run by default.
+
+    Raises:
+        NoCheckpointError: No checkpoint has such a score.
+        MonitorError: A name was never recorded, or no direction is known.
+    """
+    found = listed_run(directory, run)
+    ranking = judgement_of(found[-1]).ranking
+    label = by or (ranking[0] if ranking else None)
+    if label is None:
+        raise MonitorError(
+            f"The run {found[-1].run_id!r} was not judged by anything. Pass --by with "
+            f"a recorded metric: {', '.join(sorted(found[-1].metrics)) or '(none)'}."
+        )
+    if where is not None:
+        label = label.partition(" where ")[0]
+    monitor = Monitor(label, mode, where)
+    ranked = Best(monitor).ranked(entries_of(found, [monitor]))
+    if not ranked:
+        raise NoCheckpointError(
+            f"None of the {len(found)} checkpoints of the run {found[-1].run_id!r} in "
+            f"{directory} has a {label!r} that is a number"
+            + (f" where {where}. Loosen --where" if where else "")
+            + f", or use another --by; `multiback ls {directory} --json` tells what "
+            f"was recorded."
+        )
+    chosen = found[ranked[0].order]
+    return {
+        **record(chosen),
+        "by": label,
+        "where": where,
+        "score": _measure(monitor, chosen),
+    }
+
+
+def entries_of(found: Sequence[Listed], monitors: Sequence[Monitor]) -> list[Entry]:
+    """Judge checkpoints of one run; an entry's order is its place in `found`.
+
+    Args:
+        found: The checkpoints, oldest first.
+        monitors: What to judge by; no two of one label.
+
+    Raises:
+        MonitorError: A name was never recorded, or no direction is known.
+    """
+    available = {name for one in found for name in _values(one)}
+    scorer = Scorer(monitors)
+    # What the run took for better is better, unless the monitor says otherwise.
+    recorded = _modes(found)
+    for monitor in monitors:
+        unconditioned = dataclasses.replace(monitor, where=None).label
+        for label in (monitor.label, unconditioned):
+            if label in recorded:
+                scorer.modes.setdefault(monitor.label, recorded[label])
+        for name in monitor.missing(available):
+            raise MonitorError(missing_name(name, available))
+        scorer.mode(monitor)
+    entries = []
+    for order, one in enumerate(found):
+        scores = {m.label: _measure(m, one) for m in monitors}
+        known = {label: score for label, score in scores.items() if score is not None}
+        goodness = Judgement(known, scorer.modes).goodness
+        entries.append(Entry(order, one.epoch, one.step, one.created, goodness))
+    return entries
+
+
+def _modes(found: Sequence[Listed]) -> dict[str, Any]:
+    """Return which way was better, as the newest checkpoint recorded it."""
+    return dict(judgement_of(found[-1]).modes)
+
+
+def _values(one: Listed) -> dict[str, float]:
+    """Return all that is recorded; a score may be a function's, and in no metric."""
+    return {**recorded_scores(one), **one.metrics}
+
+
+def _measure(monitor: Monitor, one: Listed) -> float | None:
+    """Score a checkpoint as the run did, or anew where something else is asked."""
+    modes = judgement_of(one).modes
+    own = monitor.label in modes and monitor.mode in ("auto", modes[monitor.label])
+    if own and monitor.where is None:
+        # With the run's own condition: the same answer as load_best.
+        return recorded_scores(one).get(monitor.label)
+    return monitor.measure(_values(one))

@@ -1,0 +1,67 @@
+"""`multiback crosscheck` and `audit`: whether a model's metrics tell the truth."""
+
+import importlib
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+
+from multiback.checkpoint import load
+from multiback.cli.commands.export import objects_in
+from multiback.cli.npz import Data
+from multiback.errors import StateError
+from multiback.store import Checkpoint
+
+
+def compiled_model(checkpoint: Checkpoint, modules: Sequence[str]) -> keras.Model:
+    """Load a model as it was compiled.
+
+    Args:
+        checkpoint: Which one; it is verified on the way.
+        modules: Modules of yours to import first, for your own layers and metrics.
+
+    Raises:
+        CorruptCheckpointError: The checkpoint is not intact.
+        StateError: It holds no model, or one that was not compiled.
+    """
+    # Keras finds their classes as soon as they are imported.
+    importlib.import_module("multiback.adapters.sklearn")
+    importlib.import_module("multiback.adapters.torchmetrics")
+    model = load(checkpoint.path, custom_objects=objects_in(modules))
+    if not isinstance(model, keras.Model):
+        raise StateError(
+            f"{checkpoint.path} holds arrays and no Keras model, so there are no "
+            "metrics to check. Pass a checkpoint that ModelCheckpoint wrote."
+        )
+    if not model.compiled:
+        raise StateError(
+            f"{checkpoint.path} was saved without how the model was compiled, so there "
+            "are no metrics to check. Compile it in Python, and call crosscheck or "
+            "audit of multiback.adapters.torchmetrics."
+        )
+    return model
+
+
+def crosscheck_report(
+    model: keras.Model, data: Data, batch_size: Sequence[int], shuffles: int
+) -> Any:
+    """Cross-check a model's compiled metrics.
+
+    Raises:
+        ArgumentError: It has none, or the data do not fit.
+        MissingPackageError: torchmetrics or torch is not installed.
+    """
+    from multiback.adapters.torchmetrics import crosscheck  # noqa: PLC0415 - optional
+
+    return crosscheck(model, data, batch_size=list(batch_size), shuffles=shuffles)
+
+
+def audit_report(model: keras.Model, data: Data) -> Any:
+    """Find compiled metrics that lie by construction.
+
+    Raises:
+        ArgumentError: There are none, or the data do not fit.
+    """
+    from multiback.adapters.torchmetrics.auditing import audit  # noqa: PLC0415 - optional
+
+    return audit(model, data)

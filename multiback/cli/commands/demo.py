@@ -1,0 +1,176 @@
+"""`multiback demo`: the main job on real data, in one minute."""
+
+import importlib.util
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from rich.console import Console
+
+from multiback import metrics
+from multiback.checkpoint import ModelCheckpoint, load_best
+from multiback.cli.commands.ls import checkpoint_table
+from multiback.cli.predict import predict_under
+from multiback.errors import MissingPackageError, StateError
+
+BACKENDS = ("tensorflow", "jax", "torch")
+# Two float32 predictions of a probability, each rounded through a few layers.
+SAME = 1e-5
+Data = tuple[np.ndarray, np.ndarray]
+
+
+def tumours() -> tuple[Data, Data]:
+    """Return scikit-learn's breast cancer data, split and standardised.
+
+    Returns:
+        Training and validation data: 30 measurements of a cell's nucleus, and 1
+        where the tumour is malignant (212 of 569 patients).
+
+    Raises:
+        MissingPackageError: scikit-learn is not installed.
+    """
+    try:
+        from sklearn.datasets import (  # noqa: PLC0415, TID251 - optional
+            load_breast_cancer,
+        )
+        from sklearn.model_selection import (  # noqa: PLC0415, TID251 - optional
+            train_test_split,
+        )
+    except ImportError as error:
+        raise MissingPackageError(
+            "The demo's data ships inside scikit-learn: "
+            'pip install "multiback[sklearn]"'
+        ) from error
+    x, benign = load_breast_cancer(return_X_y=True)
+    x, xv, y, yv = train_test_split(
+        x, 1 - benign, test_size=0.4, stratify=benign, random_state=0
+    )
+    mean, deviation = x.mean(0), x.std(0)
+    return (
+        (((x - mean) / deviation).astype("float32"), y),
+        (((xv - mean) / deviation).astype("float32"), yv),
+    )
+
+
+def synthetic() -> tuple[Data, Data]:
+    """Return made-up data of the same shape, for a machine without scikit-learn."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(569, 30)).astype("float32")
+    y = (x[:, :3].sum(1) + rng.normal(size=569) > 1).astype("int64")
+    return (x[:341], y[:341]), (x[341:], y[341:])
+
+
+class EpochLines(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no types
+    """Print one line an epoch, marking each new best."""
+
+    def __init__(self, checkpoint: ModelCheckpoint, console: Console) -> None:
+        super().__init__()
+        self._checkpoint = checkpoint
+        self._console = console
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
+        """Print the epoch's scores."""
+        names = ("val_precision", "val_recall", "val_f1_score")
+        scores = "  ".join(f"{name} {(logs or {})[name]:.4f}" for name in names)
+        is_best = self._checkpoint.best_model_path == self._checkpoint.last_model_path
+        self._console.print(
+            f"epoch {epoch + 1:>2}  {scores}" + ("  ← best" if is_best else ""),
+            highlight=False,
+        )
+
+
+def run_demo(directory: Path, *, epochs: int, console: Console) -> None:
+    """Train, keep the best by name, reload it everywhere, check its numbers.
+
+    Args:
+        directory: The run directory to write into.
+        epochs: How long to train.
+        console: Where to print.
+    """
+    console.rule("[bold]multiback demo")
+    try:
+        (x, y), (xv, yv) = tumours()
+        console.print(
+            f"Breast cancer in {len(y) + len(yv)} patients, "
+            f"{int(y.sum() + yv.sum())} of them malignant (scikit-learn's data)."
+        )
+    except MissingPackageError as error:
+        console.print(f"{error}. Going on with made-up data.", markup=False)
+        (x, y), (xv, yv) = synthetic()
+    backend = keras.backend.backend()
+    console.print(f"Training under {backend}, judged by val_f1_score.\n")
+
+    keras.utils.set_random_seed(1)
+    model = keras.Sequential(
+        [
+            keras.Input((x.shape[1],)),
+            keras.layers.Dense(16, "relu"),
+            keras.layers.Dropout(0.3),
+            keras.layers.Dense(1, "sigmoid"),
+        ]
+    )
+    model.compile(
+        "adam",
+        "binary_crossentropy",
+        metrics=[metrics.Precision(), metrics.Recall(), metrics.F1Score()],
+    )
+    checkpoint = ModelCheckpoint(directory, monitor="val_f1_score", save_top_k=3)
+    model.fit(
+        x,
+        y,
+        validation_data=(xv, yv),
+        epochs=epochs,
+        verbose=0,
+        callbacks=[checkpoint, EpochLines(checkpoint, console)],
+    )
+
+    console.print("\n[bold]The checkpoints kept[/bold] (the best three, and the last)")
+    console.print(checkpoint_table(directory, checkpoint.run_id))
+
+    best = load_best(directory)
+    expected = best.predict(xv, verbose=0)
+    console.print("\n[bold]The best one, reloaded[/bold] in a new process")
+    for other in BACKENDS:
+        console.print(_reload(other, checkpoint.best_model_path, xv, expected))
+
+    console.print("\n[bold]Is the number right?[/bold]")
+    _crosscheck(best, (xv, yv), console)
+
+    console.print("\n[bold]What to type next[/bold]")
+    console.print(f"  multiback ls {directory}", markup=False)
+    console.print(
+        f"  KERAS_BACKEND={'torch' if backend != 'torch' else 'jax'} python -c "
+        f"\"import multiback as mb; mb.load_best('{directory}').summary()\"",
+        markup=False,
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def _reload(
+    backend: str, checkpoint: str, inputs: np.ndarray, expected: np.ndarray
+) -> str:
+    """Say how far the predictions under a backend are from the expected ones."""
+    if importlib.util.find_spec(backend) is None:
+        return f'  {backend:<11} not installed: pip install "multiback\\[{backend}]"'
+    try:
+        predictions = predict_under(backend, checkpoint, inputs)
+    except StateError as error:
+        return f"  {backend:<11} {error}"
+    difference = float(np.abs(predictions - expected).max())
+    verdict = "same predictions" if difference <= SAME else "DIFFERENT predictions"
+    return f"  {backend:<11} {verdict}, largest difference {difference:.1e}"
+
+
+def _crosscheck(model: keras.Model, data: Data, console: Console) -> None:
+    """Print the cross-check table, or how to get it."""
+    try:
+        from multiback.adapters.torchmetrics import (  # noqa: PLC0415 - optional
+            crosscheck,
+        )
+
+        console.print(crosscheck(model, data))
+    except MissingPackageError as error:
+        console.print(f"  {error}", markup=False)

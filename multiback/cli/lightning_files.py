@@ -1,0 +1,94 @@
+"""Directories that Lightning's own ModelCheckpoint wrote: listed, never changed.
+
+Nothing of the adapter is loaded for a run directory of ours.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+from multiback.errors import ArgumentError, CorruptCheckpointError
+from multiback.store import Checkpoint, Place
+
+if TYPE_CHECKING:
+    from multiback.adapters.lightning.own_files.directory import LightningDirectory
+    from multiback.adapters.lightning.own_files.file import LightningFile
+
+_SUFFIX = ".ckpt"
+
+# What the commands that look tell of, whoever wrote it.
+Listed: TypeAlias = "Checkpoint | LightningFile"
+
+
+def lightning_directory(place: Place) -> "LightningDirectory | None":
+    """Open a directory that holds Lightning's files and no run of ours.
+
+    Args:
+        place: A path; a URL is none of Lightning's.
+    """
+    if "://" in str(place) or not Path(place).is_dir() or _is_ours(Path(place)):
+        return None
+    from multiback.adapters.lightning.own_files.directory import (  # noqa: PLC0415 - see above
+        LightningDirectory,
+    )
+
+    found = LightningDirectory(place)
+    return None if found.is_empty() else found
+
+
+def _is_ours(path: Path) -> bool:
+    """Tell whether a directory is a run directory, or a checkpoint in one.
+
+    Lightning has folders called `checkpoints` too, but without directories in them,
+    save those of strategies that divide a model.
+    """
+    if any((path / name).exists() for name in ("runs.jsonl", "manifest.json")):
+        return True
+    try:
+        inside = list((path / "checkpoints").iterdir())
+    except OSError:
+        return False
+    return any(
+        (one / "manifest.json").exists() or (one.is_dir() and one.suffix != _SUFFIX)
+        for one in inside
+    )
+
+
+def lightning_file(place: Place) -> "LightningFile | None":
+    """Read one of Lightning's files, or return None where it is none by its name.
+
+    Raises:
+        CorruptCheckpointError: It cannot be read.
+    """
+    path = Path(place)
+    if path.suffix != _SUFFIX or "://" in str(place) or not path.is_file():
+        return None
+    from multiback.adapters.lightning.own_files.directory import (  # noqa: PLC0415 - see above
+        LightningDirectory,
+    )
+
+    path = path.resolve()
+    folder = LightningDirectory(path.parent)
+    for one in folder.checkpoints("."):
+        if one.path == path:
+            return one
+    reasons = [why for where, why in folder.skipped if where == path]
+    raise CorruptCheckpointError(
+        "".join(reasons[:1]) or f"{path} is not listed where it lies."
+    )
+
+
+def refuse_lightning(place: Place) -> None:
+    """Raise where a command is of our own checkpoints only.
+
+    Raises:
+        ArgumentError: It is a file or a directory of Lightning's.
+    """
+    path = Path(place)
+    is_file = path.suffix == _SUFFIX and "://" not in str(place) and path.exists()
+    if is_file or lightning_directory(place) is not None:
+        raise ArgumentError(
+            f"{place} is Lightning's, and this command is of multiback's own "
+            "checkpoints: of Lightning's there are `multiback ls`, `show`, `best` and "
+            "`verify`. Load it with your LightningModule's load_from_checkpoint, or "
+            "train with multiback.adapters.lightning.ModelCheckpoint."
+        )

@@ -1,0 +1,170 @@
+"""A run directory that several processes write together: rank 0 does, all hear of it.
+
+It has the methods of `RunDirectory` that training uses. Each is called by every process
+in the same order, and gives the same answer, or the same error, to all.
+"""
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, cast
+
+from multiback.distributed.ranks import Ranks
+from multiback.errors import StoreError
+from multiback.store import Checkpoint, Owner, Request, Runs, is_remote
+from multiback.store.checkpoint import described
+from multiback.store.format.manifest import Manifest, manifest_bytes, parse_manifest
+
+_FIELDS = tuple(field.name for field in dataclasses.fields(Manifest))
+
+
+class SharedRuns:
+    """Let processes share a run directory.
+
+    Args:
+        runs: The run directory, as this process sees it.
+        ranks: The processes.
+    """
+
+    def __init__(self, runs: Runs, ranks: Ranks) -> None:
+        self.runs = runs
+        self.ranks = ranks
+
+    @staticmethod
+    def over(runs: Runs, ranks: Ranks | None) -> Runs:
+        """Return a run directory for these processes, whosever it was before."""
+        plain = runs.runs if isinstance(runs, SharedRuns) else runs
+        return plain if ranks is None else cast(Runs, SharedRuns(plain, ranks))
+
+    @property
+    def location(self) -> str:
+        """The path as text, or the URL."""
+        return self.runs.location
+
+    @property
+    def path(self) -> Path:
+        """The directory."""
+        return self.runs.path
+
+    @property
+    def skipped(self) -> list[tuple[Any, str]]:
+        """What the last listing passed over, as this process saw it."""
+        return list(self.runs.skipped)
+
+    def checkpoints(self, run_id: str | None = None) -> list[Checkpoint]:
+        """List those that rank 0 sees.
+
+        Raises:
+            StoreError: Another rank does not see them: the directory is not shared.
+        """
+        ranks = self.ranks
+        listed = ranks.decide(lambda: [o.name for o in self.runs.checkpoints(run_id)])
+
+        def look() -> list[Checkpoint]:
+            found = {one.name: one for one in self.runs.checkpoints(run_id)}
+            if missing := [name for name in listed if name not in found]:
+                raise StoreError(
+                    f"{self.location} must hold {missing[0]!r}, which rank 0 sees, but "
+                    f"does not on rank {ranks.rank}. Give a directory that all "
+                    f"processes share."
+                )
+            return [found[name] for name in listed]
+
+        return ranks.together(look)
+
+    def latest_run(self) -> str | None:
+        """Return the run that started last among those that have a checkpoint."""
+        return self.ranks.decide(self.runs.latest_run)
+
+    def start_run(self, run_id: str, info: Mapping[str, Any]) -> None:
+        """Note that a run starts."""
+        self.ranks.decide(lambda: self.runs.start_run(run_id, info))
+
+    def end_run(self, run_id: str) -> None:
+        """Let others write the run. Each process may come here alone: on an error."""
+        if self.ranks.is_first:
+            self.runs.end_run(run_id)
+
+    def writers(self) -> list[Owner]:
+        """List the processes that write a run here, as this process sees them."""
+        return self.runs.writers()
+
+    def run_ids(self) -> list[str]:
+        """List the runs, the one that started last first, as this process sees them."""
+        return self.runs.run_ids()
+
+    @property
+    def save_request(self) -> Any:
+        """A file by which others ask the writer for a checkpoint."""
+        return self.runs.save_request
+
+    def commit(self, request: Request) -> Checkpoint:
+        """Write one checkpoint: each rank its part, rank 0 all else.
+
+        Raises:
+            StoreError: It failed on some rank. Nothing of it is left.
+        """
+        return self._lead(request) if self.ranks.is_first else self._follow(request)
+
+    def _lead(self, request: Request) -> Checkpoint:
+        write = request.write_state
+
+        def together(folder: Path) -> None:
+            self.ranks.tell({"folder": str(folder)})
+            self.ranks.together(lambda: write and write(folder))
+
+        asked = dataclasses.replace(
+            request, write_state=None if write is None else together
+        )
+        try:
+            committed = self.runs.commit(asked)
+            fields = {name: getattr(committed, name) for name in _FIELDS}
+            raw = manifest_bytes(Manifest(**fields))
+        except BaseException as error:
+            self.ranks.tell_error(error)
+            raise
+        self.ranks.tell({"name": committed.name, "manifest": raw.decode()})
+        return committed
+
+    def _follow(self, request: Request) -> Checkpoint:
+        told = self.ranks.hear()
+        if "folder" in told:
+            folder = Path(told["folder"])
+            try:
+                self.ranks.together(
+                    lambda: request.write_state and request.write_state(folder)
+                )
+            finally:
+                # That it failed is what rank 0 tells next.
+                told = self.ranks.hear()
+        if is_remote(self.location):
+            name = told["name"]
+            return next(one for one in self.runs.checkpoints() if one.name == name)
+        path = self.path / "checkpoints" / told["name"]
+        return described(path, parse_manifest(told["manifest"].encode()))
+
+    def remove(self, checkpoint: Checkpoint, *, run_id: str) -> None:
+        """Remove one checkpoint of a run."""
+        self.ranks.decide(lambda: self.runs.remove(checkpoint, run_id=run_id))
+
+    def missing(self, checkpoints: Iterable[Checkpoint]) -> list[Checkpoint]:
+        """Return those that rank 0 does not see any more."""
+        asked = list(checkpoints)
+        gone = self.ranks.decide(lambda: [o.name for o in self.runs.missing(asked)])
+        return [one for one in asked if one.name in gone]
+
+    def append_history(self, record: Mapping[str, Any]) -> None:
+        """Append one record to the history."""
+        self.ranks.decide(lambda: self.runs.append_history(record))
+
+    def history(self, run_id: str | None = None) -> list[dict[str, Any]]:
+        """Read the history's records, oldest first."""
+        return self.runs.history(run_id)
+
+    def point(self, label: str, checkpoint: Checkpoint) -> None:
+        """Let a link such as `best` lead people to a checkpoint."""
+        self.ranks.decide(lambda: self.runs.point(label, checkpoint))
+
+    def publish(self, name: str) -> None:
+        """Let readers see a file that was written into `path`; on rank 0 alone."""
+        self.runs.publish(name)

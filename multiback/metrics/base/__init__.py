@@ -1,0 +1,1 @@
+"""The Keras class of every metric, and what the families share."""

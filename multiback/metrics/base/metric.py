@@ -1,0 +1,242 @@
+"""The Keras face of a metric: variables around a statistic and a formula."""
+
+import abc
+from typing import Any, ClassVar, Literal, Protocol, Self, runtime_checkable
+
+import keras
+from keras import ops
+
+from multiback.errors import ArgumentError
+from multiback.keras_private import get_keras_mask, in_stateless_scope
+from multiback.metrics.base import sharing
+from multiback.metrics.base.replicas import Replicas
+from multiback.metrics.statistics.statistic import LabelStatistic, State, Statistic
+
+kernels: Any = None
+compiled: Any = None
+if keras.backend.backend() == "torch":
+    from multiback.metrics.fast import torch as kernels
+elif keras.backend.backend() == "jax":
+    from multiback.metrics.fast import jax as compiled
+elif keras.backend.backend() == "tensorflow":
+    from multiback.metrics.fast import tensorflow as compiled
+
+Tensor = Any
+Direction = Literal["max", "min"]
+
+# Keras's own callbacks resolve mode="auto" by a private attribute.
+KERAS_DIRECTIONS = {"max": "up", "min": "down", None: None}
+
+
+@runtime_checkable
+class Bounded(Protocol):
+    """A metric that approximates, and says by how much at most."""
+
+    def compute_bounds(self, state: State) -> Tensor:
+        """Return the smallest and the largest value that the data could have."""
+
+
+class Metric(keras.metrics.Metric, abc.ABC):  # type: ignore[misc]  # Keras has no types
+    """A streaming metric: what to accumulate, and the formula over it.
+
+    It works wherever a Keras metric does. In a custom loop, or to add up what
+    several devices, processes or files have seen, use its two pure parts:
+    `metric.statistic` (`init`, `update`, `merge`) and `metric.compute(state)`.
+
+    Subclasses set `direction` and `value_range` and write `compute`.
+
+    Args:
+        statistic: What is accumulated.
+        name: Name of the metric in Keras's logs.
+        dtype: Accepted as Keras's metrics do; the state stays exact and the
+            result float32.
+
+    Attributes:
+        direction: Which way is better, "max" or "min"; None where neither is.
+            Checkpointing reads it.
+        value_range: Smallest and largest value that the metric can take.
+        statistic: What is accumulated.
+    """
+
+    direction: ClassVar[Direction | None]
+    value_range: ClassVar[tuple[float, float]]
+
+    def __init__(
+        self, statistic: Statistic, name: str, dtype: str | None = None
+    ) -> None:
+        if not isinstance(name, str) or not name:
+            raise ArgumentError(f"name= wants the name for Keras's logs, not {name!r}.")
+        super().__init__(name=name, dtype=dtype)
+        self._direction = KERAS_DIRECTIONS[self.direction]
+        self.statistic = statistic
+        # Set by `group`: the id that its members find one another by.
+        self.group: str | None = None
+        self.seen = sharing.Seen()
+        self._replicas = Replicas(statistic)
+        self._state = {
+            key: self.add_variable(
+                shape=self._replicas.shape(value.shape),
+                initializer="zeros",
+                dtype=value.dtype,
+                name=key,
+            )
+            for key, value in statistic.init().items()
+        }
+        self._views = None if kernels is None else kernels.HostViews(self._state)
+
+    @abc.abstractmethod
+    def compute(self, state: State) -> Tensor:
+        """Return the metric's value for a state."""
+
+    def compute_on_arrays(self, _state: State) -> Any | None:
+        """Return the value for a state of NumPy arrays; None leaves it to `compute`."""
+        return None
+
+    def compute_in_step(self, _state: State, _kernels: Any) -> Tensor | None:
+        """Return the value within a compiled step; None leaves it to `compute`.
+
+        Keras wants it after each batch, whether or not anybody looks.
+
+        Args:
+            _state: The state, as tensors.
+            _kernels: The backend's kernels.
+        """
+        return None
+
+    @property
+    def state(self) -> State:
+        """The accumulated state, as tensors."""
+        return self._replicas.merge(self._tensors())
+
+    def _tensors(self) -> State:
+        return {key: ops.convert_to_tensor(v) for key, v in self._state.items()}
+
+    def add_batch(
+        self, *batch: Tensor, sample_weight: Tensor | None, mask: Tensor | None
+    ) -> None:
+        """Add one batch, given as the statistic wants it.
+
+        Raises:
+            ArgumentError: The shapes do not fit together, or, outside of a
+                compiled step, a label is not one that the task knows.
+        """
+        if self.group is not None:
+            self.seen.add(*batch, sample_weight)
+        if (
+            kernels is not None
+            and sample_weight is None
+            and mask is None
+            and kernels.add_batch(self, self._views, batch)
+        ):
+            return
+        held = self._tensors()
+        before = self._replicas.own(held)
+        try:
+            after = self._after(before, batch, sample_weight, mask)
+        except ArgumentError as error:
+            # A model may have many metrics, and outputs of several shapes.
+            raise ArgumentError(f"{self.name}: {error}") from error
+        # In a stateless scope Keras traces the step or tries made-up data.
+        if (
+            isinstance(self.statistic, LabelStatistic)
+            and not in_stateless_scope()
+            and _is_known_positive(self.statistic.invalid(after))
+        ):
+            raise ArgumentError(
+                f"{self.name}: {self.statistic.explain_invalid(*batch)}"
+            )
+        for key, variable in self._state.items():
+            if after[key] is not before[key]:
+                variable.assign(self._replicas.put(held[key], after[key]))
+
+    def _after(
+        self,
+        before: State,
+        batch: tuple[Tensor, ...],
+        sample_weight: Tensor | None,
+        mask: Tensor | None,
+    ) -> State:
+        """Return the state with one more batch in it."""
+        if compiled is not None and sample_weight is None and mask is None:
+            after: State | None = compiled.update(self.statistic, before, *batch)
+            if after is not None:
+                return after
+        return self.statistic.update(
+            before, *batch, sample_weight=sample_weight, mask=mask
+        )
+
+    def result(self) -> Tensor:
+        """Return the value of everything added since the last reset."""
+        return self.result_of(self)
+
+    def result_of(self, owner: "Metric") -> Tensor:
+        """Return the value of everything that another metric was given."""
+        if kernels is not None:
+            kernels.same_batch.forget()
+            value = kernels.result(self.compute_on_arrays, owner._views)  # noqa: SLF001 - of this class
+            if value is not None:
+                return value
+        state = owner.state
+        value = None if compiled is None else self._fast_result(state)
+        return self.compute(state) if value is None else value
+
+    def _fast_result(self, state: State) -> Tensor | None:
+        """Compute the value by the kernels of a backend that compiles."""
+        arrays = compiled.as_arrays(state)
+        if arrays is None:
+            return self.compute_in_step(state, compiled)
+        value = self.compute_on_arrays(arrays)
+        return None if value is None else ops.convert_to_tensor(value, "float32")
+
+    def reset_state(self) -> None:
+        """Forget everything that was added."""
+        if kernels is not None:
+            kernels.same_batch.forget()
+        super().reset_state()
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments that make this metric again."""
+        config = super().get_config()
+        return config if self.group is None else {**config, "group": self.group}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        """Make the metric; as the owner of a group, the one that its views read."""
+        config = dict(config)
+        group = config.pop("group", None)
+        if group is None:
+            return cls(**config)
+        owner: Self = sharing.join_as_owner(group, lambda: cls(**config))
+        owner.group = group
+        return owner
+
+
+class PairMetric(Metric):
+    """A metric of labels or targets against predictions, as `compile` wants it."""
+
+    def update_state(
+        self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor | None = None
+    ) -> None:
+        """Add one batch.
+
+        Args:
+            y_true: Labels; the class docstring says which shapes.
+            y_pred: Predictions; the class docstring says which shapes.
+            sample_weight: One number a sample or an element, or None. Keras
+                gives weights to `weighted_metrics=` only, never to `metrics=`.
+
+        Raises:
+            ArgumentError: The shapes do not fit together, or, outside of a
+                compiled step, a label is not one that the task knows.
+        """
+        mask = get_keras_mask(y_pred)
+        self.add_batch(y_true, y_pred, sample_weight=sample_weight, mask=mask)
+
+
+def _is_known_positive(number: Tensor) -> bool:
+    """Tell whether a tensor has a value now, outside of a trace, and it is > 0."""
+    try:
+        return float(ops.convert_to_numpy(number)) > 0
+    except (AttributeError, NotImplementedError, TypeError):
+        # A tracer of JAX, a symbolic tensor of TensorFlow, a meta tensor of torch.
+        return False

@@ -1,0 +1,333 @@
+"""Count a batch in NumPy, where eager PyTorch would take longer to start than to run.
+
+One operation of `keras.ops` on PyTorch takes about as long as NumPy takes for a
+batch of 32 altogether. A kernel returns None for a batch that is not plain: a label
+that the task does not know, a NaN score, shapes that do not fit. The specification
+counts that one, or words its error.
+"""
+
+import dataclasses
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from multiback.metrics.numeric.exact import COUNT_BASE, COUNT_BITS
+from multiback.metrics.statistics.class_hits import ClassHits
+from multiback.metrics.statistics.counts import score_threshold
+from multiback.metrics.statistics.score_bins import bin_ids_of_array
+from multiback.metrics.statistics.score_histogram import ScoreHistogram
+from multiback.metrics.statistics.task_counts import (
+    BinaryCounts,
+    MulticlassCounts,
+    MultilabelCounts,
+)
+
+Array = npt.NDArray[Any]
+
+# A product of matrices counts the pairs within rows of so many bins: which of them a
+# positive (row) wins over a negative (column); a tie counts half.
+WIDTH = 16
+WINS = np.tri(WIDTH) - np.eye(WIDTH) / 2.0
+_ONES = np.ones(WIDTH, np.float32)
+# Of the state's own dtype: casting makes NumPy take its slow path.
+_ONE = np.int32(1)
+
+
+def _matched(y_true: Array, y_pred: Array) -> tuple[Array, Array] | None:
+    """Give float32 scores, or wider, the shape of the labels, if they fit."""
+    if y_pred.dtype.char not in "fd":
+        y_pred = y_pred.astype(np.float32)
+    if y_true.shape == y_pred.shape:
+        return y_true, y_pred
+    if y_true.shape == (*y_pred.shape, 1):
+        return y_true.reshape(y_pred.shape), y_pred
+    if y_pred.shape == (*y_true.shape, 1):
+        return y_true, y_pred.reshape(y_true.shape)
+    return None
+
+
+def _positive(y_true: Array) -> Array | None:
+    """Tell which labels are 1, if all others are 0."""
+    if y_true.dtype == bool:
+        return y_true
+    positive = y_true == 1
+    known = np.count_nonzero(y_true) == np.count_nonzero(positive)
+    return positive if known else None
+
+
+def _has_nan(scores: Array) -> bool:
+    return int(np.count_nonzero(np.isnan(scores))) > 0
+
+
+def _without_ignored(
+    y_true: Array, y_pred: Array, ignore_index: int | None
+) -> tuple[Array, Array]:
+    if ignore_index is None:
+        return y_true, y_pred
+    kept = y_true != ignore_index
+    return y_true[kept], y_pred[kept]
+
+
+def count_binary(
+    counts: BinaryCounts, y_true: Array, y_pred: Array
+) -> tuple[Any, ...] | None:
+    """Count tp, fp, tn and fn."""
+    matched = _matched(y_true, y_pred)
+    if matched is None:
+        return None
+    y_true, scores = _without_ignored(*matched, counts.ignore_index)
+    positive = _positive(y_true)
+    if positive is None or _has_nan(scores):
+        return None
+    above = scores > score_threshold(counts.threshold, from_logits=counts.from_logits)
+    predicted, positives = np.count_nonzero(above), np.count_nonzero(positive)
+    tp = np.count_nonzero(positive & above)
+    tn = scores.size - positives - predicted + tp
+    return tp, predicted - tp, tn, positives - tp
+
+
+def count_multilabel(
+    counts: MultilabelCounts, y_true: Array, y_pred: Array
+) -> Array | None:
+    """Count tp, fp, tn and fn of each label."""
+    labels = counts.num_labels
+    if (
+        counts.ignore_index is not None
+        or y_true.shape != y_pred.shape
+        or not y_true.shape
+        or y_true.shape[-1] != labels
+    ):
+        return None
+    if y_pred.dtype.char not in "fd":
+        y_pred = y_pred.astype(np.float32)
+    positive = _positive(y_true)
+    if positive is None or _has_nan(y_pred):
+        return None
+    above = y_pred > score_threshold(counts.threshold, from_logits=counts.from_logits)
+    positive, above = positive.reshape(-1, labels), above.reshape(-1, labels)
+    tp, predicted, positives = (
+        each.sum(axis=0) for each in (positive & above, above, positive)
+    )
+    tn = len(above) - positives - predicted + tp
+    return np.concatenate((tp, predicted - tp, tn, positives - tp))
+
+
+def _class_ids(values: Array, num_classes: int) -> Array | None:
+    """Return flat class ids, if all are known."""
+    ids = values.reshape(-1)
+    if ids.dtype.kind not in "iu":
+        with np.errstate(invalid="ignore"):  # NaN, which no integer equals.
+            ids = ids.astype(np.int64)
+        if not np.array_equal(ids, values.reshape(-1)):
+            return None
+    if ids.size and not (ids.min() >= 0 and ids.max() < num_classes):
+        return None
+    return ids
+
+
+def _first_largest(scores: Array) -> Array | None:
+    """Return the index of the first largest score of each row, if none is NaN."""
+    if scores.dtype.char not in "fd":
+        scores = scores.astype(np.float32)
+    rows = scores.reshape(-1, scores.shape[-1])
+    best = rows.argmax(axis=1)
+    # NumPy takes a NaN for the largest.
+    return None if np.isnan(rows[np.arange(len(rows)), best]).any() else best
+
+
+def _one_hot_ids(y_true: Array, num_classes: int) -> Array | None:
+    rows = y_true.reshape(-1, num_classes)
+    ids = rows.argmax(axis=1)
+    ones = rows[np.arange(len(rows)), ids] == 1
+    return ids if ones.all() and np.count_nonzero(rows) == len(rows) else None
+
+
+def _labels_and_classes(
+    y_true: Array, y_pred: Array, n: int, ignore_index: int | None
+) -> tuple[Array, Array] | None:
+    """Return flat ids of the labels and of the predictions."""
+    rank = y_pred.ndim
+    if y_pred.dtype.kind in "iub" and y_true.ndim in (rank, rank + 1):
+        shape, predictions = y_pred.shape, _class_ids(y_pred, n)
+    elif rank and y_pred.shape[-1] == n and y_pred.dtype.kind == "f" and y_pred.size:
+        shape, predictions = y_pred.shape[:-1], _first_largest(y_pred)
+    else:
+        return None
+    if predictions is None:
+        return None
+    labels: Array | None
+    if y_true.shape in (shape, (*shape, 1)):
+        labels, predictions = _without_ignored(
+            y_true.reshape(-1), predictions, ignore_index
+        )
+        labels = _class_ids(labels, n)
+    elif y_true.shape == (*shape, n) and ignore_index is None:
+        labels = _one_hot_ids(y_true, n)
+    else:
+        return None
+    return None if labels is None else (labels, predictions)
+
+
+def count_classes(
+    counts: MulticlassCounts, y_true: Array, y_pred: Array
+) -> Array | None:
+    """Count tp, fp, tn and fn of each class."""
+    n = counts.num_classes
+    pair = _labels_and_classes(y_true, y_pred, n, counts.ignore_index)
+    if pair is None:
+        return None
+    labels, predictions = pair
+    true, predicted, tp = (
+        np.bincount(ids, minlength=n)
+        for ids in (labels, predictions, labels[labels == predictions])
+    )
+    tn = len(labels) - true - predicted + tp
+    return np.concatenate((tp, predicted - tp, tn, true - tp))
+
+
+def count_hits(counts: ClassHits, y_true: Array, y_pred: Array) -> Array | None:
+    """Count the labels of each class that were predicted, and those not."""
+    n = counts.num_classes
+    shape = y_pred.shape[:-1]
+    if (
+        y_pred.dtype.kind != "f"
+        or not y_pred.size
+        or y_pred.shape[-1] != n
+        or y_true.shape not in (shape, (*shape, 1))
+    ):
+        pair = _labels_and_classes(y_true, y_pred, n, counts.ignore_index)
+        if pair is None:
+            return None
+        labels, hit = pair[0], pair[0] == pair[1]
+    else:
+        if y_pred.dtype.char not in "fd":
+            y_pred = y_pred.astype(np.float32)
+        labels, rows = _without_ignored(
+            y_true.reshape(-1), y_pred.reshape(-1, n), counts.ignore_index
+        )
+        known = _class_ids(labels, n)
+        if known is None:
+            return None
+        labels = known
+        with np.errstate(invalid="ignore"):  # NaN, which is a miss.
+            hit = rows[np.arange(len(rows)), labels] >= rows.max(axis=1)
+        # Of equal scores the first one counts.
+        found = np.flatnonzero(hit)
+        hit[found] = rows[found].argmax(axis=1) == labels[found]
+    tp = np.bincount(labels[hit], minlength=n)
+    none = np.zeros_like(tp)
+    return np.concatenate((tp, none, none, np.bincount(labels, minlength=n) - tp))
+
+
+def count_scores(
+    histogram: ScoreHistogram, y_true: Array, y_pred: Array
+) -> Array | None:
+    """Return the cell that each element falls into, of a binary task."""
+    task, bins = histogram.task, histogram.bins
+    matched = _matched(y_true, y_pred)
+    if matched is None or task.num_classes is not None or task.num_labels is not None:
+        return None
+    y_true, scores = _without_ignored(*matched, task.ignore_index)
+    positive, scores = _positive(y_true), scores.reshape(-1)
+    if positive is None or not _are_scores(scores, from_logits=task.from_logits):
+        return None
+    ids = bin_ids_of_array(scores, bins, logits=task.from_logits)
+    ids += positive.reshape(-1) * bins
+    return ids
+
+
+def _are_scores(scores: Array, *, from_logits: bool) -> bool:
+    if from_logits or not scores.size:
+        return not _has_nan(scores)
+    # No NaN either. Counting takes a fraction of the time that `min` takes to start.
+    inside = np.count_nonzero((scores >= 0.0) & (scores <= 1.0))
+    return int(inside) == scores.size
+
+
+def roc_area(
+    counts: Array, weighted: Array, bins: int
+) -> tuple[float, float, float] | None:
+    """Return area under the ROC curve, gap of its bounds and number of scores.
+
+    Of a state that counts one ranking in bins. None where a count has left its low
+    word, or there are weights: too rare to be worth a second formula. The last cells
+    are NaN, all together, unknown labels.
+    """
+    high, low = counts
+    if high[-2] or low[-2] >= COUNT_BASE or weighted[0, -2] != 0.0:
+        return None
+    if low[-3] or low[-1] or high[-1] or weighted[0, -1] != 0.0:
+        return math.nan, math.nan, 0.0
+    counted = low[: 2 * bins].reshape(2, bins)
+    if bins % WIDTH:
+        counted = np.pad(counted, ((0, 0), (0, -bins % WIDTH)))
+    # Half the memory of float64, and exact: all together are fewer than 2**24.
+    table = counted.reshape(2, -1, WIDTH).astype(np.float32)
+    negatives, positives = table
+    below, above = (table @ _ONES).astype(np.float64)
+    # Pairs within rows of bins, by their places in the row, and pairs of two rows.
+    # Those within rows are many only where few rows hold scores: few roundings.
+    inside = (positives.T @ negatives).astype(np.float64)
+    up_to = below.cumsum()
+    pairs = float(up_to[-1] * above.sum())
+    if not pairs:
+        return math.nan, math.nan, 0.0
+    won = np.vdot(inside, WINS) + np.dot(above, up_to - below)
+    return float(won) / pairs, float(inside.trace()) / pairs, float(low[-2])
+
+
+def add_four(counts: Array, cells: tuple[Any, ...]) -> None:
+    """Add four numbers to the first cells of a count of `exact`, in place."""
+    low = counts[1].data  # Python reads and writes few numbers faster than NumPy.
+    for place, number in enumerate(cells):
+        low[place] += number
+    if max(low) >= COUNT_BASE:
+        _carry(counts)
+
+
+def add_cells(counts: Array, cells: Array) -> None:
+    """Add numbers to the first cells of a count of `exact`, in place."""
+    part = counts[1, : cells.size]
+    part += cells.astype(np.int32)
+    if np.count_nonzero(part >= COUNT_BASE):
+        _carry(counts)
+
+
+def add_scores(counts: Array, ids: Array) -> None:
+    """Add 1 to each cell as often as its id occurs, in place, and to all together."""
+    low = counts[1]
+    if ids.size > low.size:
+        low += np.bincount(ids, minlength=low.size).astype(np.int32)
+    else:
+        np.add.at(low, ids, _ONE)
+    total = int(low[-2]) + ids.size
+    low[-2] = total
+    # No cell has more than all together.
+    if total >= COUNT_BASE:
+        _carry(counts)
+
+
+def _carry(counts: Array) -> None:
+    high, low = counts
+    high += low >> COUNT_BITS
+    low &= COUNT_BASE - 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Kernel:
+    """How to count a batch, and how to add what it returns to a state's counts."""
+
+    tally: Callable[[Any, Array, Array], Any | None]
+    add: Callable[[Array, Any], None]
+
+
+KERNELS: dict[type, Kernel] = {
+    BinaryCounts: Kernel(count_binary, add_four),
+    MultilabelCounts: Kernel(count_multilabel, add_cells),
+    MulticlassCounts: Kernel(count_classes, add_cells),
+    ClassHits: Kernel(count_hits, add_cells),
+    ScoreHistogram: Kernel(count_scores, add_scores),
+}

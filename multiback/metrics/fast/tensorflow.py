@@ -1,0 +1,195 @@
+"""TensorFlow kernels: what no `keras.ops` offers, or does slowly in a graph.
+
+Keras compiles with XLA only where there is a GPU. In a graph on the CPU each operation
+costs a microsecond or two however small it is, so that few are wanted: a plain batch
+takes a fifth of those of the specification. XLA fuses many small ones, and gets that.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+# Nothing public tells whether XLA will compile the graph that is being written;
+# `tests/metrics/test_graph_kernels.py` notices when this name changes.
+from tensorflow.python.ops.control_flow_util import GraphOrParentsInXlaContext
+
+from multiback.metrics.fast.numpy import WIDTH
+from multiback.metrics.inputs.batch import same_shape, to_scores, to_tensor
+from multiback.metrics.numeric import exact
+from multiback.metrics.statistics.counts import CountTable, score_threshold
+from multiback.metrics.statistics.score_bins import edge_table
+from multiback.metrics.statistics.score_histogram import ScoreHistogram
+from multiback.metrics.statistics.statistic import State, Statistic
+from multiback.metrics.statistics.task_counts import BinaryCounts
+
+Tensor = Any
+
+# Products of matrices with these add up all of a row, and what is before each column.
+_ALL = np.ones((WIDTH, WIDTH))
+_BEFORE = np.triu(_ALL, 1)
+_BELOW = _BEFORE + np.eye(WIDTH) / 2.0
+
+
+def add_at(count: Tensor, ids: Tensor, numbers: Tensor) -> Tensor:
+    """Add a number to the low word of each id."""
+    places = tf.stack([tf.ones_like(ids), ids], axis=1)
+    return tf.tensor_scatter_nd_add(count, places, numbers)
+
+
+def as_arrays(state: State) -> dict[str, Any] | None:
+    """View a state as NumPy arrays; None while a graph is being written."""
+    if not tf.executing_eagerly():
+        return None
+    return {key: value.numpy() for key, value in state.items()}
+
+
+def is_for_xla() -> bool:
+    """Tell whether XLA will compile what is being written."""
+    return bool(GraphOrParentsInXlaContext(tf.compat.v1.get_default_graph()))
+
+
+def update(statistic: Statistic, state: State, *batch: Tensor) -> State | None:
+    """Return the state with one more batch without weights in it.
+
+    None leaves a batch that is not plain to the specification: shapes that do not
+    fit together, a label that is ignored, a statistic without a kernel.
+    """
+    count = _COUNTS.get(type(statistic))
+    if count is None or is_for_xla():
+        return None
+    pair = _flat_pair(*batch)
+    counts = None if pair is None else count(statistic, state["counts"], *pair)
+    return None if counts is None else {**state, "counts": counts}
+
+
+def _flat_pair(y_true: Tensor, y_pred: Tensor) -> tuple[Tensor, Tensor] | None:
+    """Flatten labels and float32 scores, or wider, if they fit."""
+    pair = to_tensor(y_true, "y_true"), to_tensor(y_pred, "y_pred")
+    if any(not isinstance(x, tf.Tensor) or x.shape.rank is None for x in pair):
+        return None
+    y_true, y_pred = pair
+    longer, shorter = sorted(pair, key=lambda x: -int(x.shape.rank))
+    if longer.shape.rank == shorter.shape.rank + 1 and longer.shape[-1] == 1:
+        longer = longer[..., 0]
+    if not same_shape(longer, shorter):
+        return None
+    if y_true.dtype == tf.bool:
+        y_true = tf.cast(y_true, tf.int32)
+    return tf.reshape(y_true, [-1]), tf.reshape(to_scores(y_pred), [-1])
+
+
+def _count_binary(
+    statistic: BinaryCounts, counts: Tensor, y_true: Tensor, scores: Tensor
+) -> Tensor | None:
+    if statistic.ignore_index is not None:
+        return None
+    threshold = score_threshold(statistic.threshold, from_logits=statistic.from_logits)
+    positive, negative = tf.equal(y_true, 1), tf.equal(y_true, 0)
+    # A NaN is neither above nor below, and so a miss of either label.
+    above = tf.logical_and(positive, scores > threshold)
+    below = tf.logical_and(negative, scores <= threshold)
+    rows = tf.cast(tf.stack([above, positive, below, negative]), tf.int32)
+    tp, positives, tn, negatives = tf.unstack(tf.reduce_sum(rows, axis=1))
+    unknown = tf.size(y_true) - positives - negatives
+    cells = tf.stack([tp, negatives - tn, tn, positives - tp, unknown])
+    return exact.add_to_count(counts, cells)
+
+
+def _count_scores(
+    statistic: ScoreHistogram, counts: Tensor, y_true: Tensor, scores: Tensor
+) -> Tensor | None:
+    task, bins, length = statistic.task, statistic.bins, statistic.cells + 1
+    if (task.num_classes, task.num_labels, task.ignore_index) != (None, None, None):
+        return None
+    if task.from_logits:
+        ranked = tf.equal(scores, scores)
+    else:
+        ranked = tf.logical_and(scores >= 0.0, scores <= 1.0)
+    positive, negative = tf.equal(y_true, 1), tf.equal(y_true, 0)
+    # The first edge is minus infinity, and the last one infinity.
+    edges = edge_table(bins, logits=task.from_logits)[None, 1:-1]
+    ids = tf.raw_ops.UpperBound(
+        sorted_inputs=edges.astype(scores.dtype.as_numpy_dtype), values=scores[None]
+    )[0]
+    # In the low words of the flat count.
+    ids = ids + tf.where(positive, length + bins, length)
+    ids = tf.where(ranked, ids, length + 2 * bins)
+    known = tf.cast(tf.logical_or(positive, negative), tf.int32)
+    total = tf.reduce_sum(known)
+    numbers = tf.concat([known, [total, tf.size(known) - total]], axis=0)
+    ids = tf.concat([ids, [2 * length - 2, 2 * length - 1]], axis=0)
+    flat = tf.tensor_scatter_nd_add(tf.reshape(counts, [-1]), ids[:, None], numbers)
+    counts = tf.reshape(flat, counts.shape)
+    # No cell has more than one of the last two.
+    full = tf.reduce_any(flat[-2:] >= exact.COUNT_BASE)
+    return tf.cond(full, lambda: exact.carry(counts), lambda: counts)
+
+
+_COUNTS: dict[type, Callable[..., Tensor | None]] = {
+    BinaryCounts: _count_binary,
+    ScoreHistogram: _count_scores,
+}
+
+
+def ratio_of_two_classes(
+    state: State,
+    fraction: Callable[[CountTable], tuple[Tensor, Tensor]],
+    zero_division: float,
+) -> Tensor | None:
+    """Return a ratio of the counts of a binary task.
+
+    Args:
+        state: That of `BinaryCounts`.
+        fraction: Gives numerator and denominator, by arithmetic alone.
+        zero_division: Value where the denominator is 0.
+    """
+    if is_for_xla():
+        return None
+    words = tf.cast(state["counts"], tf.float64) * [[exact.COUNT_BASE], [1.0]]
+    cells = tf.reduce_sum(words + tf.cast(state["weighted"], tf.float64), axis=0)
+    table = CountTable(*tf.unstack(cells))
+    numerator, denominator = fraction(table)
+    value = tf.cast(tf.math.divide_no_nan(numerator, denominator), tf.float32)
+    if zero_division != 0.0:
+        value = tf.where(tf.equal(denominator, 0.0), zero_division, value)
+    return tf.where(table.invalid > 0.0, float("nan"), value)
+
+
+def roc_area(state: State, bins: int, otherwise: Callable[[], Tensor]) -> Tensor:
+    """Return the area under the ROC curve of one ranking.
+
+    Args:
+        state: That of a `ScoreHistogram` with one column.
+        bins: Number of bins.
+        otherwise: Computes the area of other states than those of fewer than 2**24
+            scores without weights, in a branch of its own.
+    """
+    counts, weighted = state["counts"], state["weighted"]
+    # Sums of fewer than 2**24 are exact, but a GPU multiplies matrices in fewer bits.
+    dtype = tf.float64 if tf.config.list_physical_devices("GPU") else tf.float32
+    everything, before, below = (
+        matrix.astype(dtype.as_numpy_dtype) for matrix in (_ALL, _BEFORE, _BELOW)
+    )
+
+    def area() -> Tensor:
+        table = tf.cast(tf.reshape(counts[1, : 2 * bins], (2, bins)), dtype)
+        if bins % WIDTH**2:
+            table = tf.pad(table, [(0, 0), (0, -bins % WIDTH**2)])
+        table = tf.reshape(table, (-1, WIDTH))
+        negatives, positives = tf.split(table, 2)
+        # How many negatives are below each bin: in the groups of rows of bins before,
+        # in the rows before, in the bins before in its row, and half of its own.
+        rows = tf.reshape(tf.matmul(negatives, everything[:, :1]), (-1, WIDTH))
+        groups = tf.matmul(np.tri(rows.shape[0], k=-1, dtype=everything.dtype), rows)
+        lower = tf.matmul(groups, everything) + tf.matmul(rows, before)
+        lower = tf.matmul(negatives, below) + tf.reshape(lower, (-1, 1))
+        pairs = tf.reduce_sum(rows) * tf.reduce_sum(positives)
+        # One class makes this 0 / 0.
+        return tf.cast(tf.reduce_sum(positives * lower) / pairs, tf.float32)
+
+    # The last cells: NaN, all together, unknown labels.
+    last = tf.cast(counts[:, -3:] * [[0, 1, 1], [1, 0, 1]], tf.float32)
+    odd = tf.not_equal(tf.reduce_sum(tf.abs(weighted[:, -3:]) + last), 0.0)
+    return tf.cond(odd, otherwise, area)

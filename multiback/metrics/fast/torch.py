@@ -1,0 +1,210 @@
+"""PyTorch kernels for what `keras.ops` does slowly or wrongly there.
+
+`keras.ops.segment_sum` accumulates int32 in float32 (off by 1024 past 2**24)
+and takes 9 to 15 times as long as `bincount`. An operation of `keras.ops` takes 5
+to 20 microseconds to start, so that a batch in the host's memory is counted in
+NumPy, on views that share the tensors' memory.
+"""
+
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+
+from multiback.keras_private import held_value, in_stateless_scope
+from multiback.metrics.fast.numpy import KERNELS, Kernel
+from multiback.metrics.statistics.statistic import Statistic
+
+Array = Any
+
+_TENSORS = (torch.Tensor, torch.nn.Parameter)
+_KINDS = frozenset("fiub")
+
+
+def count_ids(ids: Any, length: int) -> Any:
+    """Count how often each id in [0, length) occurs."""
+    if ids.is_meta:
+        # Keras traces shapes on the meta device, where bincount does not exist.
+        return torch.zeros(length, dtype=torch.int32, device="meta")
+    return torch.bincount(ids, minlength=length).to(torch.int32)
+
+
+def sum_by_id(ids: Any, values: Any, length: int) -> Any:
+    """Sum the values of each id in [0, length), in float64."""
+    if ids.is_meta:
+        return torch.zeros(length, dtype=values.dtype, device="meta")
+    # Apple's GPUs have no float64.
+    wide = values if ids.device.type == "mps" else values.double()
+    return torch.bincount(ids, weights=wide, minlength=length).to(values.dtype)
+
+
+def as_array(values: Any) -> Array | None:
+    """View a tensor in the host's memory as an array, if there is a plain way."""
+    # A subclass may be anything.
+    if type(values) in _TENSORS:
+        if values.requires_grad:
+            values = values.detach()
+        try:
+            return values.numpy()
+        except (RuntimeError, TypeError):
+            # Another device's memory, a tensor within `torch.func`, or bfloat16.
+            return _as_wider_array(values)
+    plain = isinstance(values, np.ndarray) and values.dtype.kind in _KINDS
+    return values if plain else None
+
+
+def _as_wider_array(values: Any) -> Array | None:
+    if values.dtype is not torch.bfloat16:
+        return None
+    try:
+        return values.float().numpy()
+    except (RuntimeError, TypeError):
+        return None
+
+
+class HostViews:
+    """A metric's variables as arrays, viewed once and not for each batch.
+
+    Args:
+        variables: The metric's variables, which change in place.
+    """
+
+    def __init__(self, variables: dict[str, Any]) -> None:
+        self._variables = variables
+        self._views: dict[str, tuple[Any, int, Array]] = {}
+
+    def array(self, name: str) -> Array | None:
+        """View one variable; None if it is not in the host's memory."""
+        tensor = held_value(self._variables[name])
+        view = self._views.get(name)
+        # A tensor may be given other memory, as moving it to a device does.
+        if view is not None and view[0] is tensor and view[1] == tensor.data_ptr():
+            return view[2]
+        array = as_array(tensor)
+        if array is not None:
+            self._views[name] = tensor, tensor.data_ptr(), array
+        return array
+
+    def arrays(self) -> dict[str, Array] | None:
+        """View all variables; None if one is not in the host's memory."""
+        state = {name: self.array(name) for name in self._variables}
+        return None if any(array is None for array in state.values()) else state
+
+
+class SameBatch:
+    """What was counted in the last batch, for other metrics that are given it too.
+
+    Keras hands the very same tensors to every metric of an output. A tensor is the
+    same if it is that object (held weakly: its graph may be large) and was not
+    written to. NumPy may write to memory that it shares with a tensor unseen, so an
+    entry serves each metric once, and none after a result or a reset.
+    """
+
+    def __init__(self) -> None:
+        self.forget()
+
+    def forget(self) -> None:
+        """Take nothing for the same any more."""
+        self._batch: tuple[Any, Any] | None = None
+        self._versions = (0, 0)
+        # A list: one comparison takes less time than a hash.
+        self._tallies: list[tuple[Statistic, Any]] = []
+        self._served: set[int] = set()
+
+    def tally(self, metric: Any, kernel: Kernel, y_true: Any, y_pred: Any) -> Any:
+        """Return what a kernel counts in a batch, or counted for another metric.
+
+        Args:
+            metric: Who asks.
+            kernel: That of the metric's statistic.
+            y_true: The batch's labels.
+            y_pred: The batch's predictions.
+        """
+        statistic = metric.statistic
+        try:
+            versions = y_true._version, y_pred._version  # noqa: SLF001 - PyTorch's own notion of "written to".
+        except (AttributeError, RuntimeError):  # An array, or an inference tensor.
+            return _count(kernel, statistic, y_true, y_pred)
+        last = self._batch
+        # One that was collected under the same id is served anew: that is safe.
+        if (
+            last is None
+            or versions != self._versions
+            or last[0]() is not y_true
+            or last[1]() is not y_pred
+            or id(metric) in self._served
+        ):
+            self._batch = weakref.ref(y_true), weakref.ref(y_pred)
+            self._versions = versions
+            self._tallies = []
+            self._served = set()
+        self._served.add(id(metric))
+        for counted, tally in self._tallies:
+            if counted == statistic:
+                return tally
+        tally = _count(kernel, statistic, y_true, y_pred)
+        self._tallies.append((statistic, tally))
+        return tally
+
+
+def _count(kernel: Kernel, statistic: Statistic, y_true: Any, y_pred: Any) -> Any:
+    labels, predictions = as_array(y_true), as_array(y_pred)
+    if labels is None or predictions is None:
+        return None
+    return kernel.tally(statistic, labels, predictions)
+
+
+same_batch = SameBatch()
+
+
+def _is_plain_step() -> bool:
+    """Tell whether variables and tensors are what they seem.
+
+    They are not while Keras tries a metric on made-up data or takes the state for
+    an argument, nor while PyTorch compiles a step.
+    """
+    return not (in_stateless_scope() or torch.compiler.is_compiling())
+
+
+def add_batch(metric: Any, views: HostViews, batch: tuple[Any, ...]) -> bool:
+    """Add a batch without weights to a state in the host's memory, if it is plain.
+
+    Args:
+        metric: Whose state it is.
+        views: Its variables.
+        batch: `y_true, y_pred`.
+
+    Returns:
+        Whether it was added; otherwise the specification is to do it.
+    """
+    kernel = KERNELS.get(type(metric.statistic))
+    if kernel is None or not _is_plain_step():
+        return False
+    counts = views.array("counts")
+    if counts is None:
+        return False
+    tally = same_batch.tally(metric, kernel, *batch)
+    if tally is None:
+        return False
+    kernel.add(counts, tally)
+    return True
+
+
+def result(
+    compute: Callable[[dict[str, Any]], Any | None], views: HostViews
+) -> Any | None:
+    """Compute a result from a state in the host's memory, if that is where it is.
+
+    Args:
+        compute: The formula on arrays; None where it has none.
+        views: The metric's variables.
+    """
+    if not _is_plain_step():
+        return None
+    state = views.arrays()
+    value = None if state is None else compute(state)
+    if isinstance(value, float):
+        return torch.scalar_tensor(value, dtype=torch.float32)
+    return None if value is None else torch.tensor(value, dtype=torch.float32)

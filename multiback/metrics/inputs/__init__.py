@@ -1,0 +1,1 @@
+"""Check what a metric is given and bring it into one shape."""

@@ -1,0 +1,132 @@
+"""Scores of each class or label against the rest, as histogram and buffer take them."""
+
+import dataclasses
+from typing import Any
+
+from keras import ops
+
+from multiback.metrics.inputs.batch import Batch, two_class_batch
+from multiback.metrics.inputs.classes import score_batch
+
+Tensor = Any
+
+
+@dataclasses.dataclass(frozen=True)
+class ScoreTask:
+    """Which scores are ranked, and apart from which others.
+
+    Attributes:
+        num_classes: Number of classes, of which one holds; each is ranked against
+            the rest. None for other tasks.
+        num_labels: Number of labels that may hold at once, or None.
+        micro: All classes or labels are ranked together.
+        from_logits: The scores are logits. Those of classes are ranked by their
+            softmax, which compares them between rows.
+        ignore_index: Elements with this label are left out.
+    """
+
+    num_classes: int | None = None
+    num_labels: int | None = None
+    micro: bool = False
+    from_logits: bool = False
+    ignore_index: int | None = None
+
+    @property
+    def columns(self) -> int:
+        """How many rankings there are."""
+        return 1 if self.micro else self.num_classes or self.num_labels or 1
+
+    def prepare(
+        self,
+        y_true: Tensor,
+        y_pred: Tensor,
+        sample_weight: Tensor | None,
+        mask: Tensor | None,
+    ) -> Batch:
+        """Flatten to `(N,)`, `(N, num_labels)`, or `(N,)` with `(N, num_classes)`."""
+        if self.num_classes is not None:
+            return score_batch(
+                y_true,
+                y_pred,
+                sample_weight,
+                mask,
+                ignore_index=self.ignore_index,
+                num_classes=self.num_classes,
+            )
+        return two_class_batch(
+            y_true,
+            y_pred,
+            sample_weight,
+            mask,
+            ignore_index=self.ignore_index,
+            num_labels=self.num_labels,
+        )
+
+    def ranked(self, batch: Batch) -> Batch:
+        """Return elements that are each 0 or 1, `(N,)`, or `(N, columns)`."""
+        if self.num_classes is not None:
+            batch = _against_rest(batch, self.num_classes)
+        if self.micro:
+            weights = batch.weights
+            batch = dataclasses.replace(
+                batch,
+                labels=ops.ravel(batch.labels),
+                predictions=ops.ravel(batch.predictions),
+                valid=ops.ravel(batch.valid),
+                weights=None if weights is None else ops.ravel(weights),
+            )
+        return batch
+
+    def explain_labels(self) -> str:
+        """Name the labels that the task knows."""
+        if self.num_classes is None:
+            return "0 and 1"
+        return f"class ids from 0 to {self.num_classes - 1}, or one-hot rows"
+
+    def comparable(self, scores: Tensor) -> Tensor:
+        """Return what ranks: probabilities, or logits; NaN for what is neither."""
+        if not self.from_logits:
+            outside = ops.logical_or(scores < 0.0, scores > 1.0)
+            return ops.where(outside, float("nan"), scores)
+        return scores if self.num_classes is None else softmax_logits(scores)
+
+
+BINARY = ScoreTask()
+
+
+def _against_rest(batch: Batch, num_classes: int) -> Batch:
+    """Give each class a column, in which it is the positive one."""
+    classes = ops.arange(num_classes, dtype="int32")
+    labels = ops.expand_dims(batch.labels, -1)
+    labels = ops.cast(ops.equal(labels, classes), "int32")
+
+    def repeat(column: Tensor) -> Tensor:
+        return ops.broadcast_to(ops.expand_dims(column, -1), ops.shape(labels))
+
+    return dataclasses.replace(
+        batch,
+        labels=labels,
+        valid=repeat(batch.valid),
+        weights=None if batch.weights is None else repeat(batch.weights),
+    )
+
+
+def softmax_logits(scores: Tensor) -> Tensor:
+    """Return `log(p / (1 - p))` of the softmax p over the last axis.
+
+    By way of p, all probabilities near 1 would be one.
+
+    Args:
+        scores: Float tensor of shape `(N, C)`.
+    """
+    best = ops.expand_dims(ops.argmax(scores, axis=-1), -1)
+    classes = ops.arange(scores.shape[-1], dtype=best.dtype)
+    is_best = ops.equal(classes, best)
+    rest = ops.logsumexp(ops.where(is_best, -float("inf"), scores), axis=-1)
+    # Without `initial` Keras refuses an empty batch on TensorFlow.
+    top = ops.max(scores, axis=-1, initial=-float("inf"))
+    largest = ops.expand_dims(top - rest, -1)
+    # What is not the best has p of at most 1/2, where 1 - p keeps every bit.
+    log_p = ops.minimum(scores - ops.expand_dims(ops.logaddexp(top, rest), -1), -0.5)
+    others = log_p - ops.log1p(-ops.exp(log_p))
+    return ops.where(is_best, largest, others)

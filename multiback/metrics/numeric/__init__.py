@@ -1,0 +1,1 @@
+"""Exact sums and counts on each backend."""

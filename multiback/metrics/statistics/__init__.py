@@ -1,0 +1,1 @@
+"""What is accumulated over batches: states and their updates."""

@@ -1,0 +1,69 @@
+"""How often a class was found: all that plain accuracy needs."""
+
+import dataclasses
+from typing import Any
+
+from keras import ops
+
+from multiback.metrics.inputs.batch import Batch
+from multiback.metrics.inputs.classes import hit_batch
+from multiback.metrics.numeric.by_id import count_ids, sum_by_id
+from multiback.metrics.statistics.counts import Counts
+
+Tensor = Any
+
+
+@dataclasses.dataclass(frozen=True)
+class ClassHits(Counts):
+    """Count, for each class, labels that were predicted and those that were not.
+
+    `tp` and `fn` hold them; `fp` and `tn` stay 0. Whether a label's score is the
+    first largest takes one pass over the scores, and which score is it several.
+
+    Args:
+        num_classes: Number of classes.
+        ignore_index: Elements with this label are left out.
+    """
+
+    num_classes: int
+    ignore_index: int | None = None
+
+    @property
+    def columns(self) -> int:
+        """One a class."""
+        return self.num_classes
+
+    def prepare(
+        self,
+        y_true: Tensor,
+        y_pred: Tensor,
+        sample_weight: Tensor | None,
+        mask: Tensor | None,
+    ) -> Batch:
+        """Flatten to `(N,)`, with predictions that are True for a hit."""
+        return hit_batch(
+            y_true,
+            y_pred,
+            sample_weight,
+            mask,
+            ignore_index=self.ignore_index,
+            num_classes=self.num_classes,
+        )
+
+    def count(self, batch: Batch) -> list[Tensor]:
+        """Return four vectors of shape `(num_classes,)`."""
+        n = self.num_classes
+        ids = ops.where(batch.predictions, batch.labels, batch.labels + n)
+        ids = ops.where(batch.valid, ids, ops.full_like(ids, 2 * n))
+        if batch.weights is None:
+            cells = count_ids(ids, 2 * n + 1)
+        else:
+            # A weight that does not count may be NaN.
+            weights = ops.where(batch.valid, batch.weights, 0.0)
+            cells = sum_by_id(ids, weights, 2 * n + 1)
+        tp, fn = cells[:n], cells[n : 2 * n]
+        return [tp, ops.zeros_like(tp), ops.zeros_like(tp), fn]
+
+    def explain_labels(self) -> str:
+        """Give the range of class ids."""
+        return f"class ids from 0 to {self.num_classes - 1}, or one-hot rows"

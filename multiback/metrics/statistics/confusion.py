@@ -1,0 +1,133 @@
+"""A confusion matrix, counted exactly."""
+
+import dataclasses
+from typing import Any
+
+from keras import ops
+
+from multiback.metrics.base.count_metric import Task, counts_for_task
+from multiback.metrics.inputs.arguments import as_plain
+from multiback.metrics.inputs.batch import Batch, two_class_batch
+from multiback.metrics.inputs.classes import class_batch
+from multiback.metrics.numeric import exact
+from multiback.metrics.numeric.by_id import count_ids, sum_by_id
+from multiback.metrics.statistics.counts import LabelCells, score_threshold
+
+Tensor = Any
+
+
+@dataclasses.dataclass(frozen=True)
+class ConfusionCounts(LabelCells):
+    """Count each pair of a label and a prediction.
+
+    A score that is NaN predicts no class: such elements fill a last column, so that
+    a row still adds up to the number of its labels.
+
+    Args:
+        num_classes: Number of classes; None for binary and multilabel tasks, where
+            a label is 0 or 1.
+        num_labels: Number of labels, each of which has a matrix of its own; None for
+            the other tasks.
+        threshold: A probability above it is positive.
+        from_logits: The scores are logits.
+        ignore_index: Elements with this label are left out.
+    """
+
+    num_classes: int | None = None
+    num_labels: int | None = None
+    threshold: float = 0.5
+    from_logits: bool = False
+    ignore_index: int | None = None
+
+    @property
+    def classes(self) -> int:
+        """Number of rows."""
+        return self.num_classes or 2
+
+    @property
+    def cells(self) -> int:
+        """Number of pairs, with the column of no prediction, in all matrices."""
+        return (self.num_labels or 1) * self.classes * (self.classes + 1)
+
+    def prepare(
+        self,
+        y_true: Tensor,
+        y_pred: Tensor,
+        sample_weight: Tensor | None,
+        mask: Tensor | None,
+    ) -> Batch:
+        """Flatten to `(N,)` class ids, or `(N, num_labels)`."""
+        if self.num_classes is not None:
+            return class_batch(
+                y_true,
+                y_pred,
+                sample_weight,
+                mask,
+                ignore_index=self.ignore_index,
+                num_classes=self.num_classes,
+            )
+        batch = two_class_batch(
+            y_true,
+            y_pred,
+            sample_weight,
+            mask,
+            ignore_index=self.ignore_index,
+            num_labels=self.num_labels,
+        )
+        threshold = score_threshold(self.threshold, from_logits=self.from_logits)
+        above = ops.cast(batch.predictions > threshold, "int32")
+        return dataclasses.replace(batch, predictions=above)
+
+    def count(self, batch: Batch) -> list[Tensor]:
+        """Return one vector of all pairs, matrix by matrix and row by row."""
+        n = self.classes
+        predicted = ops.where(
+            batch.hopeless, ops.full_like(batch.predictions, n), batch.predictions
+        )
+        ids = batch.labels * (n + 1) + predicted
+        if self.num_labels is not None:
+            ids = ids + n * (n + 1) * ops.arange(self.num_labels, dtype="int32")
+        ids = ops.where(batch.valid, ids, ops.full_like(ids, self.cells))
+        ids = ops.reshape(ids, (-1,))
+        if batch.weights is None:
+            return [count_ids(ids, self.cells + 1)[:-1]]
+        # A weight that does not count may be NaN.
+        weights = ops.where(batch.valid, batch.weights, 0.0)
+        weights = ops.reshape(weights, (-1,))
+        return [sum_by_id(ids, weights, self.cells + 1)[:-1]]
+
+    def explain_labels(self) -> str:
+        """Name the labels."""
+        if self.num_classes is None:
+            return "0 and 1"
+        return f"class ids from 0 to {self.num_classes - 1}, or one-hot rows"
+
+    def read(self, state: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """Return the matrix `(classes, classes + 1)`, and the invalid, in float32.
+
+        For labels it is `(num_labels, 2, 3)`.
+        """
+        cells = exact.count_to_float(state["counts"]) + exact.sum_to_float(
+            state["weighted"]
+        )
+        shape: tuple[int, ...] = (self.classes, self.classes + 1)
+        if self.num_labels is not None:
+            shape = (self.num_labels, *shape)
+        return ops.reshape(cells[:-1], shape), cells[-1]
+
+
+def confusion_for_task(
+    task: Task, **arguments: Any
+) -> tuple[ConfusionCounts, dict[str, Any]]:
+    """Return the statistic for a task, and its arguments as a config holds them.
+
+    Args:
+        task: The task.
+        **arguments: Those of `ConfusionCounts`.
+
+    Raises:
+        ArgumentError: An argument is not usable.
+    """
+    counts_for_task(task, **arguments)  # Checks them.
+    plain = as_plain(arguments)
+    return ConfusionCounts(**plain), {"task": task, **plain}

@@ -1,0 +1,187 @@
+"""Counting rows that are right as a whole, and labels among the best scores."""
+
+import dataclasses
+import math
+from typing import Any
+
+from keras import ops
+
+from multiback.errors import ArgumentError
+from multiback.metrics.inputs.batch import Batch, two_class_batch
+from multiback.metrics.inputs.classes import class_batch, top_k_batch
+from multiback.metrics.numeric import exact
+from multiback.metrics.numeric.by_id import count_ids, sum_by_id
+from multiback.metrics.statistics.counts import Counts, score_threshold
+
+Tensor = Any
+
+
+@dataclasses.dataclass(frozen=True)
+class TopKCounts(Counts):
+    """Count, for each class, labels that are among the best scores and those not.
+
+    `tp` and `fn` hold them; `fp` and `tn` stay 0.
+
+    Args:
+        num_classes: Number of classes.
+        top_k: How many of the best scores count.
+        ignore_index: Elements with this label are left out.
+    """
+
+    num_classes: int
+    top_k: int
+    ignore_index: int | None = None
+
+    @property
+    def columns(self) -> int:
+        """One a class."""
+        return self.num_classes
+
+    def prepare(
+        self,
+        y_true: Tensor,
+        y_pred: Tensor,
+        sample_weight: Tensor | None,
+        mask: Tensor | None,
+    ) -> Batch:
+        """Flatten to `(N,)`."""
+        return top_k_batch(
+            y_true,
+            y_pred,
+            sample_weight,
+            mask,
+            ignore_index=self.ignore_index,
+            num_classes=self.num_classes,
+            top_k=self.top_k,
+        )
+
+    def count(self, batch: Batch) -> list[Tensor]:
+        """Return four vectors of shape `(num_classes,)`."""
+        n = self.num_classes
+        hit = ops.logical_and(batch.predictions, ops.logical_not(batch.hopeless))
+        ids = ops.where(hit, batch.labels, batch.labels + n)
+        ids = ops.where(batch.valid, ids, ops.full_like(ids, 2 * n))
+        if batch.weights is None:
+            cells = count_ids(ids, 2 * n + 1)
+        else:
+            # A weight that does not count may be NaN.
+            weights = ops.where(batch.valid, batch.weights, 0.0)
+            cells = sum_by_id(ids, weights, 2 * n + 1)
+        tp, fn = cells[:n], cells[n : 2 * n]
+        return [tp, ops.zeros_like(tp), ops.zeros_like(tp), fn]
+
+    def explain_labels(self) -> str:
+        """Give the range of class ids."""
+        return f"class ids from 0 to {self.num_classes - 1}, or one-hot rows"
+
+
+@dataclasses.dataclass(frozen=True)
+class ExactMatchCounts(Counts):
+    """Count rows of which every element is right (`tp`), and the others (`fn`).
+
+    An element that is masked or ignored does not spoil its row; a row of nothing
+    else is left out. One unknown label makes its row invalid.
+
+    Args:
+        num_classes: Number of classes, or None for a multilabel task.
+        num_labels: Number of labels, or None for a multiclass task.
+        threshold: A probability above it is a positive prediction.
+        from_logits: The scores are logits; the threshold stays a probability.
+        ignore_index: Elements with this label are left out.
+    """
+
+    num_classes: int | None = None
+    num_labels: int | None = None
+    threshold: float = 0.5
+    from_logits: bool = False
+    ignore_index: int | None = None
+
+    @property
+    def columns(self) -> int:
+        """One: all rows."""
+        return 1
+
+    def prepare(
+        self,
+        y_true: Tensor,
+        y_pred: Tensor,
+        sample_weight: Tensor | None,
+        mask: Tensor | None,
+    ) -> Batch:
+        """Flatten to `(N, elements a row)` with a weight a row."""
+        if self.num_labels is not None:
+            batch = two_class_batch(
+                y_true,
+                y_pred,
+                sample_weight,
+                mask,
+                ignore_index=self.ignore_index,
+                num_labels=self.num_labels,
+            )
+            elements = self.num_labels
+            threshold = score_threshold(self.threshold, from_logits=self.from_logits)
+            above = ops.cast(batch.predictions > threshold, "int32")
+            right = ops.equal(above, batch.labels)
+        else:
+            batch = class_batch(
+                y_true,
+                y_pred,
+                sample_weight,
+                mask,
+                ignore_index=self.ignore_index,
+                num_classes=self.num_classes or 0,
+            )
+            sizes = [size for size in batch.shape[1:] if size is not None]
+            if len(sizes) < len(batch.shape) - 1:
+                raise ArgumentError(
+                    "ExactMatch wants to know the shape of a row while tracing; "
+                    f"y_true has shape {batch.shape}."
+                )
+            elements = math.prod(sizes)
+            right = ops.equal(batch.predictions, batch.labels)
+        right = ops.logical_and(right, ops.logical_not(batch.hopeless))
+        rows = (-1, elements)
+        return dataclasses.replace(
+            batch,
+            predictions=ops.reshape(right, rows),
+            valid=ops.reshape(batch.valid, rows),
+            wrong=ops.reshape(batch.wrong, rows),
+            weights=_row_weights(sample_weight, batch.weights, rows),
+            labels=ops.reshape(batch.labels, rows),
+        )
+
+    def count(self, batch: Batch) -> list[Tensor]:
+        """Return four scalars."""
+        counts = ops.logical_and(
+            ops.any(batch.valid, axis=1), ops.logical_not(ops.any(batch.wrong, axis=1))
+        )
+        spoilt = ops.any(
+            ops.logical_and(batch.valid, ops.logical_not(batch.predictions)), axis=1
+        )
+        hit = ops.logical_and(counts, ops.logical_not(spoilt))
+        miss = ops.logical_and(counts, spoilt)
+        if batch.weights is None:
+            tp, fn = (ops.sum(ops.cast(rows, "int32")) for rows in (hit, miss))
+        else:
+            weights = ops.where(ops.stack([hit, miss]), batch.weights, 0.0)
+            tp, fn = ops.unstack(exact.sum_to_float(exact.batch_sum(weights)), 2)
+        return [tp, ops.zeros_like(tp), ops.zeros_like(tp), fn]
+
+    def explain_labels(self) -> str:
+        """Name the labels."""
+        if self.num_classes is None:
+            return "0 and 1"
+        return f"class ids from 0 to {self.num_classes - 1}, or one-hot rows"
+
+
+def _row_weights(
+    sample_weight: Tensor | None, weights: Tensor | None, rows: tuple[int, int]
+) -> Tensor | None:
+    if weights is None:
+        return None
+    shape = tuple(ops.shape(ops.convert_to_tensor(sample_weight)))
+    if any(size != 1 for size in shape[1:]):
+        raise ArgumentError(
+            f"sample_weight has shape {shape}; ExactMatch wants one number a row."
+        )
+    return ops.reshape(weights, rows)[:, 0]

@@ -1,0 +1,183 @@
+"""One ratio a sample (an image, a sequence), and the mean over samples."""
+
+import dataclasses
+import math
+from typing import Any, Literal
+
+from keras import ops
+
+from multiback.errors import ArgumentError
+from multiback.metrics.base.averaging import ratio
+from multiback.metrics.inputs.batch import Batch
+from multiback.metrics.numeric import exact
+from multiback.metrics.statistics.counts import score_threshold
+from multiback.metrics.statistics.statistic import LabelStatistic, State
+from multiback.metrics.statistics.task_counts import (
+    BinaryCounts,
+    MulticlassCounts,
+    MultilabelCounts,
+)
+
+Tensor = Any
+
+
+@dataclasses.dataclass(frozen=True)
+class SampleRatios(LabelStatistic):
+    """Add up one overlap a sample, and the samples' weights.
+
+    The state is "sums", float32 `(2, columns + 1, 2)` in the words of `exact`: for
+    each column the weighted sum of ratios and the weights, then the invalid labels.
+
+    Args:
+        kind: "jaccard" (`tp / (tp + fp + fn)`) or "dice" (`2 tp / (2 tp + fp + fn)`).
+        counts: The task.
+        average: As for `RatioMetric`, within each sample.
+        zero_division: Value of a ratio without a denominator; NaN leaves it out.
+    """
+
+    kind: Literal["jaccard", "dice"]
+    counts: BinaryCounts | MulticlassCounts | MultilabelCounts
+    average: str | None
+    # NaN equals nothing, and statistics are compared.
+    zero_division: float | None
+
+    @property
+    def columns(self) -> int:
+        """One, or for `average=None` one a class or label."""
+        return self.counts.columns if self.average is None else 1
+
+    def init(self) -> State:
+        """Return the state of no data."""
+        return {"sums": ops.zeros((2, self.columns + 1, 2), dtype="float32")}
+
+    def update(
+        self,
+        state: State,
+        y_true: Tensor,
+        y_pred: Tensor,
+        sample_weight: Tensor | None = None,
+        mask: Tensor | None = None,
+    ) -> State:
+        """Return the state with one more batch in it."""
+        batch = self.counts.prepare(y_true, y_pred, None, mask)
+        elements = _elements(batch)
+        values, weights = self._ratios(*self._overlap(batch, elements))
+        # What is masked or ignored as a whole leaves the mean.
+        held = ops.any(ops.reshape(batch.valid, (-1, elements)), axis=1, keepdims=True)
+        weights = ops.where(held, weights, 0.0)
+        if sample_weight is not None:
+            given = ops.cast(ops.convert_to_tensor(sample_weight), "float32")
+            samples = batch.shape[0] if batch.shape else None
+            if any(size != 1 for size in given.shape[1:]) or (
+                len(given.shape)
+                and given.shape[0] not in (1, None, samples)
+                and samples is not None
+            ):
+                raise ArgumentError(
+                    f"sample_weight has shape {tuple(given.shape)} and y_true "
+                    f"{batch.shape}; a samplewise metric wants one number a sample."
+                )
+            given = ops.reshape(given, (-1, 1))
+            weights = ops.where(ops.equal(weights, 0.0), 0.0, weights * given)
+        values = ops.where(ops.equal(weights, 0.0), 0.0, values * weights)
+        words = exact.batch_sum(ops.transpose(ops.stack([values, weights]), (2, 0, 1)))
+        invalid = ops.sum(ops.cast(batch.wrong, "float32"))
+        last = ops.reshape(ops.stack([invalid, 0.0, 0.0, 0.0]), (2, 1, 2))
+        words = ops.concatenate([words, last], axis=1)
+        return {"sums": exact.merge_sums(state["sums"], words)}
+
+    def merge(self, a: State, b: State) -> State:
+        """Return the state of both states' data together."""
+        return {"sums": exact.merge_sums(a["sums"], b["sums"])}
+
+    def invalid(self, state: State) -> Tensor:
+        """Return how many elements had a label that the task does not know."""
+        return exact.sum_to_float(state["sums"])[-1, 0]
+
+    def explain_invalid(self, y_true: Tensor, y_pred: Tensor) -> str:
+        """Say which labels of a batch are wrong."""
+        return self.counts.explain_invalid(y_true, y_pred)
+
+    def read(self, state: State) -> tuple[Tensor, Tensor]:
+        """Return the mean of each column, and the invalid."""
+        sums = exact.sum_to_float(state["sums"])
+        return ratio(sums[:-1, 0], sums[:-1, 1], float("nan")), sums[-1, 0]
+
+    def _overlap(self, batch: Batch, elements: int) -> tuple[Tensor, Tensor]:
+        """Return `tp` and `tp + tp + fp + fn`, each `(samples, columns)`."""
+        classes = self.counts.columns
+        labels, valid = batch.labels, batch.valid
+        if isinstance(self.counts, MulticlassCounts):
+            predicted = ops.where(batch.hopeless, -1, batch.predictions)
+            each = [
+                (ops.equal(labels, c), ops.equal(predicted, c)) for c in range(classes)
+            ]
+        else:
+            threshold = score_threshold(
+                self.counts.threshold, from_logits=self.counts.from_logits
+            )
+            # A NaN score is a miss of its label, whichever that is.
+            above = ops.where(
+                batch.hopeless, ops.equal(labels, 0), batch.predictions > threshold
+            )
+            true = ops.reshape(ops.equal(labels, 1), (-1, classes))
+            above = ops.reshape(above, (-1, classes))
+            valid = ops.reshape(valid, (-1, classes))
+            each = [(true[:, c], above[:, c]) for c in range(classes)]
+        hits, sizes = [], []
+        for c, (true, predicted) in enumerate(each):
+            counts = valid if len(valid.shape) == 1 else valid[:, c]
+            rows = (-1, elements // (classes if len(valid.shape) > 1 else 1))
+            tp, label, guess = (
+                ops.sum(ops.cast(ops.reshape(part, rows), "int32"), axis=1)
+                for part in (
+                    ops.logical_and(counts, ops.logical_and(true, predicted)),
+                    ops.logical_and(counts, true),
+                    ops.logical_and(counts, predicted),
+                )
+            )
+            hits.append(tp)
+            sizes.append(label + guess)
+        return (
+            ops.cast(ops.stack(hits, axis=1), "float32"),
+            ops.cast(ops.stack(sizes, axis=1), "float32"),
+        )
+
+    def _ratios(self, hits: Tensor, sizes: Tensor) -> tuple[Tensor, Tensor]:
+        """Return `(samples, columns)` ratios, and 1 where one counts, else 0."""
+        if self.average == "micro":
+            hits, sizes = (
+                ops.sum(part, axis=1, keepdims=True) for part in (hits, sizes)
+            )
+        top, bottom = 2.0 * hits, sizes
+        if self.kind == "jaccard":
+            top, bottom = hits, sizes - hits
+        empty_value = 0.0 if self.zero_division is None else self.zero_division
+        values = ratio(top, bottom, empty_value)
+        counts = ops.ones_like(values)
+        exclusive = isinstance(self.counts, MulticlassCounts)
+        exclusive = exclusive and self.average != "micro"
+        if exclusive or self.zero_division is None:
+            counts = ops.cast(bottom > 0.0, "float32")
+        if exclusive and self.counts.ignore_index is not None:
+            columns = ops.arange(values.shape[1])
+            ignored = ops.equal(columns, self.counts.ignore_index)
+            counts = ops.where(ignored, 0.0, counts)
+        if self.average != "macro":
+            return values, counts
+        total = ops.sum(counts, axis=1, keepdims=True)
+        mean = ratio(ops.sum(values * counts, axis=1, keepdims=True), total, 0.0)
+        if self.zero_division is None:
+            return mean, ops.cast(total > 0.0, "float32")
+        return ops.where(total > 0.0, mean, empty_value), ops.ones_like(total)
+
+
+def _elements(batch: Batch) -> int:
+    """Return the number of labels of a sample."""
+    sizes = batch.shape[1:]
+    if None in sizes or 0 in sizes:
+        raise ArgumentError(
+            "A samplewise metric wants samples of a shape that is known while "
+            f"tracing; y_true has shape {batch.shape}."
+        )
+    return math.prod(size or 0 for size in sizes)

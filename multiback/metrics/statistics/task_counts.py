@@ -1,0 +1,217 @@
+"""What is counted for a binary, a multilabel and a multiclass task."""
+
+import dataclasses
+from typing import Any
+
+from keras import ops
+
+from multiback.metrics.inputs.batch import Batch, two_class_batch
+from multiback.metrics.inputs.classes import class_batch
+from multiback.metrics.numeric import exact
+from multiback.metrics.numeric.by_id import count_cases, count_ids, sum_by_id
+from multiback.metrics.statistics.counts import Counts, score_threshold
+
+Tensor = Any
+
+
+def _count_two_classes(
+    batch: Batch, threshold: float, axis: int | None
+) -> list[Tensor]:
+    """Count elements that are each 0 or 1."""
+    positive = ops.equal(batch.labels, 1)
+    above = batch.predictions > threshold
+    hit = ops.logical_and(ops.equal(above, positive), ops.logical_not(batch.hopeless))
+    hit = ops.logical_and(hit, batch.valid)
+    miss = ops.logical_and(batch.valid, ops.logical_not(hit))
+    negative = ops.logical_not(positive)
+    cells = [
+        ops.logical_and(hit, positive),
+        ops.logical_and(miss, negative),
+        ops.logical_and(hit, negative),
+        ops.logical_and(miss, positive),
+    ]
+    if batch.weights is None:
+        return [ops.sum(ops.cast(cell, "int32"), axis=axis) for cell in cells]
+    weights = ops.where(ops.stack(cells), batch.weights, ops.zeros_like(batch.weights))
+    if axis == 0:
+        weights = ops.transpose(weights, (0, 2, 1))
+    return list(ops.unstack(exact.sum_to_float(exact.batch_sum(weights)), 4))
+
+
+@dataclasses.dataclass(frozen=True)
+class BinaryCounts(Counts):
+    """Count one positive class against one negative.
+
+    Args:
+        threshold: A probability above it is a positive prediction.
+        from_logits: The scores are logits; the threshold stays a probability.
+        ignore_index: Elements with this label are left out.
+
+    Example:
+    >>> counts = BinaryCounts()
+    >>> state = counts.update(counts.init(), [0, 1, 1], [0.2, 0.9, 0.4])
+    >>> float(counts.read(state).tp[0]), float(counts.read(state).fn[0])
+    (1.0, 1.0)
+    """
+
+    threshold: float = 0.5
+    from_logits: bool = False
+    ignore_index: int | None = None
+
+    @property
+    def columns(self) -> int:
+        """One: the positive class."""
+        return 1
+
+    def prepare(
+        self,
+        y_true: Tensor,
+        y_pred: Tensor,
+        sample_weight: Tensor | None,
+        mask: Tensor | None,
+    ) -> Batch:
+        """Flatten to `(N,)`."""
+        return two_class_batch(
+            y_true,
+            y_pred,
+            sample_weight,
+            mask,
+            ignore_index=self.ignore_index,
+            num_labels=None,
+        )
+
+    def tally(self, batch: Batch) -> Tensor:
+        """Return the four counts, and that of invalid labels."""
+        if batch.weights is not None:
+            return super().tally(batch)
+        threshold = score_threshold(self.threshold, from_logits=self.from_logits)
+        # A NaN is neither above nor below, and so a miss of either label.
+        above = ops.where(batch.predictions > threshold, 0, 3)
+        below = ops.where(batch.predictions <= threshold, 2, 1)
+        case = ops.where(ops.equal(batch.labels, 1), above, below)
+        case = ops.where(batch.wrong, 4, case)
+        return count_cases(case, ops.logical_or(batch.valid, batch.wrong))
+
+    def count(self, batch: Batch) -> list[Tensor]:
+        """Return four scalars."""
+        threshold = score_threshold(self.threshold, from_logits=self.from_logits)
+        return _count_two_classes(batch, threshold, axis=None)
+
+    def explain_labels(self) -> str:
+        """Name the two labels."""
+        return "0 and 1"
+
+
+@dataclasses.dataclass(frozen=True)
+class MultilabelCounts(Counts):
+    """Count each of several labels that may hold at once.
+
+    Args:
+        num_labels: Length of the last axis of `y_true` and `y_pred`.
+        threshold: A probability above it is a positive prediction.
+        from_logits: The scores are logits; the threshold stays a probability.
+        ignore_index: Elements with this label are left out.
+    """
+
+    num_labels: int
+    threshold: float = 0.5
+    from_logits: bool = False
+    ignore_index: int | None = None
+
+    @property
+    def columns(self) -> int:
+        """One a label."""
+        return self.num_labels
+
+    def prepare(
+        self,
+        y_true: Tensor,
+        y_pred: Tensor,
+        sample_weight: Tensor | None,
+        mask: Tensor | None,
+    ) -> Batch:
+        """Flatten to `(N, num_labels)`."""
+        return two_class_batch(
+            y_true,
+            y_pred,
+            sample_weight,
+            mask,
+            ignore_index=self.ignore_index,
+            num_labels=self.num_labels,
+        )
+
+    def count(self, batch: Batch) -> list[Tensor]:
+        """Return four vectors of shape `(num_labels,)`."""
+        threshold = score_threshold(self.threshold, from_logits=self.from_logits)
+        return _count_two_classes(batch, threshold, axis=0)
+
+    def explain_labels(self) -> str:
+        """Name the two labels."""
+        return "0 and 1"
+
+
+@dataclasses.dataclass(frozen=True)
+class MulticlassCounts(Counts):
+    """Count each of several classes, of which exactly one holds.
+
+    Args:
+        num_classes: Number of classes.
+        ignore_index: Elements with this label are left out.
+    """
+
+    num_classes: int
+    ignore_index: int | None = None
+
+    @property
+    def columns(self) -> int:
+        """One a class."""
+        return self.num_classes
+
+    def prepare(
+        self,
+        y_true: Tensor,
+        y_pred: Tensor,
+        sample_weight: Tensor | None,
+        mask: Tensor | None,
+    ) -> Batch:
+        """Flatten to `(N,)` class ids."""
+        return class_batch(
+            y_true,
+            y_pred,
+            sample_weight,
+            mask,
+            ignore_index=self.ignore_index,
+            num_classes=self.num_classes,
+        )
+
+    def count(self, batch: Batch) -> list[Tensor]:
+        """Return four vectors of shape `(num_classes,)`."""
+        n = self.num_classes
+        nowhere = ops.full_like(batch.labels, 3 * n)
+        hit = ops.logical_and(
+            ops.equal(batch.labels, batch.predictions), ops.logical_not(batch.hopeless)
+        )
+        missed = ops.logical_and(ops.logical_not(hit), ops.logical_not(batch.hopeless))
+        # One pass: the label of a hit, the prediction of a miss, the label of a miss.
+        label = ops.where(hit, batch.labels, batch.labels + 2 * n)
+        predicted = ops.where(missed, batch.predictions + n, nowhere)
+        ids = ops.concatenate(
+            [
+                ops.where(batch.valid, label, nowhere),
+                ops.where(batch.valid, predicted, nowhere),
+            ]
+        )
+        if batch.weights is None:
+            cells = count_ids(ids, 3 * n + 1)
+        else:
+            weights = ops.concatenate([batch.weights, batch.weights])
+            # A weight that does not count may be NaN.
+            weights = ops.where(ops.equal(ids, 3 * n), 0.0, weights)
+            cells = sum_by_id(ids, weights, 3 * n + 1)
+        tp, fp, fn = cells[:n], cells[n : 2 * n], cells[2 * n : 3 * n]
+        tn = ops.sum(tp) + ops.sum(fn) - tp - fp - fn
+        return [tp, fp, tn, fn]
+
+    def explain_labels(self) -> str:
+        """Give the range of class ids."""
+        return f"class ids from 0 to {self.num_classes - 1}, or one-hot rows"

@@ -1,0 +1,1 @@
+"""Write checkpoints in a thread beside the training."""

@@ -1,0 +1,1 @@
+"""Every call that changes a file on a local disk."""

@@ -1,0 +1,62 @@
+"""Take things away from a run directory so that no reader ever sees a half."""
+
+import secrets
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+
+from multiback.errors import StoreError
+from multiback.store.disk.files import Files, delete_tree, store_errors
+
+TEMPORARY = ".tmp-"
+DELETED = ".del-"
+
+
+def scratch(prefix: str) -> str:
+    """Return a name that no one has."""
+    return prefix + secrets.token_hex(8)
+
+
+def delete(files: Files, path: Path) -> None:
+    """Make a checkpoint invisible in one step, durably; then delete it."""
+    doomed = path.with_name(scratch(DELETED))
+    with store_errors("remove", path):
+        files.rename(path, doomed)
+        files.sync_directory(path.parent)
+        delete_tree(files, doomed)
+
+
+def discard(files: Files, path: Path) -> None:
+    """Clean up after a failure; what cannot be deleted now is garbage later."""
+    with suppress(OSError):
+        if path.name.startswith("."):
+            delete_tree(files, path)
+        else:
+            delete(files, path)
+
+
+def garbage_in(directory: Path) -> list[Path]:
+    """List a directory's temporary and doomed entries."""
+    return [
+        path
+        for path in sorted(directory.iterdir())
+        if path.name.startswith((TEMPORARY, DELETED))
+    ]
+
+
+def collect(files: Files, garbage: Iterable[Path]) -> None:
+    """Delete files, links and directories."""
+    for path in garbage:
+        with store_errors("collect", path):
+            delete_tree(files, path)
+
+
+def collect_if_possible(files: Files, garbage: Iterable[Path]) -> list[str]:
+    """Delete what can be deleted; return why the rest cannot."""
+    problems = []
+    for path in garbage:
+        try:
+            collect(files, [path])
+        except StoreError as error:
+            problems.append(str(error))
+    return problems

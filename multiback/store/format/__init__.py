@@ -1,0 +1,1 @@
+"""How a checkpoint is written down: names, manifests, arrays."""

@@ -1,0 +1,220 @@
+"""Stream arrays into a safetensors file and back, hashing each byte once."""
+
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from io import FileIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xxhash
+
+from multiback.errors import ArgumentError, CorruptCheckpointError
+from multiback.store.disk.files import Files, store_errors
+from multiback.store.format.payload import (
+    PIECE,
+    FileEntry,
+    check_digest,
+    open_expected,
+    write_file,
+)
+from multiback.store.format.tensor_header import (
+    LENGTH_BYTES,
+    MAX_HEADER,
+    Slot,
+    build_header,
+    parse_header,
+    parse_metadata,
+)
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+def check_tensors(tensors: Mapping[str, Array]) -> None:
+    """Refuse what cannot be stored, before anything is written."""
+    for name, array in tensors.items():
+        if not isinstance(name, str):
+            raise ArgumentError(
+                f"tensors must have strings as keys, but has {name!r}. Name it."
+            )
+        if not isinstance(array, np.ndarray | np.generic):
+            raise ArgumentError(
+                f"tensors[{name!r}] must be a NumPy array, but is a "
+                f"{type(array).__name__}. Copy it to the host with numpy.asarray."
+            )
+    build_header(_kinds(tensors))
+
+
+def write_tensors(files: Files, path: Path, tensors: Mapping[str, Array]) -> FileEntry:
+    """Write arrays to a new safetensors file, without a second copy of the state."""
+    head, order = build_header(_kinds(tensors))
+    return write_file(files, path, _chunks(head, order, tensors))
+
+
+def file_order(tensors: Mapping[str, Array]) -> list[str]:
+    """Return the names in the order in which a file has them."""
+    return build_header(_kinds(tensors))[1]
+
+
+def _kinds(tensors: Mapping[str, Array]) -> dict[str, tuple[str, tuple[int, ...]]]:
+    return {name: (array.dtype.name, array.shape) for name, array in tensors.items()}
+
+
+def _chunks(
+    head: bytes, order: list[str], tensors: Mapping[str, Array]
+) -> Iterator[bytes | memoryview]:
+    """Yield the file's content; only an array that is not plain is copied, alone."""
+    yield head
+    run: _Run | None = None
+    for name in order:
+        array = _plain(tensors[name])
+        if run is not None and run.takes(array):
+            continue
+        if run is not None:
+            yield run.content()
+        run = _Run(array)
+    if run is not None:
+        yield run.content()
+
+
+class _Run:
+    """Arrays that lie one behind the other in one memory, as a buffer's do."""
+
+    def __init__(self, first: Array) -> None:
+        self._first = first
+        self._start = _address(first)
+        self._end = self._start + first.nbytes
+
+    def takes(self, array: Array) -> bool:
+        """Add an array if it begins where the last one ended, in the same memory."""
+        if array.nbytes == 0:
+            return True
+        memory = array.base
+        if (
+            memory is not self._first.base
+            or not isinstance(memory, np.ndarray)
+            or not memory.flags.c_contiguous
+            or _address(array) != self._end
+        ):
+            return False
+        self._end += array.nbytes
+        return True
+
+    def content(self) -> memoryview:
+        """Return all their bytes."""
+        size = self._end - self._start
+        if size == self._first.nbytes:
+            return self._first.reshape(-1).view(np.uint8).data
+        memory = np.asarray(self._first.base).reshape(-1).view(np.uint8)
+        start = self._start - _address(memory)
+        return memory[start : start + size].data
+
+
+def _address(array: Array) -> int:
+    return int(array.__array_interface__["data"][0])
+
+
+def _plain(array: Array) -> Array:
+    """Return the array in C order and little-endian; copy only if it is not."""
+    order = array.dtype.byteorder
+    if order == ">" or (order == "=" and sys.byteorder == "big"):
+        return np.asarray(array, dtype=array.dtype.newbyteorder("<"), order="C")
+    return np.asarray(array, order="C")
+
+
+def read_tensors(path: Path, entry: FileEntry) -> dict[str, Array]:
+    """Read all arrays in one pass that also computes the file's checksum.
+
+    Raises:
+        CorruptCheckpointError: As for `stream_tensors`.
+    """
+    return dict(stream_tensors(path, entry))
+
+
+def stream_tensors(path: Path, entry: FileEntry) -> Iterator[tuple[str, Array]]:
+    """Read one array after the other, each into fresh memory.
+
+    Only after the last one is it known that all were right: the checksum is the
+    whole file's.
+
+    Raises:
+        CorruptCheckpointError: The size, the header or the checksum is wrong. Sizes
+            are checked before anything is allocated, so a hostile header costs no
+            more memory than the file has bytes.
+    """
+    return _stream(path, entry, {})
+
+
+def read_pieces(
+    path: Path, entry: FileEntry
+) -> tuple[dict[str, Any], dict[str, Array]]:
+    """Read a file's metadata and all its arrays, as `read_tensors` does.
+
+    Raises:
+        CorruptCheckpointError: As for `stream_tensors`.
+    """
+    metadata: dict[str, Any] = {}
+    return metadata, dict(_stream(path, entry, metadata))
+
+
+def _stream(
+    path: Path, entry: FileEntry, metadata: dict[str, Any]
+) -> Iterator[tuple[str, Array]]:
+    """Yield the arrays, once the metadata was noted."""
+    digest = xxhash.xxh3_128()
+    descriptor = open_expected(path, entry)
+    with (
+        store_errors("read", path),
+        os.fdopen(descriptor, "rb", buffering=0) as stream,
+    ):
+        try:
+            raw, payload = _read_header(stream, entry.size, digest)
+            slots = parse_header(raw, payload)
+            metadata.update(parse_metadata(raw))
+            for slot in slots:
+                yield slot.name, _read_array(stream, slot, digest)
+        except ValueError as error:
+            raise CorruptCheckpointError(
+                f"{path} must be a whole safetensors file, but {error}. Load another "
+                f"checkpoint, or restore this file from a copy."
+            ) from error
+    check_digest(path, entry, digest.hexdigest())
+
+
+def _read_header(
+    stream: FileIO, size: int, digest: xxhash.xxh3_128
+) -> tuple[bytes, int]:
+    """Read the header; return it and how many bytes of the file follow it."""
+    rest = size - LENGTH_BYTES
+    if rest < 0:
+        raise ValueError(f"it has only {size} bytes")
+    prefix = bytearray(LENGTH_BYTES)
+    _fill(stream, memoryview(prefix), digest)
+    length = int.from_bytes(prefix, "little")
+    if length > min(rest, MAX_HEADER):
+        raise ValueError(f"its header claims {length} bytes of {rest}")
+    raw = bytearray(length)
+    _fill(stream, memoryview(raw), digest)
+    return bytes(raw), rest - length
+
+
+def _read_array(stream: FileIO, slot: Slot, digest: xxhash.xxh3_128) -> Array:
+    """Read one array into fresh memory. Impossible shapes raise `ValueError`."""
+    dtype = slot.dtype
+    if sys.byteorder == "big" and dtype.itemsize > 1:
+        dtype = dtype.newbyteorder("<")
+    array: Array = np.empty(slot.shape, dtype)
+    _fill(stream, array.reshape(-1).view(np.uint8).data, digest)
+    return array
+
+
+def _fill(stream: FileIO, buffer: memoryview, digest: xxhash.xxh3_128) -> None:
+    """Fill a buffer from a stream and hash it while it is in the cache."""
+    start = 0
+    while start < len(buffer):
+        taken = stream.readinto(buffer[start : start + PIECE])
+        if not taken:
+            raise ValueError("it ended while it was read")
+        digest.update(buffer[start : start + taken])
+        start += taken

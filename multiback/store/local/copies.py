@@ -1,0 +1,38 @@
+"""Tell a checkpoint from the copies that people make beside it."""
+
+import os
+from collections.abc import Iterable
+
+from multiback.store.checkpoint import Checkpoint
+from multiback.store.format.manifest import MANIFEST
+
+
+def originals(checkpoints: Iterable[Checkpoint]) -> list[Checkpoint]:
+    """Leave out copies: they are theirs who made them, and no further candidates.
+
+    What has another name than its manifest says is one, or was renamed, which makes it
+    somebody's as well. Where manifests say none, of the same commit under several names
+    the one is ours whose manifest's inode is the oldest: no copy takes that along,
+    whatever times it keeps.
+
+    Args:
+        checkpoints: Checkpoints of one directory.
+
+    Returns:
+        One of each commit, in the same order.
+    """
+    found = [one for one in checkpoints if not one.is_copy]
+    oldest: dict[tuple[str, int, float], Checkpoint] = {}
+    for one in sorted(found, key=_changed):
+        oldest.setdefault((one.run_id, one.sequence, one.created), one)
+    kept = {one.path for one in oldest.values()}
+    return [one for one in found if one.path in kept]
+
+
+def _changed(checkpoint: Checkpoint) -> tuple[int, str]:
+    """Return when the manifest's inode was last changed, which is when it was made."""
+    try:
+        return os.lstat(checkpoint.path / MANIFEST).st_ctime_ns, checkpoint.name
+    except OSError:
+        # Taken away since it was listed.
+        return 0, checkpoint.name

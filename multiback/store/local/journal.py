@@ -1,0 +1,102 @@
+"""Append-only files of one JSON object a line.
+
+A process may die, or a disk fill up, in the middle of a line. The next append
+starts on a fresh line and readers pass over what does not parse, so one torn line
+costs one record.
+"""
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from multiback.errors import StoreError
+from multiback.store.disk.files import Files, closing, open_regular, store_errors
+from multiback.store.format.jsontext import dump, load
+from multiback.store.format.payload import write_all
+
+# Far above what a run writes; a file by others can claim any size.
+MAX_JOURNAL = 4 << 30
+MAX_LINE = 16 << 20
+
+
+def append_line(
+    files: Files, path: Path, record: Mapping[str, Any], *, argument: str
+) -> None:
+    """Append one record and wait until it is on the disk."""
+    line = dump(record, argument=argument) + b"\n"
+    is_new = not path.exists()
+    with store_errors("open", path):
+        descriptor = files.open_append(path)
+    with closing(files, descriptor, path):
+        with store_errors("append to", path):
+            position = os.lseek(descriptor, 0, os.SEEK_END)
+            if position and _last_byte(descriptor, position) != b"\n":
+                line = b"\n" + line
+        write_all(files, descriptor, memoryview(line), path=path, position=position)
+        with store_errors("fsync", path):
+            files.sync(descriptor)
+    if is_new:
+        with store_errors("fsync the directory", path.parent):
+            files.sync_directory(path.parent)
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """Read the records, oldest first, without those that are torn or no records.
+
+    Raises:
+        StoreError: The file is a link or a pipe, is larger than any journal, or
+            cannot be read.
+    """
+    try:
+        with store_errors("read", path):
+            descriptor = open_regular(path)
+    except OSError:
+        if not os.path.lexists(path):
+            return []
+        raise
+    with (
+        store_errors("read", path),
+        os.fdopen(descriptor, "rb", buffering=1 << 16) as stream,
+    ):
+        size = os.fstat(descriptor).st_size
+        if size > MAX_JOURNAL:
+            raise StoreError(
+                f"{path} must have at most {MAX_JOURNAL} bytes, but has {size}. Move "
+                f"it away."
+            )
+        # A longer line comes in parts, none of which is a record.
+        return list(parse_lines(iter(lambda: stream.readline(MAX_LINE), b"")))
+
+
+def parse_lines(lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
+    """Yield the records among some lines."""
+    for line in lines:
+        try:
+            record = load(line)
+        except ValueError:
+            continue
+        if isinstance(record, dict):
+            yield record
+
+
+def last_first(
+    started: Iterable[Mapping[str, Any]], committed: Iterable[str]
+) -> list[str]:
+    """List runs, the one that started last first, then those of which no start is told.
+
+    Args:
+        started: A record of each start.
+        committed: The run of each checkpoint, oldest first.
+
+    >>> last_first([{"run_id": "a"}, {"run_id": "b"}, {"run_id": "a"}], ["c", "b"])
+    ['a', 'b', 'c']
+    """
+    # In a file by others it may be anything.
+    known = [one["run_id"] for one in started if isinstance(one.get("run_id"), str)]
+    return list(dict.fromkeys([*known[::-1], *list(committed)[::-1]]))
+
+
+def _last_byte(descriptor: int, size: int) -> bytes:
+    os.lseek(descriptor, size - 1, os.SEEK_SET)
+    return os.read(descriptor, 1)

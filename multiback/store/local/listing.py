@@ -1,0 +1,142 @@
+"""What a directory of checkpoints holds, without reading a manifest twice.
+
+A manifest is never changed once it is visible, so one that was parsed is remembered.
+It is believed to be the same file only while its inode, its size and both its times
+are the same, and only if it was at rest when it was read: within the resolution of a
+file system's clock a file can change and show the same time.
+"""
+
+import gc
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from multiback.errors import NoCheckpointError, StoreError
+from multiback.store.checkpoint import Checkpoint, read_checkpoint
+from multiback.store.disk.files import store_errors
+from multiback.store.format.manifest import MANIFEST
+
+# The coarsest clock of a file system in use, FAT's.
+AT_REST_NS = 2_000_000_000
+
+Stamp = tuple[int, int, int, int, int]
+Skipped = list[tuple[Path, str]]
+
+
+class Listing:
+    """List a directory of checkpoints; threads may share it.
+
+    Args:
+        directory: The directory.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._known: dict[str, tuple[Stamp, Checkpoint]] = {}
+
+    def names(self) -> list[str]:
+        """List what may be checkpoints, whatever it holds."""
+        return [entry.name for entry in self._entries()]
+
+    def _entries(self) -> Iterator["os.DirEntry[str]"]:
+        try:
+            with (
+                store_errors("list", self._directory),
+                os.scandir(self._directory) as entries,
+            ):
+                found = sorted(entries, key=lambda entry: entry.name)
+        except StoreError as error:
+            if isinstance(error.__cause__, FileNotFoundError):
+                return
+            if isinstance(error.__cause__, NotADirectoryError):
+                raise self._file() from error
+            raise
+        for entry in found:
+            if not entry.name.startswith("."):
+                yield entry
+
+    def _file(self) -> NoCheckpointError:
+        run = self._directory.parent
+        return NoCheckpointError(
+            f"{run} must be a run directory, but "
+            f"{'is a file' if run.is_file() else f'{self._directory} is a file'}. Pass "
+            f"the directory that was given to ModelCheckpoint."
+        )
+
+    def read(self) -> tuple[list[Checkpoint], Skipped]:
+        """Return the checkpoints, oldest commit first, and what was passed over."""
+        with _no_collector():
+            return self._read()
+
+    def _read(self) -> tuple[list[Checkpoint], Skipped]:
+        found: list[Checkpoint] = []
+        skipped: Skipped = []
+        known: dict[str, tuple[Stamp, Checkpoint]] = {}
+        for entry in self._entries():
+            path = self._directory / entry.name
+            if entry.is_symlink():
+                skipped.append((path, "it is a symbolic link"))
+                continue
+            before = _stamp(entry.path)
+            cached = self._known.get(entry.name)
+            if cached is not None and cached[0] == before:
+                known[entry.name] = cached
+                found.append(cached[1])
+                continue
+            now = time.time_ns()
+            try:
+                one = read_checkpoint(path)
+            except StoreError as error:
+                # Another process may have removed it since the listing.
+                if path.exists():
+                    skipped.append((path, str(error)))
+                continue
+            found.append(one)
+            if before is not None and _at_rest(before, now):
+                # Changed while it was read: the next stamp will differ.
+                known[entry.name] = (before, one)
+        # Replaced whole: what is gone is forgotten, and no other thread sees a half.
+        self._known = known
+        # Of the same commit ours before copies: of equals the first is best.
+        found.sort(key=lambda o: (o.sequence, o.created, o.is_copy, o.name))
+        return found, skipped
+
+
+@contextmanager
+def _no_collector() -> Iterator[None]:
+    """Pause the garbage collector: parsing makes many objects and no cycles.
+
+    Walking all of them again and again took a third of the time, and more than a
+    third the more there were. Threads may do this at once: the first to pause it is
+    the one to let it go on.
+    """
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+def _stamp(directory: str) -> Stamp | None:
+    """Return what changes when a manifest does; None where there is none."""
+    try:
+        status = os.lstat(f"{directory}{os.sep}{MANIFEST}")
+    except OSError:
+        return None
+    return (
+        status.st_dev,
+        status.st_ino,
+        status.st_size,
+        status.st_mtime_ns,
+        status.st_ctime_ns,
+    )
+
+
+def _at_rest(stamp: Stamp, now: int) -> bool:
+    """Tell whether a file was last changed long before it was read."""
+    *_, modified, changed = stamp
+    return max(modified, changed) < now - AT_REST_NS

@@ -1,0 +1,1 @@
+"""Run directories at a URL."""

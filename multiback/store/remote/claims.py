@@ -1,0 +1,88 @@
+"""Names that no two writers share, in a place that locks nothing.
+
+A name is claimed before anything is uploaded under it: a writer puts an object of its
+own there and lists. Whoever sees another's object gives up the name and takes another;
+of two writers at least the later one does. A claim without a manifest is what a dead
+writer left, once its run starts again or a day has passed.
+"""
+
+import os
+import secrets
+import socket
+import time
+from contextlib import suppress
+
+from multiback.store.checkpoint import MAX_DOCUMENT
+from multiback.store.format.jsontext import dump, load
+from multiback.store.format.manifest import MANIFEST
+from multiback.store.format.names import free_name
+from multiback.store.remote.bucket import Bucket
+from multiback.store.remote.mirror import CHECKPOINTS, Objects
+from multiback.store.request import Request
+
+_CLAIM = ".tmp-"
+# Longer than uploading one file may take, and than clocks may differ.
+GARBAGE_AFTER = 24 * 3600.0
+
+
+def claim(bucket: Bucket, request: Request, taken: set[str]) -> tuple[str, str]:
+    """Find a name that no other writer has.
+
+    Args:
+        bucket: The run directory.
+        request: What is to be written.
+        taken: Names that are known to be taken; those that are found to be are added.
+
+    Returns:
+        The name, and the object that claims it: to be deleted once there is a manifest.
+    """
+    owner = {
+        "run_id": request.run_id,
+        "host": socket.gethostname(),
+        "pid": os.getpid(),
+        "time": time.time(),
+    }
+    while True:
+        name = free_name(request.name, frozenset(taken))
+        folder = f"{CHECKPOINTS}/{name}"
+        mark = f"{folder}/{_CLAIM}{secrets.token_hex(8)}"
+        bucket.write(mark, dump(owner, argument="owner"))
+        if set(bucket.list(folder)) == {mark}:
+            return name, mark
+        bucket.delete([mark])
+        taken.add(name)
+
+
+def abandoned(bucket: Bucket, objects: Objects, run_id: str | None) -> list[str]:
+    """Name the objects of writers that died: of a day ago, or of one run.
+
+    Args:
+        bucket: The run directory.
+        objects: What is there.
+        run_id: A run that nobody writes for, because it is about to start.
+    """
+    unfinished = {n: files for n, files in objects.items() if MANIFEST not in files}
+    marks = [
+        f"{CHECKPOINTS}/{name}/{file_name}"
+        for name, files in unfinished.items()
+        for file_name, info in files.items()
+        if file_name.startswith(_CLAIM) and info.size <= MAX_DOCUMENT
+    ]
+    # The run starts, so nobody writes for it.
+    own = set()
+    for mark, content in bucket.read(marks if run_id else []).items():
+        with suppress(ValueError):
+            owner = load(content)
+            if isinstance(owner, dict) and owner.get("run_id") == run_id:
+                own.add(mark.split("/")[1])
+    return [
+        f"{CHECKPOINTS}/{name}/{file_name}"
+        for name, files in unfinished.items()
+        if name in own or all(is_old(info.modified) for info in files.values())
+        for file_name in files
+    ]
+
+
+def is_old(modified: float | None) -> bool:
+    """Tell whether whoever wrote it then is dead by now."""
+    return modified is not None and modified < time.time() - GARBAGE_AFTER

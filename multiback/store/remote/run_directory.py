@@ -1,0 +1,291 @@
+"""A run directory at a URL: s3://, gs://, memory:// or whatever fsspec knows.
+
+Object stores rename nothing, append to nothing and lock nothing, but what they show is
+whole, and a listing shows all that was written before it. So the local store remains
+the writer: it commits into a temporary directory (`Mirror`), where every check and
+checksum is its own, and from there the files are uploaded, the manifest last. A
+checkpoint is committed if its manifest is there and its files have the right sizes.
+It is removed in the other order: the manifest first.
+
+A name is claimed before anything is uploaded under it (remote_claims.py), and a run by
+the process that writes it (remote_ownership.py).
+
+There are no links: best and last are computed from the manifests. `runs.jsonl` and
+`history.jsonl` become objects of some records each. Readers download what they read,
+verify it and delete it again, so the local disk holds no more than one file a reader.
+"""
+
+import dataclasses
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+from multiback.errors import (
+    NoCheckpointError,
+    StoreError,
+)
+from multiback.store.checkpoint import Checkpoint
+from multiback.store.format.manifest import MANIFEST
+from multiback.store.local.copies import originals
+from multiback.store.local.journal import last_first
+from multiback.store.local.run_directory import SAVE_REQUEST
+from multiback.store.owning.owner import Owner
+from multiback.store.remote.claims import abandoned, claim, is_old
+from multiback.store.remote.journal import RemoteJournal
+from multiback.store.remote.mirror import CHECKPOINTS, mirror_of
+from multiback.store.remote.ownership import RemoteOwnership
+from multiback.store.remote.save_request import RemoteRequest
+from multiback.store.remote.source import RemoteSource
+from multiback.store.request import Request, check_name, check_run_id
+
+_HISTORY_RECORDS = 256
+
+
+class RemoteRunDirectory:
+    """The checkpoints, runs and history under one URL; see `RunDirectory`.
+
+    What is not said here is as there, of `RunDirectory`'s methods of the same names.
+
+    Args:
+        url: As fsspec takes it, such as "s3://bucket/runs/tumour".
+
+    Attributes:
+        location: The URL.
+        path: A temporary local directory with copies of the manifests.
+        skipped: What the last listing passed over: URLs and reasons.
+
+    Raises:
+        ArgumentError: fsspec knows no such URL.
+        MissingPackageError: The URL needs a package that is not installed.
+
+    Example:
+        >>> import numpy as np
+        >>> runs = RemoteRunDirectory("memory://doctest-run")
+        >>> runs.start_run("first", {})
+        >>> saved = runs.commit(
+        ...     Request(
+        ...         "epoch=001",
+        ...         run_id="first",
+        ...         tensors={"kernel": np.ones((2, 2))},
+        ...         epoch=1,
+        ...         step=100,
+        ...         metrics={"val_f1": 0.91},
+        ...     )
+        ... )
+        >>> saved.location
+        'memory://doctest-run/checkpoints/epoch=001'
+        >>> [found] = runs.checkpoints()
+        >>> found == saved, found.tensors()["kernel"].sum()
+        (True, np.float64(4.0))
+    """
+
+    def __init__(self, url: str) -> None:
+        self._mirror = mirror_of(url)
+        self._bucket = self._mirror.bucket
+        self.location = self._bucket.url
+        self.path = self._mirror.local.path
+        self.skipped: list[tuple[str, str]] = []
+        self._runs = RemoteJournal(self._bucket, "runs", 1)
+        self._history = RemoteJournal(self._bucket, "history", _HISTORY_RECORDS)
+        self._ownership = RemoteOwnership(self._bucket)
+        self._written: set[str] = set()
+
+    def __reduce__(self) -> tuple[type, tuple[str]]:
+        """Let a copy open the same URL."""
+        return type(self), (self.location,)
+
+    def checkpoints(self, run_id: str | None = None) -> list[Checkpoint]:
+        """List the committed checkpoints, oldest commit first."""
+        with self._mirror.turn:
+            self._mirror.refresh()
+            self.skipped = list(self._mirror.skipped)
+            return [self._remote(one) for one in self._mirror.local.checkpoints(run_id)]
+
+    def _remote(self, checkpoint: Checkpoint) -> Checkpoint:
+        source = RemoteSource(self.location, checkpoint.name)
+        return dataclasses.replace(checkpoint, source=source)
+
+    def run_ids(self) -> list[str]:
+        """List the runs, the one that started last first."""
+        return self._last_first(self.checkpoints())
+
+    def _last_first(self, found: Sequence[Checkpoint]) -> list[str]:
+        return last_first(self._runs.records(), [one.run_id for one in found])
+
+    def latest_run(self) -> str | None:
+        """Return the run that started last among those that have a checkpoint."""
+        found = self.checkpoints()
+        having = {one.run_id for one in found}
+        return next((one for one in self._last_first(found) if one in having), None)
+
+    def start_run(self, run_id: str, info: Mapping[str, Any]) -> None:
+        """Note that a run starts, and collect what dead writers left.
+
+        Raises:
+            StoreError: Another process is writing this run.
+        """
+        record = {"run_id": check_run_id(run_id), "started": time.time(), "info": info}
+        self._ownership.claim(run_id)
+        self._bucket.delete(abandoned(self._bucket, self._mirror.refresh(), run_id))
+        self._runs.append(record, argument="info")
+
+    def end_run(self, run_id: str) -> None:
+        """Let other processes write a run, should this one have been its writer."""
+        self._ownership.release(run_id)
+
+    def writers(self) -> list[Owner]:
+        """List the processes that write a run here, or died while they did."""
+        return self._ownership.owners()
+
+    def commit(self, request: Request) -> Checkpoint:
+        """Write one checkpoint: whole when this returns, or not at all.
+
+        Raises:
+            StoreError: It could not be uploaded, in spite of several attempts.
+                Earlier ones are intact. Or another process writes this run.
+        """
+        with self._mirror.turn:
+            self._ownership.check(request.run_id)
+            taken = set(self._mirror.refresh())
+            name, mark = claim(self._bucket, request, taken)
+            try:
+                staged = self._mirror.local.commit(
+                    dataclasses.replace(request, name=name)
+                )
+                self._upload(staged)
+            except BaseException:
+                self._mirror.forget(name)
+                with suppress(StoreError):
+                    self._withdraw(name)
+                raise
+            # A claim that stays is no harm: there is a manifest.
+            with suppress(StoreError):
+                self._bucket.delete([mark])
+            self._mirror.keep_manifest(name)
+            return self._remote(staged)
+
+    def _upload(self, staged: Checkpoint) -> None:
+        """Upload a checkpoint's files, and its manifest when all of them are there."""
+        name = staged.architecture
+        if name is not None and name not in self._written:
+            # Once a process, though it may be there: so it looks young to `garbage`.
+            self._bucket.upload(self.path / name, name)
+            self._written.add(name)
+        folder = f"{CHECKPOINTS}/{staged.name}"
+        for file_name in staged.files:
+            self._bucket.upload(staged.path / file_name, f"{folder}/{file_name}")
+        there = self._bucket.list(folder)
+        for file_name, entry in staged.files.items():
+            info = there.get(f"{folder}/{file_name}")
+            if info is None or info.size != entry.size:
+                raise StoreError(
+                    f"{self._bucket.url_of(folder)}/{file_name} must have {entry.size} "
+                    f"bytes once it is uploaded, but has "
+                    f"{'none' if info is None else info.size}. Try again."
+                )
+        self._ownership.check(staged.run_id)
+        self._bucket.upload(staged.path / MANIFEST, f"{folder}/{MANIFEST}")
+        # Whoever took the run over while this process hung did not count with it.
+        self._ownership.check(staged.run_id)
+
+    def _withdraw(self, name: str) -> None:
+        """Delete a checkpoint's objects: it disappears with its manifest."""
+        folder = f"{CHECKPOINTS}/{name}"
+        self._bucket.delete([f"{folder}/{MANIFEST}"])
+        self._bucket.delete(self._bucket.list(folder))
+
+    def remove(self, checkpoint: Checkpoint, *, run_id: str) -> None:
+        """Remove one checkpoint of a run; one that is gone already is no error."""
+        with self._mirror.turn:
+            self._mirror.refresh()
+            if not checkpoint.path.exists():
+                return
+            self._ownership.check(run_id)
+            self._mirror.local.remove(checkpoint, run_id=run_id)
+            self._mirror.forget(checkpoint.name)
+            self._withdraw(checkpoint.name)
+
+    def missing(self, checkpoints: Iterable[Checkpoint]) -> list[Checkpoint]:  # noqa: ARG002 - see below
+        """Return none: training does not wait for a round trip to look."""
+        return []
+
+    def prune(
+        self,
+        choose: Callable[[Sequence[Checkpoint]], Iterable[Checkpoint]],
+        *,
+        run_id: str,
+        dry_run: bool = False,
+    ) -> list[Checkpoint]:
+        """Remove those checkpoints of one run that a function does not keep."""
+        with self._mirror.turn:
+            found = originals(self.checkpoints(check_run_id(run_id)))
+            if not found:
+                raise NoCheckpointError(
+                    f"{self.location} must hold a checkpoint of the run {run_id!r}, "
+                    f"but holds none. Pass the id of a run that has some."
+                )
+            keep = set(choose(found))
+            doomed = [one for one in found if one not in keep]
+            for one in doomed if not dry_run else ():
+                self._mirror.forget(one.name)
+                self._withdraw(one.name)
+            return doomed
+
+    def append_history(self, record: Mapping[str, Any]) -> None:
+        """Append one record to the history."""
+        self._history.append(record, argument="record")
+
+    def history(self, run_id: str | None = None) -> list[dict[str, Any]]:
+        """Read the history's records, oldest first."""
+        return [
+            record
+            for record in self._history.records()
+            if run_id is None or record.get("run_id") == run_id
+        ]
+
+    def garbage(self) -> dict[str, int]:
+        """Find what dead writers left a day ago, and architectures nobody names.
+
+        Returns:
+            Sizes by name.
+        """
+        objects = self._mirror.refresh()
+        found = self._ownership.garbage()
+        for name in abandoned(self._bucket, objects, None):
+            _, checkpoint, file_name = name.split("/", 2)
+            found[name] = objects[checkpoint][file_name].size
+        used = {one.architecture for one in self.checkpoints()}
+        if self.skipped:
+            return found
+        # Listed by their folder, which is the run directory itself.
+        for name, info in self._bucket.list("").items():
+            is_one = name.startswith("arch-") and name.endswith(".json")
+            if is_one and name not in used and is_old(info.modified):
+                found[name] = info.size
+        return found
+
+    def collect_garbage(self, *, dry_run: bool = False) -> list[str]:
+        """Delete what `garbage` finds.
+
+        Returns:
+            The URLs of what was deleted, or would be.
+        """
+        found = list(self.garbage())
+        if not dry_run:
+            self._bucket.delete(found)
+        return [self._bucket.url_of(name) for name in found]
+
+    @property
+    def save_request(self) -> RemoteRequest:
+        """An object by which others ask the writer for a checkpoint."""
+        return RemoteRequest(self.location, SAVE_REQUEST)
+
+    def publish(self, name: str) -> None:
+        """Upload a file that was written into `path`, and delete it there."""
+        self._bucket.upload(self.path / name, name)
+        (self.path / name).unlink()
+
+    def point(self, label: str, checkpoint: Checkpoint) -> None:  # noqa: ARG002 - there are no links
+        """Check the label and do nothing else: object stores have no links."""
+        check_name("label", label)

@@ -1,0 +1,1 @@
+"""Read states that several processes wrote in parts."""

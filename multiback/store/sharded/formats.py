@@ -1,0 +1,171 @@
+"""The state of a checkpoint in another format than ours: a folder, and who reads it.
+
+An engine writes whatever files it likes into a folder of the checkpoint, each of which
+is in the manifest with its size and its checksum. Before an engine reads, every file is
+verified and nothing else may be in the folder, so that it reads what was written. Where
+a part is wanted, the blocks are verified that are read (`blocks.py`).
+"""
+
+import importlib
+import os
+import stat
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from multiback.errors import CorruptCheckpointError, StoreError
+from multiback.store.disk.files import Files, closing, store_errors
+from multiback.store.format.manifest import SAFETENSORS
+from multiback.store.format.names import path_fault
+from multiback.store.format.payload import FileEntry
+from multiback.store.format.tensor_file import Array
+from multiback.store.sharded.blocks import PartReader, digests_of
+from multiback.store.sharded.regions import Boxes
+
+Read = Callable[[Path, Mapping[str, FileEntry]], dict[str, Array]]
+# Whole arrays, and of those that are wanted in parts one part for each box.
+Parts = tuple[dict[str, Array], dict[str, list[Array]]]
+ReadParts = Callable[[PartReader, Boxes], Parts]
+
+# By module: a format's library is imported where it is read, and not before. Each has
+# `read(folder, files)` and `read_parts(reader, boxes)`.
+_READERS = MappingProxyType(
+    {"dcp": "multiback.store.sharded.dcp", "orbax": "multiback.store.sharded.orbax"}
+)
+FORMATS = (SAFETENSORS, *_READERS)
+
+
+def read_folder(
+    name: str, folder: Path, files: Mapping[str, FileEntry]
+) -> dict[str, Array]:
+    """Read the arrays of a state's folder, once the folder is as it was written.
+
+    Args:
+        name: The format.
+        folder: The folder.
+        files: Each file's size and checksum, by its path in the folder.
+
+    Raises:
+        CorruptCheckpointError: The folder is not what the manifest says.
+        MissingPackageError: The format's library is not installed.
+        StoreError: The format is unknown.
+    """
+    module = _reader(name, folder)
+    check_folder(folder, files)
+    read: Read = module.read
+    return read(folder, files)
+
+
+def read_parts(name: str, reader: PartReader, boxes: Boxes) -> Parts:
+    """Read some arrays of a state's folder in parts, and all others whole.
+
+    What is read is verified, with what shares a block with it; nothing else is.
+
+    Args:
+        name: The format.
+        reader: Reads the folder.
+        boxes: What is wanted of the arrays that are not wanted whole. Names that the
+            folder does not have are passed over.
+
+    Raises:
+        CorruptCheckpointError: The folder has other files than the manifest says, or
+            something that is read is not what was written.
+        MissingPackageError: The format's library is not installed.
+        StoreError: The format is unknown.
+    """
+    module = _reader(name, reader.folder)
+    check_folder(reader.folder, reader.files)
+    read: ReadParts = module.read_parts
+    return read(reader, boxes)
+
+
+def _reader(name: str, folder: Path) -> Any:
+    if name not in _READERS:
+        raise StoreError(
+            f"{folder} must be in one of the formats {', '.join(FORMATS)}, but is in "
+            f"{name!r:.40}. A newer multiback may know it."
+        )
+    return importlib.import_module(_READERS[name])
+
+
+def check_folder(folder: Path, files: Mapping[str, FileEntry]) -> None:
+    """Raise unless a folder holds just these files, all regular, and no link.
+
+    Their contents are not read.
+    """
+    try:
+        found = {path.relative_to(folder).as_posix() for path in _walk(folder)}
+    except OSError as error:
+        if isinstance(error, StoreError):
+            raise
+        raise CorruptCheckpointError(
+            f"{folder} must be a folder of {len(files)} files, but cannot be read: "
+            f"{error.strerror or error}. Load another checkpoint."
+        ) from error
+    if odd := sorted(found ^ files.keys()):
+        there = odd[0] in found
+        raise CorruptCheckpointError(
+            f"{folder / odd[0]} {'is in no manifest' if there else 'is missing'}: the "
+            f"folder must hold what the manifest says and nothing else. Load another "
+            f"checkpoint."
+        )
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    """Yield the files below a folder; refuse what is no file and no folder."""
+    if not stat.S_ISDIR(folder.lstat().st_mode):
+        raise _link(folder)
+    with os.scandir(folder) as entries:
+        for entry in sorted(entries, key=lambda one: one.name):
+            path = folder / entry.name
+            if entry.is_dir(follow_symlinks=False):
+                yield from _walk(path)
+            elif entry.is_file(follow_symlinks=False):
+                yield path
+            else:
+                raise _link(path)
+
+
+def _link(path: Path) -> CorruptCheckpointError:
+    return CorruptCheckpointError(
+        f"{path} must be a file or a folder, but is a link or a device. Load another "
+        f"checkpoint."
+    )
+
+
+def settle(files: Files, folder: Path) -> tuple[dict[str, FileEntry], dict[str, str]]:
+    """Wait until all that an engine wrote is on the disk, and describe it.
+
+    Args:
+        files: How to change the file system.
+        folder: The folder.
+
+    Returns:
+        Size and checksum by the path from the checkpoint's directory; and the
+        checksums of each file's blocks by its path in the folder.
+
+    Raises:
+        StoreError: It wrote something that has no place in a checkpoint, or the
+            operating system refused.
+    """
+    entries: dict[str, FileEntry] = {}
+    blocks: dict[str, str] = {}
+    folders = {folder}
+    with store_errors("read", folder):
+        for path in _walk(folder):
+            name = path.relative_to(folder.parent).as_posix()
+            if fault := path_fault(name):
+                raise StoreError(
+                    f"{path} was written as a part of the state, but has no name that "
+                    f"can be used everywhere: {fault}. Please report this."
+                )
+            inside = path.relative_to(folder).as_posix()
+            entries[name], blocks[inside] = digests_of(path)
+            descriptor = os.open(path, os.O_RDONLY)
+            with closing(files, descriptor, path):
+                files.sync(descriptor)
+            folders |= {p for p in path.parents if p.is_relative_to(folder)}
+        for each in sorted(folders, reverse=True):
+            files.sync_directory(each)
+    return entries, blocks
