@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from backends import BACKEND
+from support.backends import BACKEND
 
 DOCS = Path(__file__).parents[1] / "docs"
 AGAIN = "run: KERAS_BACKEND=torch python docs/generate.py"

@@ -8,10 +8,10 @@ import tomllib
 from pathlib import Path
 
 import keras
-import lightning_files
 import numpy as np
 import pytest
-from backends import BACKEND
+from support import lightning_files
+from support.backends import BACKEND
 
 import multiback
 from multiback.store import Request, RunDirectory

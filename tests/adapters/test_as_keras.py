@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 import torchmetrics
-from backends import BACKEND
 from sklearn.metrics import f1_score, roc_auc_score
+from support.backends import BACKEND
 from torchmetrics.classification import (
     BinaryAccuracy,
     BinaryAUROC,

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import torch
 import torchmetrics
-from backends import BACKEND
 from sklearn.metrics import f1_score, precision_score, recall_score
+from support.backends import BACKEND
 
 import multiback as mb
 from multiback.adapters.torchmetrics import as_torchmetric

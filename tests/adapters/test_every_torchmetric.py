@@ -7,7 +7,7 @@ import torch
 import torchmetrics.classification
 import torchmetrics.regression
 from keras import ops
-from torchmetrics_classes import (
+from support.torchmetrics_classes import (
     CLASSES,
     CLASSIFICATION,
     FACADES,

@@ -6,10 +6,10 @@ import pickle
 import random
 import zipfile
 
-import lightning_files
 import numpy as np
 import pytest
 import torch
+from support import lightning_files
 
 from multiback.adapters.lightning.own_files import archive as archives
 from multiback.adapters.lightning.own_files.directory import LightningDirectory

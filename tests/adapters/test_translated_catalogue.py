@@ -5,13 +5,13 @@ Where there are equivalents, they give one number on real data.
 
 import inspect
 
-import catalogue
 import keras
 import numpy as np
 import pytest
 import torchmetrics
-import torchmetrics_classes as classes
-from translated import value
+from support import catalogue
+from support import torchmetrics_classes as classes
+from support.translated import value
 
 import multiback.metrics as ours
 from multiback.adapters.torchmetrics.translation import equivalents

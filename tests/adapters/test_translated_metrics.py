@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torchmetrics.classification as tc
 import torchmetrics.regression as tr
-from translated import value
+from support.translated import value
 
 import multiback.metrics as ours
 from multiback.adapters.torchmetrics import as_keras, as_torchmetric

@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import keras
 from problem import Says, fit
-from small_disk import fill, mount
+from support.small_disk import fill, mount
 
 import multiback as mb
 from multiback.errors import StoreError

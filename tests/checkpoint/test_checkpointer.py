@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from backends import BACKEND
 from problem import X, Y, model
+from support.backends import BACKEND
 
 import multiback as mb
 from multiback.errors import ArgumentError, MonitorError

@@ -8,8 +8,8 @@ import sys
 import keras
 import numpy as np
 import pytest
-from backends import BACKEND
 from problem import VALIDATION, Says, X, fit, model, warns
+from support.backends import BACKEND
 
 import multiback as mb
 from multiback.checkpoint.loading import export as exporting

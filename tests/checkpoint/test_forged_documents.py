@@ -10,10 +10,10 @@ import warnings
 
 import numpy as np
 import pytest
-from hostile import BAD, damaged, examples, forge, mutated, sealed
 from hypothesis import given
 from hypothesis import strategies as st
 from problem import fit, model, warns
+from support.hostile import BAD, damaged, examples, forge, mutated, sealed
 
 import multiback as mb
 from multiback.errors import MultibackError

@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 
 import pytest
-from small_disk import run_apart
+from support.small_disk import run_apart
 
 STEP = int(os.environ.get("MULTIBACK_PAGES", "6"))
 CHILD = Path(__file__).with_name("full_fit.py")

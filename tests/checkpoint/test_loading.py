@@ -3,8 +3,8 @@
 import keras
 import numpy as np
 import pytest
-from backends import BACKEND
 from problem import VALIDATION, Says, X, Y, fit, model, warns
+from support.backends import BACKEND
 
 import multiback as mb
 from multiback.errors import (

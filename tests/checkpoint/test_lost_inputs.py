@@ -5,7 +5,7 @@ import warnings
 import keras
 import numpy as np
 import pytest
-from backends import BACKEND
+from support.backends import BACKEND
 
 import multiback as mb
 

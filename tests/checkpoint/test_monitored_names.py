@@ -3,9 +3,9 @@
 import keras
 import numpy as np
 import pytest
-from backends import BACKEND
 from keras import ops
 from problem import VALIDATION, Says, X, Y, fit, model, telling, warns
+from support.backends import BACKEND
 
 import multiback as mb
 from multiback.checkpoint.checkpointer import Checkpointer

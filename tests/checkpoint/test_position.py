@@ -8,8 +8,8 @@ import shutil
 import keras
 import pytest
 import torch
-from backends import BACKEND
 from problem import VALIDATION, X, Y, fit, warns
+from support.backends import BACKEND
 from torchdata.stateful_dataloader import StatefulDataLoader
 
 import multiback as mb

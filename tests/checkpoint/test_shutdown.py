@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from backends import BACKEND
+from support.backends import BACKEND
 
 import multiback as mb
 from multiback.store import RunDirectory

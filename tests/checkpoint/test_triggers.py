@@ -9,10 +9,10 @@ import threading
 import keras
 import numpy as np
 import pytest
-from backends import BACKEND
 from hypothesis import given
 from hypothesis import strategies as st
 from problem import VALIDATION, Says, X, Y, fit, model, warns
+from support.backends import BACKEND
 
 import multiback as mb
 from multiback.checkpoint.choosing.triggers import Triggers

@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from backends import BACKEND
+from support.backends import BACKEND
 
 import multiback as mb
 

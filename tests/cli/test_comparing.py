@@ -7,7 +7,7 @@ import sys
 
 import numpy as np
 import pytest
-from backends import BACKEND
+from support.backends import BACKEND
 
 from multiback.store import RunDirectory
 

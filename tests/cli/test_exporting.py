@@ -8,8 +8,8 @@ import sys
 import keras
 import numpy as np
 import pytest
-from backends import BACKEND
 from safetensors.numpy import load_file
+from support.backends import BACKEND
 
 import multiback as mb
 

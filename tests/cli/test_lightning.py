@@ -1,9 +1,9 @@
 """Directories that Lightning's own ModelCheckpoint wrote."""
 
-import lightning_files
 import numpy as np
 import pytest
-from lightning_files import save, training
+from support import lightning_files
+from support.lightning_files import save, training
 
 BEST, SECOND = "epoch=1-step=20-val_f1=0.91.ckpt", "epoch=3-step=40-val_f1=0.88.ckpt"
 

@@ -1,8 +1,8 @@
 import keras
 import numpy as np
 import pytest
-from backends import to_numpy
-from contracts import ROWS, ragged, stream
+from support.backends import to_numpy
+from support.contracts import ROWS, ragged, stream
 
 import multiback as mb
 from multiback.metrics.numeric import exact

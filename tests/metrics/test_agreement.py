@@ -6,10 +6,10 @@ import pytest
 import sklearn.metrics
 import torch
 import torchmetrics
-from backends import to_numpy
-from contracts import MetricContract, stream
-from counting import ColumnContract, CountContract, ExactCounts, draw, hard
 from keras import ops
+from support.backends import to_numpy
+from support.contracts import MetricContract, stream
+from support.counting import ColumnContract, CountContract, ExactCounts, draw, hard
 
 import multiback as mb
 from multiback.errors import ArgumentError

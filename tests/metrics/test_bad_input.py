@@ -3,8 +3,8 @@ import re
 
 import numpy as np
 import pytest
-from contracts import stream
 from keras import ops
+from support.contracts import stream
 
 import multiback as mb
 from multiback import keras_private

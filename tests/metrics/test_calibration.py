@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 import torchmetrics
-from contracts import FloatContract, stream
+from support.contracts import FloatContract, stream
 
 import multiback as mb
 from multiback.errors import ArgumentError

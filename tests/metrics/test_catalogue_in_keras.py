@@ -9,10 +9,10 @@ import json
 import keras
 import numpy as np
 import pytest
-from backends import BACKEND
-from catalogue import ARRAYS, CLASSES, ENTRIES, LABELS, of_each_statistic
-from contracts import stream
-from oracles import RANKINGS
+from support.backends import BACKEND
+from support.catalogue import ARRAYS, CLASSES, ENTRIES, LABELS, of_each_statistic
+from support.contracts import stream
+from support.oracles import RANKINGS
 
 import multiback as mb
 

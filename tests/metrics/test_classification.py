@@ -3,7 +3,7 @@ from typing import ClassVar
 
 import numpy as np
 import sklearn.metrics
-from counting import CASES, FEW, ColumnContract, CountContract, hard
+from support.counting import CASES, FEW, ColumnContract, CountContract, hard
 
 import multiback as mb
 

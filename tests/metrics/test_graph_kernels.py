@@ -4,9 +4,9 @@ from functools import partial
 
 import numpy as np
 import pytest
-from backends import BACKEND, traced
-from batches import BINARY, IDS, LABELS, NAN, ODD, SCORES, TIED, N
 from keras import ops
+from support.backends import BACKEND, traced
+from support.batches import BINARY, IDS, LABELS, NAN, ODD, SCORES, TIED, N
 
 import multiback as mb
 from multiback.metrics.inputs.scores import ScoreTask

@@ -5,7 +5,7 @@ import json
 import keras
 import numpy as np
 import pytest
-from contracts import stream, value
+from support.contracts import stream, value
 
 import multiback as mb
 from multiback.errors import ArgumentError

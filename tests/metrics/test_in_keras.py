@@ -5,8 +5,6 @@ import math
 import keras
 import numpy as np
 import pytest
-from backends import BACKEND
-from contracts import RTOL, stream
 from keras import ops
 from sklearn.datasets import load_breast_cancer, load_digits
 from sklearn.metrics import (
@@ -16,6 +14,8 @@ from sklearn.metrics import (
     precision_score,
     recall_score,
 )
+from support.backends import BACKEND
+from support.contracts import RTOL, stream
 
 import multiback as mb
 

@@ -5,10 +5,10 @@ from functools import partial
 import keras
 import numpy as np
 import pytest
-from backends import BACKEND, compiled, to_numpy, traced
-from batches import BINARY, CLASSES, IDS, INF, LABELS, NAN, ODD, SCORES, TIED, N
-from contracts import stream, value
 from keras import ops
+from support.backends import BACKEND, compiled, to_numpy, traced
+from support.batches import BINARY, CLASSES, IDS, INF, LABELS, NAN, ODD, SCORES, TIED, N
+from support.contracts import stream, value
 
 import multiback as mb
 from multiback.errors import ArgumentError

@@ -5,8 +5,8 @@ Added up one by one, 3 million weights were off by 1e-5, and ones stopped at 2**
 
 import numpy as np
 import pytest
-from contracts import stream
 from keras import ops
+from support.contracts import stream
 
 import multiback as mb
 from multiback.metrics.numeric import by_id as bins

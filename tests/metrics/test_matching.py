@@ -3,7 +3,7 @@ from typing import ClassVar
 import numpy as np
 import pytest
 import sklearn.metrics
-from contracts import MetricContract, stream
+from support.contracts import MetricContract, stream
 
 import multiback as mb
 from multiback.errors import ArgumentError

@@ -7,10 +7,10 @@ import pytest
 import sklearn.metrics
 import torch
 import torchmetrics
-from backends import compiled
-from contracts import ROWS as FEW
-from contracts import MetricContract, stream, value
 from keras import ops
+from support.backends import compiled
+from support.contracts import ROWS as FEW
+from support.contracts import MetricContract, stream, value
 
 import multiback as mb
 

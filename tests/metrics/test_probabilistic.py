@@ -5,7 +5,7 @@ import pytest
 import sklearn.metrics
 import torch
 import torchmetrics
-from contracts import FloatContract, stream
+from support.contracts import FloatContract, stream
 
 import multiback as mb
 from multiback.errors import ArgumentError

@@ -6,10 +6,10 @@ import pytest
 import sklearn.metrics
 import torch
 import torchmetrics
-from backends import compiled
-from contracts import ROWS, MetricContract, stream
-from counting import ExactCounts
 from keras import ops
+from support.backends import compiled
+from support.contracts import ROWS, MetricContract, stream
+from support.counting import ExactCounts
 
 import multiback as mb
 

@@ -5,8 +5,8 @@ import pytest
 import sklearn.metrics
 import torch
 import torchmetrics
-from contracts import FloatContract, stream
 from keras import ops
+from support.contracts import FloatContract, stream
 
 import multiback as mb
 from multiback.errors import ArgumentError

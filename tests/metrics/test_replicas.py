@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from backends import BACKEND
+from support.backends import BACKEND
 
 CHILD = Path(__file__).with_name("replicas_child.py")
 

@@ -3,8 +3,8 @@ from typing import ClassVar
 import numpy as np
 import pytest
 import sklearn.metrics
-from contracts import FloatContract, stream
-from counting import hard
+from support.contracts import FloatContract, stream
+from support.counting import hard
 
 import multiback as mb
 from multiback.errors import ArgumentError

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 import torchmetrics
-from contracts import stream
+from support.contracts import stream
 
 import multiback as mb
 

@@ -2,8 +2,8 @@
 
 One stored table holds float64 oracles of fixed cases, with ties, NaN, a single class
 and an absent one among them; every backend has to meet it. After a change of the
-catalogue: `python tests/oracles.py`. The tests stand together because they share
-shapes, for each of which JAX compiles every operation.
+catalogue: `PYTHONPATH=tests python -m support.oracles`. The tests stand together
+because they share shapes, for each of which JAX compiles every operation.
 """
 
 import importlib.util
@@ -13,10 +13,16 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from catalogue import ENTRIES, NUMBERS, datasets, of_each_statistic, public_names
-from contracts import ATOL, RTOL, FloatContract, MetricContract, stream
 from keras import ops
-from oracles import LOSSES, RANKINGS, STORED, oracle
+from support.catalogue import (
+    ENTRIES,
+    NUMBERS,
+    datasets,
+    of_each_statistic,
+    public_names,
+)
+from support.contracts import ATOL, RTOL, FloatContract, MetricContract, stream
+from support.oracles import LOSSES, RANKINGS, STORED, oracle
 
 import multiback as mb
 from multiback.errors import ArgumentError

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from backends import BACKEND
+from support.backends import BACKEND
 
 import multiback as mb
 

@@ -7,7 +7,7 @@ import time
 
 import numpy as np
 import pytest
-from owning import started, tell, writer
+from support.owning import started, tell, writer
 
 from multiback.errors import StoreError
 from multiback.store import Request, open_run_directory

@@ -16,7 +16,7 @@ sys.modules["multiback"] = _package
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import numpy as np  # noqa: E402  (after the package above is in place)
-from small_disk import fill, mount  # noqa: E402  (as above)
+from support.small_disk import fill, mount  # noqa: E402  (as above)
 
 from multiback.errors import StoreError  # noqa: E402  (as above)
 from multiback.store import Request, RunDirectory  # noqa: E402  (as above)

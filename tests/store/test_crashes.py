@@ -10,7 +10,7 @@ import random
 import shutil
 
 import pytest
-from powercut import KILLED, WORST, Disk, materialize, scanned
+from support.powercut import KILLED, WORST, Disk, materialize, scanned
 
 from multiback.store import Files, RunDirectory
 

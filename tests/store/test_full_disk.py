@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from small_disk import run_apart
+from support.small_disk import run_apart
 
 CHILD = Path(__file__).with_name("filled_disk.py")
 pytestmark = pytest.mark.torture

@@ -9,9 +9,9 @@ import resource
 import numpy as np
 import pytest
 import xxhash
-from hostile import damaged, examples, mutated, sealed
 from hypothesis import given
 from hypothesis import strategies as st
+from support.hostile import damaged, examples, mutated, sealed
 
 from multiback.errors import CorruptCheckpointError, StoreError
 from multiback.store import FileEntry, Request, RunDirectory, open_checkpoint

@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 import pytest
-from owning import started, tell, writer
+from support.owning import started, tell, writer
 
 from multiback.errors import StoreError
 from multiback.store import Files, RunDirectory

@@ -5,9 +5,9 @@ import json
 
 import numpy as np
 import pytest
-from hostile import examples, mutated
 from hypothesis import given
 from hypothesis import strategies as st
+from support.hostile import examples, mutated
 
 from multiback.errors import ArgumentError, CorruptCheckpointError, MultibackError
 from multiback.store import Request, RunDirectory

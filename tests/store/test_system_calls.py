@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from powercut import KILLED, WORST, Directory, Disk, materialize
+from support.powercut import KILLED, WORST, Directory, Disk, materialize
 
 from multiback.store import RunDirectory
 

@@ -2,7 +2,7 @@
 
 Written for 16 rows and to be read beside a docstring, not for speed.
 
-    python tests/oracles.py     writes the table of stored values
+    PYTHONPATH=tests python -m support.oracles     writes the table of stored values
 """
 
 import json
@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import sklearn.metrics
 
-STORED = Path(__file__).with_name("metrics") / "stored_values.json"
+STORED = Path(__file__).parents[1] / "metrics" / "stored_values.json"
 
 NOWHERE = -1  # What a NaN score predicts.
 
@@ -249,7 +249,7 @@ def _regression(name, t, p):
 
 
 def _write():
-    from catalogue import ENTRIES, datasets
+    from support.catalogue import ENTRIES, datasets
 
     lines = []
     for name, entry in ENTRIES.items():

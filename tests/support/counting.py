@@ -5,9 +5,10 @@ import types
 import numpy as np
 import pytest
 import sklearn.metrics
-from backends import to_numpy
-from contracts import MetricContract
 from keras import ops
+
+from support.backends import to_numpy
+from support.contracts import MetricContract
 
 CASES = {
     "binary": {"task": "binary"},

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-_PROGRAM = Path(__file__).parent / "store" / "owning_writer.py"
+_PROGRAM = Path(__file__).parents[1] / "store" / "owning_writer.py"
 
 
 @contextlib.contextmanager

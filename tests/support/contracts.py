@@ -12,8 +12,9 @@ import pickle
 import keras
 import numpy as np
 import pytest
-from backends import BACKEND, compiled, to_numpy
 from keras import ops
+
+from support.backends import BACKEND, compiled, to_numpy
 
 # One rounding of the ratio and one of each operand, in float32.
 RTOL = 4 * 2.0**-24
