@@ -10,7 +10,7 @@ from lies.clean import CLEAN
 from lies.planted import BINARY, PLANTED, X, binary, model_of
 
 import multiback as mb
-from multiback.adapters.torchmetrics.auditing import audit
+from multiback.adapters.torchmetrics import audit
 from multiback.adapters.torchmetrics.translation.source import spell
 from multiback.errors import ArgumentError, WrongMetricError
 

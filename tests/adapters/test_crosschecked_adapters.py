@@ -9,8 +9,7 @@ from sklearn.metrics import roc_auc_score
 
 import multiback as mb
 from multiback.adapters.sklearn import as_keras as function_as_keras
-from multiback.adapters.torchmetrics import CrossCheck, as_keras, crosscheck
-from multiback.adapters.torchmetrics.auditing import audit
+from multiback.adapters.torchmetrics import CrossCheck, as_keras, audit, crosscheck
 from multiback.errors import ArgumentError
 
 # torchmetrics says what memory it takes.

@@ -9,7 +9,7 @@ from documented.docstrings import DOCSTRINGS, NO_COMPILE, NOT_MEASURES
 from documented.guides import BINARY, GUIDES, IDS, LABELS, ONE_HOT, ROWS, X
 from lies.planted import model_of
 
-from multiback.adapters.torchmetrics.auditing import audit
+from multiback.adapters.torchmetrics import audit
 
 # Keras's own IoU metrics ask JAX for int64.
 pytestmark = pytest.mark.filterwarnings("ignore:Explicitly requested dtype int64")

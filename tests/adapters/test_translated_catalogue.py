@@ -14,7 +14,7 @@ from support import torchmetrics_classes as classes
 from support.translated import value
 
 import multiback.metrics as ours
-from multiback.adapters.torchmetrics.translation import equivalents
+from multiback.adapters.torchmetrics import equivalents
 
 pytestmark = [
     pytest.mark.skipif(

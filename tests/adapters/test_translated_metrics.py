@@ -10,8 +10,7 @@ import torchmetrics.regression as tr
 from support.translated import value
 
 import multiback.metrics as ours
-from multiback.adapters.torchmetrics import as_keras, as_torchmetric
-from multiback.adapters.torchmetrics.translation import equivalents
+from multiback.adapters.torchmetrics import as_keras, as_torchmetric, equivalents
 from multiback.errors import ArgumentError, MissingPackageError
 
 K = keras.metrics

@@ -62,6 +62,6 @@ def audit_report(model: keras.Model, data: Data) -> Any:
     Raises:
         ArgumentError: There are none, or the data do not fit.
     """
-    from multiback.adapters.torchmetrics.auditing import audit  # noqa: PLC0415 - optional
+    from multiback.adapters.torchmetrics import audit  # noqa: PLC0415 - optional
 
     return audit(model, data)
