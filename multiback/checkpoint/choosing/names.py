@@ -1,18 +1,10 @@
 """Match the name that a user gave with the names that the logs have."""
 
 import difflib
-import re
 from collections.abc import Collection
 
-from multiback.checkpoint.keras_metrics import NAME_MODES
+from multiback.checkpoint.choosing.direction import made_by_keras, without_number
 from multiback.errors import MonitorError
-
-_NUMBER = re.compile(r"_\d+$")
-
-
-def without_number(name: str) -> str:
-    """Drop the suffix that Keras adds when a model is rebuilt: `auc_2` to `auc`."""
-    return _NUMBER.sub("", name)
 
 
 def find_name(wanted: str, available: Collection[str]) -> str | None:
@@ -37,7 +29,7 @@ def find_name(wanted: str, available: Collection[str]) -> str | None:
     if wanted in available:
         return wanted
     stem = without_number(wanted)
-    if stem != wanted and not _made_by_keras(stem):
+    if stem != wanted and not made_by_keras(stem):
         return None
     fitting = sorted(name for name in available if without_number(name) == stem)
     if len(fitting) > 1:
@@ -46,12 +38,6 @@ def find_name(wanted: str, available: Collection[str]) -> str | None:
             "metric a name= of its own and monitor that."
         )
     return fitting[0] if fitting else None
-
-
-def _made_by_keras(stem: str) -> bool:
-    """Tell whether a name, perhaps with prefixes, ends as Keras names a metric."""
-    parts = stem.split("_")
-    return any("_".join(parts[start:]) in NAME_MODES for start in range(len(parts)))
 
 
 def missing_name(wanted: str, available: Collection[str], hint: str = "") -> str:
