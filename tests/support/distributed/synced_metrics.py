@@ -1,6 +1,6 @@
 """One of two processes that share metrics over gloo, started by a test.
 
-python synced_metrics.py RANK FILE
+python -m support.distributed.synced_metrics RANK FILE
 """
 
 import os

@@ -1,6 +1,6 @@
 """The process that test_full_disk.py starts in a mount namespace of its own.
 
-Run as `full_fit.py FOLDER HOW WHERE STEP`: it mounts a small disk on FOLDER and trains
+Run as `full_fit FOLDER HOW WHERE STEP`: it mounts a small disk on FOLDER and trains
 with a disk that is full but for a few pages, STEP pages more each time. It prints what
 became of each checkpoint as JSON. HOW is what the disk's errors are to be, "warn" or
 "raise"; WHERE it is saved "here", or in the "background".
@@ -11,11 +11,8 @@ import sys
 import warnings
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
 import keras
-from problem import Says, fit
+from support.fitting.problem import Says, fit
 from support.small_disk import fill, mount
 
 import multiback as mb

@@ -1,6 +1,6 @@
 """Write or read checkpoints under the backend that KERAS_BACKEND names.
 
-state_child.py write|read FOLDER...    say each that is done
+state_child write|read FOLDER...    say each that is done
 """
 
 import json

@@ -7,8 +7,8 @@ arguments of `audit`. Data are few random numbers; nothing is trained.
 import keras
 import numpy as np
 from keras import layers, ops
-from lies import planted
-from lies.planted import early_stopping
+from support.audited import planted
+from support.audited.planted import early_stopping
 
 K, L = keras.metrics, keras.losses
 RNG = np.random.default_rng(7)

@@ -1,17 +1,14 @@
 """The process that test_fit_kills.py kills: fit for ever, a commit every epoch.
 
-Run as `killed_fit.py RUN LOG SCORES`; it writes a line to LOG for each epoch that
+Run as `killed_fit RUN LOG SCORES`; it writes a line to LOG for each epoch that
 has passed the checkpoint callback.
 """
 
 import os
 import sys
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parent))
 
 import keras
-from problem import Says, fit, model
+from support.fitting.problem import Says, fit, model
 
 import multiback as mb
 

@@ -1,6 +1,6 @@
 """The processes of test_shutdown.py: each ends in its own way, a commit pending.
 
-Run as `ended_fit.py FOLDER ENDING...`. Each ending is a process of its own, forked once
+Run as `ended_fit FOLDER ENDING...`. Each ending is a process of its own, forked once
 everything is imported, for imports take seconds. Its run is FOLDER/ENDING, what it
 prints FOLDER/ENDING.txt; one line "ENDING STATUS" is printed for each.
 """
@@ -14,11 +14,9 @@ import threading
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
-
 import keras
 import numpy as np
-from problem import Says, fit, model
+from support.fitting.problem import Says, fit, model
 
 import multiback as mb
 

@@ -1,11 +1,9 @@
-"""Train under TensorFlow as one of two: workers_child.py RANK CLUSTER FOLDER."""
+"""Train under TensorFlow as one of two: workers_child RANK CLUSTER FOLDER."""
 
 import json
 import os
 import sys
 from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parent))
 
 RANK, CLUSTER, ROOT = int(sys.argv[1]), json.loads(sys.argv[2]), Path(sys.argv[3])
 os.environ["TF_CONFIG"] = json.dumps(
@@ -17,7 +15,7 @@ import tensorflow as tf
 # Before anything else of TensorFlow.
 strategy = tf.distribute.MultiWorkerMirroredStrategy()
 
-from trained_model import X, Y, network, tell
+from support.distributed.trained_model import X, Y, network, tell
 
 import multiback as mb
 from multiback.errors import ArgumentError

@@ -1,6 +1,6 @@
 """The process that test_exact_resume.py kills: everything random, all of it seeded.
 
-Run as `resumed_fit.py RUN RESULT EPOCHS KILL_AT`: with KILL_AT above 0 it kills
+Run as `resumed_fit RUN RESULT EPOCHS KILL_AT`: with KILL_AT above 0 it kills
 itself before that batch, counted over all epochs of its life; otherwise it trains to
 the end and writes all that there is to compare to RESULT, with how many batches it
 took. It saves after every second batch and after each epoch of six.

@@ -1,4 +1,4 @@
-"""Train under torch as one of two processes: python torch_child.py RANK WHAT FOLDER."""
+"""Train under torch as one of two processes: torch_child RANK WHAT FOLDER."""
 
 import datetime as dt
 import os
@@ -7,13 +7,11 @@ import sys
 import tracemalloc
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
-
 import torch
 import torch.distributed as dist
+from support.distributed.trained_model import X, Y, bytes_read, network, state_of
+from support.distributed.trained_model import tell as tell_as
 from torch.nn.parallel import DistributedDataParallel
-from trained_model import X, Y, bytes_read, network, state_of
-from trained_model import tell as tell_as
 
 import multiback as mb
 from multiback.errors import ArgumentError, StoreError

@@ -1,30 +1,24 @@
 """A process that takes a run, for test_owners.py: commits when it is told to.
 
-Run as `owning_writer.py RUN HEARTBEAT MACHINE`; RUN may be a URL, and a MACHINE that is
+Run as `owning_writer RUN HEARTBEAT MACHINE`; RUN may be a URL, and a MACHINE that is
 not "here" is where it says that it runs. It answers each line of its standard input:
 "commit" with the checkpoint's name or the error, "hold" with "held" under the lock, for
 ever.
 """
 
-import importlib.util
 import sys
-import types
 
-# Only the store: the whole package would import Keras, which takes seconds.
-_package = types.ModuleType("multiback")
-_package.__path__ = importlib.util.find_spec("multiback").submodule_search_locations
-sys.modules["multiback"] = _package
+import numpy as np
+from support.storing import without_keras  # noqa: F401
 
-import numpy as np  # noqa: E402  (after the package above is in place)
-
-from multiback.errors import StoreError  # noqa: E402  (as above)
-from multiback.store import (  # noqa: E402  (as above)
+from multiback.errors import StoreError
+from multiback.store import (
     Request,
     RunDirectory,
     is_remote,
     open_run_directory,
 )
-from multiback.store.owning import owner  # noqa: E402  (as above)
+from multiback.store.owning import owner
 
 
 def answer(*words):

@@ -3,13 +3,11 @@
 import os
 import signal
 import subprocess
-import sys
 import time
-from pathlib import Path
 
-from trained_model import told
+from support.children import command
+from support.distributed.trained_model import told
 
-HERE = Path(__file__).parent
 LIMIT = 300.0
 QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "0"}
 
@@ -27,11 +25,11 @@ class Child:
         return told(self.output)
 
 
-def run(backend, script, *arguments, ranks=1, **environment):
-    """Run a script of this folder in so many processes at once."""
+def run(backend, program, *arguments, ranks=1, **environment):
+    """Run a program of this folder in so many processes at once."""
     children = [
         subprocess.Popen(
-            [sys.executable, str(HERE / script), str(rank), *map(str, arguments)],
+            command(f"distributed.{program}", rank, *arguments),
             cwd="/",
             env={**os.environ, **QUIET, "KERAS_BACKEND": backend, **environment},
             stdout=subprocess.PIPE,

@@ -1,13 +1,11 @@
 """The process whose system calls test_system_calls.py records and replays.
 
-Run as `traced_writer.py RUN LOG HOW`: it commits with rising and falling scores and
+Run as `traced_writer RUN LOG HOW`: it commits with rising and falling scores and
 keeps the best and the last, "here", in the "background", or through Keras's "fit".
 """
 
-import importlib.util
 import os
 import sys
-import types
 from pathlib import Path
 
 SCORES = (3, 5, 4, 7, 1, 2, 8, 6)
@@ -15,11 +13,8 @@ SCORES = (3, 5, 4, 7, 1, 2, 8, 6)
 
 def store_only(log, run, how):
     """Use the store without Keras."""
-    package = types.ModuleType("multiback")
-    found = importlib.util.find_spec("multiback")
-    package.__path__ = found.submodule_search_locations
-    sys.modules["multiback"] = package
     import numpy as np
+    from support.storing import without_keras  # noqa: F401
 
     from multiback.store import Request, RunDirectory, Writer
 
@@ -58,7 +53,7 @@ def through_fit(log, run):
     """Use the callback."""
     sys.path.insert(0, str(Path(__file__).parents[1] / "checkpoint"))
     import keras
-    from problem import Says, fit, model
+    from support.fitting.problem import Says, fit, model
 
     import multiback as mb
 

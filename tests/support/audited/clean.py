@@ -2,7 +2,7 @@
 
 import keras
 from keras import ops
-from lies.planted import (
+from support.audited.planted import (
     BINARY,
     IDS,
     LABELS,

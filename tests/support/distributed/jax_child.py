@@ -1,13 +1,11 @@
 """Train under JAX on several devices, which may be in two processes.
 
-python jax_child.py RANK FOLDER PORT CASE...; without a port this process is alone.
+jax_child RANK FOLDER PORT CASE...; without a port this process is alone.
 """
 
 import os
 import sys
 from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parent))
 
 RANK, ROOT, PORT = int(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
 SIZE = 2
@@ -29,8 +27,8 @@ if PORT != "0":
     )
 
 from orbax.checkpoint._src.multihost import multihost
-from trained_model import X, Y, bytes_read, network, state_of
-from trained_model import tell as tell_as
+from support.distributed.trained_model import X, Y, bytes_read, network, state_of
+from support.distributed.trained_model import tell as tell_as
 
 import multiback as mb
 from multiback.distributed import jax as processes

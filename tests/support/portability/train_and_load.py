@@ -1,7 +1,7 @@
 """Run by test_checkpoints_across_backends.py, under one backend a process.
 
-train_and_load.py train RUN        train, keep the best, write what to expect
-train_and_load.py load RUN...      load each, compare, train on, resume
+train_and_load train RUN        train, keep the best, write what to expect
+train_and_load load RUN...      load each, compare, train on, resume
 """
 
 import contextlib

@@ -16,9 +16,9 @@ tf.config.set_logical_device_configuration(
     cpu, [tf.config.LogicalDeviceConfiguration()] * 2
 )
 
-import keras  # noqa: E402 - devices are set before anything else runs
+import keras
 
-import multiback as mb  # noqa: E402 - as above
+import multiback as mb
 
 ROWS, BATCH = 64, 16
 NEEDED = {

@@ -1,9 +1,7 @@
-"""Train under TensorFlow with two replicas: python tensorflow_child.py 0 FOLDER."""
+"""Train under TensorFlow with two replicas: tensorflow_child 0 FOLDER."""
 
 import sys
 from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parent))
 
 import tensorflow as tf
 
@@ -12,7 +10,7 @@ tf.config.set_logical_device_configuration(
     device, [tf.config.LogicalDeviceConfiguration()] * 2
 )
 
-from trained_model import X, Y, network, numbers_of, state_of, tell
+from support.distributed.trained_model import X, Y, network, numbers_of, state_of, tell
 
 import multiback as mb
 

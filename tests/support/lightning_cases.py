@@ -2,7 +2,7 @@
 
 The tests read the tables; CI has no Lightning. Where it is installed,
 
-    python tests/checkpoint/lightning_cases.py
+    PYTHONPATH=tests python -m support.lightning_cases
 
 trains with its own Trainer and `ModelCheckpoint(monitor=, save_top_k=, mode=,
 save_last=)`, one validation an epoch, and compares the files that remain. Epochs

@@ -1,25 +1,19 @@
 """The process that test_full_disk.py starts in a mount namespace of its own.
 
-Run as `filled_disk.py FOLDER WHAT`: it mounts a small disk on FOLDER, leaves a little
+Run as `filled_disk FOLDER WHAT`: it mounts a small disk on FOLDER, leaves a little
 more "bytes" or "files" free each time, and prints what became of each save as JSON.
 """
 
-import importlib.util
 import json
 import sys
-import types
 from pathlib import Path
 
-_package = types.ModuleType("multiback")
-_package.__path__ = importlib.util.find_spec("multiback").submodule_search_locations
-sys.modules["multiback"] = _package
-sys.path.insert(0, str(Path(__file__).parents[1]))
+import numpy as np
+from support.small_disk import fill, mount
+from support.storing import without_keras  # noqa: F401
 
-import numpy as np  # noqa: E402  (after the package above is in place)
-from support.small_disk import fill, mount  # noqa: E402  (as above)
-
-from multiback.errors import StoreError  # noqa: E402  (as above)
-from multiback.store import Request, RunDirectory  # noqa: E402  (as above)
+from multiback.errors import StoreError
+from multiback.store import Request, RunDirectory
 
 
 def main(folder, what):

@@ -1,27 +1,21 @@
 """The process that test_kills.py kills: commit for ever, keep the best three.
 
-Run as `killed_writer.py RUN LOG SEED DIES_AT HOW`; with DIES_AT above 0 it kills
+Run as `killed_writer RUN LOG SEED DIES_AT HOW`; with DIES_AT above 0 it kills
 itself right after that many changes of the disk, which no timing can aim at. HOW is
 "here" or "background": there the next state is copied while the last is written.
 """
 
-import importlib.util
 import os
 import random
 import signal
 import sys
-import types
 import warnings
 from pathlib import Path
 
-# Only the store: the whole package would import Keras, which takes seconds.
-_package = types.ModuleType("multiback")
-_package.__path__ = importlib.util.find_spec("multiback").submodule_search_locations
-sys.modules["multiback"] = _package
+import numpy as np
+from support.storing import without_keras  # noqa: F401
 
-import numpy as np  # noqa: E402  (after the package above is in place)
-
-from multiback.store import Files, Request, RunDirectory, SlowDiskWarning, Writer  # noqa: E402  (as above)
+from multiback.store import Files, Request, RunDirectory, SlowDiskWarning, Writer
 
 assert "keras" not in sys.modules
 
