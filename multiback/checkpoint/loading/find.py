@@ -16,7 +16,11 @@ from multiback.checkpoint.choosing.names import missing_name
 from multiback.checkpoint.choosing.recorded_scores import Judgement
 from multiback.checkpoint.choosing.scorer import Scorer
 from multiback.checkpoint.choosing.slots import Entry, ranked
-from multiback.checkpoint.loading.documents import is_measurement, judgement_of
+from multiback.checkpoint.loading.documents import (
+    is_measurement,
+    judgement_of,
+    recorded_values,
+)
 from multiback.errors import (
     ArgumentError,
     CorruptCheckpointError,
@@ -130,12 +134,12 @@ def rank(
 
 def _judged_anew(found: Sequence[Checkpoint], monitor: Monitor) -> list[Judgement]:
     """Score checkpoints by the metrics that were recorded with them."""
-    available = {name for checkpoint in found for name in checkpoint.metrics}
+    available = {name for checkpoint in found for name in recorded_values(checkpoint)}
     for name in monitor.missing(available):
         raise MonitorError(missing_name(name, available))
     scorer = Scorer([monitor])
     modes = {monitor.label: scorer.mode(monitor)}
-    scores = [monitor.measure(checkpoint.metrics) for checkpoint in found]
+    scores = [monitor.measure(recorded_values(checkpoint)) for checkpoint in found]
     # Under the text that was given, which is what the caller ranks by.
     return [
         Judgement({} if score is None else {monitor.label: score}, modes)
