@@ -7,9 +7,9 @@ that come at once at least the later one sees the other. A claim that holds is r
 by commits and by a timer; one that was not renewed for `claim_timeout` seconds is taken
 over with a warning, as is one whose process is known to have ended.
 
-A process whose claim is gone claims again, and is refused if another has the run:
-before it writes, before the manifest, and once more after that, with the manifest taken
-back.
+A process that was taken over from may wake up. So each renewal lists again: of two that
+hold a run, the one that took it last has it. That is asked before a commit writes,
+before its manifest, and once more after that, with the manifest taken back.
 
 How long another has been silent is told by the server's clock, against this process's
 own object; where listings have no times, by the time that the claim carries.
@@ -20,7 +20,6 @@ import secrets
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 
 from multiback.errors import StoreError
 from multiback.store.owner import (
@@ -43,36 +42,66 @@ from multiback.store.remote.claims import is_old
 _FOLDER = "writers"
 
 
-@dataclass
 class _Claim:
     """The object by which this process has a run."""
 
-    bucket: Bucket
-    name: str
-    owner: Owner
-    renewal: Renewal | None = None
+    def __init__(self, bucket: Bucket, name: str, owner: Owner, timeout: float) -> None:
+        self._bucket, self._name, self._owner = bucket, name, owner
+        self._timeout = timeout
+        self._begin()
 
-    def renew(self) -> bool:
-        """Write it again; tell whether it was still there."""
-        if self.name not in self.bucket.list(self.name):
-            return False
-        self.bucket.write(self.name, self.owner.dumped())
-        return True
+    def _begin(self) -> None:
+        interval = self._timeout / RENEWALS_A_TIMEOUT
+        self._renewal = Renewal(self._renew_quietly, interval)
 
-    def renew_quietly(self) -> None:
+    def renew(self) -> Owner | None:
+        """Write it again; return who has taken the run over meanwhile."""
+        self._bucket.write(self._name, self._owner.dumped())
+        folder = self._name.rpartition("/")[0]
+        for name, other in look(self._bucket, folder, self._name):
+            is_later = other.holds and other.started > self._owner.started
+            if name != self._name and is_later and left(other, self._timeout) is None:
+                self.end()
+                return other
+        if self._renewal.is_over:
+            # The other has ended.
+            self._begin()
+        return None
+
+    def _renew_quietly(self) -> None:
         """Renew it now and then; a failure passes, or a commit meets it."""
+        renewal = self._renewal
         with suppress(StoreError):
             self.renew()
             # Released meanwhile: it must not come back.
-            if self.renewal is not None and self.renewal.is_over:
-                self.bucket.delete([self.name])
+            if renewal.is_over:
+                self._bucket.delete([self._name])
 
     def end(self) -> None:
-        """Give the run back; left over, it names a process that has ended."""
-        if self.renewal is not None:
-            self.renewal.end()
+        """Release the run; left over, it names a process that has ended."""
+        self._renewal.end()
         with suppress(StoreError):
-            self.bucket.delete([self.name])
+            self._bucket.delete([self._name])
+
+
+def look(bucket: Bucket, folder: str, mine: str | None) -> Iterator[tuple[str, Owner]]:
+    """Read the claims below a folder.
+
+    Args:
+        bucket: The run directory.
+        folder: The folder.
+        mine: This process's own object, written just now, by whose time others are
+            judged.
+    """
+    listed = {n: i for n, i in bucket.list(folder).items() if i.size <= MAX_NOTE}
+    now = listed[mine].modified if mine in listed else None
+    contents = bucket.read(list(listed)) if listed else {}
+    for name, content in contents.items():
+        modified = listed[name].modified
+        known = now is not None and modified is not None
+        owner = parse_owner(content, now - modified if known else None)
+        if owner is not None:
+            yield name, owner
 
 
 class RemoteOwnership:
@@ -89,30 +118,8 @@ class RemoteOwnership:
 
     def owners(self) -> list[Owner]:
         """List the processes that write a run, or ended without releasing it."""
-        found = (owner for _, owner in self._look(_FOLDER, None) if owner.holds)
+        found = (owner for _, owner in look(self._bucket, _FOLDER, None) if owner.holds)
         return sorted(found, key=lambda one: one.started)
-
-    def _look(self, folder: str, mine: str | None) -> Iterator[tuple[str, Owner]]:
-        """Read the claims below a folder.
-
-        Args:
-            folder: The folder.
-            mine: This process's own object, written just now, by whose time others
-                are judged.
-        """
-        listed = {
-            name: info
-            for name, info in self._bucket.list(folder).items()
-            if info.size <= MAX_NOTE
-        }
-        now = listed[mine].modified if mine in listed else None
-        contents = self._bucket.read(list(listed)) if listed else {}
-        for name, content in contents.items():
-            modified = listed[name].modified
-            known = now is not None and modified is not None
-            owner = parse_owner(content, now - modified if known else None)
-            if owner is not None:
-                yield name, owner
 
     def claim(self, run_id: str) -> None:
         """Take a run; wait where its writer may have ended.
@@ -123,7 +130,7 @@ class RemoteOwnership:
         key = self._bucket.url, run_id
         with _turn:
             held = _claims.get(key)
-        if held is None or not held.renew():
+        if held is None or held.renew() is not None:
             take_claim(lambda: self._attempt(run_id), self._bucket.url, self._timeout)
 
     def _attempt(self, run_id: str) -> Owner | None:
@@ -133,7 +140,7 @@ class RemoteOwnership:
         try:
             self._bucket.write(mine, pending(owner).dumped())
             others = []
-            for name, other in self._look(folder, mine):
+            for name, other in look(self._bucket, folder, mine):
                 why = left(other, self._timeout)
                 if name == mine:
                     continue
@@ -152,12 +159,12 @@ class RemoteOwnership:
             with suppress(StoreError):
                 self._bucket.delete([mine])
             raise
-        claim = _Claim(self._bucket, mine, owner)
-        claim.renewal = Renewal(claim.renew_quietly, self._timeout / RENEWALS_A_TIMEOUT)
         at_exit(release_all)
         with _turn:
             before = _claims.pop((self._bucket.url, run_id), None)
-            _claims[self._bucket.url, run_id] = claim
+            _claims[self._bucket.url, run_id] = _Claim(
+                self._bucket, mine, owner, self._timeout
+            )
         if before is not None:
             before.end()
         return None
@@ -176,10 +183,10 @@ class RemoteOwnership:
         with _turn:
             held = _claims.get((self._bucket.url, run_id))
         if held is not None:
-            other = None if held.renew() else self._attempt(run_id)
+            other = held.renew()
         else:
             folder = f"{_FOLDER}/{digest_of(run_id)}"
-            found = (owner for _, owner in self._look(folder, None))
+            found = (owner for _, owner in look(self._bucket, folder, None))
             living = (
                 one for one in found if not one.is_me and not left(one, self._timeout)
             )
