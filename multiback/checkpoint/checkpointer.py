@@ -10,10 +10,11 @@ import os
 import secrets
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal, Self
 
 import keras
+import numpy as np
 
 from multiback.checkpoint.adoption import adopt, judge_anew
 from multiback.checkpoint.arguments import (
@@ -51,6 +52,9 @@ from multiback.errors import (
 from multiback.store import Checkpoint, Runs, open_checkpoint, open_run_directory
 from multiback.store.background.writer import wait_for
 from multiback.store.local.copies import originals
+
+# The history has a line an epoch: a confusion matrix of 64 classes fits.
+_LARGEST_ARRAY = 4096
 
 
 class Checkpointer:
@@ -304,7 +308,7 @@ class Checkpointer:
         # Not before: the directions are known by now.
         adopted, self._adopted = self._adopted, []
         judge_anew(self.shelf, self.scorer, adopted)
-        step = self.record(model, values, epoch=epoch, step=step)
+        step = self.record(model, {**logs, **values}, epoch=epoch, step=step)
         self._judged, self._source, self._step = True, model, step
         return self._offer(model, values, scores, Moment(self.epoch, step))
 
@@ -368,7 +372,7 @@ class Checkpointer:
             self.start()
         self.epoch = self.epoch + 1 if epoch is None else epoch
         step = steps_of(model) if step is None else step
-        values = self.team.decide(lambda: split_logs(logs))[0]
+        values, shapes = self.team.decide(lambda: split_logs(logs))
         self.scorer.remember(values)
         record = {
             "run_id": self.run_id,
@@ -376,6 +380,7 @@ class Checkpointer:
             "step": step,
             "time": time.time(),
             "metrics": values,
+            "arrays": _small_arrays(logs, shapes),
         }
         self._saver.guard(lambda: self.directory.append_history(record))
         return step
@@ -576,3 +581,14 @@ class Checkpointer:
         self._saver.settle()
         last = self.shelf.last
         return "" if last is None else last.location
+
+
+def _small_arrays(logs: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    """Return arrays of the logs as lists, but for those too large for each epoch."""
+    arrays: dict[str, Any] = {}
+    for name in names:
+        with contextlib.suppress(TypeError, ValueError):
+            array = np.asarray(keras.ops.convert_to_numpy(logs[name]))
+            if array.size <= _LARGEST_ARRAY and array.dtype.kind in "biuf":
+                arrays[name] = array.tolist()
+    return arrays
