@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 import keras
 
+from multiback.checkpoint.choosing.log_values import numbers_of
 from multiback.checkpoint.loading.find import measurements, rank
 from multiback.errors import MonitorError, NoCheckpointError
 from multiback.store import Checkpoint, open_run_directory
@@ -27,7 +28,7 @@ class Logger(Protocol):
     def measured(
         self, metrics: Mapping[str, float], *, epoch: int, step: int, time: float
     ) -> None:
-        """Log what was measured at one moment, saved or not."""
+        """Log what was measured at one moment, saved or not; numbers only."""
 
     def saved(self, checkpoint: Checkpoint) -> None:
         """Log that a checkpoint was saved, and kept until now."""
@@ -75,7 +76,7 @@ class Reader:
                 logger.begin(self._run)
             for one in fresh:
                 moment = {name: one[name] for name in ("epoch", "step", "time")}
-                logger.measured(one["metrics"], **moment)
+                logger.measured(numbers_of(one["metrics"]), **moment)
             for checkpoint in found:
                 if checkpoint not in self._told:
                     logger.saved(checkpoint)

@@ -2,8 +2,13 @@
 
 import gc
 import os
+from pathlib import Path
 
 os.environ.setdefault("KERAS_BACKEND", "jax")
+# Child processes find `support` too.
+os.environ["PYTHONPATH"] = os.pathsep.join(
+    [str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]
+).rstrip(os.pathsep)
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np

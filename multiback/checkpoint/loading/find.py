@@ -6,7 +6,7 @@ No Keras here: the command line lists and ranks without it.
 import contextlib
 import os
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, TypeVar
 
 from multiback.checkpoint.arguments import check_path
@@ -16,7 +16,11 @@ from multiback.checkpoint.choosing.names import missing_name
 from multiback.checkpoint.choosing.recorded_scores import Judgement
 from multiback.checkpoint.choosing.scorer import Scorer
 from multiback.checkpoint.choosing.slots import Entry, ranked
-from multiback.checkpoint.loading.documents import is_measurement, judgement_of
+from multiback.checkpoint.loading.documents import (
+    is_measurement,
+    judgement_of,
+    recorded_values,
+)
 from multiback.errors import (
     ArgumentError,
     CorruptCheckpointError,
@@ -130,12 +134,12 @@ def rank(
 
 def _judged_anew(found: Sequence[Checkpoint], monitor: Monitor) -> list[Judgement]:
     """Score checkpoints by the metrics that were recorded with them."""
-    available = {name for checkpoint in found for name in checkpoint.metrics}
+    available = {name for checkpoint in found for name in recorded_values(checkpoint)}
     for name in monitor.missing(available):
         raise MonitorError(missing_name(name, available))
     scorer = Scorer([monitor])
     modes = {monitor.label: scorer.mode(monitor)}
-    scores = [monitor.measure(checkpoint.metrics) for checkpoint in found]
+    scores = [monitor.measure(recorded_values(checkpoint)) for checkpoint in found]
     # Under the text that was given, which is what the caller ranks by.
     return [
         Judgement({} if score is None else {monitor.label: score}, modes)
@@ -170,8 +174,8 @@ def history(dirpath: PathLike, *, run: str | None = None) -> list[dict[str, Any]
 
     Returns:
         One flat record a measurement, by epoch and step: "run_id", "epoch", "step",
-        "time" (seconds since 1970) and each metric under its own name; arrays of
-        at most 4096 numbers are lists. A metric with one of those four names has
+        "time" (seconds since 1970) and each metric under its own name; arrays are
+        lists. A metric with one of those four names has
         "metrics/" before it. Of a run that was resumed, the epochs that were done
         again appear once.
 
@@ -193,16 +197,11 @@ def history(dirpath: PathLike, *, run: str | None = None) -> list[dict[str, Any]
             **{name: one.get(name) for name in fixed},
             **{
                 f"metrics/{name}" if name in fixed else name: value
-                for name, value in {**one["metrics"], **_arrays(one)}.items()
+                for name, value in one["metrics"].items()
             },
         }
         for one in measurements(dirpath, run=run)
     ]
-
-
-def _arrays(record: Mapping[str, Any]) -> Mapping[str, Any]:
-    arrays = record.get("arrays")
-    return arrays if isinstance(arrays, dict) else {}
 
 
 def measurements(dirpath: PathLike, *, run: str | None) -> list[dict[str, Any]]:

@@ -101,7 +101,7 @@ class HistoryTable:
 def _text(value: Any) -> str:
     if isinstance(value, list):
         return f"[{len(value)}]"
-    return score_text(value)
+    return score_text(value) if isinstance(value, int | float) else "-"
 
 
 def _time(value: Any) -> str:
