@@ -51,3 +51,7 @@ class NoCheckpointError(StoreError):
 
 class CorruptCheckpointError(StoreError):
     """A checkpoint's file differs from what its manifest says."""
+
+
+class GuessedLogitsWarning(UserWarning):
+    """A wrapped metric guesses whether scores are logits, or was given logits."""
