@@ -15,7 +15,6 @@ from typing import Any, Literal, Self
 
 import keras
 
-from multiback.checkpoint.adoption import adopt, judge_anew
 from multiback.checkpoint.arguments import (
     Quantity,
     Resume,
@@ -42,11 +41,17 @@ from multiback.checkpoint.choosing.scorer import Scorer, nan_scores
 from multiback.checkpoint.choosing.slots import Entry, Slot
 from multiback.checkpoint.loading.find import first_intact
 from multiback.checkpoint.loading.load import restore_checkpoint
-from multiback.checkpoint.moment import NOTHING, Moment, Parts, steps_of
 from multiback.checkpoint.saving.background import OnSaveError, Saver
-from multiback.checkpoint.saving.kept import Row, Shelf
+from multiback.checkpoint.saving.kept import Row, Shelf, adopt, judge_anew
 from multiback.checkpoint.saving.processes import Team
-from multiback.checkpoint.saving.snapshots import draft, versions
+from multiback.checkpoint.saving.snapshots import (
+    NOTHING,
+    Moment,
+    Parts,
+    draft,
+    steps_of,
+    versions,
+)
 from multiback.distributed import Format, check_format
 from multiback.errors import (
     MonitorError,

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from problem import fit, model, warns
+from support.fitting.problem import fit, model, warns
 from support.hostile import BAD, damaged, examples, forge, mutated, sealed
 
 import multiback as mb

@@ -7,9 +7,9 @@ import pathlib
 import keras
 import ml_dtypes
 import numpy as np
-import problem
 import pytest
 from keras import ops
+from support.fitting import problem
 
 import multiback as mb
 from multiback.adapters.loggers import LogRun

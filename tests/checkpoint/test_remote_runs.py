@@ -9,7 +9,7 @@ import fsspec
 import keras
 import numpy as np
 import pytest
-from problem import Says, X, fit, model, warns
+from support.fitting.problem import Says, X, fit, model, warns
 from typer.testing import CliRunner
 
 import multiback as mb

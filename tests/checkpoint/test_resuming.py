@@ -5,8 +5,8 @@ import random
 import keras
 import numpy as np
 import pytest
-from problem import VALIDATION, Says, X, fit, model, telling, warns
 from support.backends import BACKEND
+from support.fitting.problem import VALIDATION, Says, X, fit, model, telling, warns
 
 import multiback as mb
 from multiback.checkpoint.fit.generators import generator_states, restore_generators

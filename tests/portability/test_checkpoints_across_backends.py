@@ -3,19 +3,21 @@
 import os
 import shutil
 import subprocess
-import sys
-from pathlib import Path
 
 import pytest
+from support.children import command
 
 BACKENDS = ("jax", "tensorflow", "torch")
-SCRIPT = Path(__file__).with_name("train_and_load.py")
 
 
 def run(backend, *arguments):
     return subprocess.run(
-        [sys.executable, "-W", "error::UserWarning", str(SCRIPT), *map(str, arguments)],
-        env={**os.environ, "KERAS_BACKEND": backend},
+        command("portability.train_and_load", *arguments),
+        env={
+            **os.environ,
+            "KERAS_BACKEND": backend,
+            "PYTHONWARNINGS": "error::UserWarning",
+        },
         capture_output=True,
         text=True,
         check=False,

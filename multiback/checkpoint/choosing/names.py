@@ -4,18 +4,12 @@ import difflib
 import re
 from collections.abc import Collection
 
-from multiback.checkpoint.keras_metrics import NAME_MODES
+from multiback.checkpoint.choosing.direction import made_by_keras, without_number
 from multiback.errors import MonitorError
 
-_NUMBER = re.compile(r"_\d+$")
 _ELEMENT = re.compile(r"(.+)\[\s*(-?\d+(?:\s*,\s*-?\d+)*)\s*\]", re.DOTALL)
 # A log name, and which element of its array; none for the whole.
 Read = tuple[str, tuple[int, ...]]
-
-
-def without_number(name: str) -> str:
-    """Drop the suffix that Keras adds when a model is rebuilt: `auc_2` to `auc`."""
-    return _NUMBER.sub("", name)
 
 
 def find_name(wanted: str, available: Collection[str]) -> str | None:
@@ -40,7 +34,7 @@ def find_name(wanted: str, available: Collection[str]) -> str | None:
     if wanted in available:
         return wanted
     stem = without_number(wanted)
-    if stem != wanted and not _made_by_keras(stem):
+    if stem != wanted and not made_by_keras(stem):
         return None
     fitting = sorted(name for name in available if without_number(name) == stem)
     if len(fitting) > 1:
@@ -75,12 +69,6 @@ def find_element(wanted: str, available: Collection[str]) -> Read | None:
         name, index = split_element(wanted)
         found = find_name(name, available) if index else None
     return None if found is None else (found, index)
-
-
-def _made_by_keras(stem: str) -> bool:
-    """Tell whether a name, perhaps with prefixes, ends as Keras names a metric."""
-    parts = stem.split("_")
-    return any("_".join(parts[start:]) in NAME_MODES for start in range(len(parts)))
 
 
 def missing_name(wanted: str, available: Collection[str], hint: str = "") -> str:

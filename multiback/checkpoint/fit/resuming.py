@@ -26,15 +26,15 @@ from multiback.checkpoint.fit.other_callbacks import (
     restore_siblings,
     sibling_states,
 )
-from multiback.checkpoint.keras_private import (
+from multiback.checkpoint.loading.documents import Facts, trainer_facts, variables_of
+from multiback.checkpoint.loading.find import first_intact
+from multiback.checkpoint.loading.restore import ModelState
+from multiback.checkpoint.saving.snapshots import Moment, Parts
+from multiback.keras_private import (
     is_seeded,
     set_first_epoch,
     steps_per_epoch,
 )
-from multiback.checkpoint.loading.documents import Facts, trainer_facts, variables_of
-from multiback.checkpoint.loading.find import first_intact
-from multiback.checkpoint.loading.restore import ModelState
-from multiback.checkpoint.moment import Moment, Parts
 from multiback.store import Checkpoint
 
 _RANDOM = "random/"
