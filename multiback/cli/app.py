@@ -348,6 +348,33 @@ def collect_garbage(
         _console().print(collect_view(done))
 
 
+@app.command("report")
+def report_runs(
+    directories: Annotated[
+        list[str],
+        typer.Argument(help="Run directories, or their URLs.", metavar="RUN..."),
+    ],
+    out: Annotated[
+        Path, typer.Option("-o", "--out", help="The file.", metavar="FILE.html")
+    ] = Path("report.html"),
+    run: OfAnyRun = None,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Write one HTML file that shows the curves and says why a checkpoint is best.
+
+    It opens in any browser, without a network. Exits with 0, or with 1 if a directory
+    holds no run.
+    """
+    from multiback.cli.commands.report import write_report  # noqa: PLC0415 - Bokeh
+
+    done = write_report(directories, out, run)
+    if as_json:
+        print_json(done)
+    else:
+        typer.echo(done["path"])
+
+
 @app.command(hidden=True)
 def predict(checkpoint: Path, inputs: Path, outputs: Path) -> None:
     """Predict with a checkpoint, in a process of its own; the demo calls it."""
