@@ -71,7 +71,7 @@ class SampleRatios(LabelStatistic):
     ) -> State:
         """Return the state with one more batch in it."""
         batch = self.counts.prepare(y_true, y_pred, None, mask)
-        elements = _elements(batch)
+        elements = elements_of_row(batch, y_true)
         values, weights = self._ratios(*self._overlap(batch, elements))
         # What is masked or ignored as a whole leaves the mean.
         held = ops.any(ops.reshape(batch.valid, (-1, elements)), axis=1, keepdims=True)
@@ -114,7 +114,7 @@ class SampleRatios(LabelStatistic):
         sums = exact.sum_to_float(state["sums"])
         return ratio(sums[:-1, 0], sums[:-1, 1], float("nan")), sums[-1, 0]
 
-    def _overlap(self, batch: Batch, elements: int) -> tuple[Tensor, Tensor]:
+    def _overlap(self, batch: Batch, elements: Any) -> tuple[Tensor, Tensor]:
         """Return `tp` and `tp + tp + fp + fn`, each `(samples, columns)`."""
         columns = self.counts.columns
         labels, valid = batch.labels, batch.valid
@@ -191,12 +191,17 @@ class SampleRatios(LabelStatistic):
         return ops.where(total > 0.0, mean, empty_value), ops.ones_like(total)
 
 
-def _elements(batch: Batch) -> int:
-    """Return the number of labels of a sample."""
+def elements_of_row(batch: Batch, y_true: Tensor) -> Any:
+    """Return the number of labels of a row; a tensor where it is not known yet.
+
+    TensorFlow traces batches whose sizes differ with unknown sizes.
+    """
     sizes = batch.shape[1:]
-    if None in sizes or 0 in sizes:
+    if 0 in sizes:
         raise ArgumentError(
-            "A samplewise metric wants samples of a shape that is known while "
-            f"tracing; y_true has shape {batch.shape}."
+            f"y_true wants rows of at least one label, not shape {batch.shape}."
         )
-    return math.prod(size or 0 for size in sizes)
+    if None not in sizes:
+        return math.prod(size or 0 for size in sizes)
+    total = ops.size(batch.labels)
+    return total // ops.maximum(ops.shape(y_true)[0], 1)
