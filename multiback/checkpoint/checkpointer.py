@@ -50,7 +50,7 @@ from multiback.errors import (
 )
 from multiback.store import Checkpoint, Runs, open_checkpoint, open_run_directory
 from multiback.store.background.writer import wait_for
-from multiback.store.local.copies import originals
+from multiback.store.local.copies import without_copies
 
 
 class Checkpointer:
@@ -217,7 +217,7 @@ class Checkpointer:
             lambda: latest or f"{now}-{secrets.token_hex(3)}"
         )
         found = self.directory.checkpoints(self.run_id) if latest else []
-        ours = self.team.decide(lambda: [one.name for one in originals(found)])
+        ours = self.team.decide(lambda: [one.name for one in without_copies(found)])
         self._adopted = [one for one in found if one.name in ours]
         self.tell([f"Passed over {p}: {why}" for p, why in self.directory.skipped])
         for checkpoint in self._adopted:

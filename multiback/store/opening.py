@@ -5,7 +5,6 @@ fsspec is imported where a URL is opened, and not before.
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Union
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
@@ -14,11 +13,8 @@ from multiback.store import checkpoint as local
 from multiback.store.checkpoint import Checkpoint
 from multiback.store.local.run_directory import RunDirectory
 from multiback.store.owner import CLAIM_TIMEOUT
+from multiback.store.runs import Runs
 
-if TYPE_CHECKING:
-    from multiback.store.remote.run_directory import RemoteRunDirectory
-
-Runs = Union[RunDirectory, "RemoteRunDirectory"]
 Place = str | os.PathLike[str]
 
 
