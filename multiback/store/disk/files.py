@@ -7,6 +7,7 @@ Checks, retries and error texts live with the callers.
 
 import errno
 import os
+import secrets
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -74,13 +75,13 @@ class Files:
         """Create a symbolic link to a directory."""
         path.symlink_to(target, target_is_directory=True)
 
-    def unlink(self, path: Path) -> None:
-        """Delete a file or a link."""
-        path.unlink()
+    def unlink(self, path: Path, within: int | None = None) -> None:
+        """Delete a file or a link; `within` is its parent's descriptor, if known."""
+        os.unlink(path if within is None else path.name, dir_fd=within)
 
-    def remove_directory(self, path: Path) -> None:
-        """Delete an empty directory."""
-        path.rmdir()
+    def remove_directory(self, path: Path, within: int | None = None) -> None:
+        """Delete an empty directory; `within` as for `unlink`."""
+        os.rmdir(path if within is None else path.name, dir_fd=within)
 
 
 @contextmanager
@@ -168,15 +169,80 @@ def make_directories(files: Files, path: Path) -> None:
         files.sync_directory(path.parent)
 
 
+# Whether a directory can be opened and changed by its descriptor: not on Windows.
+_BY_DESCRIPTOR = {os.open, os.unlink, os.rmdir, os.rename} <= os.supports_dir_fd
+_FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0)
+# Ours have three levels; each takes a descriptor, of which a process may have few.
+_DEEPEST = 50
+
+
 def delete_tree(files: Files, path: Path) -> None:
     """Delete a file, a link or a directory with all it holds; follow no link.
 
-    Two processes may delete the same: what is gone already is no error.
+    By descriptors where the system has them, so that a folder that somebody swaps for a
+    link meanwhile leads nowhere. Two processes may delete the same: what is gone
+    already is no error.
     """
+    if not _BY_DESCRIPTOR:
+        _delete_by_path(files, path)
+        return
+    with suppress(FileNotFoundError):
+        parent = os.open(path.parent, _FOLDER)
+        try:
+            # Deeper folders come up to here one after the other.
+            waiting = [path]
+            while waiting:
+                _delete_within(
+                    files, waiting.pop(), parent, top=parent, waiting=waiting
+                )
+        finally:
+            os.close(parent)
+
+
+def _delete_within(
+    files: Files,
+    path: Path,
+    parent: int,
+    *,
+    top: int,
+    waiting: list[Path],
+    depth: int = 0,
+) -> None:
+    """Delete one entry of an open directory."""
+    with suppress(FileNotFoundError):
+        try:
+            folder = os.open(path.name, _FOLDER, dir_fd=parent)
+        except OSError as error:
+            if error.errno not in (errno.ENOTDIR, errno.ELOOP, errno.EMLINK):
+                raise
+            files.unlink(path, parent)
+            return
+        try:
+            for name in sorted(os.listdir(folder)):  # noqa: PTH208 - as above
+                if depth < _DEEPEST:
+                    _delete_within(
+                        files,
+                        path / name,
+                        folder,
+                        top=top,
+                        waiting=waiting,
+                        depth=depth + 1,
+                    )
+                    continue
+                up = path.parents[depth] / f".del-{secrets.token_hex(8)}"
+                os.rename(name, up.name, src_dir_fd=folder, dst_dir_fd=top)
+                waiting.append(up)
+        finally:
+            os.close(folder)
+        files.remove_directory(path, parent)
+
+
+def _delete_by_path(files: Files, path: Path) -> None:
+    """Delete where there are no descriptors; looks before each removal."""
     with suppress(FileNotFoundError):
         if path.is_symlink() or not path.is_dir():
             files.unlink(path)
             return
         for child in sorted(path.iterdir()):
-            delete_tree(files, child)
+            _delete_by_path(files, child)
         files.remove_directory(path)

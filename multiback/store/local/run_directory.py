@@ -136,7 +136,7 @@ class RunDirectory(Runs):
     def start_run(self, run_id: str, info: Mapping[str, Any]) -> None:
         """Note that a run starts, and collect what dead writers left."""
         record = {"run_id": check_run_id(run_id), "started": time.time(), "info": info}
-        make_directories(self._files, self._checkpoints)
+        self._make()
         self._run_locks.start(run_id)
         # On another machine a file may be open: no reason not to train.
         for problem in self._collect(collect_if_possible):
@@ -277,6 +277,7 @@ class RunDirectory(Runs):
         Args:
             collect_all: Takes paths and returns problems.
         """
+        self._listing.check()
         problems: list[str] = []
         folders = (self.path, self._checkpoints)
         digests = self._run_locks.digests()
@@ -303,17 +304,22 @@ class RunDirectory(Runs):
         doomed = [path for each in folders for path in _hidden(each, DELETED)]
         return problems + collect_all(self._files, [*others, *doomed])
 
+    def _make(self) -> None:
+        """Create the directory if need be; refuse a link in its place."""
+        make_directories(self._files, self._checkpoints)
+        self._listing.check()
+
     @contextmanager
     def _holding(self, run_id: str) -> Iterator[None]:
         """Create the directory if need be, and hold a run."""
-        make_directories(self._files, self._checkpoints)
+        self._make()
         with self._run_locks.holding(run_id):
             yield
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
         """Create the directory if need be, and hold its lock."""
-        make_directories(self._files, self._checkpoints)
+        self._make()
         with directory_lock(self.path / "lock", self._lock_timeout):
             yield
 
