@@ -68,3 +68,7 @@ class RunLeftWarning(UserWarning):
 
 class WaitingForRunWarning(UserWarning):
     """A start waits to learn whether another process still writes the run."""
+
+
+class GuessedLogitsWarning(UserWarning):
+    """A wrapped metric guesses whether scores are logits, or was given logits."""

@@ -2,10 +2,8 @@
 
 import contextlib
 import subprocess
-import sys
-from pathlib import Path
 
-_PROGRAM = Path(__file__).parents[1] / "store" / "owning_writer.py"
+from support.children import command
 
 
 @contextlib.contextmanager
@@ -15,9 +13,9 @@ def started(run, timeout=600, how="here"):
     `run` is a directory or a URL, `timeout` its claim's; `how` is "here", "elsewhere"
     or "no-locks".
     """
-    command = [sys.executable, _PROGRAM, run, str(timeout), how]
+    program = command("storing.owning_writer", run, str(timeout), how)
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    with subprocess.Popen(command, text=True, cwd="/", **pipes) as process:
+    with subprocess.Popen(program, text=True, cwd="/", **pipes) as process:
         try:
             yield process
         finally:
