@@ -443,28 +443,33 @@ class Checkpointer:
             {**values, **scores, "epoch": moment.epoch, "step": moment.step},
             insert_names=self._insert_names,
         )
-        made = draft(
-            name,
-            model,
-            weights_only=self._weights_only,
-            trainer={**facts, **dataclasses.asdict(moment)},
-            arrays=arrays,
-            into=self._saver.buffer,
-            engine=self.team.engine,
-            is_writer=self.team.is_writer,
-            state_format=self.team.format,
-            run_id=self.run_id,
-            epoch=moment.epoch,
-            step=moment.step,
-            metrics=numbers_of(values),
-            extra={
-                **judgement.fields(),
-                **other_values(values),
-                "boundary": entry.boundary,
-                "asked": entry.asked,
-                "weights_only": self._weights_only,
-            },
+        made = self._saver.guard(
+            lambda: draft(
+                name,
+                model,
+                weights_only=self._weights_only,
+                trainer={**facts, **dataclasses.asdict(moment)},
+                arrays=arrays,
+                into=self._saver.buffer,
+                scratch=lambda: self.directory.scratch(self.run_id),
+                engine=self.team.engine,
+                is_writer=self.team.is_writer,
+                state_format=self.team.format,
+                run_id=self.run_id,
+                epoch=moment.epoch,
+                step=moment.step,
+                metrics=numbers_of(values),
+                extra={
+                    **judgement.fields(),
+                    **other_values(values),
+                    "boundary": entry.boundary,
+                    "asked": entry.asked,
+                    "weights_only": self._weights_only,
+                },
+            )
         )
+        if made is None:
+            return False
         self._saver.save(made, entry, self.run_id)
         self.tell(made.problems)
         return True

@@ -113,6 +113,10 @@ class SharedRuns(Runs):
         """List the processes that write a run here, as this process sees them."""
         return self.runs.writers()
 
+    def scratch(self, run_id: str) -> Path:
+        """Return a new path for temporary files; on rank 0 alone."""
+        return self.runs.scratch(run_id)
+
     @property
     def save_request(self) -> Any:
         """A file by which others ask the writer for a checkpoint."""

@@ -195,6 +195,13 @@ class Runs(abc.ABC):
             The paths or URLs of what was deleted, or would be.
         """
 
+    @abc.abstractmethod
+    def scratch(self, run_id: str) -> Path:
+        """Return a new path for temporary files of a run that this process holds.
+
+        What is left there is collected when the run starts again.
+        """
+
     @property
     @abc.abstractmethod
     def save_request(self) -> Any:

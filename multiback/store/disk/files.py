@@ -9,11 +9,12 @@ import errno
 import os
 import secrets
 import stat
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from multiback.errors import MultibackError, StoreError
+from multiback.errors import MultibackError, NoDirectorySyncWarning, StoreError
 
 _BINARY = getattr(os, "O_BINARY", 0)
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT} if hasattr(errno, "EDQUOT") else {errno.ENOSPC}
@@ -99,14 +100,50 @@ def store_errors(doing: str, path: Path) -> Iterator[None]:
         yield
     except MultibackError:
         raise
-    except OSError as error:
-        cause = error.strerror or str(error)
-        raised = StoreError(
-            f"could not {doing} {path}: {cause}. {_advice(error.errno)}"
-        )
-        # Kept so that a caller can tell a full disk from a missing right.
-        raised.errno = error.errno
-        raise raised from error
+    except (OSError, MemoryError) as error:
+        raise as_store_error(error, path, doing) from error
+
+
+def as_store_error(
+    error: OSError | MemoryError, path: object, doing: str = "save into"
+) -> StoreError:
+    """Say what was done to which path, and why it failed."""
+    if isinstance(error, StoreError):
+        return error
+    code = error.errno if isinstance(error, OSError) else errno.ENOMEM
+    cause = (error.strerror if isinstance(error, OSError) else None) or str(error)
+    raised = StoreError(
+        f"could not {doing} {path}: {cause or 'not enough memory'}. {_advice(code)}"
+    )
+    # Kept so that a caller can tell a full disk from a missing right.
+    raised.errno = code
+    raised.__cause__ = error
+    return raised
+
+
+def sync_directory(files: Files, path: Path) -> None:
+    """Wait until a directory's entries are on the disk, where a mount can do that."""
+    with store_errors("fsync the directory", path):
+        try:
+            files.sync_directory(path)
+        except OSError as error:
+            if error.errno not in _CANNOT_SYNC:
+                raise
+            # Each checkpoint has a directory of its own: once a mount.
+            mount = path.stat().st_dev
+            if mount not in _told:
+                _told.add(mount)
+                warnings.warn(
+                    f"{path!s:.60} is on a mount that cannot fsync directories: after "
+                    f"a power cut the newest checkpoint may be missing; older ones "
+                    f"stay.",
+                    NoDirectorySyncWarning,
+                    stacklevel=3,
+                )
+
+
+_CANNOT_SYNC = frozenset({errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS})
+_told: set[int] = set()
 
 
 @contextmanager
@@ -128,6 +165,12 @@ def _advice(code: int | None) -> str:
         return "Free some space on that disk; committed checkpoints are untouched."
     if code in _NO_RIGHTS:
         return "Check the permissions there, or choose another directory."
+    if code in (errno.EMFILE, errno.ENFILE):
+        return "Too many files are open: close some, or raise `ulimit -n`."
+    if code == errno.ENAMETOOLONG:
+        return "Choose a shorter dirpath or filename."
+    if code == errno.ENOMEM:
+        return "Free some memory; committed checkpoints are untouched."
     return "Committed checkpoints are untouched; check that disk, then try again."
 
 
@@ -155,8 +198,9 @@ def open_regular(path: Path) -> int:
 
 def make_directories(files: Files, path: Path) -> None:
     """Create `path` and its missing parents, durably."""
-    if path.is_dir():
-        return
+    with store_errors("look at", path):
+        if path.is_dir():
+            return
     if path.parent != path:
         make_directories(files, path.parent)
     with store_errors("create the directory", path):
@@ -166,7 +210,7 @@ def make_directories(files: Files, path: Path) -> None:
             # Another run was quicker, or a file stands in the way.
             if not path.is_dir():
                 raise
-        files.sync_directory(path.parent)
+    sync_directory(files, path.parent)
 
 
 # Whether a directory can be opened and changed by its descriptor: not on Windows.

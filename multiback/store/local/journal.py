@@ -11,7 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from multiback.errors import StoreError
-from multiback.store.disk.files import Files, closing, open_regular, store_errors
+from multiback.store.disk.files import (
+    Files,
+    closing,
+    open_regular,
+    store_errors,
+    sync_directory,
+)
 from multiback.store.format.jsontext import dump, load
 from multiback.store.format.payload import write_all
 
@@ -37,8 +43,7 @@ def append_line(
         with store_errors("fsync", path):
             files.sync(descriptor)
     if is_new:
-        with store_errors("fsync the directory", path.parent):
-            files.sync_directory(path.parent)
+        sync_directory(files, path.parent)
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:

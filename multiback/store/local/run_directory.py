@@ -26,6 +26,7 @@ from multiback.store.disk.files import (
     Files,
     make_directories,
     store_errors,
+    sync_directory,
 )
 from multiback.store.disk.removal import (
     DELETED,
@@ -47,7 +48,7 @@ from multiback.store.local.journal import append_line, read_lines
 from multiback.store.local.links import check_link, drop_links, point
 from multiback.store.local.listing import Listing
 from multiback.store.local.locks import RunLocks, directory_lock
-from multiback.store.owner import CLAIM_TIMEOUT, Owner
+from multiback.store.owner import CLAIM_TIMEOUT, Owner, digest_of
 from multiback.store.request import Request, check_run_id
 from multiback.store.runs import Choice, Runs
 
@@ -137,9 +138,10 @@ class RunDirectory(Runs):
         """Note that a run starts, and collect what dead writers left."""
         record = {"run_id": check_run_id(run_id), "started": time.time(), "info": info}
         self._make()
-        self._run_locks.start(run_id)
+        is_new = self._run_locks.start(run_id)
+        mine = digest_of(run_id) if is_new else None
         # On another machine a file may be open: no reason not to train.
-        for problem in self._collect(collect_if_possible):
+        for problem in self._collect(collect_if_possible, mine):
             warnings.warn(f"Left over, and left alone: {problem}", stacklevel=3)
         append_line(self._files, self.path / "runs.jsonl", record, argument="info")
 
@@ -180,8 +182,7 @@ class RunDirectory(Runs):
                 discard(self._files, temporary)
                 raise
             try:
-                with store_errors("fsync the directory", self._checkpoints):
-                    self._files.sync_directory(self._checkpoints)
+                sync_directory(self._files, self._checkpoints)
             except BaseException:
                 # Reported as failed, so it must not turn up later.
                 discard(self._files, target)
@@ -270,14 +271,25 @@ class RunDirectory(Runs):
         return found
 
     def _collect(
-        self, collect_all: Callable[[Files, Iterable[Path]], list[str]]
+        self,
+        collect_all: Callable[[Files, Iterable[Path]], list[str]],
+        mine: str | None = None,
     ) -> list[str]:
         """Let a function delete what writers left behind that have ended.
 
         Args:
             collect_all: Takes paths and returns problems.
+            mine: A run that this process has taken, and written nothing of yet.
         """
         self._listing.check()
+        with store_errors("collect garbage in", self.path):
+            return self._collected(collect_all, mine)
+
+    def _collected(
+        self,
+        collect_all: Callable[[Files, Iterable[Path]], list[str]],
+        mine: str | None,
+    ) -> list[str]:
         problems: list[str] = []
         folders = (self.path, self._checkpoints)
         digests = self._run_locks.digests()
@@ -291,7 +303,7 @@ class RunDirectory(Runs):
                     for each in folders
                     for path in _hidden(each, f"{TEMPORARY}{digest}-")
                 ]
-                if is_idle and left:
+                if left and (is_idle or digest == mine):
                     problems += collect_all(self._files, left)
         with self._locked():
             # Of no run: they are only made under this lock.
@@ -313,7 +325,7 @@ class RunDirectory(Runs):
     def _holding(self, run_id: str) -> Iterator[None]:
         """Create the directory if need be, and hold a run."""
         self._make()
-        with self._run_locks.holding(run_id):
+        with store_errors("save into", self.path), self._run_locks.holding(run_id):
             yield
 
     @contextmanager
@@ -335,6 +347,11 @@ class RunDirectory(Runs):
             for path in sorted(self.path.iterdir())
             if _ARCHITECTURE.fullmatch(path.name) and path.name not in used
         ]
+
+    def scratch(self, run_id: str) -> Path:
+        """Return a new path for temporary files of a run that this process holds."""
+        self._make()
+        return self._run_locks.temporary(run_id)
 
     @property
     def save_request(self) -> Path:

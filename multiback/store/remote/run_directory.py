@@ -20,6 +20,7 @@ import functools
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from multiback.errors import StoreError
@@ -253,6 +254,10 @@ class RemoteRunDirectory(Runs):
         if not dry_run:
             self._bucket.delete(found)
         return [self._bucket.url_of(name) for name in found]
+
+    def scratch(self, run_id: str) -> Path:
+        """Return a new path for temporary files of a run that this process holds."""
+        return self._mirror.local.scratch(run_id)
 
     @property
     def save_request(self) -> RemoteRequest:
