@@ -47,6 +47,7 @@ PLAIN = (
         for name in ("expression", "filenames", "monitor", "names", "retention")
     ),
     "tests/cli/test_tidying.py",
+    "tests/test_warnings.py",
 )
 
 nox.options.default_venv_backend = "virtualenv"

@@ -1,4 +1,4 @@
-"""Every error that multiback raises on purpose.
+"""Every error and warning that multiback raises on purpose.
 
 ::
 
@@ -11,6 +11,14 @@
     └── StoreError (OSError)               a run directory cannot be used as asked
         ├── NoCheckpointError              no committed checkpoint there
         └── CorruptCheckpointError         a file differs from its manifest
+
+    MultibackWarning (UserWarning)
+    ├── CheckpointWarning                  nothing was saved, or another one is used
+    ├── SlowDiskWarning                    training waits for the disk
+    ├── OwnerWarning                       another process left, or holds, a run
+    ├── RankWarning                        other processes of the training are missing
+    ├── WideBoundsWarning                  a metric's bins cannot tell scores apart
+    └── DisagreementWarning                another library contradicts a number
 
 Each message names the argument or file, what was wanted, what came and what to
 do next.
@@ -51,3 +59,31 @@ class NoCheckpointError(StoreError):
 
 class CorruptCheckpointError(StoreError):
     """A checkpoint's file differs from what its manifest says."""
+
+
+class MultibackWarning(UserWarning):
+    """Filter by this to filter everything that multiback warns of."""
+
+
+class CheckpointWarning(MultibackWarning):
+    """A checkpoint was not saved as asked, was passed over or lacks something."""
+
+
+class SlowDiskWarning(MultibackWarning):
+    """Training waits for checkpoints to be written."""
+
+
+class OwnerWarning(MultibackWarning):
+    """A process that wrote a run died, or left something in its directory."""
+
+
+class RankWarning(MultibackWarning):
+    """A process of a distributed training waits for another one."""
+
+
+class WideBoundsWarning(MultibackWarning):
+    """The error of a binned metric is larger than a user would expect."""
+
+
+class DisagreementWarning(MultibackWarning):
+    """During training another library contradicts a metric's number."""

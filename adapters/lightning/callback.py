@@ -9,12 +9,13 @@ from multiback.adapters.lightning.restoring import template_of
 from multiback.adapters.lightning.resuming import loops_of, plateaus_of, put_back
 from multiback.adapters.lightning.storable import is_complete, storable
 from multiback.checkpoint import Checkpointer, Slot
+from multiback.checkpoint.other_names import KnownArguments
 from multiback.errors import ArgumentError, MonitorError, MultibackError, StoreError
 
 _Base: Any = pl.callbacks.Checkpoint
 
 
-class ModelCheckpoint(_Base):  # type: ignore[misc]  # An optional library
+class ModelCheckpoint(KnownArguments, _Base):  # type: ignore[misc]  # An optional library
     """Keep the checkpoints of a `Trainer` that are best by a metric that you log.
 
     Give it to `Trainer(callbacks=[...])` in place of Lightning's own. Runs, slots and

@@ -101,3 +101,12 @@ __all__ = [
     "WideBoundsWarning",
     "group",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """Say what a metric of another library is called here."""
+    from multiback.other_names import translated  # noqa: PLC0415 - an error
+
+    raise AttributeError(
+        f"module {__name__!r} has no attribute {name!r}.{translated(name)}"
+    )

@@ -11,13 +11,12 @@ changes; so a temporary directory seen under the lock belongs to a dead process.
 import os
 import re
 import time
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from multiback.errors import ArgumentError, NoCheckpointError, StoreError
+from multiback.errors import ArgumentError, NoCheckpointError, OwnerWarning, StoreError
 from multiback.store.checkpoint import Checkpoint, described, read_checkpoint
 from multiback.store.disk.files import Files, make_directories, store_errors
 from multiback.store.disk.removal import (
@@ -40,6 +39,7 @@ from multiback.store.owning.locking import ChangeLock
 from multiback.store.owning.owner import Owner
 from multiback.store.owning.ownership import Ownership
 from multiback.store.request import Request, check_run_id
+from multiback.warn import warn
 
 SAVE_REQUEST = "save-now"
 _ARCHITECTURE = re.compile(r"arch-[0-9a-f]{32}\.json")
@@ -158,7 +158,7 @@ class RunDirectory:
         with self._locked():
             # Somebody else's, or open on another machine: no reason not to train.
             for problem in collect_if_possible(self._files, self._garbage()):
-                warnings.warn(f"Left over, and left alone: {problem}", stacklevel=3)
+                warn(f"Left over, and left alone: {problem}", OwnerWarning)
             append_line(
                 self._files,
                 self.path / "runs.jsonl",

@@ -9,18 +9,18 @@ its own so that two who take over do not move each other's.
 import errno
 import os
 import threading
-import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 import filelock
 
-from multiback.errors import StoreError
+from multiback.errors import OwnerWarning, StoreError
 from multiback.store.disk.files import Files, store_errors
 from multiback.store.disk.removal import TEMPORARY, scratch
 from multiback.store.owning.owner import Owner
 from multiback.store.owning.ownership import Ownership
+from multiback.warn import warn
 
 _NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS})
 
@@ -123,11 +123,11 @@ class ChangeLock:
             )
         if not owners:
             raise self._busy("a process that left no name")
-        warnings.warn(
+        warn(
             f"{self._path} is held, but all that may hold it are dead: "
             f"{'; '.join(f'{one.text}: {one.death}' for one in owners)}. It is taken "
             f"over.",
-            stacklevel=6,
+            OwnerWarning,
         )
         with store_errors("move away", self._path):
             self._files.rename(self._path, self._path.with_name(scratch(TEMPORARY)))

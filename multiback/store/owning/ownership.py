@@ -20,7 +20,6 @@ import atexit
 import functools
 import os
 import time
-import warnings
 from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
@@ -28,12 +27,13 @@ from pathlib import Path
 
 import xxhash
 
-from multiback.errors import StoreError
+from multiback.errors import OwnerWarning, StoreError
 from multiback.store.disk.files import Files, store_errors
 from multiback.store.disk.removal import TEMPORARY, discard, scratch
 from multiback.store.format.payload import write_file
 from multiback.store.owning.heartbeat import Heart, read_record, touch
 from multiback.store.owning.owner import Owner, parse_owner, this_process
+from multiback.warn import warn
 
 _PREFIX = "lock-"
 _LOOKS_PER_BEAT = 2
@@ -157,7 +157,7 @@ class Ownership:
         watch = min(_WATCHED_BEATS * owner.interval, _WATCHED_SECONDS)
         was_watched = now == seen and waited >= watch
         if (death := owner.death) and (owner.is_gone or was_watched):
-            warnings.warn(owner.left(self._directory, death), stacklevel=6)
+            warn(owner.left(self._directory, death), OwnerWarning)
             return True
         if owner.is_known_alive or seen not in (None, now):
             raise StoreError(owner.refusal(self._directory))

@@ -21,18 +21,18 @@ import os
 import secrets
 import threading
 import time
-import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 
 import xxhash
 
-from multiback.errors import StoreError
+from multiback.errors import OwnerWarning, StoreError
 from multiback.store.owning.heartbeat import MAX_RECORD, Heart
 from multiback.store.owning.owner import Owner, parse_owner, this_process
 from multiback.store.remote.bucket import Bucket, ObjectInfo, at_exit
 from multiback.store.remote.claims import is_old
+from multiback.warn import warn
 
 BEAT_SECONDS = 15.0
 _FOLDER = "writers"
@@ -133,7 +133,7 @@ class RemoteOwnership:
             silent = max(_silence(info.modified, now), waited if is_same else 0)
             judged = replace(owner, silent=silent)
             if death := judged.death:
-                warnings.warn(judged.left(self._bucket.url, death), stacklevel=5)
+                warn(judged.left(self._bucket.url, death), OwnerWarning)
                 self._bucket.delete([name])
                 continue
             gave_a_sign = name in seen and not is_same
