@@ -4,8 +4,10 @@ import inspect
 import re
 
 import keras
+import numpy as np
 import pytest
 from keras.callbacks import ModelCheckpoint as Kerass
+from sklearn.linear_model import LogisticRegression
 
 import multiback as mb
 from multiback.checkpoint.other_names import OTHER_ARGUMENTS
@@ -112,3 +114,18 @@ def test_a_subclass_takes_arguments_of_its_own_and_the_signature_stays(tmp_path)
 def test_a_metric_as_monitor_is_told_to_give_its_name(metric, tmp_path):
     with pytest.raises(ArgumentError, match="wants the metric's name in the logs"):
         mb.ModelCheckpoint(tmp_path, metric)
+
+
+@pytest.mark.parametrize("model", [LogisticRegression(), object(), [1.0, 2.0]])
+def test_what_is_no_model_of_kerass_is_told_to_pass_arrays(model, tmp_path):
+    ckpt = mb.Checkpointer(tmp_path)
+    with pytest.raises(ArgumentError, match="or a mapping of arrays by name, not "):
+        ckpt.step(model, {"f1": 0.5})
+    ckpt.end()
+
+
+def test_a_metrics_class_in_compile_counts_as_the_metric_itself():
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, "sigmoid")])
+    model.compile("sgd", "binary_crossentropy", metrics=[mb.metrics.F1Score])
+    x = np.ones((4, 2), "float32")
+    assert "f1_score" in model.fit(x, np.ones(4), verbose=0).history
