@@ -8,7 +8,6 @@ that as soon as the data fit into one batch.
 import contextlib
 import dataclasses
 import functools
-import importlib
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -188,7 +187,8 @@ class Streams:
     @functools.cached_property
     def _compiled_update(self) -> Callable[[list[Any]], None]:
         """Return `_update` with the state handed through a compiled function."""
-        jax = importlib.import_module(".jax", __package__)
+        from multiback.adapters.torchmetrics.checking import jax
+
         variables = [v for one in self._fed for v in one.metric.variables]
 
         def pure(state: list[Any], tensors: list[Any]) -> list[Any]:

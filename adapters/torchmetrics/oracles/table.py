@@ -69,6 +69,8 @@ def _of_hosted(metric: TorchMetric, samples: Samples) -> Equivalent | NoEquivale
     except NoneSuchError as reason:
         return NoEquivalent(f"torchmetrics computes it, and {reason}")
     config = known.get_config()
+    if metric.from_logits and "from_logits" in config:
+        config["from_logits"] = True
     if "capacity" in config:
         config["capacity"] = len(samples.y_true)  # Every score counts, not bins.
     found = TABLE[type(known)](config, samples)

@@ -147,6 +147,8 @@ def _differences(
         yield "torchmetrics", "compute() returns the value and its threshold"
     if kind == "ConcordanceCorrelation" and theirs is not None:
         yield "torchmetrics", "torchmetrics takes variances over n - 1, not Lin's n"
+    if kind == "ExactMatch" and meaning.get("ignore_index") is not None:
+        yield "torchmetrics", "a row of which everything is ignored counts as right"
     if kind == "KLDivergence":
         yield "torchmetrics", "update(p, q) takes the targets first, and scales rows"
     several = meaning.get("num_outputs", 1) != 1
@@ -155,4 +157,10 @@ def _differences(
     if kind == "LogLoss" and kerass is not None:
         yield "keras", "Keras keeps probabilities 1e-7 away from 0 and 1"
     if kind in ("Dice", "F1Score", "FBetaScore") and meaning.task == "multiclass":
-        yield "keras", "Keras wants one-hot labels, (batch, classes)"
+        absent = ""
+        if meaning.get("average") == "macro":
+            absent = (
+                "; its macro average counts a class that does not occur as 0, the "
+                "others leave it out"
+            )
+        yield "keras", f"Keras wants one-hot labels, (batch, classes){absent}"

@@ -118,6 +118,7 @@ OPERATING_POINTS = (
 TAKES_ZERO_DIVISION = [
     kind for kind, each in CLASSES.items() if "zero_division" in each.arguments
 ]
+IGNORED_CLASS = "torchmetrics counts predictions of an ignored class by its own rule"
 _TASKED = re.compile("(Binary|Multiclass|Multilabel)(.+)")
 _NOT_BACK = ("BalancedAccuracy", "Dice", "RootMeanSquaredError", "TopKAccuracy")
 
@@ -205,8 +206,10 @@ def _refuse(of: Meaning) -> None:
             "torchmetrics averages zero_division by a rule of its own",
         ),
         (
-            of.task == "multiclass" and 0 <= ignored < classes,
-            "torchmetrics counts predictions of an ignored class by its own rule",
+            of.task == "multiclass"
+            and 0 <= ignored < classes
+            and not _ignores_alike(kind, average),
+            IGNORED_CLASS,
         ),
         (
             kind == "BalancedAccuracy" and of.task != "multiclass",
@@ -258,7 +261,22 @@ def of_theirs(metric: Any, count: int | None) -> Meaning:
         config[SIZES[task]] = getattr(metric, SIZES[task], None) or count
     if task:
         config["ignore_index"] = metric.ignore_index
+    if task == "multiclass" and not _ignores_alike(kind, config.get("average")):
+        classes, ignored = config["num_classes"], metric.ignore_index
+        if ignored is not None and 0 <= ignored < (classes or math.inf):
+            raise NoneSuchError(IGNORED_CLASS)
+    if config.get("num_outputs", 1) != 1:  # It gives one number an output.
+        config["multioutput"] = "raw_values"
     return Meaning(kind, config)
+
+
+def _ignores_alike(kind: str, average: str | None) -> bool:
+    """Tell whether torchmetrics leaves an ignored class out as multiback does."""
+    return (
+        kind in ("AveragePrecision", "CalibrationError")
+        or (kind == "AUROC" and average == "weighted")
+        or (kind == "JaccardIndex" and average != "micro")
+    )
 
 
 def _kind(metric: Any) -> tuple[str, str]:
