@@ -99,21 +99,17 @@ def _judge_value(subject: Subject, translation: Equivalent | NoEquivalent) -> Ro
         notes,
     )
     near = functools.partial(close, rtol=rtol, scale=translation.scale)
-    if all(near(subject.value, value) for value in known):
-        return row
-    if translation.bounds is not None and within(
-        subject.value, known, _quietly(translation.bounds), rtol=rtol
+    if all(near(subject.value, value) for value in known) or (
+        translation.bounds is not None
+        and within(subject.value, known, _quietly(translation.bounds), rtol=rtol)
     ):
         return row
     reason = _convention(subject, translation, near)
     if not reason and sklearn is not None and near(subject.value, sklearn):
         # The float64 number decides; the other library is a second opinion.
         row = dataclasses.replace(row, difference=difference(subject.value, sklearn))
-        return _replace(
-            row,
-            "agrees",
-            _join(f"torchmetrics alone gives {show_exactly(theirs)}", notes),
-        )
+        alone = f"torchmetrics alone gives {show_exactly(theirs)}"
+        return _replace(row, "agrees", _join(alone, notes))
     reason = reason or _mask(subject)
     if reason:
         return _replace(row, "differs by convention", _join(reason, notes))

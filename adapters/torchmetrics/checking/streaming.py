@@ -16,8 +16,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from multiback import keras_private
 from multiback.adapters.bridge import HostMetric
-from multiback.adapters.torchmetrics import keras_private
 from multiback.adapters.torchmetrics.arrays import Array, Samples
 from multiback.adapters.torchmetrics.checking.report import Value
 from multiback.errors import ArgumentError
@@ -179,7 +179,7 @@ class Streams:
             if not samples.numbers:
                 batch.append(of[id(samples.y_pred)])
                 if one.mask is not None:
-                    keras_private.set_mask(batch[-1], of[id(one.mask)])
+                    keras_private.set_keras_mask(batch[-1], of[id(one.mask)])
             if samples.sample_weight is not None:
                 batch.append(of[id(samples.sample_weight)])
             one.metric.update_state(*batch)

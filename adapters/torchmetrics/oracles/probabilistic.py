@@ -166,8 +166,8 @@ def calibration_error(config: dict[str, Any], samples: Samples) -> Equivalent:
         numpys,
         convention=Convention(
             "a confidence of 1",
-            "torchmetrics puts a confidence of exactly 1 into a bin of its own; here it "
-            "belongs to the last bin, whose edge it is",
+            "torchmetrics puts a confidence of exactly 1 into a bin of its own; here "
+            "it belongs to the last bin, whose edge it is",
             numpys,
         )
         if (confidence == 1).any()

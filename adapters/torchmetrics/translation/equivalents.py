@@ -127,7 +127,7 @@ def _inside(metric: Any) -> Any:
     return ungrouped(metric)
 
 
-def _differences(
+def _differences(  # noqa: C901 - a table
     meaning: Meaning, made: Mapping[str, Any]
 ) -> Iterator[tuple[str, str]]:
     """Yield a library and what is different about its metric all the same."""
@@ -157,10 +157,12 @@ def _differences(
     if kind == "LogLoss" and kerass is not None:
         yield "keras", "Keras keeps probabilities 1e-7 away from 0 and 1"
     if kind in ("Dice", "F1Score", "FBetaScore") and meaning.task == "multiclass":
-        absent = ""
-        if meaning.get("average") == "macro":
-            absent = (
-                "; its macro average counts a class that does not occur as 0, the "
-                "others leave it out"
+        yield (
+            "keras",
+            "Keras wants one-hot labels, (batch, classes)"
+            + (
+                "; its macro average counts a class that does not occur as 0, others "
+                "leave it out"
             )
-        yield "keras", f"Keras wants one-hot labels, (batch, classes){absent}"
+            * (meaning.get("average") == "macro"),
+        )

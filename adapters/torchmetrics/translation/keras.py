@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 
-from multiback.adapters.torchmetrics import keras_private
+from multiback import keras_private
 from multiback.adapters.torchmetrics.translation.source import is_function, kind_of
 from multiback.adapters.torchmetrics.translation.spec import Meaning, NoneSuchError
 from multiback.adapters.torchmetrics.translation.torchmetrics import OPERATING_POINTS

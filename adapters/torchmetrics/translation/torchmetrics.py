@@ -118,7 +118,6 @@ OPERATING_POINTS = (
 TAKES_ZERO_DIVISION = [
     kind for kind, each in CLASSES.items() if "zero_division" in each.arguments
 ]
-IGNORED_CLASS = "torchmetrics counts predictions of an ignored class by its own rule"
 _TASKED = re.compile("(Binary|Multiclass|Multilabel)(.+)")
 _NOT_BACK = ("BalancedAccuracy", "Dice", "RootMeanSquaredError", "TopKAccuracy")
 
@@ -206,12 +205,6 @@ def _refuse(of: Meaning) -> None:
             "torchmetrics averages zero_division by a rule of its own",
         ),
         (
-            of.task == "multiclass"
-            and 0 <= ignored < classes
-            and not _ignores_alike(kind, average),
-            IGNORED_CLASS,
-        ),
-        (
             kind == "BalancedAccuracy" and of.task != "multiclass",
             "torchmetrics has it of class ids only, as a macro MulticlassAccuracy",
         ),
@@ -231,6 +224,8 @@ def _refuse(of: Meaning) -> None:
     ):
         if holds:
             raise NoneSuchError(reason)
+    if of.task == "multiclass" and 0 <= ignored < classes:
+        _refuse_ignored(kind, average)
 
 
 def of_theirs(metric: Any, count: int | None) -> Meaning:
@@ -261,22 +256,24 @@ def of_theirs(metric: Any, count: int | None) -> Meaning:
         config[SIZES[task]] = getattr(metric, SIZES[task], None) or count
     if task:
         config["ignore_index"] = metric.ignore_index
-    if task == "multiclass" and not _ignores_alike(kind, config.get("average")):
-        classes, ignored = config["num_classes"], metric.ignore_index
-        if ignored is not None and 0 <= ignored < (classes or math.inf):
-            raise NoneSuchError(IGNORED_CLASS)
+    ignored, classes = config.get("ignore_index"), config.get("num_classes")
+    if ignored is not None and 0 <= ignored < (classes or 0):
+        _refuse_ignored(kind, config.get("average"))
     if config.get("num_outputs", 1) != 1:  # It gives one number an output.
         config["multioutput"] = "raw_values"
     return Meaning(kind, config)
 
 
-def _ignores_alike(kind: str, average: str | None) -> bool:
-    """Tell whether torchmetrics leaves an ignored class out as multiback does."""
-    return (
+def _refuse_ignored(kind: str, average: str | None) -> None:
+    """Raise where an ignored class leaves another number in torchmetrics than here."""
+    if not (
         kind in ("AveragePrecision", "CalibrationError")
         or (kind == "AUROC" and average == "weighted")
         or (kind == "JaccardIndex" and average != "micro")
-    )
+    ):
+        raise NoneSuchError(
+            "torchmetrics counts predictions of an ignored class by its own rule"
+        )
 
 
 def _kind(metric: Any) -> tuple[str, str]:
