@@ -4,8 +4,8 @@ import inspect
 
 import keras
 import pytest
-from problem import fit, model
 from support.backends import BACKEND
+from support.fitting.problem import fit, model
 
 from multiback.checkpoint.fit.log_names import logged_metrics
 from multiback.checkpoint.fit.other_callbacks import _FIELDS

@@ -1,7 +1,7 @@
 """Notice when one of the private names that state/ leans on moves."""
 
 import keras
-import models
+from support import models
 
 from multiback import keras_private
 

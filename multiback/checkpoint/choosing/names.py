@@ -1,10 +1,15 @@
 """Match the name that a user gave with the names that the logs have."""
 
 import difflib
+import re
 from collections.abc import Collection
 
 from multiback.checkpoint.choosing.direction import made_by_keras, without_number
 from multiback.errors import MonitorError
+
+_ELEMENT = re.compile(r"(.+)\[\s*(-?\d+(?:\s*,\s*-?\d+)*)\s*\]", re.DOTALL)
+# A log name, and which element of its array; none for the whole.
+Read = tuple[str, tuple[int, ...]]
 
 
 def find_name(wanted: str, available: Collection[str]) -> str | None:
@@ -38,6 +43,32 @@ def find_name(wanted: str, available: Collection[str]) -> str | None:
             "metric a name= of its own and monitor that."
         )
     return fitting[0] if fitting else None
+
+
+def split_element(wanted: str) -> Read:
+    """Split a name from the index behind it.
+
+    >>> split_element("val_recall[1]"), split_element("val_loss")
+    (('val_recall', (1,)), ('val_loss', ()))
+    """
+    match = _ELEMENT.fullmatch(wanted)
+    if match is None:
+        return wanted, ()
+    return match[1], tuple(int(part) for part in match[2].split(","))
+
+
+def find_element(wanted: str, available: Collection[str]) -> Read | None:
+    """Return the available name and the index that were meant, or None.
+
+    Raises:
+        MonitorError: Several names fit.
+    """
+    found = find_name(wanted, available)
+    index: tuple[int, ...] = ()
+    if found is None:
+        name, index = split_element(wanted)
+        found = find_name(name, available) if index else None
+    return None if found is None else (found, index)
 
 
 def missing_name(wanted: str, available: Collection[str], hint: str = "") -> str:

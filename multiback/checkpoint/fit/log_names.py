@@ -9,7 +9,7 @@ import keras
 
 from multiback import keras_private
 from multiback.checkpoint.choosing.direction import Mode, direction_of
-from multiback.checkpoint.choosing.scorer import Scorer, split_logs
+from multiback.checkpoint.choosing.scorer import Scorer
 from multiback.errors import MonitorError
 
 _HINT = (
@@ -47,9 +47,8 @@ def check_names(model: keras.Model, scorer: Scorer) -> list[str] | None:
             raise MonitorError(text)
         problems.append(text)
     if not writes_own_logs(model):
-        values, shapes = split_logs({name: value for name, value, _ in rows})
-        scorer.check(values, shapes, _HINT)
-        problems += scorer.doubtful_fields([*values, *shapes])
+        scorer.check({name: value for name, value, _ in rows}, _HINT)
+        problems += scorer.doubtful_fields(names)
     elif type(model).get_metrics_result is keras.Model.get_metrics_result:
         problems += [
             f"{name!r} is none of the model's metrics: in the logs it is what the "

@@ -10,7 +10,7 @@ from typing import Any
 from multiback.checkpoint.choosing.recorded_scores import Judgement
 from multiback.checkpoint.choosing.scorer import Scorer
 from multiback.checkpoint.choosing.slots import Best, Entry, Slot, kept
-from multiback.checkpoint.loading.documents import judgement_of
+from multiback.checkpoint.loading.documents import judgement_of, recorded_values
 from multiback.errors import StoreError
 from multiback.store import Checkpoint, Runs, open_run_directory
 
@@ -173,7 +173,7 @@ def adopt(shelf: Shelf, scorer: Scorer, checkpoint: Checkpoint, order: int) -> N
         checkpoint: Of the same run.
         order: Its place among all that are saved.
     """
-    scorer.remember(checkpoint.metrics)
+    scorer.remember(recorded_values(checkpoint))
     judgement = judgement_of(checkpoint)
     for label, mode in judgement.modes.items():
         scorer.modes.setdefault(label, mode)
@@ -204,7 +204,7 @@ def judge_anew(shelf: Shelf, scorer: Scorer, adopted: Collection[Checkpoint]) ->
                 # Functions may need more than what was kept.
                 known = monitor.label in judgement_of(checkpoint).modes
                 if not known and isinstance(monitor.quantity, str):
-                    score = monitor.measure(checkpoint.metrics)
+                    score = monitor.measure(recorded_values(checkpoint))
                     scores |= {} if score is None else {monitor.label: score}
             goodness = Judgement(scores, scorer.modes).goodness
             shelf.add(dataclasses.replace(entry, goodness=goodness), checkpoint)

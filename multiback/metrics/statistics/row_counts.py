@@ -8,6 +8,7 @@ from keras import ops
 from multiback.errors import ArgumentError
 from multiback.metrics.inputs.batch import Batch, two_class_batch
 from multiback.metrics.inputs.classes import class_batch, top_k_batch
+from multiback.metrics.inputs.task import Ids
 from multiback.metrics.numeric import exact
 from multiback.metrics.numeric.by_id import count_ids, sum_by_id
 from multiback.metrics.statistics.counts import Counts, score_threshold
@@ -30,7 +31,7 @@ class TopKCounts(Counts):
 
     num_classes: int
     top_k: int
-    ignore_index: int | None = None
+    ignore_index: Ids = None
 
     @property
     def columns(self) -> int:
@@ -94,7 +95,7 @@ class ExactMatchCounts(Counts):
     num_labels: int | None = None
     threshold: float = 0.5
     from_logits: bool = False
-    ignore_index: int | None = None
+    ignore_index: Ids = None
 
     @property
     def columns(self) -> int:
