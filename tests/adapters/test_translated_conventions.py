@@ -150,3 +150,52 @@ def test_without_both_libraries_there_is_nothing_to_compare_with(real, monkeypat
     with pytest.raises(MissingPackageError) as caught:
         crosscheck(metric, real["binary"])
     assert 'pip install "multiback[torchmetrics]"' in str(caught.value).splitlines()
+
+
+CHOOSING = ("Precision", "Recall", "F1Score", "JaccardIndex", "Specificity", "Dice")
+
+
+@pytest.mark.parametrize("average", ["micro", "macro", "weighted", None])
+@pytest.mark.parametrize("chosen", [[1, 2], [3, 0], 2])
+@pytest.mark.parametrize("name", CHOOSING)
+def test_crosscheck_chooses_the_same_classes(real, name, chosen, average):
+    cls = getattr(mb.metrics, name)
+    metric = cls("multiclass", num_classes=10, average=average, classes=chosen)
+    (row,) = crosscheck(metric, real["multiclass"], batch_size=400)
+    assert row.verdict == "agrees", row
+    assert row.sklearn is not None
+    several = cls("multiclass", num_classes=10, average=average, ignore_index=[-1, -2])
+    y, p = real["multiclass"]
+    y = y.copy()
+    y[::7], y[::9] = -1, -2
+    (row,) = crosscheck(several, (y, p), batch_size=400)
+    assert row.verdict == "agrees", row
+
+
+@pytest.mark.parametrize("average", ["macro", "weighted", None])
+@pytest.mark.parametrize("task", ["multiclass", "multilabel"])
+@pytest.mark.parametrize("name", ["AUROC", "AveragePrecision", "Recall"])
+def test_crosscheck_chooses_the_same_scores(real, name, task, average):
+    size = {"multiclass": {"num_classes": 10}, "multilabel": {"num_labels": 5}}[task]
+    cls = getattr(mb.metrics, name)
+    metric = cls(task, average=average, classes=[4, 1], **size)
+    (row,) = crosscheck(metric, real[task], batch_size=400)
+    assert row.verdict == "agrees", row
+
+
+@pytest.mark.filterwarnings("ignore:Explicitly requested dtype int64")
+@pytest.mark.parametrize("chosen", [[1, 2], [0, 3], [2]])
+def test_chosen_classes_of_an_overlap_are_translated_both_ways(real, chosen):
+    y, p = real["multiclass"]
+    ours = mb.metrics.JaccardIndex("multiclass", num_classes=10, classes=chosen)
+    found = equivalents(ours)
+    assert "chooses no classes" in found.reasons["torchmetrics"]
+    right = numbers(ours, y, p)
+    assert numbers(found.keras, y, p) == pytest.approx(right, rel=1e-5)
+    back = equivalents(keras.metrics.IoU(10, chosen, sparse_y_pred=False)).multiback
+    assert numbers(back, y, p) == pytest.approx(right, rel=1e-5)
+    y, p = real["binary"]
+    both = keras.metrics.BinaryIoU([0, 1])
+    found = equivalents(both).multiback
+    ours = numbers(found, y[:, None], p[:, None])
+    assert ours == pytest.approx(numbers(both, y[:, None], p[:, None]), rel=1e-5)

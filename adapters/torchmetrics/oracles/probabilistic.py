@@ -9,6 +9,7 @@ from multiback.adapters.torchmetrics.arrays import (
     Elements,
     Samples,
     as_floats,
+    counted,
     pair,
     sigmoid,
 )
@@ -39,7 +40,7 @@ def _elements(config: dict[str, Any], samples: Samples) -> Elements:
         other = np.zeros(len(scores)) if config["from_logits"] else 1.0 - scores
         both = np.stack([other, scores], axis=1)
         elements = Elements(elements.labels.astype("int64"), both, elements.weights)
-    return keep(elements, elements.labels != config["ignore_index"])
+    return keep(elements, counted(elements.labels, config["ignore_index"]))
 
 
 def _log_probabilities(config: dict[str, Any], scores: Array) -> Array:

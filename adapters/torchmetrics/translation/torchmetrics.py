@@ -187,6 +187,7 @@ def _refuse(of: Meaning) -> None:
     kind, average, zero = of.kind, of.get("average"), of.get("zero_division", 0.0)
     size = SIZES.get(of.task or "")
     ignored, classes = of.get("ignore_index", -1), of.get("num_classes", 0)
+    several_ignored, ignored = bool(np.ndim(ignored)), np.max(ignored, initial=-1)
     several = of.get("num_outputs", 1) != 1 and of.get("multioutput") != "raw_values"
     for holds, reason in (
         (
@@ -194,6 +195,8 @@ def _refuse(of: Meaning) -> None:
             NOT_OF_TORCHMETRICS.get(kind, f"torchmetrics has no {kind}"),
         ),
         (of.get("from_logits"), GUESSES),
+        (of.config.get("classes") is not None, "torchmetrics chooses no classes"),
+        (several_ignored, "torchmetrics ignores one label, not several"),
         (size and of.get(size) is None, UNKNOWN_SIZE),
         (math.isnan(zero), "torchmetrics takes zero_division 0 or 1, not NaN"),
         (
