@@ -17,6 +17,10 @@ do next.
 """
 
 
+class RestoreWarning(UserWarning):
+    """A way back from a checkpoint left something out."""
+
+
 class MultibackError(Exception):
     """Catch this to catch everything that multiback raises on purpose."""
 

@@ -48,6 +48,7 @@ from multiback.errors import (
     NoCheckpointError,
     StoreError,
 )
+from multiback.state.tree import changes_in_place, is_tree
 from multiback.store import Checkpoint, Runs, open_checkpoint, open_run_directory
 from multiback.store.background.writer import wait_for
 from multiback.store.local.copies import originals
@@ -100,6 +101,7 @@ class Checkpointer:
 
     Attributes:
         run_id: The id of the run; empty before it starts.
+        keeps_metrics: Whether `step` saves the variables of `model.metrics`.
         parts: Called with the `Moment` when something is saved: what else to keep for
             whoever resumes, as JSON and as arrays.
 
@@ -162,6 +164,7 @@ class Checkpointer:
         self._told: set[str] = set()
         self.run_id = ""
         self.epoch = 0
+        self.keeps_metrics = True
         self.parts: Callable[[Moment], Parts] = lambda _: NOTHING
         self.shelf = Shelf(open_run_directory(dirpath), slots, self._best)
         self.team = Team(format, distributed=distributed)
@@ -173,7 +176,7 @@ class Checkpointer:
             on_error=on_save_error,
         )
         self._order = 0
-        self._judged = False
+        self._judged = self._kept = False
         self._source: Any = None
         self._step = 0
         self._adopted: list[Checkpoint] = []
@@ -243,12 +246,12 @@ class Checkpointer:
         `multiback.restore(model, ckpt.last_model_path)` takes that.
 
         Args:
-            model: A built Keras model; or a mapping (or pytree) like that which
-                was saved, whose values are not used.
+            model: A built Keras model; or a tree like that which was saved. Its
+                models and optimizers take their state, its other values are not used.
 
         Returns:
             None where a new run begins. Otherwise a report for a model, which
-            holds the saved state now, and the saved tree for a mapping.
+            holds the saved state now, and the saved tree for a tree.
 
         Raises:
             NoCheckpointError: As for `start`.
@@ -276,9 +279,10 @@ class Checkpointer:
         """Judge one moment of training: save it if a slot wants it.
 
         Args:
-            model: A built Keras model, a mapping (or pytree) of names to arrays,
-                or a function without arguments that returns one, called only to
-                save.
+            model: A built Keras model; a mapping, list, tuple or dataclass (a pytree)
+                of arrays, numbers, text, models and optimizers, such as
+                `{"G": g, "D": d, "opt": opt}`; or a function without arguments that
+                returns one, called only to save.
             logs: Numbers by name, as `model.evaluate(return_dict=True)` gives.
             epoch: Epochs completed; counted by calls if not given.
             step: Optimizer steps completed; asked of the model's optimizer if not
@@ -306,7 +310,12 @@ class Checkpointer:
         judge_anew(self.shelf, self.scorer, adopted)
         step = self.record(model, values, epoch=epoch, step=step)
         self._judged, self._source, self._step = True, model, step
-        return self._offer(model, values, scores, Moment(self.epoch, step))
+        self._kept = False
+        moment = Moment(self.epoch, step)
+        self._kept = self._offer(
+            model, values, scores, moment, metrics=self.keeps_metrics
+        )
+        return self._kept
 
     def save(
         self,
@@ -388,6 +397,7 @@ class Checkpointer:
         moment: Moment,
         *,
         always: bool = False,
+        metrics: bool = True,
     ) -> bool:
         """Save the model if a slot holds it, then remove what none holds any more."""
         # Where others must do the same, at a moment that is the same for all.
@@ -422,6 +432,7 @@ class Checkpointer:
             name,
             model,
             weights_only=self._weights_only,
+            metric_states=metrics,
             trainer={**facts, **dataclasses.asdict(moment)},
             arrays=arrays,
             into=self._saver.buffer,
@@ -516,10 +527,8 @@ class Checkpointer:
         if kind is None:
             self.finish()
             return
-        # A tree was judged as it was; a model has gone on since. Of several processes
-        # one cannot know whether the others come here too.
-        known = isinstance(self._source, Mapping) or not self.team.is_alone
-        source = None if known else self._source
+        # Of several processes one cannot know whether the others come here too.
+        source = self._source if self.team.is_alone else None
         with self.rescuing():
             if source is not None and not isinstance(error, MonitorError | StoreError):
                 self._save_unfinished(source)
@@ -527,7 +536,9 @@ class Checkpointer:
         self.end()
 
     def _save_unfinished(self, source: Any) -> None:
-        """Save what an error interrupted."""
+        """Save what an error interrupted, unless it is saved as it is now."""
+        if self._kept and is_tree(source) and not changes_in_place(source):
+            return
         if steps_of(source):
             self.save(source, batch=0, asked=False)
         else:

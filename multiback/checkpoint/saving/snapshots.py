@@ -14,6 +14,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from multiback.checkpoint.loading.documents import KERAS_FILE
+from multiback.checkpoint.moment import iterations_of
 from multiback.distributed.formats import Engine, Write
 from multiback.state import (
     Description,
@@ -25,10 +27,11 @@ from multiback.state import (
     values,
     write_keras_file,
 )
+from multiback.state.own_state import ways_of_own_state
+from multiback.state.tree import keras_objects
 from multiback.store import Request
 from multiback.store.disk.files import store_errors
 
-KERAS_FILE = "model.keras"
 Allocate = Callable[[Mapping[str, Any]], Mapping[str, np.ndarray]]
 # Takes a number of bytes.
 Memory = Callable[[int], np.ndarray]
@@ -68,6 +71,7 @@ def draft(
     model: Any,
     *,
     weights_only: bool,
+    metric_states: bool,
     trainer: Mapping[str, Any],
     arrays: Mapping[str, np.ndarray],
     into: Buffers,
@@ -79,8 +83,9 @@ def draft(
 
     Args:
         name: The name to give it.
-        model: A built Keras model, a mapping, or a function that returns one.
+        model: A built Keras model, a tree of arrays, or a function that returns one.
         weights_only: Leave out the optimizer and the metrics.
+        metric_states: Whether to keep the variables of `model.metrics`.
         trainer: Further facts for whoever resumes; JSON.
         arrays: Further arrays for whoever resumes; copied too.
         into: Takes dtypes and shapes, and what allocates if not plain memory is to
@@ -108,6 +113,7 @@ def draft(
     index, write = _copied(
         model,
         weights_only=weights_only,
+        metrics=metric_states,
         into=allocate,
         engine=engine,
         is_writer=is_writer,
@@ -131,12 +137,18 @@ def draft(
                 files[KERAS_FILE] = Path(scratch, KERAS_FILE)
                 with store_errors("write", files[KERAS_FILE]):
                     write_keras_file(model, files[KERAS_FILE])
+        lost = [] if is_model else _own_state_lost(model)
         request = Request(
             name,
             tensors=memory,
             documents={
                 "variables": index,
-                "trainer": {**trainer, "learning_rate": description.learning_rate},
+                "trainer": {
+                    **trainer,
+                    "learning_rate": description.learning_rate,
+                    "own_state": description.own_state,
+                    "iterations": iterations_of(model),
+                },
             },
             extra_files=files,
             backend=keras.backend.backend(),
@@ -148,21 +160,35 @@ def draft(
     except BaseException:
         cleanup()
         raise
-    return Draft(request, description.problems, cleanup)
+    return Draft(request, description.problems + lost, cleanup)
+
+
+def _own_state_lost(tree: Any) -> list[str]:
+    """Say which models of a tree have state that only a model's checkpoint keeps."""
+    return [
+        f"The model at {'/'.join(map(str, at))!r} has state outside of its variables "
+        f"(layer {way!r}), which a mapping does not keep. Save that model alone too."
+        for at, one in keras_objects(tree)
+        if isinstance(one, keras.Model)
+        for way in ways_of_own_state(one)[:1]
+    ]
 
 
 def _copied(
     model: Any,
     *,
     weights_only: bool,
+    metrics: bool,
     into: Allocate,
     engine: Engine | None,
     is_writer: bool,
 ) -> tuple[list[dict[str, Any]], Write | None]:
     """Copy the state; return its index, and what writes an engine's part of it."""
     if engine is None and is_writer:
-        return snapshot(model, weights_only=weights_only, into=into).index, None
-    live, index = values(model, weights_only=weights_only)
+        return snapshot(
+            model, weights_only=weights_only, metrics=metrics, into=into
+        ).index, None
+    live, index = values(model, weights_only=weights_only, metrics=metrics)
     if engine is None:
         into({})
         for each in live.values():
