@@ -12,6 +12,11 @@
         ├── NoCheckpointError              no committed checkpoint there
         └── CorruptCheckpointError         a file differs from its manifest
 
+    UserWarning
+    ├── NoLocksWarning                     a mount has no file locks
+    ├── RunLeftWarning                     a run is taken over from another process
+    └── WaitingForRunWarning               another process may still write a run
+
 Each message names the argument or file, what was wanted, what came and what to
 do next.
 """
@@ -55,3 +60,19 @@ class NoCheckpointError(StoreError):
 
 class CorruptCheckpointError(StoreError):
     """A checkpoint's file differs from what its manifest says."""
+
+
+class NoLocksWarning(UserWarning):
+    """A run directory is on a mount without file locks."""
+
+
+class RunLeftWarning(UserWarning):
+    """A run is taken over from a process that has not renewed its claim."""
+
+
+class WaitingForRunWarning(UserWarning):
+    """A start waits to learn whether another process still writes the run."""
+
+
+class GuessedLogitsWarning(UserWarning):
+    """A wrapped metric guesses whether scores are logits, or was given logits."""

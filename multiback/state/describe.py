@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import keras
 
-from multiback.state._private import layers_of, no_compile_config, sharing
+from multiback.keras_private import layers_of, no_compile_config, sharing
 from multiback.state.own_state import stateful_layers, ways_of_own_state
 from multiback.state.portable import (
     Config,

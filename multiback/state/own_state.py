@@ -14,8 +14,7 @@ import keras
 import numpy as np
 
 from multiback.errors import StateError
-from multiback.keras_private import Part, stores_of
-from multiback.state._private import KERAS_SOURCE, layers_of
+from multiback.keras_private import KERAS_SOURCE, Part, layers_of, stores_of
 from multiback.state.variables import walk
 
 # Keras's own layers whose state is not all in variables. The others that

@@ -14,7 +14,7 @@ from multiback.store.opening import (
     open_checkpoint,
     open_run_directory,
 )
-from multiback.store.owning.owner import Owner
+from multiback.store.owner import Owner
 from multiback.store.request import Request
 
 __all__ = [

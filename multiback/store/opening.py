@@ -13,6 +13,7 @@ from multiback.errors import ArgumentError, NoCheckpointError
 from multiback.store import checkpoint as local
 from multiback.store.checkpoint import Checkpoint
 from multiback.store.local.run_directory import RunDirectory
+from multiback.store.owner import CLAIM_TIMEOUT
 
 if TYPE_CHECKING:
     from multiback.store.remote.run_directory import RemoteRunDirectory
@@ -41,11 +42,13 @@ def _path(place: Place) -> Place:
     return place
 
 
-def open_run_directory(place: Place) -> Runs:
+def open_run_directory(place: Place, *, claim_timeout: float = CLAIM_TIMEOUT) -> Runs:
     """Open a run directory by its path or its URL; nothing is read or made yet.
 
     Args:
         place: A path, or a URL that fsspec knows, such as "s3://bucket/runs/tumour".
+        claim_timeout: At a URL, or on a mount without file locks: seconds after which
+            a run whose claim its writer has not renewed is taken over.
 
     Raises:
         ArgumentError: fsspec knows no such URL.
@@ -55,10 +58,10 @@ def open_run_directory(place: Place) -> Runs:
     'memory://bucket/run'
     """
     if not is_remote(place):
-        return RunDirectory(_path(place))
+        return RunDirectory(_path(place), claim_timeout=claim_timeout)
     from multiback.store.remote.run_directory import RemoteRunDirectory  # noqa: PLC0415 - see above
 
-    return RemoteRunDirectory(str(place))
+    return RemoteRunDirectory(str(place), claim_timeout=claim_timeout)
 
 
 def open_checkpoint(path: Place) -> Checkpoint:

@@ -12,7 +12,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from problem import Says, fit, model, warns
+from support.fitting.problem import Says, fit, model, warns
 
 import multiback as mb
 from multiback.errors import ArgumentError, StoreError

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from problem import VALIDATION, X, Y, fit, model
+from support.fitting.problem import VALIDATION, X, Y, fit, model
 
 import multiback as mb
 from multiback.store import open_run_directory

@@ -6,8 +6,8 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from problem import Says, X, Y, fit, warns
 from support.backends import BACKEND
+from support.fitting.problem import Says, X, Y, fit, warns
 
 import multiback as mb
 from multiback.errors import StateError

@@ -1,9 +1,9 @@
 """Variables are paired by the way to them, whatever order they were made in."""
 
 import keras
-import models
 import numpy as np
 import pytest
+from support import models
 
 from multiback.errors import StateError
 from multiback.state import restore, snapshot

@@ -36,7 +36,7 @@ from multiback.store.remote import run_directory as remote
 
 def forget():
     """Empty fsspec's memory, and let this process be in no run."""
-    remote_ownership._claims._forget()
+    remote_ownership.forget()
     fsspec.filesystem("memory").store.clear()
     mirror._mirrors.clear()
 
@@ -257,7 +257,7 @@ def test_what_a_dead_writer_left_goes_when_its_run_starts_again_or_after_a_day(
     assert runs.collect_garbage() == []
     runs.end_run("a")
     # As a process that is killed leaves its run.
-    remote_ownership._claims._forget()
+    remote_ownership.forget()
     tomorrow = time.time() + 25 * 3600
     monkeypatch.setattr(time, "time", lambda: tomorrow)
     assert len(runs.garbage()) == 4

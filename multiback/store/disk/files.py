@@ -169,10 +169,14 @@ def make_directories(files: Files, path: Path) -> None:
 
 
 def delete_tree(files: Files, path: Path) -> None:
-    """Delete a file, a link or a directory with all it holds; follow no link."""
-    if path.is_symlink() or not path.is_dir():
-        files.unlink(path)
-        return
-    for child in sorted(path.iterdir()):
-        delete_tree(files, child)
-    files.remove_directory(path)
+    """Delete a file, a link or a directory with all it holds; follow no link.
+
+    Two processes may delete the same: what is gone already is no error.
+    """
+    with suppress(FileNotFoundError):
+        if path.is_symlink() or not path.is_dir():
+            files.unlink(path)
+            return
+        for child in sorted(path.iterdir()):
+            delete_tree(files, child)
+        files.remove_directory(path)

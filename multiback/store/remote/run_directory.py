@@ -7,8 +7,8 @@ checksum is its own, and from there the files are uploaded, the manifest last. A
 checkpoint is committed if its manifest is there and its files have the right sizes.
 It is removed in the other order: the manifest first.
 
-A name is claimed before anything is uploaded under it (remote_claims.py), and a run by
-the process that writes it (remote_ownership.py).
+A name is claimed before anything is uploaded under it (claims.py), and a run by the
+process that writes it (ownership.py).
 
 There are no links: best and last are computed from the manifests. `runs.jsonl` and
 `history.jsonl` become objects of some records each. Readers download what they read,
@@ -16,6 +16,7 @@ verify it and delete it again, so the local disk holds no more than one file a r
 """
 
 import dataclasses
+import functools
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -30,7 +31,7 @@ from multiback.store.format.manifest import MANIFEST
 from multiback.store.local.copies import originals
 from multiback.store.local.journal import last_first
 from multiback.store.local.run_directory import SAVE_REQUEST
-from multiback.store.owning.owner import Owner
+from multiback.store.owner import CLAIM_TIMEOUT, Owner
 from multiback.store.remote.claims import abandoned, claim, is_old
 from multiback.store.remote.journal import RemoteJournal
 from multiback.store.remote.mirror import CHECKPOINTS, mirror_of
@@ -49,6 +50,8 @@ class RemoteRunDirectory:
 
     Args:
         url: As fsspec takes it, such as "s3://bucket/runs/tumour".
+        claim_timeout: Seconds after which a run whose claim was not renewed is taken
+            over. Writers renew it with each commit, and 20 times as often.
 
     Attributes:
         location: The URL.
@@ -80,7 +83,8 @@ class RemoteRunDirectory:
         (True, np.float64(4.0))
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, claim_timeout: float = CLAIM_TIMEOUT) -> None:
+        self._claim_timeout = claim_timeout
         self._mirror = mirror_of(url)
         self._bucket = self._mirror.bucket
         self.location = self._bucket.url
@@ -88,12 +92,13 @@ class RemoteRunDirectory:
         self.skipped: list[tuple[str, str]] = []
         self._runs = RemoteJournal(self._bucket, "runs", 1)
         self._history = RemoteJournal(self._bucket, "history", _HISTORY_RECORDS)
-        self._ownership = RemoteOwnership(self._bucket)
+        self._ownership = RemoteOwnership(self._bucket, claim_timeout)
         self._written: set[str] = set()
 
-    def __reduce__(self) -> tuple[type, tuple[str]]:
+    def __reduce__(self) -> tuple[Any, ...]:
         """Let a copy open the same URL."""
-        return type(self), (self.location,)
+        opened = functools.partial(type(self), claim_timeout=self._claim_timeout)
+        return opened, (self.location,)
 
     def checkpoints(self, run_id: str | None = None) -> list[Checkpoint]:
         """List the committed checkpoints, oldest commit first."""
@@ -131,11 +136,11 @@ class RemoteRunDirectory:
         self._runs.append(record, argument="info")
 
     def end_run(self, run_id: str) -> None:
-        """Let other processes write a run, should this one have been its writer."""
+        """Release a run, so that other processes may write it."""
         self._ownership.release(run_id)
 
     def writers(self) -> list[Owner]:
-        """List the processes that write a run here, or died while they did."""
+        """List the processes that write a run here, or ended without releasing it."""
         return self._ownership.owners()
 
     def commit(self, request: Request) -> Checkpoint:
@@ -186,7 +191,7 @@ class RemoteRunDirectory:
                 )
         self._ownership.check(staged.run_id)
         self._bucket.upload(staged.path / MANIFEST, f"{folder}/{MANIFEST}")
-        # Whoever took the run over while this process hung did not count with it.
+        # Another process may have taken the run over while this one hung.
         self._ownership.check(staged.run_id)
 
     def _withdraw(self, name: str) -> None:
