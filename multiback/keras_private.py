@@ -320,11 +320,11 @@ def _below(
     part: Part, step: str, file: str, child: Any, *, listed: bool = False
 ) -> Part:
     """Return a child, as it is reached from its parent."""
-    given = ""
-    name = getattr(child, "name", None)
-    if isinstance(child, KerasSaveable) and isinstance(name, str):
-        made = rf"{re.escape(to_snake_case(type(child).__name__))}(_\d+)?"
-        given = "" if re.fullmatch(made, name) else name
+    given = _given_name(child)
+    if given and not _given_name(part.value):
+        # A name that is built of its parent's, which Keras has numbered.
+        above = getattr(part.value, "name", None)
+        given = "" if isinstance(above, str) and above in given else given
     return Part(
         child,
         f"{part.way}/{step}" if part.way else step,
@@ -332,6 +332,17 @@ def _below(
         "/".join(filter(None, (part.name, given))),
         part.listed or listed,
     )
+
+
+def _given_name(value: Any) -> str:
+    """Return the name that the user gave; "" for one that Keras made and numbered."""
+    name = getattr(value, "name", None)
+    if not isinstance(value, KerasSaveable) or not isinstance(name, str):
+        return ""
+    kind = re.escape(to_snake_case(type(value).__name__))
+    # `Bidirectional` puts a word before the name of the layer that it copies.
+    made = rf"(forward_|backward_)?{kind}(_\d+)?"
+    return "" if re.fullmatch(made, name) else name
 
 
 def own_variables(layer: Any) -> list[Any]:

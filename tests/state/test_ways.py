@@ -112,6 +112,25 @@ def test_renamed_layers_and_a_second_model_in_one_process_still_fit():
     check_back(saved, branches("a", "b"))
 
 
+def wrapped():
+    inputs = keras.Input((2, 2))
+    hidden = inputs
+    for _ in range(2):
+        layer = keras.layers.SimpleRNN(1, return_sequences=True)
+        hidden = keras.layers.Bidirectional(layer)(hidden)
+    return keras.Model(inputs, hidden)
+
+
+def test_names_that_keras_makes_of_others_contradict_nothing():
+    saved = wrapped()
+    taken = snapshot(saved)
+    # The number of the first is that of the second above.
+    keras.layers.SimpleRNN(1)
+    for other in (wrapped(), wrapped()):
+        restore(other, taken.arrays, taken.index)
+        np.testing.assert_array_equal(other.get_weights()[-1], saved.get_weights()[-1])
+
+
 def test_a_checkpoint_without_ways_is_paired_by_position():
     saved = filled(Net(named, ["encoder", "decoder"]))
     other = filled(Net(named, ["encoder", "decoder"]))

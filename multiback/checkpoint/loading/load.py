@@ -171,13 +171,28 @@ def _load(
         optimizer=compile,
         own_state=KERAS_FILE not in checkpoint.files,
     )
-    warn_of(state.restore(model))
+    try:
+        report = state.restore(model)
+    except StateError as error:
+        raise StateError(
+            f"{error}\n{type(model).__name__} was made from its config, and its "
+            "variables are not those that were saved, as where build() or call() "
+            "makes layers without building them. Make the model yourself, call it on a "
+            "batch, then multiback.restore(model, path); for later runs, let build() "
+            "build them."
+        ) from error
+    warn_of(report)
     saved_compiled = any(entry["group"] == "optimizer" for entry in index)
     if compile and saved_compiled and not model.compiled:
+        cause = (
+            f"{type(model).__name__} has a compile() of its own, which Keras does not "
+            "call at a load unless there is a compile_from_config()"
+            if config.get("compile_config")
+            else "a function in compile() could not be written down"
+        )
         warnings.warn(
-            f"{checkpoint.name} does not say how the model was compiled, so it comes "
-            "uncompiled: a function in compile() could not be written down. Call "
-            "compile() as before, then multiback.restore(model, path).",
+            f"The model comes uncompiled: {cause}. Call compile() as before, then "
+            "multiback.restore(model, path).",
             stacklevel=4,
         )
     return model
