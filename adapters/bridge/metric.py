@@ -5,7 +5,6 @@ import copy
 import functools
 import importlib
 import math
-import warnings
 from collections.abc import Iterator
 from typing import Any, ClassVar, Literal
 
@@ -19,6 +18,7 @@ from multiback.adapters.bridge.keras_private import (
     mask_of,
 )
 from multiback.errors import ArgumentError, GuessedLogitsWarning
+from multiback.warn import warn
 
 Tensor = Any
 Direction = Literal["max", "min"]
@@ -241,7 +241,7 @@ class HostMetric(keras.metrics.Metric):  # type: ignore[misc]  # Keras has no ty
             doubt = tally.accumulator.doubt()
             if doubt and not self._warned:
                 self._warned = True
-                warnings.warn(f"{self.name}: {doubt}", GuessedLogitsWarning, 4)
+                warn(f"{self.name}: {doubt}", GuessedLogitsWarning)
 
     def reset_state(self) -> None:
         """Forget everything."""

@@ -1,7 +1,6 @@
 """Nested mappings of arrays (a torch `state_dict`, a JAX pytree) as flat keys."""
 
 import dataclasses
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -22,6 +21,7 @@ from multiback.state.leaf import (
 )
 from multiback.state.restore import Prepared, PreparedOptimizer
 from multiback.state.variables import saved_entries
+from multiback.warn import warn
 
 Parts = tuple[str | int, ...]
 
@@ -269,7 +269,7 @@ def restore_tree(
     }
     for each in prepared:
         for text in each.apply().left_out:
-            warnings.warn(text, RestoreWarning, stacklevel=3)
+            warn(text, RestoreWarning)
     return _filled(template, _Saved(fitted, words, branches), ())
 
 

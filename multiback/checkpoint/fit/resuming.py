@@ -11,7 +11,6 @@ restored once more in that `on_epoch_begin`. And torch draws when it makes the e
 iterator: the generators are restored when the first batch begins.
 """
 
-import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -39,6 +38,7 @@ from multiback.keras_private import (
 )
 from multiback.state.variables import optimizer_of
 from multiback.store import Checkpoint
+from multiback.warn import warn
 
 _RANDOM = "random/"
 # A checkpoint's state, and what it says of its training.
@@ -198,7 +198,7 @@ class Resumption:
                 f"values, {len(report.unused)} of the checkpoint were not used: "
                 f"{', '.join((report.kept + report.unused)[:4])}."
             )
-            warnings.warn(text, RestoreWarning, stacklevel=2)
+            warn(text, RestoreWarning)
         # The other notes are of metrics, which start again with the epoch anyway.
         warn_of(report)
         if not report.restored["optimizer"]:
@@ -221,7 +221,7 @@ class Resumption:
                 f'was compiled with {compiled:.6g}. Pass learning_rate="compiled" '
                 "to ModelCheckpoint to take that."
             )
-            warnings.warn(text, RestoreWarning, stacklevel=2)
+            warn(text, RestoreWarning)
 
     def end(self, model: keras.Model) -> None:
         """Restore the rest: the first epoch begins, or none is left to run."""

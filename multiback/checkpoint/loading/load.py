@@ -1,7 +1,6 @@
 """Load a checkpoint: the best of a run, the last, or the one at a path."""
 
 import os
-import warnings
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -21,7 +20,12 @@ from multiback.checkpoint.loading.find import (
     rank,
 )
 from multiback.checkpoint.loading.restore import ModelState, restore_from, warn_of
-from multiback.errors import ArgumentError, NoCheckpointError, StateError
+from multiback.errors import (
+    ArgumentError,
+    CheckpointWarning,
+    NoCheckpointError,
+    StateError,
+)
 from multiback.state import (
     RestoreReport,
     rebuild,
@@ -36,6 +40,7 @@ from multiback.store import (
     is_run_directory,
     open_checkpoint,
 )
+from multiback.warn import warn
 
 
 def load_best(
@@ -185,15 +190,15 @@ def _load(
     saved_compiled = any(entry["group"] == "optimizer" for entry in index)
     if compile and saved_compiled and not model.compiled:
         cause = (
-            f"{type(model).__name__} has a compile() of its own, which Keras does not "
-            "call at a load unless there is a compile_from_config()"
+            f"{type(model).__name__} has a compile() of its own, and Keras calls none "
+            "at a load"
             if config.get("compile_config")
-            else "a function in compile() could not be written down"
+            else "a function in compile() could not be saved"
         )
-        warnings.warn(
-            f"The model comes uncompiled: {cause}. Call compile() as before, then "
-            "multiback.restore(model, path).",
-            stacklevel=4,
+        warn(
+            f"{checkpoint.name} comes uncompiled: {cause}; call compile() as before, "
+            "then multiback.restore(model, path).",
+            CheckpointWarning,
         )
     return model
 

@@ -5,7 +5,6 @@ Every way back of a model goes through `ModelState`: `restore`, `resume=`,
 """
 
 import dataclasses
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -23,6 +22,7 @@ from multiback.state.tree import key_of, live_leaves
 from multiback.state.variables import build_optimizer, check_model, entries
 from multiback.store import Checkpoint
 from multiback.store.format.payload import verify_file
+from multiback.warn import warn
 
 Index = Sequence[Mapping[str, Any]]
 
@@ -129,7 +129,7 @@ def _divided_variables(
 def warn_of(report: RestoreReport) -> None:
     """Warn of what a restore left out although it changes what the model does."""
     for text in report.left_out:
-        warnings.warn(text, RestoreWarning, stacklevel=4)
+        warn(text, RestoreWarning)
 
 
 def restore_from(

@@ -7,7 +7,7 @@ import warnings
 import keras
 import numpy as np
 
-from multiback.errors import RestoreWarning
+from multiback.errors import MultibackWarning
 
 X = np.random.default_rng(0).normal(size=(48, 4)).astype("float32")
 Y = (X.sum(axis=1) > 0).astype("float32")
@@ -55,7 +55,7 @@ def telling():
     texts += [
         str(one.message)
         for one in caught
-        if one.category in (UserWarning, RestoreWarning)
+        if one.category is UserWarning or issubclass(one.category, MultibackWarning)
     ]
 
 
