@@ -28,6 +28,7 @@ if _TYPE_CHECKING or _PurePath(_sys.argv[0] if _sys.argv else "").stem != "multi
         load_last,
         register_direction,
         restore,
+        threshold_of,
     )
 
 __all__ = [
@@ -48,6 +49,7 @@ __all__ = [
     "metrics",
     "register_direction",
     "restore",
+    "threshold_of",
 ]
 
 

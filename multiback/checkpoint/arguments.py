@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from multiback.checkpoint.choosing.direction import Mode
+from multiback.checkpoint.choosing.direction import Mode, check_mode
 from multiback.checkpoint.choosing.monitor import Logs, Monitor
 from multiback.checkpoint.choosing.slots import All, Best, Last, Slot, check_number
 from multiback.errors import ArgumentError
@@ -77,6 +77,7 @@ def choose_slots(
     Raises:
         ArgumentError: An argument is not usable.
     """
+    check_mode(mode)
     if monitor is not None and not isinstance(monitor, Monitor):
         monitor = Monitor(monitor, mode)
     if keep is None:

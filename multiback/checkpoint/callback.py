@@ -9,6 +9,7 @@ from typing import Any, Literal, Self
 
 import keras
 
+from multiback import keras_private
 from multiback.checkpoint.arguments import Quantity, Resume, check_flag
 from multiback.checkpoint.checkpointer import Checkpointer
 from multiback.checkpoint.choosing.direction import Mode
@@ -16,18 +17,31 @@ from multiback.checkpoint.choosing.slots import Slot, check_number
 from multiback.checkpoint.choosing.triggers import Triggers
 from multiback.checkpoint.fit.data_position import Position, Seekable
 from multiback.checkpoint.fit.ema import ScoredWeights
-from multiback.checkpoint.fit.log_names import check_names
+from multiback.checkpoint.fit.log_names import (
+    check_names,
+    names_of_training,
+    thresholds_of,
+    writes_own_logs,
+)
+from multiback.checkpoint.fit.logits import check_logits
 from multiback.checkpoint.fit.lost_inputs import lost_inputs
 from multiback.checkpoint.fit.other_callbacks import check_order
 from multiback.checkpoint.fit.resuming import Resumption
 from multiback.checkpoint.fit.signals import StopSignals
+from multiback.checkpoint.fit.validation import PREFIX, awaited, validation_fault
 from multiback.checkpoint.loading.export import export_best as write_best
 from multiback.checkpoint.loading.find import first_intact
 from multiback.checkpoint.loading.load import restore_checkpoint
 from multiback.checkpoint.saving.background import OnSaveError
 from multiback.checkpoint.saving.snapshots import Moment, Parts, steps_of
 from multiback.distributed import Format
-from multiback.errors import ArgumentError, MonitorError, StateError, StoreError
+from multiback.errors import (
+    ArgumentError,
+    MonitorError,
+    MultibackError,
+    StateError,
+    StoreError,
+)
 from multiback.state import describe
 from multiback.store import Checkpoint
 
@@ -95,8 +109,10 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         export_best: When training ends, write the best model to RUN/best.keras too,
             which plain `keras.saving.load_model` reads under any backend, without
             multiback: without how it was compiled.
-        callbacks: Callbacks whose state is saved and resumed too, such as
-            EarlyStopping and ReduceLROnPlateau. In `fit` they stand before this one.
+        callbacks: Callbacks whose state is saved and resumed too. In `fit` they stand
+            before this one. EarlyStopping, ReduceLROnPlateau, SwapEMAWeights and
+            callbacks with `get_state` and `set_state` that stand before it are kept
+            without being named.
         data: The `mb.data.Resumable` or `mb.data.ResumableLoader` that `fit` is given:
             a run then resumes from a checkpoint of the middle of an epoch too, bit for
             bit. Without it a run resumes at the end of its last whole epoch: with plain
@@ -203,6 +219,7 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         self._batches = 0
         self._skipped = 0
         self._first_step = self._epoch_step = 0
+        self._awaited: list[str] = []
 
     def check(self, model: keras.Model, batch: tuple[Any, ...]) -> None:
         """Try everything that could go wrong later, without training.
@@ -230,12 +247,24 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
     def _check_names(self, model: keras.Model) -> None:
         try:
             problems = check_names(model, self._engine.scorer)
-        except MonitorError:
+            if problems is not None:
+                problems += check_logits(model)
+        except MultibackError:
             # Keras will tell no callback of it, and nothing will be written.
             self._engine.end()
             raise
         self._checked = problems is not None
         self._engine.tell(problems or [])
+
+    def _check_validation(self, model: keras.Model) -> None:
+        """Raise where `fit` was given no validation that a monitor waits for."""
+        fit = keras_private.fit_arguments()
+        monitored = self._engine.scorer.early_names()
+        self._awaited = []
+        if writes_own_logs(model) or not fit:
+            self._awaited = awaited(monitored, ())
+        elif fault := validation_fault(monitored, names_of_training(model), fit):
+            raise MonitorError(fault)
 
     def save(self) -> None:
         """Ask for a checkpoint that stays: after the step that is being made.
@@ -283,7 +312,7 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
                 self._engine.wait()
         self._engine.end()
         if self._signals.received is not None:
-            self._signals.leave()
+            self._signals.leave(self._farewell())
         self._signals.restore()
 
     def _rescue(self, model: keras.Model) -> None:
@@ -302,8 +331,10 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         """Check the names, begin the run, and resume what is to be resumed."""
         self._training = False
         self._engine.scorer.reset()
+        self._check_validation(self.model)
         self._check_names(self.model)
         self._engine.tell(lost_inputs(self.model))
+        self._resumption.find_callbacks(keras_private.fit_callbacks(), self)
         # A subclassed model may be built by its first batch only.
         with contextlib.suppress(StateError):
             self._engine.tell(describe(self.model).problems)
@@ -388,7 +419,16 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         self._save(self.model, always=True)
         self._engine.wait()
         self._training = self._signals.holding = False
-        self._signals.leave()
+        self._signals.leave(self._farewell())
+
+    def _farewell(self) -> str:
+        """Say what was saved where, and how to continue."""
+        saved = self._engine.last_model_path
+        what = f"Saved {saved}." if saved else "Nothing was saved yet."
+        return (
+            f"{what} To continue, run the same program with "
+            f'ModelCheckpoint({self.dirpath!r}, ..., resume="auto").'
+        )
 
     def on_test_batch_begin(
         self,
@@ -409,11 +449,25 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
             self._check_names(model)
         self._engine.tell(self._weights.problems(model))
         self._logs = logs or {}
+        prefix = PREFIX if any(name.startswith(PREFIX) for name in self._logs) else ""
+        if self._awaited and not prefix:
+            text = (
+                f"{self._awaited[0]!r} is monitored, and the epoch logged nothing of a "
+                "validation. Pass validation_data= to fit(), unless validation_freq= "
+                "is the reason."
+            )
+            self._engine.tell([text])
+        self._awaited = []
         # Nothing tells of the last batch, which `steps_per_execution` makes several.
         self._batches += (self.params.get("steps") or self._batch + 1) - self._batch
         self._batch = self._skipped = 0
         if (epoch + 1) % self._every_n_epochs == 0:
-            saved = self._engine.step(model, logs or {}, epoch=epoch + 1)
+            saved = self._engine.step(
+                model,
+                logs or {},
+                epoch=epoch + 1,
+                thresholds=thresholds_of(model, prefix),
+            )
         else:
             self._engine.record(model, logs or {}, epoch=epoch + 1)
             saved = None
@@ -426,7 +480,7 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         if self._signals.received is not None:
             self._engine.wait()
             self._training = self._signals.holding = False
-            self._signals.leave()
+            self._signals.leave(self._farewell())
 
     def on_train_end(self, logs: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002 - Keras's signature
         """End the run."""
@@ -469,6 +523,15 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
     def best_model_score(self) -> float | None:
         """The best checkpoint's score."""
         return self._engine.best_model_score
+
+    @property
+    def best_threshold(self) -> float | list[float] | None:
+        """The threshold that the best checkpoint's score was reached with.
+
+        None where the monitored metric chooses none; `multiback.threshold_of(path)`
+        reads it from a directory.
+        """
+        return self._engine.best_threshold
 
     @property
     def best_k_models(self) -> dict[str, float]:

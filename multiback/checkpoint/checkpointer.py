@@ -39,6 +39,7 @@ from multiback.checkpoint.choosing.log_values import (
 from multiback.checkpoint.choosing.recorded_scores import Judgement
 from multiback.checkpoint.choosing.scorer import Scorer, nan_scores
 from multiback.checkpoint.choosing.slots import Entry, Slot
+from multiback.checkpoint.loading.documents import recorded_threshold
 from multiback.checkpoint.loading.find import first_intact
 from multiback.checkpoint.loading.load import restore_checkpoint
 from multiback.checkpoint.saving.background import OnSaveError, Saver
@@ -174,6 +175,7 @@ class Checkpointer:
         self.epoch = 0
         self.parts: Callable[[Moment], Parts] = lambda _: NOTHING
         self.shelf = Shelf(open_run_directory(dirpath), slots, self._best)
+        self.shelf.is_measured = self.scorer.is_measured
         self.team = Team(format, distributed=distributed)
         self._saver = Saver(
             self.shelf,
@@ -282,6 +284,7 @@ class Checkpointer:
         *,
         epoch: int | None = None,
         step: int | None = None,
+        thresholds: Mapping[str, Any] | None = None,
     ) -> bool:
         """Judge one moment of training: save it if a slot wants it.
 
@@ -295,6 +298,8 @@ class Checkpointer:
             epoch: Epochs completed; counted by calls if not given.
             step: Optimizer steps completed; asked of the model's optimizer if not
                 given.
+            thresholds: By log name, the threshold that a score was reached with; for
+                the manifest, and `multiback.threshold_of`.
 
         Returns:
             Whether a slot wanted it. `wait` returns the checkpoint.
@@ -320,7 +325,13 @@ class Checkpointer:
         judge_anew(self.shelf, self.scorer, adopted)
         step = self._record(model, values, epoch=epoch, step=step)
         self._judged, self._source, self._step = True, model, step
-        return self._offer(model, values, scores, Moment(self.epoch, step))
+        return self._offer(
+            model,
+            values,
+            scores,
+            Moment(self.epoch, step),
+            thresholds=written_logs(thresholds or {}),
+        )
 
     def save(
         self,
@@ -413,6 +424,7 @@ class Checkpointer:
         moment: Moment,
         *,
         always: bool = False,
+        thresholds: Mapping[str, Any] | None = None,
     ) -> bool:
         """Save the model if a slot holds it, then remove what none holds any more."""
         # Where others must do the same, at a moment that is the same for all.
@@ -460,6 +472,7 @@ class Checkpointer:
             extra={
                 **judgement.fields(),
                 **other_values(values),
+                **({"thresholds": dict(thresholds)} if thresholds else {}),
                 "boundary": entry.boundary,
                 "asked": entry.asked,
                 "weights_only": self._weights_only,
@@ -506,8 +519,7 @@ class Checkpointer:
                 name was never in the logs.
 
         Raises:
-            MonitorError: A monitored name was never in the logs. What was saved
-                stays.
+            StoreError: As for `surface`.
         """
         try:
             self._saver.close()
@@ -519,12 +531,11 @@ class Checkpointer:
                 self._saver.close()
         finally:
             self.end()
-        raise MonitorError(
-            f"{', '.join(map(repr, missing))} was monitored but never in the logs "
-            "of this run, so nothing was chosen by it. For a name that begins "
-            "with val_, pass validation_data= to fit(). The newest checkpoint is "
-            f"{self.last_model_path or 'not there'}."
-        )
+        names = ", ".join(map(repr, missing))
+        text = f"{names} was monitored but never in the logs of this run"
+        if any(name.startswith("val_") for name in missing):
+            text += "; validation_data= was not given, or validation_freq= is too large"
+        self.tell([f"{text}. The newest checkpoints were kept instead."])
 
     def end(self) -> None:
         """Let other processes write the run; what is saved after this is its too."""
@@ -578,6 +589,13 @@ class Checkpointer:
     def best_model_score(self) -> float | None:
         """The best checkpoint's score."""
         return next(iter(self._scores(Shelf.ranked).values()), None)
+
+    @property
+    def best_threshold(self) -> float | list[float] | None:
+        """The threshold of the best checkpoint's score; None where there is none."""
+        self._saver.settle()
+        best = next((one for _, one in self.shelf.ranked()), None)
+        return None if best is None else recorded_threshold(best)
 
     @property
     def best_k_models(self) -> dict[str, float]:

@@ -19,6 +19,7 @@ from multiback.checkpoint.choosing.slots import Entry, ranked
 from multiback.checkpoint.loading.documents import (
     is_measurement,
     judgement_of,
+    recorded_threshold,
     recorded_values,
 )
 from multiback.errors import (
@@ -32,6 +33,7 @@ from multiback.store import (
     Checkpoint,
     Runs,
     is_remote,
+    is_run_directory,
     open_checkpoint,
     open_run_directory,
 )
@@ -196,3 +198,36 @@ def history(dirpath: PathLike, *, run: str | None = None) -> list[dict[str, Any]
             lived.pop()
         lived.append(record)
     return lived
+
+
+def threshold_of(
+    path: PathLike, monitor: str | None = None, *, run: str | None = None
+) -> Any:
+    """Return the threshold with which a checkpoint reached its score.
+
+    Metrics such as `RecallAtPrecision` choose a threshold on the validation data. Use
+    it with the loaded model: `model.predict(x) > threshold_of(run)`.
+
+    Args:
+        path: A checkpoint's directory; or a run directory, whose best is meant.
+        monitor: The metric's name in the logs; by default what the run was judged by.
+        run: Which run of a run directory; the latest by default.
+
+    Returns:
+        A float; or a list, for a metric of several classes or labels.
+
+    Raises:
+        ArgumentError: No threshold was recorded.
+        NoCheckpointError: There is no such checkpoint.
+    """
+    if is_run_directory(path):
+        checkpoint = rank(checkpoints_of(path, run), monitor, "auto")[0]
+    else:
+        checkpoint = open_checkpoint(path)
+    found = recorded_threshold(checkpoint, monitor)
+    if found is None:
+        raise ArgumentError(
+            f"{checkpoint.location} has no threshold of {monitor or 'its monitor'!r}. "
+            "Monitor a metric that chooses one, such as RecallAtPrecision."
+        )
+    return found

@@ -7,6 +7,7 @@ import dataclasses
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
+from multiback.checkpoint.choosing.monitor import Monitor
 from multiback.checkpoint.choosing.recorded_scores import Judgement
 from multiback.checkpoint.choosing.scorer import Scorer
 from multiback.checkpoint.choosing.slots import Best, Entry, Slot, kept
@@ -17,6 +18,10 @@ from multiback.store import Checkpoint, Runs, open_run_directory
 Row = tuple[Entry, Checkpoint]
 
 
+def _always(_: Monitor) -> bool:
+    return True
+
+
 class Shelf:
     """Know what is kept, best and last; remove what no slot holds.
 
@@ -24,6 +29,9 @@ class Shelf:
         directory: Where the checkpoints are.
         slots: What holds them.
         best: What decides which is best, if anything does.
+
+    Attributes:
+        is_measured: Returns whether a monitor was ever in the logs.
     """
 
     def __init__(
@@ -32,6 +40,7 @@ class Shelf:
         self.directory = directory
         self._slots = list(slots)
         self._best = best
+        self.is_measured: Callable[[Monitor], bool] = _always
         self.clear()
 
     def __getstate__(self) -> dict[str, Any]:
@@ -100,9 +109,19 @@ class Shelf:
         entries = [entry for entry, _ in rows.values()]
         return [rows[entry.order] for entry in order(self._best, entries)]
 
+    def _slots_now(self) -> list[Slot]:
+        """Return the slots; those whose monitor was never measured hold the newest."""
+        slots: list[Slot | None] = [
+            slot.newest()
+            if isinstance(slot, Best) and not self.is_measured(slot.monitor)
+            else slot
+            for slot in self._slots
+        ]
+        return [slot for slot in slots if slot is not None]
+
     def holding(self, newcomer: Entry) -> set[int]:
         """Return the `order` of each entry that stays once the newcomer is there."""
-        return kept([*self.entries, newcomer], self._slots)
+        return kept([*self.entries, newcomer], self._slots_now())
 
     def counting(
         self, scores: Mapping[str, float], newcomer: Entry
@@ -129,7 +148,7 @@ class Shelf:
         Returns:
             What did not work, in sentences: it costs no training.
         """
-        holding = kept(self.entries, self._slots, always={newest})
+        holding = kept(self.entries, self._slots_now(), always={newest})
         doomed = [row for row in self.rows if row[0].order not in holding]
         self._rows = {o: row for o, row in self._rows.items() if o in holding}
         problems = []
