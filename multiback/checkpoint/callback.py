@@ -13,7 +13,7 @@ from multiback import keras_private
 from multiback.checkpoint.arguments import Quantity, Resume, check_flag
 from multiback.checkpoint.checkpointer import Checkpointer
 from multiback.checkpoint.choosing.direction import Mode
-from multiback.checkpoint.choosing.slots import Slot, check_number
+from multiback.checkpoint.choosing.slots import Entry, Slot, check_number
 from multiback.checkpoint.choosing.triggers import Triggers
 from multiback.checkpoint.fit.data_position import Position, Seekable
 from multiback.checkpoint.fit.ema import ScoredWeights
@@ -128,6 +128,7 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
             `torch.distributed` or `jax.distributed`, each calls `fit` with this
             callback, rank 0 decides by its own logs, and an error on one is an error
             on all. False where only one process has it.
+        verbose: 1 prints a line for each epoch: what improved, and what was saved.
 
     Raises:
         ArgumentError: An argument is not usable.
@@ -178,10 +179,13 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         prefixes: Sequence[str] = ("val_",),
         format: Format = "safetensors",
         distributed: bool = True,
+        verbose: int = 0,
     ) -> None:
         super().__init__()
         check_number("every_n_epochs=", every_n_epochs, 1)
         check_flag("restore_best=", restore_best)
+        check_number("verbose=", int(verbose), 0)
+        self._verbose = int(verbose)
         self._every_n_epochs = every_n_epochs
         self._restore_best = restore_best
         self._export_best = export_best
@@ -334,6 +338,7 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         self._check_validation(self.model)
         self._check_names(self.model)
         self._engine.tell(lost_inputs(self.model))
+        self._find_others()
         self._resumption.find_callbacks(keras_private.fit_callbacks(), self)
         # A subclassed model may be built by its first batch only.
         with contextlib.suppress(StateError):
@@ -462,12 +467,20 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         self._batches += (self.params.get("steps") or self._batch + 1) - self._batch
         self._batch = self._skipped = 0
         if (epoch + 1) % self._every_n_epochs == 0:
-            saved = self._engine.step(
-                model,
-                logs or {},
-                epoch=epoch + 1,
-                thresholds=thresholds_of(model, prefix),
-            )
+            before = self._engine.shelf.leader()
+            try:
+                saved = self._engine.step(
+                    model,
+                    logs or {},
+                    epoch=epoch + 1,
+                    thresholds=thresholds_of(model, prefix),
+                )
+            except MonitorError as error:
+                if behind := self._behind():
+                    raise MonitorError(f"{error} {behind}") from error
+                raise
+            if self._verbose and self._engine.team.is_writer:
+                print(f"\n{self._decision(epoch + 1, before, saved=saved)}")  # noqa: T201 - asked for
         else:
             self._engine.record(model, logs or {}, epoch=epoch + 1)
             saved = None
@@ -482,6 +495,53 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
             self._training = self._signals.holding = False
             self._signals.leave(self._farewell())
 
+    def _decision(self, epoch: int, before: Entry | None, *, saved: bool) -> str:
+        """Say what an epoch's logs decided."""
+        after = self._engine.shelf.leader()
+        label, worst = self._engine.best_label, "saved" if saved else "not saved"
+        if label is None:
+            return f"Epoch {epoch}: {worst}."
+        if after is None:
+            return f"Epoch {epoch}: {label} has no value that can be best; {worst}."
+        score = self._engine.score_of(after)
+        if after is before:
+            return f"Epoch {epoch}: {label} did not improve from {score:.5g}; {worst}."
+        was = "" if before is None else f" from {self._engine.score_of(before):.5g}"
+        return f"Epoch {epoch}: {label} improved{was} to {score:.5g}; saved."
+
+    def _behind(self) -> str:
+        """Name the callbacks of the user's that stand behind this one."""
+        callbacks = keras_private.fit_callbacks()
+        places = [at for at, one in enumerate(callbacks) if one is self]
+        names = [
+            type(one).__name__
+            for one in callbacks[places[0] + 1 if places else len(callbacks) :]
+            if not type(one).__module__.startswith(("keras.", "multiback."))
+        ]
+        if not names:
+            return ""
+        return (
+            f"{' and '.join(names)} stands behind ModelCheckpoint in fit(callbacks="
+            "[...]): what it adds to the logs comes too late. Put it in front."
+        )
+
+    def _find_others(self) -> None:
+        """Leave links and best.keras to a callback of ours that stands in front."""
+        callbacks = keras_private.fit_callbacks()
+        places = [at for at, one in enumerate(callbacks) if one is self]
+        first = [
+            one
+            for one in callbacks[: places[0] if places else 0]
+            if isinstance(one, ModelCheckpoint) and one.dirpath == self.dirpath
+        ]
+        self._engine.shelf.points = not first
+        if first:
+            text = (
+                "Two ModelCheckpoints write into one directory, each a run of its "
+                "own. One with keep=[Best(a), Best(b)] makes one run of them."
+            )
+            self._engine.tell([text])
+
     def on_train_end(self, logs: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002 - Keras's signature
         """End the run."""
         self._training = self._signals.holding = False
@@ -490,14 +550,17 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         self._engine.finish(model)
         if self._restore_best:
             self._put_best_back(model)
-        best = [checkpoint for _, checkpoint in self._engine.shelf.ranked()]
-        if best and self._export_best and self._engine.team.is_writer:
+        shelf = self._engine.shelf
+        best = [checkpoint for _, checkpoint in shelf.ranked()]
+        # An earlier fit of this object wrote the file, if its best is better.
+        ours = bool(best) and best[0].run_id == self.run_id and shelf.points
+        if ours and self._export_best and self._engine.team.is_writer:
             with self._engine.team.apart():
                 self._engine.tell(write_best(self._engine.directory, best, model))
 
     def _put_best_back(self, model: keras.Model) -> None:
-        """Give the model the weights of the best checkpoint that is intact."""
-        best = [checkpoint for _, checkpoint in self._engine.shelf.ranked()]
+        """Give the model the weights of this run's best checkpoint that is intact."""
+        best = [checkpoint for _, checkpoint in self._engine.shelf.ranked_here()]
         if best:
             first_intact(best, lambda one: restore_checkpoint(model, one))
         else:

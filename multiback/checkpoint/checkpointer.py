@@ -19,10 +19,10 @@ from multiback.checkpoint.arguments import (
     Quantity,
     Resume,
     check_flag,
-    check_path,
     check_prefixes,
     check_resume,
     choose_slots,
+    place_to_write,
 )
 from multiback.checkpoint.choosing.direction import Mode
 from multiback.checkpoint.choosing.filenames import (
@@ -149,7 +149,7 @@ class Checkpointer:
         format: Format = "safetensors",
         distributed: bool = True,
     ) -> None:
-        check_path("dirpath=", dirpath)
+        dirpath = place_to_write(dirpath)
         check_flag("distributed=", distributed)
         check_format(format, keras.backend.backend(), dirpath)
         check_resume(resume)
@@ -223,11 +223,13 @@ class Checkpointer:
             )
         self.end()
         self.shelf.clear()
-        self._order, self.epoch, self._judged = 0, 0, False
+        # Orders go on: what earlier fits of this object saved is compared with.
+        self.epoch, self._judged = 0, False
         now = time.strftime("%Y%m%d-%H%M%S")
         self.run_id = self.team.decide(
             lambda: latest or f"{now}-{secrets.token_hex(3)}"
         )
+        self.shelf.forget_run(self.run_id)
         found = self.directory.checkpoints(self.run_id) if latest else []
         ours = self.team.decide(lambda: [one.name for one in originals(found)])
         self._adopted = [one for one in found if one.name in ours]
@@ -452,7 +454,13 @@ class Checkpointer:
         facts, arrays = self.parts(moment)
         name = format_name(
             self._template,
-            {**values, **scores, "epoch": moment.epoch, "step": moment.step},
+            {
+                **values,
+                **scores,
+                "epoch": moment.epoch,
+                "step": moment.step,
+                "batch": moment.batch or 0,
+            },
             insert_names=self._insert_names,
         )
         made = draft(
@@ -472,6 +480,7 @@ class Checkpointer:
             extra={
                 **judgement.fields(),
                 **other_values(values),
+                "directions": self.scorer.known_directions(values),
                 **({"thresholds": dict(thresholds)} if thresholds else {}),
                 "boundary": entry.boundary,
                 "asked": entry.asked,
@@ -602,16 +611,24 @@ class Checkpointer:
         """The score of each checkpoint that is kept for it, by path, best first."""
         return self._scores(Shelf.chosen)
 
+    @property
+    def best_label(self) -> str | None:
+        """What the best is best by; None without a monitor."""
+        return self._best.monitor.label if self._best else None
+
+    def score_of(self, entry: Entry) -> float:
+        """Return the score of an entry as it was in the logs."""
+        label = self.best_label or ""
+        sign = 1.0 if self.scorer.modes.get(label) == "max" else -1.0
+        return sign * entry.goodness[label]
+
     def _scores(self, rows_of: Callable[[Shelf], Sequence[Row]]) -> dict[str, float]:
         """Return the scores as they were in the logs, by path."""
         self._saver.settle()
         if self._best is None:
             return {}
-        label = self._best.monitor.label
-        sign = 1.0 if self.scorer.modes.get(label) == "max" else -1.0
         return {
-            one.location: sign * entry.goodness[label]
-            for entry, one in rows_of(self.shelf)
+            one.location: self.score_of(entry) for entry, one in rows_of(self.shelf)
         }
 
     @property

@@ -1,5 +1,6 @@
 """From the logs of one moment to what the slots compare, with early errors."""
 
+import contextlib
 import difflib
 import math
 from collections.abc import Collection, Mapping, Sequence
@@ -241,6 +242,16 @@ class Scorer:
             names = monitor.names(logs)
             self._seen.update(name for name in names if find_name(name, logs))
         self._seen.update(name for name in self._fields if find_element(name, logs))
+
+    def known_directions(self, names: Collection[str]) -> dict[str, Mode]:
+        """Return which way is better, for the names that anything says it of."""
+        found: dict[str, Mode] = {}
+        for name in names:
+            with contextlib.suppress(MonitorError):  # Several metrics fit.
+                mode = self._direction(self._base(name))
+                if mode is not None:
+                    found[name] = mode
+        return found
 
     def is_measured(self, monitor: Monitor) -> bool:
         """Return whether the logs ever had what a monitor reads."""

@@ -7,6 +7,7 @@ that the rest of the package relies on, or is a `CorruptCheckpointError`.
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
+from multiback.checkpoint.choosing.direction import Mode
 from multiback.checkpoint.choosing.names import find_name
 from multiback.checkpoint.choosing.recorded_scores import Judgement
 from multiback.errors import CorruptCheckpointError
@@ -126,6 +127,14 @@ def recorded_values(checkpoint: Judged) -> dict[str, Any]:
     """Return all that was logged when a checkpoint was saved, as it is written."""
     other = checkpoint.extra.get("values", {})
     return {**(other if isinstance(other, Mapping) else {}), **checkpoint.metrics}
+
+
+def recorded_directions(checkpoint: Judged) -> dict[str, Mode]:
+    """Return which way is better, by log name, as it was known while training."""
+    found = checkpoint.extra.get("directions", {})
+    if not isinstance(found, Mapping):
+        return {}
+    return {name: mode for name, mode in found.items() if mode in ("max", "min")}
 
 
 def recorded_threshold(checkpoint: Judged, monitor: str | None = None) -> Any | None:
