@@ -11,9 +11,8 @@ from typing import Any, Protocol
 
 import keras
 
-from multiback.checkpoint import history
 from multiback.checkpoint.choosing.log_values import numbers_of
-from multiback.checkpoint.loading.find import rank
+from multiback.checkpoint.loading.find import measurements, rank
 from multiback.errors import MonitorError, NoCheckpointError
 from multiback.store import Checkpoint, open_run_directory
 
@@ -65,7 +64,7 @@ class Reader:
 
     def update(self) -> list[Checkpoint]:
         """Tell what is new; return the run's checkpoints."""
-        rows = history(self._dirpath, run=self._run)
+        rows = measurements(self._dirpath, run=self._run)
         if not rows:
             return []
         if self._run is None:
@@ -135,7 +134,7 @@ def log_run(
     best {'f1': 0.9}
     >>> folder.cleanup()
     """
-    if not history(dirpath, run=run):
+    if not measurements(dirpath, run=run):
         raise NoCheckpointError(
             f"{os.fspath(dirpath)} holds no measurement"
             + (f" of the run {run!r}" if run is not None else "")

@@ -9,7 +9,6 @@ import dataclasses
 import os
 import secrets
 import time
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal, Self
 
@@ -42,6 +41,7 @@ from multiback.checkpoint.choosing.slots import Entry, Slot
 from multiback.checkpoint.loading.documents import recorded_threshold
 from multiback.checkpoint.loading.find import first_intact
 from multiback.checkpoint.loading.load import restore_checkpoint
+from multiback.checkpoint.other_names import KnownArguments
 from multiback.checkpoint.saving.background import OnSaveError, Saver
 from multiback.checkpoint.saving.kept import Row, Shelf, adopt, judge_anew
 from multiback.checkpoint.saving.processes import Team
@@ -55,16 +55,18 @@ from multiback.checkpoint.saving.snapshots import (
 )
 from multiback.distributed import Format, check_format
 from multiback.errors import (
+    CheckpointWarning,
     MonitorError,
     NoCheckpointError,
     StoreError,
 )
 from multiback.store import Checkpoint, Runs, open_checkpoint, open_run_directory
 from multiback.store.background.writer import wait_for
-from multiback.store.local.copies import originals
+from multiback.store.local.copies import without_copies
+from multiback.warn import warn
 
 
-class Checkpointer:
+class Checkpointer(KnownArguments):
     """Keep the best checkpoints of a training loop of your own.
 
     Call `step(model, logs)` whenever there is something to judge, for example
@@ -231,7 +233,7 @@ class Checkpointer:
         )
         self.shelf.forget_run(self.run_id)
         found = self.directory.checkpoints(self.run_id) if latest else []
-        ours = self.team.decide(lambda: [one.name for one in originals(found)])
+        ours = self.team.decide(lambda: [one.name for one in without_copies(found)])
         self._adopted = [one for one in found if one.name in ours]
         self.tell([f"Passed over {p}: {why}" for p, why in self.directory.skipped])
         for checkpoint in self._adopted:
@@ -463,30 +465,35 @@ class Checkpointer:
             },
             insert_names=self._insert_names,
         )
-        made = draft(
-            name,
-            model,
-            weights_only=self._weights_only,
-            trainer={**facts, **dataclasses.asdict(moment)},
-            arrays=arrays,
-            into=self._saver.buffer,
-            engine=self.team.engine,
-            is_writer=self.team.is_writer,
-            state_format=self.team.format,
-            run_id=self.run_id,
-            epoch=moment.epoch,
-            step=moment.step,
-            metrics=numbers_of(values),
-            extra={
-                **judgement.fields(),
-                **other_values(values),
-                "directions": self.scorer.known_directions(values),
-                **({"thresholds": dict(thresholds)} if thresholds else {}),
-                "boundary": entry.boundary,
-                "asked": entry.asked,
-                "weights_only": self._weights_only,
-            },
+        made = self._saver.guard(
+            lambda: draft(
+                name,
+                model,
+                weights_only=self._weights_only,
+                trainer={**facts, **dataclasses.asdict(moment)},
+                arrays=arrays,
+                into=self._saver.buffer,
+                scratch=lambda: self.directory.scratch(self.run_id),
+                engine=self.team.engine,
+                is_writer=self.team.is_writer,
+                state_format=self.team.format,
+                run_id=self.run_id,
+                epoch=moment.epoch,
+                step=moment.step,
+                metrics=numbers_of(values),
+                extra={
+                    **judgement.fields(),
+                    **other_values(values),
+                    "directions": self.scorer.known_directions(values),
+                    **({"thresholds": dict(thresholds)} if thresholds else {}),
+                    "boundary": entry.boundary,
+                    "asked": entry.asked,
+                    "weights_only": self._weights_only,
+                },
+            )
         )
+        if made is None:
+            return False
         self._saver.save(made, entry, self.run_id)
         self.tell(made.problems)
         return True
@@ -518,7 +525,7 @@ class Checkpointer:
         for problem in problems:
             if problem not in self._told:
                 self._told.add(problem)
-                warnings.warn(problem, stacklevel=2)
+                warn(problem, CheckpointWarning)
 
     def finish(self, model: Any = None) -> None:
         """End the run, once everything is on the disk.

@@ -137,7 +137,7 @@ def test_directions_are_recorded_for_several_outputs_and_own_names(tmp_path):
     ):
         best = mb.load_best(tmp_path, monitor=name)
         epoch = int(best.optimizer.iterations.numpy()) // 2
-        values = [mb.Monitor(name).measure(one["metrics"]) for one in rows]
+        values = [mb.Monitor(name).measure(one) for one in rows]
         assert values[epoch - 1] == choose(values), name
 
 

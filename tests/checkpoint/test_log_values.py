@@ -150,7 +150,7 @@ def test_nothing_in_the_logs_keeps_a_checkpoint_from_being_saved(tmp_path):
     problem.fit(made, Adds(logged), stop, ckpt, LogRun(ckpt, logger), epochs=2)
     assert ckpt.best_model_score == 0.5
     assert pathlib.Path(ckpt.best_model_path).name == "epoch=1-val_tensor=0.50"
-    metrics = mb.history(tmp_path)[0]["metrics"]
+    metrics = mb.history(tmp_path)[0]
     assert metrics["vector"] == [0.25, 0.75]
     assert metrics["matrix"] == {"shape": [70, 70]}
     assert [metrics[name] for name in OTHERS] == [kind for _, kind in OTHERS.values()]
@@ -225,7 +225,7 @@ def test_one_class_is_monitored_by_its_index_or_by_a_function(tmp_path, monitor)
     third = mb.load_best(tmp_path, monitor="val_recall[2]")
     value = third.evaluate(problem.X, CLASSES, verbose=0, return_dict=True)
     assert value["recall"][2] == pytest.approx(
-        max(one["metrics"]["val_recall"][2] for one in mb.history(tmp_path))
+        max(one["val_recall"][2] for one in mb.history(tmp_path))
     )
 
 

@@ -24,6 +24,7 @@ from multiback.checkpoint.loading.restore import ModelState, restore_from
 from multiback.checkpoint.saving.snapshots import KERAS_FILE
 from multiback.errors import (
     ArgumentError,
+    CheckpointWarning,
     CorruptCheckpointError,
     NoCheckpointError,
     StateError,
@@ -41,6 +42,7 @@ from multiback.store import (
     is_run_directory,
     open_checkpoint,
 )
+from multiback.warn import warn
 
 
 def load_best(
@@ -81,7 +83,7 @@ def load_best(
     ordered = rank(checkpoints_of(dirpath, run), monitor, mode)
     if run in (None, LATEST):
         for text in better_run(dirpath, ordered[0], monitor, mode):
-            warnings.warn(text, stacklevel=2)
+            warn(text, CheckpointWarning)
     return first_intact(
         ordered,
         lambda one: _load(one, custom_objects, compile=compile, safe_mode=safe_mode),
@@ -184,11 +186,10 @@ def _load(
     ModelState(model, checkpoint, fitting, optimizer=compile).restore(model)
     saved_compiled = any(entry["group"] == "optimizer" for entry in index)
     if compile and saved_compiled and not model.compiled:
-        warnings.warn(
-            f"{checkpoint.name} does not say how the model was compiled, so it comes "
-            "uncompiled: a function in compile() could not be written down. Call "
-            "compile() as before, then multiback.restore(model, path).",
-            stacklevel=4,
+        warn(
+            f"{checkpoint.name} comes uncompiled: a function in compile() could not be "
+            "saved; call compile() as before, then multiback.restore(model, path).",
+            CheckpointWarning,
         )
     return model
 
@@ -248,9 +249,9 @@ def restore(
             warnings.filterwarnings("ignore", message="Passed over")
         restored = first_intact(ordered, fitting)
     if misfits:
-        warnings.warn(
+        warn(
             f"{len(misfits)} better checkpoints of other runs do not fit the model.",
-            stacklevel=2,
+            CheckpointWarning,
         )
     return restored
 

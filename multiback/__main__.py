@@ -1,4 +1,4 @@
-"""`python -m multiback.cli`."""
+"""`python -m multiback`."""
 
 from multiback.cli import main
 
