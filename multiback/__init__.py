@@ -27,6 +27,7 @@ if _TYPE_CHECKING:
         load_last,
         register_direction,
         restore,
+        threshold_of,
     )
     from multiback.show.curves import plot
 
@@ -51,6 +52,7 @@ __all__ = [
     "plot",
     "register_direction",
     "restore",
+    "threshold_of",
 ]
 
 

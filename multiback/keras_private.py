@@ -9,14 +9,15 @@ and `tests/state/test_private.py` fail when one of these changes. What is used a
   tries a metric on made-up data;
 - values (`held_value`): on PyTorch the public way to a variable's tensor takes longer
   than counting a small batch;
-- `fit` (`set_first_epoch`, `fit_arguments`): no callback can move the first epoch, or
-  learn how `fit` was called;
+- `fit` (`set_first_epoch`, `fit_arguments`, `fit_callbacks`): no callback can move the
+  first epoch, or learn how `fit` was called;
 - compiled metrics (`compile_metrics`, `compiled_metrics`, `names_asked_for`,
   `flatten_outputs`, `wrapped_function`, `automatic_mode`): only the container knows
   which metric belongs to which output, whether it is weighted and under which name it
   is logged, only the wrapper its function, and only the metric which way is better;
-- what was compiled (`user_metrics`, `compile_loss`, `is_compile_metrics`): no public
-  list says which metric object stands behind a name in the logs;
+- what was compiled (`user_metrics`, `compile_loss`, `is_compile_metrics`,
+  `compiled_pairs`): no public list says which metric object stands behind a name in
+  the logs, or which loss and metrics an output has;
 - generators (`is_seeded`, `global_seed_state`): the generator behind
   `keras.random.normal(shape)` is not public;
 - the order of a `PyDataset` (`Length`, `keep_order`): Keras fixes the number of batches
@@ -48,7 +49,7 @@ from keras.src.random import seed_generator
 from keras.src.saving import saving_lib
 from keras.src.saving.keras_saveable import KerasSaveable
 from keras.src.saving.serialization_lib import ObjectSharingScope
-from keras.src.trainers.compile_utils import CompileMetrics
+from keras.src.trainers.compile_utils import CompileMetrics, MetricsList
 from keras.src.trainers.data_adapters.py_dataset_adapter import PyDatasetAdapter
 from keras.src.utils import rng_utils
 from keras.src.utils.naming import to_snake_case
@@ -61,7 +62,9 @@ __all__ = [
     "compile_loss",
     "compile_metrics",
     "compiled_metrics",
+    "compiled_pairs",
     "fit_arguments",
+    "fit_callbacks",
     "flatten_outputs",
     "get_keras_mask",
     "global_seed_state",
@@ -126,6 +129,11 @@ def fit_arguments() -> Mapping[str, Any]:
     return {}
 
 
+def fit_callbacks() -> list[Any]:
+    """Return the callbacks of the `fit` that runs, in their order; none outside."""
+    return list(getattr(fit_arguments().get("callbacks"), "callbacks", ()))
+
+
 def user_metrics(model: keras.Model) -> tuple[list[Any], list[Any], bool]:
     """Return what `metrics=` and `weighted_metrics=` hold, as they were given.
 
@@ -147,6 +155,39 @@ def user_metrics(model: keras.Model) -> tuple[list[Any], list[Any], bool]:
 def compile_loss(model: keras.Model) -> Any | None:
     """Return the container of the compiled losses, or None."""
     return getattr(model, "_compile_loss", None)
+
+
+def compiled_pairs(model: keras.Model) -> list[tuple[str, Any, Any, list[Any]]]:
+    """Return the outputs that have a loss: `(name, symbolic output, loss, metrics)`.
+
+    Empty where the outputs or the losses are not known yet.
+    """
+    losses = compile_loss(model)
+    outputs = keras.tree.flatten(getattr(model, "outputs", None) or [])
+    # A Sequential has no output_names.
+    names = list(getattr(model, "output_names", None) or [])
+    names = names or [one._keras_history.operation.name for one in outputs]  # noqa: SLF001 - the only way, see above
+    if losses is None or not losses.built or len(names) != len(outputs):
+        return []
+    lists = [
+        each
+        for metrics in model.metrics
+        if isinstance(metrics, CompileMetrics) and metrics.built
+        for each in metrics._flat_metrics + metrics._flat_weighted_metrics  # noqa: SLF001 - the only way, see above
+        if isinstance(each, MetricsList)
+    ]
+    found = []
+    for _, loss, _, name in losses._flat_losses:  # noqa: SLF001 - the only way, see above
+        at = 0 if len(outputs) == 1 else names.index(name) if name in names else None
+        if at is not None:
+            here = [
+                metric
+                for each in lists
+                if len(outputs) == 1 or each.output_name == name
+                for metric in each.metrics
+            ]
+            found.append((names[at], outputs[at], loss, here))
+    return found
 
 
 def is_compile_metrics(metric: Any) -> bool:

@@ -9,18 +9,26 @@ from typing import Any, Literal, Self
 
 import keras
 
+from multiback import keras_private
 from multiback.checkpoint.arguments import Quantity, Resume, check_flag
 from multiback.checkpoint.checkpointer import Checkpointer
 from multiback.checkpoint.choosing.direction import Mode
-from multiback.checkpoint.choosing.slots import Slot, check_number
+from multiback.checkpoint.choosing.slots import Entry, Slot, check_number
 from multiback.checkpoint.choosing.triggers import Triggers
 from multiback.checkpoint.fit.data_position import Position, Seekable
 from multiback.checkpoint.fit.ema import ScoredWeights
-from multiback.checkpoint.fit.log_names import check_names
+from multiback.checkpoint.fit.log_names import (
+    check_names,
+    names_of_training,
+    thresholds_of,
+    writes_own_logs,
+)
+from multiback.checkpoint.fit.logits import check_logits
 from multiback.checkpoint.fit.lost_inputs import lost_inputs
 from multiback.checkpoint.fit.other_callbacks import check_order
 from multiback.checkpoint.fit.resuming import Resumption
 from multiback.checkpoint.fit.signals import StopSignals
+from multiback.checkpoint.fit.validation import PREFIX, awaited, validation_fault
 from multiback.checkpoint.loading.export import export_best as write_best
 from multiback.checkpoint.loading.find import first_intact
 from multiback.checkpoint.loading.load import restore_checkpoint
@@ -28,7 +36,13 @@ from multiback.checkpoint.other_names import KnownArguments
 from multiback.checkpoint.saving.background import OnSaveError
 from multiback.checkpoint.saving.snapshots import Moment, Parts
 from multiback.distributed import Format
-from multiback.errors import ArgumentError, MonitorError, StateError, StoreError
+from multiback.errors import (
+    ArgumentError,
+    MonitorError,
+    MultibackError,
+    StateError,
+    StoreError,
+)
 from multiback.state import describe
 from multiback.store import Checkpoint
 
@@ -104,8 +118,10 @@ class ModelCheckpoint(KnownArguments, keras.callbacks.Callback):  # type: ignore
         export_best: When training ends, write the best model to RUN/best.keras too,
             which plain `keras.saving.load_model` reads under any backend, without
             multiback: without how it was compiled.
-        callbacks: Callbacks whose state is saved and resumed too, such as
-            EarlyStopping and ReduceLROnPlateau. In `fit` they stand before this one.
+        callbacks: Callbacks whose state is saved and resumed too. In `fit` they stand
+            before this one. EarlyStopping, ReduceLROnPlateau, SwapEMAWeights and
+            callbacks with `get_state` and `set_state` that stand before it are kept
+            without being named.
         data: The `mb.data.Resumable` or `mb.data.ResumableLoader` that `fit` is given:
             a run then resumes from a checkpoint of the middle of an epoch too, bit for
             bit. Without it a run resumes at the end of its last whole epoch: with plain
@@ -121,6 +137,7 @@ class ModelCheckpoint(KnownArguments, keras.callbacks.Callback):  # type: ignore
             `torch.distributed` or `jax.distributed`, each calls `fit` with this
             callback, rank 0 decides by its own logs, and an error on one is an error
             on all. False where only one process has it.
+        verbose: 1 prints a line for each epoch: what improved, and what was saved.
 
     Raises:
         ArgumentError: An argument is not usable.
@@ -174,6 +191,7 @@ class ModelCheckpoint(KnownArguments, keras.callbacks.Callback):  # type: ignore
         prefixes: Sequence[str] = ("val_",),
         format: Format = "safetensors",
         distributed: bool = True,
+        verbose: int = 0,
     ) -> None:
         super().__init__()
         check_number("every_n_epochs=", every_n_epochs, 1)
@@ -184,6 +202,8 @@ class ModelCheckpoint(KnownArguments, keras.callbacks.Callback):  # type: ignore
             raise ArgumentError(
                 f'learning_rate= wants "saved" or "compiled", not {learning_rate!r}.'
             )
+        check_number("verbose=", int(verbose), 0)
+        self._verbose = int(verbose)
         self._every_n_epochs = every_n_epochs
         self._restore_best = restore_best
         self._export_best = export_best
@@ -230,6 +250,7 @@ class ModelCheckpoint(KnownArguments, keras.callbacks.Callback):  # type: ignore
         self._batch = self._batches = self._skipped = 0
         self._first_batches = 0
         self._counted = True
+        self._awaited: list[str] = []
 
     def check(self, model: keras.Model, batch: tuple[Any, ...]) -> None:
         """Try everything that could go wrong later, without training.
@@ -257,12 +278,24 @@ class ModelCheckpoint(KnownArguments, keras.callbacks.Callback):  # type: ignore
     def _check_names(self, model: keras.Model) -> None:
         try:
             problems = check_names(model, self._engine.scorer)
-        except MonitorError:
+            if problems is not None:
+                problems += check_logits(model)
+        except MultibackError:
             # Keras will tell no callback of it, and nothing will be written.
             self._engine.end()
             raise
         self._checked = problems is not None
         self._engine.tell(problems or [])
+
+    def _check_validation(self, model: keras.Model) -> None:
+        """Raise where `fit` was given no validation that a monitor waits for."""
+        fit = keras_private.fit_arguments()
+        monitored = self._engine.scorer.early_names()
+        self._awaited = []
+        if writes_own_logs(model) or not fit:
+            self._awaited = awaited(monitored, ())
+        elif fault := validation_fault(monitored, names_of_training(model), fit):
+            raise MonitorError(fault)
 
     def save(self) -> None:
         """Ask for a checkpoint that stays: after the step that is being made.
@@ -313,7 +346,7 @@ class ModelCheckpoint(KnownArguments, keras.callbacks.Callback):  # type: ignore
                 self._engine.wait()
         self._engine.end()
         if self._signals.received is not None:
-            self._signals.leave()
+            self._signals.leave(self._farewell())
         self._signals.restore()
 
     def _rescue(self, model: keras.Model) -> None:
@@ -332,8 +365,11 @@ class ModelCheckpoint(KnownArguments, keras.callbacks.Callback):  # type: ignore
         """Check the names, begin the run, and resume what is to be resumed."""
         self._training = False
         self._engine.scorer.reset()
+        self._check_validation(self.model)
         self._check_names(self.model)
         self._engine.tell(lost_inputs(self.model))
+        self._find_others()
+        self._resumption.find_callbacks(keras_private.fit_callbacks(), self)
         # A subclassed model may be built by its first batch only.
         with contextlib.suppress(StateError):
             self._engine.tell(describe(self.model).problems)
@@ -430,7 +466,16 @@ class ModelCheckpoint(KnownArguments, keras.callbacks.Callback):  # type: ignore
         self._save(self.model, always=True)
         self._engine.wait()
         self._training = self._signals.holding = False
-        self._signals.leave()
+        self._signals.leave(self._farewell())
+
+    def _farewell(self) -> str:
+        """Say what was saved where, and how to continue."""
+        saved = self._engine.last_model_path
+        what = f"Saved {saved}." if saved else "Nothing was saved yet."
+        return (
+            f"{what} To continue, run the same program with "
+            f'ModelCheckpoint({self.dirpath!r}, ..., resume="auto").'
+        )
 
     def on_test_batch_begin(
         self,
@@ -451,10 +496,32 @@ class ModelCheckpoint(KnownArguments, keras.callbacks.Callback):  # type: ignore
             self._check_names(model)
         self._engine.tell(self._weights.problems(model))
         self._logs = logs or {}
+        prefix = PREFIX if any(name.startswith(PREFIX) for name in self._logs) else ""
+        if self._awaited and not prefix:
+            text = (
+                f"{self._awaited[0]!r} is monitored, and the epoch logged nothing of a "
+                "validation. Pass validation_data= to fit(), unless validation_freq= "
+                "is the reason."
+            )
+            self._engine.tell([text])
+        self._awaited = []
         self._batch = self._skipped = 0
         at = {"epoch": epoch + 1, "step": self._batches}
         if (epoch + 1) % self._every_n_epochs == 0:
-            saved = self._engine.step(model, logs or {}, **at)
+            before = self._engine.shelf.leader()
+            try:
+                saved = self._engine.step(
+                    model,
+                    logs or {},
+                    **at,
+                    thresholds=thresholds_of(model, prefix),
+                )
+            except MonitorError as error:
+                if behind := self._behind():
+                    raise MonitorError(f"{error} {behind}") from error
+                raise
+            if self._verbose and self._engine.team.is_writer:
+                print(f"\n{self._decision(epoch + 1, before, saved=saved)}")  # noqa: T201 - asked for
         else:
             self._engine.record(model, logs or {}, **at)
             saved = None
@@ -466,7 +533,54 @@ class ModelCheckpoint(KnownArguments, keras.callbacks.Callback):  # type: ignore
         if self._signals.received is not None:
             self._engine.wait()
             self._training = self._signals.holding = False
-            self._signals.leave()
+            self._signals.leave(self._farewell())
+
+    def _decision(self, epoch: int, before: Entry | None, *, saved: bool) -> str:
+        """Say what an epoch's logs decided."""
+        after = self._engine.shelf.leader()
+        label, worst = self._engine.best_label, "saved" if saved else "not saved"
+        if label is None:
+            return f"Epoch {epoch}: {worst}."
+        if after is None:
+            return f"Epoch {epoch}: {label} has no value that can be best; {worst}."
+        score = self._engine.score_of(after)
+        if after is before:
+            return f"Epoch {epoch}: {label} did not improve from {score:.5g}; {worst}."
+        was = "" if before is None else f" from {self._engine.score_of(before):.5g}"
+        return f"Epoch {epoch}: {label} improved{was} to {score:.5g}; saved."
+
+    def _behind(self) -> str:
+        """Name the callbacks of the user's that stand behind this one."""
+        callbacks = keras_private.fit_callbacks()
+        places = [at for at, one in enumerate(callbacks) if one is self]
+        names = [
+            type(one).__name__
+            for one in callbacks[places[0] + 1 if places else len(callbacks) :]
+            if not type(one).__module__.startswith(("keras.", "multiback."))
+        ]
+        if not names:
+            return ""
+        return (
+            f"{' and '.join(names)} stands behind ModelCheckpoint in fit(callbacks="
+            "[...]): what it adds to the logs comes too late. Put it in front."
+        )
+
+    def _find_others(self) -> None:
+        """Leave links and best.keras to a callback of ours that stands in front."""
+        callbacks = keras_private.fit_callbacks()
+        places = [at for at, one in enumerate(callbacks) if one is self]
+        first = [
+            one
+            for one in callbacks[: places[0] if places else 0]
+            if isinstance(one, ModelCheckpoint) and one.dirpath == self.dirpath
+        ]
+        self._engine.shelf.points = not first
+        if first:
+            text = (
+                "Two ModelCheckpoints write into one directory, each a run of its "
+                "own. One with keep=[Best(a), Best(b)] makes one run of them."
+            )
+            self._engine.tell([text])
 
     def on_train_end(self, logs: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002 - Keras's signature
         """End the run."""
@@ -476,14 +590,17 @@ class ModelCheckpoint(KnownArguments, keras.callbacks.Callback):  # type: ignore
         self._engine.finish(model)
         if self._restore_best:
             self._put_best_back(model)
-        best = [checkpoint for _, checkpoint in self._engine.shelf.ranked()]
-        if best and self._export_best and self._engine.team.is_writer:
+        shelf = self._engine.shelf
+        best = [checkpoint for _, checkpoint in shelf.ranked()]
+        # An earlier fit of this object wrote the file, if its best is better.
+        ours = bool(best) and best[0].run_id == self.run_id and shelf.points
+        if ours and self._export_best and self._engine.team.is_writer:
             with self._engine.team.apart():
                 self._engine.tell(write_best(self._engine.directory, best, model))
 
     def _put_best_back(self, model: keras.Model) -> None:
-        """Give the model the weights of the best checkpoint that is intact."""
-        best = [checkpoint for _, checkpoint in self._engine.shelf.ranked()]
+        """Give the model the weights of this run's best checkpoint that is intact."""
+        best = [checkpoint for _, checkpoint in self._engine.shelf.ranked_here()]
         if best:
             first_intact(best, lambda one: restore_checkpoint(model, one))
         else:
@@ -509,6 +626,15 @@ class ModelCheckpoint(KnownArguments, keras.callbacks.Callback):  # type: ignore
     def best_model_score(self) -> float | None:
         """The best checkpoint's score."""
         return self._engine.best_model_score
+
+    @property
+    def best_threshold(self) -> float | list[float] | None:
+        """The threshold that the best checkpoint's score was reached with.
+
+        None where the monitored metric chooses none; `multiback.threshold_of(path)`
+        reads it from a directory.
+        """
+        return self._engine.best_threshold
 
     @property
     def best_k_models(self) -> dict[str, float]:

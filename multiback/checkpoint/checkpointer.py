@@ -18,10 +18,10 @@ from multiback.checkpoint.arguments import (
     Quantity,
     Resume,
     check_flag,
-    check_path,
     check_prefixes,
     check_resume,
     choose_slots,
+    place_to_write,
 )
 from multiback.checkpoint.choosing.direction import Mode
 from multiback.checkpoint.choosing.filenames import (
@@ -38,6 +38,7 @@ from multiback.checkpoint.choosing.log_values import (
 from multiback.checkpoint.choosing.recorded_scores import Judgement
 from multiback.checkpoint.choosing.scorer import Scorer, nan_scores
 from multiback.checkpoint.choosing.slots import Entry, Slot
+from multiback.checkpoint.loading.documents import recorded_threshold
 from multiback.checkpoint.loading.find import first_intact
 from multiback.checkpoint.loading.load import restore_checkpoint
 from multiback.checkpoint.other_names import KnownArguments
@@ -152,7 +153,7 @@ class Checkpointer(KnownArguments):
         format: Format = "safetensors",
         distributed: bool = True,
     ) -> None:
-        check_path("dirpath=", dirpath)
+        dirpath = place_to_write(dirpath)
         check_flag("distributed=", distributed)
         check_format(format, keras.backend.backend(), dirpath)
         check_resume(resume)
@@ -179,6 +180,7 @@ class Checkpointer(KnownArguments):
         self.keeps_metrics = True
         self.parts: Callable[[Moment], Parts] = lambda _: NOTHING
         self.shelf = Shelf(open_run_directory(dirpath), slots, self._best)
+        self.shelf.is_measured = self.scorer.is_measured
         self.team = Team(format, distributed=distributed)
         self._saver = Saver(
             self.shelf,
@@ -226,11 +228,13 @@ class Checkpointer(KnownArguments):
             )
         self.end()
         self.shelf.clear()
-        self._order, self.epoch, self._judged = 0, 0, False
+        # Orders go on: what earlier fits of this object saved is compared with.
+        self.epoch, self._judged = 0, False
         now = time.strftime("%Y%m%d-%H%M%S")
         self.run_id = self.team.decide(
             lambda: latest or f"{now}-{secrets.token_hex(3)}"
         )
+        self.shelf.forget_run(self.run_id)
         found = self.directory.checkpoints(self.run_id) if latest else []
         ours = self.team.decide(lambda: [one.name for one in without_copies(found)])
         self._adopted = [one for one in found if one.name in ours]
@@ -287,6 +291,7 @@ class Checkpointer(KnownArguments):
         *,
         epoch: int | None = None,
         step: int | None = None,
+        thresholds: Mapping[str, Any] | None = None,
     ) -> bool:
         """Judge one moment of training: save it if a slot wants it.
 
@@ -301,6 +306,8 @@ class Checkpointer(KnownArguments):
             epoch: Epochs completed; counted by calls if not given.
             step: Optimizer steps completed; asked of the model's optimizer if not
                 given.
+            thresholds: By log name, the threshold that a score was reached with; for
+                the manifest, and `multiback.threshold_of`.
 
         Returns:
             Whether a slot wanted it. `wait` returns the checkpoint.
@@ -329,7 +336,12 @@ class Checkpointer(KnownArguments):
         self._kept = False
         moment = Moment(self.epoch, step)
         self._kept = self._offer(
-            model, values, scores, moment, metrics=self.keeps_metrics
+            model,
+            values,
+            scores,
+            moment,
+            metrics=self.keeps_metrics,
+            thresholds=written_logs(thresholds or {}),
         )
         return self._kept
 
@@ -425,6 +437,7 @@ class Checkpointer(KnownArguments):
         *,
         always: bool = False,
         metrics: bool = True,
+        thresholds: Mapping[str, Any] | None = None,
     ) -> bool:
         """Save the model if a slot holds it, then remove what none holds any more."""
         # Where others must do the same, at a moment that is the same for all.
@@ -452,7 +465,13 @@ class Checkpointer(KnownArguments):
         facts, arrays = self.parts(moment)
         name = format_name(
             self._template,
-            {**values, **scores, "epoch": moment.epoch, "step": moment.step},
+            {
+                **values,
+                **scores,
+                "epoch": moment.epoch,
+                "step": moment.step,
+                "batch": moment.batch or 0,
+            },
             insert_names=self._insert_names,
         )
         made = self._saver.guard(
@@ -475,6 +494,8 @@ class Checkpointer(KnownArguments):
                 extra={
                     **judgement.fields(),
                     **other_values(values),
+                    "directions": self.scorer.known_directions(values),
+                    **({"thresholds": dict(thresholds)} if thresholds else {}),
                     "boundary": entry.boundary,
                     "asked": entry.asked,
                     "weights_only": self._weights_only,
@@ -524,8 +545,7 @@ class Checkpointer(KnownArguments):
                 name was never in the logs.
 
         Raises:
-            MonitorError: A monitored name was never in the logs. What was saved
-                stays.
+            StoreError: As for `surface`.
         """
         try:
             self._saver.close()
@@ -537,12 +557,11 @@ class Checkpointer(KnownArguments):
                 self._saver.close()
         finally:
             self.end()
-        raise MonitorError(
-            f"{', '.join(map(repr, missing))} was monitored but never in the logs "
-            "of this run, so nothing was chosen by it. For a name that begins "
-            "with val_, pass validation_data= to fit(). The newest checkpoint is "
-            f"{self.last_model_path or 'not there'}."
-        )
+        names = ", ".join(map(repr, missing))
+        text = f"{names} was monitored but never in the logs of this run"
+        if any(name.startswith("val_") for name in missing):
+            text += "; validation_data= was not given, or validation_freq= is too large"
+        self.tell([f"{text}. The newest checkpoints were kept instead."])
 
     def end(self) -> None:
         """Let other processes write the run; what is saved after this is its too."""
@@ -598,20 +617,35 @@ class Checkpointer(KnownArguments):
         return next(iter(self._scores(Shelf.ranked).values()), None)
 
     @property
+    def best_threshold(self) -> float | list[float] | None:
+        """The threshold of the best checkpoint's score; None where there is none."""
+        self._saver.settle()
+        best = next((one for _, one in self.shelf.ranked()), None)
+        return None if best is None else recorded_threshold(best)
+
+    @property
     def best_k_models(self) -> dict[str, float]:
         """The score of each checkpoint that is kept for it, by path, best first."""
         return self._scores(Shelf.chosen)
+
+    @property
+    def best_label(self) -> str | None:
+        """What the best is best by; None without a monitor."""
+        return self._best.monitor.label if self._best else None
+
+    def score_of(self, entry: Entry) -> float:
+        """Return the score of an entry as it was in the logs."""
+        label = self.best_label or ""
+        sign = 1.0 if self.scorer.modes.get(label) == "max" else -1.0
+        return sign * entry.goodness[label]
 
     def _scores(self, rows_of: Callable[[Shelf], Sequence[Row]]) -> dict[str, float]:
         """Return the scores as they were in the logs, by path."""
         self._saver.settle()
         if self._best is None:
             return {}
-        label = self._best.monitor.label
-        sign = 1.0 if self.scorer.modes.get(label) == "max" else -1.0
         return {
-            one.location: sign * entry.goodness[label]
-            for entry, one in rows_of(self.shelf)
+            one.location: self.score_of(entry) for entry, one in rows_of(self.shelf)
         }
 
     @property

@@ -111,6 +111,12 @@ class Best(Slot):
         """Return the entries that have a score, best first."""
         return ranked(entries, self.labels)
 
+    def newest(self) -> Slot | None:
+        """Return what holds as many of the newest: nothing was measured so far."""
+        if self.k == -1:
+            return All()
+        return Last(self.k) if self.k else None
+
     @property
     def labels(self) -> list[str]:
         """The labels that decide, in turn."""

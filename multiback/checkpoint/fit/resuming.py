@@ -23,6 +23,7 @@ from multiback.checkpoint.fit.data_position import Position
 from multiback.checkpoint.fit.generators import generator_states, restore_generators
 from multiback.checkpoint.fit.other_callbacks import (
     check_siblings,
+    known_callbacks,
     restore_siblings,
     sibling_states,
 )
@@ -75,7 +76,8 @@ class Resumption:
         saved_rate: bool = True,
     ) -> None:
         check_siblings(siblings)
-        self.siblings = siblings
+        self._named = list(siblings)
+        self.siblings: Sequence[Any] = siblings
         self.position = position
         self.batches = self.batch = 0
         self._engine = engine
@@ -142,8 +144,7 @@ class Resumption:
         if in_place:
             self.batch, problems = self.position.seek(checkpoint)
             self._engine.tell(problems)
-        if self.siblings:
-            restore_siblings(self.siblings, facts.get("callbacks", []), state.whole)
+        self._restore_callbacks(state, facts)
         # A run that a callback stopped stays stopped.
         stopped = bool(self.siblings) and facts.get("stopped", False)
         set_first_epoch(model, epochs if stopped else checkpoint.epoch)
@@ -223,6 +224,20 @@ class Resumption:
             )
             warn(text, RestoreWarning)
 
+    def find_callbacks(self, callbacks: Sequence[Any], ours: Any) -> None:
+        """Keep the state of the callbacks of `fit` whose state is known."""
+        found, behind = known_callbacks(callbacks, ours, self._named)
+        self.siblings = [*self._named, *found]
+        self._engine.tell(behind)
+
+    def _restore_callbacks(self, state: ModelState, facts: Facts) -> None:
+        if self.siblings:
+            saved = facts.get("callbacks", [])
+            named = len(self._named)
+            self._engine.tell(
+                restore_siblings(self.siblings, saved, state.whole, named)
+            )
+
     def end(self, model: keras.Model) -> None:
         """Restore the rest: the first epoch begins, or none is left to run."""
         if self._pending is None:
@@ -239,8 +254,7 @@ class Resumption:
             if not self._saved_rate:
                 self._set_rate(model, facts)
             self._engine.tell(report.notes)
-            if self.siblings:
-                restore_siblings(self.siblings, facts.get("callbacks", []), state.whole)
+            self._restore_callbacks(state, facts)
         else:
             self.begin_batches()
         past = facts.get("history", {})

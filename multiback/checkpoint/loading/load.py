@@ -1,12 +1,14 @@
 """Load a checkpoint: the best of a run, the last, or the one at a path."""
 
 import os
+import warnings
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Literal
 
 import keras
 
-from multiback.checkpoint.arguments import check_flag, check_path
+from multiback.checkpoint.arguments import check_flag, expanded
 from multiback.checkpoint.choosing.direction import Mode
 from multiback.checkpoint.loading.documents import (
     KERAS_FILE,
@@ -14,7 +16,10 @@ from multiback.checkpoint.loading.documents import (
     variables_of,
 )
 from multiback.checkpoint.loading.find import (
+    ALL,
+    LATEST,
     PathLike,
+    better_run,
     checkpoints_of,
     first_intact,
     rank,
@@ -23,6 +28,7 @@ from multiback.checkpoint.loading.restore import ModelState, restore_from, warn_
 from multiback.errors import (
     ArgumentError,
     CheckpointWarning,
+    CorruptCheckpointError,
     NoCheckpointError,
     StateError,
 )
@@ -60,7 +66,8 @@ def load_best(
         monitor: A recorded metric, or an expression of some, to be best by; by
             default what the run was judged by.
         mode: "max", "min" or "auto", for such a monitor.
-        run: A run's id; the latest run by default.
+        run: A run's id; "all" for the best of every run that recorded the monitor;
+            "latest", the default, for the run that started last.
         custom_objects: Your own classes and functions by name, as Keras takes
             them.
         compile: Compile the model as it was, optimizer state included.
@@ -76,7 +83,11 @@ def load_best(
         CorruptCheckpointError: No checkpoint is intact.
         StateError: The model cannot be rebuilt; the message says what it needs.
     """
+    dirpath = expanded("dirpath=", dirpath)
     ordered = rank(checkpoints_of(dirpath, run), monitor, mode)
+    if run in (None, LATEST):
+        for text in better_run(dirpath, ordered[0], monitor, mode):
+            warn(text, CheckpointWarning)
     return first_intact(
         ordered,
         lambda one: _load(one, custom_objects, compile=compile, safe_mode=safe_mode),
@@ -95,7 +106,7 @@ def load_last(
 
     Args:
         dirpath: The run directory.
-        run: A run's id; the latest run by default.
+        run: A run's id, "all" or "latest", the default.
         custom_objects: As for `load_best`.
         compile: As for `load_best`.
         safe_mode: As for `load_best`.
@@ -117,17 +128,24 @@ def load(
     """Load one checkpoint, such as `ModelCheckpoint.best_model_path`.
 
     Args:
-        path: The checkpoint's directory.
+        path: The checkpoint's directory; or a file such as RUN/best.keras, which
+            Keras reads.
         custom_objects: As for `load_best`.
         compile: As for `load_best`.
         safe_mode: As for `load_best`.
     """
+    if isinstance(path, str | os.PathLike):
+        file = Path(os.fsdecode(path)).expanduser()
+        if file.suffix == ".keras" and file.is_file():
+            return keras.saving.load_model(
+                file, custom_objects, compile=compile, safe_mode=safe_mode
+            )
     return _load(_opened(path), custom_objects, compile=compile, safe_mode=safe_mode)
 
 
 def _opened(path: PathLike) -> Checkpoint:
     """Open one checkpoint; say so where it is a whole run directory."""
-    check_path("path=", path)
+    path = expanded("path=", path)
     if is_run_directory(path):
         raise NoCheckpointError(
             f"{os.fspath(path)} is a run directory, not one checkpoint. Use "
@@ -251,17 +269,34 @@ def restore(
     check_flag("optimizer=", optimizer)
     check_flag("strict=", strict)
     check_flag("rounding=", rounding)
-    check_path("path=", path)
+    path = expanded("path=", path)
     ordered = [] if is_run_directory(path) else [_opened(path)]
     if not ordered:
         found = checkpoints_of(path, run)
         ordered = rank(found, None, "auto") if which == "best" else found[::-1]
-    return first_intact(
-        ordered,
-        lambda one: restore_checkpoint(
-            model, one, optimizer=optimizer, strict=strict, rounding=rounding
-        ),
-    )
+    misfits: list[Checkpoint] = []
+
+    def fitting(one: Checkpoint) -> Any:
+        try:
+            return restore_checkpoint(
+                model, one, optimizer=optimizer, strict=strict, rounding=rounding
+            )
+        except StateError as error:
+            if run != ALL:
+                raise
+            misfits.append(one)
+            raise CorruptCheckpointError(str(error)) from error
+
+    with warnings.catch_warnings():
+        if run == ALL:
+            warnings.filterwarnings("ignore", message="Passed over")
+        restored = first_intact(ordered, fitting)
+    if misfits:
+        warn(
+            f"{len(misfits)} better checkpoints of other runs do not fit the model.",
+            CheckpointWarning,
+        )
+    return restored
 
 
 def restore_checkpoint(

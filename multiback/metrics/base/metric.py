@@ -28,6 +28,8 @@ elif keras.backend.backend() == "tensorflow":
 Tensor = Any
 Direction = Literal["max", "min"]
 
+# The threshold of each metric that has one, unless the user sets it.
+_DEFAULT = 0.5
 # Keras's own callbacks resolve mode="auto" by a private attribute.
 KERAS_DIRECTIONS = {"max": "up", "min": "down", None: None}
 
@@ -101,6 +103,20 @@ class Metric(keras.metrics.Metric, abc.ABC):  # type: ignore[misc]  # Keras has 
             for key, value in statistic.init().items()
         }
         self._views = None if kernels is None else kernels.HostViews(self._state)
+
+    @property
+    def wants_probabilities(self) -> bool:
+        """Whether logits in place of probabilities would change the value in silence.
+
+        False where `from_logits=True` says what they are, where only the order of
+        classes counts, and where `threshold=` was set to something else than 0.5.
+        """
+        config = self.get_config()
+        if config.get("from_logits") is not False:
+            return False
+        if "threshold" not in config:
+            return True
+        return config.get("task") != "multiclass" and config["threshold"] == _DEFAULT
 
     @abc.abstractmethod
     def compute(self, state: State) -> Tensor:
