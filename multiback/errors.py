@@ -13,6 +13,7 @@
         └── CorruptCheckpointError         a file differs from its manifest
 
     UserWarning
+    ├── NoDirectorySyncWarning             a mount cannot fsync directories
     ├── NoLocksWarning                     a mount has no file locks
     ├── RunLeftWarning                     a run is taken over from another process
     └── WaitingForRunWarning               another process may still write a run
@@ -56,6 +57,10 @@ class NoCheckpointError(StoreError):
 
 class CorruptCheckpointError(StoreError):
     """A checkpoint's file differs from what its manifest says."""
+
+
+class NoDirectorySyncWarning(UserWarning):
+    """A run directory is on a mount that cannot wait for a directory's entries."""
 
 
 class NoLocksWarning(UserWarning):

@@ -8,7 +8,6 @@ from multiback.store.format.payload import FileEntry
 from multiback.store.local.run_directory import RunDirectory
 from multiback.store.opening import (
     Place,
-    Runs,
     is_remote,
     is_run_directory,
     open_checkpoint,
@@ -16,6 +15,7 @@ from multiback.store.opening import (
 )
 from multiback.store.owner import Owner
 from multiback.store.request import Request
+from multiback.store.runs import Runs
 
 __all__ = [
     "ArrayDifference",

@@ -202,13 +202,14 @@ class RunLocks:
         """Return a new temporary name that tells whose it is."""
         return self._directory / scratch(f"{TEMPORARY}{digest_of(run_id)}-")
 
-    def start(self, run_id: str) -> None:
-        """Take a run, until `end` or the end of this process.
+    def start(self, run_id: str) -> bool:
+        """Take a run, until `end` or the end of this process; tell if it is new here.
 
         Raises:
             StoreError: Another process writes it.
         """
         path = self._path(digest_of(run_id))
+        is_new = path not in _held
 
         def attempt() -> Owner | None:
             with _turn:
@@ -221,6 +222,7 @@ class RunLocks:
                 return None
 
         take_claim(attempt, self._directory, self._timeout)
+        return is_new
 
     def _take(self, path: Path, run_id: str) -> tuple[_Held | None, Owner | None]:
         """Take a run for the process, or return who else has it without locks.
@@ -364,7 +366,7 @@ class RunLocks:
         path = self._path(digest)
         with _turn:
             if path in _held:
-                yield _held[path].users == 0
+                yield False
                 return
             try:
                 lock = _locked(path, 0)
