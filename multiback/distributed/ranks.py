@@ -9,18 +9,20 @@ Every wait ends: in the answer, in the error that another process told of, or in
 `StoreError` once the time is up.
 """
 
+import importlib
 import itertools
+import sys
 import threading
 import time
-import warnings
 from collections import Counter
 from collections.abc import Callable
 from typing import Any, NoReturn, Protocol, TypeVar
 
 from multiback import errors
-from multiback.errors import MultibackError, StoreError
+from multiback.errors import MultibackError, RankWarning, StoreError
 from multiback.store.background.writer import WRITER_THREAD
 from multiback.store.format.jsontext import dump, load
+from multiback.warn import warn
 
 T = TypeVar("T")
 
@@ -211,10 +213,10 @@ class Ranks:
             waited = time.monotonic() - begin
             if waited > _WORTH_TELLING_SECONDS and not self._has_told:
                 self._has_told = True
-                warnings.warn(
+                warn(
                     f"Rank {self.rank} waits for rank {rank} to come to the same "
                     f"point, for up to {limit:g} seconds. {_SAME_CALLS}",
-                    stacklevel=2,
+                    RankWarning,
                 )
             if waited > limit:
                 self._break(f"rank {rank} did not answer in {limit:g} seconds")
@@ -250,3 +252,22 @@ def _raise_told(error: list[Any], rank: int) -> NoReturn:
     if isinstance(raised, StoreError):
         raised.errno = code
     raise raised
+
+
+# The library that starts processes, and the module that asks it. A library that is not
+# imported has started none.
+_STARTERS = {
+    "torch.distributed": "multiback.distributed.torch",
+    "jax": "multiback.distributed.jax",
+}
+
+
+def ranks_here() -> Ranks | None:
+    """Return the processes that torch or JAX has started; None where this is alone."""
+    for library, module in _STARTERS.items():
+        if library in sys.modules:
+            ask: Callable[[], Ranks | None] = importlib.import_module(module).ranks
+            found = ask()
+            if found is not None:
+                return found
+    return None

@@ -95,7 +95,10 @@ def main(run, result, epochs, kill_at):
             Path(checkpoint.best_model_path).name,
         ],
         "siblings": [[s.wait, s.best] for s in siblings[1:]],
-        "record": [[one["epoch"], one["metrics"]] for one in mb.history(run)],
+        "record": [
+            {name: one[name] for name in one if name not in ("run_id", "time")}
+            for one in mb.history(run)
+        ],
     }
     Path(result).write_text(json.dumps([found, dies.begun], default=float))
 
