@@ -1,6 +1,5 @@
 """JAX kernels: what no `keras.ops` offers, or what XLA does slowly as it writes it."""
 
-import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -48,7 +47,9 @@ def update(
         return None
     if not all(_is_plain(values) for values in batch):
         return None
-    return _update(statistic, before, *(to_tensor(values, "") for values in batch))
+    tensors = (to_tensor(values, "") for values in batch)
+    after: dict[str, Array] = _update(statistic, before, *tensors)
+    return after
 
 
 def _is_plain(values: Any) -> bool:
@@ -58,11 +59,13 @@ def _is_plain(values: Any) -> bool:
     return isinstance(values, jax.Array) and _is_known(values)
 
 
-@functools.partial(jax.jit, static_argnums=0)
-def _update(
+def _specified(
     statistic: Statistic, before: dict[str, Array], *batch: Array
 ) -> dict[str, Array]:
     return statistic.update(before, *batch)
+
+
+_update: Any = jax.jit(_specified, static_argnums=0)
 
 
 def ratio_of_two_classes(*_: Any) -> None:
