@@ -15,9 +15,13 @@
     MultibackWarning (UserWarning)
     ├── CheckpointWarning                  nothing was saved, or another one is used
     ├── SlowDiskWarning                    training waits for the disk
-    ├── OwnerWarning                       another process left, or holds, a run
     ├── RankWarning                        other processes of the training are missing
     ├── WideBoundsWarning                  a metric's bins cannot tell scores apart
+    ├── NoDirectorySyncWarning             a mount cannot fsync directories
+    ├── NoLocksWarning                     a mount has no file locks
+    ├── RunLeftWarning                     a run is taken over from another process
+    ├── WaitingForRunWarning               another process may still write a run
+    ├── GuessedLogitsWarning               a wrapped metric guesses what scores are
     └── DisagreementWarning                another library contradicts a number
 
 Each message names the argument or file, what was wanted, what came and what to
@@ -73,10 +77,6 @@ class SlowDiskWarning(MultibackWarning):
     """Training waits for checkpoints to be written."""
 
 
-class OwnerWarning(MultibackWarning):
-    """A process that wrote a run died, or left something in its directory."""
-
-
 class RankWarning(MultibackWarning):
     """A process of a distributed training waits for another one."""
 
@@ -87,3 +87,23 @@ class WideBoundsWarning(MultibackWarning):
 
 class DisagreementWarning(MultibackWarning):
     """During training another library contradicts a metric's number."""
+
+
+class NoDirectorySyncWarning(MultibackWarning):
+    """A run directory is on a mount that cannot wait for a directory's entries."""
+
+
+class NoLocksWarning(MultibackWarning):
+    """A run directory is on a mount without file locks."""
+
+
+class RunLeftWarning(MultibackWarning):
+    """A run is taken over from a process that has not renewed its claim."""
+
+
+class WaitingForRunWarning(MultibackWarning):
+    """A start waits to learn whether another process still writes the run."""
+
+
+class GuessedLogitsWarning(MultibackWarning):
+    """A wrapped metric guesses whether scores are logits, or was given logits."""

@@ -61,7 +61,7 @@ from multiback.errors import (
 )
 from multiback.store import Checkpoint, Runs, open_checkpoint, open_run_directory
 from multiback.store.background.writer import wait_for
-from multiback.store.local.copies import originals
+from multiback.store.local.copies import without_copies
 from multiback.warn import warn
 
 
@@ -229,7 +229,7 @@ class Checkpointer(KnownArguments):
             lambda: latest or f"{now}-{secrets.token_hex(3)}"
         )
         found = self.directory.checkpoints(self.run_id) if latest else []
-        ours = self.team.decide(lambda: [one.name for one in originals(found)])
+        ours = self.team.decide(lambda: [one.name for one in without_copies(found)])
         self._adopted = [one for one in found if one.name in ours]
         self.tell([f"Passed over {p}: {why}" for p, why in self.directory.skipped])
         for checkpoint in self._adopted:
@@ -445,28 +445,33 @@ class Checkpointer(KnownArguments):
             {**values, **scores, "epoch": moment.epoch, "step": moment.step},
             insert_names=self._insert_names,
         )
-        made = draft(
-            name,
-            model,
-            weights_only=self._weights_only,
-            trainer={**facts, **dataclasses.asdict(moment)},
-            arrays=arrays,
-            into=self._saver.buffer,
-            engine=self.team.engine,
-            is_writer=self.team.is_writer,
-            state_format=self.team.format,
-            run_id=self.run_id,
-            epoch=moment.epoch,
-            step=moment.step,
-            metrics=numbers_of(values),
-            extra={
-                **judgement.fields(),
-                **other_values(values),
-                "boundary": entry.boundary,
-                "asked": entry.asked,
-                "weights_only": self._weights_only,
-            },
+        made = self._saver.guard(
+            lambda: draft(
+                name,
+                model,
+                weights_only=self._weights_only,
+                trainer={**facts, **dataclasses.asdict(moment)},
+                arrays=arrays,
+                into=self._saver.buffer,
+                scratch=lambda: self.directory.scratch(self.run_id),
+                engine=self.team.engine,
+                is_writer=self.team.is_writer,
+                state_format=self.team.format,
+                run_id=self.run_id,
+                epoch=moment.epoch,
+                step=moment.step,
+                metrics=numbers_of(values),
+                extra={
+                    **judgement.fields(),
+                    **other_values(values),
+                    "boundary": entry.boundary,
+                    "asked": entry.asked,
+                    "weights_only": self._weights_only,
+                },
+            )
         )
+        if made is None:
+            return False
         self._saver.save(made, entry, self.run_id)
         self.tell(made.problems)
         return True

@@ -5,7 +5,6 @@ import functools
 import importlib.metadata
 import platform
 import shutil
-import tempfile
 import types
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -100,6 +99,7 @@ def draft(
     trainer: Mapping[str, Any],
     arrays: Mapping[str, np.ndarray],
     into: Buffers,
+    scratch: Callable[[], Path],
     engine: Engine | None = None,
     is_writer: bool = True,
     **fields: Any,
@@ -114,6 +114,7 @@ def draft(
         arrays: Further arrays for whoever resumes; copied too.
         into: Takes dtypes and shapes, and what allocates if not plain memory is to
             be; returns arrays to fill.
+        scratch: Returns a new path for temporary files, in the run directory.
         engine: What writes the model's own arrays; None for the store itself.
         is_writer: Whether this process writes more than its part. One that does not
             copies nothing else, and asks for nothing else.
@@ -145,20 +146,21 @@ def draft(
         np.copyto(memory[key], array)
     description = Description(None)
     files: dict[str, Path] = {}
-    scratch: str | None = None
+    folder: Path | None = None
 
     def cleanup() -> None:
-        if scratch is not None:
-            shutil.rmtree(scratch, ignore_errors=True)
+        if folder is not None:
+            shutil.rmtree(folder, ignore_errors=True)
 
     try:
         if is_model and is_writer:
             description = describe(model)
             if description.needs_keras_file:
                 # Only the live model can write it, so not in the background.
-                scratch = tempfile.mkdtemp(prefix="multiback-")
-                files[KERAS_FILE] = Path(scratch, KERAS_FILE)
+                folder = scratch()
+                files[KERAS_FILE] = folder / KERAS_FILE
                 with store_errors("write", files[KERAS_FILE]):
+                    folder.mkdir()
                     write_keras_file(model, files[KERAS_FILE])
         request = Request(
             name,

@@ -13,6 +13,7 @@ import numpy as np
 from keras import ops
 
 from multiback.errors import ArgumentError
+from multiback.metrics.inputs.task import Ids, as_tuple
 
 Tensor = Any
 
@@ -130,13 +131,13 @@ def finish(
     *,
     sample_weight: Tensor | None,
     mask: Tensor | None,
-    ignore_index: int | None,
+    ignore_index: Ids,
     shape: tuple[int, ...],
 ) -> Batch:
     """Apply mask, weights and `ignore_index`, then flatten everything to `shape`."""
     counts = ops.ones_like(labels, dtype="bool")
-    if ignore_index is not None:
-        counts = ops.not_equal(labels, ignore_index)
+    for label in as_tuple(ignore_index) or ():
+        counts = ops.logical_and(counts, ops.not_equal(labels, label))
     if mask is not None:
         counts = ops.logical_and(
             counts, ops.cast(like_elements(mask, labels, "mask"), "bool")
@@ -177,7 +178,7 @@ def two_class_batch(
     sample_weight: Tensor | None,
     mask: Tensor | None,
     *,
-    ignore_index: int | None,
+    ignore_index: Ids,
     num_labels: int | None,
 ) -> Batch:
     """Prepare elements that are each 0 or 1: binary and multilabel tasks.

@@ -18,6 +18,7 @@ from multiback.metrics.inputs.batch import (
     to_scores,
     to_tensor,
 )
+from multiback.metrics.inputs.task import Ids
 
 Tensor = Any
 
@@ -38,7 +39,7 @@ def class_batch(
     sample_weight: Tensor | None,
     mask: Tensor | None,
     *,
-    ignore_index: int | None,
+    ignore_index: Ids,
     num_classes: int,
 ) -> Batch:
     """Prepare elements that each belong to one of `num_classes` classes.
@@ -110,7 +111,7 @@ def top_k_batch(
     sample_weight: Tensor | None,
     mask: Tensor | None,
     *,
-    ignore_index: int | None,
+    ignore_index: Ids,
     num_classes: int,
     top_k: int,
 ) -> Batch:
@@ -163,7 +164,7 @@ def hit_batch(
     sample_weight: Tensor | None,
     mask: Tensor | None,
     *,
-    ignore_index: int | None,
+    ignore_index: Ids,
     num_classes: int,
 ) -> Batch:
     """Prepare elements of which it matters only whether their class was predicted.
@@ -228,7 +229,7 @@ def score_batch(
     sample_weight: Tensor | None,
     mask: Tensor | None,
     *,
-    ignore_index: int | None,
+    ignore_index: Ids,
     num_classes: int,
 ) -> Batch:
     """Prepare elements whose scores of all classes are wanted.

@@ -7,6 +7,7 @@ from keras import ops
 
 from multiback.metrics.inputs.batch import Batch, two_class_batch
 from multiback.metrics.inputs.classes import score_batch
+from multiback.metrics.inputs.task import Ids
 from multiback.metrics.inputs.unknown_labels import explain_unknown
 from multiback.metrics.numeric import exact
 from multiback.metrics.statistics.statistic import LabelStatistic, State
@@ -22,7 +23,7 @@ class PredictionSums(LabelStatistic):
     """
 
     num_classes: int | None
-    ignore_index: int | None
+    ignore_index: Ids
 
     def prepare(
         self,
@@ -85,7 +86,7 @@ class LossSums(PredictionSums):
     kind: Literal["log", "brier"]
     num_classes: int | None = None
     from_logits: bool = False
-    ignore_index: int | None = None
+    ignore_index: Ids = None
 
     def init(self) -> State:
         """Return the state of no data."""

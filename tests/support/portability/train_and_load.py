@@ -94,6 +94,10 @@ def load(runs):
         best = mb.load_best(run)
         difference = np.abs(best.predict(x, verbose=0) - expected["predictions"]).max()
         assert difference < 1e-5, difference
+        plain = keras.saving.load_model(Path(run, "best.keras"))
+        np.testing.assert_allclose(
+            plain.predict(x, verbose=0), expected["predictions"], atol=1e-5
+        )
         scores = best.evaluate(x, y, verbose=0, return_dict=True)
         np.testing.assert_allclose(scores["f1_score"], expected["score"], rtol=1e-6)
         iterations = int(best.optimizer.iterations.numpy())

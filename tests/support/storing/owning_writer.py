@@ -1,12 +1,17 @@
-"""A process that takes a run, for test_owners.py: commits when it is told to.
+"""A process that takes a run, for test_locks.py: commits when it is told to.
 
-Run as `owning_writer RUN HEARTBEAT MACHINE`; RUN may be a URL, and a MACHINE that is
-not "here" is where it says that it runs. It answers each line of its standard input:
-"commit" with the checkpoint's name or the error, "hold" with "held" under the lock, for
-ever.
+Run as `owning_writer RUN CLAIM_TIMEOUT HOW`; RUN may be a URL. HOW is "here",
+"elsewhere" for a process that says it runs on another machine, or "no-locks" for one
+that moreover finds no file locks. It answers each line of its standard input: "commit"
+with the checkpoint's name or the error, "hold" with "held" under the directory's lock,
+for ever, "fork" with the number of a child that stays.
 """
 
+import errno
+import os
 import sys
+import time
+import warnings
 
 import numpy as np
 from support.storing import without_keras  # noqa: F401
@@ -17,25 +22,45 @@ from multiback.store import (
     RunDirectory,
     is_remote,
     open_run_directory,
+    owner,
 )
-from multiback.store.owning import owner
+from multiback.store.local import locks
 
 
 def answer(*words):
     print(*words, flush=True)
 
 
-def main(run, heartbeat, machine):
-    if machine != "here":
-        owner._machine = lambda: machine
-        owner.socket.gethostname = lambda: machine
-    if is_remote(run):
-        from multiback.store.remote import ownership as remote_ownership
+def stay():
+    if (child := os.fork()) == 0:
+        # Not the parent's pipes: it would seem alive.
+        os.close(0)
+        os.close(1)
+        time.sleep(60)
+        os._exit(0)
+    return child
 
-        remote_ownership.BEAT_SECONDS = float(heartbeat)
-        runs = open_run_directory(run)
+
+def without_locks():
+    import fcntl
+
+    def refuse(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    fcntl.flock = refuse
+    warnings.simplefilter("ignore")
+
+
+def main(run, timeout, how):
+    if how != "here":
+        owner._machine = lambda: "elsewhere"
+        owner.socket.gethostname = lambda: "elsewhere"
+    if how == "no-locks":
+        without_locks()
+    if is_remote(run):
+        runs = open_run_directory(run, claim_timeout=float(timeout))
     else:
-        runs = RunDirectory(run, heartbeat=float(heartbeat), lock_timeout=5)
+        runs = RunDirectory(run, claim_timeout=float(timeout), lock_timeout=5)
     try:
         runs.start_run("shared", {})
     except StoreError as error:
@@ -44,9 +69,12 @@ def main(run, heartbeat, machine):
     answer("started")
     for line in sys.stdin:
         if line == "hold\n":
-            with runs._locked():
+            with locks.directory_lock(runs.path / "lock", 5):
                 answer("held")
                 sys.stdin.read()
+        if line == "fork\n":
+            answer(stay())
+            continue
         try:
             tensors = {"w": np.ones(3)}
             fields = {"tensors": tensors, "epoch": 1, "step": 1, "metrics": {}}
