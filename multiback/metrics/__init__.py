@@ -1,8 +1,8 @@
 """Streaming metrics that are right on every backend."""
 
+from multiback.errors import WideBoundsWarning
 from multiback.metrics.aggregates import Max, Mean, Min, Sum
 from multiback.metrics.base.metric import Metric
-from multiback.metrics.base.score_metric import WideBoundsWarning
 from multiback.metrics.classification.accuracy import (
     Accuracy,
     BalancedAccuracy,
