@@ -15,13 +15,14 @@
     MultibackWarning (UserWarning)
     ├── CheckpointWarning                  nothing was saved, or another one is used
     ├── SlowDiskWarning                    training waits for the disk
-    ├── RankWarning                        other processes of the training are missing
-    ├── WideBoundsWarning                  a metric's bins cannot tell scores apart
-    ├── NoDirectorySyncWarning             a mount cannot fsync directories
-    ├── NoLocksWarning                     a mount has no file locks
+    ├── OwnerWarning                       another process left, or holds, a run
     ├── RunLeftWarning                     a run is taken over from another process
     ├── WaitingForRunWarning               another process may still write a run
-    ├── GuessedLogitsWarning               a wrapped metric guesses what scores are
+    ├── NoLocksWarning                     a mount has no file locks
+    ├── NoDirectorySyncWarning             a mount cannot fsync directories
+    ├── RankWarning                        other processes of the training are missing
+    ├── WideBoundsWarning                  a metric's bins cannot tell scores apart
+    ├── GuessedLogitsWarning               a wrapped metric guesses about logits
     └── DisagreementWarning                another library contradicts a number
 
 Each message names the argument or file, what was wanted, what came and what to
@@ -69,26 +70,6 @@ class MultibackWarning(UserWarning):
     """Filter by this to filter everything that multiback warns of."""
 
 
-class CheckpointWarning(MultibackWarning):
-    """A checkpoint was not saved as asked, was passed over or lacks something."""
-
-
-class SlowDiskWarning(MultibackWarning):
-    """Training waits for checkpoints to be written."""
-
-
-class RankWarning(MultibackWarning):
-    """A process of a distributed training waits for another one."""
-
-
-class WideBoundsWarning(MultibackWarning):
-    """The error of a binned metric is larger than a user would expect."""
-
-
-class DisagreementWarning(MultibackWarning):
-    """During training another library contradicts a metric's number."""
-
-
 class NoDirectorySyncWarning(MultibackWarning):
     """A run directory is on a mount that cannot wait for a directory's entries."""
 
@@ -107,3 +88,27 @@ class WaitingForRunWarning(MultibackWarning):
 
 class GuessedLogitsWarning(MultibackWarning):
     """A wrapped metric guesses whether scores are logits, or was given logits."""
+
+
+class CheckpointWarning(MultibackWarning):
+    """A checkpoint was not saved as asked, was passed over or lacks something."""
+
+
+class SlowDiskWarning(MultibackWarning):
+    """Training waits for checkpoints to be written."""
+
+
+class OwnerWarning(MultibackWarning):
+    """A process that wrote a run died, or left something in its directory."""
+
+
+class RankWarning(MultibackWarning):
+    """A process of a distributed training waits for another one."""
+
+
+class WideBoundsWarning(MultibackWarning):
+    """The error of a binned metric is larger than a user would expect."""
+
+
+class DisagreementWarning(MultibackWarning):
+    """During training another library contradicts a metric's number."""

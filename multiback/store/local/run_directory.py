@@ -19,12 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from multiback.errors import (
-    ArgumentError,
-    NoCheckpointError,
-    RunLeftWarning,
-    StoreError,
-)
+from multiback.errors import ArgumentError, NoCheckpointError, OwnerWarning, StoreError
 from multiback.store.checkpoint import Checkpoint, described, read_checkpoint
 from multiback.store.disk.files import (
     Files,
@@ -147,7 +142,7 @@ class RunDirectory(Runs):
         mine = digest_of(run_id) if is_new else None
         # On another machine a file may be open: no reason not to train.
         for problem in self._collect(collect_if_possible, mine):
-            warn(f"Left over, and left alone: {problem}", RunLeftWarning)
+            warn(f"Left over, and left alone: {problem}", OwnerWarning)
         append_line(self._files, self.path / "runs.jsonl", record, argument="info")
 
     def end_run(self, run_id: str) -> None:
