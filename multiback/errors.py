@@ -94,6 +94,10 @@ class CheckpointWarning(MultibackWarning):
     """A checkpoint was not saved as asked, was passed over or lacks something."""
 
 
+class RestoreWarning(MultibackWarning):
+    """A way back left something out, or brought back what the model has otherwise."""
+
+
 class SlowDiskWarning(MultibackWarning):
     """Training waits for checkpoints to be written."""
 

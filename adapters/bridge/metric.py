@@ -12,12 +12,12 @@ import keras
 from keras import ops
 
 from multiback.adapters.bridge.accumulator import Accumulator, Spec, Tally
-from multiback.adapters.bridge.keras_private import (
+from multiback.errors import ArgumentError, GuessedLogitsWarning
+from multiback.keras_private import (
+    get_keras_mask,
     in_stateless_scope,
     in_symbolic_scope,
-    mask_of,
 )
-from multiback.errors import ArgumentError, GuessedLogitsWarning
 from multiback.warn import warn
 
 Tensor = Any
@@ -132,7 +132,7 @@ class HostMetric(keras.metrics.Metric):  # type: ignore[misc]  # Keras has no ty
             "y_true": y_true,
             "y_pred": y_pred,
             "sample_weight": sample_weight,
-            "mask": mask_of(y_pred),
+            "mask": get_keras_mask(y_pred),
         }
         return {
             key: _widen(value if ops.is_tensor(value) else ops.convert_to_tensor(value))

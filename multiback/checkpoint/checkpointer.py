@@ -59,6 +59,7 @@ from multiback.errors import (
     NoCheckpointError,
     StoreError,
 )
+from multiback.state.tree import changes_in_place, is_tree
 from multiback.store import Checkpoint, Runs, open_checkpoint, open_run_directory
 from multiback.store.background.writer import wait_for
 from multiback.store.local.copies import without_copies
@@ -112,6 +113,7 @@ class Checkpointer(KnownArguments):
 
     Attributes:
         run_id: The id of the run; empty before it starts.
+        keeps_metrics: Whether `step` saves the variables of `model.metrics`.
         parts: Called with the `Moment` when something is saved: what else to keep for
             whoever resumes, as JSON and as arrays.
 
@@ -174,6 +176,7 @@ class Checkpointer(KnownArguments):
         self._told: set[str] = set()
         self.run_id = ""
         self.epoch = 0
+        self.keeps_metrics = True
         self.parts: Callable[[Moment], Parts] = lambda _: NOTHING
         self.shelf = Shelf(open_run_directory(dirpath), slots, self._best)
         self.team = Team(format, distributed=distributed)
@@ -185,7 +188,7 @@ class Checkpointer(KnownArguments):
             on_error=on_save_error,
         )
         self._order = 0
-        self._judged = False
+        self._judged = self._kept = False
         self._source: Any = None
         self._step = 0
         self._adopted: list[Checkpoint] = []
@@ -255,12 +258,12 @@ class Checkpointer(KnownArguments):
         `multiback.restore(model, ckpt.last_model_path)` takes that.
 
         Args:
-            model: A built Keras model; or a mapping (or pytree) like that which
-                was saved, whose values are not used.
+            model: A built Keras model; or a tree like that which was saved. Its
+                models and optimizers take their state, its other values are not used.
 
         Returns:
             None where a new run begins. Otherwise a report for a model, which
-            holds the saved state now, and the saved tree for a mapping.
+            holds the saved state now, and the saved tree for a tree.
 
         Raises:
             NoCheckpointError: As for `start`.
@@ -288,9 +291,10 @@ class Checkpointer(KnownArguments):
         """Judge one moment of training: save it if a slot wants it.
 
         Args:
-            model: A built Keras model, a mapping (or pytree) of names to arrays,
-                or a function without arguments that returns one, called only to
-                save.
+            model: A built Keras model; a mapping, list, tuple or dataclass (a pytree)
+                of arrays, numbers, text, models and optimizers, such as
+                `{"G": g, "D": d, "opt": opt}`; or a function without arguments that
+                returns one, called only to save.
             logs: Values by name, as `model.evaluate(return_dict=True)` gives. Arrays
                 of up to 4,096 numbers are recorded as lists, larger ones by their
                 shape, and anything else by the name of its type.
@@ -322,7 +326,12 @@ class Checkpointer(KnownArguments):
         judge_anew(self.shelf, self.scorer, adopted)
         step = self._record(model, values, epoch=epoch, step=step)
         self._judged, self._source, self._step = True, model, step
-        return self._offer(model, values, scores, Moment(self.epoch, step))
+        self._kept = False
+        moment = Moment(self.epoch, step)
+        self._kept = self._offer(
+            model, values, scores, moment, metrics=self.keeps_metrics
+        )
+        return self._kept
 
     def save(
         self,
@@ -415,6 +424,7 @@ class Checkpointer(KnownArguments):
         moment: Moment,
         *,
         always: bool = False,
+        metrics: bool = True,
     ) -> bool:
         """Save the model if a slot holds it, then remove what none holds any more."""
         # Where others must do the same, at a moment that is the same for all.
@@ -450,6 +460,7 @@ class Checkpointer(KnownArguments):
                 name,
                 model,
                 weights_only=self._weights_only,
+                metric_states=metrics,
                 trainer={**facts, **dataclasses.asdict(moment)},
                 arrays=arrays,
                 into=self._saver.buffer,
@@ -549,10 +560,8 @@ class Checkpointer(KnownArguments):
         if kind is None:
             self.finish()
             return
-        # A tree was judged as it was; a model has gone on since. Of several processes
-        # one cannot know whether the others come here too.
-        known = isinstance(self._source, Mapping) or not self.team.is_alone
-        source = None if known else self._source
+        # Of several processes one cannot know whether the others come here too.
+        source = self._source if self.team.is_alone else None
         with self.rescuing():
             if source is not None and not isinstance(error, MonitorError | StoreError):
                 self._save_unfinished(source)
@@ -560,7 +569,9 @@ class Checkpointer(KnownArguments):
         self.end()
 
     def _save_unfinished(self, source: Any) -> None:
-        """Save what an error interrupted."""
+        """Save what an error interrupted, unless it is saved as it is now."""
+        if self._kept and is_tree(source) and not changes_in_place(source):
+            return
         if steps_of(source):
             self.save(source, batch=0, asked=False)
         else:

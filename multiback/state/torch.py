@@ -1,6 +1,6 @@
 """Host arrays and torch tensors, for `tree.py` and `host.py`; import where torch is."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -12,10 +12,25 @@ from multiback.warn import warn
 
 def tensor(array: np.ndarray) -> torch.Tensor:
     """Copy a host array to a tensor of the same kind of number."""
-    if array.dtype.name == "bfloat16":
+    name = array.dtype.name
+    if name == "bfloat16" or name.startswith("float8"):
         # torch takes none from NumPy; float32 holds each of its values.
-        return torch.tensor(array.astype("float32"), dtype=torch.bfloat16)
+        return torch.tensor(array.astype("float32")).to(getattr(torch, name))
     return torch.tensor(array)
+
+
+def sparse(like: torch.Tensor, parts: Mapping[str, Any]) -> torch.Tensor:
+    """Make a sparse tensor of the same layout from its parts."""
+    shape = [int(size) for size in parts["shape"]]
+    if like.layout == torch.sparse_csr:
+        rows, columns = parts["crow_indices"], parts["col_indices"]
+        return torch.sparse_csr_tensor(
+            rows, columns, parts["values"], shape, check_invariants=True
+        )
+    indices, values = parts["indices"], parts["values"]
+    return torch.sparse_coo_tensor(
+        indices, values, shape, check_invariants=True, is_coalesced=True
+    )
 
 
 def sharded(array: np.ndarray, like: Any) -> Any:

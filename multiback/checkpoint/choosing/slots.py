@@ -22,7 +22,7 @@ class Entry:
     Attributes:
         order: Later checkpoints have larger numbers; no two have the same.
         epoch: Epochs completed.
-        step: Optimizer steps completed.
+        step: Batches trained on, or what a loop of the user's own says.
         created: Seconds since 1970.
         goodness: By monitor label, more is better; no entry where it was not
             measured, is NaN or fails its condition.
