@@ -10,7 +10,7 @@ import multiback as mb
 from multiback.store import Request, RunDirectory
 
 METRICS = {
-    "F1Score(task='binary')": mb.metrics.F1Score,
+    "F1Score()": mb.metrics.F1Score,
     "F1Score(name='f1', task='multiclass', num_classes=3)": lambda: mb.metrics.F1Score(
         task="multiclass", num_classes=3, name="f1"
     ),
@@ -19,7 +19,7 @@ METRICS = {
 
 
 @pytest.mark.parametrize("text", METRICS)
-def test_a_metric_shows_its_task_and_what_was_given(text):
+def test_a_metric_shows_what_was_given(text):
     shown = repr(METRICS[text]())
     assert shown.startswith(text.partition("(")[0] + "(")
     for argument in text.partition("(")[2].rstrip(")").split(", "):

@@ -144,7 +144,7 @@ class ModelCheckpoint(KnownArguments, _Base):  # type: ignore[misc]  # An option
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Begin with the arguments that were given."""
-        vars(self).update(state)
+        self.__dict__.update(state)
         self._engine = Checkpointer(**self._options)
 
     def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:
@@ -240,7 +240,7 @@ class ModelCheckpoint(KnownArguments, _Base):  # type: ignore[misc]  # An option
     def _judge(self, trainer: Any, epoch: int, plateaus: Mapping[str, float]) -> bool:
         """Offer the state, on rank zero; return whether it was this epoch's turn."""
         self._validated = False
-        due = (trainer.current_epoch + 1) % self._every_n_epochs == 0
+        due: bool = (trainer.current_epoch + 1) % self._every_n_epochs == 0
         if due:
             logs = {name: float(x) for name, x in trainer.callback_metrics.items()}
             self._on_rank_zero(

@@ -229,7 +229,7 @@ class Metric(keras.metrics.Metric, abc.ABC):  # type: ignore[misc]  # Keras has 
         super().reset_state()
 
     def __repr__(self) -> str:
-        """Show the task and the arguments that are not left at their default."""
+        """Show the arguments that are not left at their default."""
         defaults: dict[str, Any] = {}
         for base in reversed(type(self).__mro__):
             if "__init__" in vars(base) and base is not object:
@@ -237,7 +237,7 @@ class Metric(keras.metrics.Metric, abc.ABC):  # type: ignore[misc]  # Keras has 
                 defaults |= {name: one.default for name, one in parameters.items()}
         shown = []
         for name, value in self.get_config().items():
-            is_default = name != "task" and repr(value) == repr(defaults.get(name))
+            is_default = repr(value) == repr(defaults.get(name))
             if name not in _NOT_SHOWN and not is_default:
                 shown.append(f"{name}={value!r:.60}")
         return f"{type(self).__name__}({', '.join(shown)})"
