@@ -57,6 +57,7 @@ from multiback.errors import (
     MonitorError,
     NoCheckpointError,
     StoreError,
+    cleaned,
 )
 from multiback.store import Checkpoint, Runs, open_checkpoint, open_run_directory
 from multiback.store.background.writer import wait_for
@@ -501,7 +502,7 @@ class Checkpointer:
         for problem in problems:
             if problem not in self._told:
                 self._told.add(problem)
-                warnings.warn(problem, stacklevel=2)
+                warnings.warn(cleaned(problem), stacklevel=2)
 
     def finish(self, model: Any = None) -> None:
         """End the run, once everything is on the disk.

@@ -27,6 +27,7 @@ from multiback.errors import (
     MonitorError,
     NoCheckpointError,
     StoreError,
+    cleaned,
 )
 from multiback.store import (
     Checkpoint,
@@ -63,7 +64,7 @@ def checkpoints_of(dirpath: PathLike, run: str | None) -> list[Checkpoint]:
             + _what_to_pass(directory)
         )
     for each in skipped:
-        warnings.warn(f"Passed over {each}", stacklevel=3)
+        warnings.warn(cleaned(f"Passed over {each}"), stacklevel=3)
     return found
 
 
