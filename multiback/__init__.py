@@ -28,6 +28,7 @@ if _TYPE_CHECKING:
         register_direction,
         restore,
     )
+    from multiback.show.curves import plot
 
 __version__ = "0.1.0"
 
@@ -47,6 +48,7 @@ __all__ = [
     "load_best",
     "load_last",
     "metrics",
+    "plot",
     "register_direction",
     "restore",
 ]
@@ -58,7 +60,8 @@ def __getattr__(name: str) -> _Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     if name in ("data", "errors", "metrics"):
         return _importlib.import_module(f"{__name__}.{name}")
-    value = getattr(_importlib.import_module(f"{__name__}.checkpoint"), name)
+    home = "show.curves" if name == "plot" else "checkpoint"
+    value = getattr(_importlib.import_module(f"{__name__}.{home}"), name)
     globals()[name] = value
     return value
 
