@@ -19,8 +19,8 @@ from multiback.store.background.buffers import Buffer, Kind, allocate_aligned
 from multiback.store.background.switch_interval import soon
 from multiback.store.checkpoint import Checkpoint
 from multiback.store.format.tensor_file import Array
-from multiback.store.opening import Runs
 from multiback.store.request import Request
+from multiback.store.runs import Runs
 
 # A shorter wait is nothing to bother anyone with.
 _WORTH_TELLING_SECONDS = 0.1

@@ -101,10 +101,12 @@ def _locked(path: Path, timeout: float) -> _Lock | None:
         except filelock.Timeout:
             raise _Busy from None
         except NotImplementedError:
-            return _warn_of_no_locks(path)
+            _warn_of_no_locks(path)
+            return None
         except OSError as error:
             if error.errno in _NO_LOCKS:
-                return _warn_of_no_locks(path)
+                _warn_of_no_locks(path)
+                return None
             with store_errors("lock", path):
                 raise
         taken = _Lock(path, lock, (held[-1].st_dev, held[-1].st_ino))
