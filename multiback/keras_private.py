@@ -5,12 +5,16 @@ and `tests/state/test_private.py` fail when one of these changes. What is used a
 
 - masks (`get_keras_mask`, `set_keras_mask`): Keras attaches a mask to a tensor under a
   private name and has no public way to read it;
-- scopes (`in_stateless_scope`): nothing public says that Keras tries a metric on
-  made-up data;
+- scopes (`in_stateless_scope`, `in_symbolic_scope`): nothing public says that Keras
+  tries a metric on made-up data;
 - values (`held_value`): on PyTorch the public way to a variable's tensor takes longer
   than counting a small batch;
 - `fit` (`set_first_epoch`, `fit_arguments`): no callback can move the first epoch, or
   learn how `fit` was called;
+- compiled metrics (`compile_metrics`, `compiled_metrics`, `names_asked_for`,
+  `flatten_outputs`, `wrapped_function`, `automatic_mode`): only the container knows
+  which metric belongs to which output, whether it is weighted and under which name it
+  is logged, only the wrapper its function, and only the metric which way is better;
 - what was compiled (`user_metrics`, `compile_loss`, `is_compile_metrics`): no public
   list says which metric object stands behind a name in the logs;
 - generators (`is_seeded`, `global_seed_state`): the generator behind
@@ -25,12 +29,13 @@ import contextlib
 import inspect
 from collections.abc import Callable, Iterator, Mapping
 from types import FrameType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import keras
-from keras.src.backend import get_keras_mask
+from keras.src.backend import get_keras_mask, set_keras_mask
 from keras.src.backend.common import global_state
 from keras.src.backend.common.stateless_scope import in_stateless_scope
+from keras.src.backend.common.symbolic_scope import in_symbolic_scope
 from keras.src.random import seed_generator
 from keras.src.saving.serialization_lib import ObjectSharingScope
 from keras.src.trainers.compile_utils import CompileMetrics
@@ -40,22 +45,30 @@ from keras.src.utils import rng_utils
 __all__ = [
     "KERAS_SOURCE",
     "Length",
+    "automatic_mode",
     "compile_loss",
+    "compile_metrics",
+    "compiled_metrics",
     "fit_arguments",
+    "flatten_outputs",
     "get_keras_mask",
     "global_seed_state",
     "has_output_mask",
     "held_value",
     "in_stateless_scope",
+    "in_symbolic_scope",
     "is_compile_metrics",
     "is_seeded",
     "keep_order",
     "layers_of",
+    "names_asked_for",
     "no_compile_config",
     "set_first_epoch",
+    "set_keras_mask",
     "sharing",
     "steps_per_epoch",
     "user_metrics",
+    "wrapped_function",
 ]
 
 KERAS_SOURCE = "keras.src."
@@ -208,3 +221,61 @@ def no_compile_config(model: keras.Model) -> Iterator[None]:
     finally:
         for each in models:
             vars(each).pop("get_compile_config", None)
+
+
+def compile_metrics(model: Any) -> Any | None:
+    """Return the container of a compiled model's metrics, or None."""
+    for metric in model.metrics:
+        if hasattr(metric, "_flat_metrics") and hasattr(metric, "_flatten_y"):
+            return metric
+    return None
+
+
+def compiled_metrics(container: Any) -> list[tuple[Any, int, bool]]:
+    """Return (metric, index of its output, weighted) in the order of the logs."""
+    return [
+        (metric, output, weighted)
+        for weighted, per_output in (
+            (False, container._flat_metrics),  # noqa: SLF001 - the only way, see above
+            (True, container._flat_weighted_metrics),  # noqa: SLF001 - as before
+        )
+        for output, metrics in enumerate(per_output)
+        if metrics
+        for metric in metrics.metrics
+    ]
+
+
+def names_asked_for(container: Any) -> list[str]:
+    """Return the log name of each metric, numbered as Keras numbers equal ones."""
+    names: list[str] = []
+    counts: dict[str, int] = {}
+    for weighted, per_output in (
+        (False, container._flat_metrics),  # noqa: SLF001 - the only way, see above
+        (True, container._flat_weighted_metrics),  # noqa: SLF001 - as before
+    ):
+        for metrics in filter(None, per_output):
+            prefix = f"{metrics.output_name}_" if metrics.output_name else ""
+            for metric in metrics.metrics:
+                name = prefix + metric.name
+                if weighted and name in counts:
+                    name = f"{prefix}weighted_{metric.name}"
+                number = counts.get(name, 0)
+                counts[name] = number + 1
+                names.append(f"{name}_{number}" if number else name)
+    return names
+
+
+def flatten_outputs(container: Any, tree: Any) -> list[Any]:
+    """List one value an output, in Keras's order."""
+    return list(container._flatten_y(tree))  # noqa: SLF001 - the only way, see above
+
+
+def wrapped_function(metric: Any) -> tuple[Callable[..., Any], dict[str, Any]]:
+    """Return the function of a `MeanMetricWrapper` and its keyword arguments."""
+    return metric._fn, metric._fn_kwargs  # noqa: SLF001 - the only way, see above
+
+
+def automatic_mode(metric: Any) -> Literal["max", "min"] | None:
+    """Return what Keras's callbacks take for better of a metric, if they can tell."""
+    said = getattr(metric, "_direction", None)
+    return None if said is None else "max" if said == "up" else "min"

@@ -24,6 +24,7 @@ from multiback.checkpoint.fit.signals import StopSignals
 from multiback.checkpoint.loading.export import export_best as write_best
 from multiback.checkpoint.loading.find import first_intact
 from multiback.checkpoint.loading.load import restore_checkpoint
+from multiback.checkpoint.other_names import KnownArguments
 from multiback.checkpoint.saving.background import OnSaveError
 from multiback.checkpoint.saving.snapshots import Moment, Parts, steps_of
 from multiback.distributed import Format
@@ -32,7 +33,7 @@ from multiback.state import describe
 from multiback.store import Checkpoint
 
 
-class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no types
+class ModelCheckpoint(KnownArguments, keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no types
     """Keep the checkpoints of `fit` that are best by a metric that you name.
 
     A name that does not exist raises at once, with the nearest names: before

@@ -9,7 +9,6 @@ import dataclasses
 import os
 import secrets
 import time
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal, Self
 
@@ -41,6 +40,7 @@ from multiback.checkpoint.choosing.scorer import Scorer, nan_scores
 from multiback.checkpoint.choosing.slots import Entry, Slot
 from multiback.checkpoint.loading.find import first_intact
 from multiback.checkpoint.loading.load import restore_checkpoint
+from multiback.checkpoint.other_names import KnownArguments
 from multiback.checkpoint.saving.background import OnSaveError, Saver
 from multiback.checkpoint.saving.kept import Row, Shelf, adopt, judge_anew
 from multiback.checkpoint.saving.processes import Team
@@ -54,6 +54,7 @@ from multiback.checkpoint.saving.snapshots import (
 )
 from multiback.distributed import Format, check_format
 from multiback.errors import (
+    CheckpointWarning,
     MonitorError,
     NoCheckpointError,
     StoreError,
@@ -62,9 +63,10 @@ from multiback.errors import (
 from multiback.store import Checkpoint, Runs, open_checkpoint, open_run_directory
 from multiback.store.background.writer import wait_for
 from multiback.store.local.copies import without_copies
+from multiback.warn import warn
 
 
-class Checkpointer:
+class Checkpointer(KnownArguments):
     """Keep the best checkpoints of a training loop of your own.
 
     Call `step(model, logs)` whenever there is something to judge, for example
@@ -502,7 +504,7 @@ class Checkpointer:
         for problem in problems:
             if problem not in self._told:
                 self._told.add(problem)
-                warnings.warn(cleaned(problem), stacklevel=2)
+                warn(cleaned(problem), CheckpointWarning)
 
     def finish(self, model: Any = None) -> None:
         """End the run, once everything is on the disk.

@@ -1,11 +1,13 @@
 """Host arrays and torch tensors, for `tree.py` and `host.py`; import where torch is."""
 
-import warnings
 from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import torch
+
+from multiback.errors import SlowDiskWarning
+from multiback.warn import warn
 
 
 def tensor(array: np.ndarray) -> torch.Tensor:
@@ -36,12 +38,10 @@ def page_locked(size: int) -> np.ndarray:
         return np.asarray(torch.empty(size, dtype=torch.uint8, pin_memory=True).numpy())
     except RuntimeError as error:
         reason = str(error).partition("\n")[0]
-        warnings.warn(
-            f"{size} bytes of page-locked memory were wanted, to copy the state from "
-            f"the GPU into, but: {reason} Plain memory is used, and each save takes "
-            f"longer to copy. `ulimit -l` says how much may be locked; buffers=1 "
-            f"takes half.",
-            stacklevel=2,
+        warn(
+            f"{size} bytes could not be page-locked, so each save copies longer from "
+            f"the GPU: raise `ulimit -l`, or say buffers=1 for half ({reason:.60}).",
+            SlowDiskWarning,
         )
         return np.empty(size, np.uint8)
 

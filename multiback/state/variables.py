@@ -85,7 +85,8 @@ def check_model(model: Any) -> None:
     """Raise unless `model` is a built Keras model."""
     if not isinstance(model, keras.Model):
         raise ArgumentError(
-            f"model must be a keras.Model, but it is {type(model).__name__}: {model!r}."
+            "model= wants a Keras model, or a mapping of arrays by name, not "
+            f"{type(model).__name__}. Pass its arrays, such as {{'coef': array}}."
         )
     if not model.built:
         raise StateError(

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 import multiback.metrics
-from multiback.adapters.torchmetrics import keras_private
+from multiback import keras_private
 from multiback.adapters.torchmetrics.auditing.context import (
     Evidence,
     are_integers,

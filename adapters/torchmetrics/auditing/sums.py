@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from multiback.adapters.torchmetrics import keras_private
+from multiback import keras_private
 from multiback.adapters.torchmetrics.arrays import as_floats, pair
 from multiback.adapters.torchmetrics.auditing.context import Evidence, are_different
 from multiback.adapters.torchmetrics.auditing.findings import Finding

@@ -5,7 +5,7 @@ from typing import Any
 
 import keras
 
-from multiback.adapters.torchmetrics import keras_private
+from multiback import keras_private
 
 _HOMES = {"keras": "keras.metrics.", "multiback": "multiback.metrics."}
 

@@ -11,6 +11,7 @@ from typing import Literal
 
 from multiback.checkpoint.choosing.direction import Mode
 from multiback.checkpoint.choosing.monitor import Logs, Monitor
+from multiback.checkpoint.choosing.shown import Shown
 from multiback.errors import ArgumentError
 
 
@@ -38,7 +39,7 @@ class Entry:
     asked: bool = False
 
 
-class Slot(abc.ABC):
+class Slot(Shown, abc.ABC):
     """A rule that holds some of the checkpoints; subclasses are final."""
 
     @property

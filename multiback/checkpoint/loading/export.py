@@ -20,7 +20,7 @@ WEIGHTS = ".weights.h5"
 BEST = "best.keras"
 
 # Keras's errors hold whole configs.
-_LONGEST = 300
+_LONGEST = 90
 
 
 def temporary_beside(out: Path) -> Path:
@@ -91,10 +91,10 @@ def export_best(
         write_model(first_intact(ordered, read), directory.path / BEST)
         directory.publish(BEST)
     except (MultibackError, OSError, ValueError, TypeError, RuntimeError) as error:
-        text = (
-            f"{directory.location}/{BEST} was not written, and is older if it is "
-            f"there: {str(error)[:_LONGEST]}\nThe best checkpoint is "
-            f"{ordered[0].location}. Pass export_best=False to do without the file."
+        reason = " ".join(str(error).split())[:_LONGEST]
+        problem = (
+            f"{BEST} could not be written ({reason}): load the best with "
+            "multiback.load_best(dirpath), or pass export_best=False."
         )
-        return [text]
+        return [problem]
     return []

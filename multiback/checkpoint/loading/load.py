@@ -1,7 +1,6 @@
 """Load a checkpoint: the best of a run, the last, or the one at a path."""
 
 import os
-import warnings
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -18,7 +17,12 @@ from multiback.checkpoint.loading.find import (
 )
 from multiback.checkpoint.loading.restore import ModelState, restore_from
 from multiback.checkpoint.saving.snapshots import KERAS_FILE
-from multiback.errors import ArgumentError, NoCheckpointError, StateError
+from multiback.errors import (
+    ArgumentError,
+    CheckpointWarning,
+    NoCheckpointError,
+    StateError,
+)
 from multiback.state import (
     RestoreReport,
     rebuild,
@@ -32,6 +36,7 @@ from multiback.store import (
     is_run_directory,
     open_checkpoint,
 )
+from multiback.warn import warn
 
 
 def load_best(
@@ -163,11 +168,10 @@ def _load(
     ModelState(model, checkpoint, fitting, optimizer=compile).restore(model)
     saved_compiled = any(entry["group"] == "optimizer" for entry in index)
     if compile and saved_compiled and not model.compiled:
-        warnings.warn(
-            f"{checkpoint.name} does not say how the model was compiled, so it comes "
-            "uncompiled: a function in compile() could not be written down. Call "
-            "compile() as before, then multiback.restore(model, path).",
-            stacklevel=4,
+        warn(
+            f"{checkpoint.name} comes uncompiled: a function in compile() could not be "
+            "saved; call compile() as before, then multiback.restore(model, path).",
+            CheckpointWarning,
         )
     return model
 

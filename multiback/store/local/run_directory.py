@@ -14,13 +14,12 @@ leave them free. Who holds a run knows that its temporary directories are garbag
 import os
 import re
 import time
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from multiback.errors import ArgumentError, NoCheckpointError, StoreError
+from multiback.errors import ArgumentError, NoCheckpointError, OwnerWarning, StoreError
 from multiback.store.checkpoint import Checkpoint, described, read_checkpoint
 from multiback.store.disk.files import (
     Files,
@@ -51,6 +50,7 @@ from multiback.store.local.locks import RunLocks, directory_lock
 from multiback.store.owner import CLAIM_TIMEOUT, Owner, digest_of
 from multiback.store.request import Request, check_run_id
 from multiback.store.runs import Choice, Runs
+from multiback.warn import warn
 
 SAVE_REQUEST = "save-now"
 _ARCHITECTURE = re.compile(r"arch-[0-9a-f]{32}\.json")
@@ -142,7 +142,7 @@ class RunDirectory(Runs):
         mine = digest_of(run_id) if is_new else None
         # On another machine a file may be open: no reason not to train.
         for problem in self._collect(collect_if_possible, mine):
-            warnings.warn(f"Left over, and left alone: {problem}", stacklevel=3)
+            warn(f"Left over, and left alone: {problem}", OwnerWarning)
         append_line(self._files, self.path / "runs.jsonl", record, argument="info")
 
     def end_run(self, run_id: str) -> None:
