@@ -30,8 +30,25 @@ do next.
 """
 
 
+def cleaned(text: str) -> str:
+    r"""Replace what a terminal would obey: control characters, and half characters.
+
+    Names and ids come from files that anybody may have written.
+
+    >>> cleaned("run \x1b[2J\u202eb") == "run \ufffd[2J\ufffdb"
+    True
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c == "\n" else "\ufffd" for c in text)
+
+
 class MultibackError(Exception):
     """Catch this to catch everything that multiback raises on purpose."""
+
+    def __str__(self) -> str:
+        """Return the message; what it quotes commands no terminal."""
+        return cleaned(super().__str__())
 
 
 class ArgumentError(MultibackError, ValueError):

@@ -59,6 +59,7 @@ from multiback.errors import (
     MonitorError,
     NoCheckpointError,
     StoreError,
+    cleaned,
 )
 from multiback.state.tree import changes_in_place, is_tree
 from multiback.store import Checkpoint, Runs, open_checkpoint, open_run_directory
@@ -535,7 +536,7 @@ class Checkpointer(KnownArguments):
         for problem in problems:
             if problem not in self._told:
                 self._told.add(problem)
-                warn(problem, CheckpointWarning)
+                warn(cleaned(problem), CheckpointWarning)
 
     def finish(self, model: Any = None) -> None:
         """End the run, once everything is on the disk.

@@ -120,7 +120,8 @@ def parse_owner(raw: bytes, silent: float | None = 0.0) -> Owner | None:
         return None
     # Older versions wrote no `process`.
     texts: list[Any] = [fields.get(name, "") for name in _TEXTS]
-    pid, started, renewed = (fields.get(n) for n in (*_NUMBERS, "renewed"))
+    numbers: list[Any] = [fields.get(name) for name in (*_NUMBERS, "renewed")]
+    pid, started, renewed = numbers
     if not all(isinstance(text, str) and len(text) <= _MAX_TEXT for text in texts):
         return None
     if not texts[1].isprintable() or type(pid) is not int or not 0 < pid < 1 << 31:

@@ -30,6 +30,7 @@ from multiback.errors import (
     MonitorError,
     NoCheckpointError,
     StoreError,
+    cleaned,
 )
 from multiback.store import (
     Checkpoint,
@@ -78,7 +79,7 @@ def checkpoints_of(dirpath: PathLike, run: str | None) -> list[Checkpoint]:
             + _what_to_pass(directory)
         )
     for each in skipped:
-        warn(f"Passed over {each}", CheckpointWarning)
+        warn(cleaned(f"Passed over {each}"), CheckpointWarning)
     return found
 
 

@@ -14,7 +14,7 @@ leave them free. Who holds a run knows that its temporary directories are garbag
 import os
 import re
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -266,7 +266,7 @@ class RunDirectory(Runs):
 
         self._collect(note)
         with self._locked():
-            unused = self._unused_architectures()
+            unused = self._unused_architectures(found)
             note(self._files, unused)
         return found
 
@@ -335,9 +335,9 @@ class RunDirectory(Runs):
         with directory_lock(self.path / "lock", self._lock_timeout):
             yield
 
-    def _unused_architectures(self) -> list[Path]:
+    def _unused_architectures(self, garbage: Sequence[Path]) -> list[Path]:
         """List the architectures that no manifest names or is about to name."""
-        if _hidden(self._checkpoints, TEMPORARY):
+        if set(_hidden(self._checkpoints, TEMPORARY)) - set(garbage):
             return []
         used = {one.architecture for one in self.checkpoints()}
         if self.skipped:
