@@ -223,6 +223,9 @@ def logits(of: Evidence) -> Finding | None:
 
 def _hosted_logits(of: Evidence) -> Finding | None:
     """Logits given to what torchmetrics or scikit-learn computes."""
+    config = of.config
+    if config.get("needs") == "labels" and config["threshold"] != 0.5:  # noqa: PLR2004 - the default
+        return None  # The threshold is one of logits.
     should = of.value(y_pred=of.probabilities())
     if not of.differs(should):
         return None
