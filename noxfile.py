@@ -53,6 +53,7 @@ PLAIN = (
         for name in ("expression", "filenames", "monitor", "names", "retention")
     ),
     "tests/cli/test_tidying.py",
+    "tests/test_warnings.py",
 )
 
 # Tests of what no backend changes: the command line, translation, second opinions,

@@ -1,4 +1,4 @@
-"""Every error that multiback raises on purpose.
+"""Every error and warning that multiback raises on purpose.
 
 ::
 
@@ -12,10 +12,18 @@
         ├── NoCheckpointError              no committed checkpoint there
         └── CorruptCheckpointError         a file differs from its manifest
 
-    UserWarning
-    ├── NoLocksWarning                     a mount has no file locks
+    MultibackWarning (UserWarning)
+    ├── CheckpointWarning                  nothing was saved, or another one is used
+    ├── SlowDiskWarning                    training waits for the disk
+    ├── OwnerWarning                       another process left, or holds, a run
     ├── RunLeftWarning                     a run is taken over from another process
-    └── WaitingForRunWarning               another process may still write a run
+    ├── WaitingForRunWarning               another process may still write a run
+    ├── NoLocksWarning                     a mount has no file locks
+    ├── NoDirectorySyncWarning             a mount cannot fsync directories
+    ├── RankWarning                        other processes of the training are missing
+    ├── WideBoundsWarning                  a metric's bins cannot tell scores apart
+    ├── GuessedLogitsWarning               a wrapped metric guesses about logits
+    └── DisagreementWarning                another library contradicts a number
 
 Each message names the argument or file, what was wanted, what came and what to
 do next.
@@ -58,17 +66,53 @@ class CorruptCheckpointError(StoreError):
     """A checkpoint's file differs from what its manifest says."""
 
 
-class NoLocksWarning(UserWarning):
+class MultibackWarning(UserWarning):
+    """Filter by this to filter everything that multiback warns of."""
+
+
+class NoDirectorySyncWarning(MultibackWarning):
+    """A run directory is on a mount that cannot wait for a directory's entries."""
+
+
+class NoLocksWarning(MultibackWarning):
     """A run directory is on a mount without file locks."""
 
 
-class RunLeftWarning(UserWarning):
+class RunLeftWarning(MultibackWarning):
     """A run is taken over from a process that has not renewed its claim."""
 
 
-class WaitingForRunWarning(UserWarning):
+class WaitingForRunWarning(MultibackWarning):
     """A start waits to learn whether another process still writes the run."""
 
 
-class GuessedLogitsWarning(UserWarning):
+class GuessedLogitsWarning(MultibackWarning):
     """A wrapped metric guesses whether scores are logits, or was given logits."""
+
+
+class CheckpointWarning(MultibackWarning):
+    """A checkpoint was not saved as asked, was passed over or lacks something."""
+
+
+class RestoreWarning(MultibackWarning):
+    """A way back left something out, or brought back what the model has otherwise."""
+
+
+class SlowDiskWarning(MultibackWarning):
+    """Training waits for checkpoints to be written."""
+
+
+class OwnerWarning(MultibackWarning):
+    """A process that wrote a run died, or left something in its directory."""
+
+
+class RankWarning(MultibackWarning):
+    """A process of a distributed training waits for another one."""
+
+
+class WideBoundsWarning(MultibackWarning):
+    """The error of a binned metric is larger than a user would expect."""
+
+
+class DisagreementWarning(MultibackWarning):
+    """During training another library contradicts a metric's number."""

@@ -22,14 +22,22 @@ and `tests/state/test_private.py` fail when one of these changes. What is used a
 - the order of a `PyDataset` (`Length`, `keep_order`): Keras fixes the number of batches
   and the order before training begins;
 - layers and configs (`layers_of`, `sharing`, `no_compile_config`): `Model.layers` stops
-  at the first level, and no switch leaves the compile config out.
+  at the first level, and no switch leaves the compile config out;
+- a model as its own saving walks it (`parts_of`, `own_variables`, `seed_states`), and
+  the state of one layer in a `.keras` file (`stores_of`).
 """
 
 import contextlib
+import functools
 import inspect
+import io
+import re
+import zipfile
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from types import FrameType
-from typing import Any, Literal, Self
+from typing import Any, Literal, NamedTuple, Self
 
 import keras
 from keras.src.backend import get_keras_mask, set_keras_mask
@@ -37,14 +45,18 @@ from keras.src.backend.common import global_state
 from keras.src.backend.common.stateless_scope import in_stateless_scope
 from keras.src.backend.common.symbolic_scope import in_symbolic_scope
 from keras.src.random import seed_generator
+from keras.src.saving import saving_lib
+from keras.src.saving.keras_saveable import KerasSaveable
 from keras.src.saving.serialization_lib import ObjectSharingScope
 from keras.src.trainers.compile_utils import CompileMetrics
 from keras.src.trainers.data_adapters.py_dataset_adapter import PyDatasetAdapter
 from keras.src.utils import rng_utils
+from keras.src.utils.naming import to_snake_case
 
 __all__ = [
     "KERAS_SOURCE",
     "Length",
+    "Part",
     "automatic_mode",
     "compile_loss",
     "compile_metrics",
@@ -63,10 +75,14 @@ __all__ = [
     "layers_of",
     "names_asked_for",
     "no_compile_config",
+    "own_variables",
+    "parts_of",
+    "seed_states",
     "set_first_epoch",
     "set_keras_mask",
     "sharing",
     "steps_per_epoch",
+    "stores_of",
     "user_metrics",
     "wrapped_function",
 ]
@@ -279,3 +295,153 @@ def automatic_mode(metric: Any) -> Literal["max", "min"] | None:
     """Return what Keras's callbacks take for better of a metric, if they can tell."""
     said = getattr(metric, "_direction", None)
     return None if said is None else "max" if said == "up" else "min"
+
+
+class Part(NamedTuple):
+    """A layer or an optimizer of a model, and how it is reached.
+
+    Attributes:
+        value: The layer or optimizer.
+        way: Attributes, keys of mappings and places in lists, from the model on.
+        path: Where Keras's own file has its state.
+        name: The names that the user gave on the way, or "".
+        listed: Whether a place in a list is on the way.
+    """
+
+    value: Any
+    way: str
+    path: str
+    name: str
+    listed: bool
+
+
+# What holds further parts. Metrics and losses are left to their own group.
+_HOLDERS = ("Layer", "Functional", "Sequential", "Operation", "Cross", "Feature")
+_KEPT = (*_HOLDERS, "Optimizer")
+
+
+@functools.cache
+def _skipped(kind: str) -> frozenset[str]:
+    """Return the attributes that Keras's saving passes over.
+
+    Cached: Keras makes a new layer each time to find them.
+    """
+    return frozenset(saving_lib.get_attr_skipset(kind))
+
+
+def parts_of(model: keras.Model) -> list[Part]:  # noqa: C901 - one walk, as Keras's
+    """Walk a model as Keras's saving does, each layer and optimizer once."""
+    found: list[Part] = []
+    seen: set[int] = set()
+
+    def visit(part: Part) -> None:
+        kind = part.value._obj_type()  # noqa: SLF001 - see above
+        if id(part.value) in seen or kind not in _KEPT:
+            return
+        seen.add(id(part.value))
+        found.append(part)
+        if kind not in _HOLDERS:
+            return
+        for name, child in _attributes(part.value, kind):
+            reached = _below(part, name, name, child)
+            if isinstance(child, KerasSaveable):
+                visit(reached)
+            elif isinstance(child, list | dict | tuple):
+                visit_all(reached, set())
+
+    def visit_all(box: Part, opened: set[int]) -> None:
+        if id(box.value) in opened:
+            return
+        opened.add(id(box.value))
+        by_key = isinstance(box.value, dict)
+        items = box.value.items() if by_key else enumerate(box.value)
+        used: Counter[str] = Counter()
+        for key, child in items:
+            if isinstance(child, KerasSaveable):
+                name = to_snake_case(type(child).__name__)
+            elif isinstance(child, list | dict | tuple):
+                name = "container"
+            else:
+                continue
+            number = f"_{used[name]}" if used[name] else ""
+            used[name] += 1
+            reached = _below(box, str(key), name + number, child, listed=not by_key)
+            if name == "container":
+                visit_all(reached, opened)
+            else:
+                visit(reached)
+
+    visit(Part(model, "", "", "", listed=False))
+    return found
+
+
+def _attributes(value: Any, kind: str) -> Iterator[tuple[str, Any]]:
+    """Yield what Keras's saving looks at, in its order."""
+    if kind in ("Sequential", "Functional"):
+        yield "layers", value.layers
+    for name in sorted(dir(value), key=saving_lib._name_key):  # noqa: SLF001 - see above
+        if name.startswith("__") or name in _skipped(kind):
+            continue
+        # A property may raise anything; Keras passes over it too.
+        with contextlib.suppress(Exception):
+            yield name, getattr(value, name)
+
+
+def _below(
+    part: Part, step: str, file: str, child: Any, *, listed: bool = False
+) -> Part:
+    """Return a child, as it is reached from its parent."""
+    given = _given_name(child)
+    if given and not _given_name(part.value):
+        # A name that is built of its parent's, which Keras has numbered.
+        above = getattr(part.value, "name", None)
+        given = "" if isinstance(above, str) and above in given else given
+    return Part(
+        child,
+        f"{part.way}/{step}" if part.way else step,
+        f"{part.path}/{file}" if part.path else file,
+        "/".join(filter(None, (part.name, given))),
+        part.listed or listed,
+    )
+
+
+def _given_name(value: Any) -> str:
+    """Return the name that the user gave; "" for one that Keras made and numbered."""
+    name = getattr(value, "name", None)
+    if not isinstance(value, KerasSaveable) or not isinstance(name, str):
+        return ""
+    kind = re.escape(to_snake_case(type(value).__name__))
+    # `Bidirectional` puts a word before the name of the layer that it copies.
+    made = rf"(forward_|backward_)?{kind}(_\d+)?"
+    return "" if re.fullmatch(made, name) else name
+
+
+def own_variables(layer: Any) -> list[Any]:
+    """Return a layer's variables without those of layers inside."""
+    return [*layer._trainable_variables, *layer._non_trainable_variables]  # noqa: SLF001 - see above
+
+
+def seed_states(layer: Any) -> list[Any]:
+    """Return the state of each seed generator that a layer has itself."""
+    return [one.state for one in layer._seed_generators]  # noqa: SLF001 - see above
+
+
+@contextlib.contextmanager
+def stores_of(path: Path) -> Iterator[tuple[Any, Any]]:
+    """Open a `.keras` file: what `load_own_variables` and `load_assets` read from.
+
+    Yields:
+        Two stores with `get(path)`, for variables and for assets; the second is None
+        where the file has no assets.
+    """
+    with zipfile.ZipFile(path) as archive, contextlib.ExitStack() as opened:
+        name = saving_lib._VARS_FNAME_H5  # noqa: SLF001 - see above
+        saving_lib._reject_zip_bomb(archive, name)  # noqa: SLF001 - see above
+        variables = saving_lib.H5IOStore(io.BytesIO(archive.read(name)), mode="r")
+        opened.callback(variables.close)
+        assets = None
+        folder = saving_lib._ASSETS_DIRNAME  # noqa: SLF001 - see above
+        if any(one.startswith(f"{folder}/") for one in archive.namelist()):
+            assets = saving_lib.DiskIOStore(folder, archive=archive, mode="r")
+            opened.callback(assets.close)
+        yield variables, assets

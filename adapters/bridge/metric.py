@@ -5,7 +5,6 @@ import copy
 import functools
 import importlib
 import math
-import warnings
 from collections.abc import Iterator
 from typing import Any, ClassVar, Literal
 
@@ -19,6 +18,7 @@ from multiback.keras_private import (
     in_stateless_scope,
     in_symbolic_scope,
 )
+from multiback.warn import warn
 
 Tensor = Any
 Direction = Literal["max", "min"]
@@ -245,7 +245,7 @@ class HostMetric(keras.metrics.Metric):  # type: ignore[misc]  # Keras has no ty
             doubt = tally.accumulator.doubt()
             if doubt and not self._warned:
                 self._warned = True
-                warnings.warn(f"{self.name}: {doubt}", GuessedLogitsWarning, 4)
+                warn(f"{self.name}: {doubt}", GuessedLogitsWarning)
 
     def reset_state(self) -> None:
         """Forget everything."""

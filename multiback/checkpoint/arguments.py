@@ -77,6 +77,7 @@ def choose_slots(
     Raises:
         ArgumentError: An argument is not usable.
     """
+    _refuse_metrics(monitor)
     if monitor is not None and not isinstance(monitor, Monitor):
         monitor = Monitor(monitor, mode)
     if keep is None:
@@ -91,6 +92,19 @@ def choose_slots(
         # `monitor=` beside `keep=` says what `best_model_path` speaks of.
         best = Best(monitor)
     return list(keep), best
+
+
+def _refuse_metrics(monitor: object) -> None:
+    """Raise for a metric: it is callable, but its value stands in the logs by name."""
+    of = monitor if isinstance(monitor, type) else type(monitor)
+    if hasattr(of, "update_state") and hasattr(of, "result"):
+        name = getattr(monitor, "name", None)
+        shown = f"val_{name}" if isinstance(name, str) else "val_f1_score"
+        raise ArgumentError(
+            f"monitor= wants the metric's name in the logs, such as {shown!r}, not "
+            f"the {'class' if monitor is of else 'metric'} {of.__name__}. Give the "
+            "metric to compile(metrics=[...])."
+        )
 
 
 def slots_for(

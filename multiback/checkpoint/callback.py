@@ -24,15 +24,16 @@ from multiback.checkpoint.fit.signals import StopSignals
 from multiback.checkpoint.loading.export import export_best as write_best
 from multiback.checkpoint.loading.find import first_intact
 from multiback.checkpoint.loading.load import restore_checkpoint
+from multiback.checkpoint.other_names import KnownArguments
 from multiback.checkpoint.saving.background import OnSaveError
-from multiback.checkpoint.saving.snapshots import Moment, Parts, steps_of
+from multiback.checkpoint.saving.snapshots import Moment, Parts
 from multiback.distributed import Format
 from multiback.errors import ArgumentError, MonitorError, StateError, StoreError
 from multiback.state import describe
 from multiback.store import Checkpoint
 
 
-class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no types
+class ModelCheckpoint(KnownArguments, keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no types
     """Keep the checkpoints of `fit` that are best by a metric that you name.
 
     A name that does not exist raises at once, with the nearest names: before
@@ -70,8 +71,9 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         save_last: Keep the newest too, whatever its score.
         every_n_epochs: Judge after each so many epochs.
         every_n_train_steps: Save in the middle of an epoch too, after each so many
-            batches. Such a checkpoint has no score: the metrics of that moment are
-            of another. `Last` and `Every` hold it.
+            batches, however many steps the optimizer makes of one. Such a checkpoint
+            has no score: the metrics of that moment are of another. `Last` and `Every`
+            hold it.
         train_time_interval: Save in the middle of an epoch too, once so long a time
             has passed since the last checkpoint.
         keep: Slots in place of `save_top_k` and `save_last`.
@@ -82,6 +84,13 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
             end of its last epoch, or in the middle of one with `data=`: best, weights,
             optimizer, epochs, history and global random generators. The path of a
             checkpoint starts a new run from there.
+        resume_optimizer: Resume the optimizers' state too. One whose variables differ
+            from the saved ones, as after a layer was unfrozen, starts fresh either way,
+            with a warning.
+        strict: Raise where the weights differ from those that are resumed. False: take
+            what both have in the same shape, and warn of the rest, as for a new head.
+        learning_rate: "saved" resumes the saved one, and warns where the model was
+            compiled with another than then; "compiled" keeps the model's.
         save_on_background: Write while training goes on, which waits only for one
             copy of the state. False: it waits until the checkpoint is on the disk.
         buffers: How many copies of the state to hold in memory while writing. With 2 a
@@ -152,6 +161,9 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         auto_insert_metric_name: bool = True,
         save_weights_only: bool = False,
         resume: Resume = "never",
+        resume_optimizer: bool = True,
+        strict: bool = True,
+        learning_rate: Literal["saved", "compiled"] = "saved",
         save_on_background: bool = True,
         buffers: int = 2,
         on_save_error: OnSaveError = "raise",
@@ -166,6 +178,12 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         super().__init__()
         check_number("every_n_epochs=", every_n_epochs, 1)
         check_flag("restore_best=", restore_best)
+        check_flag("resume_optimizer=", resume_optimizer)
+        check_flag("strict=", strict)
+        if learning_rate not in ("saved", "compiled"):
+            raise ArgumentError(
+                f'learning_rate= wants "saved" or "compiled", not {learning_rate!r}.'
+            )
         self._every_n_epochs = every_n_epochs
         self._restore_best = restore_best
         self._export_best = export_best
@@ -194,15 +212,24 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         )
         self._signals = StopSignals()
         self._weights = ScoredWeights()
-        self._resumption = Resumption(self._engine, list(callbacks), Position(data))
+        self._resumption = Resumption(
+            self._engine,
+            list(callbacks),
+            Position(data),
+            optimizer=resume_optimizer,
+            strict=strict,
+            saved_rate=learning_rate == "saved",
+        )
         self._engine.parts = self._parts
+        # Keras resets them before the next epoch, and their results are recorded.
+        self._engine.keeps_metrics = False
         self._logs: Mapping[str, Any] = {}
         self._checked = False
         self._training = False
-        self._batch = 0
-        self._batches = 0
-        self._skipped = 0
-        self._first_step = self._epoch_step = 0
+        # Batches of this epoch; of the run; not trained again, of a resumed epoch.
+        self._batch = self._batches = self._skipped = 0
+        self._first_batches = 0
+        self._counted = True
 
     def check(self, model: keras.Model, batch: tuple[Any, ...]) -> None:
         """Try everything that could go wrong later, without training.
@@ -275,6 +302,9 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         alone = self._engine.team.is_alone
         if training and alone and not ours and not self._signals.hurried:
             with self._engine.rescuing():
+                if error and not self._counted and _has_ended_a_batch(error):
+                    # A callback in front of this one raised before it could count.
+                    self._count(self._batch + self._batches_a_call)
                 self._rescue(self.model)
         if error is None:
             self._engine.wait()
@@ -288,7 +318,7 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
 
     def _rescue(self, model: keras.Model) -> None:
         """Save the state that an error has left, if there is anything new in it."""
-        if steps_of(model) == self._first_step:
+        if self._batches == self._first_batches:
             return
         if keras.backend.backend() == "jax" and getattr(
             model.optimizer, "use_ema", False
@@ -296,7 +326,7 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
             # JAX's `fit` puts the averages over the weights, even on an error.
             self._engine.tell(["With use_ema, the state at an error is not saved."])
             return
-        self._engine.save(model, batch=self._position(model), asked=False)
+        self._engine.save(model, step=self._batches, batch=self._batch, asked=False)
 
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002 - Keras's signature
         """Check the names, begin the run, and resume what is to be resumed."""
@@ -312,9 +342,8 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         self._resumption.begin(self.model, self._engine.start(), epochs)
         # Keras counts the batches of an epoch that is resumed from 0.
         self._batch = self._skipped = self._resumption.batch
-        self._batches = self._resumption.batches
-        self._first_step = steps_of(self.model)
-        self._epoch_step = self._first_step - self._skipped
+        self._batches = self._first_batches = self._resumption.batches
+        self._batches_a_call = getattr(self.model, "steps_per_execution", 1)
         self._triggers.start(self._batches, time.monotonic())
         self._weights.begin(self.model)
         self._training = self._signals.holding = True
@@ -350,9 +379,8 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         """
         self._engine.surface()
         self._resumption.begin_batches()
-        done = batch + self._skipped
-        self._batches += done - self._batch
-        self._batch = done
+        self._count(batch + self._skipped)
+        self._counted = False
         if self._agreed(lambda: self._triggers.due(self._batches, time.monotonic())):
             self._save(self.model)
         if self._signals.received is not None:
@@ -373,15 +401,29 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         """Save in the middle of an epoch."""
         asked = self._triggers.asked
         self._engine.save(
-            model, batch=self._position(model), asked=asked, always=always or asked
+            model,
+            step=self._batches,
+            batch=self._batch,
+            asked=asked,
+            always=always or asked,
         )
         self._triggers.saved(time.monotonic())
 
-    def _position(self, model: keras.Model) -> int:
-        """Return how many batches of this epoch are in the model's state."""
-        if getattr(model.optimizer, "gradient_accumulation_steps", None):
-            return self._batch
-        return steps_of(model) - self._epoch_step
+    def on_train_batch_end(
+        self,
+        batch: int,
+        logs: Mapping[str, Any] | None = None,  # noqa: ARG002 - Keras's signature
+    ) -> None:
+        """Count the batch: an error may come before the next one begins."""
+        self._count(batch + 1 + self._skipped)
+        self._counted = True
+
+    def _count(self, done: int) -> None:
+        """Note how many batches of this epoch are done."""
+        # `steps_per_execution` numbers the last call as if it were whole.
+        done = min(done, self.params.get("steps") or done)
+        self._batches += done - self._batch
+        self._batch = done
 
     def _leave(self) -> None:
         """Save and end the training, as a signal wants it."""
@@ -409,18 +451,16 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
             self._check_names(model)
         self._engine.tell(self._weights.problems(model))
         self._logs = logs or {}
-        # Nothing tells of the last batch, which `steps_per_execution` makes several.
-        self._batches += (self.params.get("steps") or self._batch + 1) - self._batch
         self._batch = self._skipped = 0
+        at = {"epoch": epoch + 1, "step": self._batches}
         if (epoch + 1) % self._every_n_epochs == 0:
-            saved = self._engine.step(model, logs or {}, epoch=epoch + 1)
+            saved = self._engine.step(model, logs or {}, **at)
         else:
-            self._engine.record(model, logs or {}, epoch=epoch + 1)
+            self._engine.record(model, logs or {}, **at)
             saved = None
-        self._epoch_step = steps_of(model)
         self._agreed(lambda: False)
         if self._triggers.asked or self._signals.received is not None:
-            self._engine.save(model, asked=self._triggers.asked)
+            self._engine.save(model, step=self._batches, asked=self._triggers.asked)
         if saved or self._triggers.asked:
             self._triggers.saved(time.monotonic())
         if self._signals.received is not None:
@@ -479,3 +519,13 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
     def last_model_path(self) -> str:
         """The newest checkpoint's directory; empty where there is none yet."""
         return self._engine.last_model_path
+
+
+def _has_ended_a_batch(error: BaseException) -> bool:
+    """Tell whether a callback's `on_train_batch_end` raised: the batch was trained."""
+    trace = error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code.co_name == "on_train_batch_end":
+            return True
+        trace = trace.tb_next
+    return False

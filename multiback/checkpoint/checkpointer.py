@@ -9,7 +9,6 @@ import dataclasses
 import os
 import secrets
 import time
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal, Self
 
@@ -41,6 +40,7 @@ from multiback.checkpoint.choosing.scorer import Scorer, nan_scores
 from multiback.checkpoint.choosing.slots import Entry, Slot
 from multiback.checkpoint.loading.find import first_intact
 from multiback.checkpoint.loading.load import restore_checkpoint
+from multiback.checkpoint.other_names import KnownArguments
 from multiback.checkpoint.saving.background import OnSaveError, Saver
 from multiback.checkpoint.saving.kept import Row, Shelf, adopt, judge_anew
 from multiback.checkpoint.saving.processes import Team
@@ -54,16 +54,19 @@ from multiback.checkpoint.saving.snapshots import (
 )
 from multiback.distributed import Format, check_format
 from multiback.errors import (
+    CheckpointWarning,
     MonitorError,
     NoCheckpointError,
     StoreError,
 )
+from multiback.state.tree import changes_in_place, is_tree
 from multiback.store import Checkpoint, Runs, open_checkpoint, open_run_directory
 from multiback.store.background.writer import wait_for
-from multiback.store.local.copies import originals
+from multiback.store.local.copies import without_copies
+from multiback.warn import warn
 
 
-class Checkpointer:
+class Checkpointer(KnownArguments):
     """Keep the best checkpoints of a training loop of your own.
 
     Call `step(model, logs)` whenever there is something to judge, for example
@@ -110,6 +113,7 @@ class Checkpointer:
 
     Attributes:
         run_id: The id of the run; empty before it starts.
+        keeps_metrics: Whether `step` saves the variables of `model.metrics`.
         parts: Called with the `Moment` when something is saved: what else to keep for
             whoever resumes, as JSON and as arrays.
 
@@ -172,6 +176,7 @@ class Checkpointer:
         self._told: set[str] = set()
         self.run_id = ""
         self.epoch = 0
+        self.keeps_metrics = True
         self.parts: Callable[[Moment], Parts] = lambda _: NOTHING
         self.shelf = Shelf(open_run_directory(dirpath), slots, self._best)
         self.team = Team(format, distributed=distributed)
@@ -183,7 +188,7 @@ class Checkpointer:
             on_error=on_save_error,
         )
         self._order = 0
-        self._judged = False
+        self._judged = self._kept = False
         self._source: Any = None
         self._step = 0
         self._adopted: list[Checkpoint] = []
@@ -227,7 +232,7 @@ class Checkpointer:
             lambda: latest or f"{now}-{secrets.token_hex(3)}"
         )
         found = self.directory.checkpoints(self.run_id) if latest else []
-        ours = self.team.decide(lambda: [one.name for one in originals(found)])
+        ours = self.team.decide(lambda: [one.name for one in without_copies(found)])
         self._adopted = [one for one in found if one.name in ours]
         self.tell([f"Passed over {p}: {why}" for p, why in self.directory.skipped])
         for checkpoint in self._adopted:
@@ -253,12 +258,12 @@ class Checkpointer:
         `multiback.restore(model, ckpt.last_model_path)` takes that.
 
         Args:
-            model: A built Keras model; or a mapping (or pytree) like that which
-                was saved, whose values are not used.
+            model: A built Keras model; or a tree like that which was saved. Its
+                models and optimizers take their state, its other values are not used.
 
         Returns:
             None where a new run begins. Otherwise a report for a model, which
-            holds the saved state now, and the saved tree for a mapping.
+            holds the saved state now, and the saved tree for a tree.
 
         Raises:
             NoCheckpointError: As for `start`.
@@ -286,9 +291,10 @@ class Checkpointer:
         """Judge one moment of training: save it if a slot wants it.
 
         Args:
-            model: A built Keras model, a mapping (or pytree) of names to arrays,
-                or a function without arguments that returns one, called only to
-                save.
+            model: A built Keras model; a mapping, list, tuple or dataclass (a pytree)
+                of arrays, numbers, text, models and optimizers, such as
+                `{"G": g, "D": d, "opt": opt}`; or a function without arguments that
+                returns one, called only to save.
             logs: Values by name, as `model.evaluate(return_dict=True)` gives. Arrays
                 of up to 4,096 numbers are recorded as lists, larger ones by their
                 shape, and anything else by the name of its type.
@@ -320,7 +326,12 @@ class Checkpointer:
         judge_anew(self.shelf, self.scorer, adopted)
         step = self._record(model, values, epoch=epoch, step=step)
         self._judged, self._source, self._step = True, model, step
-        return self._offer(model, values, scores, Moment(self.epoch, step))
+        self._kept = False
+        moment = Moment(self.epoch, step)
+        self._kept = self._offer(
+            model, values, scores, moment, metrics=self.keeps_metrics
+        )
+        return self._kept
 
     def save(
         self,
@@ -413,6 +424,7 @@ class Checkpointer:
         moment: Moment,
         *,
         always: bool = False,
+        metrics: bool = True,
     ) -> bool:
         """Save the model if a slot holds it, then remove what none holds any more."""
         # Where others must do the same, at a moment that is the same for all.
@@ -443,28 +455,34 @@ class Checkpointer:
             {**values, **scores, "epoch": moment.epoch, "step": moment.step},
             insert_names=self._insert_names,
         )
-        made = draft(
-            name,
-            model,
-            weights_only=self._weights_only,
-            trainer={**facts, **dataclasses.asdict(moment)},
-            arrays=arrays,
-            into=self._saver.buffer,
-            engine=self.team.engine,
-            is_writer=self.team.is_writer,
-            state_format=self.team.format,
-            run_id=self.run_id,
-            epoch=moment.epoch,
-            step=moment.step,
-            metrics=numbers_of(values),
-            extra={
-                **judgement.fields(),
-                **other_values(values),
-                "boundary": entry.boundary,
-                "asked": entry.asked,
-                "weights_only": self._weights_only,
-            },
+        made = self._saver.guard(
+            lambda: draft(
+                name,
+                model,
+                weights_only=self._weights_only,
+                metric_states=metrics,
+                trainer={**facts, **dataclasses.asdict(moment)},
+                arrays=arrays,
+                into=self._saver.buffer,
+                scratch=lambda: self.directory.scratch(self.run_id),
+                engine=self.team.engine,
+                is_writer=self.team.is_writer,
+                state_format=self.team.format,
+                run_id=self.run_id,
+                epoch=moment.epoch,
+                step=moment.step,
+                metrics=numbers_of(values),
+                extra={
+                    **judgement.fields(),
+                    **other_values(values),
+                    "boundary": entry.boundary,
+                    "asked": entry.asked,
+                    "weights_only": self._weights_only,
+                },
+            )
         )
+        if made is None:
+            return False
         self._saver.save(made, entry, self.run_id)
         self.tell(made.problems)
         return True
@@ -496,7 +514,7 @@ class Checkpointer:
         for problem in problems:
             if problem not in self._told:
                 self._told.add(problem)
-                warnings.warn(problem, stacklevel=2)
+                warn(problem, CheckpointWarning)
 
     def finish(self, model: Any = None) -> None:
         """End the run, once everything is on the disk.
@@ -542,10 +560,8 @@ class Checkpointer:
         if kind is None:
             self.finish()
             return
-        # A tree was judged as it was; a model has gone on since. Of several processes
-        # one cannot know whether the others come here too.
-        known = isinstance(self._source, Mapping) or not self.team.is_alone
-        source = None if known else self._source
+        # Of several processes one cannot know whether the others come here too.
+        source = self._source if self.team.is_alone else None
         with self.rescuing():
             if source is not None and not isinstance(error, MonitorError | StoreError):
                 self._save_unfinished(source)
@@ -553,7 +569,9 @@ class Checkpointer:
         self.end()
 
     def _save_unfinished(self, source: Any) -> None:
-        """Save what an error interrupted."""
+        """Save what an error interrupted, unless it is saved as it is now."""
+        if self._kept and is_tree(source) and not changes_in_place(source):
+            return
         if steps_of(source):
             self.save(source, batch=0, asked=False)
         else:

@@ -247,7 +247,7 @@ def _facts(story: Story) -> dict[str, Any]:
 
 
 def _is_turn(decision: Decision) -> bool:
-    return decision.outcome in ("first", "better", "nan")
+    return decision.outcome in ("first", "better", "tie", "nan")
 
 
 def _when(time: float) -> str:

@@ -1,6 +1,7 @@
 """How a checkpoint lies on disk: crash-safe commits, checked reads. No Keras here."""
 
-from multiback.store.background.writer import SlowDiskWarning, Writer
+from multiback.errors import SlowDiskWarning
+from multiback.store.background.writer import Writer
 from multiback.store.checkpoint import Checkpoint
 from multiback.store.diff import ArrayDifference, Difference, compare
 from multiback.store.disk.files import Files
@@ -8,7 +9,6 @@ from multiback.store.format.payload import FileEntry
 from multiback.store.local.run_directory import RunDirectory
 from multiback.store.opening import (
     Place,
-    Runs,
     is_remote,
     is_run_directory,
     open_checkpoint,
@@ -16,6 +16,7 @@ from multiback.store.opening import (
 )
 from multiback.store.owner import Owner
 from multiback.store.request import Request
+from multiback.store.runs import Runs
 
 __all__ = [
     "ArrayDifference",

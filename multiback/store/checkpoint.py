@@ -34,8 +34,8 @@ from multiback.store.sharded.formats import Parts, check_folder, read_folder, re
 from multiback.store.sharded.regions import Boxes, is_inside, slices
 
 STATE = "state.safetensors"
-# A document is parsed in memory, and becomes several times as large there.
-MAX_DOCUMENT = 256 << 20
+# A document is parsed in memory, and becomes up to twenty times as large there.
+MAX_DOCUMENT = 32 << 20
 
 
 class Source(Protocol):
@@ -50,6 +50,10 @@ class Source(Protocol):
 
     def architecture(self, name: str, checksum: str) -> bytes:
         """Read its architecture, verified."""
+
+
+# Epoch, step and a few metrics say which one it is.
+_SHOWN = 6
 
 
 @dataclass(frozen=True)
@@ -102,6 +106,16 @@ class Checkpoint:
     state_format: str
     saved_as: str | None = None
     source: Source | None = field(default=None, compare=False, repr=False)
+
+    def __repr__(self) -> str:
+        """Show where it is, when it was saved and what was measured."""
+        facts = {"epoch": self.epoch, "step": self.step, **self.metrics}
+        shown = ", ".join(
+            f"{name}={x:.4g}" if isinstance(x, float) else f"{name}={x!r}"
+            for name, x in list(facts.items())[:_SHOWN]
+        )
+        more = ", ..." if len(facts) > _SHOWN else ""
+        return f"Checkpoint({self.location!r}, {shown}{more})"
 
     @property
     def location(self) -> str:

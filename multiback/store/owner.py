@@ -14,7 +14,6 @@ import secrets
 import socket
 import threading
 import time
-import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -25,6 +24,7 @@ import xxhash
 
 from multiback.errors import RunLeftWarning, StoreError, WaitingForRunWarning
 from multiback.store.format.jsontext import dump, load
+from multiback.warn import warn
 
 # Seconds after which a claim that was not renewed may be taken over.
 CLAIM_TIMEOUT = 600.0
@@ -170,12 +170,11 @@ def take_claim(
         if other.holds:
             if seen is None:
                 rest = max(timeout - other.silent, 0.0)
-                warnings.warn(
+                warn(
                     f"Waiting up to {rest:.0f} seconds to learn whether process "
                     f"{other.pid} on {other.host:.60} still writes this run; it is "
                     f"taken over if not.",
                     WaitingForRunWarning,
-                    stacklevel=5,
                 )
             elif other != seen or other.silent < seen.silent:
                 raise refusal(other, place, other.run_id)
@@ -195,11 +194,10 @@ def left(owner: Owner, timeout: float) -> str | None:
 
 def warn_of_takeover(owner: Owner, why: str) -> None:
     """Say that a run is taken over."""
-    warnings.warn(
+    warn(
         f"This run is taken over from process {owner.pid} on {owner.host:.60}: {why}; "
         f"its checkpoints are untouched.",
         RunLeftWarning,
-        stacklevel=5,
     )
 
 

@@ -150,7 +150,7 @@ def of_ours():
         if "average" in inspect.signature(cls).parameters and task != "binary":
             averages = SUMS if entry.name == "StatScores" else AVERAGES
             if entry.name.startswith("Samplewise"):
-                averages = ("micro", "macro", None)
+                averages = [each for each in AVERAGES if each != "weighted"]
         for average in averages:
             if average == "-":
                 yield entry.name, entry.kind, arguments

@@ -1,6 +1,5 @@
 """Check the metrics while a model trains."""
 
-import warnings
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -13,7 +12,8 @@ from multiback.adapters.torchmetrics.checking.from_models import from_model
 from multiback.adapters.torchmetrics.checking.report import Report
 from multiback.adapters.torchmetrics.checking.streaming import check_cuts
 from multiback.adapters.torchmetrics.libraries import missing_libraries
-from multiback.errors import ArgumentError, WrongMetricError
+from multiback.errors import ArgumentError, DisagreementWarning, WrongMetricError
+from multiback.warn import warn
 
 
 class CrossCheck(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no types
@@ -97,7 +97,7 @@ class CrossCheck(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has n
             try:
                 report.raise_if_wrong()
             except WrongMetricError as error:
-                warnings.warn(f"After epoch {epoch + 1}: {error}", stacklevel=2)
+                warn(f"After epoch {epoch + 1}: {error}", DisagreementWarning)
 
 
 def _sample(data: tuple[Any, ...], max_samples: int | None) -> tuple[Any, ...]:

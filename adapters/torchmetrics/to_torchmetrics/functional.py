@@ -9,6 +9,7 @@ import keras
 
 import multiback.metrics as ours
 from multiback.errors import ArgumentError
+from multiback.metrics.base.metric import PairMetric
 from multiback.metrics.statistics.statistic import LabelStatistic
 
 Tensor = Any
@@ -75,6 +76,8 @@ class StatisticFunctional(Functional):
             ArgumentError: A label is not one that the task knows.
         """
         statistic = self.metric.statistic
+        if isinstance(self.metric, PairMetric):
+            self.metric.decide_task(batch[1])
         after: State = statistic.update(state, *batch, sample_weight=sample_weight)
         if isinstance(statistic, LabelStatistic) and float(statistic.invalid(after)):
             explained = statistic.explain_invalid(*batch)

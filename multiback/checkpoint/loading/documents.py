@@ -12,6 +12,8 @@ from multiback.errors import CorruptCheckpointError
 from multiback.store import Checkpoint
 
 Facts = dict[str, Any]
+KERAS_FILE = "model.keras"
+"""Keras's own file in a checkpoint, where a layer has state that is no variable."""
 
 
 class Judged(Protocol):
@@ -42,6 +44,9 @@ def variables_of(checkpoint: Checkpoint) -> list[Facts]:
     return index
 
 
+_TEXTS = ("way", "name", "optimizer")
+
+
 def _is_entry(entry: object) -> bool:
     """Tell whether an entry has what `restore` and `tree` take from it."""
     if not isinstance(entry, dict):
@@ -51,6 +56,8 @@ def _is_entry(entry: object) -> bool:
     if entry["group"] == "optimizer" and not isinstance(entry.get("slot"), str):
         return False
     if entry["group"] == "tree" and not isinstance(entry.get("parts"), list):
+        return False
+    if not all(isinstance(entry.get(key, ""), str) for key in _TEXTS):
         return False
     return (
         _is_list_of(entry.get("shape", []), int)
@@ -102,6 +109,8 @@ _FACTS: Mapping[str, tuple[Callable[[object], bool], str]] = {
     "batches": (lambda value: type(value) is int, "a whole number"),
     "callbacks": (_is_callbacks, "a list of callbacks' states"),
     "history": (_is_history, "a history"),
+    "own_state": (lambda value: _is_list_of(value, str), "a list of names"),
+    "compiled_rate": (lambda value: value is None or _is_number(value), "a number"),
     "learning_rate": (lambda value: value is None or _is_number(value), "a number"),
 }
 

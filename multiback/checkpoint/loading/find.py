@@ -5,7 +5,6 @@ No Keras here: the command line lists and ranks without it.
 
 import contextlib
 import os
-import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, TypeVar
 
@@ -23,6 +22,7 @@ from multiback.checkpoint.loading.documents import (
 )
 from multiback.errors import (
     ArgumentError,
+    CheckpointWarning,
     CorruptCheckpointError,
     MonitorError,
     NoCheckpointError,
@@ -36,6 +36,7 @@ from multiback.store import (
     open_run_directory,
 )
 from multiback.store.background.writer import wait_for
+from multiback.warn import warn
 
 PathLike = str | os.PathLike[str]
 T = TypeVar("T")
@@ -63,7 +64,7 @@ def checkpoints_of(dirpath: PathLike, run: str | None) -> list[Checkpoint]:
             + _what_to_pass(directory)
         )
     for each in skipped:
-        warnings.warn(f"Passed over {each}", stacklevel=3)
+        warn(f"Passed over {each}", CheckpointWarning)
     return found
 
 
@@ -158,7 +159,7 @@ def first_intact(ordered: Sequence[Checkpoint], read: Callable[[Checkpoint], T])
             return read(checkpoint)
         except CorruptCheckpointError as error:
             damage = error
-            warnings.warn(f"Passed over {checkpoint.name}: {error}", stacklevel=3)
+            warn(f"Passed over {checkpoint.name}: {error}", CheckpointWarning)
     raise damage
 
 

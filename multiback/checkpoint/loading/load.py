@@ -1,24 +1,31 @@
 """Load a checkpoint: the best of a run, the last, or the one at a path."""
 
 import os
-import warnings
 from collections.abc import Mapping
 from typing import Any, Literal
 
 import keras
 
-from multiback.checkpoint.arguments import check_path
+from multiback.checkpoint.arguments import check_flag, check_path
 from multiback.checkpoint.choosing.direction import Mode
-from multiback.checkpoint.loading.documents import trainer_facts, variables_of
+from multiback.checkpoint.loading.documents import (
+    KERAS_FILE,
+    trainer_facts,
+    variables_of,
+)
 from multiback.checkpoint.loading.find import (
     PathLike,
     checkpoints_of,
     first_intact,
     rank,
 )
-from multiback.checkpoint.loading.restore import ModelState, restore_from
-from multiback.checkpoint.saving.snapshots import KERAS_FILE
-from multiback.errors import ArgumentError, NoCheckpointError, StateError
+from multiback.checkpoint.loading.restore import ModelState, restore_from, warn_of
+from multiback.errors import (
+    ArgumentError,
+    CheckpointWarning,
+    NoCheckpointError,
+    StateError,
+)
 from multiback.state import (
     RestoreReport,
     rebuild,
@@ -26,12 +33,14 @@ from multiback.state import (
     tree,
     without_frozen_slots,
 )
+from multiback.state.tree import is_tree
 from multiback.store import (
     Checkpoint,
     is_remote,
     is_run_directory,
     open_checkpoint,
 )
+from multiback.warn import warn
 
 
 def load_best(
@@ -160,14 +169,36 @@ def _load(
     else:
         model = rebuild(config, **settings)
     fitting = without_frozen_slots(model, index)
-    ModelState(model, checkpoint, fitting, optimizer=compile).restore(model)
+    state = ModelState(
+        model,
+        checkpoint,
+        fitting,
+        optimizer=compile,
+        own_state=KERAS_FILE not in checkpoint.files,
+    )
+    try:
+        report = state.restore(model)
+    except StateError as error:
+        raise StateError(
+            f"{error}\n{type(model).__name__} was made from its config, and its "
+            "variables are not those that were saved, as where build() or call() "
+            "makes layers without building them. Make the model yourself, call it on a "
+            "batch, then multiback.restore(model, path); for later runs, let build() "
+            "build them."
+        ) from error
+    warn_of(report)
     saved_compiled = any(entry["group"] == "optimizer" for entry in index)
     if compile and saved_compiled and not model.compiled:
-        warnings.warn(
-            f"{checkpoint.name} does not say how the model was compiled, so it comes "
-            "uncompiled: a function in compile() could not be written down. Call "
-            "compile() as before, then multiback.restore(model, path).",
-            stacklevel=4,
+        cause = (
+            f"{type(model).__name__} has a compile() of its own, and Keras calls none "
+            "at a load"
+            if config.get("compile_config")
+            else "a function in compile() could not be saved"
+        )
+        warn(
+            f"{checkpoint.name} comes uncompiled: {cause}; call compile() as before, "
+            "then multiback.restore(model, path).",
+            CheckpointWarning,
         )
     return model
 
@@ -179,16 +210,27 @@ def restore(
     which: Literal["best", "last"] = "best",
     run: str | None = None,
     optimizer: bool = True,
+    strict: bool = True,
+    rounding: bool = False,
 ) -> Any:
-    """Put a checkpoint's state into a model that you built, all of it or nothing.
+    """Put a checkpoint's state into a model that you built.
+
+    All of it comes back: variables, optimizers, and what layers keep outside of
+    variables, such as vocabularies. What is left out is in the report, with a warning.
 
     Args:
         model: A built Keras model with the same variables; or, for a checkpoint
-            of a mapping, a mapping of the same structure.
+            of a mapping, a mapping of the same structure. Models and optimizers in it
+            take their state; its other values are not used.
         path: A checkpoint's directory, or a run directory.
         which: Which checkpoint of a run directory: "best" or "last".
         run: Which run of a run directory; the latest by default.
-        optimizer: Restore the optimizer's state too.
+        optimizer: Restore the optimizers' state too. One whose variables differ from
+            the saved ones is left as it is, with a warning.
+        strict: Raise where the weights differ. False: take what both have in the same
+            shape, and list the rest in the report, as for a new head.
+        rounding: Round floats to a narrower dtype of the model: float32 weights into a
+            bfloat16 model.
 
     Returns:
         For a model, a `RestoreReport` of what was restored; for a mapping, the
@@ -196,33 +238,34 @@ def restore(
 
     Raises:
         ArgumentError: `model` is no model and no mapping, or `path` no path.
-        StateError: Something is missing, extra or of another shape; the model is
+        StateError: A weight is missing, extra or of another shape; the model is
             unchanged.
     """
     if which not in ("best", "last"):
         raise ArgumentError(f'which= wants "best" or "last", not {which!r}.')
-    if not isinstance(model, keras.Model | Mapping | list | tuple):
+    if not isinstance(model, keras.Model) and not is_tree(model):
         raise ArgumentError(
             "model= wants a built keras.Model, or a mapping of names to arrays, not "
             f"{model!r:.80}: restore(model, path)."
         )
+    check_flag("optimizer=", optimizer)
+    check_flag("strict=", strict)
+    check_flag("rounding=", rounding)
     check_path("path=", path)
     ordered = [] if is_run_directory(path) else [_opened(path)]
     if not ordered:
         found = checkpoints_of(path, run)
         ordered = rank(found, None, "auto") if which == "best" else found[::-1]
     return first_intact(
-        ordered, lambda one: restore_checkpoint(model, one, optimizer=optimizer)
+        ordered,
+        lambda one: restore_checkpoint(
+            model, one, optimizer=optimizer, strict=strict, rounding=rounding
+        ),
     )
 
 
 def restore_checkpoint(
-    model: keras.Model | Mapping[str, Any],
-    checkpoint: Checkpoint,
-    *,
-    optimizer: bool = True,
+    model: keras.Model | Mapping[str, Any], checkpoint: Checkpoint, **how: bool
 ) -> RestoreReport | Any:
     """Put one opened checkpoint's state into a model or a mapping's structure."""
-    return restore_from(
-        model, checkpoint, variables_of(checkpoint), optimizer=optimizer
-    )
+    return restore_from(model, checkpoint, variables_of(checkpoint), **how)

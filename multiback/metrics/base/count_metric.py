@@ -79,8 +79,8 @@ class CountMetric(PairMetric):
                 xp.concatenate(pair)
                 for pair in ((tn, tp), (fn, fp), (tp, tn), (fp, fn))
             )
-        taken = (xp.take(column, list(classes), axis=0) for column in columns)
-        return CountTable(*taken, invalid=table.invalid)
+        tp, fp, tn, fn = (xp.take(each, list(classes), axis=0) for each in columns)
+        return CountTable(tp, fp, tn, fn, table.invalid)
 
     def averaged(
         self, numerator: Tensor, denominator: Tensor, table: CountTable, how: Average

@@ -1,6 +1,7 @@
 """The Keras face of a metric: variables around a statistic and a formula."""
 
 import abc
+import inspect
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal, Protocol, Self, runtime_checkable
 
@@ -37,6 +38,10 @@ class Bounded(Protocol):
 
     def compute_bounds(self, state: State) -> Tensor:
         """Return the smallest and the largest value that the data could have."""
+
+
+# Of a group: ids and the whole config of the metric that counts.
+_NOT_SHOWN = ("dtype", "group", "owner")
 
 
 class Metric(keras.metrics.Metric, abc.ABC):  # type: ignore[misc]  # Keras has no types
@@ -206,6 +211,20 @@ class Metric(keras.metrics.Metric, abc.ABC):  # type: ignore[misc]  # Keras has 
         if kernels is not None:
             kernels.same_batch.forget()
         super().reset_state()
+
+    def __repr__(self) -> str:
+        """Show the task and the arguments that are not left at their default."""
+        defaults: dict[str, Any] = {}
+        for base in reversed(type(self).__mro__):
+            if "__init__" in vars(base) and base is not object:
+                parameters = inspect.signature(vars(base)["__init__"]).parameters
+                defaults |= {name: one.default for name, one in parameters.items()}
+        shown = []
+        for name, value in self.get_config().items():
+            is_default = name != "task" and repr(value) == repr(defaults.get(name))
+            if name not in _NOT_SHOWN and not is_default:
+                shown.append(f"{name}={value!r:.60}")
+        return f"{type(self).__name__}({', '.join(shown)})"
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments that make this metric again."""

@@ -20,7 +20,6 @@ Init = TypeVar("Init", bound=Callable[..., None])
 HABITS = {
     "class_id": "classes",
     "ignore_class": "ignore_index",
-    "include_background": "classes",
     "k": "top_k",
     "labels": "classes",
     "num_bins": "n_bins",
@@ -39,6 +38,7 @@ ADVICE = {
     "weighted_metrics=.",
     "curve": "AUROC and AveragePrecision are metrics of their own, and "
     "AUROC().roc_curve() and precision_recall_curve() return curves.",
+    "include_background": "Pass classes=[1, 2, ...] to leave class 0 out of the value.",
     "multi_label": 'Pass task="multilabel", num_labels=N.',
     "multidim_average": "SamplewiseDice and SamplewiseJaccardIndex average samples.",
     "sample_weight": "Give it to update_state(), or compile with weighted_metrics=.",

@@ -230,7 +230,7 @@ class CohenKappa(PairMetric):
         name: str = "cohen_kappa",
         dtype: str | None = None,
     ) -> None:
-        if task == "multilabel":
+        if str(task) == "multilabel":
             raise ArgumentError(
                 f'task= wants "binary" or "multiclass", not {task!r}. '
                 + _KAPPA_OF_LABELS

@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from multiback.errors import StoreError
-from multiback.store.disk.files import Files, delete_tree, store_errors
+from multiback.store.disk.files import Files, delete_tree, store_errors, sync_directory
 
 TEMPORARY = ".tmp-"
 DELETED = ".del-"
@@ -28,8 +28,7 @@ def hide(files: Files, path: Path) -> Path:
 def delete_hidden(files: Files, hidden: Sequence[Path]) -> None:
     """Wait until some siblings are invisible for good, then delete them."""
     for folder in dict.fromkeys(path.parent for path in hidden):
-        with store_errors("fsync the directory", folder):
-            files.sync_directory(folder)
+        sync_directory(files, folder)
     for path in hidden:
         with store_errors("delete", path):
             delete_tree(files, path)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from multiback.errors import StoreError
 from multiback.store.checkpoint import STATE
-from multiback.store.disk.files import Files, store_errors
+from multiback.store.disk.files import Files, store_errors, sync_directory
 from multiback.store.disk.removal import TEMPORARY, discard
 from multiback.store.format.jsontext import dump
 from multiback.store.format.manifest import (
@@ -156,8 +156,7 @@ def write_manifest(
     )
     content = manifest_bytes(manifest)
     write_file(files, path, [content])
-    with store_errors("fsync the directory", directory):
-        files.sync_directory(directory)
+    sync_directory(files, directory)
     return parse_manifest(content)
 
 
@@ -183,5 +182,4 @@ def write_architecture(
     except BaseException:
         discard(files, temporary)
         raise
-    with store_errors("fsync the directory", directory):
-        files.sync_directory(directory)
+    sync_directory(files, directory)

@@ -14,18 +14,18 @@ leave them free. Who holds a run knows that its temporary directories are garbag
 import os
 import re
 import time
-import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from multiback.errors import ArgumentError, NoCheckpointError, StoreError
+from multiback.errors import ArgumentError, NoCheckpointError, OwnerWarning, StoreError
 from multiback.store.checkpoint import Checkpoint, described, read_checkpoint
 from multiback.store.disk.files import (
     Files,
     make_directories,
     store_errors,
+    sync_directory,
 )
 from multiback.store.disk.removal import (
     DELETED,
@@ -43,21 +43,22 @@ from multiback.store.local.commits import (
     write_files,
     write_manifest,
 )
-from multiback.store.local.copies import originals
-from multiback.store.local.journal import append_line, last_first, read_lines
-from multiback.store.local.links import check_label, drop_labels, point
+from multiback.store.local.journal import append_line, read_lines
+from multiback.store.local.links import check_link, drop_links, point
 from multiback.store.local.listing import Listing
 from multiback.store.local.locks import RunLocks, directory_lock
-from multiback.store.owner import CLAIM_TIMEOUT, Owner
+from multiback.store.owner import CLAIM_TIMEOUT, Owner, digest_of
 from multiback.store.request import Request, check_run_id
+from multiback.store.runs import Choice, Runs
+from multiback.warn import warn
 
 SAVE_REQUEST = "save-now"
 _ARCHITECTURE = re.compile(r"arch-[0-9a-f]{32}\.json")
 _OF_RUN = re.compile(rf"{re.escape(TEMPORARY)}([0-9a-f]{{32}})-")
 
 
-class RunDirectory:
-    """The checkpoints, runs and history under one directory.
+class RunDirectory(Runs):
+    """The checkpoints, runs and history under one directory; see `Runs`.
 
     Several runs, threads and processes may use one directory at once. Nothing is
     created before the first write.
@@ -121,61 +122,31 @@ class RunDirectory:
         return self.path / "checkpoints"
 
     def checkpoints(self, run_id: str | None = None) -> list[Checkpoint]:
-        """List the committed checkpoints, oldest commit first.
-
-        Args:
-            run_id: Only those of this run; None for all.
-
-        Returns:
-            The checkpoints whose manifest can be trusted; their other files were
-            not read (`Checkpoint.verify` does). `skipped` tells of the others.
-        """
+        """List the committed checkpoints, oldest commit first."""
         found, self.skipped = self._listing.read()
         return [one for one in found if run_id is None or one.run_id == run_id]
 
-    def run_ids(self) -> list[str]:
-        """List the runs, the one that started last first."""
-        return self._last_first(self.checkpoints())
+    def starts(self) -> list[dict[str, Any]]:
+        """Return the record of each start of a run, oldest first."""
+        return read_lines(self.path / "runs.jsonl")
 
-    def _last_first(self, found: Sequence[Checkpoint]) -> list[str]:
-        return last_first(
-            read_lines(self.path / "runs.jsonl"), [one.run_id for one in found]
-        )
-
-    def latest_run(self) -> str | None:
-        """Return the run that started last among those that have a checkpoint."""
-        found = self.checkpoints()
-        having = {one.run_id for one in found}
-        return next((one for one in self._last_first(found) if one in having), None)
+    def records(self) -> list[dict[str, Any]]:
+        """Return the history's records, oldest first; a torn line is passed over."""
+        return read_lines(self.path / "history.jsonl")
 
     def start_run(self, run_id: str, info: Mapping[str, Any]) -> None:
-        """Note that a run starts, and collect what dead writers left.
-
-        From now on this process is the run's only writer, until `end_run` or its own
-        end. Where the mount has no file locks, a claim that was not renewed for
-        `claim_timeout` is taken over with a warning; this waits until that is known.
-
-        Args:
-            run_id: The run; a run that is resumed starts again.
-            info: Anything JSON: code and library versions, monitors.
-
-        Raises:
-            StoreError: Another process is writing this run.
-        """
+        """Note that a run starts, and collect what dead writers left."""
         record = {"run_id": check_run_id(run_id), "started": time.time(), "info": info}
-        make_directories(self._files, self._checkpoints)
-        self._run_locks.start(run_id)
+        self._make()
+        is_new = self._run_locks.start(run_id)
+        mine = digest_of(run_id) if is_new else None
         # On another machine a file may be open: no reason not to train.
-        for problem in self._collect(collect_if_possible):
-            warnings.warn(f"Left over, and left alone: {problem}", stacklevel=3)
+        for problem in self._collect(collect_if_possible, mine):
+            warn(f"Left over, and left alone: {problem}", OwnerWarning)
         append_line(self._files, self.path / "runs.jsonl", record, argument="info")
 
     def end_run(self, run_id: str) -> None:
-        """Release a run, so that other processes may write it.
-
-        Args:
-            run_id: The run. If this process did not start it, nothing happens.
-        """
+        """Release a run, so that other processes may write it."""
         self._run_locks.end(run_id)
 
     def writers(self) -> list[Owner]:
@@ -183,20 +154,7 @@ class RunDirectory:
         return self._run_locks.owners()
 
     def commit(self, request: Request) -> Checkpoint:
-        """Write one checkpoint: whole and on the disk when this returns, or not at all.
-
-        Args:
-            request: What to write.
-
-        Returns:
-            The checkpoint; its `name` is the one that was free.
-
-        Raises:
-            StoreError: The operating system refused, for example because the disk
-                is full, or another process writes this run. Nothing of the new
-                checkpoint is left, earlier ones are intact, and the next commit
-                starts afresh.
-        """
+        """Write one checkpoint: whole and durable when this returns, or not at all."""
         with self._holding(request.run_id):
             with self._locked():
                 reserved = self._reserve(request)
@@ -224,8 +182,7 @@ class RunDirectory:
                 discard(self._files, temporary)
                 raise
             try:
-                with store_errors("fsync the directory", self._checkpoints):
-                    self._files.sync_directory(self._checkpoints)
+                sync_directory(self._files, self._checkpoints)
             except BaseException:
                 # Reported as failed, so it must not turn up later.
                 discard(self._files, target)
@@ -247,16 +204,7 @@ class RunDirectory:
         return reserved
 
     def remove(self, checkpoint: Checkpoint, *, run_id: str) -> None:
-        """Remove one checkpoint of a run; one that is gone already is no error.
-
-        Args:
-            checkpoint: Which one.
-            run_id: The run that asks; it can only remove its own.
-
-        Raises:
-            ArgumentError: The checkpoint lies in another directory.
-            StoreError: It belongs to another run, or cannot be removed.
-        """
+        """Remove one checkpoint of a run; one that is gone already is no error."""
         if checkpoint.path.parent != self._checkpoints:
             raise ArgumentError(
                 f"checkpoint must lie in {self._checkpoints}, but lies in "
@@ -278,95 +226,34 @@ class RunDirectory:
         delete_hidden(self._files, [doomed])
 
     def missing(self, checkpoints: Iterable[Checkpoint]) -> list[Checkpoint]:
-        """Return those of its checkpoints that are not there any more.
-
-        Args:
-            checkpoints: Checkpoints of this directory.
-        """
+        """Return those of its checkpoints that are not there any more."""
         # A disk that is away has lost nothing.
         if not self._checkpoints.is_dir():
             return []
         return [one for one in checkpoints if not (one.path / MANIFEST).exists()]
 
     def prune(
-        self,
-        choose: Callable[[Sequence[Checkpoint]], Iterable[Checkpoint]],
-        *,
-        run_id: str,
-        dry_run: bool = False,
+        self, choose: Choice, *, run_id: str, dry_run: bool = False
     ) -> list[Checkpoint]:
-        """Remove those checkpoints of one run that a function does not keep.
-
-        Copies that people made, and what they renamed, neither count nor go. It is
-        asked under the lock, so that no commit slips between the choice and
-        the removal. Links such as `best` that led to a removed checkpoint are
-        removed too.
-
-        Args:
-            choose: Takes the run's checkpoints, oldest first, and returns those to
-                keep.
-            run_id: The run; no other run's checkpoint is touched.
-            dry_run: Remove nothing.
-
-        Returns:
-            The checkpoints that were removed, or would be, oldest first.
-
-        Raises:
-            NoCheckpointError: The run has no checkpoint.
-            StoreError: The operating system refused; what was removed before stays
-                removed.
-        """
-        check_run_id(run_id)
+        """Remove those checkpoints of one run that a function does not keep."""
         if not self._checkpoints.is_dir():
-            raise self._nothing_of(run_id)
+            return self._unkept(choose, run_id)
         with self._locked():
-            found = originals(self.checkpoints(run_id))
-            if not found:
-                raise self._nothing_of(run_id)
-            keep = set(choose(found))
-            doomed = [one for one in found if one not in keep]
+            doomed = self._unkept(choose, run_id)
             hidden = []
             if not dry_run:
                 hidden = [hide(self._files, one.path) for one in doomed]
-                drop_labels(self._files, self.path)
+                drop_links(self._files, self.path)
         delete_hidden(self._files, hidden)
         return doomed
 
-    def _nothing_of(self, run_id: str) -> NoCheckpointError:
-        return NoCheckpointError(
-            f"{self.path} must hold a checkpoint of the run {run_id!r}, but holds "
-            f"none. Pass the id of a run that has some."
-        )
-
     def append_history(self, record: Mapping[str, Any]) -> None:
-        """Append one record to the history, durably.
-
-        Args:
-            record: Anything JSON; its "run_id" is what `history` selects by.
-        """
+        """Append one record to the history, durably."""
         make_directories(self._files, self.path)
         append_line(self._files, self.path / "history.jsonl", record, argument="record")
 
-    def history(self, run_id: str | None = None) -> list[dict[str, Any]]:
-        """Read the history's records, oldest first; a torn line is passed over."""
-        return [
-            record
-            for record in read_lines(self.path / "history.jsonl")
-            if run_id is None or record.get("run_id") == run_id
-        ]
-
     def collect_garbage(self, *, dry_run: bool = False) -> list[Path]:
-        """Delete what dead writers left behind, and architectures nobody names.
-
-        Architectures stay as long as some manifest cannot be read, for it may name
-        any of them.
-
-        Args:
-            dry_run: Delete nothing.
-
-        Returns:
-            What was deleted, or would be.
-        """
+        """Delete what dead writers left behind, and architectures nobody names."""
         if not self._checkpoints.is_dir():
             return []
         found: list[Path] = []
@@ -384,13 +271,25 @@ class RunDirectory:
         return found
 
     def _collect(
-        self, collect_all: Callable[[Files, Iterable[Path]], list[str]]
+        self,
+        collect_all: Callable[[Files, Iterable[Path]], list[str]],
+        mine: str | None = None,
     ) -> list[str]:
         """Let a function delete what writers left behind that have ended.
 
         Args:
             collect_all: Takes paths and returns problems.
+            mine: A run that this process has taken, and written nothing of yet.
         """
+        self._listing.check()
+        with store_errors("collect garbage in", self.path):
+            return self._collected(collect_all, mine)
+
+    def _collected(
+        self,
+        collect_all: Callable[[Files, Iterable[Path]], list[str]],
+        mine: str | None,
+    ) -> list[str]:
         problems: list[str] = []
         folders = (self.path, self._checkpoints)
         digests = self._run_locks.digests()
@@ -404,7 +303,7 @@ class RunDirectory:
                     for each in folders
                     for path in _hidden(each, f"{TEMPORARY}{digest}-")
                 ]
-                if is_idle and left:
+                if left and (is_idle or digest == mine):
                     problems += collect_all(self._files, left)
         with self._locked():
             # Of no run: they are only made under this lock.
@@ -417,17 +316,22 @@ class RunDirectory:
         doomed = [path for each in folders for path in _hidden(each, DELETED)]
         return problems + collect_all(self._files, [*others, *doomed])
 
+    def _make(self) -> None:
+        """Create the directory if need be; refuse a link in its place."""
+        make_directories(self._files, self._checkpoints)
+        self._listing.check()
+
     @contextmanager
     def _holding(self, run_id: str) -> Iterator[None]:
         """Create the directory if need be, and hold a run."""
-        make_directories(self._files, self._checkpoints)
-        with self._run_locks.holding(run_id):
+        self._make()
+        with store_errors("save into", self.path), self._run_locks.holding(run_id):
             yield
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
         """Create the directory if need be, and hold its lock."""
-        make_directories(self._files, self._checkpoints)
+        self._make()
         with directory_lock(self.path / "lock", self._lock_timeout):
             yield
 
@@ -444,6 +348,11 @@ class RunDirectory:
             if _ARCHITECTURE.fullmatch(path.name) and path.name not in used
         ]
 
+    def scratch(self, run_id: str) -> Path:
+        """Return a new path for temporary files of a run that this process holds."""
+        self._make()
+        return self._run_locks.temporary(run_id)
+
     @property
     def save_request(self) -> Path:
         """A file by which others ask the writer for a checkpoint."""
@@ -453,17 +362,8 @@ class RunDirectory:
         """Let readers see a file that was written into `path`: here, they do."""
 
     def point(self, label: str, checkpoint: Checkpoint) -> None:
-        """Let a link such as `best` lead people to a checkpoint.
-
-        A convenience for eyes and shells: readers of this package compute the best
-        and the last from the manifests. Where links are not possible, a text file
-        holds the relative path.
-
-        Args:
-            label: The link's name in the run directory.
-            checkpoint: What it leads to.
-        """
-        check_label(self.path, label)
+        """Let a link such as `best` lead people to a checkpoint."""
+        check_link(self.path, label)
         with self._locked():
             point(self._files, self.path / label, checkpoint)
 
