@@ -184,6 +184,10 @@ class HostMetric(keras.metrics.Metric):  # type: ignore[misc]  # Keras has no ty
         self._tally.asked = True
         return self.result()
 
+    def written(self) -> str:
+        """Write what it was made from, for messages."""
+        return self._tally.accumulator.what
+
     @contextlib.contextmanager
     def set_aside(self) -> Iterator[None]:
         """Keep what was accumulated, and accumulate something else in the meantime.

@@ -172,6 +172,7 @@ def test_crosscheck_chooses_the_same_classes(real, name, chosen, average):
     assert row.verdict == "agrees", row
 
 
+@pytest.mark.filterwarnings("ignore:.*may be off by")
 @pytest.mark.parametrize("average", ["macro", "weighted", None])
 @pytest.mark.parametrize("task", ["multiclass", "multilabel"])
 @pytest.mark.parametrize("name", ["AUROC", "AveragePrecision", "Recall"])
