@@ -1,7 +1,7 @@
 """Any scikit-learn metric as a Keras metric, computed over the whole set."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, Self
 
 import keras
@@ -48,9 +48,9 @@ class SklearnAccumulator(Accumulator):
 
     def layout(self, y_true: Spec, y_pred: Spec) -> tuple[str, ...]:
         """Name the one number, and check the shapes as far as they are known."""
-        known = (y_true.shape, y_pred.shape)
-        if None not in known and not any(None in (s or ()) for s in known):
-            self._read((0, *(y_true.shape or ())), (0, *(y_pred.shape or ())), y_pred)
+        labels, scores = _known(y_true.shape), _known(y_pred.shape)
+        if labels is not None and scores is not None:
+            self._read((0, *labels), (0, *scores), y_pred)
         return ("",)
 
     def update(
@@ -127,6 +127,12 @@ class SklearnAccumulator(Accumulator):
     def reset(self) -> None:
         """Forget everything."""
         self._batches: list[list[Array]] = []
+
+
+def _known(shape: Sequence[int | None] | None) -> tuple[int, ...] | None:
+    """Return a shape whose sizes are all known, or None."""
+    sizes = [size for size in shape or () if size is not None]
+    return tuple(sizes) if shape is not None and len(sizes) == len(shape) else None
 
 
 def _by_shapes(true: tuple[int, ...], predicted: tuple[int, ...]) -> LastAxis | None:

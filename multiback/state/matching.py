@@ -192,7 +192,7 @@ def by_owner(
         rounding: As for `restore`.
     """
     here = [(entry.owner, entry.slot) for entry in current]
-    there = [
+    there: list[tuple[int | None, str | None]] = [
         (
             moved.get(entry["owner"], ABSENT),
             entry["slot"],

@@ -162,14 +162,14 @@ def optimizers_of(model: keras.Model) -> list[tuple[str | None, Any]]:
     """
     own = optimizer_of(model)
     inside = getattr(own, "inner_optimizer", None)
-    others = [
+    others: list[tuple[str | None, Any]] = [
         (part.way, part.value)
         for part in walk(model)
         if isinstance(part.value, keras.optimizers.Optimizer)
         and part.value is not own
         and part.value is not inside
     ]
-    return ([] if own is None else [(None, own)]) + others
+    return others if own is None else [(None, own), *others]
 
 
 def has_stepped(entries_of_one: Iterable[Entry]) -> bool:

@@ -129,10 +129,9 @@ def _area(kind: str, config: Mapping[str, Any], count: int | None) -> Meaning:
 def _iou(kind: str, config: Mapping[str, Any], count: int | None) -> Meaning:
     del count
     if kind == "BinaryIoU":
-        chosen = list(config["target_class_ids"])
-        of = {"task": "binary", "threshold": config["threshold"]}
-        if chosen != [1]:
-            of |= {"classes": chosen, "average": "macro"}
+        of: dict[str, Any] = {"task": "binary", "threshold": config["threshold"]}
+        if list(config["target_class_ids"]) != [1]:
+            of |= {"classes": list(config["target_class_ids"]), "average": "macro"}
         return Meaning("JaccardIndex", of)
     classes, chosen = config["num_classes"], config.get("target_class_ids")
     ignored = config.get("ignore_class")

@@ -32,6 +32,7 @@ _WITH_ACTIVATION = (
 class TakesProbabilities(Protocol):
     """A metric that says whether its value depends on scores being probabilities."""
 
+    name: str
     wants_probabilities: bool
 
 

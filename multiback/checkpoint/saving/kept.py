@@ -44,7 +44,7 @@ class Shelf:
         self.is_measured: Callable[[Monitor], bool] = _always
         self.points = True
         self._past: list[Row] = []
-        self._rows = {}
+        self._rows: dict[int, tuple[Entry, Checkpoint | None]] = {}
         self.clear()
 
     def __getstate__(self) -> dict[str, Any]:
@@ -60,7 +60,7 @@ class Shelf:
         """Forget all, for another run."""
         self._past = [*self._past, *self.rows]
         # Replaced whole, never changed: another thread may be reading it.
-        self._rows: dict[int, tuple[Entry, Checkpoint | None]] = {}
+        self._rows = {}
         self._pointed: dict[str, Checkpoint] = {}
 
     def forget_run(self, run_id: str) -> None:
