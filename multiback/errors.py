@@ -20,6 +20,7 @@
     ├── WaitingForRunWarning               another process may still write a run
     ├── NoLocksWarning                     a mount has no file locks
     ├── NoDirectorySyncWarning             a mount cannot fsync directories
+    ├── RestoreWarning                     a state came back otherwise than it was saved
     ├── RankWarning                        other processes of the training are missing
     ├── WideBoundsWarning                  a metric's bins cannot tell scores apart
     ├── GuessedLogitsWarning               a wrapped metric guesses about logits

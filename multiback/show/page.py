@@ -45,7 +45,7 @@ def render(stories: Sequence[Story], checks: Sequence[tuple[str, str]] = ()) -> 
     plots = [_figure(name, shown) for name in names[:_MOST_FIGURES]]
     script, divs = components(plots, wrap_script=True) if plots else ("", ())
     pages = Environment(loader=PackageLoader("multiback.show"), autoescape=True)
-    return pages.get_template("report.html").render(
+    page: str = pages.get_template("report.html").render(
         stories=[_facts(story) for story in shown],
         left_out={
             "runs": len(stories) - len(shown),
@@ -61,6 +61,7 @@ def render(stories: Sequence[Story], checks: Sequence[tuple[str, str]] = ()) -> 
         checks=checks,
         written=dt.datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %z"),
     )
+    return page
 
 
 def _base_names(stories: Sequence[Story]) -> list[str]:
