@@ -12,6 +12,8 @@
         ├── NoCheckpointError              no committed checkpoint there
         └── CorruptCheckpointError         a file differs from its manifest
 
+    UnusableValuesWarning (UserWarning)    a metric counted what it cannot use
+
 Each message names the argument or file, what was wanted, what came and what to
 do next.
 """
@@ -51,3 +53,7 @@ class NoCheckpointError(StoreError):
 
 class CorruptCheckpointError(StoreError):
     """A checkpoint's file differs from what its manifest says."""
+
+
+class UnusableValuesWarning(UserWarning):
+    """A metric was given labels or scores that it cannot use, and counted them."""

@@ -8,10 +8,11 @@ import torch
 import torchmetrics
 from keras import ops
 from support.backends import compiled
-from support.contracts import ROWS, MetricContract, stream
+from support.contracts import ROWS, MetricContract, stream, unusable
 from support.counting import ExactCounts
 
 import multiback as mb
+from multiback.errors import UnusableValuesWarning
 
 ORACLES = {
     "AUROC": sklearn.metrics.roc_auc_score,
@@ -194,6 +195,7 @@ def test_200_linear_thresholds_are_lost_on_skewed_scores():
 
 
 @pytest.mark.parametrize("name", ORACLES)
+@unusable
 def test_one_class_a_nan_and_no_probability_give_nan(name):
     def score(*columns, **arguments):
         batch = (np.resize(column, ROWS) for column in columns)
@@ -367,14 +369,15 @@ class TestKeptScores:
             actual = stream(metric, (y_true, scores, used))
             assert actual == pytest.approx(expected, abs=128 * 2.0**-24)
 
-    def test_too_many_scores_are_an_error_and_nan_in_a_compiled_step(self, rng):
+    def test_too_many_scores_give_nan_and_a_warning(self, rng):
         y_true, scores = draw(rng, 4096, probability=True)
         metric = mb.metrics.AUROC(capacity=4096)
-        before = stream(metric, (y_true, scores))
-        with pytest.raises(mb.errors.ArgumentError, match="more than 4096 came"):
-            metric.update_state(y_true, scores)
-        assert stream(metric) == before
+        metric.update_state(y_true, scores)
         statistic, state = metric.statistic, metric.state
+        metric.update_state(y_true, scores)
+        with pytest.warns(UnusableValuesWarning, match="4096 scores had no room; give"):
+            assert np.isnan(stream(metric))
+        assert metric.unusable() == {"beyond_capacity": 4096}
         tensors = ops.convert_to_tensor(y_true), ops.convert_to_tensor(scores)
         state = compiled(statistic.update)(state, *tensors)
         for full in (state, statistic.merge(state, statistic.init())):

@@ -143,9 +143,9 @@ class TaskMetric(CountMetric):
         sample_weight: One number a sample or an element, or None.
 
     Raises:
-        ArgumentError: An argument is not usable, the shapes do not fit together,
-            or, outside of a compiled step, a label is unknown to the task. In a
-            compiled step an unknown label makes the result NaN.
+        ArgumentError: An argument is not usable, or the shapes do not fit together.
+            Values never raise: an unknown label makes the result NaN, and a warning
+            says so.
     """
 
     def __init__(
@@ -238,13 +238,16 @@ class RatioMetric(TaskMetric):
         """Return the metric's value for a state of NumPy arrays."""
         if self.task != "binary" or type(self).score is not RatioMetric.score:
             return self.compute(state)
-        # Of five cells, which take Python less time than NumPy's first operation.
+        # Of four cells, which take Python less time than NumPy's first operation.
         high, low = state["counts"].tolist()
         weights = zip(*state["weighted"].tolist(), strict=True)
-        tp, fp, tn, fn, invalid = (
+        tp, fp, tn, fn = (
             h * exact.COUNT_BASE + n + sum(w)
             for h, n, w in zip(high, low, weights, strict=True)
         )
+        invalid = 0
+        if self.statistic.unusable(state):
+            invalid = self._counts.invalid(state)
         if invalid > 0:
             return math.nan
         numerator, denominator = self.fraction(CountTable(tp, fp, tn, fn, invalid))

@@ -46,7 +46,7 @@ class AUROC(ScoreMetric):
     def compute_on_arrays(self, state: State) -> Any | None:
         """Return the area of one histogram."""
         one = self._one_histogram()
-        if one is None:
+        if one is None or one.unusable(state):
             return None
         found = roc_area(state["counts"], state["weighted"], one.bins)
         if found is None:
@@ -89,7 +89,7 @@ class AveragePrecision(ScoreMetric):
 
     Inside a bin true and false positives are interpolated linearly (Davis and
     Goadrich 2006); the bounds put positives first or last. Scores that are kept
-    with `capacity=` tie only where they are equal.
+    with `capacity=` tie only where they are equal. Of positives alone it is 1.
 
     Arguments and shapes are those of `ScoreMetric`.
 
@@ -101,6 +101,8 @@ class AveragePrecision(ScoreMetric):
     >>> round(float(metric.result()), 4)
     0.8333
     """
+
+    needs_negatives = False
 
     def __init__(
         self,

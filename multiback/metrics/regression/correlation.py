@@ -10,7 +10,7 @@ from keras import ops
 from multiback.errors import ArgumentError
 from multiback.metrics.base.averaging import ratio
 from multiback.metrics.base.metric import Direction, PairMetric
-from multiback.metrics.inputs.arguments import as_integer, refuse_unknown
+from multiback.metrics.inputs.arguments import as_integer, check_flag, refuse_unknown
 from multiback.metrics.statistics.moments import Moments, MomentTable
 from multiback.metrics.statistics.statistic import State
 
@@ -26,6 +26,8 @@ class MomentMetric(PairMetric):
         multioutput: Over outputs: "uniform_average" (plain mean),
             "variance_weighted" (by the variance of the targets) or "raw_values"
             (one value each, which cannot be monitored).
+        ignore_nan: Leave out elements whose target is NaN; each output then has
+            rows of its own.
         name: Name in the logs.
         dtype: Accepted as Keras's metrics do; the arithmetic stays exact.
 
@@ -33,10 +35,10 @@ class MomentMetric(PairMetric):
         y_true: Targets `(..., D)`; for one output also `(...)`.
         y_pred: Predictions of the same shape; for one output either one may have
             a last axis of length 1 that the other lacks.
-        sample_weight: One number a sample or a row, or None.
+        sample_weight: One number a sample, a row or an element, or None.
 
     The metric streams: the value is that of all data, not a mean of batches. It is
-    right wherever the mean of the targets lies. A NaN gives NaN.
+    right wherever the mean of the targets lies. A NaN gives NaN and a warning.
     """
 
     direction: ClassVar[Direction | None] = "max"
@@ -46,6 +48,7 @@ class MomentMetric(PairMetric):
         *,
         num_outputs: int = 1,
         multioutput: Multioutput = "uniform_average",
+        ignore_nan: bool = False,
         name: str,
         dtype: str | None = None,
         **unknown: Any,
@@ -57,11 +60,13 @@ class MomentMetric(PairMetric):
                 'multioutput= wants "uniform_average", "variance_weighted" or '
                 f'"raw_values", not {multioutput!r}.'
             )
-        self._moments = Moments(num_outputs)
+        ignore_nan = check_flag("ignore_nan", ignore_nan)
+        self._moments = Moments(num_outputs, ignore_nan)
         super().__init__(self._moments, name=name, dtype=dtype)
         self.arguments: dict[str, Any] = {
             "num_outputs": num_outputs,
             "multioutput": multioutput,
+            "ignore_nan": ignore_nan,
         }
 
     @abc.abstractmethod

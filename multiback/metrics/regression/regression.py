@@ -8,6 +8,7 @@ from keras import ops
 
 from multiback.metrics.base.averaging import ratio
 from multiback.metrics.base.metric import Direction, PairMetric
+from multiback.metrics.inputs.arguments import check_flag
 from multiback.metrics.statistics.statistic import State
 from multiback.metrics.statistics.sums import ErrorSums
 
@@ -29,7 +30,8 @@ class ErrorMetric(PairMetric):
         sample_weight: One number a sample or an element, or None.
 
     Errors are computed in float32, or in float64 where an argument is float64 and
-    the backend has it. A NaN or infinite error gives NaN.
+    the backend has it. A NaN or infinite error gives NaN and a warning; with
+    `ignore_nan=True` an element whose target is NaN does not count.
     """
 
     direction: ClassVar[Direction | None] = "min"
@@ -38,6 +40,10 @@ class ErrorMetric(PairMetric):
     def __init__(self, sums: ErrorSums, name: str, dtype: str | None = None) -> None:
         super().__init__(sums, name=name, dtype=dtype)
         self.sums = sums
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments that make this metric again."""
+        return {**super().get_config(), "ignore_nan": self.sums.ignore_nan}
 
 
 @keras.saving.register_keras_serializable("multiback")
@@ -56,9 +62,17 @@ class MeanSquaredError(ErrorMetric):
     """
 
     def __init__(
-        self, name: str = "mean_squared_error", dtype: str | None = None
+        self,
+        name: str = "mean_squared_error",
+        dtype: str | None = None,
+        *,
+        ignore_nan: bool = False,
     ) -> None:
-        super().__init__(ErrorSums("squared"), name=name, dtype=dtype)
+        super().__init__(
+            ErrorSums("squared", check_flag("ignore_nan", ignore_nan)),
+            name=name,
+            dtype=dtype,
+        )
 
     def compute(self, state: State) -> Tensor:
         """Return the error of a state."""
@@ -82,9 +96,17 @@ class RootMeanSquaredError(ErrorMetric):
     """
 
     def __init__(
-        self, name: str = "root_mean_squared_error", dtype: str | None = None
+        self,
+        name: str = "root_mean_squared_error",
+        dtype: str | None = None,
+        *,
+        ignore_nan: bool = False,
     ) -> None:
-        super().__init__(ErrorSums("squared"), name=name, dtype=dtype)
+        super().__init__(
+            ErrorSums("squared", check_flag("ignore_nan", ignore_nan)),
+            name=name,
+            dtype=dtype,
+        )
 
     def compute(self, state: State) -> Tensor:
         """Return the error of a state."""
@@ -108,9 +130,17 @@ class MeanAbsoluteError(ErrorMetric):
     """
 
     def __init__(
-        self, name: str = "mean_absolute_error", dtype: str | None = None
+        self,
+        name: str = "mean_absolute_error",
+        dtype: str | None = None,
+        *,
+        ignore_nan: bool = False,
     ) -> None:
-        super().__init__(ErrorSums("absolute"), name=name, dtype=dtype)
+        super().__init__(
+            ErrorSums("absolute", check_flag("ignore_nan", ignore_nan)),
+            name=name,
+            dtype=dtype,
+        )
 
     def compute(self, state: State) -> Tensor:
         """Return the error of a state."""
