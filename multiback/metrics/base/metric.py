@@ -75,9 +75,8 @@ class Metric(keras.metrics.Metric, abc.ABC):  # type: ignore[misc]  # Keras has 
         super().__init__(name=name, dtype=dtype)
         self._direction = KERAS_DIRECTIONS[self.direction]
         self.statistic = statistic
-        # Set by `group`: the id that its members find one another by.
-        self.group: str | None = None
-        self.seen = sharing.Seen()
+        # Set by `group`: what the others of it compare with, if this is their owner.
+        self.seen: sharing.Seen | None = None
         self._replicas = Replicas(statistic)
         self._state = {
             key: self.add_variable(
@@ -127,7 +126,7 @@ class Metric(keras.metrics.Metric, abc.ABC):  # type: ignore[misc]  # Keras has 
             ArgumentError: The shapes, dtypes or ranks do not fit together. Values
                 never raise: see `unusable`.
         """
-        if self.group is not None:
+        if self.seen is not None:
             self.seen.add(*batch, sample_weight)
         if (
             kernels is not None
@@ -197,7 +196,7 @@ class Metric(keras.metrics.Metric, abc.ABC):  # type: ignore[misc]  # Keras has 
         return self.compute_on_arrays(state)
 
     def warn_of_unusable(self, state: State) -> None:
-        """Warn of what a state of NumPy arrays has counted as unusable, once a cause."""
+        """Warn once a cause of what cannot be used, for a state of NumPy arrays."""
         if not isinstance(self.statistic, PairStatistic):
             return
         for cause, count in self.statistic.unusable(state).items():
@@ -236,23 +235,15 @@ class Metric(keras.metrics.Metric, abc.ABC):  # type: ignore[misc]  # Keras has 
         """Forget everything that was added."""
         if kernels is not None:
             kernels.same_batch.forget()
+        if self.seen is not None:
+            self.seen.forget()
         super().reset_state()
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments that make this metric again."""
-        config = super().get_config()
-        return config if self.group is None else {**config, "group": self.group}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:
-        """Make the metric; as the owner of a group, the one that its views read."""
-        config = dict(config)
-        group = config.pop("group", None)
-        if group is None:
-            return cls(**config)
-        owner: Self = sharing.join_as_owner(group, lambda: cls(**config))
-        owner.group = group
-        return owner
+        """Make the metric again."""
+        # Up to 0.1 a group's owner wrote an id for its views.
+        return cls(**{key: value for key, value in config.items() if key != "group"})
 
 
 class PairMetric(Metric):

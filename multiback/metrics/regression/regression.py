@@ -68,11 +68,8 @@ class MeanSquaredError(ErrorMetric):
         *,
         ignore_nan: bool = False,
     ) -> None:
-        super().__init__(
-            ErrorSums("squared", check_flag("ignore_nan", ignore_nan)),
-            name=name,
-            dtype=dtype,
-        )
+        sums = ErrorSums("squared", check_flag("ignore_nan", ignore_nan))
+        super().__init__(sums, name=name, dtype=dtype)
 
     def compute(self, state: State) -> Tensor:
         """Return the error of a state."""
@@ -102,11 +99,8 @@ class RootMeanSquaredError(ErrorMetric):
         *,
         ignore_nan: bool = False,
     ) -> None:
-        super().__init__(
-            ErrorSums("squared", check_flag("ignore_nan", ignore_nan)),
-            name=name,
-            dtype=dtype,
-        )
+        sums = ErrorSums("squared", check_flag("ignore_nan", ignore_nan))
+        super().__init__(sums, name=name, dtype=dtype)
 
     def compute(self, state: State) -> Tensor:
         """Return the error of a state."""
@@ -136,11 +130,8 @@ class MeanAbsoluteError(ErrorMetric):
         *,
         ignore_nan: bool = False,
     ) -> None:
-        super().__init__(
-            ErrorSums("absolute", check_flag("ignore_nan", ignore_nan)),
-            name=name,
-            dtype=dtype,
-        )
+        sums = ErrorSums("absolute", check_flag("ignore_nan", ignore_nan))
+        super().__init__(sums, name=name, dtype=dtype)
 
     def compute(self, state: State) -> Tensor:
         """Return the error of a state."""
