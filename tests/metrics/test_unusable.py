@@ -24,7 +24,19 @@ def labels_with(*others):
     return np.append(LABELS[len(others) :], others).astype("float32")
 
 
-# Metric, labels, scores, what is counted, and whether the value is NaN.
+def result_and_words(metric):
+    """Return a result and what was said of unusable values with it."""
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        result = float(metric.result())
+    return result, words_of(told)
+
+
+def words_of(told):
+    return [str(one.message) for one in told if one.category is UnusableValuesWarning]
+
+
+# Metric, arguments, labels, scores, the cause, and how many elements have it.
 CASES = {
     "an unknown label": (M.F1Score, {}, labels_with(2, -1), SCORES, UNKNOWN, 2),
     "labels from 1": (M.Accuracy, THREE, [1, 2, 3], ROWS, UNKNOWN, 1),
@@ -84,17 +96,14 @@ def test_a_cause_is_counted_and_told_once_and_the_value_is_nan(case, weighted):
     weights = np.ones(len(y_true), "float32") if weighted else None
     made.update_state(y_true, y_pred, weights)
     assert made.unusable() == {cause: count}
-    with pytest.warns(UnusableValuesWarning, match=f"{made.name}: {count} ") as told:
-        assert np.isnan(float(made.result()))
-    assert len(told) == 1
-    assert len(str(told[0].message)) <= 200
-    assert str(told[0].message).count("=") >= 1 or cause == "soft_label"
+    result, (words,) = result_and_words(made)
+    assert np.isnan(result)
+    assert words.startswith(f"{made.name}: {count} ")
+    assert len(words) <= 200
     made.reset_state()
     assert made.unusable() == {}
     made.update_state(y_true, y_pred)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        assert np.isnan(value(made))  # Told already.
+    assert result_and_words(made)[1] == []  # Told already.
 
 
 @pytest.mark.parametrize("metric", [M.F1Score, M.Accuracy, M.MatthewsCorrelation])
@@ -104,8 +113,8 @@ def test_logits_keep_the_value_that_a_threshold_gives_them_and_are_told(metric, 
     made, clipped = metric(), metric()
     made.update_state(LABELS.reshape(shape), logits.reshape(shape))
     assert made.unusable() == {"outside_score": 2}
-    with pytest.warns(UnusableValuesWarning, match="pass from_logits=True"):
-        got = float(made.result())
+    got, (words,) = result_and_words(made)
+    assert "pass from_logits=True" in words
     assert got == stream(clipped, (LABELS, np.clip(logits, 0, 1)))
     said = metric(from_logits=True)
     said.update_state(LABELS, logits)
@@ -132,8 +141,9 @@ def test_a_negative_weight_leaves_no_ranking(name, capacity):
     arguments = {"recall": 0.5} if "At" in name else {}
     metric = getattr(M, name)(capacity=capacity, **arguments)
     metric.update_state(LABELS, SCORES, [1.0, 2.0, -3.0, 4.0])
-    with pytest.warns(UnusableValuesWarning, match="1 weights are negative"):
-        assert np.isnan(float(metric.result()))
+    result, (words,) = result_and_words(metric)
+    assert np.isnan(result)
+    assert "1 weights are negative" in words
 
 
 @pytest.mark.parametrize("from_logits", [False, True], ids=["probabilities", "logits"])
@@ -282,10 +292,6 @@ def test_evaluate_says_what_update_state_of_a_loop_says():
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
         model.evaluate(x, LABELS[:, None], verbose=0)
-    said = [one for one in told if one.category is UnusableValuesWarning]
-    said = {str(one.message) for one in said}
     cure = "pass from_logits=True if the model returns logits, or give probabilities."
-    assert said == {
-        f"{name}: 2 scores are outside of [0, 1]; {cure}"
-        for name in ("f1_score", "auroc")
-    }
+    found = f"2 scores are outside of [0, 1]; {cure}"
+    assert set(words_of(told)) == {f"f1_score: {found}", f"auroc: {found}"}
