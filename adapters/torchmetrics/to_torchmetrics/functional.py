@@ -81,7 +81,11 @@ class StatisticFunctional(Functional):
     def compute(self, state: State) -> Tensor:
         """Return the value, and warn once a cause of what cannot be used."""
         self.metric.warn_of_unusable(
-            {key: keras.ops.convert_to_numpy(value) for key, value in state.items()}
+            {
+                key: keras.ops.convert_to_numpy(state[key])
+                for key in ("unusable", "used")
+                if key in state
+            }
         )
         return self.metric.compute(state)
 

@@ -101,8 +101,8 @@ def suspicious(batch: Batch, *, probabilities: bool, negative_weights: bool) -> 
     bad = ops.logical_and(_bad_scores(batch, probabilities), batch.valid)
     bad = ops.logical_or(bad, batch.wrong)
     if batch.weights is not None and not negative_weights:
-        weights = ops.reshape(batch.weights, batch.valid.shape)
-        bad = ops.logical_or(bad, ops.logical_and(weights < 0.0, batch.valid))
+        negative = ops.logical_and(batch.weights < 0.0, batch.valid)
+        bad = ops.logical_or(bad, negative)
     return ops.any(bad)
 
 
@@ -154,8 +154,7 @@ def count_causes(
             outside = ops.logical_or(batch.scores < 0.0, batch.scores > 1.0)
             outside = ops.logical_and(_any_of_row(outside, valid), valid)
     if batch.weights is not None and not negative_weights:
-        weights = ops.reshape(batch.weights, valid.shape)
-        negative = ops.logical_and(weights < 0.0, valid)
+        negative = ops.logical_and(batch.weights < 0.0, valid)
     columns = (
         unknown,
         nan_label,
