@@ -1,8 +1,11 @@
 """How to try, test and check multiback. Plain `nox` runs all that CI runs.
 
+    nox -s quick           a part of the suite in two minutes, while you work; under
+                           torch, or the backend that KERAS_BACKEND names
     nox -s demo            the main job, on real data
-    nox -s tests-jax       the test suite under one backend (-torch, -tensorflow)
-    nox -s tests-plain     the part of it that needs no Keras, where there is none
+    nox -s tests-torch     the test suite under one backend
+    nox -s tests-jax       of it what may differ under another (-tensorflow)
+    nox -s tests-plain     what needs no Keras, where there is none
     nox -s portability     what one backend writes, the others load; and several
                            processes together
     nox -s remote          run directories on a real S3 server, on this machine
@@ -31,7 +34,10 @@ QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "0"}
 TEST_ENV = {**QUIET, "OMP_NUM_THREADS": "1"}
 # By class or module: fixtures run once, and JAX compiles a shape once. In their own
 # order: by the number of tests, modules of one long test would come last, and alone.
-PYTEST = ("pytest", "-n2", "--dist=loadscope", "--no-loadscope-reorder")
+PYTEST = (
+    *("pytest", "-n2", "--dist=loadscope", "--no-loadscope-reorder"),
+    "--durations=10",
+)
 # Folders of tests that a session of their own runs.
 ELSEWHERE = tuple(
     f"--ignore=tests/{folder}"
@@ -48,6 +54,58 @@ PLAIN = (
     ),
     "tests/cli/test_tidying.py",
 )
+
+# Tests of what no backend changes: the command line, translation, second opinions,
+# files, pages. They run in `tests-torch` only, where nothing has to be compiled. What
+# they lean on is tested under each backend: metrics by their contract, the comparison
+# by test_crosscheck, as_keras by its own tests, commands by the demo.
+ONCE = (
+    *(
+        f"tests/adapters/test_{name}.py"
+        for name in (
+            *("agreement", "assert_agrees", "documented_examples", "equivalents"),
+            *("every_torchmetric", "keras_conventions", "lightning_files"),
+            *("missing_libraries", "regression_equivalents", "report"),
+            *("score_equivalents", "translated_catalogue", "translated_metrics"),
+        )
+    ),
+    *(
+        f"tests/checkpoint/test_{name}.py"
+        for name in (
+            *("direction", "fit_kills", "forged_documents", "full_disk", "meddling"),
+            *("remote_runs", "runs", "scores"),
+        )
+    ),
+    *(
+        f"tests/cli/test_{name}.py"
+        for name in (
+            *("commands", "comparing", "crosscheck_command", "exporting"),
+            *("lightning", "looking"),
+        )
+    ),
+    *(f"tests/data/test_{name}.py" for name in ("order", "plain")),
+    "tests/metrics/test_torchmetrics_agreement.py",
+    *(f"tests/test_{name}.py" for name in ("docs", "doctests", "migration")),
+)
+
+# A part that shows most mistakes, in two minutes: arithmetic, `fit`, state, the disk.
+QUICK = (
+    *(
+        f"tests/checkpoint/test_{name}.py"
+        for name in (
+            *("checkpointer", "expression", "filenames", "monitor", "monitored_names"),
+            *("names", "retention", "scores"),
+        )
+    ),
+    *("tests/cli/test_looking.py", "tests/cli/test_tidying.py"),
+    *("tests/metrics/test_classification.py", "tests/metrics/test_in_keras.py"),
+    *("tests/metrics/test_regression.py", "tests/state", "tests/store/test_crashes.py"),
+    *("tests/store/test_round_trip.py", "tests/store/test_runs.py"),
+)
+
+for path in (*PLAIN, *ONCE, *QUICK):
+    if not (ROOT / path).exists():  # pytest passes over what it is to ignore.
+        raise FileNotFoundError(path)
 
 nox.options.default_venv_backend = "virtualenv"
 nox.options.reuse_venv = "yes"
@@ -117,7 +175,7 @@ def frameworks(session: nox.Session) -> None:
 def sharing_what_jax_compiled(session: nox.Session) -> dict[str, str]:
     """Let the processes of a session share it: they compile the same small models.
 
-    Each run begins anew.
+    Each run starts with an empty folder.
     """
     folder = Path(session.create_tmp()).resolve() / "compiled-by-jax"
     shutil.rmtree(folder, ignore_errors=True)
@@ -147,24 +205,37 @@ on_frameworks = functools.partial(
 )
 
 
+def under_backend(session: nox.Session, backend: str, *chosen: str) -> None:
+    """Run tests under one backend, or those that are named on the command line."""
+    # Not torch: the second opinions, torchmetrics and torchdata, are made of it.
+    hidden = {*BACKENDS, "orbax"} - {backend, "torch"}
+    env = {**TEST_ENV, "KERAS_BACKEND": backend}
+    if backend == "jax":
+        env |= sharing_what_jax_compiled(session)
+    chosen = tuple(session.posargs) or chosen
+    in_frameworks(session, *PYTEST, *chosen, hidden=sorted(hidden), **env)
+
+
 def add_backend(backend: str) -> None:
     """Define the session `tests-BACKEND`."""
 
     @on_frameworks(name=f"tests-{backend}")
     def tests(session: nox.Session) -> None:
         """Run the test suite under one backend."""
-        once = (f"--ignore={path}" for path in PLAIN)
-        chosen = session.posargs or ("tests", *ELSEWHERE, *once)
-        # Not torch: the second opinions, torchmetrics and torchdata, are made of it.
-        hidden = {*BACKENDS, "orbax"} - {backend, "torch"}
-        env = {**TEST_ENV, "KERAS_BACKEND": backend}
-        if backend == "jax":
-            env |= sharing_what_jax_compiled(session)
-        in_frameworks(session, *PYTEST, *chosen, hidden=sorted(hidden), **env)
+        elsewhere = PLAIN if backend == "torch" else (*PLAIN, *ONCE)
+        ignored = (f"--ignore={path}" for path in elsewhere)
+        under_backend(session, backend, "tests", *ELSEWHERE, *ignored)
 
 
 for each in BACKENDS:
     add_backend(each)
+
+
+@on_frameworks
+def quick(session: nox.Session) -> None:
+    """Run a part of the suite in two minutes."""
+    backend = session.env.get("KERAS_BACKEND") or "torch"
+    under_backend(session, backend, *QUICK, "-m", "not torture")
 
 
 @on_frameworks(name="tests-plain")
@@ -187,7 +258,7 @@ def remote(session: nox.Session) -> None:
     """Write to and read from a real S3 server through a wire that is cut."""
     install(session, "backend-jax", "remote", "test", extras="[s3]")
     env = {**TEST_ENV, "KERAS_BACKEND": "jax"}
-    session.run("pytest", "tests/remote", *session.posargs, env=env)
+    session.run("pytest", "--durations=10", "tests/remote", *session.posargs, env=env)
 
 
 @nox.session

@@ -11,8 +11,8 @@ from typing import Any, Protocol
 
 import keras
 
-from multiback.checkpoint import history
-from multiback.checkpoint.loading.find import rank
+from multiback.checkpoint.choosing.log_values import numbers_of
+from multiback.checkpoint.loading.find import measurements, rank
 from multiback.errors import MonitorError, NoCheckpointError
 from multiback.store import Checkpoint, open_run_directory
 
@@ -28,7 +28,7 @@ class Logger(Protocol):
     def measured(
         self, metrics: Mapping[str, float], *, epoch: int, step: int, time: float
     ) -> None:
-        """Log what was measured at one moment, saved or not."""
+        """Log what was measured at one moment, saved or not; numbers only."""
 
     def saved(self, checkpoint: Checkpoint) -> None:
         """Log that a checkpoint was saved, and kept until now."""
@@ -64,7 +64,7 @@ class Reader:
 
     def update(self) -> list[Checkpoint]:
         """Tell what is new; return the run's checkpoints."""
-        rows = history(self._dirpath, run=self._run)
+        rows = measurements(self._dirpath, run=self._run)
         if not rows:
             return []
         if self._run is None:
@@ -76,7 +76,7 @@ class Reader:
                 logger.begin(self._run)
             for one in fresh:
                 moment = {name: one[name] for name in ("epoch", "step", "time")}
-                logger.measured(one["metrics"], **moment)
+                logger.measured(numbers_of(one["metrics"]), **moment)
             for checkpoint in found:
                 if checkpoint not in self._told:
                     logger.saved(checkpoint)
@@ -134,7 +134,7 @@ def log_run(
     best {'f1': 0.9}
     >>> folder.cleanup()
     """
-    if not history(dirpath, run=run):
+    if not measurements(dirpath, run=run):
         raise NoCheckpointError(
             f"{os.fspath(dirpath)} holds no measurement"
             + (f" of the run {run!r}" if run is not None else "")

@@ -44,7 +44,7 @@ class MLflow:
         artifact: bool = True,
     ) -> None:
         try:
-            import mlflow  # noqa: PLC0415 - optional
+            import mlflow
         except ImportError as error:
             raise MissingPackageError(
                 f"MLflow(...) needs mlflow, which cannot be imported ({error}). "

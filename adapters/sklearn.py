@@ -1,6 +1,5 @@
 """Any scikit-learn metric as a Keras metric, computed over the whole set."""
 
-import importlib
 import inspect
 from collections.abc import Callable
 from typing import Any, Literal, Self
@@ -16,6 +15,7 @@ __all__ = ["as_keras"]
 Array = np.ndarray[Any, Any]
 Function = Callable[..., Any]
 Needs = Literal["scores", "labels"]
+LastAxis = Literal["elements", "classes", "outputs"]
 
 
 class SklearnAccumulator(Accumulator):
@@ -25,6 +25,7 @@ class SklearnAccumulator(Accumulator):
         function: Takes `(y_true, y_pred)` and returns a number.
         needs: "scores" for predictions as they are, "labels" for decided classes.
         threshold: A score above it is class 1.
+        last_axis: What the last axis of the predictions holds; None reads the shapes.
         arguments: Further keyword arguments of the function.
     """
 
@@ -33,51 +34,84 @@ class SklearnAccumulator(Accumulator):
         function: Function,
         needs: Needs,
         threshold: float,
+        last_axis: LastAxis | None,
         arguments: dict[str, Any],
     ) -> None:
         self.function = function
         self.needs = needs
         self.threshold = threshold
+        self.last_axis = last_axis
         self.arguments = arguments
         self.what = getattr(function, "__name__", repr(function))
         self.takes_weights = "sample_weight" in inspect.signature(function).parameters
         self.reset()
 
     def layout(self, y_true: Spec, y_pred: Spec) -> tuple[str, ...]:
-        """Say that there is one number, and that classes can be decided."""
-        if (
-            self.needs == "labels"
-            and y_pred.shape[-1:] not in ((), (1,))
-            and y_true.shape == y_pred.shape
-        ):
-            raise ArgumentError(
-                f'as_keras({self.what}, needs="labels") cannot know whether rows of '
-                f"{y_pred.shape[-1]} labels are one-hot or several at once: give Keras "
-                "class ids for the one, or pass a function that decides for the other."
-            )
+        """Name the one number, and check the shapes as far as they are known."""
+        known = (y_true.shape, y_pred.shape)
+        if None not in known and not any(None in (s or ()) for s in known):
+            self._read((0, *(y_true.shape or ())), (0, *(y_pred.shape or ())), y_pred)
         return ("",)
 
     def update(
         self, y_true: Any, y_pred: Any, sample_weight: Any = None, mask: Any = None
     ) -> None:
-        """Keep one batch."""
-        batch = [keras.ops.convert_to_numpy(each) for each in (y_true, y_pred)]
+        """Keep one batch: one row a label, `(M,)`, or `(M, columns)`."""
+        y_true, y_pred = map(keras.ops.convert_to_numpy, (y_true, y_pred))
+        axis = self._read(y_true.shape, y_pred.shape, y_pred)
+        if axis == "elements":
+            y_true, y_pred = _elements(y_true, y_pred)
+            rows = y_pred.shape
+        else:
+            rows = y_pred.shape[:-1]
+            if axis == "classes" and y_true.shape == y_pred.shape:
+                y_true = y_true.argmax(-1)
+            elif axis == "classes":
+                y_true = y_true.reshape(rows)
+        if self.needs == "labels" and axis == "classes":
+            y_pred = y_pred.argmax(-1)
+        elif self.needs == "labels" and y_pred.dtype.kind == "f":
+            y_pred = (y_pred > self.threshold).astype("int64")
+        batch = [
+            each.reshape(-1, *each.shape[len(rows) :]) for each in (y_true, y_pred)
+        ]
         if sample_weight is not None:
-            batch.append(keras.ops.convert_to_numpy(sample_weight))
+            batch.append(_spread(sample_weight, rows, "sample_weight"))
         if mask is not None:
-            keep = keras.ops.convert_to_numpy(mask).astype(bool)
+            keep = _spread(mask, rows, "the mask").astype(bool)
             batch = [each[keep] for each in batch]
         # Copies: PyTorch's arrays share the memory of tensors.
-        self._batches.append([np.array(_squeeze(each)) for each in batch])
+        self._batches.append([np.array(each) for each in batch])
+
+    def _read(
+        self, true: tuple[int, ...], predicted: tuple[int, ...], of: Any
+    ) -> LastAxis:
+        """Return what the last axis of the predictions holds."""
+        call = f'as_keras({self.what}, needs="{self.needs}")'
+        shapes = f"y_true of shape {_shown(true)} and y_pred of {_shown(predicted)}"
+        axis = self.last_axis or _by_shapes(true, predicted)
+        if axis is None and self.needs == "labels" and "int" in str(of.dtype):
+            axis = "elements"
+        if axis is None and self.needs == "scores" and len(predicted) == 2:  # noqa: PLR2004 - scikit-learn's rows and columns
+            axis = "outputs"
+        if axis is None:
+            raise ArgumentError(
+                f"{call} cannot know what the last axis of {shapes} is. Pass "
+                'last_axis="elements" (one label a number), "classes" (one-hot rows '
+                'and a score a class) or "outputs" (several labels at once).'
+            )
+        if not _fits(axis, true, predicted):
+            raise ArgumentError(
+                f"{call} wants one label a prediction, not {shapes}. Give both one "
+                "shape, or class ids and scores with the classes last."
+            )
+        return axis
 
     def compute(self) -> Array:
-        """Call the function on everything since the last reset."""
+        """Call the function on everything since the last reset; NaN of nothing."""
         y_true, y_pred, *weights = map(np.concatenate, zip(*self._batches, strict=True))
-        if self.needs == "labels":
-            if y_pred.ndim > y_true.ndim:
-                y_pred = y_pred.argmax(-1)
-            else:
-                y_pred = (y_pred > self.threshold).astype("int64")
+        if not y_true.size:
+            return np.full(1, np.nan)
         arguments = dict(self.arguments)
         if weights:
             arguments["sample_weight"] = weights[0]
@@ -95,9 +129,51 @@ class SklearnAccumulator(Accumulator):
         self._batches: list[list[Array]] = []
 
 
-def _squeeze(array: Array) -> Array:
-    """Make `(N,)` of a column."""
-    return array[..., 0] if array.ndim > 1 and array.shape[-1] == 1 else array
+def _by_shapes(true: tuple[int, ...], predicted: tuple[int, ...]) -> LastAxis | None:
+    """Return what the shapes say of the last axis; None where they say nothing."""
+    one, ranks = predicted[-1:] in ((), (1,)), len(predicted) - len(true)
+    if ranks == 0 and true == predicted and len(true) > 1 and not one:
+        return None
+    if ranks < 0 or one or (ranks == 0 and len(true) == 1):
+        return "elements"
+    return "classes"
+
+
+def _fits(axis: LastAxis, true: tuple[int, ...], predicted: tuple[int, ...]) -> bool:
+    """Tell whether labels and predictions have one shape, read in this way."""
+    if axis == "elements":
+        return true in (predicted, (*predicted, 1)) or predicted == (*true, 1)
+    if axis == "outputs":
+        return true == predicted and len(true) > 1
+    return true in (predicted, predicted[:-1], (*predicted[:-1], 1))
+
+
+def _elements(y_true: Array, y_pred: Array) -> tuple[Array, Array]:
+    """Drop a last axis of length 1 that only one of them has."""
+    if y_true.ndim > y_pred.ndim:
+        return y_true[..., 0], y_pred
+    return y_true, y_pred[..., 0] if y_pred.ndim > y_true.ndim else y_pred
+
+
+def _spread(values: Any, rows: tuple[int, ...], name: str) -> Array:
+    """Return one value a row, `(M,)`, of one a sample or one a row."""
+    values = keras.ops.convert_to_numpy(values)
+    shape = values.shape
+    if values.ndim > len(rows) and shape[-1] == 1:
+        values = values[..., 0]
+    values = values.reshape(values.shape + (1,) * (len(rows) - values.ndim))
+    try:
+        return np.broadcast_to(values, rows).reshape(-1)
+    except ValueError:
+        raise ArgumentError(
+            f"as_keras(): {name} has shape {shape}, but there are predictions for "
+            f"{rows}. Give one number a sample or one a label."
+        ) from None
+
+
+def _shown(shape: tuple[int, ...]) -> str:
+    """Write a shape; 0 stands for the batch."""
+    return f"({', '.join(str(size or 'N') for size in shape)})"
 
 
 @keras.saving.register_keras_serializable("multiback")
@@ -114,9 +190,10 @@ class SklearnMetric(HostMetric):
         threshold: float,
         compute_every: int | None,
         arguments: dict[str, Any],
+        last_axis: LastAxis | None = None,
     ) -> None:
         super().__init__(
-            SklearnAccumulator(function, needs, threshold, arguments),
+            SklearnAccumulator(function, needs, threshold, last_axis, arguments),
             name=name,
             direction=direction,
             compute_every=compute_every,
@@ -124,6 +201,7 @@ class SklearnMetric(HostMetric):
         self._function = function
         self._needs = needs
         self._threshold = threshold
+        self._last_axis = last_axis
         self._arguments = arguments
 
     def get_config(self) -> dict[str, Any]:
@@ -140,6 +218,7 @@ class SklearnMetric(HostMetric):
             "threshold": self._threshold,
             "compute_every": self.compute_every,
             "arguments": dict(self._arguments),
+            "last_axis": self._last_axis,
         }
 
     @classmethod
@@ -155,6 +234,7 @@ def as_keras(
     direction: Literal["max", "min"] | None = None,
     *,
     threshold: float = 0.5,
+    last_axis: LastAxis | None = None,
     compute_every: int | None = None,
     **arguments: Any,
 ) -> Any:
@@ -162,10 +242,10 @@ def as_keras(
 
     All labels and predictions of an epoch are kept, and the function is called once
     on the whole set, at the end: nothing is averaged over batches. Within an epoch
-    the logs show NaN, or with `compute_every=` what was computed last. Columns
-    `(N, 1)` become numbers `(N,)`. Elements that a Keras mask leaves out do not
-    count. Under `weighted_metrics=` the weights become the function's
-    `sample_weight`; a function that has none is an error as soon as there are any.
+    the logs show NaN, or with `compute_every=` what was computed last. Elements that
+    a Keras mask leaves out do not count. Under `weighted_metrics=` the weights become
+    the function's `sample_weight`; a function that has none is an error as soon as
+    there are any.
 
     On TensorFlow the step must not be compiled by XLA: `jit_compile=False`.
 
@@ -175,11 +255,18 @@ def as_keras(
             functions registered with Keras, can be saved with a model.
         needs: "scores" gives the function the predictions as they are:
             probabilities, logits, or numbers. "labels" gives it class ids: of
-            several columns the index of the largest, of one column 1 where it is
-            above the threshold.
+            several scores the index of the largest, of one score 1 where it is
+            above the threshold; integers are class ids already.
         name: Name in Keras's logs; by default the function's.
         direction: Which way is better, "max" or "min"; checkpoints read it.
-        threshold: For "labels" of one column.
+        threshold: For "labels" of one score.
+        last_axis: What the last axis of `y_pred` holds. None reads it from the shapes
+            and raises where they leave a doubt. "elements": nothing of its own; each
+            number is one prediction, as in `(N, 1)`, `(N, T)` or `(N, T, 1)`.
+            "classes": one score a class, as in `(N, T, C)`, for class ids `(N, T)`
+            or one-hot rows. "outputs": several labels or targets at once, as
+            scikit-learn takes `(N, C)`. The axes before it become one, so that
+            batches may have sequences of other lengths.
         compute_every: Compute after every so many batches too.
         **arguments: Further arguments of the function, such as `average="macro"`.
 
@@ -201,6 +288,11 @@ def as_keras(
         raise ArgumentError(f'needs= wants "scores" or "labels", not {needs!r}.')
     if direction not in ("max", "min", None):
         raise ArgumentError(f'direction= wants "max" or "min", not {direction!r}.')
+    if last_axis not in ("elements", "classes", "outputs", None):
+        raise ArgumentError(
+            'last_axis= wants "elements", "classes", "outputs" or None, not '
+            f"{last_axis!r}."
+        )
     if isinstance(function, str):
         function = _find(f"sklearn.metrics.{function}")
     if not callable(function):
@@ -215,17 +307,19 @@ def as_keras(
         threshold=threshold,
         compute_every=compute_every,
         arguments=arguments,
+        last_axis=last_axis,
     )
 
 
 def _sklearn_metrics() -> Any:
     try:
-        return importlib.import_module("sklearn.metrics")
+        import sklearn.metrics as library
     except ImportError as error:
         raise MissingPackageError(
             f"as_keras() needs scikit-learn, which cannot be imported ({error}). "
             'Install it with:\npip install "multiback[sklearn]"'
         ) from error
+    return library
 
 
 def _name_of(function: Function) -> str:

@@ -35,14 +35,14 @@ class TensorBoard:
         self._log_dir = os.fspath(log_dir)
         self._events: Any = None
         try:
-            from tensorboard.compat.proto import (  # noqa: PLC0415 - optional
+            from tensorboard.compat.proto import (
                 event_pb2,
                 summary_pb2,
                 tensor_pb2,
                 types_pb2,
             )
-            from tensorboard.plugins.text import metadata  # noqa: PLC0415
-            from tensorboard.summary.writer import event_file_writer  # noqa: PLC0415
+            from tensorboard.plugins.text import metadata
+            from tensorboard.summary.writer import event_file_writer
         except ImportError as error:
             raise MissingPackageError(
                 "TensorBoard(...) needs tensorboard, which cannot be imported "

@@ -37,7 +37,7 @@ class WandB:
         self, project: str, *, artifact: bool = True, **arguments: Any
     ) -> None:
         try:
-            import wandb  # noqa: PLC0415 - optional
+            import wandb
         except ImportError as error:
             raise MissingPackageError(
                 f"WandB(...) needs wandb, which cannot be imported ({error}). "

@@ -79,7 +79,14 @@ Written by `docs/generate.py`; change that, or the docstrings, and run it again.
 - **Averages**: "macro" leaves out classes with neither a label nor a prediction (for
   ranking metrics: without positives or negatives). `zero_division` is explicit, and
   nothing has an epsilon in its denominator.
-- **`ignore_index`** looks at labels only; an ignored class leaves the macro average.
+- **`task`** need not be given for one score an element: a vector, or a last axis of 1,
+  is "binary". Any other `y_pred` wants `task=`, which is never guessed.
+- **`ignore_index`** removes the elements with a label, and with them the false positives
+  on them; an ignored class leaves the macro average. It takes several labels.
+- **`classes`** chooses the classes or labels that the value is of, while every element
+  counts, as with scikit-learn's `labels=`: `JaccardIndex(task="multiclass",
+  num_classes=4, classes=[1, 2, 3])` is the IoU without the background. A chosen class
+  with neither a label nor a prediction still leaves the macro average.
 - **Masks and weights** act on elements. Keras hands `sample_weight` and
   `class_weight` to `weighted_metrics=` only: metrics in `metrics=` cannot know that
   there were any. In `fit` on JAX Keras drops masks before metrics see them, though
@@ -124,10 +131,12 @@ def number(value):
 
 
 def summary_and_source(cls):
-    """Return what a docstring says first, and where the definition is from."""
+    """Return a docstring's first line and formula, and where they are from."""
     text = inspect.getdoc(cls) or ""
     source = text.split("Source:")[1].split("\n\n")[0] if "Source:" in text else ""
-    return cell(text.split("\n\n")[0]), cell(source)
+    summary, *paragraphs = text.split("\n\n")
+    formula = [each for each in paragraphs if each.startswith("Formula: ")]
+    return cell(" ".join([summary, *formula])), cell(source)
 
 
 def catalogue():
@@ -168,16 +177,16 @@ def cases(data, **more):
         elif "task" not in parameters:
             choices = {"regression": {}}
         else:
-            choices = {"binary": {}, "multiclass": CLASSES, "multilabel": LABELS}
+            binary = {"task": "binary"}
+            choices = {"binary": binary, "multiclass": CLASSES, "multilabel": LABELS}
         for task, arguments in choices.items():
             if task not in data:
                 continue
             try:
                 metric = cls(**extra, **arguments)
-            except (TypeError, mb.errors.ArgumentError):  # No such task.
+            except mb.errors.ArgumentError:  # No such task.
                 continue
-            if "task" not in parameters or metric.get_config()["task"] == task:
-                yield name, task, metric, data[task]
+            yield name, task, metric, data[task]
 
 
 def of_keras(name, task, data):

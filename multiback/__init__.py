@@ -1,17 +1,16 @@
 """Right metrics and safe best-checkpoints for Keras 3, on every backend.
 
-Everything is loaded at once, because loading registers the metrics with Keras: a
-`.keras` file that holds one loads after `import multiback` alone. Only the `multiback`
-command, most of whose work needs no Keras, loads a name when it first uses it.
+A name is loaded when it is first used, and with it Keras, which takes seconds. Where
+Keras is loaded, so are the metrics: it finds them by itself in a `.keras` file.
 """
 
 import importlib as _importlib
-import sys as _sys
-from pathlib import PurePath as _PurePath
 from typing import TYPE_CHECKING as _TYPE_CHECKING
 from typing import Any as _Any
 
-if _TYPE_CHECKING or _PurePath(_sys.argv[0] if _sys.argv else "").stem != "multiback":
+from multiback.keras_import import register_metrics as _register_metrics
+
+if _TYPE_CHECKING:
     from multiback import data, errors, metrics
     from multiback.checkpoint import (
         All,
@@ -29,6 +28,9 @@ if _TYPE_CHECKING or _PurePath(_sys.argv[0] if _sys.argv else "").stem != "multi
         register_direction,
         restore,
     )
+    from multiback.show.curves import plot
+
+__version__ = "0.1.0"
 
 __all__ = [
     "All",
@@ -46,15 +48,27 @@ __all__ = [
     "load_best",
     "load_last",
     "metrics",
+    "plot",
     "register_direction",
     "restore",
 ]
 
 
 def __getattr__(name: str) -> _Any:
-    """Load a name that the command has not needed before."""
+    """Load a public name when it is first used."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    if name in ("errors", "metrics"):
+    if name in ("data", "errors", "metrics"):
         return _importlib.import_module(f"{__name__}.{name}")
-    return getattr(_importlib.import_module(f"{__name__}.checkpoint"), name)
+    home = "show.curves" if name == "plot" else "checkpoint"
+    value = getattr(_importlib.import_module(f"{__name__}.{home}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """List what is there and what would be loaded."""
+    return sorted({*globals(), *__all__})
+
+
+_register_metrics()

@@ -12,7 +12,12 @@
         ├── NoCheckpointError              no committed checkpoint there
         └── CorruptCheckpointError         a file differs from its manifest
 
-    UnusableValuesWarning (UserWarning)    a metric counted what it cannot use
+    UserWarning
+    ├── NoDirectorySyncWarning             a mount cannot fsync directories
+    ├── NoLocksWarning                     a mount has no file locks
+    ├── RunLeftWarning                     a run is taken over from another process
+    ├── UnusableValuesWarning              a metric counted what it cannot use
+    └── WaitingForRunWarning               another process may still write a run
 
 Each message names the argument or file, what was wanted, what came and what to
 do next.
@@ -55,5 +60,25 @@ class CorruptCheckpointError(StoreError):
     """A checkpoint's file differs from what its manifest says."""
 
 
+class NoDirectorySyncWarning(UserWarning):
+    """A run directory is on a mount that cannot wait for a directory's entries."""
+
+
+class NoLocksWarning(UserWarning):
+    """A run directory is on a mount without file locks."""
+
+
+class RunLeftWarning(UserWarning):
+    """A run is taken over from a process that has not renewed its claim."""
+
+
 class UnusableValuesWarning(UserWarning):
     """A metric was given labels or scores that it cannot use, and counted them."""
+
+
+class WaitingForRunWarning(UserWarning):
+    """A start waits to learn whether another process still writes the run."""
+
+
+class GuessedLogitsWarning(UserWarning):
+    """A wrapped metric guesses whether scores are logits, or was given logits."""

@@ -1,16 +1,15 @@
 """Settings for every test; one process tests one backend, or what needs no Keras."""
 
 import gc
-import importlib.util
 import os
-import sys
+from pathlib import Path
 
 os.environ.setdefault("KERAS_BACKEND", "jax")
+# Child processes find `support` too.
+os.environ["PYTHONPATH"] = os.pathsep.join(
+    [str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]
+).rstrip(os.pathsep)
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
-if importlib.util.find_spec("keras") is None:
-    # What the command is called: `multiback` loads nothing that needs Keras then.
-    sys.argv[0] = "multiback"
 
 import numpy as np
 import pytest

@@ -7,38 +7,15 @@ import sys
 import tomllib
 from pathlib import Path
 
-import keras
 import numpy as np
 import pytest
 from support import lightning_files
-from support.backends import BACKEND
 
 import multiback
 from multiback.store import Request, RunDirectory
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
-OPTIONAL = {
-    "jax",
-    "lightning",
-    "sklearn",
-    "tensorflow",
-    "torch",
-    "torchmetrics",
-}
-
-
-def imported_by(code):
-    """Run code in a new interpreter; return the top-level modules it loaded."""
-    report = "import sys; print(*{m.split('.')[0] for m in sys.modules})"
-    result = subprocess.run(
-        [sys.executable, "-c", f"{code}\n{report}"],
-        capture_output=True,
-        text=True,
-        check=True,
-        cwd="/",
-    )
-    return set(result.stdout.splitlines()[-1].split())
 
 
 def test_every_folder_with_modules_is_in_the_list_of_packages():
@@ -75,20 +52,10 @@ def test_the_tests_run_against_the_installed_wheel():
     assert not Path(multiback.__file__).is_relative_to(ROOT / "multiback")
 
 
-def test_importing_multiback_loads_no_library_that_keras_did_not_load():
-    alone = imported_by("import keras") & OPTIONAL
-    assert imported_by("import multiback") & OPTIONAL == alone
-
-
-def test_the_import_check_can_fail():
-    assert "sklearn" in imported_by("import multiback, sklearn")
-    assert BACKEND in imported_by("import multiback")
-
-
 COMMAND = """
 import sys
 ours, lightnings = sys.argv[1:]
-sys.argv = ["/somewhere/bin/multiback", "ls", ours, "--json"]
+sys.argv = ["anything", "ls", ours, "--json"]
 from multiback.cli import main
 for place in (ours, lightnings):
     assert "multiback.adapters" not in sys.modules
@@ -128,30 +95,14 @@ def test_the_command_lists_without_keras_and_finds_every_name_all_the_same(tmp_p
     assert '"epoch=1.ckpt"' in result.stdout
 
 
-REGISTERED = """
-import sys
-import multiback
-import keras
-model = keras.saving.load_model(sys.argv[1])
-print([type(m).__module__ for m in model._compile_metrics._user_metrics])
-"""
-
-
-def test_a_file_that_holds_our_metric_loads_after_importing_multiback_alone(tmp_path):
-    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
-    model.compile("sgd", "mse", metrics=[multiback.metrics.F1Score()])
-    model.save(tmp_path / "m.keras")
-    child = [sys.executable, "-c", REGISTERED, str(tmp_path / "m.keras")]
-    result = subprocess.run(child, capture_output=True, text=True, check=False, cwd="/")
-    assert result.returncode == 0, result.stderr
-    assert "multiback.metrics.classification.precision_recall" in result.stdout
-
-
 def test_the_public_names_are_sorted_and_complete():
     assert multiback.__all__ == sorted(multiback.__all__)
-    shown = {name for name in vars(multiback) if not name.startswith("_")}
-    folders = {"adapters", "checkpoint", "cli", "engines", "state", "store"}
-    assert shown - folders == set(multiback.__all__)
+    shown = {name for name in dir(multiback) if not name.startswith("_")}
+    inside = {"adapters", "checkpoint", "cli", "distributed", "show", "state", "store"}
+    inside |= {"keras_import", "keras_private"}
+    assert shown - inside == set(multiback.__all__)
+    for name in multiback.__all__:
+        assert getattr(multiback, name) is not None
 
 
 def test_the_errors_docstring_draws_every_error():

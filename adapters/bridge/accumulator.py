@@ -14,9 +14,13 @@ Array = np.ndarray[Any, Any]
 
 @dataclasses.dataclass(frozen=True)
 class Spec:
-    """Shape without the batch axis, and dtype."""
+    """Shape without the batch axis, and dtype.
 
-    shape: tuple[int, ...]
+    While TensorFlow traces, a size may be unknown (None), and so may the rank, which
+    makes the whole shape None.
+    """
+
+    shape: tuple[int | None, ...] | None
     dtype: str
 
 
@@ -55,6 +59,10 @@ class Accumulator(abc.ABC):
     @abc.abstractmethod
     def reset(self) -> None:
         """Forget everything."""
+
+    def doubt(self) -> str:
+        """Say why the numbers may be wrong, or return nothing."""
+        return ""
 
 
 class Tally:

@@ -5,6 +5,7 @@ import copy
 import functools
 import importlib
 import math
+import warnings
 from collections.abc import Iterator
 from typing import Any, ClassVar, Literal
 
@@ -17,7 +18,7 @@ from multiback.adapters.bridge.keras_private import (
     in_symbolic_scope,
     mask_of,
 )
-from multiback.errors import ArgumentError
+from multiback.errors import ArgumentError, GuessedLogitsWarning
 
 Tensor = Any
 Direction = Literal["max", "min"]
@@ -72,6 +73,7 @@ class HostMetric(keras.metrics.Metric):  # type: ignore[misc]  # Keras has no ty
         self._elements: tuple[str, ...] = self._SINGLE
         # Keras tried it on made-up data, so it is compiled into a model.
         self._compiled = False
+        self._warned = False
         self._batches = self.add_variable((), "zeros", dtype="int32", name="batches")
         self._values: Any = None
         # The tally's values, and what `result` made of them.
@@ -236,6 +238,10 @@ class HostMetric(keras.metrics.Metric):  # type: ignore[misc]  # Keras has no ty
         batches = int(ops.convert_to_numpy(self._batches))
         if batches and batches == tally.batches:
             self._values.assign(tally.compute())
+            doubt = tally.accumulator.doubt()
+            if doubt and not self._warned:
+                self._warned = True
+                warnings.warn(f"{self.name}: {doubt}", GuessedLogitsWarning, 4)
 
     def reset_state(self) -> None:
         """Forget everything."""
@@ -271,7 +277,9 @@ def _is_narrow(dtype: Any) -> bool:
 
 
 def _spec(tensor: Tensor) -> Spec:
-    return Spec(
-        tuple(int(size) for size in tensor.shape[1:]),
-        keras.backend.standardize_dtype(tensor.dtype),
-    )
+    dtype = keras.backend.standardize_dtype(tensor.dtype)
+    try:
+        sizes = tuple(tensor.shape)[1:]
+    except ValueError:  # TensorFlow knows no rank.
+        return Spec(None, dtype)
+    return Spec(tuple(None if size is None else int(size) for size in sizes), dtype)

@@ -24,8 +24,8 @@ from multiback.checkpoint.fit.signals import StopSignals
 from multiback.checkpoint.loading.export import export_best as write_best
 from multiback.checkpoint.loading.find import first_intact
 from multiback.checkpoint.loading.load import restore_checkpoint
-from multiback.checkpoint.moment import Moment, Parts, steps_of
 from multiback.checkpoint.saving.background import OnSaveError
+from multiback.checkpoint.saving.snapshots import Moment, Parts, steps_of
 from multiback.distributed import Format
 from multiback.errors import ArgumentError, MonitorError, StateError, StoreError
 from multiback.state import describe

@@ -15,7 +15,6 @@ from typing import Any, Literal, Self
 
 import keras
 
-from multiback.checkpoint.adoption import adopt, judge_anew
 from multiback.checkpoint.arguments import (
     Quantity,
     Resume,
@@ -32,16 +31,27 @@ from multiback.checkpoint.choosing.filenames import (
     format_name,
     parse_template,
 )
+from multiback.checkpoint.choosing.log_values import (
+    numbers_of,
+    other_values,
+    written_logs,
+)
 from multiback.checkpoint.choosing.recorded_scores import Judgement
-from multiback.checkpoint.choosing.scorer import Scorer, nan_scores, split_logs
+from multiback.checkpoint.choosing.scorer import Scorer, nan_scores
 from multiback.checkpoint.choosing.slots import Entry, Slot
 from multiback.checkpoint.loading.find import first_intact
 from multiback.checkpoint.loading.load import restore_checkpoint
-from multiback.checkpoint.moment import NOTHING, Moment, Parts, steps_of
 from multiback.checkpoint.saving.background import OnSaveError, Saver
-from multiback.checkpoint.saving.kept import Row, Shelf
+from multiback.checkpoint.saving.kept import Row, Shelf, adopt, judge_anew
 from multiback.checkpoint.saving.processes import Team
-from multiback.checkpoint.saving.snapshots import draft, versions
+from multiback.checkpoint.saving.snapshots import (
+    NOTHING,
+    Moment,
+    Parts,
+    draft,
+    steps_of,
+    versions,
+)
 from multiback.distributed import Format, check_format
 from multiback.errors import (
     MonitorError,
@@ -50,7 +60,7 @@ from multiback.errors import (
 )
 from multiback.store import Checkpoint, Runs, open_checkpoint, open_run_directory
 from multiback.store.background.writer import wait_for
-from multiback.store.local.copies import originals
+from multiback.store.local.copies import without_copies
 
 
 class Checkpointer:
@@ -217,7 +227,7 @@ class Checkpointer:
             lambda: latest or f"{now}-{secrets.token_hex(3)}"
         )
         found = self.directory.checkpoints(self.run_id) if latest else []
-        ours = self.team.decide(lambda: [one.name for one in originals(found)])
+        ours = self.team.decide(lambda: [one.name for one in without_copies(found)])
         self._adopted = [one for one in found if one.name in ours]
         self.tell([f"Passed over {p}: {why}" for p, why in self.directory.skipped])
         for checkpoint in self._adopted:
@@ -279,7 +289,9 @@ class Checkpointer:
             model: A built Keras model, a mapping (or pytree) of names to arrays,
                 or a function without arguments that returns one, called only to
                 save.
-            logs: Numbers by name, as `model.evaluate(return_dict=True)` gives.
+            logs: Values by name, as `model.evaluate(return_dict=True)` gives. Arrays
+                of up to 4,096 numbers are recorded as lists, larger ones by their
+                shape, and anything else by the name of its type.
             epoch: Epochs completed; counted by calls if not given.
             step: Optimizer steps completed; asked of the model's optimizer if not
                 given.
@@ -297,14 +309,16 @@ class Checkpointer:
         """
         if not self.run_id:
             self.start()
-        values, shapes = self.team.decide(lambda: split_logs(logs))
+        values, answers = self.team.decide(
+            lambda: (written_logs(logs), self.scorer.answers(logs))
+        )
         # First, so that nothing is written where a name is wrong.
-        scores = self.scorer.measure(values, shapes)
+        scores = self.scorer.measure(values, answers)
         self.tell(nan_scores(scores))
         # Not before: the directions are known by now.
         adopted, self._adopted = self._adopted, []
         judge_anew(self.shelf, self.scorer, adopted)
-        step = self.record(model, values, epoch=epoch, step=step)
+        step = self._record(model, values, epoch=epoch, step=step)
         self._judged, self._source, self._step = True, model, step
         return self._offer(model, values, scores, Moment(self.epoch, step))
 
@@ -366,9 +380,20 @@ class Checkpointer:
         """
         if not self.run_id:
             self.start()
+        values = self.team.decide(lambda: written_logs(logs))
+        return self._record(model, values, epoch=epoch, step=step)
+
+    def _record(
+        self,
+        model: Any,
+        values: Mapping[str, Any],
+        *,
+        epoch: int | None,
+        step: int | None,
+    ) -> int:
+        """Write values to the run's history; return the step."""
         self.epoch = self.epoch + 1 if epoch is None else epoch
         step = steps_of(model) if step is None else step
-        values = self.team.decide(lambda: split_logs(logs))[0]
         self.scorer.remember(values)
         record = {
             "run_id": self.run_id,
@@ -383,7 +408,7 @@ class Checkpointer:
     def _offer(
         self,
         model: Any,
-        values: Mapping[str, float],
+        values: Mapping[str, Any],
         scores: Mapping[str, float],
         moment: Moment,
         *,
@@ -418,27 +443,33 @@ class Checkpointer:
             {**values, **scores, "epoch": moment.epoch, "step": moment.step},
             insert_names=self._insert_names,
         )
-        made = draft(
-            name,
-            model,
-            weights_only=self._weights_only,
-            trainer={**facts, **dataclasses.asdict(moment)},
-            arrays=arrays,
-            into=self._saver.buffer,
-            engine=self.team.engine,
-            is_writer=self.team.is_writer,
-            state_format=self.team.format,
-            run_id=self.run_id,
-            epoch=moment.epoch,
-            step=moment.step,
-            metrics=values,
-            extra={
-                **judgement.fields(),
-                "boundary": entry.boundary,
-                "asked": entry.asked,
-                "weights_only": self._weights_only,
-            },
+        made = self._saver.guard(
+            lambda: draft(
+                name,
+                model,
+                weights_only=self._weights_only,
+                trainer={**facts, **dataclasses.asdict(moment)},
+                arrays=arrays,
+                into=self._saver.buffer,
+                scratch=lambda: self.directory.scratch(self.run_id),
+                engine=self.team.engine,
+                is_writer=self.team.is_writer,
+                state_format=self.team.format,
+                run_id=self.run_id,
+                epoch=moment.epoch,
+                step=moment.step,
+                metrics=numbers_of(values),
+                extra={
+                    **judgement.fields(),
+                    **other_values(values),
+                    "boundary": entry.boundary,
+                    "asked": entry.asked,
+                    "weights_only": self._weights_only,
+                },
+            )
         )
+        if made is None:
+            return False
         self._saver.save(made, entry, self.run_id)
         self.tell(made.problems)
         return True

@@ -1,39 +1,60 @@
 """The commands and their options; each command's work is in a file of its own.
 
-The few that need Keras import their file themselves: importing Keras takes seconds.
+A command imports its file when it runs, so that the others start at once: Keras alone
+takes seconds.
 """
 
+import functools
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
+from typer.core import TyperCommand, TyperGroup
 
+from multiback import __version__
 from multiback.checkpoint.choosing.direction import Mode
-from multiback.cli.commands.best import best_record
-from multiback.cli.commands.diff import difference, difference_view
-from multiback.cli.commands.ls import checkpoint_table, details, details_view, listing
-from multiback.cli.commands.prune import collect, collect_view, prune, prune_view
-from multiback.cli.commands.verify import find, verify, verify_view
-from multiback.cli.npz import read_data
-from multiback.cli.output import print_json, progress_bar
-from multiback.cli.records import one_checkpoint, one_listed
 from multiback.errors import MultibackError
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 FAILED = 1
 DAMAGED = 2
 DIFFERENT = 3
 WRONG = 4
 
+
+class _PlainFlags:
+    """Show a flag as `--json`, not as `--json <bool>`."""
+
+    def get_params(self, ctx: Any) -> Any:
+        params = super().get_params(ctx)  # type: ignore[misc]  # See below
+        for one in params:
+            if getattr(one, "is_flag", False):
+                one.metavar = ""
+        return params
+
+
+class _Command(_PlainFlags, TyperCommand):
+    pass
+
+
+class _Group(_PlainFlags, TyperGroup):
+    pass
+
+
 app = typer.Typer(
+    cls=_Group,
     help="Right metrics and safe best-checkpoints for Keras 3, on every backend.",
-    epilog="Exit codes: 0 done; 1 an error, which stderr tells; 2 a wrong command "
+    epilog="Exit codes: 0 done; 1 an error, written to stderr; 2 a wrong command "
     "line, or `verify` found damage; 3 `diff --exit-code` found a difference; "
     "4 `crosscheck` or `audit` found a wrong metric.",
     no_args_is_help=True,
     add_completion=True,
 )
+
+command = functools.partial(app.command, cls=_Command)
 
 # Text, for a URL is no Path.
 RunPath = Annotated[
@@ -68,15 +89,43 @@ DataPath = Annotated[
         "--data", help="Arrays x, y and perhaps sample_weight.", metavar="FILE.npz"
     ),
 ]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Tell, and remove nothing.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be removed.")]
 
 
-def _console() -> Console:
+def _print_json(document: Any) -> None:
+    from multiback.cli.output import print_json
+
+    print_json(document)
+
+
+def _console() -> "Console":
     """Print as it is: names hold brackets, which are no markup."""
+    from rich.console import Console
+
     return Console(markup=False, highlight=False, emoji=False)
 
 
-@app.command()
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"multiback {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    *,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print it."
+        ),
+    ] = False,
+) -> None:
+    """Declare the options that stand before a command."""
+    del version
+
+
+@command()
 def demo(
     directory: Annotated[
         Path, typer.Argument(help="Run directory to write into.")
@@ -84,26 +133,56 @@ def demo(
     epochs: Annotated[int, typer.Option(min=1, help="How long to train.")] = 15,
 ) -> None:
     """Train, keep the best, reload it everywhere and check its numbers."""
-    from multiback.cli.commands.demo import run_demo  # noqa: PLC0415 - needs Keras
+    from rich.console import Console
+
+    from multiback.cli.commands.demo import run_demo
 
     run_demo(directory, epochs=epochs, console=Console())
 
 
-@app.command("ls")
+@command("ls")
 def list_checkpoints(
     directory: RunPath, run: OfAnyRun = None, *, as_json: AsJson = False
 ) -> None:
-    """List the committed checkpoints of a run directory.
+    """List the checkpoints of a run directory; of one checkpoint, show it.
 
     Exits with 0, or with 1 if there is none.
     """
-    if as_json:
-        print_json(listing(directory, run))
+    from multiback.cli.commands.ls import checkpoint_table, listing
+    from multiback.cli.records import is_checkpoint
+
+    if is_checkpoint(directory):
+        show(directory, variables=False, as_json=as_json)
+    elif as_json:
+        _print_json(listing(directory, run))
     else:
         _console().print(checkpoint_table(directory, run))
 
 
-@app.command()
+@command("history")
+def show_history(
+    directory: RunPath,
+    run: OfRun = None,
+    *,
+    as_csv: Annotated[bool, typer.Option("--csv", help="CSV on stdout.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show every metric of every epoch of a run, saved or not.
+
+    Exits with 0, or with 1 if nothing was measured.
+    """
+    from multiback.cli.commands.history import HistoryTable, history_csv, history_rows
+
+    rows = history_rows(directory, run)
+    if as_json:
+        _print_json(rows)
+    elif as_csv:
+        typer.echo(history_csv(rows), nl=False)
+    else:
+        _console().print(HistoryTable(rows))
+
+
+@command()
 def show(
     checkpoint: CheckpointPath,
     *,
@@ -116,14 +195,17 @@ def show(
 
     Exits with 0, or with 1 if it is none or cannot be read.
     """
+    from multiback.cli.commands.show import details, details_view
+    from multiback.cli.records import one_listed
+
     shown = details(one_listed(checkpoint))
     if as_json:
-        print_json(shown)
+        _print_json(shown)
     else:
         _console().print(details_view(shown, with_variables=variables))
 
 
-@app.command()
+@command()
 def best(
     directory: RunPath,
     by: Annotated[
@@ -147,14 +229,16 @@ def best(
 
     Exits with 0, or with 1 if no checkpoint qualifies.
     """
+    from multiback.cli.commands.best import best_record
+
     found = best_record(directory, by, where=where, mode=mode or "auto", run=run)
     if as_json:
-        print_json(found)
+        _print_json(found)
     else:
         typer.echo(found["path"])
 
 
-@app.command("verify")
+@command("verify")
 def verify_checkpoints(
     path: Annotated[
         str,
@@ -172,18 +256,21 @@ def verify_checkpoints(
     Exits with 0 if all is intact, with 2 if anything is damaged, with 1 if there is
     nothing to verify.
     """
+    from multiback.cli.commands.verify import find, verify, verify_view
+    from multiback.cli.output import progress_bar
+
     found = find(path, run)
     with progress_bar("Verifying", sum(one.size for one in found[0])) as advance:
         done = verify(found, advance)
     if as_json:
-        print_json(done)
+        _print_json(done)
     else:
         _console().print(verify_view(done))
     if not done["ok"]:
         raise typer.Exit(DAMAGED)
 
 
-@app.command()
+@command()
 def diff(
     a: CheckpointPath,
     b: CheckpointPath,
@@ -198,18 +285,22 @@ def diff(
     They may come from different runs, directories and backends. Exits with 0, or
     with 1 if one of them cannot be read; see also --exit-code.
     """
+    from multiback.cli.commands.diff import difference, difference_view
+    from multiback.cli.output import progress_bar
+    from multiback.cli.records import one_checkpoint
+
     pair = one_checkpoint(a), one_checkpoint(b)
     with progress_bar("Comparing", None):
         found = difference(*pair)
     if as_json:
-        print_json(found)
+        _print_json(found)
     else:
         _console().print(difference_view(found))
     if exit_code and not found["same"]:
         raise typer.Exit(DIFFERENT)
 
 
-@app.command("prune")
+@command("prune")
 def prune_checkpoints(
     directory: RunPath,
     keep: Annotated[
@@ -230,14 +321,16 @@ def prune_checkpoints(
     Other runs are not touched. Exits with 0, or with 1 if a slot cannot be read, a
     metric was never recorded, or nothing would be left.
     """
+    from multiback.cli.commands.prune import prune, prune_view
+
     done = prune(directory, keep, run=run, dry_run=dry_run)
     if as_json:
-        print_json(done)
+        _print_json(done)
     else:
         _console().print(prune_view(done))
 
 
-@app.command("export")
+@command("export")
 def export_checkpoint(
     checkpoint: CheckpointPath,
     out: Annotated[
@@ -258,19 +351,21 @@ def export_checkpoint(
     A .keras file holds no compile config: `keras.saving.load_model` reads it under
     any backend. Exits with 0, or with 1 if it cannot be written.
     """
-    from multiback.cli.commands.export import export  # noqa: PLC0415 - needs Keras
+    from multiback.cli.commands.export import export
+    from multiback.cli.output import progress_bar
+    from multiback.cli.records import one_checkpoint
 
     with progress_bar("Exporting", None):
         path = export(
             one_checkpoint(checkpoint), out, modules=modules or (), force=force
         )
     if as_json:
-        print_json({"path": str(path), "size": path.stat().st_size})
+        _print_json({"path": str(path), "size": path.stat().st_size})
     else:
         typer.echo(path)
 
 
-@app.command()
+@command()
 def crosscheck(
     checkpoint: CheckpointPath,
     data: DataPath,
@@ -287,24 +382,24 @@ def crosscheck(
 
     Exits with 0 if none is wrong, with 4 if one is, with 1 if they cannot be checked.
     """
-    from multiback.cli.commands.crosscheck import (  # noqa: PLC0415 - needs Keras
-        compiled_model,
-        crosscheck_report,
-    )
+    from multiback.cli.commands.crosscheck import compiled_model, crosscheck_report
+    from multiback.cli.npz import read_data
+    from multiback.cli.output import progress_bar
+    from multiback.cli.records import one_checkpoint
 
     arrays = read_data(data)
     model = compiled_model(one_checkpoint(checkpoint), modules or ())
     with progress_bar("Checking", None):
         report = crosscheck_report(model, arrays, batch_size or [32], shuffles)
     if as_json:
-        print_json(report.to_dict())
+        _print_json(report.to_dict())
     else:
         _console().print(report)
     if not report.ok:
         raise typer.Exit(WRONG)
 
 
-@app.command()
+@command()
 def audit(
     checkpoint: CheckpointPath,
     data: DataPath,
@@ -312,28 +407,29 @@ def audit(
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Find metrics that lie by construction, and the line to change.
+    """Find metrics that are wrong by construction, and the line to change.
 
     Exits with 0 if none does, with 4 if one does, with 1 if they cannot be checked.
     """
-    from multiback.cli.commands.crosscheck import (  # noqa: PLC0415 - needs Keras
-        audit_report,
-        compiled_model,
-    )
+    from multiback.cli.commands.audit import audit_report
+    from multiback.cli.commands.crosscheck import compiled_model
+    from multiback.cli.npz import read_data
+    from multiback.cli.output import progress_bar
+    from multiback.cli.records import one_checkpoint
 
     arrays = read_data(data)
     model = compiled_model(one_checkpoint(checkpoint), modules or ())
     with progress_bar("Auditing", None):
         found = audit_report(model, arrays)
     if as_json:
-        print_json(found.to_dict())
+        _print_json(found.to_dict())
     else:
         _console().print(found)
     if not found.ok:
         raise typer.Exit(WRONG)
 
 
-@app.command("gc")
+@command("gc")
 def collect_garbage(
     directory: RunPath, *, dry_run: DryRun = False, as_json: AsJson = False
 ) -> None:
@@ -341,17 +437,46 @@ def collect_garbage(
 
     Exits with 0, or with 1 if a writer is at work there.
     """
+    from multiback.cli.commands.garbage import collect, collect_view
+
     done = collect(directory, dry_run=dry_run)
     if as_json:
-        print_json(done)
+        _print_json(done)
     else:
         _console().print(collect_view(done))
 
 
-@app.command(hidden=True)
+@command("report")
+def report_runs(
+    directories: Annotated[
+        list[str],
+        typer.Argument(help="Run directories, or their URLs.", metavar="RUN..."),
+    ],
+    out: Annotated[
+        Path, typer.Option("-o", "--out", help="The file.", metavar="FILE.html")
+    ] = Path("report.html"),
+    run: OfAnyRun = None,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Write one HTML file that shows the curves and says why a checkpoint is best.
+
+    It opens in any browser, without a network. Exits with 0, or with 1 if a directory
+    holds no run.
+    """
+    from multiback.cli.commands.report import write_report
+
+    done = write_report(directories, out, run)
+    if as_json:
+        _print_json(done)
+    else:
+        typer.echo(done["path"])
+
+
+@command(hidden=True)
 def predict(checkpoint: Path, inputs: Path, outputs: Path) -> None:
     """Predict with a checkpoint, in a process of its own; the demo calls it."""
-    from multiback.cli.predict import predict_to_file  # noqa: PLC0415 - needs Keras
+    from multiback.cli.predict import predict_to_file
 
     predict_to_file(checkpoint, inputs, outputs)
 
@@ -361,6 +486,8 @@ def main() -> None:
     try:
         app()
     except MultibackError as error:
+        from rich.console import Console
+
         # Unwrapped: a path that is broken in two cannot be copied.
         Console(stderr=True, highlight=False).print(
             f"{type(error).__name__}: {error}",

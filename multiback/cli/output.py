@@ -54,6 +54,17 @@ def number_text(value: float | None, digits: int = 4) -> str:
     return "-" if value is None else f"{value:.{digits}g}"
 
 
+def score_text(value: float | None) -> str:
+    """Give a number that stands in a column: four decimals, where they say something.
+
+    >>> score_text(0.5), score_text(12.0), score_text(1.5e-7), score_text(None)
+    ('0.5000', '12.0000', '1.5e-07', '-')
+    """
+    if value is None or not (value == 0 or 1e-3 <= abs(value) < 1e5):  # noqa: PLR2004 - where four decimals say something
+        return number_text(value)
+    return f"{value:.4f}"
+
+
 def count_text(count: int, noun: str) -> str:
     """Say how many.
 

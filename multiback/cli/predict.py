@@ -42,7 +42,7 @@ def predict_under(backend: str, checkpoint: str, inputs: np.ndarray) -> np.ndarr
         np.save(given, inputs)
         result = subprocess.run(  # noqa: S603 - this program, under another backend
             [
-                *(sys.executable, "-m", "multiback.cli", "predict"),
+                *(sys.executable, "-m", "multiback", "predict"),
                 *(checkpoint, str(given), str(wanted)),
             ],
             env={**os.environ, "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"},

@@ -1,6 +1,7 @@
 """Checkpoints as the commands find and describe them."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from multiback.checkpoint.loading.find import checkpoints_of
@@ -119,6 +120,23 @@ def record(checkpoint: Listed) -> Record:
         "architecture": checkpoint.architecture,
         "format": checkpoint.state_format,
     }
+
+
+def marks(checkpoint: Listed) -> Record:
+    """Return what Lightning calls one of its files, and what ours is a copy of."""
+    if isinstance(checkpoint, Checkpoint):
+        return {"copy_of": checkpoint.saved_as} if checkpoint.is_copy else {}
+    return {"marks": list(checkpoint.marks)}
+
+
+def is_checkpoint(place: Place) -> bool:
+    """Tell whether a path is one checkpoint, ours or Lightning's."""
+    path = Path(place)
+    if "://" in str(place):
+        return False
+    return (path.suffix == ".ckpt" and path.is_file()) or (
+        path / "manifest.json"
+    ).is_file()
 
 
 def recorded_scores(checkpoint: Listed) -> dict[str, float]:

@@ -16,8 +16,8 @@ from typing import Any
 
 import keras
 
-from multiback.data.keras_private import Length, keep_order
 from multiback.errors import ArgumentError
+from multiback.keras_private import Length, keep_order
 
 
 class Epochs(keras.utils.PyDataset, abc.ABC):  # type: ignore[misc]  # Keras has no types

@@ -7,8 +7,7 @@ an engine (`engine.py`) writes a state whose pieces lie in different processes, 
 
 from multiback.distributed.divided import Held, read_held
 from multiback.distributed.formats import Engine, Format, check_format, engine_of
-from multiback.distributed.joining import ranks_here
-from multiback.distributed.ranks import Ranks
+from multiback.distributed.ranks import Ranks, ranks_here
 from multiback.distributed.shared_runs import SharedRuns
 from multiback.distributed.workers import refuse_workers
 

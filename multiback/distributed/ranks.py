@@ -9,7 +9,9 @@ Every wait ends: in the answer, in the error that another process told of, or in
 `StoreError` once the time is up.
 """
 
+import importlib
 import itertools
+import sys
 import threading
 import time
 import warnings
@@ -250,3 +252,22 @@ def _raise_told(error: list[Any], rank: int) -> NoReturn:
     if isinstance(raised, StoreError):
         raised.errno = code
     raise raised
+
+
+# The library that starts processes, and the module that asks it. A library that is not
+# imported has started none.
+_STARTERS = {
+    "torch.distributed": "multiback.distributed.torch",
+    "jax": "multiback.distributed.jax",
+}
+
+
+def ranks_here() -> Ranks | None:
+    """Return the processes that torch or JAX has started; None where this is alone."""
+    for library, module in _STARTERS.items():
+        if library in sys.modules:
+            ask: Callable[[], Ranks | None] = importlib.import_module(module).ranks
+            found = ask()
+            if found is not None:
+                return found
+    return None

@@ -5,20 +5,21 @@ in the same order, and gives the same answer, or the same error, to all.
 """
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from multiback.distributed.ranks import Ranks
 from multiback.errors import StoreError
 from multiback.store import Checkpoint, Owner, Request, Runs, is_remote
 from multiback.store.checkpoint import described
 from multiback.store.format.manifest import Manifest, manifest_bytes, parse_manifest
+from multiback.store.runs import Choice
 
 _FIELDS = tuple(field.name for field in dataclasses.fields(Manifest))
 
 
-class SharedRuns:
+class SharedRuns(Runs):
     """Let processes share a run directory.
 
     Args:
@@ -32,9 +33,9 @@ class SharedRuns:
 
     @staticmethod
     def over(runs: Runs, ranks: Ranks | None) -> Runs:
-        """Return a run directory for these processes, whosever it was before."""
+        """Return a run directory for these processes, whichever it was for before."""
         plain = runs.runs if isinstance(runs, SharedRuns) else runs
-        return plain if ranks is None else cast(Runs, SharedRuns(plain, ranks))
+        return plain if ranks is None else SharedRuns(plain, ranks)
 
     @property
     def location(self) -> str:
@@ -42,12 +43,12 @@ class SharedRuns:
         return self.runs.location
 
     @property
-    def path(self) -> Path:
+    def path(self) -> Path:  # type: ignore[override]  # Read only here.
         """The directory."""
         return self.runs.path
 
     @property
-    def skipped(self) -> list[tuple[Any, str]]:
+    def skipped(self) -> list[tuple[Any, str]]:  # type: ignore[override]  # As above.
         """What the last listing passed over, as this process saw it."""
         return list(self.runs.skipped)
 
@@ -72,16 +73,39 @@ class SharedRuns:
 
         return ranks.together(look)
 
-    def latest_run(self) -> str | None:
-        """Return the run that started last among those that have a checkpoint."""
-        return self.ranks.decide(self.runs.latest_run)
+    def starts(self) -> Sequence[Mapping[str, Any]]:
+        """Return the record of each start of a run, as rank 0 sees it."""
+        return self.ranks.decide(lambda: list(self.runs.starts()))
+
+    def records(self) -> Sequence[Mapping[str, Any]]:
+        """Return the history's records, as this process sees them."""
+        return self.runs.records()
+
+    def prune(
+        self, choose: Choice, *, run_id: str, dry_run: bool = False
+    ) -> list[Checkpoint]:
+        """Remove those checkpoints of one run that a function does not keep."""
+        found = self.checkpoints(run_id)
+        gone = self.ranks.decide(
+            lambda: [
+                one.name
+                for one in self.runs.prune(choose, run_id=run_id, dry_run=dry_run)
+            ]
+        )
+        return [one for one in found if one.name in gone]
+
+    def collect_garbage(self, *, dry_run: bool = False) -> Sequence[Any]:
+        """Delete what ended writers left behind; the same answer on every rank."""
+        return self.ranks.decide(
+            lambda: [str(one) for one in self.runs.collect_garbage(dry_run=dry_run)]
+        )
 
     def start_run(self, run_id: str, info: Mapping[str, Any]) -> None:
         """Note that a run starts."""
         self.ranks.decide(lambda: self.runs.start_run(run_id, info))
 
     def end_run(self, run_id: str) -> None:
-        """Let others write the run. Each process may come here alone: on an error."""
+        """Release the run. After an error a process may call this alone."""
         if self.ranks.is_first:
             self.runs.end_run(run_id)
 
@@ -89,9 +113,9 @@ class SharedRuns:
         """List the processes that write a run here, as this process sees them."""
         return self.runs.writers()
 
-    def run_ids(self) -> list[str]:
-        """List the runs, the one that started last first, as this process sees them."""
-        return self.runs.run_ids()
+    def scratch(self, run_id: str) -> Path:
+        """Return a new path for temporary files; on rank 0 alone."""
+        return self.runs.scratch(run_id)
 
     @property
     def save_request(self) -> Any:
@@ -156,10 +180,6 @@ class SharedRuns:
     def append_history(self, record: Mapping[str, Any]) -> None:
         """Append one record to the history."""
         self.ranks.decide(lambda: self.runs.append_history(record))
-
-    def history(self, run_id: str | None = None) -> list[dict[str, Any]]:
-        """Read the history's records, oldest first."""
-        return self.runs.history(run_id)
 
     def point(self, label: str, checkpoint: Checkpoint) -> None:
         """Let a link such as `best` lead people to a checkpoint."""

@@ -7,14 +7,14 @@ from multiback.metrics.classification.accuracy import (
     Accuracy,
     BalancedAccuracy,
     HammingDistance,
+)
+from multiback.metrics.classification.agreement import CohenKappa, MatthewsCorrelation
+from multiback.metrics.classification.calibration import CalibrationError
+from multiback.metrics.classification.confusion_matrix import (
+    ConfusionMatrix,
     StatScores,
 )
-from multiback.metrics.classification.agreement import (
-    CohenKappa,
-    ConfusionMatrix,
-    MatthewsCorrelation,
-)
-from multiback.metrics.classification.calibration import CalibrationError
+from multiback.metrics.classification.f_score import F1Score, FBetaScore
 from multiback.metrics.classification.matching import ExactMatch, TopKAccuracy
 from multiback.metrics.classification.operating_points import (
     PrecisionAtRecall,
@@ -23,14 +23,7 @@ from multiback.metrics.classification.operating_points import (
     SpecificityAtSensitivity,
 )
 from multiback.metrics.classification.overlap import Dice, JaccardIndex
-from multiback.metrics.classification.precision_recall import (
-    F1Score,
-    FBetaScore,
-    NegativePredictiveValue,
-    Precision,
-    Recall,
-    Specificity,
-)
+from multiback.metrics.classification.precision_recall import Precision, Recall
 from multiback.metrics.classification.probabilistic import (
     BrierScore,
     LogLoss,
@@ -39,6 +32,10 @@ from multiback.metrics.classification.probabilistic import (
 from multiback.metrics.classification.samplewise import (
     SamplewiseDice,
     SamplewiseJaccardIndex,
+)
+from multiback.metrics.classification.specificity import (
+    NegativePredictiveValue,
+    Specificity,
 )
 from multiback.metrics.grouping import group
 from multiback.metrics.ranking.ranking import AUROC, AveragePrecision

@@ -37,23 +37,36 @@ class Aggregate(Metric):
 
 @keras.saving.register_keras_serializable("multiback")
 class Mean(Aggregate):
-    """The weighted mean: `sum(weight * value) / sum(weight)`; NaN of no data.
+    """The weighted mean of all values.
 
-    A mean of batches of different sizes is right: elements count, not batches. A
-    NaN or infinite value gives NaN.
+    Formula: `sum(weight * value) / sum(weight)`.
+
+    Use it for a loss or a reward in a loop of your own. A mean of batches of different
+    sizes is right: elements count, not batches. No data, and a NaN or infinite value,
+    give NaN.
 
     Args:
-        name: Name in the logs.
-        dtype: Accepted as Keras's metrics do.
+        name: Name in Keras's logs.
+        dtype: Accepted as in Keras's metrics; the result is float32.
+
+    Call arguments:
+        values: Numbers of any shape, integers or floats.
+        sample_weight: One number a row or an element, or None.
+
+    Raises:
+        ArgumentError: An argument is unknown, or the weights do not broadcast to the
+            values.
 
     Source: NumPy's `average`. Keras's `Mean` is 0 of no data.
 
-    Example:
-    >>> mean = Mean()
-    >>> mean.update_state([1.0, 2.0, 3.0])
-    >>> mean.update_state(6.0)
-    >>> float(mean.result())
-    3.0
+    Examples:
+        Two batches of different sizes:
+
+        >>> mean = Mean()
+        >>> mean.update_state([1.0, 2.0, 3.0])
+        >>> mean.update_state(6.0)
+        >>> float(mean.result())
+        3.0
     """
 
     def __init__(self, name: str = "mean", dtype: str | None = None) -> None:
@@ -68,24 +81,36 @@ class Mean(Aggregate):
 
 @keras.saving.register_keras_serializable("multiback")
 class Sum(Aggregate):
-    """The weighted sum: `sum(weight * value)`; 0 of no data.
+    """The weighted sum of all values; 0 of no data.
 
-    It does not stop growing where float32 would: adding 1 to 2**24 again and again
-    counts. A NaN or infinite value gives NaN.
+    Formula: `sum(weight * value)`.
+
+    Use it to count tokens, samples or costs. It does not stop growing where float32
+    would: adding 1 to 2**24 again and again counts. A NaN or infinite value gives NaN.
 
     Args:
-        name: Name in the logs.
-        dtype: Accepted as Keras's metrics do.
+        name: Name in Keras's logs.
+        dtype: Accepted as in Keras's metrics; the result is float32.
+
+    Call arguments:
+        values: Numbers of any shape, integers or floats.
+        sample_weight: One number a row or an element, or None.
+
+    Raises:
+        ArgumentError: An argument is unknown, or the weights do not broadcast to the
+            values.
 
     Source: NumPy's `sum`, in float64.
 
-    Example:
-    >>> total = Sum()
-    >>> total.update_state(2.0**24)
-    >>> for _ in range(4):
-    ...     total.update_state(1.0)
-    >>> float(total.result()) - 2**24
-    4.0
+    Examples:
+        Past 2**24, where float32 stops:
+
+        >>> total = Sum()
+        >>> total.update_state(2.0**24)
+        >>> for _ in range(4):
+        ...     total.update_state(1.0)
+        >>> float(total.result()) - 2**24
+        4.0
     """
 
     def __init__(self, name: str = "sum", dtype: str | None = None) -> None:
@@ -99,21 +124,34 @@ class Sum(Aggregate):
 
 @keras.saving.register_keras_serializable("multiback")
 class Max(Aggregate):
-    """The largest value; NaN of no data or of a NaN value.
+    """The largest of all values.
 
-    A weight of 0 leaves a value out; other weights do not matter.
+    Formula: `max(value)`.
+
+    Use it for a peak, such as the largest gradient. A weight of 0 leaves a value out;
+    other weights do not matter. No data, and a NaN value, give NaN.
 
     Args:
-        name: Name in the logs.
-        dtype: Accepted as Keras's metrics do.
+        name: Name in Keras's logs.
+        dtype: Accepted as in Keras's metrics; the result is float32.
+
+    Call arguments:
+        values: Numbers of any shape, integers or floats.
+        sample_weight: One number a row or an element, or None.
+
+    Raises:
+        ArgumentError: An argument is unknown, or the weights do not broadcast to the
+            values.
 
     Source: NumPy's `max`.
 
-    Example:
-    >>> largest = Max()
-    >>> largest.update_state([-3.0, -1.0, -2.0])
-    >>> float(largest.result())
-    -1.0
+    Examples:
+        One batch:
+
+        >>> largest = Max()
+        >>> largest.update_state([-3.0, -1.0, -2.0])
+        >>> float(largest.result())
+        -1.0
     """
 
     def __init__(self, name: str = "max", dtype: str | None = None) -> None:
@@ -127,21 +165,34 @@ class Max(Aggregate):
 
 @keras.saving.register_keras_serializable("multiback")
 class Min(Aggregate):
-    """The smallest value; NaN of no data or of a NaN value.
+    """The smallest of all values.
 
-    A weight of 0 leaves a value out; other weights do not matter.
+    Formula: `min(value)`.
+
+    Use it for a low, such as the smallest loss. A weight of 0 leaves a value out; other
+    weights do not matter. No data, and a NaN value, give NaN.
 
     Args:
-        name: Name in the logs.
-        dtype: Accepted as Keras's metrics do.
+        name: Name in Keras's logs.
+        dtype: Accepted as in Keras's metrics; the result is float32.
+
+    Call arguments:
+        values: Numbers of any shape, integers or floats.
+        sample_weight: One number a row or an element, or None.
+
+    Raises:
+        ArgumentError: An argument is unknown, or the weights do not broadcast to the
+            values.
 
     Source: NumPy's `min`.
 
-    Example:
-    >>> smallest = Min()
-    >>> smallest.update_state([3.0, 1.0, 2.0])
-    >>> float(smallest.result())
-    1.0
+    Examples:
+        One batch:
+
+        >>> smallest = Min()
+        >>> smallest.update_state([3.0, 1.0, 2.0])
+        >>> float(smallest.result())
+        1.0
     """
 
     def __init__(self, name: str = "min", dtype: str | None = None) -> None:

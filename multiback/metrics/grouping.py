@@ -7,7 +7,13 @@ import keras
 from multiback.errors import ArgumentError
 from multiback.metrics.base import sharing
 from multiback.metrics.base.curves import PrecisionRecallCurve, ROCCurve
-from multiback.metrics.base.metric import KERAS_DIRECTIONS, Bounded, Direction, Metric
+from multiback.metrics.base.metric import (
+    KERAS_DIRECTIONS,
+    Bounded,
+    Direction,
+    Metric,
+    PairMetric,
+)
 from multiback.metrics.base.score_metric import Ranked, Thresholded, as_floats
 from multiback.metrics.statistics.statistic import State, Statistic
 
@@ -119,7 +125,10 @@ class View(keras.metrics.Metric):  # type: ignore[misc]  # Keras has no types
         return self._hidden.owner.unusable()
 
     def update_state(self, *values: Tensor, **named: Tensor) -> None:
-        """Do nothing: the owner adds the batch."""
+        """Look at the shape alone: the owner adds the batch."""
+        metric = self._hidden.metric
+        if isinstance(metric, PairMetric):
+            metric.decide_task(named["y_pred"] if "y_pred" in named else values[1])
         self.seen.add(*values, *named.values())
 
     def result(self) -> Tensor:
@@ -172,8 +181,8 @@ def group(*metrics: Metric) -> list[keras.metrics.Metric]:
         loaded from a file has the metrics, each with a state of its own.
 
     Raises:
-        ArgumentError: A metric is no multiback metric, occurs twice or is in a
-            group already.
+        ArgumentError: A metric is not multiback's, occurs twice or is in a group
+            already.
 
     Example:
     >>> from multiback.metrics import Precision, Recall

@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 
-from multiback.state._private import (
+from multiback.keras_private import (
     KERAS_SOURCE,
     layers_of,
     no_compile_config,

@@ -10,7 +10,7 @@ from typing import Any
 
 import keras
 
-from multiback.state._private import KERAS_SOURCE
+from multiback.keras_private import KERAS_SOURCE
 
 Config = dict[str, Any]
 

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 
 from multiback.errors import ArgumentError, StateError
-from multiback.state._private import KERAS_SOURCE, layers_of, no_compile_config, sharing
+from multiback.keras_private import KERAS_SOURCE, layers_of, no_compile_config, sharing
 from multiback.state.describe import brief
 from multiback.state.portable import Config, objects_in, with_learning_rate
 from multiback.state.variables import check_model, optimizer_of

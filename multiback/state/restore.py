@@ -7,7 +7,7 @@ from typing import Any
 import keras
 
 from multiback.errors import StateError
-from multiback.state._private import layers_of
+from multiback.keras_private import layers_of
 from multiback.state.fitting import Values, listing
 from multiback.state.matching import (
     Index,

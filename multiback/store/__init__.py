@@ -8,14 +8,14 @@ from multiback.store.format.payload import FileEntry
 from multiback.store.local.run_directory import RunDirectory
 from multiback.store.opening import (
     Place,
-    Runs,
     is_remote,
     is_run_directory,
     open_checkpoint,
     open_run_directory,
 )
-from multiback.store.owning.owner import Owner
+from multiback.store.owner import Owner
 from multiback.store.request import Request
+from multiback.store.runs import Runs
 
 __all__ = [
     "ArrayDifference",

@@ -34,8 +34,8 @@ from multiback.store.sharded.formats import Parts, check_folder, read_folder, re
 from multiback.store.sharded.regions import Boxes, is_inside, slices
 
 STATE = "state.safetensors"
-# A document is parsed in memory, and becomes several times as large there.
-MAX_DOCUMENT = 256 << 20
+# A document is parsed in memory, and becomes up to twenty times as large there.
+MAX_DOCUMENT = 32 << 20
 
 
 class Source(Protocol):

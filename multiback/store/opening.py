@@ -5,19 +5,17 @@ fsspec is imported where a URL is opened, and not before.
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Union
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from multiback.errors import ArgumentError, NoCheckpointError
 from multiback.store import checkpoint as local
 from multiback.store.checkpoint import Checkpoint
+from multiback.store.format.names import without_secrets
 from multiback.store.local.run_directory import RunDirectory
+from multiback.store.owner import CLAIM_TIMEOUT
+from multiback.store.runs import Runs
 
-if TYPE_CHECKING:
-    from multiback.store.remote.run_directory import RemoteRunDirectory
-
-Runs = Union[RunDirectory, "RemoteRunDirectory"]
 Place = str | os.PathLike[str]
 
 
@@ -41,11 +39,13 @@ def _path(place: Place) -> Place:
     return place
 
 
-def open_run_directory(place: Place) -> Runs:
+def open_run_directory(place: Place, *, claim_timeout: float = CLAIM_TIMEOUT) -> Runs:
     """Open a run directory by its path or its URL; nothing is read or made yet.
 
     Args:
         place: A path, or a URL that fsspec knows, such as "s3://bucket/runs/tumour".
+        claim_timeout: At a URL, or on a mount without file locks: seconds after which
+            a run whose claim its writer has not renewed is taken over.
 
     Raises:
         ArgumentError: fsspec knows no such URL.
@@ -55,10 +55,10 @@ def open_run_directory(place: Place) -> Runs:
     'memory://bucket/run'
     """
     if not is_remote(place):
-        return RunDirectory(_path(place))
+        return RunDirectory(_path(place), claim_timeout=claim_timeout)
     from multiback.store.remote.run_directory import RemoteRunDirectory  # noqa: PLC0415 - see above
 
-    return RemoteRunDirectory(str(place))
+    return RemoteRunDirectory(str(place), claim_timeout=claim_timeout)
 
 
 def open_checkpoint(path: Place) -> Checkpoint:
@@ -75,20 +75,21 @@ def open_checkpoint(path: Place) -> Checkpoint:
     """
     if not is_remote(path):
         return local.open_checkpoint(_path(path))
+    shown = without_secrets(str(path)).rstrip("/")
     run, folder, name = [*str(path).rstrip("/").rsplit("/", 2), "", ""][:3]
     if folder != "checkpoints":
         raise ArgumentError(
             f"path must be the URL of a checkpoint, RUN/checkpoints/NAME, but is "
-            f"{path!r}."
+            f"{shown!r}."
         )
     runs = open_run_directory(run)
     for one in runs.checkpoints():
         if one.name == name:
             return one
-    why = [f" {reason}." for place, reason in runs.skipped if place == path]
+    why = [f" {reason}." for place, reason in runs.skipped if place == shown]
     raise NoCheckpointError(
-        f"{path} must be a committed checkpoint, but is none.{''.join(why)} "
-        f"`multiback ls {run}` lists those that are."
+        f"{shown} must be a committed checkpoint, but is not.{''.join(why)} "
+        f"`multiback ls {runs.location}` lists those that are."
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from multiback.errors import ArgumentError
 from multiback.store.checkpoint import STATE
 from multiback.store.format.jsontext import dump, load
-from multiback.store.format.manifest import MANIFEST, SAFETENSORS
+from multiback.store.format.manifest import MANIFEST, MAX_METRICS, MAX_TEXT, SAFETENSORS
 from multiback.store.format.names import name_fault
 from multiback.store.format.payload import FileEntry
 from multiback.store.format.tensor_file import Array, check_tensors
@@ -81,6 +81,11 @@ class Request:
         check_name("name", self.name)
         tensors = dict(self.tensors)
         check_tensors(tensors)
+        if len(self.metrics) > MAX_METRICS:
+            raise ArgumentError(
+                f"metrics= wants at most {MAX_METRICS} numbers, not "
+                f"{len(self.metrics)}. Leave some out."
+            )
         check_name("state_format", self.state_format)
         _check_file_names(self.documents, self.extra_files, self.state_format)
         vars(self).update(
@@ -126,11 +131,11 @@ def check_name(argument: str, name: object) -> None:
 
 
 def check_run_id(run_id: object) -> str:
-    """Refuse a run id that is no text."""
-    if isinstance(run_id, str) and run_id:
+    """Raise unless a run id is a text of usable length."""
+    if isinstance(run_id, str) and 0 < len(run_id) <= MAX_TEXT:
         return run_id
     raise ArgumentError(
-        f"run_id must be a string that is not empty, but is {run_id!r}. Name the run."
+        f"run_id= wants 1 to {MAX_TEXT} characters, not {run_id!r:.80}. Name the run."
     )
 
 

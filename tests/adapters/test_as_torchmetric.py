@@ -3,8 +3,6 @@
 import copy
 import pickle
 import subprocess
-import sys
-from pathlib import Path
 
 import keras
 import numpy as np
@@ -13,6 +11,7 @@ import torch
 import torchmetrics
 from sklearn.metrics import f1_score, precision_score, recall_score
 from support.backends import BACKEND
+from support.children import command
 
 import multiback as mb
 from multiback.adapters.torchmetrics import as_torchmetric
@@ -225,10 +224,9 @@ def test_under_another_backend_the_error_says_which_one_it_wants():
 @torch_only
 def test_two_processes_agree_on_the_number_of_both(tmp_path):
     """Over gloo: each sees its own batches, and one of them more."""
-    child = Path(__file__).with_name("synced_metrics.py")
     done = [
         subprocess.Popen(
-            [sys.executable, str(child), str(rank), str(tmp_path / "rendezvous")],
+            command("distributed.synced_metrics", rank, tmp_path / "rendezvous"),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

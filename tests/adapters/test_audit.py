@@ -6,8 +6,8 @@ import sys
 import keras
 import numpy as np
 import pytest
-from lies.clean import CLEAN
-from lies.planted import BINARY, PLANTED, X, binary, model_of
+from support.audited.clean import CLEAN
+from support.audited.planted import BINARY, PLANTED, X, binary, model_of
 
 import multiback as mb
 from multiback.adapters.torchmetrics import audit

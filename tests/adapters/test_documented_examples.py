@@ -5,9 +5,9 @@ import inspect
 import keras
 import numpy as np
 import pytest
-from documented.docstrings import DOCSTRINGS, NO_COMPILE, NOT_MEASURES
-from documented.guides import BINARY, GUIDES, IDS, LABELS, ONE_HOT, ROWS, X
-from lies.planted import model_of
+from support.audited.docstrings import DOCSTRINGS, NO_COMPILE, NOT_MEASURES
+from support.audited.guides import BINARY, GUIDES, IDS, LABELS, ONE_HOT, ROWS, X
+from support.audited.planted import model_of
 
 from multiback.adapters.torchmetrics import audit
 

@@ -149,6 +149,8 @@ def of_ours():
         averages = ["-"]
         if "average" in inspect.signature(cls).parameters and task != "binary":
             averages = SUMS if entry.name == "StatScores" else AVERAGES
+            if entry.name.startswith("Samplewise"):
+                averages = [each for each in AVERAGES if each != "weighted"]
         for average in averages:
             if average == "-":
                 yield entry.name, entry.kind, arguments

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from problem import X, Y, model
 from support.backends import BACKEND
+from support.fitting.problem import X, Y, model
 
 import multiback as mb
 from multiback.errors import ArgumentError, MonitorError

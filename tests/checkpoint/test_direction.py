@@ -5,8 +5,12 @@ import pytest
 
 import multiback as mb
 from multiback.checkpoint.choosing import direction
-from multiback.checkpoint.choosing.direction import direction_of, find_direction
-from multiback.checkpoint.keras_metrics import CLASS_MODES, snake_case
+from multiback.checkpoint.choosing.direction import (
+    CLASS_MODES,
+    direction_of,
+    find_direction,
+    snake_case,
+)
 from multiback.errors import ArgumentError
 
 # A mean of something, and what nobody knows the direction of.

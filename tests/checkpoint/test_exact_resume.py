@@ -8,13 +8,12 @@ import os
 import random
 import signal
 import subprocess
-import sys
-from pathlib import Path
+
+from support.children import command
 
 from multiback.store import RunDirectory
 
 KILLS = int(os.environ.get("MULTIBACK_FIT_KILLS", "3"))
-CHILD = Path(__file__).with_name("resumed_fit.py")
 BATCHES = 6
 # Less than two epochs, so that no life is the last.
 LONGEST_LIFE = 11
@@ -24,7 +23,7 @@ EPOCHS = 2 * KILLS + 2
 def train(run, result, kill_at=0):
     """Train in a child; return what it wrote, or None where it was killed."""
     done = subprocess.run(
-        [sys.executable, CHILD, str(run), str(result), str(EPOCHS), str(kill_at)],
+        command("fitting.resumed_fit", run, result, EPOCHS, kill_at),
         capture_output=True,
         text=True,
         check=False,

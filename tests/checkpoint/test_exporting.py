@@ -8,8 +8,8 @@ import sys
 import keras
 import numpy as np
 import pytest
-from problem import VALIDATION, Says, X, fit, model, warns
 from support.backends import BACKEND
+from support.fitting.problem import VALIDATION, Says, X, fit, model, warns
 
 import multiback as mb
 from multiback.checkpoint.loading import export as exporting

@@ -3,6 +3,7 @@
 import math
 import time
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -59,7 +60,13 @@ def test_arithmetic_without_an_answer_is_nan_and_no_condition_holds(text):
         "__import__('os').system('true')",
         "p.__class__",
         "().__class__.__bases__",
-        "p[0]",
+        "p[r]",
+        "p[0.5]",
+        "p[True]",
+        "p[1:2]",
+        "p[0][1]",
+        "p[()]",
+        "(p + r)[0]",
         "[p]",
         "lambda: p",
         "(lambda: 1)()",
@@ -133,9 +140,10 @@ def test_any_text_is_a_number_or_an_argument_error(text):
 
 
 def test_a_lone_name_is_known_as_such_whatever_its_letters():
-    assert Expression(" (val_f1) ").single == "val_f1"
-    assert Expression("`val f(1)`").single == "val f(1)"
-    assert Expression("ﬁ_score").single == "ﬁ_score"
+    assert Expression(" (val_f1) ").single == ("val_f1", ())
+    assert Expression("`val f(1)`").single == ("val f(1)", ())
+    assert Expression("ﬁ_score").single == ("ﬁ_score", ())
+    assert Expression("`val f1`[-1]").single == ("val f1", (-1,))
     assert Expression("p + r").single is None
 
 
@@ -143,3 +151,40 @@ def test_a_quoted_name_is_not_mixed_up_with_a_plain_one():
     both = Expression("`a b` - _quoted_0_")
     assert both.names == {"a b", "_quoted_0_"}
     assert both({"a b": 3.0, "_quoted_0_": 1.0}) == 2.0
+
+
+def test_an_element_of_an_array_is_read_by_its_index():
+    values = {"r": [0.25, 0.5, 1.0], "c": np.array([[1, 2], [3, 4]])}
+    assert Expression("r[1] + r[-1]")(values) == 1.5
+    assert Expression("c[1, 0] / 2")(values) == 1.5
+    assert Expression("min(r[0], r[1])").reads == {("r", (0,)), ("r", (1,))}
+    with pytest.raises(IndexError):
+        Expression("r[3]")(values)
+
+
+@pytest.mark.parametrize(
+    ("text", "mode"),
+    [
+        ("f1 + recall", "max"),
+        ("loss + mae", "min"),
+        ("f1 - loss", "max"),
+        ("loss - f1", "min"),
+        ("-loss", "max"),
+        ("1 - f1", "min"),
+        ("0.5 * f1 + 2 * recall", "max"),
+        ("-1 * loss / 2", "max"),
+        ("sqrt(loss)", "min"),
+        ("min(f1, recall)", "max"),
+        ("f1[0] + f1[2]", "max"),
+        ("f1 + loss", None),
+        ("f1 * recall", None),
+        ("1 / f1", None),
+        ("abs(f1)", None),
+        ("f1 > 0.5", None),
+        ("f1 + beauty", None),
+        ("0 * f1", None),
+    ],
+)
+def test_a_sum_of_one_direction_has_that_direction(text, mode):
+    modes = {"f1": "max", "recall": "max", "loss": "min", "mae": "min"}
+    assert Expression(text).direction(modes.get) == mode

@@ -7,18 +7,16 @@ import os
 import random
 import signal
 import subprocess
-import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
+from support.children import command
 
 import multiback as mb
 from multiback.store import RunDirectory
 
 KILLS = int(os.environ.get("MULTIBACK_FIT_KILLS", "3"))
-CHILD = Path(__file__).with_name("killed_fit.py")
 pytestmark = pytest.mark.torture
 
 
@@ -29,8 +27,8 @@ def killed_once(run, log, scores, delay):
     """
     wanted = len(log.read_text().splitlines()) + 2
     text = ",".join(map(str, scores))
-    command = [sys.executable, CHILD, str(run), str(log), text]
-    with subprocess.Popen(command, stderr=subprocess.PIPE) as child:
+    program = command("fitting.killed_fit", run, log, text)
+    with subprocess.Popen(program, stderr=subprocess.PIPE) as child:
         while log.read_text().count("\n") < wanted and child.poll() is None:
             time.sleep(0.005)
         time.sleep(delay)

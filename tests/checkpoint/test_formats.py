@@ -5,7 +5,7 @@ import sys
 import keras
 import numpy as np
 import pytest
-from problem import model as make
+from support.fitting.problem import model as make
 
 import multiback as mb
 from multiback.errors import ArgumentError, MissingPackageError

@@ -7,20 +7,18 @@ each number, and saves that training waits for too.
 import json
 import os
 import re
-from pathlib import Path
 
 import pytest
 from support.small_disk import run_apart
 
 STEP = int(os.environ.get("MULTIBACK_PAGES", "6"))
-CHILD = Path(__file__).with_name("full_fit.py")
 WHERE = ["background", "here"] if STEP == 1 else ["background"]
 pytestmark = pytest.mark.torture
 
 
 def tried(folder, *arguments):
     """Train in a child; return what became of each epoch with a full disk."""
-    printed = run_apart(CHILD, folder, *arguments, str(STEP))
+    printed = run_apart("fitting.full_fit", folder, *arguments, str(STEP))
     return [json.loads(line) for line in printed.splitlines()]
 
 

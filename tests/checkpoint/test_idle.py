@@ -1,7 +1,7 @@
 """A hook that does not save costs nothing; benchmarks/hooks.py has the figures."""
 
 import keras
-from problem import VALIDATION, fit, model
+from support.fitting.problem import VALIDATION, fit, model
 
 import multiback as mb
 

@@ -4,18 +4,18 @@ import inspect
 
 import keras
 import pytest
-from problem import fit, model
 from support.backends import BACKEND
+from support.fitting.problem import fit, model
 
+from multiback.checkpoint.fit.log_names import logged_metrics
 from multiback.checkpoint.fit.other_callbacks import _FIELDS
-from multiback.checkpoint.keras_private import (
-    compiled_metrics,
+from multiback.keras_private import (
     fit_arguments,
     global_seed_state,
     has_output_mask,
     is_seeded,
-    logged_metrics,
     set_first_epoch,
+    user_metrics,
 )
 
 
@@ -86,7 +86,7 @@ def test_what_was_compiled_and_whether_an_output_is_masked_are_still_found():
     metric = keras.metrics.Mean(name="seen")
     for weighted in (None, [], [metric]):
         made.compile("sgd", "mse", metrics=["mae"], weighted_metrics=weighted)
-        found = compiled_metrics(made)
+        found = user_metrics(made)
         assert found == (["mae"], weighted or [], weighted is not None)
     assert not has_output_mask(made)
     x = keras.Input((2, 3))

@@ -3,8 +3,8 @@
 import keras
 import numpy as np
 import pytest
-from problem import VALIDATION, Says, X, Y, fit, model, warns
 from support.backends import BACKEND
+from support.fitting.problem import VALIDATION, Says, X, Y, fit, model, warns
 
 import multiback as mb
 from multiback.errors import (

@@ -4,8 +4,8 @@ import keras
 import numpy as np
 import pytest
 from keras import ops
-from problem import VALIDATION, Says, X, Y, fit, model, telling, warns
 from support.backends import BACKEND
+from support.fitting.problem import VALIDATION, Says, X, Y, fit, model, telling, warns
 
 import multiback as mb
 from multiback.checkpoint.checkpointer import Checkpointer

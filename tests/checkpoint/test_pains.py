@@ -40,7 +40,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from problem import Says, X, Y, fit, model, telling
+from support.fitting.problem import Says, X, Y, fit, model, telling
 
 import multiback as mb
 from multiback.errors import MonitorError

@@ -8,8 +8,8 @@ import shutil
 import keras
 import pytest
 import torch
-from problem import VALIDATION, X, Y, fit, warns
 from support.backends import BACKEND
+from support.fitting.problem import VALIDATION, X, Y, fit, warns
 from torchdata.stateful_dataloader import StatefulDataLoader
 
 import multiback as mb

@@ -9,7 +9,7 @@ import fsspec
 import keras
 import numpy as np
 import pytest
-from problem import Says, X, fit, model, warns
+from support.fitting.problem import Says, X, fit, model, warns
 from typer.testing import CliRunner
 
 import multiback as mb
@@ -55,7 +55,7 @@ def test_the_best_of_a_remote_run_loads_by_the_run_and_by_its_own_url():
     predictions = [np.array(one.predict(X, verbose=0)) for one in (best, same)]
     np.testing.assert_array_equal(*predictions)
     assert mb.load_last(URL).optimizer.iterations.numpy() == 6
-    assert [one["metrics"]["score"] for one in mb.history(URL)] == [0.5, 0.9, 0.7]
+    assert [one["score"] for one in mb.history(URL)] == [0.5, 0.9, 0.7]
     for path in (URL, callback.best_model_path):
         assert mb.restore(model("accuracy"), path).restored["weights"] == 2
 

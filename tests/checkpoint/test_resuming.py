@@ -5,8 +5,8 @@ import random
 import keras
 import numpy as np
 import pytest
-from problem import VALIDATION, Says, X, fit, model, telling, warns
 from support.backends import BACKEND
+from support.fitting.problem import VALIDATION, Says, X, fit, model, telling, warns
 
 import multiback as mb
 from multiback.checkpoint.fit.generators import generator_states, restore_generators
@@ -235,10 +235,7 @@ def test_the_record_of_a_run_has_each_epoch_once_as_it_was_lived(tmp_path):
     )
     resumed = mb.ModelCheckpoint(tmp_path, SCORE, resume="must", **keep)
     fit(model(), Says(score=[0, 0, 0.9, 0.8]), resumed, epochs=4)
-    found = [
-        (one["epoch"], one["step"], one["metrics"]["score"])
-        for one in mb.history(tmp_path)
-    ]
+    found = [(one["epoch"], one["step"], one["score"]) for one in mb.history(tmp_path)]
     assert found == [(1, 2, 0.1), (2, 4, 0.2), (3, 6, 0.9), (4, 8, 0.8)]
     [run] = {one["run_id"] for one in mb.history(tmp_path)}
     assert mb.history(tmp_path, run=run) == mb.history(tmp_path)

@@ -2,7 +2,6 @@
 
 import math
 
-import lightning_cases
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,6 +11,7 @@ from hypothesis.stateful import (
     invariant,
     rule,
 )
+from support import lightning_cases
 
 from multiback import All, Best, Every, Last, Monitor, Pareto
 from multiback.checkpoint.arguments import slots_for

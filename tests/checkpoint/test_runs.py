@@ -6,7 +6,7 @@ import shutil
 import keras
 import numpy as np
 import pytest
-from problem import VALIDATION, Says, fit, model, warns
+from support.fitting.problem import VALIDATION, Says, fit, model, warns
 
 import multiback as mb
 from multiback.errors import (

@@ -3,16 +3,14 @@
 import os
 import re
 import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 from support.backends import BACKEND
+from support.children import command
 
 import multiback as mb
 from multiback.store import RunDirectory
 
-CHILD = Path(__file__).with_name("ended_fit.py")
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
 
 # Its status, what it prints, and the steps of the checkpoints that it leaves.
@@ -38,8 +36,8 @@ if BACKEND != "torch":
 def ended(tmp_path_factory):
     """Let one process end in each way; return the folder and the statuses."""
     folder = tmp_path_factory.mktemp("ended")
-    command = [sys.executable, CHILD, str(folder), *ENDINGS]
-    done = subprocess.run(command, check=True, capture_output=True, text=True, cwd="/")
+    program = command("fitting.ended_fit", folder, *ENDINGS)
+    done = subprocess.run(program, check=True, capture_output=True, text=True, cwd="/")
     return folder, dict(line.split() for line in done.stdout.splitlines())
 
 

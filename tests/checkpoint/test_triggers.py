@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from problem import VALIDATION, Says, X, Y, fit, model, warns
 from support.backends import BACKEND
+from support.fitting.problem import VALIDATION, Says, X, Y, fit, model, warns
 
 import multiback as mb
 from multiback.checkpoint.choosing.triggers import Triggers

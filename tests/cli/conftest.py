@@ -33,10 +33,10 @@ class Result:
 
 @pytest.fixture
 def call(monkeypatch, capsys):
-    """Run a command as the shell would, 80 columns wide."""
+    """Run a command as the shell would, 80 columns wide by default."""
 
-    def run(*arguments):
-        monkeypatch.setenv("COLUMNS", "80")
+    def run(*arguments, width=80):
+        monkeypatch.setenv("COLUMNS", str(width))
         monkeypatch.setattr(sys, "argv", ["multiback", *map(str, arguments)])
         capsys.readouterr()
         try:

@@ -1,6 +1,5 @@
 """`export`: what it writes is read without multiback."""
 
-import importlib.util
 import os
 import subprocess
 import sys
@@ -13,8 +12,6 @@ from support.backends import BACKEND
 
 import multiback as mb
 
-# Installed beside each backend, as the oracle; under torch itself JAX may be.
-OTHER = "torch" if BACKEND != "torch" else "jax"
 READ = """
 import sys
 import keras, numpy as np
@@ -45,18 +42,14 @@ def trained(tmp_path_factory):
     return model, checkpoint.best_model_path
 
 
-@pytest.mark.parametrize("backend", [BACKEND, OTHER])
-def test_a_keras_file_is_read_by_plain_keras_under_any_backend(
-    call, trained, tmp_path, backend
-):
-    if importlib.util.find_spec(backend) is None:
-        pytest.skip(f"{backend} is not installed; JAX and TensorFlow try it with torch")
+def test_a_keras_file_is_read_by_plain_keras(call, trained, tmp_path):
+    # Under any backend: tests/portability/test_checkpoints_across_backends.py.
     model, path = trained
     result = call("export", path, tmp_path / "out.keras")
     assert (result.code, result.out) == (0, f"{tmp_path / 'out.keras'}\n")
     subprocess.run(
         [sys.executable, "-c", READ, tmp_path / "out.keras", tmp_path / "y.npy"],
-        env={**os.environ, "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"},
+        env={**os.environ, "KERAS_BACKEND": BACKEND, "TF_CPP_MIN_LOG_LEVEL": "3"},
         check=True,
     )
     expected = model.predict(np.ones((2, 3), "float32"), verbose=0)

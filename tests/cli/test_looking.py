@@ -1,5 +1,6 @@
 """`ls`, `show` and `best`."""
 
+import datetime as dt
 import json
 import math
 import os
@@ -21,18 +22,130 @@ def widest(text):
     return max(map(len, text.splitlines()))
 
 
-def test_ls_lists_every_checkpoint_with_epoch_score_and_size(call, run):
-    result = call("ls", run)
+def test_ls_lists_every_checkpoint_and_marks_best_and_last(call, run):
+    result = call("ls", run, width=100)
     assert result.code == 0
-    lines = result.out.splitlines()
-    assert lines[0].split() == ["checkpoint", "epoch", "val_f1", "size"]
-    assert [line.split()[:3] for line in lines[1:]] == [
-        ["epoch=001", "1", "0.5000"],
-        ["epoch=002", "2", "0.9000"],
-        ["epoch=003", "3", "0.8000"],
-        ["epoch=004", "4", "0.6000"],
-        ["epoch=005", "5", "0.7000"],
+    title, heading, *rows = result.out.splitlines()
+    assert title == "run a, judged by val_f1 (max)"
+    assert heading.split()[:4] == ["checkpoint", "epoch", "val_f1", "val_loss"]
+    assert heading.split()[4:] == ["val_precision", "size", "saved"]
+    assert [line.split()[:4] for line in rows] == [
+        ["epoch=001", "1", "0.5000", "0.5000"],
+        ["epoch=002", "2", "0.9000", "0.1000"],
+        ["epoch=003", "3", "0.8000", "0.2000"],
+        ["epoch=004", "4", "0.6000", "0.4000"],
+        ["epoch=005", "5", "0.7000", "0.3000"],
     ]
+    assert [line.split()[-1] for line in rows if line.split()[-1].isalpha()] == [
+        "best",
+        "last",
+    ]
+    assert rows[1].endswith("best")
+    assert rows[4].endswith("last")
+    assert f"{dt.datetime.now().astimezone():%Y-%m-%d}" in rows[0]
+
+
+def test_ls_says_how_many_epochs_ran(call, run):
+    for epoch in range(1, 8):
+        RunDirectory(run).append_history(
+            {"run_id": "a", "epoch": epoch, "step": epoch, "time": 0.0, "metrics": {}}
+        )
+    title = call("ls", run, width=100).out.splitlines()[0]
+    assert title == "run a, 7 epochs, judged by val_f1 (max)"
+    [described] = call("ls", run, "--json").json["runs"]
+    assert described == {
+        "run_id": "a",
+        "epochs": 7,
+        "monitor": "val_f1",
+        "mode": "max",
+    }
+
+
+@pytest.mark.parametrize(("width", "shown"), [(40, 0), (60, 1), (80, 2), (120, 3)])
+def test_ls_shows_the_metrics_that_fit_the_width(call, run, save, width, shown):
+    save(6, name="epoch=006-step=000060-val_f1=0.7000")
+    result = call("ls", run, width=width)
+    assert widest(result.out) <= width
+    lines = result.out.splitlines()
+    [heading] = [line.split() for line in lines if line.startswith("checkpoint")]
+    names = [name for name in heading if name.startswith("val_")]
+    assert names == ["val_f1", "val_loss", "val_precision"][:shown]
+    # The date stands in a column, or above the table.
+    assert f"{dt.datetime.now().astimezone():%Y-%m-%d}" in result.out
+
+
+def test_ls_of_a_checkpoint_shows_it(call, run):
+    shown = call("ls", checkpoint(run, 2))
+    assert shown.code == 0
+    assert shown.out == call("show", checkpoint(run, 2)).out
+    assert call("ls", checkpoint(run, 2), "--json").json["epoch"] == 2
+
+
+def measured(run, **more):
+    """Append three epochs to a run's history."""
+    runs = RunDirectory(run)
+    for epoch in (1, 2, 3):
+        metrics = {"loss": 1 / epoch, "val_f1": epoch / 4}
+        runs.append_history(
+            {
+                "run_id": "a",
+                "epoch": epoch,
+                "step": 10 * epoch,
+                "time": 1e9 + epoch,
+                "metrics": metrics | more,
+            }
+        )
+
+
+def test_history_is_a_table_csv_or_json(call, run):
+    measured(run)
+    title, heading, *rows = call("history", run).out.splitlines()
+    assert title == "run a, 3 rows"
+    assert heading.split() == ["epoch", "step", "val_f1", "loss", "time"]
+    assert [line.split()[:4] for line in rows] == [
+        ["1", "10", "0.2500", "1.0000"],
+        ["2", "20", "0.5000", "0.5000"],
+        ["3", "30", "0.7500", "0.3333"],
+    ]
+    lines = call("history", run, "--csv").out.splitlines()
+    assert lines[0] == "run_id,epoch,step,time,loss,val_f1"
+    assert lines[2] == "a,2,20,1000000002.0,0.5,0.5"
+    assert call("history", run, "--json").json[2]["val_f1"] == 0.75
+
+
+def test_history_names_the_columns_that_do_not_fit(call, run):
+    measured(run, **{f"a_rather_long_name_{i}": 0.5 for i in range(4)})
+    result = call("history", run)
+    assert widest(result.out.partition("not shown")[0]) <= 80
+    assert "not shown: a_rather_long_name_2, a_rather" in result.out
+
+
+def test_history_of_a_run_without_one_is_exit_code_1(call, run):
+    result = call("history", run)
+    assert result.code == 1
+    assert "holds no history" in result.err
+
+
+def test_mb_history_is_flat_and_a_metric_never_hides_a_field(run):
+    measured(run, epoch=9.0)
+    rows = mb.history(run)
+    assert rows[0] == {
+        "run_id": "a",
+        "epoch": 1,
+        "step": 10,
+        "time": 1e9 + 1,
+        "loss": 1.0,
+        "val_f1": 0.25,
+        "metrics/epoch": 9.0,
+    }
+
+
+@pytest.mark.parametrize("command", ["ls", "show", "best", "diff", "prune", "history"])
+def test_help_shows_flags_as_flags(call, command):
+    text = call(command, "--help").out
+    assert "--json" in text
+    assert "<bool>" not in text
+    assert "BOOL" not in text
 
 
 def test_ls_parts_the_runs_and_shows_one_on_request(call, run, save):
@@ -52,9 +165,9 @@ def test_ls_fits_80_columns_and_loses_no_letter_of_a_long_name(call, save):
     result = call("ls", saved.path.parents[1])
     assert widest(result.out) <= 80
     first_column = "".join(
-        line.split()[0] for line in result.out.splitlines()[1:] if line.strip()
+        line.split()[0] for line in result.out.splitlines()[2:] if line.strip()
     )
-    assert name in first_column.replace("checkpoint", "")
+    assert name in first_column
 
 
 def test_ls_as_json_has_every_field_and_nan_as_text(call, save, tmp_path):
@@ -128,9 +241,11 @@ def test_ls_marks_copies_and_best_is_none_of_them(call, run):
     shutil.copytree(best, best.with_name("a copy"))
     checkpoint(run, 4).rename(best.with_name("mine"))
     lines = call("ls", run).out.splitlines()
-    assert [line.split("  ")[-1].strip() for line in lines if "copy of" in line] == [
-        "copy of epoch=002",
-        "copy of epoch=004",
+    assert [
+        line.split("copy of ")[1].strip() for line in lines if "copy of" in line
+    ] == [
+        "epoch=002",
+        "epoch=004",
     ]
     found = json.loads(call("ls", run, "--json").out)["checkpoints"]
     assert {one["name"]: one["copy_of"] for one in found if "copy_of" in one} == {
@@ -293,7 +408,7 @@ def test_a_wrong_option_is_exit_code_2(call, run):
 
 def test_stdout_is_one_json_document_in_a_real_process(run):
     result = subprocess.run(
-        [sys.executable, "-m", "multiback.cli", "ls", run, "--json"],
+        [sys.executable, "-m", "multiback", "ls", run, "--json"],
         env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
         capture_output=True,
         check=True,

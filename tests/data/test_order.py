@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from multiback.data.order import epoch_order
+from multiback.data.resumable import epoch_order
 
 
 def test_each_sample_comes_once():

@@ -4,8 +4,8 @@ import socket
 from pathlib import Path
 
 import pytest
-from children import both, run
-from trained_model import state_of
+from support.distributed.children import both, run
+from support.distributed.trained_model import state_of
 
 import multiback as mb
 from multiback.store import RunDirectory
@@ -30,7 +30,7 @@ def root(tmp_path_factory):
 def ranks(root):
     """What two processes with two devices each have told of all cases."""
     for _ in range(_TRIES):
-        found = run("jax", "jax_child.py", root, free_port(), *CASES, ranks=2)
+        found = run("jax", "jax_child", root, free_port(), *CASES, ranks=2)
         # JAX takes no port 0: another process may have been quicker.
         if not any("ddress already in use" in child.output for child in found):
             break
@@ -40,7 +40,7 @@ def ranks(root):
 @pytest.fixture(scope="module")
 def meshes(root):
     """What one process with four devices has told."""
-    [child] = run("jax", "jax_child.py", root, 0, "meshes")
+    [child] = run("jax", "jax_child", root, 0, "meshes")
     return child.told
 
 

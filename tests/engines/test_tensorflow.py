@@ -4,8 +4,8 @@ import json
 import socket
 
 import pytest
-from children import run
-from trained_model import numbers_of
+from support.distributed.children import run
+from support.distributed.trained_model import numbers_of
 
 import multiback as mb
 
@@ -17,7 +17,7 @@ def root(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def told(root):
-    [child] = run("tensorflow", "tensorflow_child.py", root)
+    [child] = run("tensorflow", "tensorflow_child", root)
     return child.told
 
 
@@ -50,9 +50,7 @@ def cluster():
 
 def test_keras_does_not_train_on_two_workers_and_checkpoints_say_so(tmp_path, cluster):
     """Once `fit` trains here, `refuse_workers` has to go and the workers to agree."""
-    ranks = run(
-        "tensorflow", "workers_child.py", json.dumps(cluster), tmp_path, ranks=2
-    )
+    ranks = run("tensorflow", "workers_child", json.dumps(cluster), tmp_path, ranks=2)
     for rank in ranks:
         assert rank.told["replicas"] == 2
         assert "Attempt to convert a value (PerReplica" in rank.told["fit"]

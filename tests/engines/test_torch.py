@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from children import both, run
+from support.distributed.children import both, run
 
 import multiback as mb
 from multiback.errors import StoreError
@@ -33,7 +33,7 @@ def root(tmp_path_factory):
 @pytest.fixture(scope="module")
 def ranks(root):
     """What two processes have told of all cases."""
-    found = run("torch", "torch_child.py", root, *CASES, ranks=2)
+    found = run("torch", "torch_child", root, *CASES, ranks=2)
     return [child.told for child in found]
 
 
@@ -54,7 +54,7 @@ def test_both_restore_every_bit(ranks, how):
 
 @pytest.mark.parametrize("how", ["dcp", "safetensors"])
 def test_one_process_under_another_backend_restores_every_bit(ranks, root, how):
-    from trained_model import state_of
+    from support.distributed.trained_model import state_of
 
     expected = both(ranks, f"loop-{how}.state")
     assert state_of(mb.load_best(root / f"loop-{how}/run")) == expected
@@ -139,7 +139,7 @@ def test_one_rank_may_save_for_itself(ranks):
 
 
 def test_a_rank_that_is_killed_in_a_save_costs_nothing_that_was_saved(tmp_path):
-    zero, one = run("torch", "torch_child.py", tmp_path, "kill", ranks=2)
+    zero, one = run("torch", "torch_child", tmp_path, "kill", ranks=2)
     assert one.returncode == -9
     assert "intact" in zero.told["kill.error"] or "untouched" in zero.told["kill.error"]
     [checkpoint] = RunDirectory(tmp_path / "kill/run").checkpoints()

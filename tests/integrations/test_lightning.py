@@ -111,7 +111,7 @@ def test_the_best_epoch_is_kept_and_loads_into_a_new_module(tmp_path, loader):
     torch.testing.assert_close(other.line.weight, seen[1], rtol=0, atol=0)
     tree = mb.load_best(tmp_path)
     np.testing.assert_array_equal(tree["state_dict"]["line.weight"], seen[1].numpy())
-    assert [row["metrics"]["val_charm"] for row in mb.history(tmp_path)] == list(SCORES)
+    assert [row["val_charm"] for row in mb.history(tmp_path)] == list(SCORES)
     assert [row["step"] for row in mb.history(tmp_path)] == [2, 4, 6, 8]
 
 
@@ -185,7 +185,7 @@ def test_only_what_was_validated_is_judged(tmp_path, loader):
     checkpoint = ModelCheckpoint(tmp_path, "val_charm", mode="max")
     fit(Module(), loader, checkpoint, check_val_every_n_epoch=2)
     rows = mb.history(tmp_path)
-    assert [(row["epoch"], row["metrics"]["val_charm"]) for row in rows] == [
+    assert [(row["epoch"], row["val_charm"]) for row in rows] == [
         (2, 0.875),
         (4, 0.875),
     ]

@@ -136,6 +136,6 @@ def test_what_save_last_link_and_weights_only_leave_is_read(tmp_path):
 
 def test_the_command_prints_the_best_in_a_real_process(trained):
     root, pairs = trained
-    child = [sys.executable, "-m", "multiback.cli", "best", root / "lightning_logs"]
+    child = [sys.executable, "-m", "multiback", "best", root / "lightning_logs"]
     done = subprocess.run(child, capture_output=True, text=True, check=True, cwd="/")
     assert done.stdout.strip() == pairs[1][0].best_model_path

@@ -20,7 +20,9 @@ F1Score = mb.metrics.F1Score
         ({"task": "multiclass"}, r"wants num_classes= as an integer .* not None"),
         ({"task": "multiclass", "num_classes": 1}, r"at least 2, not 1"),
         ({"task": "multilabel", "num_classes": 3}, r"num_labels"),
-        ({"num_classes": 3}, r"num_classes= has no meaning"),
+        ({"task": "binary", "num_classes": 3}, r"num_classes= has no meaning"),
+        ({"num_classes": 3}, r'Pass task="multiclass", num_classes=3\.'),
+        ({"num_labels": 3}, r'Pass task="multilabel", num_labels=3\.'),
         ({"average": "mean"}, r'average= wants "micro".* not .mean.'),
         ({"threshold": 1.5}, r"threshold= wants a probability"),
         ({"zero_division": 0.5}, r"zero_division= wants 0, 1 or"),
@@ -28,7 +30,9 @@ F1Score = mb.metrics.F1Score
         ({"threshold": True}, r"threshold= wants a probability .* not True"),
         ({"from_logits": "False"}, r"from_logits= wants True or False, not 'False'"),
         ({"ignore_index": True}, r"ignore_index= wants an integer .* not True"),
-        ({"ignore_index": 2**40}, r"ignore_index= wants .* int32 .* not 1099511627776"),
+        ({"ignore_index": 2**40}, r"ignore_index= wants .* 2147483647, .* not 10995"),
+        ({"ignore_index": []}, r"ignore_index= wants an integer .* not \[\]"),
+        ({"ignore_index": [0, True]}, r"ignore_index= wants .* not \[0, True\]"),
         ({"zero_division": np.zeros(2)}, r"zero_division= wants 0, 1 or"),
         ({"average": np.array(["micro"])}, r"average= wants"),
     ],
@@ -43,9 +47,22 @@ def test_a_bad_argument_says_what_was_wanted_and_what_came(arguments, words):
     [
         ("F1Score", "treshold", r"F1Score has no argument treshold=.* threshold=\?"),
         ("LogLoss", "num_labels", r"LogLoss has no argument num_labels=.* num_c"),
-        ("AUROC", "num_thresholds", r"AUROC has no .* It has .*task, .*num_bins, "),
+        ("AUROC", "num_thresholds", r"AUROC has no .* Did you mean num_bins=\?"),
+        ("AUROC", "alpha", r"AUROC has no .* It has .*task, .*num_bins, "),
         ("R2Score", "adjust", r"R2Score has no argument .* mean adjusted=\?"),
-        ("SamplewiseDice", "classes", r"SamplewiseDice has no argument classes="),
+        ("SamplewiseDice", "class_id", r"SamplewiseDice has no .* mean classes=\?"),
+        ("F1Score", "thresholds", r"F1Score has no argument .* mean threshold=\?"),
+        ("F1Score", "top_k", r"F1Score has no argument top_k=\. TopKAccuracy"),
+        ("F1Score", "squared", r"F1Score has no argument squared=\. Root"),
+        ("MeanSquaredError", "squared", r"MeanSquaredError has no .* RootMeanSquared"),
+        ("CohenKappa", "weight", r"CohenKappa has no argument .* mean weights=\?"),
+        ("CohenKappa", "num_labels", r"CohenKappa has no .* Give each label its own"),
+        ("CohenKappa", "class_id", r"CohenKappa has no .* F1Score, Recall and AUROC"),
+        ("TopKAccuracy", "k", r"TopKAccuracy has no argument k=\. .* mean top_k=\?"),
+        ("CalibrationError", "nbins", r"CalibrationError has no .* mean n_bins=\?"),
+        ("ExactMatch", "n_labels", r"ExactMatch has no .* mean num_labels=\?"),
+        ("ConfusionMatrix", "normalise", r"ConfusionMatrix has no .* mean normalize="),
+        ("Mean", "dtpe", r"Mean has no argument dtpe=\. Did you mean dtype=\?"),
         ("MatthewsCorrelation", "hits_only", r"MatthewsCorrelation has no argument"),
     ],
 )
@@ -54,6 +71,27 @@ def test_an_unknown_argument_is_refused_by_the_name_of_the_metric(
 ):
     with pytest.raises(ArgumentError, match=words):
         getattr(mb.metrics, name)(**{argument: 1})
+
+
+def test_a_missing_argument_is_named():
+    with pytest.raises(ArgumentError, match=r"TopKAccuracy: missing .* .num_classes"):
+        mb.metrics.TopKAccuracy()
+    with pytest.raises(ArgumentError, match="F1Score: too many positional arguments"):
+        F1Score("multiclass", 3)
+
+
+def test_a_subclass_keeps_the_error_and_its_own_arguments():
+    class Strict(F1Score):
+        def __init__(self, margin=0.1, name="strict", **arguments):
+            super().__init__(threshold=0.5 + margin, name=name, **arguments)
+
+    with pytest.raises(ArgumentError, match=r"Strict has no .* mean ignore_index=\?"):
+        Strict(ignore_idx=1)
+    metric = Strict(margin=np.float32(0.25))
+    assert metric.get_config()["margin"] == 0.25
+    assert stream(Strict.from_config(metric.get_config()), ([1, 1], [0.7, 0.8])) == (
+        pytest.approx(2 / 3)
+    )
 
 
 @pytest.mark.parametrize(
@@ -81,7 +119,7 @@ def test_the_arguments_of_other_metrics_are_checked_as_well(name, arguments, wor
     ("arguments", "y_true", "y_pred"),
     [
         ({}, (4,), (5,)),
-        ({}, (4,), (4, 2)),
+        ({"task": "binary"}, (4,), (4, 2)),
         ({"task": "multiclass", "num_classes": 3}, (4,), (4, 2)),
         ({"task": "multiclass", "num_classes": 3}, (4, 2), (4, 3)),
         ({"task": "multiclass", "num_classes": 3}, (4,), (4,)),
@@ -98,7 +136,7 @@ def test_shapes_that_do_not_fit_are_both_named(arguments, y_true, y_pred):
     assert "wants" in str(caught.value)
     # Only where there are scores of classes is there a hint to these.
     assert ("For classes, pass" in str(caught.value)) is (
-        y_pred == (4, 2) and not arguments
+        y_pred == (4, 2) and arguments == {"task": "binary"}
     )
     assert str(caught.value).startswith("f1_score: ")
 
@@ -152,7 +190,9 @@ def test_no_data_gives_zero_division():
 def test_a_trailing_axis_of_one_is_no_difference(shapes):
     y_true, y_pred = np.array([0, 1, 1, 0, 1, 0]), np.linspace(0, 1, 6)
     expected = stream(F1Score(), (y_true, y_pred))
-    got = stream(F1Score(), (y_true.reshape(shapes[0]), y_pred.reshape(shapes[1])))
+    got = stream(
+        F1Score("binary"), (y_true.reshape(shapes[0]), y_pred.reshape(shapes[1]))
+    )
     assert got == expected
 
 
@@ -223,7 +263,7 @@ def test_numpy_s_numbers_are_numbers_in_a_config(name, arguments):
 
 def test_class_scores_for_a_binary_task_say_which_task_was_meant():
     with pytest.raises(ArgumentError, match=r'pass task="multiclass", num_classes=3'):
-        F1Score().update_state(np.zeros(4), np.zeros((4, 3)))
+        F1Score("binary").update_state(np.zeros(4), np.zeros((4, 3)))
 
 
 @pytest.mark.parametrize("name", [3, "", b"f1"])

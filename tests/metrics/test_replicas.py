@@ -2,13 +2,10 @@
 
 import json
 import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 from support.backends import BACKEND
-
-CHILD = Path(__file__).with_name("replicas_child.py")
+from support.children import command
 
 
 @pytest.fixture(scope="module")
@@ -17,7 +14,11 @@ def mirrored():
     if BACKEND != "tensorflow":
         pytest.skip("MirroredStrategy is TensorFlow's; JAX's arrays are global")
     done = subprocess.run(
-        [sys.executable, CHILD], capture_output=True, text=True, check=False, cwd="/"
+        command("distributed.replicas_child"),
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd="/",
     )
     assert done.returncode == 0, done.stderr[-2000:]
     return json.loads(done.stdout.splitlines()[-1])

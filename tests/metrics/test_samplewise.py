@@ -74,7 +74,9 @@ class TestSamplewise(FloatContract):
 def test_an_image_without_an_object_is_what_zero_division_says():
     y_true, y_pred = np.array([[0, 0], [1, 1]]), np.array([[0.1, 0.1], [0.9, 0.1]])
     for zero_division, expected in ((0.0, 0.25), (1.0, 0.75), (float("nan"), 0.5)):
-        metric = mb.metrics.SamplewiseJaccardIndex(zero_division=zero_division)
+        metric = mb.metrics.SamplewiseJaccardIndex(
+            "binary", zero_division=zero_division
+        )
         assert stream(metric, (y_true, y_pred)) == expected
 
 
@@ -90,11 +92,11 @@ def test_an_ignored_class_and_ignored_pixels_leave_the_mean():
 @unusable
 def test_a_nan_score_is_a_miss_of_its_label():
     y_true, y_pred = np.array([[0, 1]]), np.array([[np.nan, 0.9]], "float32")
-    assert stream(mb.metrics.SamplewiseJaccardIndex(), (y_true, y_pred)) == 0.5
+    assert stream(mb.metrics.SamplewiseJaccardIndex("binary"), (y_true, y_pred)) == 0.5
 
 
 def test_a_weight_a_pixel_is_an_error():
-    metric = mb.metrics.SamplewiseDice()
+    metric = mb.metrics.SamplewiseDice("binary")
     with pytest.raises(mb.errors.ArgumentError, match="one number a sample"):
         metric.update_state([[0, 1]], [[0.1, 0.9]], [[1.0, 1.0]])
     with pytest.raises(mb.errors.ArgumentError, match="average= wants"):
@@ -103,7 +105,7 @@ def test_a_weight_a_pixel_is_an_error():
 
 @pytest.mark.parametrize("shape", [(3,), (3, 1), (2, 2)])
 def test_weights_that_are_not_one_a_sample_name_both_shapes(shape):
-    metric = mb.metrics.SamplewiseDice()
+    metric = mb.metrics.SamplewiseDice("binary")
     with pytest.raises(ArgumentError) as caught:
         metric.update_state([[0, 1], [1, 1]], [[0.1, 0.9]] * 2, np.ones(shape))
     assert f"sample_weight has shape {shape}" in str(caught.value)

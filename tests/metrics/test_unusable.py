@@ -54,7 +54,7 @@ CASES = {
     "rows of NaN": (M.CohenKappa, THREE, ROWS * NAN, ROWS, "nan_label", 3),
     "an unknown pixel": (
         M.SamplewiseDice,
-        {},
+        {"task": "binary"},
         [[0, 3]],
         [[0.1, 0.9]],
         UNKNOWN,
@@ -110,7 +110,7 @@ def test_a_cause_is_counted_and_told_once_and_the_value_is_nan(case, weighted):
 @pytest.mark.parametrize("shape", [(4,), (2, 2), (4, 1)])
 def test_logits_keep_the_value_that_a_threshold_gives_them_and_are_told(metric, shape):
     logits = np.array([-2.0, 0.4, 3.0, 0.6], "float32")
-    made, clipped = metric(), metric()
+    made, clipped = metric("binary"), metric("binary")
     made.update_state(LABELS.reshape(shape), logits.reshape(shape))
     assert made.unusable() == {"outside_score": 2}
     got, (words,) = result_and_words(made)

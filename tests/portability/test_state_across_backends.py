@@ -2,13 +2,11 @@
 
 import os
 import subprocess
-import sys
-from pathlib import Path
 
 import pytest
+from support.children import command
 
 BACKENDS = ("jax", "tensorflow", "torch")
-CHILD = Path(__file__).with_name("state_child.py")
 ENVIRONMENT = {
     "TF_CPP_MIN_LOG_LEVEL": "3",
     "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
@@ -19,7 +17,7 @@ def child(backend, task, *folders):
     # Of each folder the same models: JAX need not compile them again.
     compiled = {"JAX_COMPILATION_CACHE_DIR": str(folders[0].parent / "compiled")}
     done = subprocess.run(
-        [sys.executable, str(CHILD), task, *map(str, folders)],
+        command("portability.state_child", task, *folders),
         env={**os.environ, **ENVIRONMENT, **compiled, "KERAS_BACKEND": backend},
         capture_output=True,
         text=True,

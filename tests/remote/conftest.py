@@ -91,7 +91,7 @@ def url(wire, monkeypatch, request):
     monkeypatch.setattr(s3fs.S3FileSystem, "retries", 1)
     monkeypatch.setattr(buckets, "FIRST_PAUSE", 0.01)
     s3fs.S3FileSystem.clear_instance_cache()
-    remote_ownership._claims._forget()
+    remote_ownership.forget()
     mirror._mirrors.clear()
     wire.cuts.clear()
     name = f"bucket-{abs(hash(request.node.name)):x}"

@@ -3,9 +3,9 @@ import json
 import random
 
 import keras
-import models
 import numpy as np
 import pytest
+from support import models
 
 from multiback.errors import StateError
 from multiback.state import (

@@ -2,9 +2,9 @@
 
 import keras
 import ml_dtypes
-import models
 import numpy as np
 import pytest
+from support import models
 
 import multiback as mb
 from multiback.state import host, page_locked_for, snapshot

@@ -1,36 +1,36 @@
 """Notice when one of the private names that state/ leans on moves."""
 
 import keras
-import models
+from support import models
 
-from multiback.state import _private
+from multiback import keras_private
 
 
 def test_layers_are_walked_below_plain_layers():
     inner = keras.layers.Bidirectional(keras.layers.LSTM(2))
     model = keras.Sequential([keras.Input((3, 2)), inner])
-    kinds = [type(layer) for layer in _private.layers_of(model)]
+    kinds = [type(layer) for layer in keras_private.layers_of(model)]
     assert kinds.count(keras.layers.LSTM) == 2
-    assert model in _private.layers_of(model)
+    assert model in keras_private.layers_of(model)
 
 
 def test_the_sharing_scope_marks_an_object_that_is_named_twice():
     layer = keras.layers.Dense(2)
-    with _private.sharing():
+    with keras_private.sharing():
         first, second = keras.saving.serialize_keras_object([layer, layer])
     assert first["shared_object_id"] == second["shared_object_id"]
-    with _private.sharing():
+    with keras_private.sharing():
         one, other = keras.saving.deserialize_keras_object([first, second])
     assert one is other
 
 
 def test_keras_s_classes_live_where_we_look():
-    assert keras.layers.Dense.__module__.startswith(_private.KERAS_SOURCE)
+    assert keras.layers.Dense.__module__.startswith(keras_private.KERAS_SOURCE)
 
 
 def test_the_compile_config_is_hidden_for_a_while():
     model = models.mlp()
     model.compile("sgd", "mse")
-    with _private.no_compile_config(model):
+    with keras_private.no_compile_config(model):
         assert not keras.saving.serialize_keras_object(model)["compile_config"]
     assert keras.saving.serialize_keras_object(model)["compile_config"]

@@ -1,7 +1,7 @@
 import keras
-import models
 import numpy as np
 import pytest
+from support import models
 
 from multiback.errors import ArgumentError, StateError
 from multiback.state import rebuild, restore, snapshot

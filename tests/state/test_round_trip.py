@@ -1,9 +1,9 @@
 import json
 
 import keras
-import models
 import numpy as np
 import pytest
+from support import models
 
 from multiback.state import describe, rebuild, restore, snapshot
 

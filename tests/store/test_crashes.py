@@ -66,12 +66,12 @@ class RecordingFiles(Files):
         super().symlink(target, path)
         self.note("symlink", path, target)
 
-    def unlink(self, path):
-        super().unlink(path)
+    def unlink(self, path, within=None):
+        super().unlink(path, within)
         self.note("delete", path)
 
-    def remove_directory(self, path):
-        super().remove_directory(path)
+    def remove_directory(self, path, within=None):
+        super().remove_directory(path, within)
         self.note("delete", path)
 
 

@@ -3,12 +3,10 @@
 import errno
 import json
 import re
-from pathlib import Path
 
 import pytest
 from support.small_disk import run_apart
 
-CHILD = Path(__file__).with_name("filled_disk.py")
 pytestmark = pytest.mark.torture
 
 
@@ -16,7 +14,7 @@ pytestmark = pytest.mark.torture
 def test_a_full_disk_is_told_of_costs_nothing_and_is_saved_to_once_there_is_room(
     tmp_path, what
 ):
-    printed = run_apart(CHILD, tmp_path, what)
+    printed = run_apart("storing.filled_disk", tmp_path, what)
     rounds = [json.loads(line) for line in printed.splitlines()]
     assert len(rounds) == 40
     for each in rounds:

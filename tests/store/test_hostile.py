@@ -1,15 +1,18 @@
 import json
 import math
 import resource
+import time
+import tracemalloc
 
 import numpy as np
 import pytest
 import xxhash
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.hostile import sealed
 
-from multiback.errors import ArgumentError, CorruptCheckpointError
-from multiback.store import FileEntry, Files, open_checkpoint
+from multiback.errors import ArgumentError, CorruptCheckpointError, StoreError
+from multiback.store import FileEntry, Files, RunDirectory, open_checkpoint
 from multiback.store.format.manifest import parse_manifest
 from multiback.store.format.tensor_file import read_tensors, write_tensors
 from multiback.store.format.tensor_header import parse_header
@@ -307,3 +310,62 @@ def test_a_wrong_argument_is_refused_before_the_disk_is_touched(runs, commit, ch
     with pytest.raises(ArgumentError):
         commit(runs, **changes)
     assert not runs.path.exists()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"run_id": "x" * (20 << 20)},
+        {"run_id": "x" * 1001},
+        {"metrics": {f"metric-{n}": 0.0 for n in range(300_000)}},
+        {"metrics": {"x" * 2000: 0.0}},
+        {"metrics": {"x": 10**400}},
+        {"created": 1e300},
+        {"created": -1},
+        {"epoch": 10**400},
+        {"sequence": 1 << 70},
+    ],
+    ids=lambda changes: f"{next(iter(changes))} {str(changes)[:40]}",
+)
+def test_a_manifest_beyond_all_measure_is_passed_over_and_hides_no_other(
+    runs, commit, changes
+):
+    commit(runs, "sound")
+    bad = commit(runs, "bad")
+    manifest = bad.path / "manifest.json"
+    fields = json.loads(manifest.read_bytes())
+    del fields["checksum"]
+    manifest.write_bytes(sealed(fields | changes))
+    began = time.perf_counter()
+    [found] = RunDirectory(runs.path).checkpoints()
+    assert time.perf_counter() - began < 2
+    tracemalloc.start()
+    try:
+        RunDirectory(runs.path).checkpoints()
+        assert tracemalloc.get_traced_memory()[1] < 256 << 20
+    finally:
+        tracemalloc.stop()
+    assert found.name == "sound"
+    [(path, why)] = runs.checkpoints() and runs.skipped
+    assert path == bad.path
+    assert len(why) < 1000
+
+
+@pytest.mark.parametrize("name", ["runs.jsonl", "history.jsonl"])
+def test_a_journal_beyond_all_measure_is_refused_at_once(runs, commit, name):
+    commit(runs)
+    with (runs.path / name).open("wb") as stream:
+        stream.truncate(3 << 30)
+    began = time.perf_counter()
+    with pytest.raises(StoreError, match="at most"):
+        runs.history() if name == "history.jsonl" else runs.latest_run()
+    assert time.perf_counter() - began < 2
+
+
+def test_what_readers_refuse_cannot_be_written(runs, commit):
+    for changes in (
+        {"run_id": "x" * 1001},
+        {"metrics": {str(n): 0.0 for n in range(10_001)}},
+    ):
+        with pytest.raises(ArgumentError, match="wants"):
+            commit(runs, **changes)

@@ -7,16 +7,14 @@ import os
 import random
 import signal
 import subprocess
-import sys
 import time
-from pathlib import Path
 
 import pytest
+from support.children import command
 
 from multiback.store import RunDirectory
 
 KILLS = int(os.environ.get("MULTIBACK_KILLS", "50"))
-WRITER = Path(__file__).with_name("killed_writer.py")
 pytestmark = pytest.mark.torture
 
 
@@ -24,8 +22,8 @@ def killed_once(run, log, seed, dice, how):
     """Start a writer and kill it: at a random instant, or at a random change."""
     at_change = dice.randint(1, 120) if seed % 2 else 0
     size = log.stat().st_size
-    arguments = [str(run), str(log), str(seed), str(at_change), how]
-    with subprocess.Popen([sys.executable, WRITER, *arguments]) as writer:
+    arguments = [run, log, seed, at_change, how]
+    with subprocess.Popen(command("storing.killed_writer", *arguments)) as writer:
         while log.stat().st_size == size and writer.poll() is None:
             time.sleep(0.002)
         if at_change:

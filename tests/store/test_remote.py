@@ -36,7 +36,7 @@ from multiback.store.remote import run_directory as remote
 
 def forget():
     """Empty fsspec's memory, and let this process be in no run."""
-    remote_ownership._claims._forget()
+    remote_ownership.forget()
     fsspec.filesystem("memory").store.clear()
     mirror._mirrors.clear()
 
@@ -257,7 +257,7 @@ def test_what_a_dead_writer_left_goes_when_its_run_starts_again_or_after_a_day(
     assert runs.collect_garbage() == []
     runs.end_run("a")
     # As a process that is killed leaves its run.
-    remote_ownership._claims._forget()
+    remote_ownership.forget()
     tomorrow = time.time() + 25 * 3600
     monkeypatch.setattr(time, "time", lambda: tomorrow)
     assert len(runs.garbage()) == 4
@@ -408,3 +408,47 @@ def test_objects_are_json_and_safetensors_that_anyone_can_read(there, memory, co
     assert json.loads(memory.cat(f"/bucket/run/{journal}"))["run_id"] == "a"
     raw = memory.cat("/bucket/run/checkpoints/one/state.safetensors")
     assert load(raw)["kernel"].dtype == np.float32
+
+
+def test_user_and_password_in_a_url_are_never_shown_or_stored(
+    memory, commit, monkeypatch
+):
+    given = "memory://me:s3cret@bucket/run"
+    monkeypatch.setattr(buckets, "_with_secrets", {})
+    runs = open_run_directory(given)
+    runs.start_run("a", {"branch_of": runs.location})
+    saved = commit(runs)
+    runs.append_history({"run_id": "a", "where": saved.location})
+    assert runs.location == "memory://***@bucket/run"
+    # What is shown can be opened by this process, and by no other.
+    assert open_checkpoint(saved.location) == saved
+    assert open_run_directory(runs.location).checkpoints() == [saved]
+    assert open_run_directory(given).checkpoints() == [saved]
+    assert b"s3cret" not in pickle.dumps([runs, saved])
+    shown = [str(one) for one in [runs.location, saved, *runs.writers()]]
+    for call in (
+        lambda: open_checkpoint(f"{given}/checkpoints/none"),
+        lambda: open_checkpoint(given),
+        lambda: open_run_directory("no-such-kind://me:s3cret@host/run"),
+        lambda: runs.prune(list, run_id="c"),
+    ):
+        with pytest.raises((ArgumentError, StoreError)) as caught:
+            call()
+        shown.append(str(caught.value))
+
+    def cut(*_, **__):
+        raise PermissionError(f"no rights for {given}")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(type(memory), "find", cut)
+        with pytest.raises(StoreError) as caught:
+            runs.checkpoints()
+        shown.append(str(caught.value))
+    runs.end_run("a")
+    assert "s3cret" not in " ".join(shown)
+    for path in memory.find("/"):
+        assert b"s3cret" not in memory.cat(path)
+    monkeypatch.setattr(buckets, "_with_secrets", {})
+    mirror._mirrors.clear()
+    with pytest.raises(ArgumentError, match="never stored"):
+        open_run_directory(runs.location)

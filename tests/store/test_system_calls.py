@@ -9,15 +9,14 @@ import random
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from support.children import command
 from support.powercut import KILLED, WORST, Directory, Disk, materialize
 
 from multiback.store import RunDirectory
 
-WRITER = Path(__file__).with_name("traced_writer.py")
 pytestmark = [
     pytest.mark.torture,
     pytest.mark.skipif(
@@ -56,7 +55,7 @@ def traced(tmp_path, how):
             *("strace", "--follow-forks", "--seccomp-bpf", "--decode-fds=path", "-xx"),
             *("--string-limit=100000000", f"--output={trace}"),
             "--trace=" + ",".join(f"?{name}" for name in CALLS),
-            *(sys.executable, str(WRITER), str(run), str(log), how),
+            *command("storing.traced_writer", run, log, how),
         ],
         check=True,
         timeout=500,

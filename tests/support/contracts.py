@@ -13,7 +13,6 @@ import keras
 import numpy as np
 import pytest
 from keras import ops
-
 from support.backends import BACKEND, compiled, to_numpy
 
 # One rounding of the ratio and one of each operand, in float32.

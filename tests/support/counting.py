@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import sklearn.metrics
 from keras import ops
-
 from support.backends import to_numpy
 from support.contracts import MetricContract
 

@@ -2,22 +2,20 @@
 
 import contextlib
 import subprocess
-import sys
-from pathlib import Path
 
-_PROGRAM = Path(__file__).parents[1] / "store" / "owning_writer.py"
+from support.children import command
 
 
 @contextlib.contextmanager
-def started(run, heartbeat, machine="here"):
+def started(run, timeout=600, how="here"):
     """Start a process that takes the run `shared`; it is killed in the end.
 
-    `run` is a directory or a URL; `machine` is another than "here" for a process that
-    says it runs elsewhere.
+    `run` is a directory or a URL, `timeout` its claim's; `how` is "here", "elsewhere"
+    or "no-locks".
     """
-    command = [sys.executable, _PROGRAM, run, str(heartbeat), machine]
+    program = command("storing.owning_writer", run, str(timeout), how)
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    with subprocess.Popen(command, text=True, cwd="/", **pipes) as process:
+    with subprocess.Popen(program, text=True, cwd="/", **pipes) as process:
         try:
             yield process
         finally:
@@ -25,9 +23,9 @@ def started(run, heartbeat, machine="here"):
 
 
 @contextlib.contextmanager
-def writer(run, heartbeat, machine="here"):
+def writer(run, timeout=600, how="here"):
     """Start such a process, and wait until it has answered whether it has the run."""
-    with started(run, heartbeat, machine) as process:
+    with started(run, timeout, how) as process:
         process.answer = process.stdout.readline().strip()
         yield process
 

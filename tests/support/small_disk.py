@@ -4,22 +4,22 @@ import contextlib
 import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from support.children import command
 
 PAGE = 4096
 # In a namespace of their own users may mount what goes with them.
 APART = ("unshare", "--user", "--map-root-user", "--mount")
 
 
-def run_apart(child, folder, *arguments):
-    """Run a script that mounts a disk on a folder; return what it printed."""
+def run_apart(program, folder, *arguments):
+    """Run a program that mounts a disk on a folder; return what it printed."""
     if not may_mount(folder):
         pytest.skip("this system lets no user mount a disk of their own")
-    command = [*APART, sys.executable, str(child), str(folder), *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    apart = [*APART, *command(program, folder, *arguments)]
+    done = subprocess.run(apart, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     return done.stdout
 

@@ -1,6 +1,5 @@
 """Any torchmetrics metric as a Keras metric: `as_keras`."""
 
-import importlib
 import inspect
 import re
 from collections.abc import Mapping
@@ -12,7 +11,7 @@ import numpy as np
 from multiback.adapters.bridge import Accumulator, HostMetric, Spec
 from multiback.adapters.torchmetrics.libraries import load_torchmetrics
 from multiback.adapters.torchmetrics.to_keras.config import from_config, to_config
-from multiback.adapters.torchmetrics.to_keras.inputs import arrange, task_of
+from multiback.adapters.torchmetrics.to_keras.inputs import Inputs
 from multiback.adapters.torchmetrics.to_keras.results import flatten, layout
 from multiback.errors import ArgumentError
 
@@ -32,22 +31,28 @@ class TorchAccumulator(Accumulator):
 
     takes_weights = False
 
-    def __init__(self, metric: Any) -> None:
+    def __init__(self, metric: Any, from_logits: bool | None = None) -> None:
         self.metric = metric
         self.what = type(metric).__name__
-        self._task = task_of(metric)
+        self._inputs = Inputs(metric, from_logits)
         self._names = _argument_names(metric)
+        self._width = 1
+        self._counts = False
+        self._outside = 0
 
     def layout(self, y_true: Spec, y_pred: Spec) -> tuple[str, ...]:
         """Name each number that `compute` returns."""
-        return layout(self.metric, self._update, self._task, y_true, y_pred)
+        found = layout(self.metric, self._update, self._inputs, y_true, y_pred)
+        self._width = len(found)
+        return found
 
     def update(
         self, y_true: Any, y_pred: Any, sample_weight: Any = None, mask: Any = None
     ) -> None:
         """Add one batch."""
         del sample_weight  # `takes_weights` says that there is none.
-        torch = importlib.import_module("torch")
+        import torch
+
         # Detached, so that no update draws a graph.
         y_true = torch.as_tensor(y_true).detach()
         y_pred = torch.as_tensor(y_pred).detach()
@@ -60,22 +65,55 @@ class TorchAccumulator(Accumulator):
         if mask is not None:
             keep = torch.as_tensor(mask).to(y_pred.device).bool()
             y_true, y_pred = y_true[keep], y_pred[keep]
-        self._update(self.metric, *arrange(self._task, y_true, y_pred))
+        if not y_pred.numel():
+            return
+        target, preds = self._inputs.arrange(y_true, y_pred)
+        ignored = getattr(self._inputs.metric, "ignore_index", None)
+        self._counts = (
+            self._counts or ignored is None or bool((target != ignored).any())
+        )
+        self._outside += self._inputs.outside(preds)
+        self._update(self.metric, target, preds)
 
     def _update(self, metric: Any, target: Any, preds: Any) -> None:
         # By keyword: torchmetrics takes predictions first, Keras targets.
         metric.update(**dict(zip(self._names, (target, preds), strict=True)))
 
     def compute(self) -> Any:
-        """Return the numbers for everything added since the last reset."""
-        torch = importlib.import_module("torch")
-        with torch.no_grad():
-            numbers = [number for _, number in flatten(self.metric.compute())]
+        """Return the numbers for everything added since the last reset.
+
+        NaN where everything was ignored and the metric has no number for that, and
+        where logits came in spite of `from_logits=False`.
+        """
+        import torch
+
+        if self._outside and self._inputs.from_logits is False:
+            return np.full(self._width, np.nan)
+        try:
+            with torch.no_grad():
+                numbers = [number for _, number in flatten(self.metric.compute())]
+        except (IndexError, RuntimeError, ValueError):
+            if self._counts:
+                raise
+            return np.full(self._width, np.nan)
         return np.array([float(number) for number in numbers])
+
+    def doubt(self) -> str:
+        """Say that scores were no probabilities."""
+        if not self._outside:
+            return ""
+        says = "guesses for each batch whether they are logits"
+        if self._inputs.from_logits is False:
+            says = "would take them for logits"
+        return (
+            f"{self.what} was given {self._outside} scores outside of [0, 1], and "
+            f"{says}. Say as_keras(..., from_logits=True)."
+        )
 
     def reset(self) -> None:
         """Forget everything."""
         self.metric.reset()
+        self._counts, self._outside = False, 0
 
 
 def _argument_names(metric: Any) -> tuple[str, str]:
@@ -105,20 +143,26 @@ class TorchMetric(HostMetric):
         metric: A torchmetrics metric; a copy of it is used.
         name: Name in Keras's logs.
         compute_every: Compute after every so many batches too.
+        from_logits: Whether scores are logits; None leaves torchmetrics to guess.
     """
 
     def __init__(
-        self, metric: Any, name: str, compute_every: int | None = None
+        self,
+        metric: Any,
+        name: str,
+        compute_every: int | None = None,
+        from_logits: bool | None = None,
     ) -> None:
         metric = metric.clone()
         direction = {True: "max", False: "min"}.get(metric.higher_is_better)
         super().__init__(
-            TorchAccumulator(metric),
+            TorchAccumulator(metric, from_logits),
             name=name,
             direction=direction,  # type: ignore[arg-type]  # mypy widens the literals
             compute_every=compute_every,
         )
         self._metric = metric
+        self.from_logits = from_logits
 
     @property
     def hosted(self) -> Any:
@@ -135,6 +179,7 @@ class TorchMetric(HostMetric):
             "metric": to_config(self._metric),
             "name": self.name,
             "compute_every": self.compute_every,
+            "from_logits": self.from_logits,
         }
 
     @classmethod
@@ -144,7 +189,11 @@ class TorchMetric(HostMetric):
 
 
 def as_keras(
-    metric: Any, name: str | None = None, *, compute_every: int | None = None
+    metric: Any,
+    name: str | None = None,
+    *,
+    from_logits: bool | None = None,
+    compute_every: int | None = None,
 ) -> Any:
     """Make a torchmetrics metric one that Keras can compile, on any backend.
 
@@ -156,9 +205,10 @@ def as_keras(
     and the like see each batch's logs only and want `compute_every=1`.
 
     Keras's conventions are translated: `(y_true, y_pred)` for `(preds, target)`, a
-    column `(N, 1)` for numbers `(N,)`, classes and labels in the last axis, one-hot
-    rows for class ids, whole numbers in a float `y_true`. Elements that a Keras mask
-    leaves out do not count. torchmetrics has no sample weights: under
+    column `(N, 1)` for numbers `(N,)`, classes, labels and channels in the last axis
+    (of images where `keras.config.image_data_format()` says so), one-hot rows for class
+    ids, whole numbers in a float `y_true`. Elements that a Keras mask leaves out do not
+    count. torchmetrics has no sample weights: under
     `weighted_metrics=` they are an error as soon as there are any.
 
     A model that is compiled with it can be saved and loaded (import this module
@@ -175,6 +225,9 @@ def as_keras(
             collection what stands before each member's own key. A result of several
             numbers is logged under `name_0`, `name_1`, ... or `name_key`; to monitor
             one of these needs `mode=`.
+        from_logits: Whether the scores are logits. Without it torchmetrics guesses for
+            each batch, by whether a score lies outside of [0, 1]; the first result
+            that rests on such a guess warns.
         compute_every: Compute after every so many batches too.
 
     Returns:
@@ -199,7 +252,7 @@ def as_keras(
         prefix = "" if name is None else f"{name}_"
         members: Mapping[str, Any] = dict(metric.items(copy_state=False))
         return [
-            TorchMetric(member, f"{prefix}{key}", compute_every)
+            TorchMetric(member, f"{prefix}{key}", compute_every, from_logits)
             for key, member in members.items()
         ]
     if not isinstance(metric, torchmetrics.Metric):
@@ -207,7 +260,8 @@ def as_keras(
             "as_keras() wants a torchmetrics metric or a MetricCollection, not "
             f"{metric!r}."
         )
-    return TorchMetric(metric, name or snake_case(type(metric).__name__), compute_every)
+    name = name or snake_case(type(metric).__name__)
+    return TorchMetric(metric, name, compute_every, from_logits)
 
 
 def snake_case(name: str) -> str:

@@ -1,19 +1,19 @@
 """Name the numbers in what a torchmetrics metric computes."""
 
 import copy
-import importlib
 import warnings
 from collections.abc import Mapping
 from typing import Any
 
 from multiback.adapters.bridge import Spec
-from multiback.adapters.torchmetrics.to_keras.inputs import Task, arrange
+from multiback.adapters.torchmetrics.to_keras.inputs import TASKS, Inputs
 from multiback.errors import ArgumentError
 
 Tensor = Any
 
-# Two numbers of rows; a result with as many numbers as rows changes its shape.
-_ROWS = (4, 6)
+# Two numbers of rows, and of what has no known size: a result whose shape depends on
+# the data changes it between the two.
+_TRIES = ((4, 32), (6, 40))
 
 
 def flatten(result: Any) -> list[tuple[str, Any]]:
@@ -42,14 +42,14 @@ def flatten(result: Any) -> list[tuple[str, Any]]:
 
 
 def layout(
-    metric: Any, update: Any, task: Task, y_true: Spec, y_pred: Spec
+    metric: Any, update: Any, inputs: Inputs, y_true: Spec, y_pred: Spec
 ) -> tuple[str, ...]:
     """Name the numbers that a metric will compute, by trying a copy of it.
 
     Args:
         metric: A torchmetrics metric.
         update: Adds `(metric, target, preds)`.
-        task: What is classified.
+        inputs: Arranges targets and predictions.
         y_true: What the targets look like.
         y_pred: What the predictions look like.
 
@@ -58,49 +58,63 @@ def layout(
         compute one number.
 
     Raises:
-        ArgumentError: The result's shape depends on the data.
+        ArgumentError: The result's shape depends on the data, or the metric does not
+            take these shapes.
     """
+    if y_true.shape is None or y_pred.shape is None:
+        return ("",)
     found = []
-    for rows in _ROWS:
+    for rows, unknown in _TRIES:
         tried = copy.deepcopy(metric)
         tried.reset()
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                update(tried, *arrange(task, *_made_up(rows, task, y_true, y_pred)))
+                made_up = _made_up(rows, unknown, inputs, y_true, y_pred)
+                update(tried, *inputs.arrange(*made_up))
                 result = tried.compute()
+        except ArgumentError:
+            raise
         except Exception:  # noqa: BLE001 - any metric may refuse made-up data its way
             return ("",)
         found.append(tuple(suffix for suffix, _ in flatten(result)))
     if found[0] != found[1] or not found[0]:
-        name = type(metric).__name__
         raise ArgumentError(
-            f"as_keras() wants a metric whose result has one shape; that of {name} "
-            "depends on the data. If it is a curve, give it thresholds=; if it keeps "
-            'one number a sample, take its mean (multidim_average="global", '
-            'reduction="mean").'
+            f"as_keras() wants a metric whose result has one shape; that of "
+            f"{inputs.name} depends on the data. If it is a curve, give it "
+            "thresholds=; if it keeps one number a sample, take its mean "
+            '(multidim_average="global", reduction="mean").'
         )
     return found[0]
 
 
 def _made_up(
-    rows: int, task: Task, y_true: Spec, y_pred: Spec
+    rows: int, unknown: int, inputs: Inputs, y_true: Spec, y_pred: Spec
 ) -> tuple[Tensor, Tensor]:
     """Return targets and predictions that nearly every metric takes."""
-    torch = importlib.import_module("torch")
+    import torch
+
     generator = torch.Generator().manual_seed(0)
+    task = inputs.domain
+
+    def shape(spec: Spec) -> tuple[int, ...]:
+        return (rows, *(unknown if size is None else size for size in spec.shape or ()))
 
     def numbers(spec: Spec) -> Tensor:
-        shape = (rows, *spec.shape)
-        if task != "other" or not spec.dtype.startswith("float"):
+        if task in (
+            *TASKS,
+            "segmentation",
+            "perplexity",
+            "panoptic",
+        ) or not spec.dtype.startswith("float"):
             # Both labels in every column.
-            size = torch.Size(shape).numel()
-            return (torch.arange(size).reshape(shape) // max(size // rows, 1)) % 2
-        return torch.rand(shape, generator=generator) * 0.8 + 0.1
+            size = torch.Size(shape(spec)).numel()
+            return (torch.arange(size).reshape(shape(spec)) // max(size // rows, 1)) % 2
+        return torch.rand(shape(spec), generator=generator) * 0.8 + 0.1
 
     if not y_pred.dtype.startswith("float"):
         return numbers(y_true), numbers(y_pred)
-    scores = torch.rand((rows, *y_pred.shape), generator=generator) * 0.8 + 0.1
+    scores = torch.rand(shape(y_pred), generator=generator) * 0.8 + 0.1
     if task == "multiclass" and scores.ndim > 1:
         scores = scores / scores.sum(-1, keepdim=True)
     return numbers(y_true), scores

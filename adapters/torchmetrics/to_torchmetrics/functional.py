@@ -9,6 +9,7 @@ import keras
 
 import multiback.metrics as ours
 from multiback.errors import ArgumentError
+from multiback.metrics.base.metric import PairMetric
 
 Tensor = Any
 State = dict[str, Tensor]
@@ -69,6 +70,8 @@ class StatisticFunctional(Functional):
 
     def update(self, state: State, *batch: Tensor, sample_weight: Tensor) -> State:
         """Return the state with one more batch in it."""
+        if isinstance(self.metric, PairMetric):
+            self.metric.decide_task(batch[1])
         after: State = self.metric.statistic.update(
             state, *batch, sample_weight=sample_weight
         )

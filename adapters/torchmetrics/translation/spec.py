@@ -49,6 +49,8 @@ def of_ours(metric: Any, count: int | None) -> Meaning:
     config = {
         k: v for k, v in metric.get_config().items() if k not in ("name", "dtype")
     }
+    if config.get("task", "") is None:  # Before the first batch.
+        config["task"] = "binary"
     return Meaning(type(metric).__name__, config)
 
 

@@ -1,18 +1,82 @@
-"""Which way is better, for a name in the logs."""
+"""Which way is better, for a name in the logs or for a metric object."""
 
-from typing import Any, Protocol, runtime_checkable
+import re
+from collections.abc import Mapping
+from typing import Any, Literal, Protocol, runtime_checkable
 
-from multiback.checkpoint.choosing.names import without_number
-from multiback.checkpoint.keras_metrics import CLASS_MODES, NAME_MODES, Mode
 from multiback.errors import ArgumentError
 
 __all__ = [
+    "CLASS_MODES",
+    "NAME_MODES",
     "Mode",
     "check_mode",
     "direction_of",
     "find_direction",
+    "made_by_keras",
     "register_direction",
+    "snake_case",
+    "without_number",
 ]
+
+
+Mode = Literal["max", "min"]
+
+# Keras keeps the direction of its metrics in a private attribute.
+_MORE_IS_BETTER = """
+    AUC Accuracy BinaryAccuracy BinaryIoU CategoricalAccuracy ConcordanceCorrelation
+    F1Score FBetaScore IoU MeanIoU OneHotIoU OneHotMeanIoU PearsonCorrelation Precision
+    PrecisionAtRecall R2Score Recall RecallAtPrecision SensitivityAtSpecificity
+    SparseCategoricalAccuracy SparseTopKCategoricalAccuracy SpecificityAtSensitivity
+    TopKCategoricalAccuracy TrueNegatives TruePositives
+"""
+_LESS_IS_BETTER = """
+    BinaryCrossentropy CategoricalCrossentropy CategoricalHinge FalseNegatives
+    FalsePositives Hinge KLDivergence LogCoshError MeanAbsoluteError
+    MeanAbsolutePercentageError MeanSquaredError MeanSquaredLogarithmicError Poisson
+    RootMeanSquaredError SparseCategoricalCrossentropy SquaredHinge
+"""
+
+
+def snake_case(name: str) -> str:
+    """Name a class as Keras names its metrics.
+
+    >>> snake_case("MeanIoU"), snake_case("R2Score")
+    ('mean_io_u', 'r2_score')
+    """
+    name = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", name)
+    return re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()
+
+
+CLASS_MODES: Mapping[str, Mode] = {
+    **dict.fromkeys(_MORE_IS_BETTER.split(), "max"),
+    **dict.fromkeys(_LESS_IS_BETTER.split(), "min"),
+}
+NAME_MODES: Mapping[str, Mode] = {
+    **{snake_case(name): mode for name, mode in CLASS_MODES.items()},
+    "acc": "max",
+    "kl_divergence": "min",
+    "log_cosh": "min",
+    "logcosh": "min",
+    "loss": "min",
+    "mae": "min",
+    "mape": "min",
+    "mse": "min",
+    "msle": "min",
+    "rmse": "min",
+}
+_NUMBER = re.compile(r"_\d+$")
+
+
+def without_number(name: str) -> str:
+    """Drop the suffix that Keras adds when a model is rebuilt: `auc_2` to `auc`."""
+    return _NUMBER.sub("", name)
+
+
+def made_by_keras(stem: str) -> bool:
+    """Tell whether a name, perhaps with prefixes, ends as Keras names a metric."""
+    parts = stem.split("_")
+    return any("_".join(parts[start:]) in NAME_MODES for start in range(len(parts)))
 
 
 def check_mode(mode: Any) -> None:

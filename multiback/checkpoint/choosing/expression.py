@@ -1,10 +1,12 @@
 """Arithmetic over log names, evaluated without `eval`.
 
 A name that is no Python identifier stands in backticks: "`val/f1` * 2".
-NaN goes through: no comparison, `max` or `min` makes a number of it.
+One element of an array is indexed: "val_recall[1]". NaN goes through: no comparison,
+`max` or `min` makes a number of it.
 """
 
 import ast
+import contextlib
 import functools
 import itertools
 import math
@@ -13,6 +15,9 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from multiback.checkpoint.choosing.direction import Mode
+from multiback.checkpoint.choosing.log_values import element
+from multiback.checkpoint.choosing.names import Read
 from multiback.errors import ArgumentError
 
 _BINARY: Mapping[type, Callable[[Any, Any], Any]] = {
@@ -43,7 +48,7 @@ _ONE: Mapping[str, Callable[[float], float]] = {
 }
 _SEVERAL: Mapping[str, Callable[..., float]] = {"max": max, "min": min}
 _QUOTED = re.compile(r"`([^`]+)`")
-# Nobody's monitor is longer or deeper; the limits keep Python's parser and stack safe.
+# No real monitor is longer or deeper; the limits keep Python's parser and stack safe.
 _LONGEST = 1000
 _DEEPEST = 50
 
@@ -56,12 +61,13 @@ class Expression:
     """A parsed expression: which names it needs, and its value for some.
 
     Args:
-        text: Numbers, names, `+ - * / **`, comparisons, `and or not`,
-            parentheses, and abs, exp, log, max, min, sqrt.
+        text: Numbers, names, elements such as `val_recall[1]`, `+ - * / **`,
+            comparisons, `and or not`, parentheses, and abs, exp, log, max, min, sqrt.
 
     Attributes:
         text: The text it was parsed from.
-        names: The log names that it reads.
+        reads: The log names that it reads, each with the index of its element.
+        names: The log names.
 
     Raises:
         ArgumentError: The text is no such expression.
@@ -81,14 +87,16 @@ class Expression:
             self._tree = ast.parse(
                 _QUOTED.sub(self._unquote, text).strip(), mode="eval"
             ).body
-            self.names = frozenset(self._check(self._tree, _DEEPEST))
+            self.reads = frozenset(self._check(self._tree, _DEEPEST))
+            self.names = frozenset(name for name, _ in self.reads)
             if not self.names:
                 raise ValueError("it reads no name")  # noqa: TRY301 - as the parser does
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
             raise ArgumentError(
                 f"{text!r:.300} is neither a log name nor an expression of log names: "
-                f"{error}. Wanted names, numbers, + - * / **, comparisons, and, or, "
-                f"not, and {', '.join((*_ONE, *_SEVERAL))}."
+                f"{error}. Wanted names, numbers, elements such as val_recall[1], "
+                f"+ - * / **, comparisons, and, or, not, and "
+                f"{', '.join((*_ONE, *_SEVERAL))}."
             ) from error
 
     def _unquote(self, match: re.Match[str]) -> str:
@@ -98,15 +106,15 @@ class Expression:
         self._quoted[stand_in] = match[1]
         return stand_in
 
-    def _check(self, node: ast.AST, deepest: int) -> list[str]:
-        """Return the names below a node; raise on anything that is not allowed."""
+    def _check(self, node: ast.AST, deepest: int) -> list[Read]:
+        """Return what is read below a node; raise on anything that is not allowed."""
         if not deepest:
             raise ValueError(f"it is nested deeper than {_DEEPEST} levels")
         match node:
             case ast.Constant(value=bool() | int() | float()):
                 return []
-            case ast.Name(id=name):
-                return [self._quoted.get(name, name)]
+            case ast.Name() | ast.Subscript():
+                return [self._read(node)]
             case ast.BinOp(left=left, op=op, right=right) if type(op) in _BINARY:
                 children = [left, right]
             case ast.UnaryOp(op=op, operand=operand) if type(op) in _UNARY:
@@ -127,36 +135,90 @@ class Expression:
                 children = list(node.args)
             case _:
                 raise ValueError(f"{ast.unparse(node)!r} is not allowed")
-        return [name for child in children for name in self._check(child, deepest - 1)]
+        return [read for child in children for read in self._check(child, deepest - 1)]
+
+    def _read(self, node: ast.AST) -> Read:
+        """Return the name, and the index, that a node is."""
+        match node:
+            case ast.Name(id=name):
+                return self._quoted.get(name, name), ()
+            case ast.Subscript(value=ast.Name(id=name), slice=index):
+                parts = index.elts if isinstance(index, ast.Tuple) else [index]
+                with contextlib.suppress(ValueError):
+                    numbers = tuple(ast.literal_eval(part) for part in parts)
+                    if numbers and all(type(number) is int for number in numbers):
+                        return self._quoted.get(name, name), numbers
+        raise ValueError(
+            f"{ast.unparse(node)!r} is not allowed: an index is a whole number"
+        )
 
     @property
-    def single(self) -> str | None:
-        """The name, where the expression is nothing but one."""
-        if not isinstance(self._tree, ast.Name):
-            return None
-        # Not the tree's own: Python's parser changes some letters (NFKC).
-        return self._quoted.get(self._tree.id, self.text.strip(" ()"))
+    def single(self) -> Read | None:
+        """The name and the index, where the expression is nothing but one element."""
+        if isinstance(self._tree, ast.Name):
+            # Not the tree's own: Python's parser changes some letters (NFKC).
+            return self._quoted.get(self._tree.id, self.text.strip(" ()")), ()
+        return self._read(self._tree) if isinstance(self._tree, ast.Subscript) else None
 
-    def __call__(self, values: Mapping[str, float]) -> float:
+    def direction(self, of_name: Callable[[str], Mode | None]) -> Mode | None:
+        """Return which way is better, or None where that depends on the values.
+
+        A sum of what is better when higher is better when higher. What multiplies or
+        divides must be a constant.
+
+        Args:
+            of_name: Returns which way is better by a log name, or None.
+        """
+        sign = self._sign(self._tree, of_name)
+        return None if not sign else "max" if sign > 0 else "min"
+
+    def _sign(self, node: ast.AST, of_name: Callable[[str], Mode | None]) -> float:
+        """Return 1 where more is better, -1 where less is, 0 where nothing says so."""
+        sign = functools.partial(self._sign, of_name=of_name)
+        found = 0.0
+        match node:
+            case ast.Name() | ast.Subscript():
+                mode = of_name(self._read(node)[0])
+                found = 0.0 if mode is None else 1.0 if mode == "max" else -1.0
+            case ast.UnaryOp(op=ast.USub() | ast.UAdd() as op, operand=operand):
+                found = -sign(operand) if isinstance(op, ast.USub) else sign(operand)
+            case ast.BinOp(left=left, op=ast.Add() | ast.Sub() as op, right=right):
+                turned = -1.0 if isinstance(op, ast.Sub) else 1.0
+                terms = [(left, 1.0), (right, turned)]
+                found = _common([f * sign(n) for n, f in terms if _constant(n) is None])
+            case ast.BinOp(left=left, op=ast.Mult(), right=right):
+                if factor := _constant(left):
+                    found = math.copysign(1.0, factor) * sign(right)
+                elif factor := _constant(right):
+                    found = math.copysign(1.0, factor) * sign(left)
+            case ast.BinOp(left=left, op=ast.Div(), right=right):
+                if factor := _constant(right):
+                    found = math.copysign(1.0, factor) * sign(left)
+            case ast.Call(func=ast.Name(id=name), args=args) if name != "abs":
+                found = _common([sign(one) for one in args if _constant(one) is None])
+        return found
+
+    def __call__(self, values: Mapping[str, Any]) -> float:
         """Evaluate for values by name; NaN where the arithmetic has no answer."""
         try:
             return float(self._value(self._tree, values))
         except (ArithmeticError, ValueError):
             return math.nan
 
-    def holds(self, values: Mapping[str, float]) -> bool:
+    def holds(self, values: Mapping[str, Any]) -> bool:
         """Evaluate as a condition; what has no answer does not hold."""
         value = self(values)
         return not math.isnan(value) and bool(value)
 
-    def _value(self, node: Any, values: Mapping[str, float]) -> Any:
+    def _value(self, node: Any, values: Mapping[str, Any]) -> Any:
         value = functools.partial(self._value, values=values)
         result: Any
         match node:
             case ast.Constant():
                 result = node.value
-            case ast.Name(id=name):
-                result = float(values[self._quoted.get(name, name)])
+            case ast.Name() | ast.Subscript():
+                name, index = self._read(node)
+                result = element(values[name], index)
             case ast.BinOp():
                 result = _BINARY[type(node.op)](value(node.left), value(node.right))
             case ast.UnaryOp():
@@ -177,3 +239,18 @@ class Expression:
         if math.isnan(result):
             raise _NoAnswerError
         return result
+
+
+def _constant(node: ast.AST) -> float | None:
+    """Return the number that a node is, signed or not; None for anything else."""
+    sign = 1.0
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+        node, sign = node.operand, -1.0
+    if isinstance(node, ast.Constant) and isinstance(node.value, int | float):
+        return sign * float(node.value)
+    return None
+
+
+def _common(signs: list[float]) -> float:
+    """Return the sign that all share, or 0."""
+    return signs[0] if signs and len(set(signs)) == 1 else 0.0

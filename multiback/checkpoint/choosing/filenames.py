@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
-from multiback.checkpoint.choosing.names import find_name
+from multiback.checkpoint.choosing.log_values import element, element_fault
+from multiback.checkpoint.choosing.names import find_element, split_element
 from multiback.errors import ArgumentError
 
 _FIELD = re.compile(r"\{([^{}:]+)(?::([^{}]*))?\}")
@@ -79,7 +80,7 @@ def safe(text: str) -> str:
 
 def format_name(
     template: Sequence[Piece],
-    values: Mapping[str, float],
+    values: Mapping[str, Any],
     *,
     insert_names: bool = True,
 ) -> str:
@@ -87,22 +88,36 @@ def format_name(
 
     Args:
         template: What `parse_template` or `default_template` gave.
-        values: Numbers by name.
+        values: Numbers, and arrays as they are written, by name.
         insert_names: Write `epoch=003` for `{epoch:03d}`, as Lightning does.
 
     Example:
     >>> template = parse_template("{epoch:03d}-{val_f1:.2f}")
     >>> format_name(template, {"epoch": 3, "val_f1": 0.913})
     'epoch=003-val_f1=0.91'
+    >>> format_name(parse_template("{recall[1]:.2f}"), {"recall": [0.2, 0.8]})
+    'recall-1=0.80'
     """
 
     def fill(piece: Piece) -> str:
         if isinstance(piece, str):
             return piece
         name, form = piece
-        found = find_name(name, values)
+        read = find_element(name, values)
         # Absent this time, as validation is in some epochs.
-        text = "none" if found is None else format(values[found], form)
-        return f"{name}={text}" if insert_names else text
+        if read is None or element_fault(read[0], values[read[0]], read[1]):
+            text = "none"
+        else:
+            text = format(_number(values[read[0]], read[1]), form)
+        if not insert_names:
+            return text
+        # Brackets would need quotes in a shell.
+        stem, index = split_element(name)
+        return "-".join(map(str, (stem, *index))) + f"={text}"
 
     return safe("".join(map(fill, template)))
+
+
+def _number(value: Any, index: tuple[int, ...]) -> int | float:
+    """Return what a field shows; `epoch` and `step` stay integers."""
+    return value if isinstance(value, int) else element(value, index)

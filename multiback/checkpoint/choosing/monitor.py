@@ -3,14 +3,23 @@
 import dataclasses
 import functools
 from collections.abc import Callable, Collection, Mapping
-from typing import Literal
+from typing import Any, Literal
+
+import numpy as np
 
 from multiback.checkpoint.choosing.direction import Mode, check_mode
 from multiback.checkpoint.choosing.expression import Expression
-from multiback.checkpoint.choosing.names import find_name
-from multiback.errors import ArgumentError
+from multiback.checkpoint.choosing.log_values import (
+    element,
+    element_fault,
+    element_name,
+    readable,
+)
+from multiback.checkpoint.choosing.names import Read, find_name, split_element
+from multiback.errors import ArgumentError, MonitorError
 
-Logs = Mapping[str, float]
+# Numbers, NumPy arrays, and what else was logged.
+Logs = Mapping[str, Any]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,11 +27,13 @@ class Monitor:
     """Name the quantity that decides which checkpoint is better.
 
     Args:
-        quantity: A log name ("val_f1_score"), an arithmetic expression of log
-            names ("val_precision + val_recall"), or a function from the logs to
-            a number (None where it has no value this time).
+        quantity: A log name ("val_f1_score"), one element of an array that a metric
+            logs ("val_recall[1]"), an arithmetic expression of these
+            ("val_precision + val_recall"), or a function from the logs to a number
+            (None where it has no value this time), which gets arrays as NumPy's.
         mode: "max" or "min": which way is better. "auto" asks the metric behind
-            the name, then the names registered with `register_direction`.
+            the name, then the names registered with `register_direction`. The sum of
+            metrics of one direction has it too.
         where: A condition over log names; a measurement that fails it is never
             best ("val_precision >= 0.9").
         min_delta: By how much a newcomer must beat what it replaces.
@@ -36,6 +47,8 @@ class Monitor:
     >>> f1 = Monitor("2 * p * r / (p + r)", mode="max", where="p >= 0.5")
     >>> f1.measure({"p": 0.5, "r": 1.0}), f1.measure({"p": 0.4, "r": 1.0})
     (0.6666666666666666, None)
+    >>> Monitor("recall[1]").measure({"recall": [0.2, 0.8]})
+    0.8
     """
 
     quantity: str | Callable[[Logs], float | None]
@@ -65,7 +78,7 @@ class Monitor:
     def label(self) -> str:
         """What to call the score: the log name, the text or the function's name."""
         if isinstance(self.quantity, str):
-            label = self.name or self.quantity
+            label = self.quantity if self.single is None else element_name(*self.single)
         else:
             label = getattr(self.quantity, "__name__", type(self.quantity).__name__)
         return label if self.where is None else f"{label} where {self.where}"
@@ -86,28 +99,50 @@ class Monitor:
         return None if self.where is None else Expression(self.where)
 
     @property
-    def name(self) -> str | None:
-        """The log name, where the quantity is one."""
+    def single(self) -> Read | None:
+        """The log name and the index, where the quantity is one element of the logs."""
         if not isinstance(self.quantity, str):
             return None
-        return self._expression.single if self._expression else self.quantity
+        return self._expression.single if self._expression else (self.quantity, ())
 
-    def names(self, available: Collection[str] = ()) -> frozenset[str]:
-        """Return the log names that a measurement reads, as far as they are known.
+    @property
+    def name(self) -> str | None:
+        """What the logs call the quantity, or the element; None for anything else."""
+        return None if self.single is None else element_name(*self.single)
+
+    def direction(self, of_name: Callable[[str], Mode | None]) -> Mode | None:
+        """Return which way is better, by the directions of the log names; or None."""
+        if self.single is not None:
+            return of_name(self.single[0])
+        return self._expression.direction(of_name) if self._expression else None
+
+    def reads(self, available: Collection[str] = ()) -> frozenset[Read]:
+        """Return what a measurement reads, as far as it is known: names and indices.
 
         Args:
             available: The logs' names: "val/f1" is a name where they have it, and
                 otherwise a division.
         """
-        names: frozenset[str] = frozenset()
-        if isinstance(self.quantity, str):
-            if self.name is not None:
-                names = frozenset({self.name})
-            elif self.quantity in available or self._expression is None:
-                names = frozenset({self.quantity})
-            else:
-                names = self._expression.names
-        return names | (self._condition.names if self._condition else frozenset())
+        one = self._element(available)
+        reads: frozenset[Read] = frozenset()
+        if one is not None:
+            reads = frozenset({one})
+        elif self._expression is not None:
+            reads = self._expression.reads
+        return reads | (self._condition.reads if self._condition else frozenset())
+
+    def _element(self, available: Collection[str]) -> Read | None:
+        """Return the one name and index that the quantity is; None for a sum."""
+        if not isinstance(self.quantity, str):
+            return None
+        for read in ((self.quantity, ()), split_element(self.quantity)):
+            if read[0] in available:
+                return read
+        return self.single
+
+    def names(self, available: Collection[str] = ()) -> frozenset[str]:
+        """Return the log names of `reads`."""
+        return frozenset(name for name, _ in self.reads(available))
 
     def missing(self, available: Collection[str]) -> list[str]:
         """Return the names that are not available.
@@ -119,14 +154,23 @@ class Monitor:
             name for name in self.names(available) if find_name(name, available) is None
         )
 
+    def fault(self, logs: Mapping[str, Any]) -> str | None:
+        """Say why what is read cannot be ranked, as an array cannot; None if it can."""
+        for name, index in sorted(self.reads(logs)):
+            found = find_name(name, logs)
+            if found is not None and (why := element_fault(found, logs[found], index)):
+                return why
+        return None
+
     def measure(self, logs: Logs) -> float | None:
         """Return the score, or None: a name is absent, or `where` does not hold.
 
         Args:
-            logs: Numbers by log name.
+            logs: Numbers and arrays by log name.
 
         Raises:
-            MonitorError: A name could mean several of the logs'.
+            MonitorError: A name could mean several of the logs', or what is read is
+                not a number.
         """
         values = {}
         for name in self.names(logs):
@@ -134,12 +178,26 @@ class Monitor:
             if found is None:
                 return None
             values[name] = logs[found]
+        if fault := self.fault(logs):
+            raise MonitorError(fault)
         if self._condition is not None and not self._condition.holds(values):
             return None
         if not isinstance(self.quantity, str):
-            result = self.quantity(logs)
-            return None if result is None else float(result)
-        whole = self.quantity if self.name is None else self.name
-        if whole in values:
-            return values[whole]
+            return self._answer(
+                self.quantity({k: readable(v) for k, v in logs.items()})
+            )
+        if (one := self._element(logs)) is not None:
+            return element(values[one[0]], one[1])
         return self._expression(values) if self._expression else None
+
+    def _answer(self, answer: Any) -> float | None:
+        """Check what a function of the logs returned."""
+        found = None if answer is None else readable(answer)
+        if found is not None and not isinstance(found, float):
+            is_array = isinstance(found, np.ndarray)
+            shape = f" of shape {list(found.shape)}" if is_array else ""
+            raise MonitorError(
+                f"The function {self.label!r} wants to return one number, or None, "
+                f"not a {type(answer).__name__}{shape}."
+            )
+        return found

@@ -4,15 +4,12 @@ import difflib
 import re
 from collections.abc import Collection
 
-from multiback.checkpoint.keras_metrics import NAME_MODES
+from multiback.checkpoint.choosing.direction import made_by_keras, without_number
 from multiback.errors import MonitorError
 
-_NUMBER = re.compile(r"_\d+$")
-
-
-def without_number(name: str) -> str:
-    """Drop the suffix that Keras adds when a model is rebuilt: `auc_2` to `auc`."""
-    return _NUMBER.sub("", name)
+_ELEMENT = re.compile(r"(.+)\[\s*(-?\d+(?:\s*,\s*-?\d+)*)\s*\]", re.DOTALL)
+# A log name, and which element of its array; none for the whole.
+Read = tuple[str, tuple[int, ...]]
 
 
 def find_name(wanted: str, available: Collection[str]) -> str | None:
@@ -37,7 +34,7 @@ def find_name(wanted: str, available: Collection[str]) -> str | None:
     if wanted in available:
         return wanted
     stem = without_number(wanted)
-    if stem != wanted and not _made_by_keras(stem):
+    if stem != wanted and not made_by_keras(stem):
         return None
     fitting = sorted(name for name in available if without_number(name) == stem)
     if len(fitting) > 1:
@@ -48,10 +45,30 @@ def find_name(wanted: str, available: Collection[str]) -> str | None:
     return fitting[0] if fitting else None
 
 
-def _made_by_keras(stem: str) -> bool:
-    """Tell whether a name, perhaps with prefixes, ends as Keras names a metric."""
-    parts = stem.split("_")
-    return any("_".join(parts[start:]) in NAME_MODES for start in range(len(parts)))
+def split_element(wanted: str) -> Read:
+    """Split a name from the index behind it.
+
+    >>> split_element("val_recall[1]"), split_element("val_loss")
+    (('val_recall', (1,)), ('val_loss', ()))
+    """
+    match = _ELEMENT.fullmatch(wanted)
+    if match is None:
+        return wanted, ()
+    return match[1], tuple(int(part) for part in match[2].split(","))
+
+
+def find_element(wanted: str, available: Collection[str]) -> Read | None:
+    """Return the available name and the index that were meant, or None.
+
+    Raises:
+        MonitorError: Several names fit.
+    """
+    found = find_name(wanted, available)
+    index: tuple[int, ...] = ()
+    if found is None:
+        name, index = split_element(wanted)
+        found = find_name(name, available) if index else None
+    return None if found is None else (found, index)
 
 
 def missing_name(wanted: str, available: Collection[str], hint: str = "") -> str:

@@ -5,40 +5,18 @@ import math
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from multiback.checkpoint.choosing.direction import Mode, find_direction
+from multiback.checkpoint.choosing.log_values import element_fault
 from multiback.checkpoint.choosing.monitor import Monitor
-from multiback.checkpoint.choosing.names import find_name, missing_name
+from multiback.checkpoint.choosing.names import (
+    find_element,
+    find_name,
+    missing_name,
+)
 from multiback.errors import ArgumentError, MonitorError
 
-Shapes = Mapping[str, tuple[int, ...]]
-
-
-def split_logs(
-    logs: Mapping[str, Any],
-) -> tuple[dict[str, float], dict[str, tuple[int, ...]]]:
-    """Part logs into numbers and the shapes of what is no number.
-
-    >>> split_logs({"loss": 0.5, "f1_score": [0.1, 0.9]})
-    ({'loss': 0.5}, {'f1_score': (2,)})
-    """
-    values: dict[str, float] = {}
-    shapes: dict[str, tuple[int, ...]] = {}
-    for name, value in logs.items():
-        try:
-            shape = np.shape(value)
-            number = value
-            if math.prod(shape) == 1:
-                # One by one: a torch tensor on a GPU is no NumPy array.
-                for _ in shape:
-                    number = number[0]
-            if isinstance(number, str):
-                raise TypeError  # noqa: TRY301 - as float does for the rest
-            values[name] = float(number)
-        except (TypeError, ValueError):
-            shapes[name] = shape
-    return values, shapes
+# Per label of a function: its score, or which name it missed.
+Answers = Mapping[str, Sequence[Any]]
 
 
 class Scorer:
@@ -87,32 +65,29 @@ class Scorer:
         self._seen: set[str] = set()
         self._failed: dict[str, str] = {}
 
-    def check(
-        self, available: Collection[str], shapes: Shapes | None = None, hint: str = ""
-    ) -> None:
+    def check(self, available: Mapping[str, Any], hint: str = "") -> None:
         """Raise unless the logs will have each name, with a prefix or without.
 
         Args:
-            available: Names without the prefix of a validation set.
-            shapes: Shapes of those that are no numbers.
+            available: Values by name, without the prefix of a validation set.
             hint: What else the user could do.
 
         Raises:
             MonitorError: A name will not be there, cannot be ranked, or no
                 direction is known.
         """
-        known = self._prefixed(available)
-        unfit = {
-            name: shape
-            for n, shape in (shapes or {}).items()
-            for name in self._prefixed([n])
+        known = {
+            prefix + name: value
+            for prefix in ("", *self._prefixes)
+            for name, value in available.items()
         }
         for monitor in self.monitors:
             if not monitor.early:
                 continue
             for name in monitor.missing(known):
-                _refuse_shape(name, unfit)
                 raise MonitorError(missing_name(name, known, hint))
+            if fault := monitor.fault(known):
+                raise MonitorError(fault)
             self.mode(monitor)
 
     def _prefixed(self, names: Collection[str]) -> list[str]:
@@ -127,14 +102,13 @@ class Scorer:
         """
         label = monitor.label
         if label not in self.modes:
-            name = monitor.name
-            found = None if name is None else self._direction(self._base(name))
+            found = monitor.direction(lambda name: self._direction(self._base(name)))
             if found is None:
                 register = ""
-                if name is not None:
+                if monitor.single is not None:
                     register = (
                         ", or register it: multiback.register_direction("
-                        f'{self._base(name)!r}, "max")'
+                        f'{self._base(monitor.single[0])!r}, "max")'
                     )
                 raise MonitorError(
                     f"Nothing says whether more or less of {label!r} is better. Pass "
@@ -159,50 +133,80 @@ class Scorer:
         key = find_name(base, self.directions)
         return find_direction(base) if key is None else self.directions[key]
 
-    def measure(self, logs: Mapping[str, float], shapes: Shapes) -> dict[str, float]:
+    def answers(self, logs: Mapping[str, Any]) -> dict[str, list[Any]]:
+        """Ask the functions among the monitors, which see the logs as they are.
+
+        Returns:
+            By label, as JSON has it: the score or None, and the name of the logs that
+            the function missed, or None.
+        """
+        found: dict[str, list[Any]] = {}
+        for monitor in self.monitors:
+            if isinstance(monitor.quantity, str) or monitor.missing(logs):
+                continue
+            try:
+                found[monitor.label] = [monitor.measure(logs), None]
+            except KeyError as error:
+                found[monitor.label] = [None, str(*error.args[:1])]
+        return found
+
+    def measure(
+        self, logs: Mapping[str, Any], answers: Answers | None = None
+    ) -> dict[str, float]:
         """Return the scores that the logs give, by label.
 
         Args:
-            logs: Numbers by name.
-            shapes: Shapes of the logs that are no numbers.
+            logs: Values by name: as they were logged, or as they are written.
+            answers: What `answers` returned for the logs as they were.
 
         Raises:
-            MonitorError: A name is not there and never was, or is no number, or
-                no direction is known.
+            MonitorError: A name is not there and never was, what it stands for
+                cannot be ranked, or no direction is known.
         """
+        answers = self.answers(logs) if answers is None else answers
         scores: dict[str, float] = {}
         for monitor in self.monitors:
             missing = monitor.missing(logs)
             score = None
-            if not missing:
-                try:
-                    score = monitor.measure(logs)
-                except KeyError as error:
+            if monitor.label in answers:
+                score, absent = answers[monitor.label]
+                if absent is not None:
                     # A function that reads a name which is not there.
-                    missing = [str(error.args[0]) if error.args else ""]
-                    self._failed[monitor.label] = missing[0]
-            for name in missing:
-                _refuse_shape(name, shapes)
-                if monitor.label not in self._seen:
-                    self._refuse_absent(name, logs, shapes)
+                    missing = [absent]
+                    self._failed[monitor.label] = absent
+            elif not missing:
+                score = monitor.measure(logs)
+            if monitor.label not in self._seen:
+                for name in missing:
+                    self._refuse_absent(name, logs)
             if score is not None:
                 self.mode(monitor)
                 scores[monitor.label] = score
                 self._seen.add(monitor.label)
                 self._failed.pop(monitor.label, None)
-        known = {*logs, *scores, *(monitor.label for monitor in self.monitors)}
-        for name in self._fields:
-            if find_name(name, known) is None:
-                self._refuse_absent(name, logs, shapes, "filename= has a field for it.")
+        self._check_fields(logs, scores)
         self.remember(logs)
         return scores
 
+    def _check_fields(
+        self, logs: Mapping[str, Any], scores: Mapping[str, float]
+    ) -> None:
+        """Raise where a file's name cannot be made."""
+        known = {**logs, **scores}
+        known |= {m.label: 0.0 for m in self.monitors if m.label not in known}
+        for name in self._fields:
+            read = find_element(name, known)
+            if read is None:
+                self._refuse_absent(name, logs, "filename= has a field for it.")
+            elif fault := element_fault(read[0], known[read[0]], read[1]):
+                raise MonitorError(f"filename= has the field {name!r}. {fault}")
+
     def _refuse_absent(
-        self, name: str, logs: Mapping[str, float], shapes: Shapes, hint: str = ""
+        self, name: str, logs: Mapping[str, Any], hint: str = ""
     ) -> None:
         """Raise where a name is absent that never was there, and should be."""
         if logs and name not in self._seen and not self._is_off(name, logs):
-            raise MonitorError(missing_name(name, [*logs, *shapes], hint))
+            raise MonitorError(missing_name(name, [*logs], hint))
 
     def doubtful_fields(self, available: Collection[str]) -> list[str]:
         """Say which fields of the file's name look misspelt, before training.
@@ -212,7 +216,7 @@ class Scorer:
                 callbacks may add more, so this is no error yet.
         """
         known = self._prefixed(available)
-        absent = [name for name in self._fields if find_name(name, known) is None]
+        absent = [name for name in self._fields if find_element(name, known) is None]
         return [
             f"filename= has a field for {name!r}, which none of the model's metrics is "
             f"called. Did you mean {near[0]!r}?"
@@ -220,19 +224,19 @@ class Scorer:
             if (near := difflib.get_close_matches(name, known, n=1, cutoff=0.75))
         ]
 
-    def _is_off(self, name: str, logs: Mapping[str, float]) -> bool:
+    def _is_off(self, name: str, logs: Mapping[str, Any]) -> bool:
         """Tell whether the name's validation set was not measured this time."""
         return any(
             name.startswith(prefix) and not any(n.startswith(prefix) for n in logs)
             for prefix in self._prefixes
         )
 
-    def remember(self, logs: Mapping[str, float]) -> None:
+    def remember(self, logs: Mapping[str, Any]) -> None:
         """Note which names the logs have, or had in an earlier part of the run."""
         for monitor in self.monitors:
             names = monitor.names(logs)
             self._seen.update(name for name in names if find_name(name, logs))
-        self._seen.update(name for name in self._fields if find_name(name, logs))
+        self._seen.update(name for name in self._fields if find_element(name, logs))
 
     def never_seen(self) -> list[str]:
         """Return the names that no logs ever had."""
@@ -254,14 +258,3 @@ def nan_scores(scores: Mapping[str, float]) -> list[str]:
         for label, score in scores.items()
         if math.isnan(score)
     ]
-
-
-def _refuse_shape(name: str, shapes: Shapes) -> None:
-    """Raise where a monitored name is there, but is no number."""
-    found = find_name(name, shapes)
-    if found is not None:
-        raise MonitorError(
-            f"{found!r} is no single number: its shape is {list(shapes[found])}, which "
-            "cannot be ranked. Monitor a metric with one value, such as one with "
-            'average="macro", or take one value in a function of the logs.'
-        )

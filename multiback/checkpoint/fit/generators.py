@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from multiback.checkpoint.keras_private import global_seed_state
+from multiback.keras_private import global_seed_state
 
 
 def generator_states() -> dict[str, np.ndarray]:

@@ -1,11 +1,15 @@
 """Check monitored names against what a model is going to log."""
 
+import re
 from collections import Counter
+from collections.abc import Mapping
+from typing import Any
 
 import keras
 
-from multiback.checkpoint.choosing.scorer import Scorer, split_logs
-from multiback.checkpoint.keras_private import logged_metrics
+from multiback import keras_private
+from multiback.checkpoint.choosing.direction import Mode, direction_of
+from multiback.checkpoint.choosing.scorer import Scorer
 from multiback.errors import MonitorError
 
 _HINT = (
@@ -43,9 +47,8 @@ def check_names(model: keras.Model, scorer: Scorer) -> list[str] | None:
             raise MonitorError(text)
         problems.append(text)
     if not writes_own_logs(model):
-        values, shapes = split_logs({name: value for name, value, _ in rows})
-        scorer.check(values, shapes, _HINT)
-        problems += scorer.doubtful_fields([*values, *shapes])
+        scorer.check({name: value for name, value, _ in rows}, _HINT)
+        problems += scorer.doubtful_fields(names)
     elif type(model).get_metrics_result is keras.Model.get_metrics_result:
         problems += [
             f"{name!r} is none of the model's metrics: in the logs it is what the "
@@ -62,3 +65,50 @@ def writes_own_logs(model: keras.Model) -> bool:
         getattr(type(model), name) is not getattr(keras.Model, name)
         for name in ("train_step", "test_step", "get_metrics_result")
     )
+
+
+def logged_metrics(model: keras.Model) -> list[tuple[str, Any, Mode | None]]:
+    """Return `(name in the logs, value, which way is better)`, as Keras will log.
+
+    Raises:
+        ValueError: The metrics are not built yet, as before TensorFlow's first
+            batch.
+    """
+    losses = keras_private.compile_loss(model)
+    if losses is not None and not losses.built:
+        raise ValueError("The losses, and with them their names, are not built yet.")
+    of_outputs = {id(metric) for metric in (losses.metrics if losses else ())}
+    found: list[tuple[str, Any, Mode | None]] = []
+    for metric in model.metrics:
+        result = metric.result()
+        if keras_private.is_compile_metrics(metric):
+            # The same order; fewer names than metrics where one hides another.
+            modes = [direction_of(owner) for owner in metric.metrics]
+            hidden = len(modes) - len(result)
+            if hidden:
+                modes = [None] * len(result)
+                found += _hiding(result, hidden)
+            for (name, value), mode in zip(result.items(), modes, strict=True):
+                found += _flat(name, value, mode)
+        else:
+            mode = "min" if id(metric) in of_outputs else direction_of(metric)
+            found += _flat(str(metric.name), result, mode)
+    return found
+
+
+def _hiding(
+    result: Mapping[str, Any], hidden: int
+) -> list[tuple[str, Any, Mode | None]]:
+    """Repeat the names that Keras's numbering has given twice: `a, a, a_1`."""
+    numbered = [name for name in result if re.search(r"_\d+$", name)]
+    return [(name, result[name], None) for name in numbered[-hidden:]]
+
+
+def _flat(
+    name: str, value: Any, mode: Mode | None
+) -> list[tuple[str, Any, Mode | None]]:
+    """Drop the name of a metric whose result is a dictionary, as Keras does."""
+    if not isinstance(value, dict):
+        return [(name, value, mode)]
+    # One object cannot say which way is better for each of its results.
+    return [row for key, each in value.items() for row in _flat(str(key), each, None)]

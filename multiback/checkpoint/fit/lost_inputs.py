@@ -11,7 +11,7 @@ from typing import Any
 
 import keras
 
-from multiback.checkpoint import keras_private
+from multiback import keras_private
 
 WEIGHTS = (
     "{where} brings {what}, which Keras hands to weighted_metrics= only: {names} "
@@ -38,7 +38,7 @@ def lost_inputs(model: keras.Model) -> list[str]:
     )
     if not plain_steps:
         return []
-    plain, weighted, knows = keras_private.compiled_metrics(model)
+    plain, weighted, knows = keras_private.user_metrics(model)
     problems = []
     if plain and not knows:
         problems += _lost_weights(keras_private.fit_arguments(), _names(plain))

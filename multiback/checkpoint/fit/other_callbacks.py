@@ -10,6 +10,7 @@ from typing import Any, Protocol, TypeAlias, runtime_checkable
 import keras
 import numpy as np
 
+from multiback.checkpoint.choosing.log_values import readable
 from multiback.errors import ArgumentError, StateError
 
 _FIELDS: Mapping[type, tuple[str, ...]] = {
@@ -85,7 +86,10 @@ def sibling_states(
         if isinstance(callback, HasState):
             state = dict(callback.get_state())
         else:
-            state = {name: getattr(callback, name) for name in _fields(callback) or ()}
+            state = {
+                name: _plain(getattr(callback, name))
+                for name in _fields(callback) or ()
+            }
         plain = {
             name: _without_arrays(value, f"callbacks/{number}/{name}", arrays)
             for name, value in state.items()
@@ -125,6 +129,13 @@ def _fields(callback: Any) -> tuple[str, ...] | None:
         if isinstance(callback, kind):
             return fields
     return None
+
+
+def _plain(value: Any) -> Any:
+    """Return a number of any library's as a float: a monitored log may be a tensor."""
+    if value is None or isinstance(value, str | bool | int | float | list):
+        return value
+    return readable(value)
 
 
 def _without_arrays(value: Any, key: str, arrays: dict[str, np.ndarray]) -> Any:

@@ -18,7 +18,7 @@ import keras
 import numpy as np
 
 from multiback.checkpoint.checkpointer import Checkpointer
-from multiback.checkpoint.choosing.scorer import split_logs
+from multiback.checkpoint.choosing.log_values import readable, written
 from multiback.checkpoint.fit.data_position import Position
 from multiback.checkpoint.fit.generators import generator_states, restore_generators
 from multiback.checkpoint.fit.other_callbacks import (
@@ -26,15 +26,15 @@ from multiback.checkpoint.fit.other_callbacks import (
     restore_siblings,
     sibling_states,
 )
-from multiback.checkpoint.keras_private import (
+from multiback.checkpoint.loading.documents import Facts, trainer_facts, variables_of
+from multiback.checkpoint.loading.find import first_intact
+from multiback.checkpoint.loading.restore import ModelState
+from multiback.checkpoint.saving.snapshots import Moment, Parts
+from multiback.keras_private import (
     is_seeded,
     set_first_epoch,
     steps_per_epoch,
 )
-from multiback.checkpoint.loading.documents import Facts, trainer_facts, variables_of
-from multiback.checkpoint.loading.find import first_intact
-from multiback.checkpoint.loading.restore import ModelState
-from multiback.checkpoint.moment import Moment, Parts
 from multiback.store import Checkpoint
 
 _RANDOM = "random/"
@@ -192,7 +192,10 @@ class Resumption:
         here = _history_of(model)
         if here is not None:
             here.epoch = list(past.get("epoch", []))
-            here.history = {k: list(v) for k, v in past.get("values", {}).items()}
+            here.history = {
+                name: [readable(one) if isinstance(one, list) else one for one in each]
+                for name, each in past.get("values", {}).items()
+            }
 
     def begin_batches(self) -> None:
         """Restore the generators, if they still are to be."""
@@ -247,9 +250,12 @@ def _history(model: keras.Model, logs: Mapping[str, Any], epoch: int) -> dict[st
         epochs.append(epoch - 1)
         for name, value in logs.items():
             values.setdefault(name, []).append(value)
-    # Vectors are no JSON; a list with a gap would be another history.
-    numbers = {k: v for k, v in values.items() if not split_logs({"": v[-1]})[1]}
-    return {"epoch": epochs, "values": numbers}
+    plain = {str(k): [written(one) for one in v] for k, v in values.items()}
+    # A history with a gap would be another history.
+    kept = {
+        k: v for k, v in plain.items() if all(isinstance(x, float | list) for x in v)
+    }
+    return {"epoch": epochs, "values": kept}
 
 
 def _history_of(model: keras.Model) -> Any | None:

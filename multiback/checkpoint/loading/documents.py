@@ -22,6 +22,10 @@ class Judged(Protocol):
         """What it was judged by, among other things."""
 
     @property
+    def metrics(self) -> Mapping[str, float]:
+        """The numbers that were measured."""
+
+    @property
     def location(self) -> str:
         """What a person calls it."""
 
@@ -115,6 +119,12 @@ def judgement_of(checkpoint: Judged) -> Judgement:
             f"checkpoint."
         )
     return Judgement.of(checkpoint.extra)
+
+
+def recorded_values(checkpoint: Judged) -> dict[str, Any]:
+    """Return all that was logged when a checkpoint was saved, as it is written."""
+    other = checkpoint.extra.get("values", {})
+    return {**(other if isinstance(other, Mapping) else {}), **checkpoint.metrics}
 
 
 def _judgement_fault(extra: Mapping[str, Any]) -> str | None:

@@ -16,7 +16,11 @@ from multiback.checkpoint.choosing.names import missing_name
 from multiback.checkpoint.choosing.recorded_scores import Judgement
 from multiback.checkpoint.choosing.scorer import Scorer
 from multiback.checkpoint.choosing.slots import Entry, ranked
-from multiback.checkpoint.loading.documents import is_measurement, judgement_of
+from multiback.checkpoint.loading.documents import (
+    is_measurement,
+    judgement_of,
+    recorded_values,
+)
 from multiback.errors import (
     ArgumentError,
     CorruptCheckpointError,
@@ -130,12 +134,12 @@ def rank(
 
 def _judged_anew(found: Sequence[Checkpoint], monitor: Monitor) -> list[Judgement]:
     """Score checkpoints by the metrics that were recorded with them."""
-    available = {name for checkpoint in found for name in checkpoint.metrics}
+    available = {name for checkpoint in found for name in recorded_values(checkpoint)}
     for name in monitor.missing(available):
         raise MonitorError(missing_name(name, available))
     scorer = Scorer([monitor])
     modes = {monitor.label: scorer.mode(monitor)}
-    scores = [monitor.measure(checkpoint.metrics) for checkpoint in found]
+    scores = [monitor.measure(recorded_values(checkpoint)) for checkpoint in found]
     # Under the text that was given, which is what the caller ranks by.
     return [
         Judgement({} if score is None else {monitor.label: score}, modes)
@@ -161,15 +165,55 @@ def first_intact(ordered: Sequence[Checkpoint], read: Callable[[Checkpoint], T])
 def history(dirpath: PathLike, *, run: str | None = None) -> list[dict[str, Any]]:
     """Read every metric of every epoch of a run, saved or not.
 
+    `pandas.DataFrame(multiback.history(dirpath))` has one column a metric.
+
     Args:
         dirpath: The run directory.
         run: A run's id; the run that began last by default, even if it has no
             checkpoint yet.
 
     Returns:
+        One flat record a measurement, by epoch and step: "run_id", "epoch", "step",
+        "time" (seconds since 1970) and each metric under its own name; arrays are
+        lists. A metric with one of those four names has
+        "metrics/" before it. Of a run that was resumed, the epochs that were done
+        again appear once.
+
+    Raises:
+        ArgumentError: There is no such run.
+
+    Example:
+    >>> import tempfile, multiback as mb
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> with mb.Checkpointer(folder.name, "f1", mode="max") as checkpointer:
+    ...     saved = checkpointer.step({"w": [1.0]}, {"f1": 0.5, "loss": 2.0})
+    >>> [(row["epoch"], row["f1"], row["loss"]) for row in history(folder.name)]
+    [(1, 0.5, 2.0)]
+    >>> folder.cleanup()
+    """
+    fixed = ("run_id", "epoch", "step", "time")
+    return [
+        {
+            **{name: one.get(name) for name in fixed},
+            **{
+                f"metrics/{name}" if name in fixed else name: value
+                for name, value in one["metrics"].items()
+            },
+        }
+        for one in measurements(dirpath, run=run)
+    ]
+
+
+def measurements(dirpath: PathLike, *, run: str | None) -> list[dict[str, Any]]:
+    """Read a run's history as it was written, without what a resumed run did again.
+
+    Args:
+        dirpath: The run directory.
+        run: A run's id; None for the run that began last.
+
+    Returns:
         One record a measurement with "run_id", "epoch", "step", "time" and
-        "metrics", by epoch and step. Where a run was resumed, what was done before
-        and lost does not stand there.
+        "metrics", by epoch and step.
 
     Raises:
         ArgumentError: There is no such run.

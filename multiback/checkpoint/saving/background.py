@@ -7,7 +7,7 @@ runs, and the training thread only while it does not.
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 
@@ -17,7 +17,9 @@ from multiback.checkpoint.saving.snapshots import Draft, Memory
 from multiback.errors import ArgumentError, StoreError
 from multiback.store import Checkpoint, Writer
 from multiback.store.background.writer import check_buffers
+from multiback.store.disk.files import as_store_error
 
+T = TypeVar("T")
 OnSaveError = Literal["raise", "warn"]
 
 
@@ -55,6 +57,7 @@ class Saver:
         self._buffers = buffers if background else 1
         self._on_error = on_error
         self._problems: list[str] = []
+        self._lost = 0
         self._writer: Writer | None = None
 
     def __getstate__(self) -> dict[str, Any]:
@@ -91,27 +94,50 @@ class Saver:
             self._shelf.expect(entry)
 
             def then(checkpoint: Checkpoint) -> None:
+                self._lost = 0
                 exact = dataclasses.replace(entry, created=checkpoint.created)
                 self._shelf.add(exact, checkpoint)
                 self._problems += self._shelf.tidy(entry.order, run_id)
 
-            writer.submit(draft.request, then=then, cleanup=draft.cleanup)
+            try:
+                writer.submit(draft.request, then=then, cleanup=draft.cleanup)
+            except StoreError as error:
+                # No thread can be started.
+                draft.cleanup()
+                self._fail(error)
+                return
         except BaseException:
             draft.cleanup()
             raise
         if not self._background:
             self.wait()
 
-    def guard(self, call: Callable[[], object]) -> None:
-        """Do something to the disk; an error is raised or told, as was asked for."""
+    def guard(self, call: Callable[[], T]) -> T | None:
+        """Call what changes the disk; raise its error or warn, as was asked for.
+
+        Returns:
+            What it returned; None after a warning.
+        """
         try:
-            call()
-        except Exception as error:
-            # Ctrl-C is none: what is being written goes on.
+            return call()
+        except (OSError, MemoryError) as error:
+            self._fail(as_store_error(error, self._shelf.directory.location))
+        except Exception:
+            # Ctrl-C is not one: what is being written is finished.
             self._shelf.expect_nothing()
-            if self._on_error == "raise" or not isinstance(error, StoreError):
-                raise
+            raise
+        return None
+
+    def _fail(self, error: StoreError) -> None:
+        """Raise an error, or warn: of the first save, the second, the fourth, ..."""
+        self._shelf.expect_nothing()
+        if self._on_error == "raise":
+            raise error
+        self._lost += 1
+        if self._lost == 1:
             self._tell([f"Something was not saved, and training goes on: {error}"])
+        elif self._lost & (self._lost - 1) == 0:
+            self._tell([f"{self._lost} saves in a row failed: {error}"])
 
     def surface(self) -> None:
         """Bring up what happened in the background; never wait.
@@ -154,3 +180,7 @@ class Saver:
             self.wait()
         finally:
             self._writer = None
+        if self._lost > 1:
+            lost, self._lost = self._lost, 0
+            where = self._shelf.directory.location
+            self._tell([f"The last {lost} saves into {where} failed."])

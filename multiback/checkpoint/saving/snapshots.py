@@ -5,7 +5,6 @@ import functools
 import importlib.metadata
 import platform
 import shutil
-import tempfile
 import types
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -29,10 +28,39 @@ from multiback.store import Request
 from multiback.store.disk.files import store_errors
 
 KERAS_FILE = "model.keras"
+# JSON and arrays for a resume.
+Parts = tuple[Mapping[str, Any], Mapping[str, np.ndarray]]
+NOTHING: Parts = ({}, {})
 Allocate = Callable[[Mapping[str, Any]], Mapping[str, np.ndarray]]
 # Takes a number of bytes.
 Memory = Callable[[int], np.ndarray]
 Buffers = Callable[[Mapping[str, Any], Memory | None], Mapping[str, np.ndarray]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Moment:
+    """When something is saved.
+
+    Attributes:
+        epoch: Epochs completed.
+        step: Optimizer steps completed.
+        batch: Batches completed in the epoch that is under way; None at its end.
+        asked: Somebody asked for it.
+    """
+
+    epoch: int
+    step: int
+    batch: int | None = None
+    asked: bool = False
+
+
+def steps_of(model: Any) -> int:
+    """Return how many steps the model's optimizer has made, if it has one."""
+    optimizer = getattr(model, "optimizer", None)
+    if isinstance(model, keras.Model) and optimizer is not None:
+        # With gradient accumulation it is computed, and no variable.
+        return int(keras.ops.convert_to_numpy(optimizer.iterations))
+    return 0
 
 
 @functools.cache
@@ -71,6 +99,7 @@ def draft(
     trainer: Mapping[str, Any],
     arrays: Mapping[str, np.ndarray],
     into: Buffers,
+    scratch: Callable[[], Path],
     engine: Engine | None = None,
     is_writer: bool = True,
     **fields: Any,
@@ -85,6 +114,7 @@ def draft(
         arrays: Further arrays for whoever resumes; copied too.
         into: Takes dtypes and shapes, and what allocates if not plain memory is to
             be; returns arrays to fill.
+        scratch: Returns a new path for temporary files, in the run directory.
         engine: What writes the model's own arrays; None for the store itself.
         is_writer: Whether this process writes more than its part. One that does not
             copies nothing else, and asks for nothing else.
@@ -116,20 +146,21 @@ def draft(
         np.copyto(memory[key], array)
     description = Description(None)
     files: dict[str, Path] = {}
-    scratch: str | None = None
+    folder: Path | None = None
 
     def cleanup() -> None:
-        if scratch is not None:
-            shutil.rmtree(scratch, ignore_errors=True)
+        if folder is not None:
+            shutil.rmtree(folder, ignore_errors=True)
 
     try:
         if is_model and is_writer:
             description = describe(model)
             if description.needs_keras_file:
                 # Only the live model can write it, so not in the background.
-                scratch = tempfile.mkdtemp(prefix="multiback-")
-                files[KERAS_FILE] = Path(scratch, KERAS_FILE)
+                folder = scratch()
+                files[KERAS_FILE] = folder / KERAS_FILE
                 with store_errors("write", files[KERAS_FILE]):
+                    folder.mkdir()
                     write_keras_file(model, files[KERAS_FILE])
         request = Request(
             name,

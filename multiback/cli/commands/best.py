@@ -10,7 +10,7 @@ from multiback.checkpoint.choosing.names import missing_name
 from multiback.checkpoint.choosing.recorded_scores import Judgement
 from multiback.checkpoint.choosing.scorer import Scorer
 from multiback.checkpoint.choosing.slots import Best, Entry
-from multiback.checkpoint.loading.documents import judgement_of
+from multiback.checkpoint.loading.documents import judgement_of, recorded_values
 from multiback.cli.lightning_files import Listed
 from multiback.cli.records import Record, listed_run, record, recorded_scores
 from multiback.errors import MonitorError, NoCheckpointError
@@ -106,9 +106,9 @@ def _modes(found: Sequence[Listed]) -> dict[str, Any]:
     return dict(judgement_of(found[-1]).modes)
 
 
-def _values(one: Listed) -> dict[str, float]:
+def _values(one: Listed) -> dict[str, Any]:
     """Return all that is recorded; a score may be a function's, and in no metric."""
-    return {**recorded_scores(one), **one.metrics}
+    return {**recorded_scores(one), **recorded_values(one)}
 
 
 def _measure(monitor: Monitor, one: Listed) -> float | None:

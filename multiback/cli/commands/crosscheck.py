@@ -1,11 +1,12 @@
-"""`multiback crosscheck` and `audit`: whether a model's metrics tell the truth."""
+"""`multiback crosscheck`: a model's metrics against other libraries."""
 
-import importlib
 from collections.abc import Sequence
 from typing import Any
 
 import keras
 
+import multiback.adapters.sklearn  # noqa: F401 - registers what a model may hold
+from multiback.adapters.torchmetrics import crosscheck
 from multiback.checkpoint import load
 from multiback.cli.commands.export import objects_in
 from multiback.cli.npz import Data
@@ -24,9 +25,6 @@ def compiled_model(checkpoint: Checkpoint, modules: Sequence[str]) -> keras.Mode
         CorruptCheckpointError: The checkpoint is not intact.
         StateError: It holds no model, or one that was not compiled.
     """
-    # Keras finds their classes as soon as they are imported.
-    importlib.import_module("multiback.adapters.sklearn")
-    importlib.import_module("multiback.adapters.torchmetrics")
     model = load(checkpoint.path, custom_objects=objects_in(modules))
     if not isinstance(model, keras.Model):
         raise StateError(
@@ -51,17 +49,4 @@ def crosscheck_report(
         ArgumentError: It has none, or the data do not fit.
         MissingPackageError: torchmetrics or torch is not installed.
     """
-    from multiback.adapters.torchmetrics import crosscheck  # noqa: PLC0415 - optional
-
     return crosscheck(model, data, batch_size=list(batch_size), shuffles=shuffles)
-
-
-def audit_report(model: keras.Model, data: Data) -> Any:
-    """Find compiled metrics that lie by construction.
-
-    Raises:
-        ArgumentError: There are none, or the data do not fit.
-    """
-    from multiback.adapters.torchmetrics import audit  # noqa: PLC0415 - optional
-
-    return audit(model, data)

@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.console import Group, RenderableType
 
-from multiback.cli.commands.ls import variables
+from multiback.cli.commands.show import variables
 from multiback.cli.output import count_text, number_text, plain_table
 from multiback.cli.records import Record
 from multiback.store import ArrayDifference, Checkpoint, Difference, compare

@@ -17,7 +17,7 @@ from multiback.checkpoint.loading.export import (
     temporary_beside,
     write_model,
 )
-from multiback.cli.commands.ls import variables
+from multiback.cli.commands.show import variables
 from multiback.errors import ArgumentError, MissingPackageError, StateError
 from multiback.store import Checkpoint, Files
 from multiback.store.format.tensor_file import Array, write_tensors

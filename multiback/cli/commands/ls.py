@@ -1,23 +1,24 @@
-"""`multiback ls` and `multiback show`: what there is."""
+"""`multiback ls`: the checkpoints of a run directory."""
 
+import contextlib
 import datetime as dt
-import itertools
-from collections import Counter
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
-from rich.console import Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.table import Table
 
-from multiback.checkpoint.loading.documents import variables_of
+from multiback.checkpoint.loading.documents import judgement_of
+from multiback.checkpoint.loading.find import measurements, rank
 from multiback.cli.lightning_files import Listed
-from multiback.cli.output import number_text, plain_table, size_text
-from multiback.cli.records import Record, record, recorded_scores, runs_in
-from multiback.errors import NoCheckpointError
+from multiback.cli.output import count_text, score_text, size_text
+from multiback.cli.records import Record, marks, record, recorded_scores, runs_in
+from multiback.errors import MultibackError, NoCheckpointError
 from multiback.store import Checkpoint, Owner, Place
 
-# Of 80 columns, what is left beside a readable name, the epoch and the size.
-_WIDTH_OF_SCORES = 38
+METRICS = 3
+# A name that is longer than both is folded.
+_NAME, _SHARE = 24, 0.5
 
 
 def listing(directory: Place, run: str | None = None) -> Record:
@@ -31,9 +32,23 @@ def listing(directory: Place, run: str | None = None) -> Record:
         NoCheckpointError: There is nothing to show.
     """
     location, found, skipped, writers = _found(directory, run)
+    runs = _runs(directory, found)
     return {
         "directory": location,
-        "checkpoints": [{**record(one), **_marks(one)} for one in found],
+        "runs": [
+            {
+                "run_id": one.run_id,
+                "epochs": one.epochs,
+                "monitor": one.monitor,
+                "mode": one.mode,
+            }
+            for one in runs
+        ],
+        "checkpoints": [
+            {**record(one), **marks(one), "marks": notes}
+            for run_of in runs
+            for one, notes in zip(run_of.found, run_of.marks, strict=True)
+        ],
         "skipped": [{"path": str(path), "reason": reason} for path, reason in skipped],
         "writers": [_writer(one) for one in writers],
     }
@@ -51,14 +66,139 @@ def checkpoint_table(directory: Place, run: str | None = None) -> RenderableType
     """
     _, found, skipped, writers = _found(directory, run)
     parts: list[RenderableType] = []
-    ids = list(dict.fromkeys(one.run_id for one in found))
-    for run_id in ids:
-        if len(ids) > 1:
-            parts.append(f"run {run_id}")
-        parts.append(_table([one for one in found if one.run_id == run_id]))
+    for one in _runs(directory, found):
+        parts += ["", one] if parts else [one]
     parts += [f"passed over {path}: {reason}" for path, reason in skipped]
     parts += [_written(one) for one in writers]
     return Group(*parts)
+
+
+class _Run(NamedTuple):
+    """One run's checkpoints, laid out for the width that there is.
+
+    Attributes:
+        run_id: The run.
+        found: Its checkpoints, oldest first.
+        marks: What is noted behind each: "best", "last", or Lightning's own words.
+        epochs: The epochs that ran; None where no history says so.
+        monitor: What it was judged by, or None.
+        mode: Which way is better, or None.
+    """
+
+    run_id: str
+    found: Sequence[Listed]
+    marks: Sequence[list[str]]
+    epochs: int | None
+    monitor: str | None
+    mode: str | None
+
+    def __rich_console__(
+        self, console: Console, options: ConsoleOptions
+    ) -> RenderResult:
+        table = self._table(options.max_width)
+        yield self._title(dated=all(c.header != "saved" for c in table.columns))
+        yield table
+
+    def _title(self, *, dated: bool) -> str:
+        facts = [f"run {self.run_id}"]
+        if self.epochs is not None:
+            facts.append(count_text(self.epochs, "epoch"))
+        if self.monitor is not None:
+            facts.append(f"judged by {self.monitor} ({self.mode})")
+        if dated:
+            facts.append(f"last saved {_time(self.found[-1].created)}")
+        return ", ".join(facts)
+
+    def _table(self, width: int) -> Table:
+        """Take the columns that fit, the most important ones first."""
+        longest = max(len("checkpoint"), *(len(one.name) for one in self.found))
+        left = width - min(longest, max(_NAME, int(width * _SHARE)))
+        notes = [", ".join([*each, *copied(one)]) for one, each in self._marked()]
+        columns = {
+            "epoch": [str(one.epoch) for one in self.found],
+            "": notes,
+            "size": [size_text(one.size) for one in self.found],
+            "saved": [_time(one.created) for one in self.found],
+        }
+        scores = self._scores()
+        order = ["epoch", "", *list(scores)[:1], "size", *list(scores)[1:], "saved"]
+        columns |= scores
+        taken: list[str] = []
+        for name in order:
+            needed = 2 + max(map(len, [name, *columns[name]]))
+            if needed == 2 or needed > left:  # noqa: PLR2004 - nothing to show
+                continue
+            taken.append(name)
+            left -= needed
+        table = Table(box=None, pad_edge=False)
+        table.add_column("checkpoint", overflow="fold")
+        shown = [
+            name for name in ("epoch", *scores, "size", "saved", "") if name in taken
+        ]
+        for name in shown:
+            justify = "left" if name == "" else "right"
+            table.add_column(name, justify=justify, no_wrap=True)  # type: ignore[arg-type]
+        for row, one in enumerate(self.found):
+            table.add_row(one.name, *(columns[name][row] for name in shown))
+        return table
+
+    def _marked(self) -> Sequence[tuple[Listed, list[str]]]:
+        return list(zip(self.found, self.marks, strict=True))
+
+    def _scores(self) -> dict[str, list[str]]:
+        """Return up to three metrics by name: the monitor first."""
+        rows: list[Mapping[str, float]] = [
+            {**one.metrics, **recorded_scores(one)} for one in self.found
+        ]
+        judged = dict.fromkeys(
+            name for one in self.found for name in recorded_scores(one)
+        )
+        names = dict.fromkeys([*judged, *(name for row in rows for name in row)])
+        return {
+            name: [score_text(row.get(name)) for row in rows]
+            for name in list(names)[:METRICS]
+        }
+
+
+def _time(created: float) -> str:
+    return f"{dt.datetime.fromtimestamp(created).astimezone():%Y-%m-%d %H:%M}"
+
+
+def _runs(directory: Place, found: Sequence[Listed]) -> list[_Run]:
+    """Describe each run of some checkpoints, in their order."""
+    described = []
+    for run_id in dict.fromkeys(one.run_id for one in found):
+        own = [one for one in found if one.run_id == run_id]
+        ours = [one for one in own if isinstance(one, Checkpoint)]
+        if len(ours) < len(own):
+            theirs = [list(getattr(one, "marks", [])) for one in own]
+            described.append(_Run(run_id, own, theirs, None, None, None))
+            continue
+        monitor = mode = best = None
+        with contextlib.suppress(MultibackError):  # Judged by nothing, or no score.
+            judgement = judgement_of(ours[-1])
+            monitor = next(iter(judgement.ranking), None)
+            mode = judgement.modes.get(monitor) if monitor else None
+            best = rank(ours, None, "auto")[0]
+        originals = [one for one in ours if not one.is_copy]
+        last = originals[-1] if originals else None
+        notes = [["best"] * (one is best) + ["last"] * (one is last) for one in own]
+        described.append(
+            _Run(run_id, own, notes, _epochs(directory, run_id), monitor, mode)
+        )
+    return described
+
+
+def _epochs(directory: Place, run_id: str) -> int | None:
+    """Return how many epochs a run has gone through, by its history."""
+    rows = measurements(directory, run=run_id)
+    return rows[-1]["epoch"] if rows else None
+
+
+def copied(one: Listed) -> list[str]:
+    """Say of which checkpoint this is a copy, if it is one."""
+    is_copy = isinstance(one, Checkpoint) and one.is_copy
+    return [f"copy of {one.saved_as}"] if is_copy else []  # type: ignore[union-attr]
 
 
 def _writer(owner: Owner) -> Record:
@@ -95,132 +235,3 @@ def _found(
             + " Pass the directory that was given to ModelCheckpoint."
         )
     return runs.location, found, runs.skipped, runs.writers()
-
-
-def _marks(one: Listed) -> Record:
-    """Return what Lightning calls one of its files, and which of ours is a copy."""
-    if isinstance(one, Checkpoint):
-        return {"copy_of": one.saved_as} if one.is_copy else {}
-    return {"marks": list(one.marks)}
-
-
-def _notes(one: Listed) -> list[str]:
-    """Return what the table says behind a checkpoint."""
-    marks = _marks(one)
-    copies = [f"copy of {marks['copy_of']}"] if "copy_of" in marks else []
-    return [*marks.get("marks", []), *copies]
-
-
-def _table(found: Sequence[Listed]) -> Table:
-    """Lay out one run's checkpoints."""
-    scores = [recorded_scores(one) for one in found]
-    labels = list(dict.fromkeys(label for each in scores for label in each))
-    widths = itertools.accumulate(len(label) + 2 for label in labels)
-    labels = [k for k, width in zip(labels, widths, strict=True) if _fits(width)]
-    marks = [_notes(one) for one in found]
-    table = plain_table("checkpoint", "epoch", *labels, "size", *[""] * any(marks))
-    for one, score, marked in zip(found, scores, marks, strict=True):
-        table.add_row(
-            one.name,
-            str(one.epoch),
-            *(f"{score[k]:.4f}" if k in score else "-" for k in labels),
-            size_text(one.size),
-            *[", ".join(marked)] * any(marks),
-        )
-    return table
-
-
-def _fits(width: int) -> bool:
-    return width <= _WIDTH_OF_SCORES
-
-
-def details(checkpoint: Listed) -> Record:
-    """Describe one checkpoint: its files and variables too.
-
-    Raises:
-        CorruptCheckpointError: A file that is read is not what the manifest says.
-    """
-    if not isinstance(checkpoint, Checkpoint):
-        return {
-            **record(checkpoint),
-            **_marks(checkpoint),
-            "files": {checkpoint.name: {"size": checkpoint.size}},
-            "variables": list(checkpoint.variables),
-        }
-    return {
-        **record(checkpoint),
-        "files": {
-            name: {"size": entry.size, "xxh3": entry.xxh3}
-            for name, entry in checkpoint.files.items()
-        },
-        "variables": variables(checkpoint),
-    }
-
-
-def variables(checkpoint: Checkpoint) -> list[dict[str, Any]]:
-    """Return a checkpoint's index of variables; empty where it has none."""
-    if "variables.json" not in checkpoint.files:
-        return []
-    return variables_of(checkpoint)
-
-
-def details_view(shown: Record, *, with_variables: bool) -> RenderableType:
-    """Lay out what `details` returned.
-
-    Args:
-        shown: What `details` returned.
-        with_variables: List each variable, not only how many there are.
-    """
-    when = dt.datetime.fromtimestamp(shown["created"]).astimezone()
-    versions = ", ".join(f"{name} {value}" for name, value in shown["versions"].items())
-    facts = Table(box=None, pad_edge=False, show_header=False)
-    facts.add_column(style="bold", no_wrap=True)
-    facts.add_column(overflow="fold")
-    for name, value in {
-        "checkpoint": shown["name"],
-        "run": shown["run_id"],
-        "epoch": f"{shown['epoch']}, step {shown['step']}",
-        "saved": f"{when:%Y-%m-%d %H:%M:%S %z}",
-        "backend": shown["backend"] or "unknown",
-        "versions": versions or "unknown",
-        "architecture": shown["architecture"] or _without_architecture(shown),
-        "variables": _groups(shown["variables"]) or "no index",
-        "format": shown["format"],
-        "files": ", ".join(
-            f"{name} {size_text(entry['size'])}"
-            for name, entry in shown["files"].items()
-        ),
-    }.items():
-        facts.add_row(name, value)
-    metrics = plain_table("metric", "value", "judged by it")
-    for name in dict.fromkeys([*shown["metrics"], *shown["scores"]]):
-        metrics.add_row(
-            name,
-            number_text(shown["metrics"].get(name)),
-            number_text(shown["scores"].get(name)),
-        )
-    parts: list[RenderableType] = [facts, "", metrics]
-    if with_variables:
-        table = plain_table("variable", "group", "shape", "dtype")
-        for entry in shown["variables"]:
-            shape = "x".join(map(str, entry["shape"])) or "scalar"
-            table.add_row(entry["path"], entry["group"], shape, entry["dtype"])
-        parts += ["", table]
-    return Group(*parts)
-
-
-def _without_architecture(shown: Record) -> str:
-    """Say how a checkpoint is loaded that holds no architecture."""
-    if "marks" in shown:
-        return "none: load_from_checkpoint of your LightningModule"
-    return "none: restore() into a model"
-
-
-def _groups(index: Sequence[dict[str, Any]]) -> str:
-    """Say how many variables each group has.
-
-    >>> _groups([{"group": "weights"}, {"group": "weights"}, {"group": "seeds"}])
-    '2 weights, 1 seeds'
-    """
-    counts = Counter(entry["group"] for entry in index)
-    return ", ".join(f"{count} {group}" for group, count in counts.items())

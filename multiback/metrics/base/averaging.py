@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from multiback.errors import ArgumentError
+from multiback.metrics.inputs.task import Average, Task
 from multiback.metrics.numeric.arithmetic import namespace
 from multiback.metrics.statistics.counts import CountTable
 
@@ -40,6 +41,27 @@ def check_zero_division(zero_division: float) -> None:
         )
 
 
+def check_has_classes(record: Task, average: Average) -> None:
+    """Raise if `classes=` is given for an accuracy that is one number for all classes.
+
+    Args:
+        record: What is classified.
+        average: How classes are averaged.
+
+    Raises:
+        ArgumentError: It is.
+    """
+    plain = record.kind == "binary" or (
+        record.kind == "multiclass" and average == "micro"
+    )
+    if plain and record.classes is not None:
+        raise ArgumentError(
+            "classes= wants a number a class, and plain accuracy is one for all "
+            f"classes. Use Recall(classes={record.classes!r}, ...)"
+            + (', or pass average="macro".' if record.kind == "multiclass" else ".")
+        )
+
+
 def ratio(numerator: Tensor, denominator: Tensor, zero_division: float) -> Tensor:
     """Divide, giving `zero_division` where the denominator is 0."""
     if isinstance(denominator, np.generic):
@@ -58,7 +80,7 @@ def average_ratio(
     average: str | None,
     zero_division: float,
     exclusive: bool,
-    ignored_column: int | None = None,
+    ignored: tuple[int, ...] = (),
 ) -> Tensor:
     """Average one ratio a column.
 
@@ -70,7 +92,7 @@ def average_ratio(
         zero_division: Value of a ratio without a denominator.
         exclusive: The columns are classes of which one holds, so that a class
             that does not occur leaves the mean.
-        ignored_column: Column that leaves the mean.
+        ignored: Columns that leave the mean.
 
     Returns:
         A float32 scalar, or `(columns,)` for `average=None`.
@@ -88,9 +110,10 @@ def average_ratio(
         weights = xp.where(occurs, xp.ones_like(values), 0.0)
     else:
         weights = xp.ones_like(values)
-    if ignored_column is not None:
-        columns = xp.arange(values.shape[0])
-        weights = xp.where(xp.equal(columns, ignored_column), 0.0, weights)
+    columns = values.shape[0]
+    for column in ignored:
+        if 0 <= column < columns:
+            weights = xp.where(xp.equal(xp.arange(columns), column), 0.0, weights)
     if math.isnan(zero_division):
         undefined = xp.isnan(values)
         weights = xp.where(undefined, 0.0, weights)

@@ -1,84 +1,33 @@
-"""The shells of all metrics over counts: what they share but the formula."""
+"""What all metrics over counts share, except for the formula."""
 
 import abc
 import math
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
-from multiback.errors import ArgumentError
 from multiback.metrics.base.averaging import (
     average_ratio,
     check_average,
     check_zero_division,
 )
 from multiback.metrics.base.metric import Direction, PairMetric
-from multiback.metrics.inputs.arguments import (
-    as_integer,
-    as_plain,
-    check_from_logits,
-    check_ignore_index,
-    is_real,
-    refuse_unknown,
-)
+from multiback.metrics.inputs.task import Average, Task, TaskName
 from multiback.metrics.numeric import exact
 from multiback.metrics.numeric.arithmetic import namespace
 from multiback.metrics.statistics.class_hits import ClassHits
 from multiback.metrics.statistics.counts import Counts, CountTable
 from multiback.metrics.statistics.statistic import State
-from multiback.metrics.statistics.task_counts import (
-    BinaryCounts,
-    MulticlassCounts,
-    MultilabelCounts,
-)
+from multiback.metrics.statistics.task_counts import counts_for_task
 
 Tensor = Any
-Task = Literal["binary", "multiclass", "multilabel"]
-Average = Literal["micro", "macro", "weighted"] | None
-
-
-def counts_for_task(
-    task: Task,
-    *,
-    num_classes: int | None = None,
-    num_labels: int | None = None,
-    threshold: float = 0.5,
-    from_logits: bool = False,
-    ignore_index: int | None = None,
-) -> Counts:
-    """Return the statistic for a task, checking the arguments that it needs."""
-    if not is_real(threshold) or not 0.0 <= threshold <= 1.0:
-        raise ArgumentError(
-            f"threshold= wants a probability in [0, 1], not {threshold!r}; with "
-            "from_logits=True it stays a probability."
-        )
-    check_ignore_index(ignore_index)
-    check_from_logits(from_logits)
-    wanted = {"binary": None, "multiclass": "num_classes", "multilabel": "num_labels"}
-    if not isinstance(task, str) or task not in wanted:
-        raise ArgumentError(
-            f'task= wants "binary", "multiclass" or "multilabel", not {task!r}.'
-        )
-    for name, value in (("num_classes", num_classes), ("num_labels", num_labels)):
-        smallest = 2 if name == "num_classes" else 1
-        if wanted[task] == name:
-            as_integer(name, value, smallest, f'task="{task}" ')
-        elif value is not None:
-            raise ArgumentError(
-                f'{name}= has no meaning for task="{task}"; leave it out'
-                + (f", or did you mean {wanted[task]}=?" if wanted[task] else ".")
-            )
-    if task == "multiclass":
-        return MulticlassCounts(num_classes or 0, ignore_index)
-    if task == "multilabel":
-        return MultilabelCounts(num_labels or 0, threshold, from_logits, ignore_index)
-    return BinaryCounts(threshold, from_logits, ignore_index)
 
 
 class CountMetric(PairMetric):
     """A formula over counts; subclasses write `score`.
 
     Args:
+        record: What is classified.
         counts: What is counted.
-        arguments: The constructor's arguments, for `get_config`.
+        zero_division: Value of a ratio without a denominator: 0, 1 or NaN.
         name: Name in the logs.
         dtype: Accepted as Keras's metrics do; the arithmetic stays exact.
     """
@@ -88,15 +37,23 @@ class CountMetric(PairMetric):
 
     def __init__(
         self,
+        record: Task,
         counts: Counts,
-        arguments: dict[str, Any],
         *,
+        zero_division: float,
         name: str,
-        dtype: str | None = None,
+        dtype: str | None,
     ) -> None:
+        check_zero_division(zero_division)
         super().__init__(counts, name=name, dtype=dtype)
         self._counts = counts
-        self.arguments = arguments
+        self.record: Task = record
+        self.zero_division = float(zero_division)
+
+    @property
+    def task(self) -> TaskName:
+        """What is classified; "binary" until it is decided."""
+        return self.record.kind
 
     @abc.abstractmethod
     def score(self, table: CountTable) -> Tensor:
@@ -109,97 +66,66 @@ class CountMetric(PairMetric):
             table.invalid > 0, float("nan"), self.score(table)
         )
 
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments that make this metric again."""
-        return {**super().get_config(), **self.arguments}
+    def chosen(self, table: CountTable) -> CountTable:
+        """Return the columns that `classes=` names, in its order, or all."""
+        classes = self.record.chosen
+        if classes is None:
+            return table
+        xp = namespace(table.invalid)
+        columns = table.tp, table.fp, table.tn, table.fn
+        if self.task == "binary":  # The negative class sees it the other way round.
+            tp, fp, tn, fn = columns
+            columns = tuple(
+                xp.concatenate(pair)
+                for pair in ((tn, tp), (fn, fp), (tp, tn), (fp, fn))
+            )
+        tp, fp, tn, fn = (xp.take(each, list(classes), axis=0) for each in columns)
+        return CountTable(tp, fp, tn, fn, table.invalid)
+
+    def averaged(
+        self, numerator: Tensor, denominator: Tensor, table: CountTable, how: Average
+    ) -> Tensor:
+        """Average a ratio of the chosen columns by the task's rules."""
+        record = self.record
+        plain = self.task == "binary" and record.classes is None
+        multiclass = self.task == "multiclass" and record.classes is None
+        return average_ratio(
+            numerator,
+            denominator,
+            table,
+            average="micro" if plain or record.is_single else how,
+            zero_division=self.zero_division,
+            exclusive=self.task != "multilabel",
+            ignored=record.ignored if multiclass else (),
+        )
 
 
 class TaskMetric(CountMetric):
     """A formula over true and false positives and negatives of a task.
 
     Args:
-        task: "binary", "multiclass" (one class holds) or "multilabel" (each of
-            several labels may hold).
-        hits_only: Set by subclasses whose formula for classes reads no false
-            positives and no true negatives, which cost most of the time.
-        num_classes: Number of classes, for "multiclass" only.
-        num_labels: Number of labels, for "multilabel" only.
-        threshold: A probability above it, not equal to it, is positive. For
-            "multiclass" the first largest score counts instead.
-        from_logits: `y_pred` holds logits. It is never guessed.
-        ignore_index: Elements with this label are left out, and as a class it
-            leaves the mean.
+        record: What is classified.
+        hits_only: The formula for classes reads no false positives and no true
+            negatives, which cost most of the time.
         zero_division: Value of a ratio without a denominator: 0, 1 or NaN.
         name: Name in the logs.
         dtype: Accepted as Keras's metrics do; the arithmetic stays exact.
-
-    Call arguments:
-        y_true: Labels. "binary": 0 or 1, any shape. "multilabel": 0 or 1,
-            `(..., num_labels)`. "multiclass": ids `(...)` or one-hot
-            `(..., num_classes)`.
-        y_pred: Scores. "binary" and "multilabel": the shape of `y_true`.
-            "multiclass": `(..., num_classes)`, or integer ids `(...)`. Integers of
-            the shape of `y_true` are ids: give the argmax of one-hot predictions.
-        sample_weight: One number a sample or an element, or None.
-
-    Raises:
-        ArgumentError: An argument is not usable, or the shapes do not fit together.
-            Values never raise: an unknown label makes the result NaN, and a warning
-            says so.
     """
 
     def __init__(
         self,
-        task: Task = "binary",
-        hits_only: bool = False,
-        /,
+        record: Task,
         *,
-        num_classes: int | None = None,
-        num_labels: int | None = None,
-        threshold: float = 0.5,
-        from_logits: bool = False,
-        ignore_index: int | None = None,
-        zero_division: float = 0.0,
+        hits_only: bool = False,
+        zero_division: float,
         name: str,
-        dtype: str | None = None,
-        **unknown: Any,
+        dtype: str | None,
     ) -> None:
-        refuse_unknown(type(self), unknown)
-        check_zero_division(zero_division)
-        arguments = as_plain(
-            {
-                "num_classes": num_classes,
-                "num_labels": num_labels,
-                "threshold": threshold,
-                "from_logits": from_logits,
-                "ignore_index": ignore_index,
-            }
-        )
-        counts = counts_for_task(task, **arguments)
-        if hits_only and isinstance(counts, MulticlassCounts):
-            counts = ClassHits(counts.num_classes, counts.ignore_index)
-        arguments = {"task": task, **arguments, "zero_division": zero_division}
-        super().__init__(counts, arguments, name=name, dtype=dtype)
-
-    @property
-    def task(self) -> Task:
-        """The task, as it was given."""
-        task: Task = self.arguments["task"]
-        return task
-
-    def average(
-        self, numerator: Tensor, denominator: Tensor, table: CountTable, how: Average
-    ) -> Tensor:
-        """Average a ratio of columns by the task's rules."""
-        multiclass = self.task == "multiclass"
-        return average_ratio(
-            numerator,
-            denominator,
-            table,
-            average="micro" if self.task == "binary" else how,
-            zero_division=self.arguments["zero_division"],
-            exclusive=multiclass,
-            ignored_column=self.arguments["ignore_index"] if multiclass else None,
+        counts: Counts = counts_for_task(record)
+        if hits_only and record.num_classes is not None:
+            counts = ClassHits(record.num_classes, record.ignore_index)
+        super().__init__(
+            record, counts, zero_division=zero_division, name=name, dtype=dtype
         )
 
 
@@ -207,12 +133,13 @@ class RatioMetric(TaskMetric):
     """A ratio of counts, averaged over classes or labels; subclasses say which.
 
     Args:
-        task: As for `TaskMetric`, whose other arguments and shapes hold too.
+        record: What is classified.
         average: Over classes or labels: "micro" (add the counts first), "macro"
             (plain mean; classes that do not occur are left out), "weighted" (by
-            the number of true elements) or None (one value each, which cannot
-            be monitored). A binary task has one value and ignores it.
-        **arguments: Those of `TaskMetric`.
+            the number of true elements) or None (one value each).
+        zero_division: Value of a ratio without a denominator: 0, 1 or NaN.
+        name: Name in the logs.
+        dtype: Accepted as Keras's metrics do; the arithmetic stays exact.
     """
 
     # Averages for which the formula for classes reads true positives and false
@@ -220,12 +147,23 @@ class RatioMetric(TaskMetric):
     averages_of_hits: ClassVar[frozenset[str | None]] = frozenset()
 
     def __init__(
-        self, task: Task = "binary", *, average: Average = "macro", **arguments: Any
+        self,
+        record: Task,
+        *,
+        average: Average,
+        zero_division: float,
+        name: str,
+        dtype: str | None,
     ) -> None:
         check_average(average)
-        hits_only = average in self.averages_of_hits
-        super().__init__(task, hits_only, **arguments)
-        self.arguments["average"] = average
+        super().__init__(
+            record,
+            hits_only=average in self.averages_of_hits,
+            zero_division=zero_division,
+            name=name,
+            dtype=dtype,
+        )
+        self.average = average
 
     @abc.abstractmethod
     def fraction(self, table: CountTable) -> tuple[Tensor, Tensor]:
@@ -236,7 +174,7 @@ class RatioMetric(TaskMetric):
 
     def compute_on_arrays(self, state: State) -> Any | None:
         """Return the metric's value for a state of NumPy arrays."""
-        if self.task != "binary" or type(self).score is not RatioMetric.score:
+        if not self._is_one_ratio():
             return self.compute(state)
         # Of four cells, which take Python less time than NumPy's first operation.
         high, low = state["counts"].tolist()
@@ -251,19 +189,24 @@ class RatioMetric(TaskMetric):
         if invalid > 0:
             return math.nan
         numerator, denominator = self.fraction(CountTable(tp, fp, tn, fn, invalid))
-        if denominator == 0:
-            return self.arguments["zero_division"]
-        return numerator / denominator
+        return self.zero_division if denominator == 0 else numerator / denominator
 
     def compute_in_step(self, state: State, kernels: Any) -> Tensor | None:
         """Return the ratio of a binary task."""
-        if self.task != "binary" or type(self).score is not RatioMetric.score:
+        if not self._is_one_ratio():
             return None
-        zero_division: float = self.arguments["zero_division"]
-        return kernels.ratio_of_two_classes(state, self.fraction, zero_division)
+        return kernels.ratio_of_two_classes(state, self.fraction, self.zero_division)
+
+    def _is_one_ratio(self) -> bool:
+        """Tell whether the value is `fraction` of the positive class."""
+        return (
+            self.task == "binary"
+            and self.record.classes is None
+            and type(self).score is RatioMetric.score
+        )
 
     def score(self, table: CountTable) -> Tensor:
         """Return the average ratio."""
+        table = self.chosen(table)
         numerator, denominator = self.fraction(table)
-        how: Average = self.arguments["average"]
-        return self.average(numerator, denominator, table, how)
+        return self.averaged(numerator, denominator, table, self.average)

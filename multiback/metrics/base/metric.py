@@ -2,6 +2,7 @@
 
 import abc
 import warnings
+from collections.abc import Mapping
 from typing import Any, ClassVar, Literal, Protocol, Self, runtime_checkable
 
 import keras
@@ -11,6 +12,8 @@ from multiback.errors import ArgumentError, UnusableValuesWarning
 from multiback.keras_private import get_keras_mask, in_stateless_scope
 from multiback.metrics.base import sharing
 from multiback.metrics.base.replicas import Replicas
+from multiback.metrics.base.signature import checked
+from multiback.metrics.inputs.task import Task
 from multiback.metrics.statistics.statistic import (
     STATE_VERSION,
     PairStatistic,
@@ -66,7 +69,17 @@ class Metric(keras.metrics.Metric, abc.ABC):  # type: ignore[misc]  # Keras has 
 
     direction: ClassVar[Direction | None]
     value_range: ClassVar[tuple[float, float]]
+    # What to do about an argument of others that this metric does not have.
+    instead: ClassVar[Mapping[str, str]] = {}
+    _arguments: dict[str, Any]  # Set by `checked`.
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Check what the subclass's constructor is given, and keep it as config."""
+        super().__init_subclass__(**kwargs)
+        if "__init__" in vars(cls):
+            cls.__init__ = checked(cls.__init__)  # type: ignore[method-assign]
+
+    @checked
     def __init__(
         self, statistic: Statistic, name: str, dtype: str | None = None
     ) -> None:
@@ -239,6 +252,10 @@ class Metric(keras.metrics.Metric, abc.ABC):  # type: ignore[misc]  # Keras has 
             self.seen.forget()
         super().reset_state()
 
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments that make this metric again."""
+        return {**super().get_config(), **self._arguments}
+
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:
         """Make the metric again."""
@@ -248,6 +265,24 @@ class Metric(keras.metrics.Metric, abc.ABC):  # type: ignore[misc]  # Keras has 
 
 class PairMetric(Metric):
     """A metric of labels or targets against predictions, as `compile` wants it."""
+
+    # What is classified, if anything.
+    record: Task | None = None
+
+    def decide_task(self, y_pred: Tensor) -> None:
+        """Take task=None for "binary" if the shape of `y_pred` leaves no doubt.
+
+        Raises:
+            ArgumentError: There may be several classes or labels.
+        """
+        if self.record is None or self.record.task is not None:
+            return
+        try:
+            self.record = self.record.decided(y_pred)
+        except ArgumentError as error:
+            raise ArgumentError(f"{self.name}: {error}") from error
+        if "task" in self._arguments:
+            self._arguments["task"] = self.record.task
 
     def update_state(
         self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor | None = None
@@ -264,5 +299,6 @@ class PairMetric(Metric):
             ArgumentError: The shapes, dtypes or ranks do not fit together. Values
                 never raise: see `unusable`.
         """
+        self.decide_task(y_pred)
         mask = get_keras_mask(y_pred)
         self.add_batch(y_true, y_pred, sample_weight=sample_weight, mask=mask)

@@ -1,14 +1,15 @@
-"""The shell of all metrics over ranked scores: what they share but the formula."""
+"""What all metrics over ranked scores share, except for the formula."""
 
 import abc
+import dataclasses
 import warnings
-from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 from keras import ops
 
+from multiback.errors import ArgumentError
 from multiback.metrics.base.averaging import check_average, ratio
-from multiback.metrics.base.count_metric import Average, counts_for_task
 from multiback.metrics.base.curves import (
     PrecisionRecallCurve,
     ROCCurve,
@@ -17,11 +18,11 @@ from multiback.metrics.base.curves import (
     roc_points,
 )
 from multiback.metrics.base.metric import Direction, PairMetric
-from multiback.metrics.inputs.arguments import as_integer, as_plain, refuse_unknown
+from multiback.metrics.inputs.arguments import as_integer
 from multiback.metrics.inputs.scores import ScoreTask
+from multiback.metrics.inputs.task import Average, Task
 from multiback.metrics.statistics.score_buffer import ScoreBuffer
 from multiback.metrics.statistics.score_histogram import (
-    BINS,
     Histogram,
     ScoreHistogram,
     total,
@@ -30,7 +31,6 @@ from multiback.metrics.statistics.statistic import State
 
 Tensor = Any
 Array = np.ndarray[Any, Any]
-Task = Literal["binary", "multiclass", "multilabel"]
 
 # 256 roundings of a prefix sum, 256 of a sum over bins and a few of each term.
 ROUNDING = 520 * 2.0**-24
@@ -67,44 +67,16 @@ class Thresholded(Protocol):
 class ScoreMetric(PairMetric):
     """A number that depends on how scores rank; subclasses write `score`.
 
-    Scores are counted in 16,384 bins, uniform in `asinh(logit / 4)`. What the order
-    inside of bins could change, `bounds()` tells: the value of the data themselves
-    lies between. It is far below 1e-3 for most scores, and large where scores lie
-    so close together that they fall into few bins; then a warning names
-    `capacity=`, which keeps the scores themselves.
+    Scores are counted in bins that are uniform in `asinh(logit / 4)`. `bounds()` says
+    what the order inside of bins could change.
 
     Args:
-        task: "binary", "multiclass" (each class against the rest) or "multilabel"
-            (each label by itself).
-        num_classes: Number of classes, for "multiclass" only.
-        num_labels: Number of labels, for "multilabel" only.
-        average: Over classes or labels: "macro" (plain mean), "weighted" (by the
-            number of positives), "micro" (rank all scores together) or None (one
-            value each, which cannot be monitored). A class or label that lacks
-            positives or negatives leaves the mean. A binary task ignores it.
-        capacity: Keep up to this many scores (of each class or label) and be exact,
-            instead of counting in bins. More than that is an error, or NaN in a
-            compiled step. Each result sorts them, so give no more than are needed,
-            rather in `evaluate` than in `fit`.
-        num_bins: Number of bins. The state has some 32 bytes a bin and class.
-        from_logits: `y_pred` holds logits. It is never guessed: a probability
-            outside of [0, 1] makes the result NaN. Logits of classes rank by
-            their softmax.
-        ignore_index: Elements with this label are left out, and as a class it
-            leaves the mean.
+        record: What is classified.
+        average: "macro", "weighted", "micro" or None.
+        capacity: How many scores to keep instead of counting in bins, or None.
+        num_bins: Number of bins.
         name: Name in the logs.
         dtype: Accepted as Keras's metrics do; counts stay exact.
-
-    Call arguments:
-        y_true: Labels. "binary": 0 or 1 of any shape. "multilabel": 0 or 1,
-            `(..., num_labels)`. "multiclass": ids `(...)` or one-hot
-            `(..., num_classes)`.
-        y_pred: Scores. "binary" and "multilabel": the shape of `y_true`; for
-            "binary" either one may have a last axis of length 1 that the other
-            lacks. "multiclass": `(..., num_classes)`.
-        sample_weight: One number a sample or an element, at least 0, or None.
-
-    A NaN score gives NaN, and so do data of one class only. -0 equals 0.
     """
 
     direction: ClassVar[Direction | None] = "max"
@@ -116,50 +88,44 @@ class ScoreMetric(PairMetric):
 
     def __init__(
         self,
-        task: Task = "binary",
+        record: Task,
         *,
-        num_classes: int | None = None,
-        num_labels: int | None = None,
-        average: Average = "macro",
-        capacity: int | None = None,
-        num_bins: int = BINS,
-        from_logits: bool = False,
-        ignore_index: int | None = None,
+        average: Average,
+        capacity: int | None,
+        num_bins: int,
         name: str,
-        dtype: str | None = None,
-        **unknown: Any,
+        dtype: str | None,
     ) -> None:
-        refuse_unknown(type(self), unknown)
         check_average(average)
-        which = as_plain(
-            {
-                "num_classes": num_classes,
-                "num_labels": num_labels,
-                "from_logits": from_logits,
-                "ignore_index": ignore_index,
-            }
-        )
-        counts_for_task(task, **which)  # Checks them.
         num_bins = as_integer("num_bins", num_bins, 2)
         if capacity is not None:
             capacity = as_integer("capacity", capacity, 1)
-        micro = task != "binary" and average == "micro"
-        scores = ScoreTask(micro=micro, **which)
+        binary, several = record.kind == "binary", not record.is_single
+        if binary and len(record.chosen or ()) > 1 and average == "micro":
+            raise ArgumentError(
+                'average="micro" ranks the scores of several classes together, but '
+                'both classes of task="binary" have one score. Pass average="macro".'
+            )
+        micro = not binary and average == "micro"
+        scores = ScoreTask(
+            num_classes=record.num_classes,
+            num_labels=record.num_labels,
+            micro=micro,
+            together=record.chosen if micro else None,
+            from_logits=record.from_logits,
+            ignore_index=record.ignore_index,
+        )
         self._scores: ScoreBuffer | ScoreHistogram = (
             ScoreHistogram(scores, num_bins)
             if capacity is None
             else ScoreBuffer(capacity, scores)
         )
         super().__init__(self._scores, name=name, dtype=dtype)
-        self._each = average is None and task != "binary"
+        self.record: Task = record
+        self.average = average
+        one_value = binary and record.classes is None
+        self._each = average is None and not one_value and several
         self._calls = 0
-        self.arguments: dict[str, Any] = {
-            "task": task,
-            **which,
-            "average": average,
-            "capacity": capacity,
-            "num_bins": num_bins,
-        }
 
     @abc.abstractmethod
     def score(self, histogram: Histogram) -> tuple[Tensor, Tensor, Tensor]:
@@ -246,8 +212,29 @@ class ScoreMetric(PairMetric):
         index = pick_column(column, len(positives))
         return positives[index], negatives[index], edges[min(index, len(edges) - 1)]
 
+    def chosen(self, histogram: Histogram) -> Histogram:
+        """Return the rankings that `classes=` names, in its order, or all."""
+        classes = self.record.chosen
+        if classes is None or self._scores.task.micro:
+            return histogram
+        positives, negatives = histogram.positives, histogram.negatives
+        undefined = histogram.undefined
+        if self.record.kind == "binary":  # The negative class ranks the other way.
+            flipped = ops.flip(negatives, axis=-1), ops.flip(positives, axis=-1)
+            positives = ops.concatenate([flipped[0], positives])
+            negatives = ops.concatenate([flipped[1], negatives])
+            undefined = ops.concatenate([undefined, undefined])
+        positives, negatives, undefined = (
+            ops.take(each, list(classes), axis=0)
+            for each in (positives, negatives, undefined)
+        )
+        return dataclasses.replace(
+            histogram, positives=positives, negatives=negatives, undefined=undefined
+        )
+
     def _averaged(self, histogram: Histogram) -> Tensor:
         """Return value and bounds, `(3,)` or `(3, columns)`."""
+        histogram = self.chosen(histogram)
         values = ops.clip(ops.stack(list(self.score(histogram))), 0.0, 1.0)
         positives, negatives = total(histogram.positives), total(histogram.negatives)
         one_class = ops.equal(positives, 0.0)
@@ -258,7 +245,7 @@ class ScoreMetric(PairMetric):
             undefined = ops.logical_or(one_class, broken)
             return ops.where(undefined, float("nan"), values)
         weights = ops.ones_like(positives)
-        if self.arguments["average"] == "weighted":
+        if self.average == "weighted":
             weights = positives
         weights = ops.where(one_class, 0.0, weights)
         values = ops.where(one_class, 0.0, values)
@@ -300,10 +287,6 @@ class ScoreMetric(PairMetric):
                 WideBoundsWarning,
                 stacklevel=3,
             )
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments that make this metric again."""
-        return {**super().get_config(), **self.arguments}
 
 
 def as_floats(values: Tensor) -> Any:

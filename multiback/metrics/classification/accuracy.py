@@ -1,17 +1,17 @@
-"""Accuracy and its kin, and the bare counts."""
+"""Accuracy, balanced accuracy and Hamming distance."""
 
-import math
-from typing import Any, Literal
+from typing import Any
 
 import keras
 from keras import ops
 
-from multiback.errors import ArgumentError
-from multiback.metrics.base.averaging import ratio
-from multiback.metrics.base.count_metric import Average, RatioMetric, Task, TaskMetric
+from multiback.metrics.base.averaging import check_has_classes, ratio
+from multiback.metrics.base.count_metric import RatioMetric, TaskMetric
+from multiback.metrics.inputs.task import Average, Ids, Task, TaskName
 from multiback.metrics.statistics.counts import CountTable
 
 Tensor = Any
+
 
 # A plain mean over classes leaves out those that do not occur, and so has to know
 # what was predicted.
@@ -20,34 +20,103 @@ _ALL_BUT_MACRO = frozenset({"micro", "weighted", None})
 
 @keras.saving.register_keras_serializable("multiback")
 class Accuracy(RatioMetric):
-    """How much was predicted right.
+    """Accuracy: the share of predictions that are right.
 
-    "binary" and "multilabel": `(tp + tn) / (tp + fp + tn + fn)` over elements.
-    "multiclass": `tp / (tp + fn)`, so that `average="micro"`, the default, is the
-    plain share of right predictions and `average="macro"` the mean recall.
+    Formula: "binary" and "multilabel" `(tp + tn) / (tp + fp + tn + fn)` over elements;
+    "multiclass" `tp / (tp + fn)`, which `average="micro"`, the default, makes the share
+    of right predictions and `average="macro"` the mean recall.
 
-    Arguments and shapes are those of `RatioMetric`, with `average="micro"`.
+    Use it where classes are about equally frequent; `BalancedAccuracy` and `F1Score`
+    suit rare classes.
+
+    Args:
+        task: "binary" (each element is 0 or 1), "multiclass" (each element has one
+            class) or "multilabel" (each of several labels may hold). None, the default,
+            takes "binary" if the first `y_pred` is a vector or has a last axis of 1,
+            and raises for any other shape.
+        num_classes: Number of classes, for "multiclass" only.
+        num_labels: Number of labels, for "multilabel" only.
+        average: How the values of the classes or labels become one: "micro" (their
+            counts are added first), "macro" (plain mean; a class with neither a label
+            nor a prediction is left out), "weighted" (mean by the number of true
+            elements) or None (an array of all values). "binary" ignores it.
+        classes: A class id or label, or a list of them: the value is of these only.
+            Plain accuracy ("binary", and "multiclass" with `average="micro"`) is one
+            number for all classes and refuses it: use `Recall`.
+        threshold: A score above this probability, not equal to it, is positive.
+            "multiclass" predicts the first largest score instead.
+        from_logits: Whether `y_pred` holds logits instead of probabilities. It is never
+            guessed.
+        ignore_index: A label, or a list of them, whose elements are left out. A class
+            that is ignored leaves the mean as well.
+        zero_division: Value of a ratio whose denominator is 0: 0, 1 or NaN. A NaN
+            leaves the mean.
+        name: Name in Keras's logs.
+        dtype: Accepted as in Keras's metrics; counts stay exact and the result is
+            float32.
+
+    Call arguments:
+        y_true: Labels of any integer, boolean or float dtype. "binary": 0 or 1, any
+            shape. "multiclass": ids `(...)` or one-hot `(..., num_classes)`.
+            "multilabel": 0 or 1, `(..., num_labels)`.
+        y_pred: Scores of any float dtype. "binary" and "multilabel": the shape of
+            `y_true`. "multiclass": `(..., num_classes)`, or integer class ids `(...)`.
+        sample_weight: One number a sample or an element, or None.
+
+    Raises:
+        ArgumentError: An argument is unknown or not usable, `task=` is missing where
+            `y_pred` may hold several scores an element, or the shapes do not fit
+            together.
 
     Source: scikit-learn's `accuracy_score` (micro) and torchmetrics' `Accuracy`.
 
-    Example:
-    >>> accuracy = Accuracy(task="multiclass", num_classes=3)
-    >>> accuracy.update_state([0, 1, 2, 2], [0, 1, 2, 1])
-    >>> float(accuracy.result())
-    0.75
+    Examples:
+        Binary, from probabilities:
+
+        >>> metric = Accuracy()
+        >>> metric.update_state([0, 1, 1, 0, 1], [0.1, 0.9, 0.3, 0.8, 0.7])
+        >>> round(float(metric.result()), 4)
+        0.6
+
+        Classes, from ids or from scores `(..., num_classes)`:
+
+        >>> metric = Accuracy(task="multiclass", num_classes=3)
+        >>> metric.update_state([0, 1, 2, 2], [0, 1, 2, 1])
+        >>> round(float(metric.result()), 4)
+        0.75
+
+        Labels that may hold at once:
+
+        >>> metric = Accuracy(task="multilabel", num_labels=2)
+        >>> metric.update_state([[0, 1], [1, 1]], [[0.2, 0.1], [0.9, 0.8]])
+        >>> round(float(metric.result()), 4)
+        0.75
     """
 
     averages_of_hits = _ALL_BUT_MACRO
 
     def __init__(
         self,
-        task: Task = "binary",
+        task: TaskName | None = None,
         *,
+        num_classes: int | None = None,
+        num_labels: int | None = None,
         average: Average = "micro",
+        classes: Ids = None,
+        threshold: float = 0.5,
+        from_logits: bool = False,
+        ignore_index: Ids = None,
+        zero_division: float = 0.0,
         name: str = "accuracy",
-        **arguments: Any,
+        dtype: str | None = None,
     ) -> None:
-        super().__init__(task, average=average, name=name, **arguments)
+        record = Task(
+            task, num_classes, num_labels, threshold, from_logits, ignore_index, classes
+        )
+        check_has_classes(record, average)
+        super().__init__(
+            record, average=average, zero_division=zero_division, name=name, dtype=dtype
+        )
 
     def fraction(self, table: CountTable) -> tuple[Tensor, Tensor]:
         """Return what was right, and everything."""
@@ -59,44 +128,99 @@ class Accuracy(RatioMetric):
 
 @keras.saving.register_keras_serializable("multiback")
 class BalancedAccuracy(TaskMetric):
-    """The mean of what was predicted right in each class.
+    """Balanced accuracy: the mean recall of the classes.
 
-    "binary" and each label of "multilabel": `(tp / (tp + fn) + tn / (tn + fp)) / 2`;
-    several labels are averaged plainly. "multiclass": the mean of `tp / (tp + fn)`.
-    A class without a label leaves the mean; with no class left it is
-    `zero_division`.
+    Formula: "binary" and each label of "multilabel" `(tp / (tp + fn) + tn / (tn + fp))
+    / 2`, with a plain mean over labels; "multiclass" the mean of `tp / (tp + fn)`.
 
-    Arguments and shapes are those of `TaskMetric`.
+    Use it in place of accuracy where classes are of unequal size. A class without a
+    label leaves the mean; with no class left it is `zero_division`.
+
+    Args:
+        task: "binary" (each element is 0 or 1), "multiclass" (each element has one
+            class) or "multilabel" (each of several labels may hold). None, the default,
+            takes "binary" if the first `y_pred` is a vector or has a last axis of 1,
+            and raises for any other shape.
+        num_classes: Number of classes, for "multiclass" only.
+        num_labels: Number of labels, for "multilabel" only.
+        threshold: A score above this probability, not equal to it, is positive.
+            "multiclass" predicts the first largest score instead.
+        from_logits: Whether `y_pred` holds logits instead of probabilities. It is never
+            guessed.
+        ignore_index: A label, or a list of them, whose elements are left out. A class
+            that is ignored leaves the mean as well.
+        zero_division: Value where no class has a label: 0, 1 or NaN.
+        name: Name in Keras's logs.
+        dtype: Accepted as in Keras's metrics; counts stay exact and the result is
+            float32.
+
+    Call arguments:
+        y_true: Labels of any integer, boolean or float dtype. "binary": 0 or 1, any
+            shape. "multiclass": ids `(...)` or one-hot `(..., num_classes)`.
+            "multilabel": 0 or 1, `(..., num_labels)`.
+        y_pred: Scores of any float dtype. "binary" and "multilabel": the shape of
+            `y_true`. "multiclass": `(..., num_classes)`, or integer class ids `(...)`.
+        sample_weight: One number a sample or an element, or None.
+
+    Raises:
+        ArgumentError: An argument is unknown or not usable, `task=` is missing where
+            `y_pred` may hold several scores an element, or the shapes do not fit
+            together.
 
     Source: scikit-learn's `balanced_accuracy_score`.
 
-    Example:
-    >>> metric = BalancedAccuracy()
-    >>> metric.update_state([0, 0, 0, 1], [0.1, 0.2, 0.9, 0.8])
-    >>> round(float(metric.result()), 4)
-    0.8333
+    Examples:
+        Binary, from probabilities:
+
+        >>> metric = BalancedAccuracy()
+        >>> metric.update_state([0, 1, 1, 0, 1], [0.1, 0.9, 0.3, 0.8, 0.7])
+        >>> round(float(metric.result()), 4)
+        0.5833
+
+        Classes, from ids or from scores `(..., num_classes)`:
+
+        >>> metric = BalancedAccuracy(task="multiclass", num_classes=3)
+        >>> metric.update_state([0, 1, 2, 2], [0, 1, 2, 1])
+        >>> round(float(metric.result()), 4)
+        0.8333
+
+        Labels that may hold at once:
+
+        >>> metric = BalancedAccuracy(task="multilabel", num_labels=2)
+        >>> metric.update_state([[0, 1], [1, 1]], [[0.2, 0.1], [0.9, 0.8]])
+        >>> round(float(metric.result()), 4)
+        0.75
     """
 
     def __init__(
         self,
-        task: Task = "binary",
+        task: TaskName | None = None,
         *,
+        num_classes: int | None = None,
+        num_labels: int | None = None,
+        threshold: float = 0.5,
+        from_logits: bool = False,
+        ignore_index: Ids = None,
+        zero_division: float = 0.0,
         name: str = "balanced_accuracy",
-        **arguments: Any,
+        dtype: str | None = None,
     ) -> None:
-        super().__init__(task, True, name=name, **arguments)  # noqa: FBT003 - hits only
+        record = Task(
+            task, num_classes, num_labels, threshold, from_logits, ignore_index
+        )
+        super().__init__(
+            record, hits_only=True, zero_division=zero_division, name=name, dtype=dtype
+        )
 
     def score(self, table: CountTable) -> Tensor:
         """Return the mean recall."""
         hits, all_of = table.tp, table.tp + table.fn
-        zero_division = self.arguments["zero_division"]
+        zero_division = self.zero_division
         if self.task == "multiclass":
-            ignored = self.arguments["ignore_index"]
             present = ops.cast(all_of > 0, "float32")
-            if ignored is not None:
-                present = present * ops.cast(
-                    ops.not_equal(ops.arange(all_of.shape[0]), ignored), "float32"
-                )
+            for ignored in self.record.ignored:
+                here = ops.equal(ops.arange(all_of.shape[0]), ignored)
+                present = ops.where(here, 0.0, present)
             recall = ratio(hits, all_of, 0.0)
             return ratio(ops.sum(present * recall), ops.sum(present), zero_division)
         hits = ops.stack([hits, table.tn])
@@ -108,30 +232,104 @@ class BalancedAccuracy(TaskMetric):
 
 @keras.saving.register_keras_serializable("multiback")
 class HammingDistance(RatioMetric):
-    """How much was predicted wrong: 1 - `Accuracy` of the same task and average.
+    """The Hamming distance: the share of predictions that are wrong.
 
-    "binary" and "multilabel": `(fp + fn) / (tp + fp + tn + fn)` over elements.
-    "multiclass": `fn / (tp + fn)`.
+    Formula: "binary" and "multilabel" `(fp + fn) / (tp + fp + tn + fn)` over elements;
+    "multiclass" `fn / (tp + fn)`.
 
-    Arguments and shapes are those of `RatioMetric`.
+    Use it for labels that may hold at once, where it counts each wrong label. It is
+    1 - `Accuracy` of the same task and average.
 
-    Source: scikit-learn's `hamming_loss` (micro); torchmetrics'
-    `HammingDistance`.
+    Args:
+        task: "binary" (each element is 0 or 1), "multiclass" (each element has one
+            class) or "multilabel" (each of several labels may hold). None, the default,
+            takes "binary" if the first `y_pred` is a vector or has a last axis of 1,
+            and raises for any other shape.
+        num_classes: Number of classes, for "multiclass" only.
+        num_labels: Number of labels, for "multilabel" only.
+        average: How the values of the classes or labels become one: "macro" (plain
+            mean; a class with neither a label nor a prediction is left out), "micro"
+            (their counts are added first), "weighted" (mean by the number of true
+            elements) or None (an array of all values). "binary" has one value and
+            ignores it, unless `classes=` asks for both.
+        classes: A class id or label, or a list of them: the value is of these only.
+            "binary", and "multiclass" with `average="micro"`, is one number for all
+            classes and refuses it: use `Recall`.
+        threshold: A score above this probability, not equal to it, is positive.
+            "multiclass" predicts the first largest score instead.
+        from_logits: Whether `y_pred` holds logits instead of probabilities. It is never
+            guessed.
+        ignore_index: A label, or a list of them, whose elements are left out. A class
+            that is ignored leaves the mean as well.
+        zero_division: Value of a ratio whose denominator is 0: 0, 1 or NaN. A NaN
+            leaves the mean.
+        name: Name in Keras's logs.
+        dtype: Accepted as in Keras's metrics; counts stay exact and the result is
+            float32.
 
-    Example:
-    >>> metric = HammingDistance(task="multilabel", num_labels=2)
-    >>> metric.update_state([[0, 1], [1, 1]], [[0.2, 0.1], [0.9, 0.8]])
-    >>> float(metric.result())
-    0.25
+    Call arguments:
+        y_true: Labels of any integer, boolean or float dtype. "binary": 0 or 1, any
+            shape. "multiclass": ids `(...)` or one-hot `(..., num_classes)`.
+            "multilabel": 0 or 1, `(..., num_labels)`.
+        y_pred: Scores of any float dtype. "binary" and "multilabel": the shape of
+            `y_true`. "multiclass": `(..., num_classes)`, or integer class ids `(...)`.
+        sample_weight: One number a sample or an element, or None.
+
+    Raises:
+        ArgumentError: An argument is unknown or not usable, `task=` is missing where
+            `y_pred` may hold several scores an element, or the shapes do not fit
+            together.
+
+    Source: scikit-learn's `hamming_loss` (micro); torchmetrics' `HammingDistance`.
+
+    Examples:
+        Binary, from probabilities:
+
+        >>> metric = HammingDistance()
+        >>> metric.update_state([0, 1, 1, 0, 1], [0.1, 0.9, 0.3, 0.8, 0.7])
+        >>> round(float(metric.result()), 4)
+        0.4
+
+        Classes, from ids or from scores `(..., num_classes)`:
+
+        >>> metric = HammingDistance(task="multiclass", num_classes=3)
+        >>> metric.update_state([0, 1, 2, 2], [0, 1, 2, 1])
+        >>> round(float(metric.result()), 4)
+        0.1667
+
+        Labels that may hold at once:
+
+        >>> metric = HammingDistance(task="multilabel", num_labels=2)
+        >>> metric.update_state([[0, 1], [1, 1]], [[0.2, 0.1], [0.9, 0.8]])
+        >>> round(float(metric.result()), 4)
+        0.25
     """
 
     direction = "min"
     averages_of_hits = _ALL_BUT_MACRO
 
     def __init__(
-        self, task: Task = "binary", *, name: str = "hamming_distance", **arguments: Any
+        self,
+        task: TaskName | None = None,
+        *,
+        num_classes: int | None = None,
+        num_labels: int | None = None,
+        average: Average = "macro",
+        classes: Ids = None,
+        threshold: float = 0.5,
+        from_logits: bool = False,
+        ignore_index: Ids = None,
+        zero_division: float = 0.0,
+        name: str = "hamming_distance",
+        dtype: str | None = None,
     ) -> None:
-        super().__init__(task, name=name, **arguments)
+        record = Task(
+            task, num_classes, num_labels, threshold, from_logits, ignore_index, classes
+        )
+        check_has_classes(record, average)
+        super().__init__(
+            record, average=average, zero_division=zero_division, name=name, dtype=dtype
+        )
 
     def fraction(self, table: CountTable) -> tuple[Tensor, Tensor]:
         """Return what was wrong, and everything."""
@@ -139,55 +337,3 @@ class HammingDistance(RatioMetric):
             return table.fn, table.tp + table.fn
         wrong = table.fp + table.fn
         return wrong, wrong + table.tp + table.tn
-
-
-@keras.saving.register_keras_serializable("multiback")
-class StatScores(TaskMetric):
-    """The counts themselves: tp, fp, tn, fn and support (`tp + fn`).
-
-    The result is an array, which Keras's logs cannot hold: use it in a loop of
-    your own, not in `compile`. The state is exact; the result is rounded to
-    float32, so exact below 2**24.
-
-    Args:
-        task: As for `TaskMetric`, whose other arguments and shapes hold too.
-        average: "micro" adds the counts of all classes or labels; None keeps them
-            apart. A binary task has one column and ignores it.
-        name: Name of the metric.
-        **arguments: Those of `TaskMetric`.
-
-    Returns:
-        `result()` has shape `(5,)`, or `(columns, 5)` for `average=None`.
-
-    Source: torchmetrics' `StatScores`.
-
-    Example:
-    >>> metric = StatScores()
-    >>> metric.update_state([0, 1, 1, 1], [0.9, 0.9, 0.3, 0.8])
-    >>> [int(number) for number in metric.result()]
-    [2, 1, 0, 1, 3]
-    """
-
-    direction = None
-    value_range = (0.0, math.inf)
-
-    def __init__(
-        self,
-        task: Task = "binary",
-        *,
-        average: Literal["micro"] | None = "micro",
-        name: str = "stat_scores",
-        **arguments: Any,
-    ) -> None:
-        if average not in ("micro", None):
-            raise ArgumentError(f'average= wants "micro" or None, not {average!r}.')
-        super().__init__(task, name=name, **arguments)
-        self.arguments["average"] = average
-
-    def score(self, table: CountTable) -> Tensor:
-        """Return the counts."""
-        columns = [table.tp, table.fp, table.tn, table.fn, table.tp + table.fn]
-        scores = ops.stack(columns, axis=-1)
-        if self.task != "binary" and self.arguments["average"] is None:
-            return scores
-        return ops.sum(scores, axis=0)

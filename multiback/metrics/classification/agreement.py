@@ -1,11 +1,11 @@
-"""Agreement beyond chance: the confusion matrix, MCC and kappa.
+"""Agreement beyond chance: MCC and kappa.
 
 Neither score multiplies counts: torchmetrics' products leave float32 at some 6e9
 samples, from where on its MCC is 0.0. Both follow from shares of
 each class, in which nothing but the true difference cancels.
 """
 
-import math
+from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 import keras
@@ -13,18 +13,26 @@ from keras import ops
 
 from multiback.errors import ArgumentError
 from multiback.metrics.base.averaging import check_zero_division, ratio
-from multiback.metrics.base.count_metric import Task, TaskMetric
+from multiback.metrics.base.count_metric import TaskMetric
 from multiback.metrics.base.metric import Direction, PairMetric
+from multiback.metrics.inputs.task import ClassTask, Ids, Task, TaskName
 from multiback.metrics.statistics.confusion import confusion_for_task
 from multiback.metrics.statistics.counts import CountTable
 from multiback.metrics.statistics.statistic import State
 
 Tensor = Any
+
+
 NO_SHARE = 2.0**-20
-ClassTask = Literal["binary", "multiclass"]
+_KAPPA_OF_LABELS = (
+    "Kappa compares raters who give each element one class with what chance would make "
+    "of their shares of classes; labels that hold side by side have such shares one by "
+    'one. Give each label its own CohenKappa("binary") on its own column of y_true and '
+    "y_pred."
+)
 
 
-def _shares(table: CountTable, task: Task) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def _shares(table: CountTable, task: TaskName) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Return tp, fp, tn, fn of every class as shares of all elements."""
     cells = ops.stack([table.tp, table.fp, table.tn, table.fn])
     if task == "multilabel":  # Every label of every row is an element.
@@ -37,59 +45,95 @@ def _shares(table: CountTable, task: Task) -> tuple[Tensor, Tensor, Tensor, Tens
     return cells[0], cells[1], cells[2], cells[3]
 
 
-def _check_one_class_holds(task: str) -> None:
-    """Raise unless kappa means something for a task."""
-    if task in ("binary", "multiclass"):
-        return
-    why = ""
-    if task == "multilabel":
-        why = (
-            " Kappa compares raters who give each element one class with what chance "
-            "would make of their shares of classes; labels that hold side by side "
-            'have such shares one by one. Give each label its own CohenKappa("binary")'
-            " on its own column of y_true and y_pred."
-        )
-    raise ArgumentError(f'task= wants "binary" or "multiclass", not {task!r}.{why}')
-
-
 @keras.saving.register_keras_serializable("multiback")
 class MatthewsCorrelation(TaskMetric):
-    """The correlation of labels and predictions over all classes.
+    """The Matthews correlation coefficient (MCC) of labels and predictions.
 
-    With shares t of labels, p of predictions and c of hits:
-    `(sum(c) - sum(t p)) / sqrt((1 - sum(p^2)) (1 - sum(t^2)))`. Where all labels or
-    all predictions are of one class it is `zero_division`. A NaN score predicts the
-    wrong one of 0 and 1, and of classes one of its own. Several labels are one binary
-    problem in which each label of each row is an element; for a correlation of each
-    label, give each column a metric of its own.
+    Formula: `(sum(c) - sum(t p)) / sqrt((1 - sum(p^2)) (1 - sum(t^2)))` with the shares
+    t of labels, p of predictions and c of hits of each class.
+
+    Use it where classes are of unequal size and all four cells of the confusion matrix
+    matter. Where all labels or all predictions are of one class it is `zero_division`.
+    A NaN score predicts the wrong one of 0 and 1, and for classes one of its own.
+    Several labels are one binary problem in which each label of each row is an element;
+    for a correlation of each label, give each column a metric of its own.
 
     Args:
-        task: "binary", "multiclass" or "multilabel"; shapes and other arguments are
-            those of `TaskMetric`.
-        name: Name in the logs.
-        **arguments: Those of `TaskMetric`.
+        task: "binary" (each element is 0 or 1), "multiclass" (each element has one
+            class) or "multilabel" (each of several labels may hold). None, the default,
+            takes "binary" if the first `y_pred` is a vector or has a last axis of 1,
+            and raises for any other shape.
+        num_classes: Number of classes, for "multiclass" only.
+        num_labels: Number of labels, for "multilabel" only.
+        threshold: A score above this probability, not equal to it, is positive.
+            "multiclass" predicts the first largest score instead.
+        from_logits: Whether `y_pred` holds logits instead of probabilities. It is never
+            guessed.
+        ignore_index: A label, or a list of them, whose elements are left out.
+        zero_division: Value where the correlation is not defined: 0, 1 or NaN.
+        name: Name in Keras's logs.
+        dtype: Accepted as in Keras's metrics; counts stay exact and the result is
+            float32.
+
+    Call arguments:
+        y_true: Labels of any integer, boolean or float dtype. "binary": 0 or 1, any
+            shape. "multiclass": ids `(...)` or one-hot `(..., num_classes)`.
+            "multilabel": 0 or 1, `(..., num_labels)`.
+        y_pred: Scores of any float dtype. "binary" and "multilabel": the shape of
+            `y_true`. "multiclass": `(..., num_classes)`, or integer class ids `(...)`.
+        sample_weight: One number a sample or an element, or None.
+
+    Raises:
+        ArgumentError: An argument is unknown or not usable, `task=` is missing where
+            `y_pred` may hold several scores an element, or the shapes do not fit
+            together.
 
     Source: scikit-learn's `matthews_corrcoef` (Gorodkin 2004); for several labels
-    torchmetrics' `MultilabelMatthewsCorrCoef`, which is scikit-learn's of all labels
-    in one column.
+    torchmetrics' `MultilabelMatthewsCorrCoef`, which is scikit-learn's of all labels in
+    one column.
 
-    Example:
-    >>> metric = MatthewsCorrelation()
-    >>> metric.update_state([0, 1, 1, 0], [0.1, 0.9, 0.8, 0.7])
-    >>> round(float(metric.result()), 4)
-    0.5774
+    Examples:
+        Binary, from probabilities:
+
+        >>> metric = MatthewsCorrelation()
+        >>> metric.update_state([0, 1, 1, 0, 1], [0.1, 0.9, 0.3, 0.8, 0.7])
+        >>> round(float(metric.result()), 4)
+        0.1667
+
+        Classes, from ids or from scores `(..., num_classes)`:
+
+        >>> metric = MatthewsCorrelation(task="multiclass", num_classes=3)
+        >>> metric.update_state([0, 1, 2, 2], [0, 1, 2, 1])
+        >>> round(float(metric.result()), 4)
+        0.7
+
+        Labels that may hold at once:
+
+        >>> metric = MatthewsCorrelation(task="multilabel", num_labels=2)
+        >>> metric.update_state([[0, 1], [1, 1]], [[0.2, 0.1], [0.9, 0.8]])
+        >>> round(float(metric.result()), 4)
+        0.5774
     """
 
     value_range = (-1.0, 1.0)
 
     def __init__(
         self,
-        task: Task = "binary",
+        task: TaskName | None = None,
         *,
+        num_classes: int | None = None,
+        num_labels: int | None = None,
+        threshold: float = 0.5,
+        from_logits: bool = False,
+        ignore_index: Ids = None,
+        zero_division: float = 0.0,
         name: str = "matthews_correlation",
-        **arguments: Any,
+        dtype: str | None = None,
     ) -> None:
-        super().__init__(task, name=name, **arguments)
+        record = Task(
+            task, num_classes, num_labels, threshold, from_logits, ignore_index
+        )
+        super().__init__(record, zero_division=zero_division, name=name, dtype=dtype)
 
     def score(self, table: CountTable) -> Tensor:
         """Return the correlation."""
@@ -104,81 +148,111 @@ class MatthewsCorrelation(TaskMetric):
         labels = ops.sum((tp + fn) * (tn + fp))
         # One root each: the product of two small numbers would underflow.
         spread = ops.sqrt(predicted) * ops.sqrt(labels)
-        value = ratio(covariance, spread, self.arguments["zero_division"])
+        value = ratio(covariance, spread, self.zero_division)
         return ops.clip(value, -1.0, 1.0)
 
 
 @keras.saving.register_keras_serializable("multiback")
 class CohenKappa(PairMetric):
-    """Agreement of labels and predictions beyond that of chance.
+    """Cohen's kappa: agreement of labels and predictions beyond that of chance.
 
-    `1 - sum(w o) / sum(w e)`: o are the shares of the confusion matrix, e those
-    that independent rows and columns would have, w what a confusion of class i
-    with class j costs. Where chance cannot disagree it is `zero_division`. An
-    element whose score is NaN agrees with no class; with `weights` it costs as much
-    as the worst confusion.
+    Formula: `1 - sum(w o) / sum(w e)`, where o are the shares of the confusion matrix,
+    e those that independent rows and columns would have, and w what a confusion of
+    class i with class j costs.
+
+    Use it to compare raters, or with `weights` for ordered classes such as grades.
+    Where chance cannot disagree it is `zero_division`. An element whose score is NaN
+    agrees with no class; with `weights` it costs as much as the worst confusion. Kappa
+    is of raters who give each element one class, so that it has no "multilabel": give
+    each label a metric of its own.
 
     Args:
-        task: "binary" or "multiclass". Kappa is of raters who give an element one
-            class each, so that several labels have a kappa each: a metric a column.
+        task: "binary" (each element is 0 or 1) or "multiclass" (each element has one
+            class). None, the default, takes "binary" if the first `y_pred` is a vector
+            or has a last axis of 1, and raises for any other shape.
         num_classes: Number of classes, for "multiclass" only.
-        num_labels: Taken for the sake of the error, which says what to do instead.
-        weights: None (all confusions cost the same), "linear" (`|i - j|`) or
+        weights: Cost of a confusion: None (all cost the same), "linear" (`|i - j|`) or
             "quadratic" (`(i - j)^2`).
-        threshold: A probability above it, not equal to it, is positive.
-        from_logits: `y_pred` holds logits. It is never guessed.
-        ignore_index: Elements with this label are left out.
+        threshold: A score above this probability, not equal to it, is positive.
+            "multiclass" predicts the first largest score instead.
+        from_logits: Whether `y_pred` holds logits instead of probabilities. It is never
+            guessed.
+        ignore_index: A label, or a list of them, whose elements are left out.
         zero_division: Value where chance cannot disagree: 0, 1 or NaN.
-        name: Name in the logs.
-        dtype: Accepted as Keras's metrics do; the arithmetic stays exact.
+        name: Name in Keras's logs.
+        dtype: Accepted as in Keras's metrics; counts stay exact and the result is
+            float32.
 
-    Shapes are those of `TaskMetric`.
+    Call arguments:
+        y_true: Labels of any integer, boolean or float dtype. "binary": 0 or 1, any
+            shape. "multiclass": ids `(...)` or one-hot `(..., num_classes)`.
+        y_pred: Scores of any float dtype. "binary": the shape of `y_true`.
+            "multiclass": `(..., num_classes)`, or integer class ids `(...)`.
+        sample_weight: One number a sample or an element, or None.
+
+    Raises:
+        ArgumentError: An argument is unknown or not usable, `task=` is missing where
+            `y_pred` may hold several scores an element, or the shapes do not fit
+            together.
 
     Source: scikit-learn's `cohen_kappa_score`.
 
-    Example:
-    >>> metric = CohenKappa()
-    >>> metric.update_state([0, 1, 1, 0], [0.1, 0.9, 0.8, 0.7])
-    >>> float(metric.result())
-    0.5
+    Examples:
+        Binary:
+
+        >>> metric = CohenKappa()
+        >>> metric.update_state([0, 1, 1, 0], [0.1, 0.9, 0.8, 0.7])
+        >>> float(metric.result())
+        0.5
+
+        Ordered classes:
+
+        >>> metric = CohenKappa(task="multiclass", num_classes=3, weights="quadratic")
+        >>> metric.update_state([0, 1, 2, 2], [0, 1, 2, 1])
+        >>> round(float(metric.result()), 4)
+        0.8
     """
 
     direction: ClassVar[Direction | None] = "max"
     value_range: ClassVar[tuple[float, float]] = (-1.0, 1.0)
+    instead: ClassVar[Mapping[str, str]] = {"num_labels": _KAPPA_OF_LABELS}
 
     def __init__(
         self,
-        task: ClassTask = "binary",
+        task: ClassTask | None = None,
         *,
         num_classes: int | None = None,
-        num_labels: int | None = None,
         weights: Literal["linear", "quadratic"] | None = None,
         threshold: float = 0.5,
         from_logits: bool = False,
-        ignore_index: int | None = None,
+        ignore_index: Ids = None,
         zero_division: float = 0.0,
         name: str = "cohen_kappa",
         dtype: str | None = None,
     ) -> None:
-        _check_one_class_holds("multilabel" if num_labels is not None else task)
+        if str(task) == "multilabel":
+            raise ArgumentError(
+                f'task= wants "binary" or "multiclass", not {task!r}. '
+                + _KAPPA_OF_LABELS
+            )
         check_zero_division(zero_division)
         if weights not in (None, "linear", "quadratic"):
             raise ArgumentError(
                 f'weights= wants None, "linear" or "quadratic", not {weights!r}.'
             )
-        self._confusion, arguments = confusion_for_task(
+        self.record: Task = Task(
             task,
-            num_classes=num_classes,
-            threshold=threshold,
-            from_logits=from_logits,
-            ignore_index=ignore_index,
+            num_classes,
+            None,
+            threshold,
+            from_logits,
+            ignore_index,
+            allowed=("binary", "multiclass"),
         )
+        self._confusion = confusion_for_task(self.record)
         super().__init__(self._confusion, name=name, dtype=dtype)
-        self.arguments = {
-            **arguments,
-            "weights": weights,
-            "zero_division": zero_division,
-        }
+        self.weights = weights
+        self.zero_division = float(zero_division)
 
     def compute(self, state: State) -> Tensor:
         """Return kappa of a state."""
@@ -188,7 +262,7 @@ class CohenKappa(PairMetric):
         shares = matrix / ops.where(ops.equal(total, 0.0), 1.0, total)
         columns = ops.arange(classes + 1, dtype="float32")
         apart = ops.abs(columns[:classes, None] - columns[None, :])
-        kind = self.arguments["weights"]
+        kind = self.weights
         if kind is None:
             cost = ops.cast(apart > 0, "float32")
         else:
@@ -198,94 +272,5 @@ class CohenKappa(PairMetric):
         by_chance = ops.sum(shares, axis=1)[:, None] * ops.sum(shares, axis=0)[None, :]
         observed, expected = ops.sum(cost * shares), ops.sum(cost * by_chance)
         # Without disagreement by chance 1 - 0/0 is to be zero_division.
-        zero_division = self.arguments["zero_division"]
-        value = 1.0 - ratio(observed, expected, 1.0 - zero_division)
+        value = 1.0 - ratio(observed, expected, 1.0 - self.zero_division)
         return ops.where(invalid > 0, float("nan"), value)
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments that make this metric again."""
-        return {**super().get_config(), **self.arguments}
-
-
-@keras.saving.register_keras_serializable("multiback")
-class ConfusionMatrix(PairMetric):
-    """How often each label (row) was predicted as each class (column).
-
-    The result is an array, which Keras's logs cannot hold: use it in a loop of your
-    own, not in `compile`. The state is exact; the result is rounded to float32, so
-    exact below 2**24. An element whose score is NaN was predicted as no class and
-    stands in no column.
-
-    Args:
-        task: "binary", "multiclass" or "multilabel", where each label has a matrix
-            of its own.
-        num_classes: Number of classes, for "multiclass" only.
-        num_labels: Number of labels, for "multilabel" only.
-        normalize: None (counts), "true" (each row adds up to 1), "pred" (each
-            column does) or "all" (each matrix does). What has nothing to divide by
-            is 0.
-        threshold: A probability above it, not equal to it, is positive.
-        from_logits: `y_pred` holds logits. It is never guessed.
-        ignore_index: Elements with this label are left out.
-        name: Name of the metric.
-        dtype: Accepted as Keras's metrics do; the arithmetic stays exact.
-
-    Shapes are those of `TaskMetric`; the result is `(classes, classes)`, or
-    `(num_labels, 2, 2)`.
-
-    Source: scikit-learn's `confusion_matrix` and, without weights an element and
-    `normalize`, its `multilabel_confusion_matrix`.
-
-    Example:
-    >>> metric = ConfusionMatrix()
-    >>> metric.update_state([0, 1, 1, 0], [0.1, 0.9, 0.8, 0.7])
-    >>> [[int(number) for number in row] for row in metric.result()]
-    [[1, 1], [0, 2]]
-    """
-
-    direction: ClassVar[Direction | None] = None
-    value_range: ClassVar[tuple[float, float]] = (0.0, math.inf)
-
-    def __init__(
-        self,
-        task: Task = "binary",
-        *,
-        num_classes: int | None = None,
-        num_labels: int | None = None,
-        normalize: Literal["true", "pred", "all"] | None = None,
-        threshold: float = 0.5,
-        from_logits: bool = False,
-        ignore_index: int | None = None,
-        name: str = "confusion_matrix",
-        dtype: str | None = None,
-    ) -> None:
-        if normalize not in (None, "true", "pred", "all"):
-            raise ArgumentError(
-                f'normalize= wants None, "true", "pred" or "all", not {normalize!r}.'
-            )
-        self._confusion, arguments = confusion_for_task(
-            task,
-            num_classes=num_classes,
-            num_labels=num_labels,
-            threshold=threshold,
-            from_logits=from_logits,
-            ignore_index=ignore_index,
-        )
-        super().__init__(self._confusion, name=name, dtype=dtype)
-        self.arguments = {**arguments, "normalize": normalize}
-
-    def compute(self, state: State) -> Tensor:
-        """Return the matrix of a state."""
-        matrix, invalid = self._confusion.read(state)
-        axis = {"true": -1, "pred": -2, "all": (-2, -1)}
-        how = self.arguments["normalize"]
-        seen = matrix[..., :-1]
-        if how is not None:
-            kept = matrix if how != "pred" else seen
-            total = ops.sum(kept, axis=axis[how], keepdims=True)
-            seen = ratio(seen, ops.broadcast_to(total, seen.shape), 0.0)
-        return ops.where(invalid > 0, float("nan"), seen)
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments that make this metric again."""
-        return {**super().get_config(), **self.arguments}

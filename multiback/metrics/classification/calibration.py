@@ -8,10 +8,10 @@ from keras import ops
 
 from multiback.errors import ArgumentError
 from multiback.metrics.base.averaging import ratio
-from multiback.metrics.base.count_metric import counts_for_task
 from multiback.metrics.base.metric import Direction, PairMetric
-from multiback.metrics.inputs.arguments import as_integer, as_plain
+from multiback.metrics.inputs.arguments import as_integer
 from multiback.metrics.inputs.batch import Given
+from multiback.metrics.inputs.task import ClassTask, Ids, Task
 from multiback.metrics.numeric import exact
 from multiback.metrics.numeric.by_id import sum_by_id
 from multiback.metrics.statistics.losses import PredictionSums
@@ -36,7 +36,7 @@ class ConfidenceBins(PredictionSums):
     n_bins: int
     num_classes: int | None = None
     from_logits: bool = False
-    ignore_index: int | None = None
+    ignore_index: Ids = None
 
     def init(self) -> State:
         """Return the state of no data."""
@@ -66,7 +66,7 @@ class ConfidenceBins(PredictionSums):
             weights = ops.where(batch.valid, batch.weights, 0.0)
         place = ops.where(inside, confidence, 0.0) * self.n_bins
         bins = ops.clip(ops.cast(place, "int32"), 0, last - 1)
-        # What is no probability makes its bin NaN, unless it does not count.
+        # Anything but a probability makes its bin NaN, unless it does not count.
         confidence = ops.where(inside, confidence, float("nan"))
         confidence = ops.where(ops.equal(weights, 0.0), 0.0, weights * confidence)
         hits = ops.where(hit, weights, 0.0)
@@ -82,35 +82,61 @@ class ConfidenceBins(PredictionSums):
 
 @keras.saving.register_keras_serializable("multiback")
 class CalibrationError(PairMetric):
-    """How far, within bins of confidence, confidence is from the share of hits.
+    """The calibration error: how far confidence is from the share of hits, in bins.
 
-    "l1", the expected calibration error: `sum(n_b / n |hits_b - confidence_b|)`
-    over bins of means. "max", the maximum calibration error: the largest difference
-    of any bin that holds something. "l2": the root of the mean of squares.
+    Formula: "l1", the expected calibration error (ECE): `sum(n_b / n |hits_b -
+    confidence_b|)` over bins b, with means of each bin; "max" the largest difference of
+    a bin that is not empty; "l2" the root of the mean of squares.
+
+    Use it to see whether 0.9 means right nine times of ten. For "binary" confidence is
+    the probability of the positive class, and a hit a positive label; for "multiclass"
+    it is the largest probability, and a hit that its class, the first if there are
+    several, is the label. No data, and a NaN score, give NaN.
 
     Args:
-        task: "binary" (confidence is the probability of the positive class, a hit a
-            positive label) or "multiclass" (the largest probability, and whether
-            its class, the first if there are several, is the label).
+        task: "binary" (each element is 0 or 1) or "multiclass" (each element has one
+            class). None, the default, takes "binary" if the first `y_pred` is a vector
+            or has a last axis of 1, and raises for any other shape.
         num_classes: Number of classes, for "multiclass" only.
         n_bins: Number of bins of equal width in [0, 1]; each holds its lower edge.
-        norm: "l1", "l2" or "max".
-        from_logits: `y_pred` holds logits. It is never guessed: a probability
-            outside of [0, 1] gives NaN.
-        ignore_index: Elements with this label are left out.
-        name: Name in the logs.
-        dtype: Accepted as Keras's metrics do; sums stay exact across batches.
+        norm: "l1", "l2" or "max", as in the formula.
+        from_logits: Whether `y_pred` holds logits instead of probabilities. It is never
+            guessed.
+        ignore_index: A label, or a list of them, whose elements are left out.
+        name: Name in Keras's logs.
+        dtype: Accepted as in Keras's metrics; sums stay exact across batches and the
+            result is float32.
 
-    Shapes are those of `LogLoss`. No data, and a NaN score, give NaN.
+    Call arguments:
+        y_true: Labels of any integer, boolean or float dtype. "binary": 0 or 1, any
+            shape. "multiclass": ids `(...)` or one-hot `(..., num_classes)`.
+        y_pred: Scores of any float dtype. "binary": the shape of `y_true`.
+            "multiclass": `(..., num_classes)`; probabilities are not scaled to add up
+            to 1.
+        sample_weight: One number a sample or an element, or None.
 
-    Source: Guo et al., On calibration of modern neural networks (2017);
-    torchmetrics' `CalibrationError`.
+    Raises:
+        ArgumentError: An argument is unknown or not usable, `task=` is missing where
+            `y_pred` may hold several scores an element, or the shapes do not fit
+            together.
 
-    Example:
-    >>> metric = CalibrationError(n_bins=2)
-    >>> metric.update_state([0, 1, 1, 1], [0.25, 0.25, 0.75, 0.75])
-    >>> float(metric.result())
-    0.25
+    Source: Guo et al., On calibration of modern neural networks (2017); torchmetrics'
+    `CalibrationError`.
+
+    Examples:
+        Binary:
+
+        >>> metric = CalibrationError(n_bins=2)
+        >>> metric.update_state([0, 1, 1, 1], [0.25, 0.25, 0.75, 0.75])
+        >>> float(metric.result())
+        0.25
+
+        Classes, the worst bin:
+
+        >>> metric = CalibrationError(task="multiclass", num_classes=3, norm="max")
+        >>> metric.update_state([0, 2], [[0.5, 0.25, 0.25], [0.125, 0.75, 0.125]])
+        >>> float(metric.result())
+        0.75
     """
 
     direction: ClassVar[Direction | None] = "min"
@@ -118,32 +144,34 @@ class CalibrationError(PairMetric):
 
     def __init__(
         self,
-        task: Literal["binary", "multiclass"] = "binary",
+        task: ClassTask | None = None,
         *,
         num_classes: int | None = None,
         n_bins: int = 15,
         norm: Literal["l1", "l2", "max"] = "l1",
         from_logits: bool = False,
-        ignore_index: int | None = None,
+        ignore_index: Ids = None,
         name: str = "calibration_error",
         dtype: str | None = None,
     ) -> None:
-        if task not in ("binary", "multiclass"):
-            raise ArgumentError(f'task= wants "binary" or "multiclass", not {task!r}.')
         if norm not in ("l1", "l2", "max"):
             raise ArgumentError(f'norm= wants "l1", "l2" or "max", not {norm!r}.')
         n_bins = as_integer("n_bins", n_bins, 1)
-        arguments = as_plain(
-            {
-                "num_classes": num_classes,
-                "from_logits": from_logits,
-                "ignore_index": ignore_index,
-            }
+        self.record: Task = Task(
+            task,
+            num_classes,
+            from_logits=from_logits,
+            ignore_index=ignore_index,
+            allowed=("binary", "multiclass"),
         )
-        counts_for_task(task, **arguments)  # Checks them.
-        self._bins = ConfidenceBins(n_bins, **arguments)
+        self._bins = ConfidenceBins(
+            n_bins,
+            self.record.num_classes,
+            self.record.from_logits,
+            self.record.ignore_index,
+        )
         super().__init__(self._bins, name=name, dtype=dtype)
-        self.arguments = {"task": task, **arguments, "n_bins": n_bins, "norm": norm}
+        self.norm = norm
 
     def compute(self, state: State) -> Tensor:
         """Return the error of a state."""
@@ -152,7 +180,7 @@ class CalibrationError(PairMetric):
         total = ops.sum(weight)
         gap = ratio(ops.abs(hits - confidence), weight, 0.0)
         # An empty bin has no gap; one of NaN has, whatever the norm.
-        norm = self.arguments["norm"]
+        norm = self.norm
         if norm == "max":
             value = ops.max(gap) + 0.0 * ops.sum(gap)
         elif norm == "l2":
@@ -161,7 +189,3 @@ class CalibrationError(PairMetric):
             value = ratio(ops.sum(weight * gap), total, 0.0)
         undefined = ops.logical_or(ops.equal(total, 0.0), invalid > 0.0)
         return ops.where(undefined, float("nan"), value)
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments that make this metric again."""
-        return {**super().get_config(), **self.arguments}

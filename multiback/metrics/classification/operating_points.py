@@ -1,4 +1,4 @@
-"""The best that some threshold reaches under a condition, and that threshold.
+"""Best value of one rate subject to a minimum of another, and its threshold.
 
 The values are those of thresholds between bins, each of which the data really have;
 one inside of a bin can only be better, by what `bounds()` says.
@@ -12,14 +12,22 @@ import numpy as np
 from keras import ops
 
 from multiback.errors import ArgumentError
-from multiback.metrics.base.averaging import ratio
+from multiback.metrics.base.averaging import (
+    ratio,
+)
 from multiback.metrics.base.curves import as_threshold
-from multiback.metrics.base.score_metric import ROUNDING, ScoreMetric, Task
+from multiback.metrics.base.score_metric import ROUNDING, ScoreMetric
 from multiback.metrics.inputs.arguments import is_real
-from multiback.metrics.statistics.score_histogram import Histogram, before
+from multiback.metrics.inputs.task import Average, Ids, Task, TaskName
+from multiback.metrics.statistics.score_histogram import (
+    BINS,
+    Histogram,
+    before,
+)
 from multiback.metrics.statistics.statistic import State
 
 Tensor = Any
+
 
 # XLA multiplies by a reciprocal instead of dividing, so that 9/10 is not 0.9.
 NEARLY = 2.0**-22
@@ -39,28 +47,47 @@ class OperatingPoint(ScoreMetric):
 
     Args:
         at_least: What the other one has to be at least, in [0, 1].
-        task: As for `ScoreMetric`, whose other arguments and shapes hold too.
-        **arguments: Those of `ScoreMetric`.
-
-    Of thresholds with the same value the one with more of the other is taken, then
-    the highest. A condition is met within 2**-22, four roundings. Where none reaches
-    `at_least` the value is 0 and the threshold infinite: nothing is predicted.
+        record: What is classified.
+        average: How the values of classes or labels become one.
+        capacity: How many scores to keep, or None.
+        num_bins: Number of bins.
+        name: Name in the logs.
+        dtype: Accepted as Keras's metrics do; counts stay exact.
     """
 
     condition: ClassVar[str]
-    # The value itself is reached, and one sample more may be a percent of few.
+    # With few samples one more of them moves the value by a percent.
     wide = 0.1
 
     def __init__(
-        self, at_least: float, task: Task = "binary", *, name: str, **arguments: Any
+        self,
+        at_least: float,
+        record: Task,
+        *,
+        average: Average,
+        capacity: int | None,
+        num_bins: int,
+        name: str,
+        dtype: str | None,
     ) -> None:
         if not is_real(at_least) or not 0.0 <= at_least <= 1.0:
             raise ArgumentError(
                 f"{self.condition}= wants a number in [0, 1], not {at_least!r}."
             )
+        if record.kind == "binary" and record.classes is not None:
+            raise ArgumentError(
+                'classes= wants task="multiclass" or "multilabel" here, not "binary". '
+                "For the negative class give 1 - y_true and 1 - y_pred."
+            )
         self._at_least: float = float(at_least)
-        super().__init__(task, name=name, **arguments)
-        self.arguments[self.condition] = self._at_least
+        super().__init__(
+            record,
+            average=average,
+            capacity=capacity,
+            num_bins=num_bins,
+            name=name,
+            dtype=dtype,
+        )
 
     @abc.abstractmethod
     def choose(self, rates: Rates) -> tuple[Tensor, Tensor]:
@@ -72,7 +99,7 @@ class OperatingPoint(ScoreMetric):
         value, _ = self._best(tp, fp, 0.0)
         if histogram.exact:
             return value, value, value
-        # Where weights or huge counts are rounded, a condition is met but nearly.
+        # Where weights or huge counts are rounded, the condition holds approximately.
         rounded = ops.logical_or(
             histogram.weighted > 0.0, ops.max(tp + fp) >= float(2**24)
         )
@@ -110,6 +137,10 @@ class OperatingPoint(ScoreMetric):
         found = np.take_along_axis(edges, np.maximum(places - 1, 0)[:, None], 1)[:, 0]
         thresholds = np.where(places == 0, np.inf, as_threshold(found))
         thresholds[ops.convert_to_numpy(undefined)] = np.nan
+        classes = self.record.chosen
+        if classes is not None and len(thresholds) > 1:
+            thresholds = thresholds[list(classes)]
+            return float(thresholds[0]) if self.record.is_single else thresholds
         return float(thresholds[0]) if len(thresholds) == 1 else thresholds
 
     def _best(self, tp: Tensor, fp: Tensor, slack: Any) -> tuple[Tensor, Tensor]:
@@ -145,7 +176,7 @@ def _above(histogram: Histogram) -> tuple[Tensor, Tensor]:
 
 
 def _where_predicted(rates: Rates) -> tuple[Tensor, Tensor]:
-    """Return precision and recall, of which nothing predicted has neither."""
+    """Return precision and recall; -1 for both where nothing is predicted."""
     return (
         ops.where(rates.predicted, rates.precision, -1.0),
         ops.where(rates.predicted, rates.recall, -1.0),
@@ -156,22 +187,92 @@ def _where_predicted(rates: Rates) -> tuple[Tensor, Tensor]:
 class PrecisionAtRecall(OperatingPoint):
     """The highest precision of thresholds whose recall is at least `recall`.
 
+    Formula: `max(value(t))` over thresholds t with `recall(t) >= recall`.
+
+    Use it where one kind of error has a limit. `threshold()` returns the threshold to
+    deploy. Of thresholds with the same value the one with more of the other is taken,
+    then the highest. A condition is met within 2**-22, four roundings. Where no
+    threshold meets it the value is 0 and the threshold infinite: nothing is predicted.
+
+    Scores are counted in bins, by default 16,384 that are uniform in `asinh(logit /
+    4)`, so that the metric streams. `bounds()` says what the order inside of bins could
+    change: it is far below 1e-3 for most scores, and large where many scores lie close
+    together. Then a warning names `capacity=`, which keeps the scores themselves. A NaN
+    score gives NaN, and so do data of one class only; -0 equals 0.
+
     Args:
-        recall: What recall has to be at least.
-        task: As for `OperatingPoint`, whose other arguments hold too.
-        name: Name in the logs.
-        **arguments: Those of `ScoreMetric`.
+        recall: The smallest recall that is allowed, in [0, 1].
+        task: "binary" (each element is 0 or 1), "multiclass" (each element has one
+            class) or "multilabel" (each of several labels may hold). None, the default,
+            takes "binary" if the first `y_pred` is a vector or has a last axis of 1,
+            and raises for any other shape.
+        num_classes: Number of classes, for "multiclass" only.
+        num_labels: Number of labels, for "multilabel" only.
+        average: How the values of the classes or labels become one: "macro" (plain
+            mean), "weighted" (mean by the number of positives), "micro" (rank all
+            scores together) or None (an array of all values). A class without positives
+            or without negatives leaves the mean. "binary" has one value and ignores it,
+            unless `classes=` asks for both.
+        classes: A class id or label, or a list of them: the value is of these only,
+            while every element still counts. A single id gives a scalar. "binary"
+            refuses it: for the negative class turn labels and scores round.
+        capacity: Keep up to this many scores (of each class or label) and be exact,
+            instead of counting scores in bins. More scores than that are an error. Each
+            result sorts them, so it suits `evaluate` rather than `fit`.
+        num_bins: Number of bins; the state has some 32 bytes a bin and class.
+        from_logits: Whether `y_pred` holds logits instead of probabilities. It is never
+            guessed. Logits of classes are ranked by their softmax.
+        ignore_index: A label, or a list of them, whose elements are left out. A class
+            that is ignored leaves the mean as well.
+        name: Name in Keras's logs.
+        dtype: Accepted as in Keras's metrics; counts stay exact and the result is
+            float32.
+
+    Call arguments:
+        y_true: Labels of any integer, boolean or float dtype. "binary": 0 or 1, any
+            shape. "multiclass": ids `(...)` or one-hot `(..., num_classes)`.
+            "multilabel": 0 or 1, `(..., num_labels)`.
+        y_pred: Scores of any float dtype. "binary" and "multilabel": the shape of
+            `y_true`. "multiclass": `(..., num_classes)`.
+        sample_weight: One number of at least 0 a sample or an element, or None.
+
+    Raises:
+        ArgumentError: An argument is unknown or not usable, `task=` is missing where
+            `y_pred` may hold several scores an element, or the shapes do not fit
+            together.
 
     Source: torchmetrics' `PrecisionAtFixedRecall` over scikit-learn's
     `precision_recall_curve`. Keras's metric of this name tries 200 thresholds.
 
-    Example:
-    >>> metric = PrecisionAtRecall(recall=1.0)
-    >>> metric.update_state([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8])
-    >>> round(float(metric.result()), 4)
-    0.6667
-    >>> 0.1 < metric.threshold() < 0.35
-    True
+    Examples:
+        Binary, and the threshold to deploy:
+
+        >>> metric = PrecisionAtRecall(recall=0.5)
+        >>> metric.update_state([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8])
+        >>> round(float(metric.result()), 4), round(metric.threshold(), 2)
+        (1.0, 0.8)
+
+        Classes, each one against the rest:
+
+        >>> metric = PrecisionAtRecall(recall=0.5, task="multiclass", num_classes=3)
+        >>> scores = [
+        ...     [0.8, 0.1, 0.1],
+        ...     [0.2, 0.5, 0.3],
+        ...     [0.2, 0.2, 0.6],
+        ...     [0.3, 0.6, 0.1],
+        ... ]
+        >>> metric.update_state([0, 1, 2, 0], scores)
+        >>> round(float(metric.result()), 4)
+        0.8333
+
+        Labels that may hold at once:
+
+        >>> metric = PrecisionAtRecall(recall=0.5, task="multilabel", num_labels=2)
+        >>> metric.update_state(
+        ...     [[0, 1], [1, 0], [1, 1]], [[0.2, 0.6], [0.9, 0.8], [0.7, 0.9]]
+        ... )
+        >>> round(float(metric.result()), 4)
+        1.0
     """
 
     condition = "recall"
@@ -179,12 +280,36 @@ class PrecisionAtRecall(OperatingPoint):
     def __init__(
         self,
         recall: float,
-        task: Task = "binary",
+        task: TaskName | None = None,
         *,
+        num_classes: int | None = None,
+        num_labels: int | None = None,
+        average: Average = "macro",
+        classes: Ids = None,
+        capacity: int | None = None,
+        num_bins: int = BINS,
+        from_logits: bool = False,
+        ignore_index: Ids = None,
         name: str = "precision_at_recall",
-        **arguments: Any,
+        dtype: str | None = None,
     ) -> None:
-        super().__init__(recall, task, name=name, **arguments)
+        record = Task(
+            task,
+            num_classes,
+            num_labels,
+            from_logits=from_logits,
+            ignore_index=ignore_index,
+            classes=classes,
+        )
+        super().__init__(
+            recall,
+            record,
+            average=average,
+            capacity=capacity,
+            num_bins=num_bins,
+            name=name,
+            dtype=dtype,
+        )
 
     def choose(self, rates: Rates) -> tuple[Tensor, Tensor]:
         """Return precision and recall."""
@@ -195,22 +320,92 @@ class PrecisionAtRecall(OperatingPoint):
 class RecallAtPrecision(OperatingPoint):
     """The highest recall of thresholds whose precision is at least `precision`.
 
+    Formula: `max(value(t))` over thresholds t with `precision(t) >= precision`.
+
+    Use it where one kind of error has a limit. `threshold()` returns the threshold to
+    deploy. Of thresholds with the same value the one with more of the other is taken,
+    then the highest. A condition is met within 2**-22, four roundings. Where no
+    threshold meets it the value is 0 and the threshold infinite: nothing is predicted.
+
+    Scores are counted in bins, by default 16,384 that are uniform in `asinh(logit /
+    4)`, so that the metric streams. `bounds()` says what the order inside of bins could
+    change: it is far below 1e-3 for most scores, and large where many scores lie close
+    together. Then a warning names `capacity=`, which keeps the scores themselves. A NaN
+    score gives NaN, and so do data of one class only; -0 equals 0.
+
     Args:
-        precision: What precision has to be at least.
-        task: As for `OperatingPoint`, whose other arguments hold too.
-        name: Name in the logs.
-        **arguments: Those of `ScoreMetric`.
+        precision: The smallest precision that is allowed, in [0, 1].
+        task: "binary" (each element is 0 or 1), "multiclass" (each element has one
+            class) or "multilabel" (each of several labels may hold). None, the default,
+            takes "binary" if the first `y_pred` is a vector or has a last axis of 1,
+            and raises for any other shape.
+        num_classes: Number of classes, for "multiclass" only.
+        num_labels: Number of labels, for "multilabel" only.
+        average: How the values of the classes or labels become one: "macro" (plain
+            mean), "weighted" (mean by the number of positives), "micro" (rank all
+            scores together) or None (an array of all values). A class without positives
+            or without negatives leaves the mean. "binary" has one value and ignores it,
+            unless `classes=` asks for both.
+        classes: A class id or label, or a list of them: the value is of these only,
+            while every element still counts. A single id gives a scalar. "binary"
+            refuses it: for the negative class turn labels and scores round.
+        capacity: Keep up to this many scores (of each class or label) and be exact,
+            instead of counting scores in bins. More scores than that are an error. Each
+            result sorts them, so it suits `evaluate` rather than `fit`.
+        num_bins: Number of bins; the state has some 32 bytes a bin and class.
+        from_logits: Whether `y_pred` holds logits instead of probabilities. It is never
+            guessed. Logits of classes are ranked by their softmax.
+        ignore_index: A label, or a list of them, whose elements are left out. A class
+            that is ignored leaves the mean as well.
+        name: Name in Keras's logs.
+        dtype: Accepted as in Keras's metrics; counts stay exact and the result is
+            float32.
+
+    Call arguments:
+        y_true: Labels of any integer, boolean or float dtype. "binary": 0 or 1, any
+            shape. "multiclass": ids `(...)` or one-hot `(..., num_classes)`.
+            "multilabel": 0 or 1, `(..., num_labels)`.
+        y_pred: Scores of any float dtype. "binary" and "multilabel": the shape of
+            `y_true`. "multiclass": `(..., num_classes)`.
+        sample_weight: One number of at least 0 a sample or an element, or None.
+
+    Raises:
+        ArgumentError: An argument is unknown or not usable, `task=` is missing where
+            `y_pred` may hold several scores an element, or the shapes do not fit
+            together.
 
     Source: torchmetrics' `RecallAtFixedPrecision` over scikit-learn's
     `precision_recall_curve`. Keras's metric of this name tries 200 thresholds.
 
-    Example:
-    >>> metric = RecallAtPrecision(precision=0.9)
-    >>> metric.update_state([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8])
-    >>> float(metric.result())
-    0.5
-    >>> 0.4 < metric.threshold() < 0.8
-    True
+    Examples:
+        Binary, and the threshold to deploy:
+
+        >>> metric = RecallAtPrecision(precision=0.5)
+        >>> metric.update_state([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8])
+        >>> round(float(metric.result()), 4), round(metric.threshold(), 2)
+        (1.0, 0.35)
+
+        Classes, each one against the rest:
+
+        >>> metric = RecallAtPrecision(precision=0.5, task="multiclass", num_classes=3)
+        >>> scores = [
+        ...     [0.8, 0.1, 0.1],
+        ...     [0.2, 0.5, 0.3],
+        ...     [0.2, 0.2, 0.6],
+        ...     [0.3, 0.6, 0.1],
+        ... ]
+        >>> metric.update_state([0, 1, 2, 0], scores)
+        >>> round(float(metric.result()), 4)
+        1.0
+
+        Labels that may hold at once:
+
+        >>> metric = RecallAtPrecision(precision=0.5, task="multilabel", num_labels=2)
+        >>> metric.update_state(
+        ...     [[0, 1], [1, 0], [1, 1]], [[0.2, 0.6], [0.9, 0.8], [0.7, 0.9]]
+        ... )
+        >>> round(float(metric.result()), 4)
+        1.0
     """
 
     condition = "precision"
@@ -218,12 +413,36 @@ class RecallAtPrecision(OperatingPoint):
     def __init__(
         self,
         precision: float,
-        task: Task = "binary",
+        task: TaskName | None = None,
         *,
+        num_classes: int | None = None,
+        num_labels: int | None = None,
+        average: Average = "macro",
+        classes: Ids = None,
+        capacity: int | None = None,
+        num_bins: int = BINS,
+        from_logits: bool = False,
+        ignore_index: Ids = None,
         name: str = "recall_at_precision",
-        **arguments: Any,
+        dtype: str | None = None,
     ) -> None:
-        super().__init__(precision, task, name=name, **arguments)
+        record = Task(
+            task,
+            num_classes,
+            num_labels,
+            from_logits=from_logits,
+            ignore_index=ignore_index,
+            classes=classes,
+        )
+        super().__init__(
+            precision,
+            record,
+            average=average,
+            capacity=capacity,
+            num_bins=num_bins,
+            name=name,
+            dtype=dtype,
+        )
 
     def choose(self, rates: Rates) -> tuple[Tensor, Tensor]:
         """Return recall and precision."""
@@ -235,20 +454,96 @@ class RecallAtPrecision(OperatingPoint):
 class SensitivityAtSpecificity(OperatingPoint):
     """The highest sensitivity (recall) where specificity is at least `specificity`.
 
+    Formula: `max(value(t))` over thresholds t with `specificity(t) >= specificity`.
+
+    Use it where one kind of error has a limit. `threshold()` returns the threshold to
+    deploy. Of thresholds with the same value the one with more of the other is taken,
+    then the highest. A condition is met within 2**-22, four roundings. Where no
+    threshold meets it the value is 0 and the threshold infinite: nothing is predicted.
+
+    Scores are counted in bins, by default 16,384 that are uniform in `asinh(logit /
+    4)`, so that the metric streams. `bounds()` says what the order inside of bins could
+    change: it is far below 1e-3 for most scores, and large where many scores lie close
+    together. Then a warning names `capacity=`, which keeps the scores themselves. A NaN
+    score gives NaN, and so do data of one class only; -0 equals 0.
+
     Args:
-        specificity: What specificity has to be at least.
-        task: As for `OperatingPoint`, whose other arguments hold too.
-        name: Name in the logs.
-        **arguments: Those of `ScoreMetric`.
+        specificity: The smallest specificity that is allowed, in [0, 1].
+        task: "binary" (each element is 0 or 1), "multiclass" (each element has one
+            class) or "multilabel" (each of several labels may hold). None, the default,
+            takes "binary" if the first `y_pred` is a vector or has a last axis of 1,
+            and raises for any other shape.
+        num_classes: Number of classes, for "multiclass" only.
+        num_labels: Number of labels, for "multilabel" only.
+        average: How the values of the classes or labels become one: "macro" (plain
+            mean), "weighted" (mean by the number of positives), "micro" (rank all
+            scores together) or None (an array of all values). A class without positives
+            or without negatives leaves the mean. "binary" has one value and ignores it,
+            unless `classes=` asks for both.
+        classes: A class id or label, or a list of them: the value is of these only,
+            while every element still counts. A single id gives a scalar. "binary"
+            refuses it: for the negative class turn labels and scores round.
+        capacity: Keep up to this many scores (of each class or label) and be exact,
+            instead of counting scores in bins. More scores than that are an error. Each
+            result sorts them, so it suits `evaluate` rather than `fit`.
+        num_bins: Number of bins; the state has some 32 bytes a bin and class.
+        from_logits: Whether `y_pred` holds logits instead of probabilities. It is never
+            guessed. Logits of classes are ranked by their softmax.
+        ignore_index: A label, or a list of them, whose elements are left out. A class
+            that is ignored leaves the mean as well.
+        name: Name in Keras's logs.
+        dtype: Accepted as in Keras's metrics; counts stay exact and the result is
+            float32.
 
-    Source: torchmetrics' `SensitivityAtSpecificity` over scikit-learn's
-    `roc_curve`. Keras's metric of this name tries 200 thresholds.
+    Call arguments:
+        y_true: Labels of any integer, boolean or float dtype. "binary": 0 or 1, any
+            shape. "multiclass": ids `(...)` or one-hot `(..., num_classes)`.
+            "multilabel": 0 or 1, `(..., num_labels)`.
+        y_pred: Scores of any float dtype. "binary" and "multilabel": the shape of
+            `y_true`. "multiclass": `(..., num_classes)`.
+        sample_weight: One number of at least 0 a sample or an element, or None.
 
-    Example:
-    >>> metric = SensitivityAtSpecificity(specificity=0.5)
-    >>> metric.update_state([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8])
-    >>> float(metric.result())
-    1.0
+    Raises:
+        ArgumentError: An argument is unknown or not usable, `task=` is missing where
+            `y_pred` may hold several scores an element, or the shapes do not fit
+            together.
+
+    Source: torchmetrics' `SensitivityAtSpecificity` over scikit-learn's `roc_curve`.
+    Keras's metric of this name tries 200 thresholds.
+
+    Examples:
+        Binary, and the threshold to deploy:
+
+        >>> metric = SensitivityAtSpecificity(specificity=0.5)
+        >>> metric.update_state([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8])
+        >>> round(float(metric.result()), 4), round(metric.threshold(), 2)
+        (1.0, 0.35)
+
+        Classes, each one against the rest:
+
+        >>> metric = SensitivityAtSpecificity(
+        ...     specificity=0.5, task="multiclass", num_classes=3
+        ... )
+        >>> scores = [
+        ...     [0.8, 0.1, 0.1],
+        ...     [0.2, 0.5, 0.3],
+        ...     [0.2, 0.2, 0.6],
+        ...     [0.3, 0.6, 0.1],
+        ... ]
+        >>> metric.update_state([0, 1, 2, 0], scores)
+        >>> round(float(metric.result()), 4)
+        1.0
+
+        Labels that may hold at once:
+
+        >>> metric = SensitivityAtSpecificity(
+        ...     specificity=0.5, task="multilabel", num_labels=2
+        ... )
+        >>> metric.update_state(
+        ...     [[0, 1], [1, 0], [1, 1]], [[0.2, 0.6], [0.9, 0.8], [0.7, 0.9]]
+        ... )
+        >>> round(float(metric.result()), 4)
+        0.75
     """
 
     condition = "specificity"
@@ -256,12 +551,36 @@ class SensitivityAtSpecificity(OperatingPoint):
     def __init__(
         self,
         specificity: float,
-        task: Task = "binary",
+        task: TaskName | None = None,
         *,
+        num_classes: int | None = None,
+        num_labels: int | None = None,
+        average: Average = "macro",
+        classes: Ids = None,
+        capacity: int | None = None,
+        num_bins: int = BINS,
+        from_logits: bool = False,
+        ignore_index: Ids = None,
         name: str = "sensitivity_at_specificity",
-        **arguments: Any,
+        dtype: str | None = None,
     ) -> None:
-        super().__init__(specificity, task, name=name, **arguments)
+        record = Task(
+            task,
+            num_classes,
+            num_labels,
+            from_logits=from_logits,
+            ignore_index=ignore_index,
+            classes=classes,
+        )
+        super().__init__(
+            specificity,
+            record,
+            average=average,
+            capacity=capacity,
+            num_bins=num_bins,
+            name=name,
+            dtype=dtype,
+        )
 
     def choose(self, rates: Rates) -> tuple[Tensor, Tensor]:
         """Return recall and specificity."""
@@ -272,20 +591,96 @@ class SensitivityAtSpecificity(OperatingPoint):
 class SpecificityAtSensitivity(OperatingPoint):
     """The highest specificity where sensitivity (recall) is at least `sensitivity`.
 
+    Formula: `max(value(t))` over thresholds t with `sensitivity(t) >= sensitivity`.
+
+    Use it where one kind of error has a limit. `threshold()` returns the threshold to
+    deploy. Of thresholds with the same value the one with more of the other is taken,
+    then the highest. A condition is met within 2**-22, four roundings. Where no
+    threshold meets it the value is 0 and the threshold infinite: nothing is predicted.
+
+    Scores are counted in bins, by default 16,384 that are uniform in `asinh(logit /
+    4)`, so that the metric streams. `bounds()` says what the order inside of bins could
+    change: it is far below 1e-3 for most scores, and large where many scores lie close
+    together. Then a warning names `capacity=`, which keeps the scores themselves. A NaN
+    score gives NaN, and so do data of one class only; -0 equals 0.
+
     Args:
-        sensitivity: What sensitivity has to be at least.
-        task: As for `OperatingPoint`, whose other arguments hold too.
-        name: Name in the logs.
-        **arguments: Those of `ScoreMetric`.
+        sensitivity: The smallest sensitivity that is allowed, in [0, 1].
+        task: "binary" (each element is 0 or 1), "multiclass" (each element has one
+            class) or "multilabel" (each of several labels may hold). None, the default,
+            takes "binary" if the first `y_pred` is a vector or has a last axis of 1,
+            and raises for any other shape.
+        num_classes: Number of classes, for "multiclass" only.
+        num_labels: Number of labels, for "multilabel" only.
+        average: How the values of the classes or labels become one: "macro" (plain
+            mean), "weighted" (mean by the number of positives), "micro" (rank all
+            scores together) or None (an array of all values). A class without positives
+            or without negatives leaves the mean. "binary" has one value and ignores it,
+            unless `classes=` asks for both.
+        classes: A class id or label, or a list of them: the value is of these only,
+            while every element still counts. A single id gives a scalar. "binary"
+            refuses it: for the negative class turn labels and scores round.
+        capacity: Keep up to this many scores (of each class or label) and be exact,
+            instead of counting scores in bins. More scores than that are an error. Each
+            result sorts them, so it suits `evaluate` rather than `fit`.
+        num_bins: Number of bins; the state has some 32 bytes a bin and class.
+        from_logits: Whether `y_pred` holds logits instead of probabilities. It is never
+            guessed. Logits of classes are ranked by their softmax.
+        ignore_index: A label, or a list of them, whose elements are left out. A class
+            that is ignored leaves the mean as well.
+        name: Name in Keras's logs.
+        dtype: Accepted as in Keras's metrics; counts stay exact and the result is
+            float32.
 
-    Source: torchmetrics' `SpecificityAtSensitivity` over scikit-learn's
-    `roc_curve`. Keras's metric of this name tries 200 thresholds.
+    Call arguments:
+        y_true: Labels of any integer, boolean or float dtype. "binary": 0 or 1, any
+            shape. "multiclass": ids `(...)` or one-hot `(..., num_classes)`.
+            "multilabel": 0 or 1, `(..., num_labels)`.
+        y_pred: Scores of any float dtype. "binary" and "multilabel": the shape of
+            `y_true`. "multiclass": `(..., num_classes)`.
+        sample_weight: One number of at least 0 a sample or an element, or None.
 
-    Example:
-    >>> metric = SpecificityAtSensitivity(sensitivity=1.0)
-    >>> metric.update_state([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8])
-    >>> float(metric.result())
-    0.5
+    Raises:
+        ArgumentError: An argument is unknown or not usable, `task=` is missing where
+            `y_pred` may hold several scores an element, or the shapes do not fit
+            together.
+
+    Source: torchmetrics' `SpecificityAtSensitivity` over scikit-learn's `roc_curve`.
+    Keras's metric of this name tries 200 thresholds.
+
+    Examples:
+        Binary, and the threshold to deploy:
+
+        >>> metric = SpecificityAtSensitivity(sensitivity=0.5)
+        >>> metric.update_state([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8])
+        >>> round(float(metric.result()), 4), round(metric.threshold(), 2)
+        (1.0, 0.8)
+
+        Classes, each one against the rest:
+
+        >>> metric = SpecificityAtSensitivity(
+        ...     sensitivity=0.5, task="multiclass", num_classes=3
+        ... )
+        >>> scores = [
+        ...     [0.8, 0.1, 0.1],
+        ...     [0.2, 0.5, 0.3],
+        ...     [0.2, 0.2, 0.6],
+        ...     [0.3, 0.6, 0.1],
+        ... ]
+        >>> metric.update_state([0, 1, 2, 0], scores)
+        >>> round(float(metric.result()), 4)
+        0.8889
+
+        Labels that may hold at once:
+
+        >>> metric = SpecificityAtSensitivity(
+        ...     sensitivity=0.5, task="multilabel", num_labels=2
+        ... )
+        >>> metric.update_state(
+        ...     [[0, 1], [1, 0], [1, 1]], [[0.2, 0.6], [0.9, 0.8], [0.7, 0.9]]
+        ... )
+        >>> round(float(metric.result()), 4)
+        1.0
     """
 
     condition = "sensitivity"
@@ -293,12 +688,36 @@ class SpecificityAtSensitivity(OperatingPoint):
     def __init__(
         self,
         sensitivity: float,
-        task: Task = "binary",
+        task: TaskName | None = None,
         *,
+        num_classes: int | None = None,
+        num_labels: int | None = None,
+        average: Average = "macro",
+        classes: Ids = None,
+        capacity: int | None = None,
+        num_bins: int = BINS,
+        from_logits: bool = False,
+        ignore_index: Ids = None,
         name: str = "specificity_at_sensitivity",
-        **arguments: Any,
+        dtype: str | None = None,
     ) -> None:
-        super().__init__(sensitivity, task, name=name, **arguments)
+        record = Task(
+            task,
+            num_classes,
+            num_labels,
+            from_logits=from_logits,
+            ignore_index=ignore_index,
+            classes=classes,
+        )
+        super().__init__(
+            sensitivity,
+            record,
+            average=average,
+            capacity=capacity,
+            num_bins=num_bins,
+            name=name,
+            dtype=dtype,
+        )
 
     def choose(self, rates: Rates) -> tuple[Tensor, Tensor]:
         """Return specificity and recall."""

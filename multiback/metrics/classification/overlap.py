@@ -4,7 +4,8 @@ from typing import Any
 
 import keras
 
-from multiback.metrics.base.count_metric import RatioMetric, Task
+from multiback.metrics.base.count_metric import RatioMetric
+from multiback.metrics.inputs.task import Average, Ids, Task, TaskName
 from multiback.metrics.statistics.counts import CountTable
 
 Tensor = Any
@@ -12,27 +13,111 @@ Tensor = Any
 
 @keras.saving.register_keras_serializable("multiback")
 class JaccardIndex(RatioMetric):
-    """Intersection over union: `tp / (tp + fp + fn)`.
+    """The Jaccard index, or intersection over union (IoU).
 
-    With `task="multiclass"` and `average="macro"` it is the mIoU of the whole
-    data: pixels of all images count together.
+    Formula: `tp / (tp + fp + fn)`.
 
-    Arguments and shapes are those of `RatioMetric`.
+    Use it for segmentation: `task="multiclass"` gives the mIoU of the whole data, in
+    which the pixels of all images count together. `SamplewiseJaccardIndex` is the mean
+    over images. `classes=[1, 2, ...]` leaves the background out of the mean;
+    `ignore_index=0` would remove its pixels, and with them the false positives on them.
+
+    Args:
+        task: "binary" (each element is 0 or 1), "multiclass" (each element has one
+            class) or "multilabel" (each of several labels may hold). None, the default,
+            takes "binary" if the first `y_pred` is a vector or has a last axis of 1,
+            and raises for any other shape.
+        num_classes: Number of classes, for "multiclass" only.
+        num_labels: Number of labels, for "multilabel" only.
+        average: How the values of the classes or labels become one: "macro" (plain
+            mean; a class with neither a label nor a prediction is left out), "micro"
+            (their counts are added first), "weighted" (mean by the number of true
+            elements) or None (an array of all values). "binary" has one value and
+            ignores it, unless `classes=` asks for both.
+        classes: A class id or label, or a list of them: the value is of these only,
+            while every element still counts, as with scikit-learn's `labels=`. A list
+            with `average=None` gives an array in its order, and a single id a scalar.
+            For "binary" 0 is the negative class. None takes all classes, for "binary"
+            the positive one.
+        threshold: A score above this probability, not equal to it, is positive.
+            "multiclass" predicts the first largest score instead.
+        from_logits: Whether `y_pred` holds logits instead of probabilities. It is never
+            guessed.
+        ignore_index: A label, or a list of them, whose elements are left out. A class
+            that is ignored leaves the mean as well.
+        zero_division: Value of a ratio whose denominator is 0: 0, 1 or NaN. A NaN
+            leaves the mean.
+        name: Name in Keras's logs.
+        dtype: Accepted as in Keras's metrics; counts stay exact and the result is
+            float32.
+
+    Call arguments:
+        y_true: Labels of any integer, boolean or float dtype. "binary": 0 or 1, any
+            shape. "multiclass": ids `(...)` or one-hot `(..., num_classes)`.
+            "multilabel": 0 or 1, `(..., num_labels)`.
+        y_pred: Scores of any float dtype. "binary" and "multilabel": the shape of
+            `y_true`. "multiclass": `(..., num_classes)`, or integer class ids `(...)`.
+        sample_weight: One number a sample or an element, or None.
+
+    Raises:
+        ArgumentError: An argument is unknown or not usable, `task=` is missing where
+            `y_pred` may hold several scores an element, or the shapes do not fit
+            together.
 
     Source: scikit-learn's `jaccard_score`; torchmetrics' `JaccardIndex`. Keras's
     `MeanIoU` leaves out classes without a union, as this does.
 
-    Example:
-    >>> jaccard_index = JaccardIndex()
-    >>> jaccard_index.update_state([0, 1, 1, 0], [0.1, 0.9, 0.3, 0.8])
-    >>> round(float(jaccard_index.result()), 4)
-    0.3333
+    Examples:
+        Binary, from probabilities:
+
+        >>> metric = JaccardIndex()
+        >>> metric.update_state([0, 1, 1, 0, 1], [0.1, 0.9, 0.3, 0.8, 0.7])
+        >>> round(float(metric.result()), 4)
+        0.5
+
+        Classes, from ids or from scores `(..., num_classes)`:
+
+        >>> metric = JaccardIndex(task="multiclass", num_classes=3)
+        >>> metric.update_state([0, 1, 2, 2], [0, 1, 2, 1])
+        >>> round(float(metric.result()), 4)
+        0.6667
+
+        Without the background, class 0:
+
+        >>> metric = JaccardIndex(task="multiclass", num_classes=3, classes=[1, 2])
+        >>> metric.update_state([0, 0, 1, 2, 2], [0, 1, 1, 2, 1])
+        >>> round(float(metric.result()), 4)
+        0.4167
+
+        Labels that may hold at once:
+
+        >>> metric = JaccardIndex(task="multilabel", num_labels=2)
+        >>> metric.update_state([[0, 1], [1, 1]], [[0.2, 0.1], [0.9, 0.8]])
+        >>> round(float(metric.result()), 4)
+        0.75
     """
 
     def __init__(
-        self, task: Task = "binary", *, name: str = "jaccard_index", **arguments: Any
+        self,
+        task: TaskName | None = None,
+        *,
+        num_classes: int | None = None,
+        num_labels: int | None = None,
+        average: Average = "macro",
+        classes: Ids = None,
+        threshold: float = 0.5,
+        from_logits: bool = False,
+        ignore_index: Ids = None,
+        zero_division: float = 0.0,
+        name: str = "jaccard_index",
+        dtype: str | None = None,
     ) -> None:
-        super().__init__(task, name=name, **arguments)
+        record = Task(
+            task, num_classes, num_labels, threshold, from_logits, ignore_index, classes
+        )
+        super().__init__(
+            record, average=average, zero_division=zero_division, name=name, dtype=dtype
+        )
 
     def fraction(self, table: CountTable) -> tuple[Tensor, Tensor]:
         """Return `tp` and `tp + fp + fn`."""
@@ -41,25 +126,110 @@ class JaccardIndex(RatioMetric):
 
 @keras.saving.register_keras_serializable("multiback")
 class Dice(RatioMetric):
-    """Twice the intersection over both sizes: `2 tp / (2 tp + fp + fn)`.
+    """The Dice score: twice the intersection over the sum of both sizes.
 
-    Over the whole data this is the F1 score under segmentation's name.
+    Formula: `2 tp / (2 tp + fp + fn)`.
 
-    Arguments and shapes are those of `RatioMetric`.
+    Use it for segmentation. Over the whole data it equals the F1 score;
+    `SamplewiseDice` is the mean over images. `classes=[1, 2, ...]` leaves the
+    background out of the mean; `ignore_index=0` would remove its pixels, and with them
+    the false positives on them.
+
+    Args:
+        task: "binary" (each element is 0 or 1), "multiclass" (each element has one
+            class) or "multilabel" (each of several labels may hold). None, the default,
+            takes "binary" if the first `y_pred` is a vector or has a last axis of 1,
+            and raises for any other shape.
+        num_classes: Number of classes, for "multiclass" only.
+        num_labels: Number of labels, for "multilabel" only.
+        average: How the values of the classes or labels become one: "macro" (plain
+            mean; a class with neither a label nor a prediction is left out), "micro"
+            (their counts are added first), "weighted" (mean by the number of true
+            elements) or None (an array of all values). "binary" has one value and
+            ignores it, unless `classes=` asks for both.
+        classes: A class id or label, or a list of them: the value is of these only,
+            while every element still counts, as with scikit-learn's `labels=`. A list
+            with `average=None` gives an array in its order, and a single id a scalar.
+            For "binary" 0 is the negative class. None takes all classes, for "binary"
+            the positive one.
+        threshold: A score above this probability, not equal to it, is positive.
+            "multiclass" predicts the first largest score instead.
+        from_logits: Whether `y_pred` holds logits instead of probabilities. It is never
+            guessed.
+        ignore_index: A label, or a list of them, whose elements are left out. A class
+            that is ignored leaves the mean as well.
+        zero_division: Value of a ratio whose denominator is 0: 0, 1 or NaN. A NaN
+            leaves the mean.
+        name: Name in Keras's logs.
+        dtype: Accepted as in Keras's metrics; counts stay exact and the result is
+            float32.
+
+    Call arguments:
+        y_true: Labels of any integer, boolean or float dtype. "binary": 0 or 1, any
+            shape. "multiclass": ids `(...)` or one-hot `(..., num_classes)`.
+            "multilabel": 0 or 1, `(..., num_labels)`.
+        y_pred: Scores of any float dtype. "binary" and "multilabel": the shape of
+            `y_true`. "multiclass": `(..., num_classes)`, or integer class ids `(...)`.
+        sample_weight: One number a sample or an element, or None.
+
+    Raises:
+        ArgumentError: An argument is unknown or not usable, `task=` is missing where
+            `y_pred` may hold several scores an element, or the shapes do not fit
+            together.
 
     Source: scikit-learn's `f1_score`, with the rule `score > threshold`.
 
-    Example:
-    >>> dice = Dice()
-    >>> dice.update_state([0, 1, 1, 0], [0.1, 0.9, 0.3, 0.8])
-    >>> float(dice.result())
-    0.5
+    Examples:
+        Binary, from probabilities:
+
+        >>> metric = Dice()
+        >>> metric.update_state([0, 1, 1, 0, 1], [0.1, 0.9, 0.3, 0.8, 0.7])
+        >>> round(float(metric.result()), 4)
+        0.6667
+
+        Classes, from ids or from scores `(..., num_classes)`:
+
+        >>> metric = Dice(task="multiclass", num_classes=3)
+        >>> metric.update_state([0, 1, 2, 2], [0, 1, 2, 1])
+        >>> round(float(metric.result()), 4)
+        0.7778
+
+        Without the background, class 0:
+
+        >>> metric = Dice(task="multiclass", num_classes=3, classes=[1, 2])
+        >>> metric.update_state([0, 0, 1, 2, 2], [0, 1, 1, 2, 1])
+        >>> round(float(metric.result()), 4)
+        0.5833
+
+        Labels that may hold at once:
+
+        >>> metric = Dice(task="multilabel", num_labels=2)
+        >>> metric.update_state([[0, 1], [1, 1]], [[0.2, 0.1], [0.9, 0.8]])
+        >>> round(float(metric.result()), 4)
+        0.8333
     """
 
     def __init__(
-        self, task: Task = "binary", *, name: str = "dice", **arguments: Any
+        self,
+        task: TaskName | None = None,
+        *,
+        num_classes: int | None = None,
+        num_labels: int | None = None,
+        average: Average = "macro",
+        classes: Ids = None,
+        threshold: float = 0.5,
+        from_logits: bool = False,
+        ignore_index: Ids = None,
+        zero_division: float = 0.0,
+        name: str = "dice",
+        dtype: str | None = None,
     ) -> None:
-        super().__init__(task, name=name, **arguments)
+        record = Task(
+            task, num_classes, num_labels, threshold, from_logits, ignore_index, classes
+        )
+        super().__init__(
+            record, average=average, zero_division=zero_division, name=name, dtype=dtype
+        )
 
     def fraction(self, table: CountTable) -> tuple[Tensor, Tensor]:
         """Return `2 tp` and `2 tp + fp + fn`."""

@@ -1,13 +1,11 @@
-"""Precision, recall and their kin: ratios of true and false positives."""
+"""Precision and recall."""
 
-import math
 from typing import Any
 
 import keras
 
-from multiback.errors import ArgumentError
-from multiback.metrics.base.count_metric import RatioMetric, Task
-from multiback.metrics.inputs.arguments import is_real
+from multiback.metrics.base.count_metric import RatioMetric
+from multiback.metrics.inputs.task import Average, Ids, Task, TaskName
 from multiback.metrics.statistics.counts import CountTable
 
 Tensor = Any
@@ -15,23 +13,108 @@ Tensor = Any
 
 @keras.saving.register_keras_serializable("multiback")
 class Precision(RatioMetric):
-    """How much of what was predicted positive is positive: `tp / (tp + fp)`.
+    """Precision: the share of positive predictions that are right.
 
-    Arguments and shapes are those of `RatioMetric`.
+    Formula: `tp / (tp + fp)`.
+
+    Use it where a false alarm is costly. It is computed from the counts of all batches,
+    never as a mean of batch values.
+
+    Args:
+        task: "binary" (each element is 0 or 1), "multiclass" (each element has one
+            class) or "multilabel" (each of several labels may hold). None, the default,
+            takes "binary" if the first `y_pred` is a vector or has a last axis of 1,
+            and raises for any other shape.
+        num_classes: Number of classes, for "multiclass" only.
+        num_labels: Number of labels, for "multilabel" only.
+        average: How the values of the classes or labels become one: "macro" (plain
+            mean; a class with neither a label nor a prediction is left out), "micro"
+            (their counts are added first), "weighted" (mean by the number of true
+            elements) or None (an array of all values). "binary" has one value and
+            ignores it, unless `classes=` asks for both.
+        classes: A class id or label, or a list of them: the value is of these only,
+            while every element still counts, as with scikit-learn's `labels=`. A list
+            with `average=None` gives an array in its order, and a single id a scalar.
+            For "binary" 0 is the negative class. None takes all classes, for "binary"
+            the positive one.
+        threshold: A score above this probability, not equal to it, is positive.
+            "multiclass" predicts the first largest score instead.
+        from_logits: Whether `y_pred` holds logits instead of probabilities. It is never
+            guessed.
+        ignore_index: A label, or a list of them, whose elements are left out. A class
+            that is ignored leaves the mean as well.
+        zero_division: Value of a ratio whose denominator is 0: 0, 1 or NaN. A NaN
+            leaves the mean.
+        name: Name in Keras's logs.
+        dtype: Accepted as in Keras's metrics; counts stay exact and the result is
+            float32.
+
+    Call arguments:
+        y_true: Labels of any integer, boolean or float dtype. "binary": 0 or 1, any
+            shape. "multiclass": ids `(...)` or one-hot `(..., num_classes)`.
+            "multilabel": 0 or 1, `(..., num_labels)`.
+        y_pred: Scores of any float dtype. "binary" and "multilabel": the shape of
+            `y_true`. "multiclass": `(..., num_classes)`, or integer class ids `(...)`.
+        sample_weight: One number a sample or an element, or None.
+
+    Raises:
+        ArgumentError: An argument is unknown or not usable, `task=` is missing where
+            `y_pred` may hold several scores an element, or the shapes do not fit
+            together.
 
     Source: scikit-learn's `precision_score`, with the rule `score > threshold`.
 
-    Example:
-    >>> precision = Precision()
-    >>> precision.update_state([0, 1, 1, 0], [0.1, 0.9, 0.3, 0.8])
-    >>> float(precision.result())
-    0.5
+    Examples:
+        Binary, from probabilities:
+
+        >>> metric = Precision()
+        >>> metric.update_state([0, 1, 1, 0, 1], [0.1, 0.9, 0.3, 0.8, 0.7])
+        >>> round(float(metric.result()), 4)
+        0.6667
+
+        Classes, from ids or from scores `(..., num_classes)`:
+
+        >>> metric = Precision(task="multiclass", num_classes=3)
+        >>> metric.update_state([0, 1, 2, 2], [0, 1, 2, 1])
+        >>> round(float(metric.result()), 4)
+        0.8333
+
+        Without the background, class 0:
+
+        >>> metric = Precision(task="multiclass", num_classes=3, classes=[1, 2])
+        >>> metric.update_state([0, 0, 1, 2, 2], [0, 1, 1, 2, 1])
+        >>> round(float(metric.result()), 4)
+        0.6667
+
+        Labels that may hold at once:
+
+        >>> metric = Precision(task="multilabel", num_labels=2)
+        >>> metric.update_state([[0, 1], [1, 1]], [[0.2, 0.1], [0.9, 0.8]])
+        >>> round(float(metric.result()), 4)
+        1.0
     """
 
     def __init__(
-        self, task: Task = "binary", *, name: str = "precision", **arguments: Any
+        self,
+        task: TaskName | None = None,
+        *,
+        num_classes: int | None = None,
+        num_labels: int | None = None,
+        average: Average = "macro",
+        classes: Ids = None,
+        threshold: float = 0.5,
+        from_logits: bool = False,
+        ignore_index: Ids = None,
+        zero_division: float = 0.0,
+        name: str = "precision",
+        dtype: str | None = None,
     ) -> None:
-        super().__init__(task, name=name, **arguments)
+        record = Task(
+            task, num_classes, num_labels, threshold, from_logits, ignore_index, classes
+        )
+        super().__init__(
+            record, average=average, zero_division=zero_division, name=name, dtype=dtype
+        )
 
     def fraction(self, table: CountTable) -> tuple[Tensor, Tensor]:
         """Return `tp` and `tp + fp`."""
@@ -40,149 +123,109 @@ class Precision(RatioMetric):
 
 @keras.saving.register_keras_serializable("multiback")
 class Recall(RatioMetric):
-    """How much of what is positive was predicted positive: `tp / (tp + fn)`.
+    """Recall: the share of positives that are found.
 
-    Arguments and shapes are those of `RatioMetric`.
+    Formula: `tp / (tp + fn)`.
+
+    Use it where a miss is costly. It is also called sensitivity and true positive rate.
+    It is computed from the counts of all batches, never as a mean of batch values.
+
+    Args:
+        task: "binary" (each element is 0 or 1), "multiclass" (each element has one
+            class) or "multilabel" (each of several labels may hold). None, the default,
+            takes "binary" if the first `y_pred` is a vector or has a last axis of 1,
+            and raises for any other shape.
+        num_classes: Number of classes, for "multiclass" only.
+        num_labels: Number of labels, for "multilabel" only.
+        average: How the values of the classes or labels become one: "macro" (plain
+            mean; a class with neither a label nor a prediction is left out), "micro"
+            (their counts are added first), "weighted" (mean by the number of true
+            elements) or None (an array of all values). "binary" has one value and
+            ignores it, unless `classes=` asks for both.
+        classes: A class id or label, or a list of them: the value is of these only,
+            while every element still counts, as with scikit-learn's `labels=`. A list
+            with `average=None` gives an array in its order, and a single id a scalar.
+            For "binary" 0 is the negative class. None takes all classes, for "binary"
+            the positive one.
+        threshold: A score above this probability, not equal to it, is positive.
+            "multiclass" predicts the first largest score instead.
+        from_logits: Whether `y_pred` holds logits instead of probabilities. It is never
+            guessed.
+        ignore_index: A label, or a list of them, whose elements are left out. A class
+            that is ignored leaves the mean as well.
+        zero_division: Value of a ratio whose denominator is 0: 0, 1 or NaN. A NaN
+            leaves the mean.
+        name: Name in Keras's logs.
+        dtype: Accepted as in Keras's metrics; counts stay exact and the result is
+            float32.
+
+    Call arguments:
+        y_true: Labels of any integer, boolean or float dtype. "binary": 0 or 1, any
+            shape. "multiclass": ids `(...)` or one-hot `(..., num_classes)`.
+            "multilabel": 0 or 1, `(..., num_labels)`.
+        y_pred: Scores of any float dtype. "binary" and "multilabel": the shape of
+            `y_true`. "multiclass": `(..., num_classes)`, or integer class ids `(...)`.
+        sample_weight: One number a sample or an element, or None.
+
+    Raises:
+        ArgumentError: An argument is unknown or not usable, `task=` is missing where
+            `y_pred` may hold several scores an element, or the shapes do not fit
+            together.
 
     Source: scikit-learn's `recall_score`, with the rule `score > threshold`.
 
-    Example:
-    >>> recall = Recall(task="multiclass", num_classes=3)
-    >>> recall.update_state([0, 1, 2, 2], [0, 1, 2, 1])
-    >>> round(float(recall.result()), 4)
-    0.8333
+    Examples:
+        Binary, from probabilities:
+
+        >>> metric = Recall()
+        >>> metric.update_state([0, 1, 1, 0, 1], [0.1, 0.9, 0.3, 0.8, 0.7])
+        >>> round(float(metric.result()), 4)
+        0.6667
+
+        Classes, from ids or from scores `(..., num_classes)`:
+
+        >>> metric = Recall(task="multiclass", num_classes=3)
+        >>> metric.update_state([0, 1, 2, 2], [0, 1, 2, 1])
+        >>> round(float(metric.result()), 4)
+        0.8333
+
+        Without the background, class 0:
+
+        >>> metric = Recall(task="multiclass", num_classes=3, classes=[1, 2])
+        >>> metric.update_state([0, 0, 1, 2, 2], [0, 1, 1, 2, 1])
+        >>> round(float(metric.result()), 4)
+        0.75
+
+        Labels that may hold at once:
+
+        >>> metric = Recall(task="multilabel", num_labels=2)
+        >>> metric.update_state([[0, 1], [1, 1]], [[0.2, 0.1], [0.9, 0.8]])
+        >>> round(float(metric.result()), 4)
+        0.75
     """
 
     def __init__(
-        self, task: Task = "binary", *, name: str = "recall", **arguments: Any
+        self,
+        task: TaskName | None = None,
+        *,
+        num_classes: int | None = None,
+        num_labels: int | None = None,
+        average: Average = "macro",
+        classes: Ids = None,
+        threshold: float = 0.5,
+        from_logits: bool = False,
+        ignore_index: Ids = None,
+        zero_division: float = 0.0,
+        name: str = "recall",
+        dtype: str | None = None,
     ) -> None:
-        super().__init__(task, name=name, **arguments)
+        record = Task(
+            task, num_classes, num_labels, threshold, from_logits, ignore_index, classes
+        )
+        super().__init__(
+            record, average=average, zero_division=zero_division, name=name, dtype=dtype
+        )
 
     def fraction(self, table: CountTable) -> tuple[Tensor, Tensor]:
         """Return `tp` and `tp + fn`."""
         return table.tp, table.tp + table.fn
-
-
-@keras.saving.register_keras_serializable("multiback")
-class Specificity(RatioMetric):
-    """How much of what is negative was predicted negative: `tn / (tn + fp)`.
-
-    Arguments and shapes are those of `RatioMetric`.
-
-    Source: scikit-learn's `recall_score` of the negative class; torchmetrics'
-    `Specificity`.
-
-    Example:
-    >>> specificity = Specificity()
-    >>> specificity.update_state([0, 0, 0, 1], [0.1, 0.9, 0.3, 0.8])
-    >>> round(float(specificity.result()), 4)
-    0.6667
-    """
-
-    def __init__(
-        self, task: Task = "binary", *, name: str = "specificity", **arguments: Any
-    ) -> None:
-        super().__init__(task, name=name, **arguments)
-
-    def fraction(self, table: CountTable) -> tuple[Tensor, Tensor]:
-        """Return `tn` and `tn + fp`."""
-        return table.tn, table.tn + table.fp
-
-
-@keras.saving.register_keras_serializable("multiback")
-class NegativePredictiveValue(RatioMetric):
-    """How much of what was predicted negative is negative: `tn / (tn + fn)`.
-
-    Arguments and shapes are those of `RatioMetric`.
-
-    Source: scikit-learn's `precision_score` of the negative class; torchmetrics'
-    `NegativePredictiveValue`.
-
-    Example:
-    >>> metric = NegativePredictiveValue()
-    >>> metric.update_state([0, 0, 1, 1], [0.1, 0.9, 0.3, 0.8])
-    >>> float(metric.result())
-    0.5
-    """
-
-    def __init__(
-        self,
-        task: Task = "binary",
-        *,
-        name: str = "negative_predictive_value",
-        **arguments: Any,
-    ) -> None:
-        super().__init__(task, name=name, **arguments)
-
-    def fraction(self, table: CountTable) -> tuple[Tensor, Tensor]:
-        """Return `tn` and `tn + fn`."""
-        return table.tn, table.tn + table.fn
-
-
-@keras.saving.register_keras_serializable("multiback")
-class F1Score(RatioMetric):
-    """The harmonic mean of precision and recall: `2 tp / (2 tp + fp + fn)`.
-
-    Computed from the counts of all batches, never as a mean of batch values.
-    Arguments and shapes are those of `RatioMetric`.
-
-    Source: scikit-learn's `f1_score`, with the rule `score > threshold`.
-
-    Example:
-    >>> f1_score = F1Score()
-    >>> f1_score.update_state([0, 1, 1], [0.1, 0.9, 0.8])
-    >>> f1_score.update_state([1, 0], [0.2, 0.7])
-    >>> round(float(f1_score.result()), 4)
-    0.6667
-    """
-
-    def __init__(
-        self, task: Task = "binary", *, name: str = "f1_score", **arguments: Any
-    ) -> None:
-        super().__init__(task, name=name, **arguments)
-
-    def fraction(self, table: CountTable) -> tuple[Tensor, Tensor]:
-        """Return `2 tp` and `2 tp + fp + fn`."""
-        twice = 2.0 * table.tp
-        return twice, twice + table.fp + table.fn
-
-
-@keras.saving.register_keras_serializable("multiback")
-class FBetaScore(RatioMetric):
-    """Precision and recall in one number that weighs recall `beta` times as much.
-
-    `(1 + beta^2) tp / ((1 + beta^2) tp + beta^2 fn + fp)`.
-
-    Args:
-        task: As for `RatioMetric`, whose other arguments and shapes hold too.
-        beta: Weight of recall, above 0; 1 is the F1 score.
-        name: Name in the logs.
-        **arguments: Those of `RatioMetric`.
-
-    Source: scikit-learn's `fbeta_score`, with the rule `score > threshold`.
-
-    Example:
-    >>> fbeta_score = FBetaScore(beta=2.0)
-    >>> fbeta_score.update_state([0, 1, 1, 1], [0.9, 0.9, 0.3, 0.8])
-    >>> round(float(fbeta_score.result()), 4)
-    0.6667
-    """
-
-    def __init__(
-        self,
-        task: Task = "binary",
-        *,
-        beta: float = 1.0,
-        name: str = "fbeta_score",
-        **arguments: Any,
-    ) -> None:
-        if not is_real(beta) or not 0.0 < beta < math.inf:
-            raise ArgumentError(f"beta= wants a number above 0, not {beta!r}.")
-        super().__init__(task, name=name, **arguments)
-        self.arguments["beta"] = float(beta)
-
-    def fraction(self, table: CountTable) -> tuple[Tensor, Tensor]:
-        """Return both sides of the formula."""
-        square = self.arguments["beta"] ** 2
-        hits = (1.0 + square) * table.tp
-        return hits, hits + square * table.fn + table.fp

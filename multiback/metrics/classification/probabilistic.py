@@ -7,16 +7,15 @@ from typing import Any, ClassVar, Literal
 import keras
 from keras import ops
 
-from multiback.errors import ArgumentError
-from multiback.metrics.base.averaging import ratio
-from multiback.metrics.base.count_metric import counts_for_task
+from multiback.metrics.base.averaging import (
+    ratio,
+)
 from multiback.metrics.base.metric import Direction, PairMetric
-from multiback.metrics.inputs.arguments import as_plain, refuse_unknown
+from multiback.metrics.inputs.task import ClassTask, Ids, Task
 from multiback.metrics.statistics.losses import LossSums
 from multiback.metrics.statistics.statistic import State
 
 Tensor = Any
-ClassTask = Literal["binary", "multiclass"]
 
 
 class LossMetric(PairMetric):
@@ -24,23 +23,9 @@ class LossMetric(PairMetric):
 
     Args:
         kind: The loss.
-        task: "binary" or "multiclass".
-        num_classes: Number of classes, for "multiclass" only.
-        from_logits: `y_pred` holds logits. It is never guessed: a probability
-            outside of [0, 1] gives NaN.
-        ignore_index: Elements with this label are left out.
+        record: What is classified.
         name: Name in the logs.
         dtype: Accepted as Keras's metrics do; sums stay exact across batches.
-
-    Call arguments:
-        y_true: "binary": 0 or 1, any shape. "multiclass": ids `(...)` or one-hot
-            `(..., num_classes)`.
-        y_pred: "binary": scores of the shape of `y_true`. "multiclass": scores
-            `(..., num_classes)`; probabilities are taken as they are, and not
-            scaled to add up to 1.
-        sample_weight: One number a sample or an element, or None.
-
-    No data, and a NaN score, give NaN. The arithmetic is in float32 or wider.
     """
 
     direction: ClassVar[Direction | None] = "min"
@@ -48,29 +33,16 @@ class LossMetric(PairMetric):
     def __init__(
         self,
         kind: Literal["log", "brier"],
-        task: ClassTask = "binary",
+        record: Task,
         *,
-        num_classes: int | None = None,
-        from_logits: bool = False,
-        ignore_index: int | None = None,
         name: str,
-        dtype: str | None = None,
-        **unknown: Any,
+        dtype: str | None,
     ) -> None:
-        refuse_unknown(type(self), unknown)
-        if task not in ("binary", "multiclass"):
-            raise ArgumentError(f'task= wants "binary" or "multiclass", not {task!r}.')
-        arguments = as_plain(
-            {
-                "num_classes": num_classes,
-                "from_logits": from_logits,
-                "ignore_index": ignore_index,
-            }
+        self._losses = LossSums(
+            kind, record.num_classes, record.from_logits, record.ignore_index
         )
-        counts_for_task(task, **arguments)  # Checks them.
-        self._losses = LossSums(kind, **arguments)
         super().__init__(self._losses, name=name, dtype=dtype)
-        self.arguments = {"task": task, **arguments}
+        self.record: Task = record
 
     @abc.abstractmethod
     def score(self, mean: Tensor) -> Tensor:
@@ -82,36 +54,86 @@ class LossMetric(PairMetric):
         value = self.score(ratio(total, weight, float("nan")))
         return ops.where(invalid > 0.0, float("nan"), value)
 
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments that make this metric again."""
-        return {**super().get_config(), **self.arguments}
-
 
 @keras.saving.register_keras_serializable("multiback")
 class LogLoss(LossMetric):
-    """The mean of `-log p` of each label, in nats.
+    """Log loss, or cross-entropy: the mean of `-log p` of each label, in nats.
 
-    A probability of 0 for the label costs infinity, which no clipping hides; a sum
-    with an infinite loss gives NaN, so that such a model is never the best.
+    Formula: `mean(-log p[label])`.
 
-    Arguments and shapes are those of `LossMetric`.
+    Use it to compare probabilities, which it rewards for being confident and right. A
+    probability of 0 for the label costs infinity, which no clipping hides; a sum with
+    an infinite loss gives NaN, so that such a model is never the best. No data, and a
+    NaN score, give NaN. The arithmetic is in float32 or wider.
+
+    Args:
+        task: "binary" (each element is 0 or 1) or "multiclass" (each element has one
+            class). None, the default, takes "binary" if the first `y_pred` is a vector
+            or has a last axis of 1, and raises for any other shape.
+        num_classes: Number of classes, for "multiclass" only.
+        from_logits: Whether `y_pred` holds logits instead of probabilities. It is never
+            guessed.
+        ignore_index: A label, or a list of them, whose elements are left out.
+        name: Name in Keras's logs.
+        dtype: Accepted as in Keras's metrics; sums stay exact across batches and the
+            result is float32.
+
+    Call arguments:
+        y_true: Labels of any integer, boolean or float dtype. "binary": 0 or 1, any
+            shape. "multiclass": ids `(...)` or one-hot `(..., num_classes)`.
+        y_pred: Scores of any float dtype. "binary": the shape of `y_true`.
+            "multiclass": `(..., num_classes)`; probabilities are not scaled to add up
+            to 1.
+        sample_weight: One number a sample or an element, or None.
+
+    Raises:
+        ArgumentError: An argument is unknown or not usable, `task=` is missing where
+            `y_pred` may hold several scores an element, or the shapes do not fit
+            together.
 
     Source: scikit-learn's `log_loss`, which clips probabilities to the precision of
     their dtype.
 
-    Example:
-    >>> metric = LogLoss()
-    >>> metric.update_state([1, 0], [0.5, 0.5])
-    >>> round(float(metric.result()), 4)
-    0.6931
+    Examples:
+        Binary, from probabilities:
+
+        >>> metric = LogLoss()
+        >>> metric.update_state([1, 0], [0.5, 0.5])
+        >>> round(float(metric.result()), 4)
+        0.6931
+
+        Classes, from logits:
+
+        >>> metric = LogLoss(task="multiclass", num_classes=3, from_logits=True)
+        >>> metric.update_state([0, 2], [[2.0, 0.0, 0.0], [0.0, 1.0, 1.0]])
+        >>> round(float(metric.result()), 4)
+        0.5508
     """
 
     value_range = (0.0, math.inf)
 
     def __init__(
-        self, task: ClassTask = "binary", *, name: str = "log_loss", **arguments: Any
+        self,
+        task: ClassTask | None = None,
+        *,
+        num_classes: int | None = None,
+        from_logits: bool = False,
+        ignore_index: Ids = None,
+        name: str = "log_loss",
+        dtype: str | None = None,
     ) -> None:
-        super().__init__("log", task, name=name, **arguments)
+        super().__init__(
+            "log",
+            Task(
+                task,
+                num_classes,
+                from_logits=from_logits,
+                ignore_index=ignore_index,
+                allowed=("binary", "multiclass"),
+            ),
+            name=name,
+            dtype=dtype,
+        )
 
     def score(self, mean: Tensor) -> Tensor:
         """Return the mean."""
@@ -120,28 +142,82 @@ class LogLoss(LossMetric):
 
 @keras.saving.register_keras_serializable("multiback")
 class Perplexity(LossMetric):
-    """`exp` of the mean of `-log p` of each label: how many are left to choose from.
+    """Perplexity: how many equally likely classes the predictions leave open.
 
-    The mean is over all elements of all data and never over batches of different
-    lengths. A probability of 0 for the label gives NaN, as for `LogLoss`.
+    Formula: `exp(mean(-log p[label]))`.
 
-    Arguments and shapes are those of `LossMetric`.
+    Use it for language models. The mean is over all elements of all data, never over
+    batches of different lengths. A probability of 0 for the label gives NaN, as for
+    `LogLoss`. No data, and a NaN score, give NaN. The arithmetic is in float32 or
+    wider.
+
+    Args:
+        task: "binary" (each element is 0 or 1) or "multiclass" (each element has one
+            class). None, the default, takes "binary" if the first `y_pred` is a vector
+            or has a last axis of 1, and raises for any other shape.
+        num_classes: Number of classes, for "multiclass" only.
+        from_logits: Whether `y_pred` holds logits instead of probabilities. It is never
+            guessed.
+        ignore_index: A label, or a list of them, whose elements are left out.
+        name: Name in Keras's logs.
+        dtype: Accepted as in Keras's metrics; sums stay exact across batches and the
+            result is float32.
+
+    Call arguments:
+        y_true: Labels of any integer, boolean or float dtype. "binary": 0 or 1, any
+            shape. "multiclass": ids `(...)` or one-hot `(..., num_classes)`.
+        y_pred: Scores of any float dtype. "binary": the shape of `y_true`.
+            "multiclass": `(..., num_classes)`; probabilities are not scaled to add up
+            to 1.
+        sample_weight: One number a sample or an element, or None.
+
+    Raises:
+        ArgumentError: An argument is unknown or not usable, `task=` is missing where
+            `y_pred` may hold several scores an element, or the shapes do not fit
+            together.
 
     Source: torchmetrics' `Perplexity`, which takes logits and counts in float32.
 
-    Example:
-    >>> metric = Perplexity()
-    >>> metric.update_state([1, 0], [0.5, 0.5])
-    >>> round(float(metric.result()), 4)
-    2.0
+    Examples:
+        Binary, from probabilities:
+
+        >>> metric = Perplexity()
+        >>> metric.update_state([1, 0], [0.5, 0.5])
+        >>> round(float(metric.result()), 4)
+        2.0
+
+        Classes, from logits:
+
+        >>> metric = Perplexity(task="multiclass", num_classes=3, from_logits=True)
+        >>> metric.update_state([0, 2], [[2.0, 0.0, 0.0], [0.0, 1.0, 1.0]])
+        >>> round(float(metric.result()), 4)
+        1.7346
     """
 
     value_range = (1.0, math.inf)
 
     def __init__(
-        self, task: ClassTask = "binary", *, name: str = "perplexity", **arguments: Any
+        self,
+        task: ClassTask | None = None,
+        *,
+        num_classes: int | None = None,
+        from_logits: bool = False,
+        ignore_index: Ids = None,
+        name: str = "perplexity",
+        dtype: str | None = None,
     ) -> None:
-        super().__init__("log", task, name=name, **arguments)
+        super().__init__(
+            "log",
+            Task(
+                task,
+                num_classes,
+                from_logits=from_logits,
+                ignore_index=ignore_index,
+                allowed=("binary", "multiclass"),
+            ),
+            name=name,
+            dtype=dtype,
+        )
 
     def score(self, mean: Tensor) -> Tensor:
         """Return its exponential."""
@@ -150,29 +226,83 @@ class Perplexity(LossMetric):
 
 @keras.saving.register_keras_serializable("multiback")
 class BrierScore(LossMetric):
-    """The mean squared distance of probabilities from their labels.
+    """The Brier score: the mean squared distance of probabilities from their labels.
 
-    "binary": `(p - y)^2`, of the positive class only, from 0 to 1. "multiclass": the
-    sum of it over all classes, from 0 to 2.
+    Formula: "binary" `mean((p - y)^2)` of the positive class, from 0 to 1; "multiclass"
+    the sum of it over all classes, from 0 to 2.
 
-    Arguments and shapes are those of `LossMetric`.
+    Use it to compare probabilities where single bad mistakes should not decide, as they
+    do in `LogLoss`. No data, and a NaN score, give NaN. The arithmetic is in float32 or
+    wider.
+
+    Args:
+        task: "binary" (each element is 0 or 1) or "multiclass" (each element has one
+            class). None, the default, takes "binary" if the first `y_pred` is a vector
+            or has a last axis of 1, and raises for any other shape.
+        num_classes: Number of classes, for "multiclass" only.
+        from_logits: Whether `y_pred` holds logits instead of probabilities. It is never
+            guessed.
+        ignore_index: A label, or a list of them, whose elements are left out.
+        name: Name in Keras's logs.
+        dtype: Accepted as in Keras's metrics; sums stay exact across batches and the
+            result is float32.
+
+    Call arguments:
+        y_true: Labels of any integer, boolean or float dtype. "binary": 0 or 1, any
+            shape. "multiclass": ids `(...)` or one-hot `(..., num_classes)`.
+        y_pred: Scores of any float dtype. "binary": the shape of `y_true`.
+            "multiclass": `(..., num_classes)`; probabilities are not scaled to add up
+            to 1.
+        sample_weight: One number a sample or an element, or None.
+
+    Raises:
+        ArgumentError: An argument is unknown or not usable, `task=` is missing where
+            `y_pred` may hold several scores an element, or the shapes do not fit
+            together.
 
     Source: scikit-learn's `brier_score_loss`; Brier, Verification of forecasts
     expressed in terms of probability (1950) for several classes.
 
-    Example:
-    >>> metric = BrierScore()
-    >>> metric.update_state([1, 0], [0.5, 0.5])
-    >>> round(float(metric.result()), 4)
-    0.25
+    Examples:
+        Binary, from probabilities:
+
+        >>> metric = BrierScore()
+        >>> metric.update_state([1, 0], [0.5, 0.5])
+        >>> round(float(metric.result()), 4)
+        0.25
+
+        Classes, from logits:
+
+        >>> metric = BrierScore(task="multiclass", num_classes=3, from_logits=True)
+        >>> metric.update_state([0, 2], [[2.0, 0.0, 0.0], [0.0, 1.0, 1.0]])
+        >>> round(float(metric.result()), 4)
+        0.3021
     """
 
     value_range = (0.0, 2.0)
 
     def __init__(
-        self, task: ClassTask = "binary", *, name: str = "brier_score", **arguments: Any
+        self,
+        task: ClassTask | None = None,
+        *,
+        num_classes: int | None = None,
+        from_logits: bool = False,
+        ignore_index: Ids = None,
+        name: str = "brier_score",
+        dtype: str | None = None,
     ) -> None:
-        super().__init__("brier", task, name=name, **arguments)
+        super().__init__(
+            "brier",
+            Task(
+                task,
+                num_classes,
+                from_logits=from_logits,
+                ignore_index=ignore_index,
+                allowed=("binary", "multiclass"),
+            ),
+            name=name,
+            dtype=dtype,
+        )
 
     def score(self, mean: Tensor) -> Tensor:
         """Return the mean."""

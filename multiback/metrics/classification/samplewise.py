@@ -8,11 +8,11 @@ from keras import ops
 
 from multiback.errors import ArgumentError
 from multiback.metrics.base.averaging import check_zero_division
-from multiback.metrics.base.count_metric import Task, counts_for_task
 from multiback.metrics.base.metric import Direction, PairMetric
-from multiback.metrics.inputs.arguments import as_plain, refuse_unknown
+from multiback.metrics.inputs.task import Ids, Task, TaskName
 from multiback.metrics.statistics.sample_ratios import SampleRatios
 from multiback.metrics.statistics.statistic import State
+from multiback.metrics.statistics.task_counts import counts_for_task
 
 Tensor = Any
 
@@ -20,36 +20,13 @@ Tensor = Any
 class SamplewiseOverlap(PairMetric):
     """The mean over samples of an overlap within each.
 
-    A sample is one entry of the first axis. Small and large objects weigh alike here,
-    where `JaccardIndex` and `Dice` count the elements of all samples together.
-
     Args:
         kind: Which overlap.
-        task: "binary", "multiclass" or "multilabel".
-        num_classes: Number of classes, for "multiclass" only.
-        num_labels: Number of labels, for "multilabel" only.
-        average: Within a sample: "macro" (plain mean over classes or labels),
-            "micro" (count them together) or None (the mean of each over samples,
-            which cannot be monitored). A class that a sample neither holds nor was
-            predicted in leaves its mean. A binary task ignores it.
-        threshold: A probability above it, not equal to it, is positive.
-        from_logits: `y_pred` holds logits. It is never guessed.
-        ignore_index: Elements with this label are left out, and as a class it
-            leaves the mean.
-        zero_division: Value of a sample in which there is nothing to overlap: 0, 1,
-            or NaN, which leaves the sample out.
+        record: What is classified.
+        average: Over the classes or labels within a sample: "macro", "micro" or None.
+        zero_division: Value of a sample in which there is nothing to overlap.
         name: Name in the logs.
         dtype: Accepted as Keras's metrics do; the arithmetic stays exact.
-
-    Call arguments:
-        y_true: Labels. "binary": 0 or 1, `(N, ...)`. "multilabel": 0 or 1,
-            `(N, ..., num_labels)`. "multiclass": ids `(N, ...)` or one-hot
-            `(N, ..., num_classes)`.
-        y_pred: Scores. "binary" and "multilabel": the shape of `y_true`.
-            "multiclass": `(N, ..., num_classes)`, or integer ids `(N, ...)`.
-        sample_weight: One number a sample, or None.
-
-    No data give NaN.
     """
 
     direction: ClassVar[Direction | None] = "max"
@@ -58,102 +35,249 @@ class SamplewiseOverlap(PairMetric):
     def __init__(
         self,
         kind: Literal["jaccard", "dice"],
-        task: Task = "binary",
+        record: Task,
         *,
-        num_classes: int | None = None,
-        num_labels: int | None = None,
-        average: Literal["macro", "micro"] | None = "macro",
-        threshold: float = 0.5,
-        from_logits: bool = False,
-        ignore_index: int | None = None,
-        zero_division: float = 0.0,
+        average: Literal["macro", "micro"] | None,
+        zero_division: float,
         name: str,
-        dtype: str | None = None,
-        **unknown: Any,
+        dtype: str | None,
     ) -> None:
-        refuse_unknown(type(self), unknown)
         check_zero_division(zero_division)
         if average not in ("macro", "micro", None):
             raise ArgumentError(
                 f'average= wants "macro", "micro" or None, not {average!r}.'
             )
-        arguments = as_plain(
-            {
-                "num_classes": num_classes,
-                "num_labels": num_labels,
-                "threshold": threshold,
-                "from_logits": from_logits,
-                "ignore_index": ignore_index,
-            }
-        )
-        counts: Any = counts_for_task(task, **arguments)
+        one_value = record.kind == "binary" and record.classes is None
         self._ratios = SampleRatios(
             kind,
-            counts,
-            "macro" if task == "binary" else average,
-            None if math.isnan(zero_division) else zero_division,
+            counts_for_task(record),
+            "macro" if one_value else average,
+            None if math.isnan(zero_division) else float(zero_division),
+            record.chosen,
         )
         super().__init__(self._ratios, name=name, dtype=dtype)
-        self.arguments = {
-            "task": task,
-            **arguments,
-            "average": average,
-            "zero_division": zero_division,
-        }
+        self.record: Task = record
 
     def compute(self, state: State) -> Tensor:
         """Return the mean of a state."""
         means, invalid = self._ratios.read(state)
         values = ops.where(invalid > 0, float("nan"), means)
-        return values if self._ratios.average is None else values[0]
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments that make this metric again."""
-        return {**super().get_config(), **self.arguments}
+        one = self._ratios.average is not None or self.record.is_single
+        return values[0] if one else values
 
 
 @keras.saving.register_keras_serializable("multiback")
 class SamplewiseJaccardIndex(SamplewiseOverlap):
-    """The mean over samples of `tp / (tp + fp + fn)` within each.
+    """The Jaccard index (IoU) of each sample, averaged over samples.
 
-    Arguments and shapes are those of `SamplewiseOverlap`, but for `kind`.
+    Formula: the mean over samples of `tp / (tp + fp + fn)` within each.
+
+    Use it where small and large objects are to weigh alike; `JaccardIndex` and `Dice`
+    count the elements of all samples together. A sample is one entry of the first axis,
+    such as an image. No data give NaN.
+
+    Args:
+        task: "binary" (each element is 0 or 1), "multiclass" (each element has one
+            class) or "multilabel" (each of several labels may hold). None, the default,
+            takes "binary" if the first `y_pred` is a vector or has a last axis of 1,
+            and raises for any other shape.
+        num_classes: Number of classes, for "multiclass" only.
+        num_labels: Number of labels, for "multilabel" only.
+        average: Within a sample: "macro" (plain mean over classes or labels), "micro"
+            (their counts are added first) or None (an array with the mean of each over
+            samples). A class that a sample neither holds nor was predicted in leaves
+            its mean. "binary" has one value and ignores it, unless `classes=` asks for
+            both.
+        classes: A class id or label, or a list of them: the value is of these only,
+            while every element still counts, as with scikit-learn's `labels=`. A list
+            with `average=None` gives an array in its order, and a single id a scalar.
+            For "binary" 0 is the negative class. None takes all classes, for "binary"
+            the positive one.
+        threshold: A score above this probability, not equal to it, is positive.
+            "multiclass" predicts the first largest score instead.
+        from_logits: Whether `y_pred` holds logits instead of probabilities. It is never
+            guessed.
+        ignore_index: A label, or a list of them, whose elements are left out. A class
+            that is ignored leaves the mean as well.
+        zero_division: Value of a sample in which there is nothing to overlap: 0, 1, or
+            NaN, which leaves the sample out.
+        name: Name in Keras's logs.
+        dtype: Accepted as in Keras's metrics; counts stay exact and the result is
+            float32.
+
+    Call arguments:
+        y_true: Labels of any integer, boolean or float dtype; the first axis is that of
+            samples. "binary": 0 or 1, `(N, ...)`. "multiclass": ids `(N, ...)` or
+            one-hot `(N, ..., num_classes)`. "multilabel": 0 or 1, `(N, ...,
+            num_labels)`.
+        y_pred: Scores of any float dtype. "binary" and "multilabel": the shape of
+            `y_true`. "multiclass": `(N, ..., num_classes)`, or integer class ids `(N,
+            ...)`.
+        sample_weight: One number a sample, or None.
+
+    Raises:
+        ArgumentError: An argument is unknown or not usable, `task=` is missing where
+            `y_pred` may hold several scores an element, or the shapes do not fit
+            together.
 
     Source: scikit-learn's `jaccard_score` of each sample; torchmetrics' `MeanIoU`
     averages all pairs of a sample and a class instead.
 
-    Example:
-    >>> metric = SamplewiseJaccardIndex()
-    >>> metric.update_state([[0, 1], [1, 1]], [[0.1, 0.9], [0.9, 0.2]])
-    >>> float(metric.result())
-    0.75
+    Examples:
+        Two masks:
+
+        >>> metric = SamplewiseJaccardIndex(task="binary")
+        >>> metric.update_state([[0, 1], [1, 1]], [[0.1, 0.9], [0.9, 0.2]])
+        >>> round(float(metric.result()), 4)
+        0.75
+
+        Two images of class ids, without the background:
+
+        >>> metric = SamplewiseJaccardIndex(
+        ...     task="multiclass", num_classes=3, classes=[1, 2]
+        ... )
+        >>> metric.update_state([[0, 1, 1], [0, 2, 2]], [[1, 1, 1], [0, 2, 0]])
+        >>> round(float(metric.result()), 4)
+        0.5833
+
+        Two samples with two labels each:
+
+        >>> metric = SamplewiseJaccardIndex(task="multilabel", num_labels=2)
+        >>> metric.update_state([[0, 1], [1, 1]], [[0.1, 0.9], [0.9, 0.2]])
+        >>> round(float(metric.result()), 4)
+        0.5
     """
 
     def __init__(
         self,
-        task: Task = "binary",
+        task: TaskName | None = None,
         *,
+        num_classes: int | None = None,
+        num_labels: int | None = None,
+        average: Literal["macro", "micro"] | None = "macro",
+        classes: Ids = None,
+        threshold: float = 0.5,
+        from_logits: bool = False,
+        ignore_index: Ids = None,
+        zero_division: float = 0.0,
         name: str = "samplewise_jaccard_index",
-        **arguments: Any,
+        dtype: str | None = None,
     ) -> None:
-        super().__init__("jaccard", task, name=name, **arguments)
+        record = Task(
+            task, num_classes, num_labels, threshold, from_logits, ignore_index, classes
+        )
+        super().__init__(
+            "jaccard",
+            record,
+            average=average,
+            zero_division=zero_division,
+            name=name,
+            dtype=dtype,
+        )
 
 
 @keras.saving.register_keras_serializable("multiback")
 class SamplewiseDice(SamplewiseOverlap):
-    """The mean over samples of `2 tp / (2 tp + fp + fn)` within each.
+    """The Dice score of each sample, averaged over samples.
 
-    Arguments and shapes are those of `SamplewiseOverlap`, but for `kind`.
+    Formula: the mean over samples of `2 tp / (2 tp + fp + fn)` within each.
+
+    Use it where small and large objects are to weigh alike; `JaccardIndex` and `Dice`
+    count the elements of all samples together. A sample is one entry of the first axis,
+    such as an image. No data give NaN.
+
+    Args:
+        task: "binary" (each element is 0 or 1), "multiclass" (each element has one
+            class) or "multilabel" (each of several labels may hold). None, the default,
+            takes "binary" if the first `y_pred` is a vector or has a last axis of 1,
+            and raises for any other shape.
+        num_classes: Number of classes, for "multiclass" only.
+        num_labels: Number of labels, for "multilabel" only.
+        average: Within a sample: "macro" (plain mean over classes or labels), "micro"
+            (their counts are added first) or None (an array with the mean of each over
+            samples). A class that a sample neither holds nor was predicted in leaves
+            its mean. "binary" has one value and ignores it, unless `classes=` asks for
+            both.
+        classes: A class id or label, or a list of them: the value is of these only,
+            while every element still counts, as with scikit-learn's `labels=`. A list
+            with `average=None` gives an array in its order, and a single id a scalar.
+            For "binary" 0 is the negative class. None takes all classes, for "binary"
+            the positive one.
+        threshold: A score above this probability, not equal to it, is positive.
+            "multiclass" predicts the first largest score instead.
+        from_logits: Whether `y_pred` holds logits instead of probabilities. It is never
+            guessed.
+        ignore_index: A label, or a list of them, whose elements are left out. A class
+            that is ignored leaves the mean as well.
+        zero_division: Value of a sample in which there is nothing to overlap: 0, 1, or
+            NaN, which leaves the sample out.
+        name: Name in Keras's logs.
+        dtype: Accepted as in Keras's metrics; counts stay exact and the result is
+            float32.
+
+    Call arguments:
+        y_true: Labels of any integer, boolean or float dtype; the first axis is that of
+            samples. "binary": 0 or 1, `(N, ...)`. "multiclass": ids `(N, ...)` or
+            one-hot `(N, ..., num_classes)`. "multilabel": 0 or 1, `(N, ...,
+            num_labels)`.
+        y_pred: Scores of any float dtype. "binary" and "multilabel": the shape of
+            `y_true`. "multiclass": `(N, ..., num_classes)`, or integer class ids `(N,
+            ...)`.
+        sample_weight: One number a sample, or None.
+
+    Raises:
+        ArgumentError: An argument is unknown or not usable, `task=` is missing where
+            `y_pred` may hold several scores an element, or the shapes do not fit
+            together.
 
     Source: scikit-learn's `f1_score` of each sample.
 
-    Example:
-    >>> metric = SamplewiseDice()
-    >>> metric.update_state([[0, 1], [1, 1]], [[0.1, 0.9], [0.9, 0.2]])
-    >>> round(float(metric.result()), 4)
-    0.8333
+    Examples:
+        Two masks:
+
+        >>> metric = SamplewiseDice(task="binary")
+        >>> metric.update_state([[0, 1], [1, 1]], [[0.1, 0.9], [0.9, 0.2]])
+        >>> round(float(metric.result()), 4)
+        0.8333
+
+        Two images of class ids, without the background:
+
+        >>> metric = SamplewiseDice(task="multiclass", num_classes=3, classes=[1, 2])
+        >>> metric.update_state([[0, 1, 1], [0, 2, 2]], [[1, 1, 1], [0, 2, 0]])
+        >>> round(float(metric.result()), 4)
+        0.7333
+
+        Two samples with two labels each:
+
+        >>> metric = SamplewiseDice(task="multilabel", num_labels=2)
+        >>> metric.update_state([[0, 1], [1, 1]], [[0.1, 0.9], [0.9, 0.2]])
+        >>> round(float(metric.result()), 4)
+        0.5
     """
 
     def __init__(
-        self, task: Task = "binary", *, name: str = "samplewise_dice", **arguments: Any
+        self,
+        task: TaskName | None = None,
+        *,
+        num_classes: int | None = None,
+        num_labels: int | None = None,
+        average: Literal["macro", "micro"] | None = "macro",
+        classes: Ids = None,
+        threshold: float = 0.5,
+        from_logits: bool = False,
+        ignore_index: Ids = None,
+        zero_division: float = 0.0,
+        name: str = "samplewise_dice",
+        dtype: str | None = None,
     ) -> None:
-        super().__init__("dice", task, name=name, **arguments)
+        record = Task(
+            task, num_classes, num_labels, threshold, from_logits, ignore_index, classes
+        )
+        super().__init__(
+            "dice",
+            record,
+            average=average,
+            zero_division=zero_division,
+            name=name,
+            dtype=dtype,
+        )

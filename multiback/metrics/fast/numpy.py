@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from multiback.metrics.inputs.task import Ids
 from multiback.metrics.numeric.exact import COUNT_BASE, COUNT_BITS
 from multiback.metrics.statistics.class_hits import ClassHits
 from multiback.metrics.statistics.counts import score_threshold
@@ -81,11 +82,12 @@ def _are_usable(scores: Array, *, from_logits: bool) -> bool:
 
 
 def _without_ignored(
-    y_true: Array, y_pred: Array, ignore_index: int | None
+    y_true: Array, y_pred: Array, ignore_index: Ids
 ) -> tuple[Array, Array]:
     if ignore_index is None:
         return y_true, y_pred
-    kept = y_true != ignore_index
+    several = isinstance(ignore_index, tuple)
+    kept = ~np.isin(y_true, ignore_index) if several else y_true != ignore_index
     return y_true[kept], y_pred[kept]
 
 
@@ -164,7 +166,7 @@ def _one_hot_ids(y_true: Array, num_classes: int) -> Array | None:
 
 
 def _labels_and_classes(
-    y_true: Array, y_pred: Array, n: int, ignore_index: int | None
+    y_true: Array, y_pred: Array, n: int, ignore_index: Ids
 ) -> tuple[Array, Array] | None:
     """Return flat ids of the labels and of the predictions."""
     rank = y_pred.ndim

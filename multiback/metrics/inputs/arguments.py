@@ -1,9 +1,6 @@
 """Checks that several metrics' constructors share."""
 
-import difflib
-import inspect
 import numbers
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -21,14 +18,13 @@ def as_integer(name: str, value: Any, smallest: int, context: str = "") -> int:
         context: What stands before "wants", such as 'task="multiclass" '.
 
     Raises:
-        ArgumentError: It is no integer or is too small.
+        ArgumentError: It is not an integer, or is too small.
 
     Example:
         >>> as_integer("num_classes", 3, 2)
         3
     """
-    whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
-    if not whole or value < smallest:
+    if not is_whole(value) or value < smallest:
         what = f"{context}wants {name}= as" if context else f"{name}= wants"
         raise ArgumentError(f"{what} an integer of at least {smallest}, not {value!r}.")
     return int(value)
@@ -41,55 +37,59 @@ def as_plain(arguments: dict[str, Any]) -> dict[str, Any]:
         >>> as_plain({"num_classes": np.int64(3), "threshold": 0.5})
         {'num_classes': 3, 'threshold': 0.5}
     """
-    return {
-        name: value.item() if isinstance(value, np.generic) else value
-        for name, value in arguments.items()
-    }
+    return {name: _plain(value) for name, value in arguments.items()}
 
 
-def refuse_unknown(cls: type, unknown: Mapping[str, Any]) -> None:
-    """Raise where a class was given arguments that it does not have.
-
-    Args:
-        cls: A class, some of whose arguments are those of its bases.
-        unknown: What no base took.
-
-    Raises:
-        ArgumentError: There are some. It names what was meant, or all that there are.
-    """
-    if not unknown:
-        return
-    known = dict.fromkeys(
-        name
-        for base in cls.__mro__
-        if base.__module__.startswith("multiback.") and "__init__" in vars(base)
-        for name, one in inspect.signature(base).parameters.items()
-        if one.kind is one.KEYWORD_ONLY or name == "task"
-    )
-    given = next(iter(unknown))
-    near = difflib.get_close_matches(given, known, n=1)
-    raise ArgumentError(
-        f"{cls.__name__} has no argument {given}=. "
-        + (f"Did you mean {near[0]}=?" if near else f"It has {', '.join(known)}.")
-    )
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if isinstance(value, list | tuple | range):
+        return [_plain(each) for each in value]
+    return value
 
 
 def is_real(value: Any) -> bool:
-    """Tell whether an argument is a real number; True and False are none."""
+    """Tell whether an argument is a real number; True and False are not."""
     return isinstance(value, numbers.Real) and not isinstance(value, bool | np.bool_)
 
 
-def check_ignore_index(ignore_index: Any) -> None:
-    """Raise unless `ignore_index` is a label that an int32 holds, or None."""
-    if ignore_index is None:
-        return
-    whole = isinstance(ignore_index, numbers.Integral) and is_real(ignore_index)
-    # The smallest int32 stands for what is no label at all.
-    if not whole or not -(2**31) < ignore_index < 2**31:
+def is_whole(value: Any) -> bool:
+    """Tell whether an argument is a whole number; True and False are not."""
+    return isinstance(value, numbers.Integral) and is_real(value)
+
+
+def as_ids(
+    name: str, value: Any, smallest: int, largest: int
+) -> int | tuple[int, ...] | None:
+    """Return an argument that is a class id, or several, with Python's integers.
+
+    Args:
+        name: The argument's name.
+        value: An integer, a list or tuple of integers, or None.
+        smallest: The smallest id.
+        largest: The largest id.
+
+    Raises:
+        ArgumentError: It is something else, is empty, or names an id twice.
+
+    Example:
+        >>> as_ids("classes", np.array([2, 1]), 0, 2)
+        (2, 1)
+    """
+    if value is None:
+        return None
+    several = isinstance(value, list | tuple | range | np.ndarray)
+    ids = list(value) if several else [value]
+    if not ids or not all(is_whole(i) and smallest <= i <= largest for i in ids):
         raise ArgumentError(
-            f"ignore_index= wants an integer label of int32 or None, not "
-            f"{ignore_index!r}."
+            f"{name}= wants an integer from {smallest} to {largest}, a list of them, "
+            f"or None, not {value!r}."
         )
+    if len(set(ids)) < len(ids):
+        raise ArgumentError(f"{name}= wants each id once, not {value!r}.")
+    return tuple(int(i) for i in ids) if several else int(value)
 
 
 def check_from_logits(from_logits: Any) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 from keras import ops
 
 from multiback.errors import ArgumentError
+from multiback.metrics.inputs.task import Ids, as_tuple
 
 Tensor = Any
 
@@ -162,15 +163,15 @@ def finish(
     *,
     given: Given,
     raw_labels: Tensor,
-    ignore_index: int | None,
+    ignore_index: Ids,
     shape: tuple[int, ...],
     scores: Tensor | None = None,
     by_id: bool = False,
 ) -> Batch:
     """Apply mask, weights and `ignore_index`, then flatten everything to `shape`."""
     counts = ops.ones_like(labels, dtype="bool")
-    if ignore_index is not None:
-        counts = ops.not_equal(labels, ignore_index)
+    for label in as_tuple(ignore_index) or ():
+        counts = ops.logical_and(counts, ops.not_equal(labels, label))
     if given.mask is not None:
         mask = like_elements(given.mask, labels, "mask")
         counts = ops.logical_and(counts, ops.cast(mask, "bool"))
@@ -218,7 +219,7 @@ def to_labels(y_true: Tensor, num_classes: int) -> tuple[Tensor, Tensor]:
 def two_class_batch(
     given: Given,
     *,
-    ignore_index: int | None,
+    ignore_index: Ids,
     num_labels: int | None,
     soft: bool = False,
 ) -> Batch:

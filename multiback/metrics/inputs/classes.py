@@ -18,6 +18,7 @@ from multiback.metrics.inputs.batch import (
     to_labels,
     to_scores,
 )
+from multiback.metrics.inputs.task import Ids
 
 Tensor = Any
 
@@ -38,7 +39,7 @@ def _classes_differ(y_true: Tensor, y_pred: Tensor, num_classes: int) -> Argumen
 def class_batch(
     given: Given,
     *,
-    ignore_index: int | None,
+    ignore_index: Ids,
     num_classes: int,
     float_ids: bool = False,
 ) -> Batch:
@@ -149,7 +150,7 @@ def _is_one_hot(y_true: Tensor, predictions: Tensor, num_classes: int) -> bool:
 def top_k_batch(
     given: Given,
     *,
-    ignore_index: int | None,
+    ignore_index: Ids,
     num_classes: int,
     top_k: int,
 ) -> Batch:
@@ -196,7 +197,7 @@ def top_k_batch(
 def hit_batch(
     given: Given,
     *,
-    ignore_index: int | None,
+    ignore_index: Ids,
     num_classes: int,
 ) -> Batch:
     """Prepare elements of which it matters only whether their class was predicted.
@@ -251,7 +252,7 @@ def hit_batch(
 def score_batch(
     given: Given,
     *,
-    ignore_index: int | None,
+    ignore_index: Ids,
     num_classes: int,
     soft: bool = False,
 ) -> Batch:

@@ -7,6 +7,7 @@ from keras import ops
 
 from multiback.metrics.inputs.batch import Batch, Given, two_class_batch
 from multiback.metrics.inputs.classes import score_batch
+from multiback.metrics.inputs.task import Ids
 
 Tensor = Any
 
@@ -20,6 +21,7 @@ class ScoreTask:
             the rest. None for other tasks.
         num_labels: Number of labels that may hold at once, or None.
         micro: All classes or labels are ranked together.
+        together: Which ones are, if not all.
         from_logits: The scores are logits. Those of classes are ranked by their
             softmax, which compares them between rows.
         ignore_index: Elements with this label are left out.
@@ -28,8 +30,9 @@ class ScoreTask:
     num_classes: int | None = None
     num_labels: int | None = None
     micro: bool = False
+    together: tuple[int, ...] | None = None
     from_logits: bool = False
-    ignore_index: int | None = None
+    ignore_index: Ids = None
 
     @property
     def columns(self) -> int:
@@ -58,12 +61,17 @@ class ScoreTask:
             weights = batch.weights
             batch = dataclasses.replace(
                 batch,
-                labels=ops.ravel(batch.labels),
-                predictions=ops.ravel(batch.predictions),
-                valid=ops.ravel(batch.valid),
-                weights=None if weights is None else ops.ravel(weights),
+                labels=self._together(batch.labels),
+                predictions=self._together(batch.predictions),
+                valid=self._together(batch.valid),
+                weights=None if weights is None else self._together(weights),
             )
         return batch
+
+    def _together(self, columns: Tensor) -> Tensor:
+        if self.together is not None:
+            columns = ops.take(columns, list(self.together), axis=-1)
+        return ops.ravel(columns)
 
     def explain_labels(self) -> str:
         """Name the labels that the task knows."""

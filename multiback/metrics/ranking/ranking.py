@@ -6,9 +6,11 @@ import keras
 from keras import ops
 
 from multiback.metrics.base.averaging import ratio
-from multiback.metrics.base.score_metric import ScoreMetric, Task
+from multiback.metrics.base.score_metric import ScoreMetric
 from multiback.metrics.fast.numpy import roc_area
+from multiback.metrics.inputs.task import Average, Ids, Task, TaskName
 from multiback.metrics.statistics.score_histogram import (
+    BINS,
     Histogram,
     ScoreHistogram,
     before,
@@ -19,29 +21,143 @@ from multiback.metrics.statistics.statistic import State
 Tensor = Any
 
 
+def _column_total(values: Tensor) -> Tensor:
+    return ops.expand_dims(total(values), -1)
+
+
+def _integral(hits: Tensor, seen: Tensor, slope: Any, width: Tensor) -> Tensor:
+    """Integrate `(hits + x) / (seen + slope x)` over x from 0 to `width`."""
+    grown = ops.where(ops.equal(seen, 0.0), 1.0, seen)
+    curved = (hits - seen / slope) / slope * ops.log1p(slope * width / grown)
+    return width / slope + ops.where(ops.equal(seen, 0.0), 0.0, curved)
+
+
 @keras.saving.register_keras_serializable("multiback")
 class AUROC(ScoreMetric):
-    """The chance that a positive scores higher than a negative; ties count half.
+    """The area under the ROC curve: the chance that a positive scores above a negative.
 
-    The area under the receiver operating characteristic. Inside a bin positives and
-    negatives are taken to tie; the bounds rank them either way.
+    Formula: `(pairs won + pairs tied / 2) / pairs` over all pairs of a positive and a
+    negative.
 
-    Arguments and shapes are those of `ScoreMetric`.
+    Use it to compare rankings whatever the threshold. `roc_curve()` returns the curve.
+    Inside of a bin positives and negatives are taken to tie; the bounds rank them
+    either way.
+
+    Scores are counted in bins, by default 16,384 that are uniform in `asinh(logit /
+    4)`, so that the metric streams. `bounds()` says what the order inside of bins could
+    change: it is far below 1e-3 for most scores, and large where many scores lie close
+    together. Then a warning names `capacity=`, which keeps the scores themselves. A NaN
+    score gives NaN, and so do data of one class only; -0 equals 0.
+
+    Args:
+        task: "binary" (each element is 0 or 1), "multiclass" (each element has one
+            class) or "multilabel" (each of several labels may hold). None, the default,
+            takes "binary" if the first `y_pred` is a vector or has a last axis of 1,
+            and raises for any other shape.
+        num_classes: Number of classes, for "multiclass" only.
+        num_labels: Number of labels, for "multilabel" only.
+        average: How the values of the classes or labels become one: "macro" (plain
+            mean), "weighted" (mean by the number of positives), "micro" (rank all
+            scores together) or None (an array of all values). A class without positives
+            or without negatives leaves the mean. "binary" has one value and ignores it,
+            unless `classes=` asks for both.
+        classes: A class id or label, or a list of them: the value is of these only,
+            while every element still counts, as with scikit-learn's `labels=`. A list
+            with `average=None` gives an array in its order, and a single id a scalar.
+            For "binary" 0 is the negative class. None takes all classes, for "binary"
+            the positive one.
+        capacity: Keep up to this many scores (of each class or label) and be exact,
+            instead of counting scores in bins. More scores than that are an error. Each
+            result sorts them, so it suits `evaluate` rather than `fit`.
+        num_bins: Number of bins; the state has some 32 bytes a bin and class.
+        from_logits: Whether `y_pred` holds logits instead of probabilities. It is never
+            guessed. Logits of classes are ranked by their softmax.
+        ignore_index: A label, or a list of them, whose elements are left out. A class
+            that is ignored leaves the mean as well.
+        name: Name in Keras's logs.
+        dtype: Accepted as in Keras's metrics; counts stay exact and the result is
+            float32.
+
+    Call arguments:
+        y_true: Labels of any integer, boolean or float dtype. "binary": 0 or 1, any
+            shape. "multiclass": ids `(...)` or one-hot `(..., num_classes)`.
+            "multilabel": 0 or 1, `(..., num_labels)`.
+        y_pred: Scores of any float dtype. "binary" and "multilabel": the shape of
+            `y_true`. "multiclass": `(..., num_classes)`.
+        sample_weight: One number of at least 0 a sample or an element, or None.
+
+    Raises:
+        ArgumentError: An argument is unknown or not usable, `task=` is missing where
+            `y_pred` may hold several scores an element, or the shapes do not fit
+            together.
 
     Source: scikit-learn's `roc_auc_score`, each class against the rest. torchmetrics
     gives 0.0 for one class.
 
-    Example:
-    >>> auroc = AUROC()
-    >>> auroc.update_state([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8])
-    >>> float(auroc.result())
-    0.75
+    Examples:
+        Binary, from probabilities:
+
+        >>> metric = AUROC()
+        >>> metric.update_state([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8])
+        >>> round(float(metric.result()), 4)
+        0.75
+
+        Classes, from logits, each one against the rest:
+
+        >>> metric = AUROC(
+        ...     task="multiclass", num_classes=3, from_logits=True, average=None
+        ... )
+        >>> logits = [
+        ...     [2.0, 0.0, 0.0],
+        ...     [0.0, 1.0, 0.5],
+        ...     [0.0, 0.0, 1.0],
+        ...     [1.0, 2.0, 0.0],
+        ... ]
+        >>> metric.update_state([0, 1, 2, 0], logits)
+        >>> [round(float(value), 4) for value in metric.result()]
+        [1.0, 0.6667, 1.0]
+
+        Labels that may hold at once:
+
+        >>> metric = AUROC(task="multilabel", num_labels=2)
+        >>> metric.update_state(
+        ...     [[0, 1], [1, 0], [1, 1]], [[0.2, 0.6], [0.9, 0.8], [0.7, 0.9]]
+        ... )
+        >>> round(float(metric.result()), 4)
+        0.75
     """
 
     def __init__(
-        self, task: Task = "binary", *, name: str = "auroc", **arguments: Any
+        self,
+        task: TaskName | None = None,
+        *,
+        num_classes: int | None = None,
+        num_labels: int | None = None,
+        average: Average = "macro",
+        classes: Ids = None,
+        capacity: int | None = None,
+        num_bins: int = BINS,
+        from_logits: bool = False,
+        ignore_index: Ids = None,
+        name: str = "auroc",
+        dtype: str | None = None,
     ) -> None:
-        super().__init__(task, name=name, **arguments)
+        record = Task(
+            task,
+            num_classes,
+            num_labels,
+            from_logits=from_logits,
+            ignore_index=ignore_index,
+            classes=classes,
+        )
+        super().__init__(
+            record,
+            average=average,
+            capacity=capacity,
+            num_bins=num_bins,
+            name=name,
+            dtype=dtype,
+        )
 
     def compute_on_arrays(self, state: State) -> Any | None:
         """Return the area of one histogram."""
@@ -69,7 +185,8 @@ class AUROC(ScoreMetric):
             return None
         # The kernels know this class's formula, not that of a subclass.
         own = type(self).score is AUROC.score
-        return scores if own and not self._each else None
+        one = own and self.record.classes is None
+        return scores if one and not self._each else None
 
     def score(self, histogram: Histogram) -> tuple[Tensor, Tensor, Tensor]:
         """Return the area and its bounds."""
@@ -85,33 +202,132 @@ class AUROC(ScoreMetric):
 
 @keras.saving.register_keras_serializable("multiback")
 class AveragePrecision(ScoreMetric):
-    """The mean, over all positives, of the precision down to their score.
+    """Average precision: the area under the precision-recall curve.
 
-    Inside a bin true and false positives are interpolated linearly (Davis and
-    Goadrich 2006); the bounds put positives first or last. Scores that are kept
-    with `capacity=` tie only where they are equal. Of positives alone it is 1.
+    Formula: the mean, over all positives, of the precision down to their score.
 
-    Arguments and shapes are those of `ScoreMetric`.
+    Use it in place of `AUROC` where positives are rare. `precision_recall_curve()`
+    returns the curve. Inside of a bin true and false positives are interpolated
+    linearly (Davis and Goadrich 2006); the bounds put positives first or last. Scores
+    that are kept with `capacity=` tie only where they are equal. Of positives alone it
+    is 1.
+
+    Scores are counted in bins, by default 16,384 that are uniform in `asinh(logit /
+    4)`, so that the metric streams. `bounds()` says what the order inside of bins could
+    change: it is far below 1e-3 for most scores, and large where many scores lie close
+    together. Then a warning names `capacity=`, which keeps the scores themselves. A NaN
+    score gives NaN, and so do data of one class only; -0 equals 0.
+
+    Args:
+        task: "binary" (each element is 0 or 1), "multiclass" (each element has one
+            class) or "multilabel" (each of several labels may hold). None, the default,
+            takes "binary" if the first `y_pred` is a vector or has a last axis of 1,
+            and raises for any other shape.
+        num_classes: Number of classes, for "multiclass" only.
+        num_labels: Number of labels, for "multilabel" only.
+        average: How the values of the classes or labels become one: "macro" (plain
+            mean), "weighted" (mean by the number of positives), "micro" (rank all
+            scores together) or None (an array of all values). A class without positives
+            or without negatives leaves the mean. "binary" has one value and ignores it,
+            unless `classes=` asks for both.
+        classes: A class id or label, or a list of them: the value is of these only,
+            while every element still counts, as with scikit-learn's `labels=`. A list
+            with `average=None` gives an array in its order, and a single id a scalar.
+            For "binary" 0 is the negative class. None takes all classes, for "binary"
+            the positive one.
+        capacity: Keep up to this many scores (of each class or label) and be exact,
+            instead of counting scores in bins. More scores than that are an error. Each
+            result sorts them, so it suits `evaluate` rather than `fit`.
+        num_bins: Number of bins; the state has some 32 bytes a bin and class.
+        from_logits: Whether `y_pred` holds logits instead of probabilities. It is never
+            guessed. Logits of classes are ranked by their softmax.
+        ignore_index: A label, or a list of them, whose elements are left out. A class
+            that is ignored leaves the mean as well.
+        name: Name in Keras's logs.
+        dtype: Accepted as in Keras's metrics; counts stay exact and the result is
+            float32.
+
+    Call arguments:
+        y_true: Labels of any integer, boolean or float dtype. "binary": 0 or 1, any
+            shape. "multiclass": ids `(...)` or one-hot `(..., num_classes)`.
+            "multilabel": 0 or 1, `(..., num_labels)`.
+        y_pred: Scores of any float dtype. "binary" and "multilabel": the shape of
+            `y_true`. "multiclass": `(..., num_classes)`.
+        sample_weight: One number of at least 0 a sample or an element, or None.
+
+    Raises:
+        ArgumentError: An argument is unknown or not usable, `task=` is missing where
+            `y_pred` may hold several scores an element, or the shapes do not fit
+            together.
 
     Source: scikit-learn's `average_precision_score`.
 
-    Example:
-    >>> metric = AveragePrecision()
-    >>> metric.update_state([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8])
-    >>> round(float(metric.result()), 4)
-    0.8333
+    Examples:
+        Binary, from probabilities:
+
+        >>> metric = AveragePrecision()
+        >>> metric.update_state([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8])
+        >>> round(float(metric.result()), 4)
+        0.8333
+
+        Classes, from logits, each one against the rest:
+
+        >>> metric = AveragePrecision(
+        ...     task="multiclass", num_classes=3, from_logits=True, average=None
+        ... )
+        >>> logits = [
+        ...     [2.0, 0.0, 0.0],
+        ...     [0.0, 1.0, 0.5],
+        ...     [0.0, 0.0, 1.0],
+        ...     [1.0, 2.0, 0.0],
+        ... ]
+        >>> metric.update_state([0, 1, 2, 0], logits)
+        >>> [round(float(value), 4) for value in metric.result()]
+        [1.0, 0.5, 1.0]
+
+        Labels that may hold at once:
+
+        >>> metric = AveragePrecision(task="multilabel", num_labels=2)
+        >>> metric.update_state(
+        ...     [[0, 1], [1, 0], [1, 1]], [[0.2, 0.6], [0.9, 0.8], [0.7, 0.9]]
+        ... )
+        >>> round(float(metric.result()), 4)
+        0.9167
     """
 
     needs_negatives = False
 
     def __init__(
         self,
-        task: Task = "binary",
+        task: TaskName | None = None,
         *,
+        num_classes: int | None = None,
+        num_labels: int | None = None,
+        average: Average = "macro",
+        classes: Ids = None,
+        capacity: int | None = None,
+        num_bins: int = BINS,
+        from_logits: bool = False,
+        ignore_index: Ids = None,
         name: str = "average_precision",
-        **arguments: Any,
+        dtype: str | None = None,
     ) -> None:
-        super().__init__(task, name=name, **arguments)
+        record = Task(
+            task,
+            num_classes,
+            num_labels,
+            from_logits=from_logits,
+            ignore_index=ignore_index,
+            classes=classes,
+        )
+        super().__init__(
+            record,
+            average=average,
+            capacity=capacity,
+            num_bins=num_bins,
+            name=name,
+            dtype=dtype,
+        )
 
     def score(self, histogram: Histogram) -> tuple[Tensor, Tensor, Tensor]:
         """Return the area and its bounds."""
@@ -145,14 +361,3 @@ class AveragePrecision(ScoreMetric):
         middle = ops.clip(middle, low, high)
         areas = ratio(total(ops.stack([middle, low, high])), total(p), 0.0)
         return areas[0], areas[1], areas[2]
-
-
-def _column_total(values: Tensor) -> Tensor:
-    return ops.expand_dims(total(values), -1)
-
-
-def _integral(hits: Tensor, seen: Tensor, slope: Any, width: Tensor) -> Tensor:
-    """Integrate `(hits + x) / (seen + slope x)` over x from 0 to `width`."""
-    grown = ops.where(ops.equal(seen, 0.0), 1.0, seen)
-    curved = (hits - seen / slope) / slope * ops.log1p(slope * width / grown)
-    return width / slope + ops.where(ops.equal(seen, 0.0), 0.0, curved)

@@ -8,13 +8,17 @@ import keras
 from keras import ops
 
 from multiback.errors import ArgumentError
-from multiback.metrics.base.averaging import ratio
+from multiback.metrics.base.averaging import (
+    ratio,
+)
 from multiback.metrics.base.metric import Direction, PairMetric
-from multiback.metrics.inputs.arguments import as_integer, check_flag, refuse_unknown
+from multiback.metrics.inputs.arguments import as_integer, check_flag
 from multiback.metrics.statistics.moments import Moments, MomentTable
 from multiback.metrics.statistics.statistic import State
 
 Tensor = Any
+
+
 Multioutput = Literal["uniform_average", "variance_weighted", "raw_values"]
 
 
@@ -23,22 +27,10 @@ class MomentMetric(PairMetric):
 
     Args:
         num_outputs: Number of outputs D; more than one are scored apart.
-        multioutput: Over outputs: "uniform_average" (plain mean),
-            "variance_weighted" (by the variance of the targets) or "raw_values"
-            (one value each, which cannot be monitored).
-        ignore_nan: Leave out elements whose target is NaN; each output then has
-            rows of its own.
+        multioutput: How the values of several outputs become one.
+        ignore_nan: Leave out elements whose target is NaN.
         name: Name in the logs.
         dtype: Accepted as Keras's metrics do; the arithmetic stays exact.
-
-    Call arguments:
-        y_true: Targets `(..., D)`; for one output also `(...)`.
-        y_pred: Predictions of the same shape; for one output either one may have
-            a last axis of length 1 that the other lacks.
-        sample_weight: One number a sample, a row or an element, or None.
-
-    The metric streams: the value is that of all data, not a mean of batches. It is
-    right wherever the mean of the targets lies. A NaN gives NaN and a warning.
     """
 
     direction: ClassVar[Direction | None] = "max"
@@ -46,14 +38,12 @@ class MomentMetric(PairMetric):
     def __init__(
         self,
         *,
-        num_outputs: int = 1,
-        multioutput: Multioutput = "uniform_average",
-        ignore_nan: bool = False,
+        num_outputs: int,
+        multioutput: Multioutput,
+        ignore_nan: bool,
         name: str,
-        dtype: str | None = None,
-        **unknown: Any,
+        dtype: str | None,
     ) -> None:
-        refuse_unknown(type(self), unknown)
         num_outputs = as_integer("num_outputs", num_outputs, 1)
         if multioutput not in ("uniform_average", "variance_weighted", "raw_values"):
             raise ArgumentError(
@@ -63,11 +53,7 @@ class MomentMetric(PairMetric):
         ignore_nan = check_flag("ignore_nan", ignore_nan)
         self._moments = Moments(num_outputs, ignore_nan)
         super().__init__(self._moments, name=name, dtype=dtype)
-        self.arguments: dict[str, Any] = {
-            "num_outputs": num_outputs,
-            "multioutput": multioutput,
-            "ignore_nan": ignore_nan,
-        }
+        self.multioutput = multioutput
 
     @abc.abstractmethod
     def score(self, table: MomentTable) -> Tensor:
@@ -77,17 +63,13 @@ class MomentMetric(PairMetric):
         """Return the metric's value for a state."""
         table = self._moments.read(state)
         scores = ops.where(table.rows < 2.0, float("nan"), self.score(table))  # noqa: PLR2004 - a variance takes two
-        how = self.arguments["multioutput"]
+        how = self.multioutput
         if how == "variance_weighted":
             total = ops.sum(table.true)
             plain = ops.ones_like(table.true)
             weights = ops.where(ops.equal(total, 0.0), plain, table.true)
             return ops.sum(weights * scores) / ops.sum(weights)
         return scores if how == "raw_values" else ops.mean(scores)
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments that make this metric again."""
-        return {**super().get_config(), **self.arguments}
 
 
 def _explained(unexplained: Tensor, total: Tensor) -> Tensor:
@@ -99,28 +81,59 @@ def _explained(unexplained: Tensor, total: Tensor) -> Tensor:
 
 @keras.saving.register_keras_serializable("multiback")
 class R2Score(MomentMetric):
-    """The share of the targets' variance that the predictions explain.
+    """R2: the share of the targets' variance that the predictions explain.
 
-    `1 - sum((y_true - y_pred)^2) / sum((y_true - mean(y_true))^2)`. Of constant
-    targets it is 1 if every prediction is right and otherwise 0; of fewer than two
-    rows NaN. Squares are float32's: scale targets whose deviations are below 1e-18,
-    for they are taken for none.
+    Formula: `1 - sum((y_true - y_pred)^2) / sum((y_true - mean(y_true))^2)`.
+
+    Use it to compare models of one target whatever its unit. Of constant targets it is
+    1 if every prediction is right and otherwise 0; of fewer than two rows NaN. Squares
+    are float32: scale targets whose deviations are below 1e-18, which count as 0. The
+    value is that of all data, not a mean of batches, and is right wherever the mean of
+    the targets lies. A NaN gives NaN.
 
     Args:
-        num_outputs: As for `MomentMetric`, whose other arguments hold too.
-        adjusted: Number of regressors p for the adjusted score,
-            `1 - (1 - R2) (n - 1) / (n - p - 1)` with n rows; 0 for the plain one.
-            NaN where n is not above p + 1.
-        name: Name in the logs.
-        **arguments: Those of `MomentMetric`.
+        num_outputs: Number D of outputs, the length of the last axis.
+        adjusted: Number of regressors p for the adjusted score, `1 - (1 - R2) (n - 1) /
+            (n - p - 1)` with n rows; 0 for the plain one. It is NaN where n is not
+            above p + 1.
+        multioutput: How the values of several outputs become one: "uniform_average"
+            (plain mean), "variance_weighted" (mean by the variance of the targets) or
+            "raw_values" (an array of all).
+        ignore_nan: Leave out elements whose target is NaN; each output then has rows of
+            its own.
+        name: Name in Keras's logs.
+        dtype: Accepted as in Keras's metrics; the state stays exact and the result is
+            float32.
+
+    Call arguments:
+        y_true: Targets `(..., D)`, integers or floats; for one output also `(...)`.
+        y_pred: Predictions of the same shape. For one output either one may have a last
+            axis of length 1 that the other lacks.
+        sample_weight: One number a sample, a row or an element, or None.
+
+    Raises:
+        ArgumentError: An argument is unknown or not usable, or the shapes do not fit
+            together.
 
     Source: scikit-learn's `r2_score`; torchmetrics for `adjusted`.
 
-    Example:
-    >>> r2_score = R2Score()
-    >>> r2_score.update_state([1e5 + 1, 1e5 + 2, 1e5 + 3], [1e5 + 1, 1e5 + 2, 1e5 + 4])
-    >>> round(float(r2_score.result()), 4)
-    0.5
+    Examples:
+        One output:
+
+        >>> metric = R2Score()
+        >>> metric.update_state([1.0, 2.0, 3.0], [1.0, 2.0, 4.0])
+        >>> round(float(metric.result()), 4)
+        0.5
+
+        Two outputs, one value each:
+
+        >>> metric = R2Score(num_outputs=2, multioutput="raw_values")
+        >>> metric.update_state(
+        ...     [[1.0, 5.0], [2.0, 3.0], [3.0, 4.0]],
+        ...     [[1.0, 5.0], [2.0, 4.0], [4.0, 4.0]],
+        ... )
+        >>> [round(float(value), 4) for value in metric.result()]
+        [0.5, 0.5]
     """
 
     value_range = (-math.inf, 1.0)
@@ -130,18 +143,26 @@ class R2Score(MomentMetric):
         *,
         num_outputs: int = 1,
         adjusted: int = 0,
+        multioutput: Multioutput = "uniform_average",
+        ignore_nan: bool = False,
         name: str = "r2_score",
-        **arguments: Any,
+        dtype: str | None = None,
     ) -> None:
         adjusted = as_integer("adjusted", adjusted, 0)
-        super().__init__(num_outputs=num_outputs, name=name, **arguments)
-        self.arguments["adjusted"] = adjusted
+        super().__init__(
+            num_outputs=num_outputs,
+            multioutput=multioutput,
+            ignore_nan=ignore_nan,
+            name=name,
+            dtype=dtype,
+        )
+        self.adjusted = adjusted
 
     def score(self, table: MomentTable) -> Tensor:
         """Return R2."""
         squares = table.residual + table.weight * ops.square(table.bias)
         score = _explained(squares, table.true)
-        regressors = self.arguments["adjusted"]
+        regressors = self.adjusted
         if not regressors:
             return score
         freedom = table.rows - 1.0 - regressors
@@ -151,27 +172,75 @@ class R2Score(MomentMetric):
 
 @keras.saving.register_keras_serializable("multiback")
 class ExplainedVariance(MomentMetric):
-    """The share of the targets' variance that is not that of the errors.
+    """Explained variance: the share of the targets' variance that is not in the errors.
 
-    `1 - var(y_true - y_pred) / var(y_true)`: like R2, but a constant error costs
-    nothing. Of constant targets it is 1 if the errors are constant and otherwise 0;
-    of fewer than two rows NaN.
+    Formula: `1 - var(y_true - y_pred) / var(y_true)`.
 
-    Arguments and shapes are those of `MomentMetric`.
+    Use it in place of `R2Score` where a constant error should cost nothing. Of constant
+    targets it is 1 if the errors are constant and otherwise 0; of fewer than two rows
+    NaN. The value is that of all data, not a mean of batches, and is right wherever the
+    mean of the targets lies. A NaN gives NaN.
+
+    Args:
+        num_outputs: Number D of outputs, the length of the last axis.
+        multioutput: How the values of several outputs become one: "uniform_average"
+            (plain mean), "variance_weighted" (mean by the variance of the targets) or
+            "raw_values" (an array of all).
+        ignore_nan: Leave out elements whose target is NaN; each output then has rows of
+            its own.
+        name: Name in Keras's logs.
+        dtype: Accepted as in Keras's metrics; the state stays exact and the result is
+            float32.
+
+    Call arguments:
+        y_true: Targets `(..., D)`, integers or floats; for one output also `(...)`.
+        y_pred: Predictions of the same shape. For one output either one may have a last
+            axis of length 1 that the other lacks.
+        sample_weight: One number a sample, a row or an element, or None.
+
+    Raises:
+        ArgumentError: An argument is unknown or not usable, or the shapes do not fit
+            together.
 
     Source: scikit-learn's `explained_variance_score`.
 
-    Example:
-    >>> metric = ExplainedVariance()
-    >>> metric.update_state([1.0, 2.0, 3.0], [2.0, 3.0, 4.0])
-    >>> float(metric.result())
-    1.0
+    Examples:
+        One output:
+
+        >>> metric = ExplainedVariance()
+        >>> metric.update_state([1.0, 2.0, 3.0], [1.0, 2.0, 4.0])
+        >>> round(float(metric.result()), 4)
+        0.6667
+
+        Two outputs, one value each:
+
+        >>> metric = ExplainedVariance(num_outputs=2, multioutput="raw_values")
+        >>> metric.update_state(
+        ...     [[1.0, 5.0], [2.0, 3.0], [3.0, 4.0]],
+        ...     [[1.0, 5.0], [2.0, 4.0], [4.0, 4.0]],
+        ... )
+        >>> [round(float(value), 4) for value in metric.result()]
+        [0.6667, 0.6667]
     """
 
     value_range = (-math.inf, 1.0)
 
-    def __init__(self, *, name: str = "explained_variance", **arguments: Any) -> None:
-        super().__init__(name=name, **arguments)
+    def __init__(
+        self,
+        *,
+        num_outputs: int = 1,
+        multioutput: Multioutput = "uniform_average",
+        ignore_nan: bool = False,
+        name: str = "explained_variance",
+        dtype: str | None = None,
+    ) -> None:
+        super().__init__(
+            num_outputs=num_outputs,
+            multioutput=multioutput,
+            ignore_nan=ignore_nan,
+            name=name,
+            dtype=dtype,
+        )
 
     def score(self, table: MomentTable) -> Tensor:
         """Return the share."""
@@ -180,26 +249,75 @@ class ExplainedVariance(MomentMetric):
 
 @keras.saving.register_keras_serializable("multiback")
 class PearsonCorrelation(MomentMetric):
-    """The correlation of targets and predictions: `cov / (std * std)`.
+    """Pearson's correlation of targets and predictions.
 
-    NaN where targets or predictions are constant, and of fewer than two rows.
+    Formula: `cov(y_true, y_pred) / (std(y_true) std(y_pred))`.
 
-    Arguments and shapes are those of `MomentMetric`.
+    Use it where predictions should follow the targets on a line, whatever its slope and
+    offset. NaN where targets or predictions are constant, and of fewer than two rows.
+    The value is that of all data, not a mean of batches, and is right wherever the mean
+    of the targets lies. A NaN gives NaN.
+
+    Args:
+        num_outputs: Number D of outputs, the length of the last axis.
+        multioutput: How the values of several outputs become one: "uniform_average"
+            (plain mean), "variance_weighted" (mean by the variance of the targets) or
+            "raw_values" (an array of all).
+        ignore_nan: Leave out elements whose target is NaN; each output then has rows of
+            its own.
+        name: Name in Keras's logs.
+        dtype: Accepted as in Keras's metrics; the state stays exact and the result is
+            float32.
+
+    Call arguments:
+        y_true: Targets `(..., D)`, integers or floats; for one output also `(...)`.
+        y_pred: Predictions of the same shape. For one output either one may have a last
+            axis of length 1 that the other lacks.
+        sample_weight: One number a sample, a row or an element, or None.
+
+    Raises:
+        ArgumentError: An argument is unknown or not usable, or the shapes do not fit
+            together.
 
     Source: SciPy's `pearsonr`. Keras averages the value of each batch instead.
 
-    Example:
-    >>> metric = PearsonCorrelation()
-    >>> metric.update_state([1.0, 2.0], [3.0, 2.0])
-    >>> metric.update_state([3.0], [1.0])
-    >>> float(metric.result())
-    -1.0
+    Examples:
+        One output:
+
+        >>> metric = PearsonCorrelation()
+        >>> metric.update_state([1.0, 2.0, 3.0], [1.0, 2.0, 4.0])
+        >>> round(float(metric.result()), 4)
+        0.982
+
+        Two outputs, one value each:
+
+        >>> metric = PearsonCorrelation(num_outputs=2, multioutput="raw_values")
+        >>> metric.update_state(
+        ...     [[1.0, 5.0], [2.0, 3.0], [3.0, 4.0]],
+        ...     [[1.0, 5.0], [2.0, 4.0], [4.0, 4.0]],
+        ... )
+        >>> [round(float(value), 4) for value in metric.result()]
+        [0.982, 0.866]
     """
 
     value_range = (-1.0, 1.0)
 
-    def __init__(self, *, name: str = "pearson_correlation", **arguments: Any) -> None:
-        super().__init__(name=name, **arguments)
+    def __init__(
+        self,
+        *,
+        num_outputs: int = 1,
+        multioutput: Multioutput = "uniform_average",
+        ignore_nan: bool = False,
+        name: str = "pearson_correlation",
+        dtype: str | None = None,
+    ) -> None:
+        super().__init__(
+            num_outputs=num_outputs,
+            multioutput=multioutput,
+            ignore_nan=ignore_nan,
+            name=name,
+            dtype=dtype,
+        )
 
     def score(self, table: MomentTable) -> Tensor:
         """Return the correlation."""
@@ -209,31 +327,78 @@ class PearsonCorrelation(MomentMetric):
 
 @keras.saving.register_keras_serializable("multiback")
 class ConcordanceCorrelation(MomentMetric):
-    """The correlation, less what a shift or another scale costs.
+    """Lin's concordance: the correlation, less what a shift or a scale costs.
 
-    `2 cov / (var_true + var_pred + (mean_true - mean_pred)^2)` with variances over
-    n. NaN where targets and predictions are one constant, and of fewer than two
-    rows.
+    Formula: `2 cov / (var_true + var_pred + (mean_true - mean_pred)^2)`, with variances
+    over n.
 
-    Arguments and shapes are those of `MomentMetric`.
+    Use it to compare two ways to measure the same. NaN where targets and predictions
+    are one constant, and of fewer than two rows. The value is that of all data, not a
+    mean of batches, and is right wherever the mean of the targets lies. A NaN gives
+    NaN.
+
+    Args:
+        num_outputs: Number D of outputs, the length of the last axis.
+        multioutput: How the values of several outputs become one: "uniform_average"
+            (plain mean), "variance_weighted" (mean by the variance of the targets) or
+            "raw_values" (an array of all).
+        ignore_nan: Leave out elements whose target is NaN; each output then has rows of
+            its own.
+        name: Name in Keras's logs.
+        dtype: Accepted as in Keras's metrics; the state stays exact and the result is
+            float32.
+
+    Call arguments:
+        y_true: Targets `(..., D)`, integers or floats; for one output also `(...)`.
+        y_pred: Predictions of the same shape. For one output either one may have a last
+            axis of length 1 that the other lacks.
+        sample_weight: One number a sample, a row or an element, or None.
+
+    Raises:
+        ArgumentError: An argument is unknown or not usable, or the shapes do not fit
+            together.
 
     Source: Lin, A concordance correlation coefficient to evaluate reproducibility,
-    Biometrics 45 (1989). torchmetrics takes variances over n - 1, which makes the
-    shift weigh less.
+    Biometrics 45 (1989). torchmetrics takes variances over n - 1, which makes the shift
+    weigh less.
 
-    Example:
-    >>> metric = ConcordanceCorrelation()
-    >>> metric.update_state([1.0, 2.0, 3.0], [2.0, 3.0, 4.0])
-    >>> round(float(metric.result()), 4)
-    0.5714
+    Examples:
+        One output:
+
+        >>> metric = ConcordanceCorrelation()
+        >>> metric.update_state([1.0, 2.0, 3.0], [1.0, 2.0, 4.0])
+        >>> round(float(metric.result()), 4)
+        0.8571
+
+        Two outputs, one value each:
+
+        >>> metric = ConcordanceCorrelation(num_outputs=2, multioutput="raw_values")
+        >>> metric.update_state(
+        ...     [[1.0, 5.0], [2.0, 3.0], [3.0, 4.0]],
+        ...     [[1.0, 5.0], [2.0, 4.0], [4.0, 4.0]],
+        ... )
+        >>> [round(float(value), 4) for value in metric.result()]
+        [0.8571, 0.6667]
     """
 
     value_range = (-1.0, 1.0)
 
     def __init__(
-        self, *, name: str = "concordance_correlation", **arguments: Any
+        self,
+        *,
+        num_outputs: int = 1,
+        multioutput: Multioutput = "uniform_average",
+        ignore_nan: bool = False,
+        name: str = "concordance_correlation",
+        dtype: str | None = None,
     ) -> None:
-        super().__init__(name=name, **arguments)
+        super().__init__(
+            num_outputs=num_outputs,
+            multioutput=multioutput,
+            ignore_nan=ignore_nan,
+            name=name,
+            dtype=dtype,
+        )
 
     def score(self, table: MomentTable) -> Tensor:
         """Return the correlation."""

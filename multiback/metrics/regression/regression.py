@@ -22,22 +22,12 @@ class ErrorMetric(PairMetric):
         sums: What is added up.
         name: Name in the logs.
         dtype: Accepted as Keras's metrics do.
-
-    Call arguments:
-        y_true: Targets of any shape.
-        y_pred: Predictions of the same shape. Either one may have a last axis of
-            length 1 that the other lacks; nothing else broadcasts.
-        sample_weight: One number a sample or an element, or None.
-
-    Errors are computed in float32, or in float64 where an argument is float64 and
-    the backend has it. A NaN or infinite error gives NaN and a warning; with
-    `ignore_nan=True` an element whose target is NaN does not count.
     """
 
     direction: ClassVar[Direction | None] = "min"
     value_range: ClassVar[tuple[float, float]] = (0.0, math.inf)
 
-    def __init__(self, sums: ErrorSums, name: str, dtype: str | None = None) -> None:
+    def __init__(self, sums: ErrorSums, name: str, dtype: str | None) -> None:
         super().__init__(sums, name=name, dtype=dtype)
         self.sums = sums
 
@@ -48,17 +38,40 @@ class ErrorMetric(PairMetric):
 
 @keras.saving.register_keras_serializable("multiback")
 class MeanSquaredError(ErrorMetric):
-    """The mean of `(y_true - y_pred)^2`.
+    """The mean squared error (MSE).
 
-    Arguments and shapes are those of `ErrorMetric`.
+    Formula: `mean((y_true - y_pred)^2)`.
+
+    Use it where large errors matter most. Errors are computed in float32, or in float64
+    where an argument is float64 and the backend has it. No data, and a NaN or infinite
+    error, give NaN.
+
+    Args:
+        name: Name in Keras's logs.
+        dtype: Accepted as in Keras's metrics; sums stay exact across batches and the
+            result is float32.
+        ignore_nan: Leave out elements whose target is NaN.
+
+    Call arguments:
+        y_true: Targets of any shape, integers or floats.
+        y_pred: Predictions of the same shape. Either one may have a last axis of length
+            1 that the other lacks; nothing else broadcasts.
+        sample_weight: One number a sample or an element, or None.
+
+    Raises:
+        ArgumentError: An argument is unknown or not usable, or the shapes do not fit
+            together.
 
     Source: scikit-learn's `mean_squared_error`.
 
-    Example:
-    >>> metric = MeanSquaredError()
-    >>> metric.update_state([1.0, 2.0, 3.0, 4.0], [1.0, 2.0, 3.0, 6.0])
-    >>> float(metric.result())
-    1.0
+    Examples:
+        Two batches of different sizes:
+
+        >>> metric = MeanSquaredError()
+        >>> metric.update_state([1.0, 2.0, 3.0], [1.0, 2.0, 3.0])
+        >>> metric.update_state([4.0], [6.0])
+        >>> float(metric.result())
+        1.0
     """
 
     def __init__(
@@ -79,17 +92,40 @@ class MeanSquaredError(ErrorMetric):
 
 @keras.saving.register_keras_serializable("multiback")
 class RootMeanSquaredError(ErrorMetric):
-    """The square root of the mean of `(y_true - y_pred)^2` over all data.
+    """The root of the mean squared error (RMSE), over all data.
 
-    Arguments and shapes are those of `ErrorMetric`.
+    Formula: `sqrt(mean((y_true - y_pred)^2))`.
+
+    Use it in place of `MeanSquaredError` to have the targets' unit. Errors are computed
+    in float32, or in float64 where an argument is float64 and the backend has it. No
+    data, and a NaN or infinite error, give NaN.
+
+    Args:
+        name: Name in Keras's logs.
+        dtype: Accepted as in Keras's metrics; sums stay exact across batches and the
+            result is float32.
+        ignore_nan: Leave out elements whose target is NaN.
+
+    Call arguments:
+        y_true: Targets of any shape, integers or floats.
+        y_pred: Predictions of the same shape. Either one may have a last axis of length
+            1 that the other lacks; nothing else broadcasts.
+        sample_weight: One number a sample or an element, or None.
+
+    Raises:
+        ArgumentError: An argument is unknown or not usable, or the shapes do not fit
+            together.
 
     Source: scikit-learn's `root_mean_squared_error`.
 
-    Example:
-    >>> metric = RootMeanSquaredError()
-    >>> metric.update_state([1.0, 2.0, 3.0, 4.0], [1.0, 2.0, 3.0, 6.0])
-    >>> float(metric.result())
-    1.0
+    Examples:
+        Two batches of different sizes:
+
+        >>> metric = RootMeanSquaredError()
+        >>> metric.update_state([1.0, 2.0, 3.0], [1.0, 2.0, 3.0])
+        >>> metric.update_state([4.0], [6.0])
+        >>> float(metric.result())
+        1.0
     """
 
     def __init__(
@@ -110,17 +146,40 @@ class RootMeanSquaredError(ErrorMetric):
 
 @keras.saving.register_keras_serializable("multiback")
 class MeanAbsoluteError(ErrorMetric):
-    """The mean of `|y_true - y_pred|`.
+    """The mean absolute error (MAE).
 
-    Arguments and shapes are those of `ErrorMetric`.
+    Formula: `mean(|y_true - y_pred|)`.
+
+    Use it where single large errors should not decide. Errors are computed in float32,
+    or in float64 where an argument is float64 and the backend has it. No data, and a
+    NaN or infinite error, give NaN.
+
+    Args:
+        name: Name in Keras's logs.
+        dtype: Accepted as in Keras's metrics; sums stay exact across batches and the
+            result is float32.
+        ignore_nan: Leave out elements whose target is NaN.
+
+    Call arguments:
+        y_true: Targets of any shape, integers or floats.
+        y_pred: Predictions of the same shape. Either one may have a last axis of length
+            1 that the other lacks; nothing else broadcasts.
+        sample_weight: One number a sample or an element, or None.
+
+    Raises:
+        ArgumentError: An argument is unknown or not usable, or the shapes do not fit
+            together.
 
     Source: scikit-learn's `mean_absolute_error`.
 
-    Example:
-    >>> metric = MeanAbsoluteError()
-    >>> metric.update_state([1.0, 2.0, 3.0, 4.0], [1.0, 2.0, 3.0, 6.0])
-    >>> float(metric.result())
-    0.5
+    Examples:
+        Two batches of different sizes:
+
+        >>> metric = MeanAbsoluteError()
+        >>> metric.update_state([1.0, 2.0, 3.0], [1.0, 2.0, 3.0])
+        >>> metric.update_state([4.0], [6.0])
+        >>> float(metric.result())
+        0.5
     """
 
     def __init__(

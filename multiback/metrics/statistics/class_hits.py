@@ -7,6 +7,7 @@ from keras import ops
 
 from multiback.metrics.inputs.batch import Batch, Given
 from multiback.metrics.inputs.classes import hit_batch
+from multiback.metrics.inputs.task import Ids
 from multiback.metrics.numeric.by_id import count_ids, sum_by_id
 from multiback.metrics.statistics.counts import Counts
 from multiback.metrics.statistics.statistic import explain_classes
@@ -27,7 +28,7 @@ class ClassHits(Counts):
     """
 
     num_classes: int
-    ignore_index: int | None = None
+    ignore_index: Ids = None
 
     @property
     def columns(self) -> int:

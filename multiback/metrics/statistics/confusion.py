@@ -5,10 +5,9 @@ from typing import Any
 
 from keras import ops
 
-from multiback.metrics.base.count_metric import Task, counts_for_task
-from multiback.metrics.inputs.arguments import as_plain
 from multiback.metrics.inputs.batch import Batch, Given, two_class_batch
 from multiback.metrics.inputs.classes import class_batch
+from multiback.metrics.inputs.task import Ids, Task
 from multiback.metrics.numeric import exact
 from multiback.metrics.numeric.by_id import count_ids, sum_by_id
 from multiback.metrics.statistics.counts import LabelCells, score_threshold
@@ -38,7 +37,7 @@ class ConfusionCounts(LabelCells):
     num_labels: int | None = None
     threshold: float = 0.5
     from_logits: bool = False
-    ignore_index: int | None = None
+    ignore_index: Ids = None
 
     @property
     def classes(self) -> int:
@@ -109,18 +108,12 @@ class ConfusionCounts(LabelCells):
         return ops.reshape(cells, shape), self.invalid(state)
 
 
-def confusion_for_task(
-    task: Task, **arguments: Any
-) -> tuple[ConfusionCounts, dict[str, Any]]:
-    """Return the statistic for a task, and its arguments as a config holds them.
-
-    Args:
-        task: The task.
-        **arguments: Those of `ConfusionCounts`.
-
-    Raises:
-        ArgumentError: An argument is not usable.
-    """
-    counts_for_task(task, **arguments)  # Checks them.
-    plain = as_plain(arguments)
-    return ConfusionCounts(**plain), {"task": task, **plain}
+def confusion_for_task(task: Task) -> ConfusionCounts:
+    """Return the statistic that counts pairs of labels and predictions for a task."""
+    return ConfusionCounts(
+        task.num_classes,
+        task.num_labels,
+        task.threshold,
+        task.from_logits,
+        task.ignore_index,
+    )

@@ -8,6 +8,7 @@ from keras import ops
 from multiback.metrics.inputs.batch import Batch, Given, two_class_batch
 from multiback.metrics.inputs.causes import CAUSES
 from multiback.metrics.inputs.classes import score_batch
+from multiback.metrics.inputs.task import Ids
 from multiback.metrics.numeric import exact
 from multiback.metrics.statistics.statistic import (
     LabelStatistic,
@@ -27,7 +28,7 @@ class PredictionSums(LabelStatistic):
 
     num_classes: int | None
     from_logits: bool
-    ignore_index: int | None
+    ignore_index: Ids
     # Whether a label may be a share.
     soft: ClassVar[bool] = False
 
@@ -78,7 +79,7 @@ class LossSums(PredictionSums):
     kind: Literal["log", "brier"]
     num_classes: int | None = None
     from_logits: bool = False
-    ignore_index: int | None = None
+    ignore_index: Ids = None
 
     soft: ClassVar[bool] = True
     words_of: ClassVar[dict[str, str]] = {"soft_label": "share"}

@@ -1,7 +1,6 @@
 """Counting rows that are right as a whole, and labels among the best scores."""
 
 import dataclasses
-import math
 from typing import Any
 
 from keras import ops
@@ -9,9 +8,11 @@ from keras import ops
 from multiback.errors import ArgumentError
 from multiback.metrics.inputs.batch import Batch, Given, two_class_batch
 from multiback.metrics.inputs.classes import class_batch, top_k_batch
+from multiback.metrics.inputs.task import Ids
 from multiback.metrics.numeric import exact
 from multiback.metrics.numeric.by_id import count_ids, sum_by_id
 from multiback.metrics.statistics.counts import Counts, score_threshold
+from multiback.metrics.statistics.sample_ratios import elements_of_row
 from multiback.metrics.statistics.statistic import explain_classes
 
 Tensor = Any
@@ -31,7 +32,7 @@ class TopKCounts(Counts):
 
     num_classes: int
     top_k: int
-    ignore_index: int | None = None
+    ignore_index: Ids = None
 
     @property
     def columns(self) -> int:
@@ -86,7 +87,7 @@ class ExactMatchCounts(Counts):
     num_labels: int | None = None
     threshold: float = 0.5
     from_logits: bool = False
-    ignore_index: int | None = None
+    ignore_index: Ids = None
 
     @property
     def columns(self) -> int:
@@ -106,7 +107,7 @@ class ExactMatchCounts(Counts):
                 ignore_index=self.ignore_index,
                 num_labels=self.num_labels,
             )
-            elements = self.num_labels
+            elements: Any = self.num_labels
             threshold = score_threshold(self.threshold, from_logits=self.from_logits)
             above = ops.cast(batch.predictions > threshold, "int32")
             right = ops.equal(above, batch.labels)
@@ -116,13 +117,7 @@ class ExactMatchCounts(Counts):
                 ignore_index=self.ignore_index,
                 num_classes=self.num_classes or 0,
             )
-            sizes = [size for size in batch.shape[1:] if size is not None]
-            if len(sizes) < len(batch.shape) - 1:
-                raise ArgumentError(
-                    "ExactMatch wants to know the shape of a row while tracing; "
-                    f"y_true has shape {batch.shape}."
-                )
-            elements = math.prod(sizes)
+            elements = elements_of_row(batch, given.y_true)
             right = ops.equal(batch.predictions, batch.labels)
         right = ops.logical_and(right, ops.logical_not(batch.hopeless))
         rows = (-1, elements)
@@ -159,11 +154,11 @@ class ExactMatchCounts(Counts):
 
 
 def _row_weights(
-    sample_weight: Tensor | None, weights: Tensor | None, rows: tuple[int, int]
+    sample_weight: Tensor | None, weights: Tensor | None, rows: tuple[int, Any]
 ) -> Tensor | None:
     if weights is None:
         return None
-    shape = tuple(ops.shape(ops.convert_to_tensor(sample_weight)))
+    shape = tuple(ops.convert_to_tensor(sample_weight).shape)
     if any(size != 1 for size in shape[1:]):
         raise ArgumentError(
             f"sample_weight has shape {shape}; ExactMatch wants one number a row."

@@ -9,6 +9,7 @@ from keras import ops
 from multiback.errors import ArgumentError
 from multiback.metrics.base.averaging import ratio
 from multiback.metrics.inputs.batch import Batch, Given
+from multiback.metrics.inputs.task import as_tuple
 from multiback.metrics.numeric import exact
 from multiback.metrics.statistics.counts import score_threshold
 from multiback.metrics.statistics.statistic import LabelStatistic, State
@@ -33,6 +34,8 @@ class SampleRatios(LabelStatistic):
         counts: The task.
         average: As for `RatioMetric`, within each sample.
         zero_division: Value of a ratio without a denominator; NaN leaves it out.
+        classes: Which classes or labels, if not all: for a binary task those of 0
+            and 1, if not the positive one alone.
     """
 
     kind: Literal["jaccard", "dice"]
@@ -40,11 +43,19 @@ class SampleRatios(LabelStatistic):
     average: str | None
     # NaN equals nothing, and statistics are compared.
     zero_division: float | None
+    classes: tuple[int, ...] | None = None
 
     @property
     def columns(self) -> int:
         """One, or for `average=None` one a class or label."""
-        return self.counts.columns if self.average is None else 1
+        return len(self._chosen) if self.average is None else 1
+
+    @property
+    def _chosen(self) -> tuple[int, ...]:
+        if self.classes is not None:
+            return self.classes
+        binary = isinstance(self.counts, BinaryCounts)
+        return (1,) if binary else tuple(range(self.counts.columns))
 
     def init(self) -> State:
         """Return the state of no data."""
@@ -69,7 +80,7 @@ class SampleRatios(LabelStatistic):
     def add(self, state: State, given: Given) -> tuple[State, Tensor]:
         """Return the state with a batch in it, and whether something is unusable."""
         batch, sample_weight = self.prepare(given), given.sample_weight
-        elements = _elements(batch)
+        elements = elements_of_row(batch, given.y_true)
         values, weights = self._ratios(*self._overlap(batch, elements))
         # What is masked or ignored as a whole leaves the mean.
         held = ops.any(ops.reshape(batch.valid, (-1, elements)), axis=1, keepdims=True)
@@ -104,14 +115,14 @@ class SampleRatios(LabelStatistic):
         sums = exact.sum_to_float(state["sums"])
         return ratio(sums[0], sums[1], float("nan")), self.invalid(state)
 
-    def _overlap(self, batch: Batch, elements: int) -> tuple[Tensor, Tensor]:
+    def _overlap(self, batch: Batch, elements: Any) -> tuple[Tensor, Tensor]:
         """Return `tp` and `tp + tp + fp + fn`, each `(samples, columns)`."""
-        classes = self.counts.columns
+        columns = self.counts.columns
         labels, valid = batch.labels, batch.valid
         if isinstance(self.counts, MulticlassCounts):
             predicted = ops.where(batch.hopeless, -1, batch.predictions)
             each = [
-                (ops.equal(labels, c), ops.equal(predicted, c)) for c in range(classes)
+                (ops.equal(labels, c), ops.equal(predicted, c)) for c in self._chosen
             ]
         else:
             threshold = score_threshold(
@@ -121,14 +132,20 @@ class SampleRatios(LabelStatistic):
             above = ops.where(
                 batch.hopeless, ops.equal(labels, 0), batch.predictions > threshold
             )
-            true = ops.reshape(ops.equal(labels, 1), (-1, classes))
-            above = ops.reshape(above, (-1, classes))
-            valid = ops.reshape(valid, (-1, classes))
-            each = [(true[:, c], above[:, c]) for c in range(classes)]
+            true = ops.equal(labels, 1)
+            if isinstance(self.counts, BinaryCounts):
+                no = ops.logical_not
+                both = (no(true), no(above)), (true, above)
+                each = [both[c] for c in self._chosen]
+            else:
+                true, above, valid = (
+                    ops.reshape(part, (-1, columns)) for part in (true, above, valid)
+                )
+                each = [(true[:, c], above[:, c]) for c in self._chosen]
         hits, sizes = [], []
-        for c, (true, predicted) in enumerate(each):
+        for c, (true, predicted) in zip(self._chosen, each, strict=True):
             counts = valid if len(valid.shape) == 1 else valid[:, c]
-            rows = (-1, elements // (classes if len(valid.shape) > 1 else 1))
+            rows = (-1, elements // (columns if len(valid.shape) > 1 else 1))
             tp, label, guess = (
                 ops.sum(ops.cast(ops.reshape(part, rows), "int32"), axis=1)
                 for part in (
@@ -157,13 +174,15 @@ class SampleRatios(LabelStatistic):
         values = ratio(top, bottom, empty_value)
         counts = ops.ones_like(values)
         exclusive = isinstance(self.counts, MulticlassCounts)
+        if isinstance(self.counts, BinaryCounts):
+            exclusive = self.classes is not None
         exclusive = exclusive and self.average != "micro"
         if exclusive or self.zero_division is None:
             counts = ops.cast(bottom > 0.0, "float32")
-        if exclusive and self.counts.ignore_index is not None:
-            columns = ops.arange(values.shape[1])
-            ignored = ops.equal(columns, self.counts.ignore_index)
-            counts = ops.where(ignored, 0.0, counts)
+        if exclusive and self.classes is None:
+            for ignored in as_tuple(self.counts.ignore_index) or ():
+                here = ops.equal(ops.arange(values.shape[1]), ignored)
+                counts = ops.where(here, 0.0, counts)
         if self.average != "macro":
             return values, counts
         total = ops.sum(counts, axis=1, keepdims=True)
@@ -173,12 +192,17 @@ class SampleRatios(LabelStatistic):
         return ops.where(total > 0.0, mean, empty_value), ops.ones_like(total)
 
 
-def _elements(batch: Batch) -> int:
-    """Return the number of labels of a sample."""
+def elements_of_row(batch: Batch, y_true: Tensor) -> Any:
+    """Return the number of labels of a row; a tensor where it is not known yet.
+
+    TensorFlow traces batches whose sizes differ with unknown sizes.
+    """
     sizes = batch.shape[1:]
-    if None in sizes or 0 in sizes:
+    if 0 in sizes:
         raise ArgumentError(
-            "A samplewise metric wants samples of a shape that is known while "
-            f"tracing; y_true has shape {batch.shape}."
+            f"y_true wants rows of at least one label, not shape {batch.shape}."
         )
-    return math.prod(size or 0 for size in sizes)
+    if None not in sizes:
+        return math.prod(size or 0 for size in sizes)
+    total = ops.size(batch.labels)
+    return total // ops.maximum(ops.shape(y_true)[0], 1)

@@ -7,6 +7,7 @@ from keras import ops
 
 from multiback.metrics.inputs.batch import Batch, Given, two_class_batch
 from multiback.metrics.inputs.classes import class_batch
+from multiback.metrics.inputs.task import Ids, Task
 from multiback.metrics.numeric import exact
 from multiback.metrics.numeric.by_id import count_cases, count_ids, sum_by_id
 from multiback.metrics.statistics.counts import Counts, score_threshold
@@ -57,7 +58,7 @@ class BinaryCounts(Counts):
 
     threshold: float = 0.5
     from_logits: bool = False
-    ignore_index: int | None = None
+    ignore_index: Ids = None
 
     @property
     def columns(self) -> int:
@@ -120,7 +121,7 @@ class MultilabelCounts(Counts):
     num_labels: int
     threshold: float = 0.5
     from_logits: bool = False
-    ignore_index: int | None = None
+    ignore_index: Ids = None
 
     @property
     def columns(self) -> int:
@@ -160,7 +161,7 @@ class MulticlassCounts(Counts):
     """
 
     num_classes: int
-    ignore_index: int | None = None
+    ignore_index: Ids = None
 
     @property
     def columns(self) -> int:
@@ -206,3 +207,14 @@ class MulticlassCounts(Counts):
     def explain_labels(self) -> str:
         """Name the labels that the task knows."""
         return explain_classes(self.num_classes)
+
+
+def counts_for_task(task: Task) -> BinaryCounts | MultilabelCounts | MulticlassCounts:
+    """Return the statistic that counts tp, fp, tn and fn for a task."""
+    if task.num_classes is not None:
+        return MulticlassCounts(task.num_classes, task.ignore_index)
+    if task.num_labels is not None:
+        return MultilabelCounts(
+            task.num_labels, task.threshold, task.from_logits, task.ignore_index
+        )
+    return BinaryCounts(task.threshold, task.from_logits, task.ignore_index)

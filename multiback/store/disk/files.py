@@ -7,12 +7,14 @@ Checks, retries and error texts live with the callers.
 
 import errno
 import os
+import secrets
 import stat
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from multiback.errors import MultibackError, StoreError
+from multiback.errors import MultibackError, NoDirectorySyncWarning, StoreError
 
 _BINARY = getattr(os, "O_BINARY", 0)
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT} if hasattr(errno, "EDQUOT") else {errno.ENOSPC}
@@ -74,13 +76,13 @@ class Files:
         """Create a symbolic link to a directory."""
         path.symlink_to(target, target_is_directory=True)
 
-    def unlink(self, path: Path) -> None:
-        """Delete a file or a link."""
-        path.unlink()
+    def unlink(self, path: Path, within: int | None = None) -> None:
+        """Delete a file or a link; `within` is its parent's descriptor, if known."""
+        os.unlink(path if within is None else path.name, dir_fd=within)
 
-    def remove_directory(self, path: Path) -> None:
-        """Delete an empty directory."""
-        path.rmdir()
+    def remove_directory(self, path: Path, within: int | None = None) -> None:
+        """Delete an empty directory; `within` as for `unlink`."""
+        os.rmdir(path if within is None else path.name, dir_fd=within)
 
 
 @contextmanager
@@ -98,14 +100,50 @@ def store_errors(doing: str, path: Path) -> Iterator[None]:
         yield
     except MultibackError:
         raise
-    except OSError as error:
-        cause = error.strerror or str(error)
-        raised = StoreError(
-            f"could not {doing} {path}: {cause}. {_advice(error.errno)}"
-        )
-        # Kept so that a caller can tell a full disk from a missing right.
-        raised.errno = error.errno
-        raise raised from error
+    except (OSError, MemoryError) as error:
+        raise as_store_error(error, path, doing) from error
+
+
+def as_store_error(
+    error: OSError | MemoryError, path: object, doing: str = "save into"
+) -> StoreError:
+    """Say what was done to which path, and why it failed."""
+    if isinstance(error, StoreError):
+        return error
+    code = error.errno if isinstance(error, OSError) else errno.ENOMEM
+    cause = (error.strerror if isinstance(error, OSError) else None) or str(error)
+    raised = StoreError(
+        f"could not {doing} {path}: {cause or 'not enough memory'}. {_advice(code)}"
+    )
+    # Kept so that a caller can tell a full disk from a missing right.
+    raised.errno = code
+    raised.__cause__ = error
+    return raised
+
+
+def sync_directory(files: Files, path: Path) -> None:
+    """Wait until a directory's entries are on the disk, where a mount can do that."""
+    with store_errors("fsync the directory", path):
+        try:
+            files.sync_directory(path)
+        except OSError as error:
+            if error.errno not in _CANNOT_SYNC:
+                raise
+            # Each checkpoint has a directory of its own: once a mount.
+            mount = path.stat().st_dev
+            if mount not in _told:
+                _told.add(mount)
+                warnings.warn(
+                    f"{path!s:.60} is on a mount that cannot fsync directories: after "
+                    f"a power cut the newest checkpoint may be missing; older ones "
+                    f"stay.",
+                    NoDirectorySyncWarning,
+                    stacklevel=3,
+                )
+
+
+_CANNOT_SYNC = frozenset({errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS})
+_told: set[int] = set()
 
 
 @contextmanager
@@ -127,6 +165,12 @@ def _advice(code: int | None) -> str:
         return "Free some space on that disk; committed checkpoints are untouched."
     if code in _NO_RIGHTS:
         return "Check the permissions there, or choose another directory."
+    if code in (errno.EMFILE, errno.ENFILE):
+        return "Too many files are open: close some, or raise `ulimit -n`."
+    if code == errno.ENAMETOOLONG:
+        return "Choose a shorter dirpath or filename."
+    if code == errno.ENOMEM:
+        return "Free some memory; committed checkpoints are untouched."
     return "Committed checkpoints are untouched; check that disk, then try again."
 
 
@@ -154,8 +198,9 @@ def open_regular(path: Path) -> int:
 
 def make_directories(files: Files, path: Path) -> None:
     """Create `path` and its missing parents, durably."""
-    if path.is_dir():
-        return
+    with store_errors("look at", path):
+        if path.is_dir():
+            return
     if path.parent != path:
         make_directories(files, path.parent)
     with store_errors("create the directory", path):
@@ -165,14 +210,83 @@ def make_directories(files: Files, path: Path) -> None:
             # Another run was quicker, or a file stands in the way.
             if not path.is_dir():
                 raise
-        files.sync_directory(path.parent)
+    sync_directory(files, path.parent)
+
+
+# Whether a directory can be opened and changed by its descriptor: not on Windows.
+_BY_DESCRIPTOR = {os.open, os.unlink, os.rmdir, os.rename} <= os.supports_dir_fd
+_FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0)
+# Ours have three levels; each takes a descriptor, of which a process may have few.
+_DEEPEST = 50
 
 
 def delete_tree(files: Files, path: Path) -> None:
-    """Delete a file, a link or a directory with all it holds; follow no link."""
-    if path.is_symlink() or not path.is_dir():
-        files.unlink(path)
+    """Delete a file, a link or a directory with all it holds; follow no link.
+
+    By descriptors where the system has them, so that a folder that somebody swaps for a
+    link meanwhile leads nowhere. Two processes may delete the same: what is gone
+    already is no error.
+    """
+    if not _BY_DESCRIPTOR:
+        _delete_by_path(files, path)
         return
-    for child in sorted(path.iterdir()):
-        delete_tree(files, child)
-    files.remove_directory(path)
+    with suppress(FileNotFoundError):
+        parent = os.open(path.parent, _FOLDER)
+        try:
+            # Deeper folders come up to here one after the other.
+            waiting = [path]
+            while waiting:
+                _delete_within(
+                    files, waiting.pop(), parent, top=parent, waiting=waiting
+                )
+        finally:
+            os.close(parent)
+
+
+def _delete_within(
+    files: Files,
+    path: Path,
+    parent: int,
+    *,
+    top: int,
+    waiting: list[Path],
+    depth: int = 0,
+) -> None:
+    """Delete one entry of an open directory."""
+    with suppress(FileNotFoundError):
+        try:
+            folder = os.open(path.name, _FOLDER, dir_fd=parent)
+        except OSError as error:
+            if error.errno not in (errno.ENOTDIR, errno.ELOOP, errno.EMLINK):
+                raise
+            files.unlink(path, parent)
+            return
+        try:
+            for name in sorted(os.listdir(folder)):  # noqa: PTH208 - as above
+                if depth < _DEEPEST:
+                    _delete_within(
+                        files,
+                        path / name,
+                        folder,
+                        top=top,
+                        waiting=waiting,
+                        depth=depth + 1,
+                    )
+                    continue
+                up = path.parents[depth] / f".del-{secrets.token_hex(8)}"
+                os.rename(name, up.name, src_dir_fd=folder, dst_dir_fd=top)
+                waiting.append(up)
+        finally:
+            os.close(folder)
+        files.remove_directory(path, parent)
+
+
+def _delete_by_path(files: Files, path: Path) -> None:
+    """Delete where there are no descriptors; looks before each removal."""
+    with suppress(FileNotFoundError):
+        if path.is_symlink() or not path.is_dir():
+            files.unlink(path)
+            return
+        for child in sorted(path.iterdir()):
+            _delete_by_path(files, child)
+        files.remove_directory(path)

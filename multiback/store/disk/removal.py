@@ -1,12 +1,12 @@
 """Take things away from a run directory so that no reader ever sees a half."""
 
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from multiback.errors import StoreError
-from multiback.store.disk.files import Files, delete_tree, store_errors
+from multiback.store.disk.files import Files, delete_tree, store_errors, sync_directory
 
 TEMPORARY = ".tmp-"
 DELETED = ".del-"
@@ -17,13 +17,21 @@ def scratch(prefix: str) -> str:
     return prefix + secrets.token_hex(8)
 
 
-def delete(files: Files, path: Path) -> None:
-    """Make a checkpoint invisible in one step, durably; then delete it."""
-    doomed = path.with_name(scratch(DELETED))
+def hide(files: Files, path: Path) -> Path:
+    """Make a checkpoint invisible in one step; return its new name."""
+    hidden = path.with_name(scratch(DELETED))
     with store_errors("remove", path):
-        files.rename(path, doomed)
-        files.sync_directory(path.parent)
-        delete_tree(files, doomed)
+        files.rename(path, hidden)
+    return hidden
+
+
+def delete_hidden(files: Files, hidden: Sequence[Path]) -> None:
+    """Wait until some siblings are invisible for good, then delete them."""
+    for folder in dict.fromkeys(path.parent for path in hidden):
+        sync_directory(files, folder)
+    for path in hidden:
+        with store_errors("delete", path):
+            delete_tree(files, path)
 
 
 def discard(files: Files, path: Path) -> None:
@@ -32,16 +40,7 @@ def discard(files: Files, path: Path) -> None:
         if path.name.startswith("."):
             delete_tree(files, path)
         else:
-            delete(files, path)
-
-
-def garbage_in(directory: Path) -> list[Path]:
-    """List a directory's temporary and doomed entries."""
-    return [
-        path
-        for path in sorted(directory.iterdir())
-        if path.name.startswith((TEMPORARY, DELETED))
-    ]
+            delete_hidden(files, [hide(files, path)])
 
 
 def collect(files: Files, garbage: Iterable[Path]) -> None:

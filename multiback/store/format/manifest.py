@@ -22,7 +22,12 @@ FORMAT = "multiback-checkpoint"
 FORMAT_VERSION = 2
 SAFETENSORS = "safetensors"
 MANIFEST = "manifest.json"
-MAX_MANIFEST = 64 << 20
+# Far above what a run writes: names are printed, and all are held in memory.
+MAX_MANIFEST = 16 << 20
+MAX_TEXT = 1000
+MAX_METRICS = 10_000
+# What calendars and 64-bit counters hold.
+_LATEST, _LARGEST = 1 << 36, 1 << 63
 
 
 @dataclass(frozen=True)
@@ -76,16 +81,13 @@ def parse_manifest(raw: bytes) -> Manifest:
         raise ValueError(f"its format version is {version!r:.40}")
     state_format = _optional_name(fields, "state_format") or SAFETENSORS
     return Manifest(
-        run_id=_of(fields, "run_id", str),
-        sequence=_of(fields, "sequence", int),
-        epoch=_of(fields, "epoch", int),
-        step=_of(fields, "step", int),
-        metrics={
-            name: _number(value, f"metrics[{name!r}]")
-            for name, value in _of(fields, "metrics", dict).items()
-        },
-        created=_number(fields.get("created"), "created"),
-        backend=_of(fields, "backend", str),
+        run_id=_text(fields, "run_id"),
+        sequence=_count(fields, "sequence"),
+        epoch=_count(fields, "epoch"),
+        step=_count(fields, "step"),
+        metrics=_metrics(fields),
+        created=_time(fields),
+        backend=_text(fields, "backend"),
         versions=_of(fields, "versions", dict),
         files={
             name: _entry(name, value, state_format)
@@ -109,6 +111,38 @@ def _of(fields: dict[str, Any], key: str, kind: type) -> Any:
     if type(value) is not kind:
         raise ValueError(f"its {key} must be of type {kind.__name__}: {value!r:.40}")
     return value
+
+
+def _text(fields: dict[str, Any], key: str) -> str:
+    """Take a text that can be printed on a line."""
+    text: str = _of(fields, key, str)
+    if len(text) > MAX_TEXT:
+        raise ValueError(f"its {key} has {len(text)} characters, not up to {MAX_TEXT}")
+    return text
+
+
+def _count(fields: dict[str, Any], key: str) -> int:
+    number: int = _of(fields, key, int)
+    if not -_LARGEST <= number < _LARGEST:
+        raise ValueError(f"its {key} is out of range")
+    return number
+
+
+def _time(fields: dict[str, Any]) -> float:
+    created = _number(fields.get("created"), "created")
+    if not 0 <= created < _LATEST:
+        raise ValueError(f"its created is out of range: {created}")
+    return created
+
+
+def _metrics(fields: dict[str, Any]) -> dict[str, float]:
+    metrics = _of(fields, "metrics", dict)
+    if len(metrics) > MAX_METRICS:
+        raise ValueError(f"it has {len(metrics)} metrics, not up to {MAX_METRICS}")
+    for name in metrics:
+        if len(name) > MAX_TEXT:
+            raise ValueError(f"its metric {name!r:.40} has {len(name)} characters")
+    return {name: _number(v, f"metrics[{name!r}]") for name, v in metrics.items()}
 
 
 def _number(value: object, what: str) -> float:

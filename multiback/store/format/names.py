@@ -6,6 +6,7 @@ Linux is copied to Windows.
 """
 
 import functools
+import re
 
 MAX_NAME_BYTES = 200
 # A name in the file system may be longer than one that `commit` accepts: "-v2".
@@ -68,6 +69,19 @@ def path_fault(name: object) -> str | None:
         if fault := name_fault(part, limit=MAX_STORED_NAME):
             return f"its part {part!r:.80}: {fault}"
     return None
+
+
+def without_secrets(text: str) -> str:
+    """Hide user and password in URLs: a text is shown, logged and stored.
+
+    >>> without_secrets("could not open ftp://me:secret@host/run@home")
+    'could not open ftp://***@host/run@home'
+    """
+    return _SECRET.sub(f"://{HIDDEN}@", text)
+
+
+HIDDEN = "***"
+_SECRET = re.compile(r"://[^/\s@]*(?:@[^/\s@]*)*@")
 
 
 def free_name(name: str, taken: frozenset[str]) -> str:

@@ -1,14 +1,16 @@
 """Write a checkpoint's files, the manifest last, and wait for the disk."""
 
+import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from multiback.errors import StoreError
 from multiback.store.checkpoint import STATE
-from multiback.store.disk.files import Files, store_errors
-from multiback.store.disk.removal import TEMPORARY, discard, scratch
+from multiback.store.disk.files import Files, store_errors, sync_directory
+from multiback.store.disk.removal import TEMPORARY, discard
 from multiback.store.format.jsontext import dump
 from multiback.store.format.manifest import (
     MANIFEST,
@@ -16,38 +18,88 @@ from multiback.store.format.manifest import (
     manifest_bytes,
     parse_manifest,
 )
+from multiback.store.format.names import free_name
 from multiback.store.format.payload import FileEntry, copied, verify_file, write_file
 from multiback.store.format.tensor_file import write_tensors
+from multiback.store.owner import digest_of
 from multiback.store.request import Request
 from multiback.store.sharded.blocks import BLOCKS, blocks_document
 from multiback.store.sharded.formats import settle
 
 
-def write_checkpoint(
-    files: Files,
-    directory: Path,
-    request: Request,
-    sequence: int,
-    name_it: Callable[[], str],
-) -> Manifest:
-    """Make a directory with a checkpoint's files, all of them on the disk.
+@dataclass(frozen=True)
+class Reservation:
+    """A commit's number and name, and the directory that keeps them for it.
+
+    Attributes:
+        directory: Its name has the run, the number and the name, as digests.
+        sequence: The commit's number in the run directory.
+        name: The name that it is to get.
+    """
+
+    directory: Path
+    sequence: int
+    name: str
+
+    @classmethod
+    def of(
+        cls,
+        request: Request,
+        folder: Path,
+        newest: int,
+        names: Iterable[str],
+        others: Iterable[str],
+    ) -> "Reservation":
+        """Choose what is free; the directory's lock is held.
+
+        Args:
+            request: What is to be written.
+            folder: Where.
+            newest: The newest commit's number.
+            names: Names that are taken.
+            others: Names of temporary directories, of other commits among them.
+        """
+        reserved = list(filter(None, map(_RESERVED.fullmatch, others)))
+        taken, kept = set(names), {match[2] for match in reserved}
+        while _digest(name := free_name(request.name, frozenset(taken))) in kept:
+            taken.add(name)
+        numbers = (int(match[1]) for match in reserved)
+        sequence = max(newest, *numbers, 0) + 1
+        run = digest_of(request.run_id)
+        directory = f"{TEMPORARY}{run}-{sequence}-{_digest(name)}"
+        return cls(folder / directory, sequence, name)
+
+    def renamed(self, wanted: str, names: Iterable[str]) -> "Reservation":
+        """Choose another name if a person has taken this one meanwhile."""
+        taken = {name.casefold() for name in names}
+        if self.name.casefold() not in taken:
+            return self
+        return replace(self, name=free_name(wanted, frozenset(taken)))
+
+
+_RESERVED = re.compile(
+    rf"{re.escape(TEMPORARY)}[0-9a-f]{{32}}-(\d{{1,15}})-([0-9a-f]{{32}})"
+)
+
+
+def _digest(name: str) -> str:
+    """Return what stands for a name; case counts for nothing on some systems."""
+    return digest_of(name.casefold())
+
+
+def write_files(
+    files: Files, directory: Path, request: Request
+) -> dict[str, FileEntry]:
+    """Write a checkpoint's files but the manifest, all of them on the disk.
 
     Args:
         files: How to change the file system.
-        directory: A name that no reader looks at and no one else has.
+        directory: An empty directory that no reader looks at.
         request: What to write.
-        sequence: The commit's number in the run directory.
-        name_it: Says under which name it will be seen; asked when all but the manifest
-            is written, for somebody may take a name meanwhile.
-
-    Returns:
-        The manifest, as a reader will see it.
 
     Raises:
         StoreError: The operating system refused; what was written is still there.
     """
-    with store_errors("create the directory", directory):
-        files.make_directory(directory)
     entries = {STATE: write_tensors(files, directory / STATE, request.tensors)}
     for name, content in request.contents.items():
         entries[name] = write_file(files, directory / name, [content])
@@ -64,10 +116,29 @@ def write_checkpoint(
         content = dump(blocks_document(blocks), argument="blocks")
         name = f"{BLOCKS}.json"
         entries |= settled | {name: write_file(files, directory / name, [content])}
+    return entries
+
+
+def write_manifest(
+    files: Files,
+    directory: Path,
+    request: Request,
+    reserved: Reservation,
+    entries: Mapping[str, FileEntry],
+) -> Manifest:
+    """Write the manifest, the last file, and wait for the directory.
+
+    Returns:
+        The manifest, as a reader will see it.
+    """
+    path = directory / MANIFEST
+    if path.exists():
+        with store_errors("replace", path):
+            files.unlink(path)
     architecture = request.architecture_content
     manifest = Manifest(
         run_id=request.run_id,
-        sequence=sequence,
+        sequence=reserved.sequence,
         epoch=request.epoch,
         step=request.step,
         metrics=request.metrics,
@@ -81,16 +152,20 @@ def write_checkpoint(
         ),
         extra=request.extra,
         state_format=request.state_format,
-        saved_as=name_it(),
+        saved_as=reserved.name,
     )
     content = manifest_bytes(manifest)
-    write_file(files, directory / MANIFEST, [content])
-    with store_errors("fsync the directory", directory):
-        files.sync_directory(directory)
+    write_file(files, path, [content])
+    sync_directory(files, directory)
     return parse_manifest(content)
 
 
-def write_architecture(files: Files, directory: Path, request: Request) -> None:
+def write_architecture(
+    files: Files,
+    directory: Path,
+    request: Request,
+    temporary_for: Callable[[str], Path],
+) -> None:
     """Write the architecture's file unless it is there, intact."""
     content, name = request.architecture_content, request.architecture_name
     if content is None or name is None:
@@ -99,7 +174,7 @@ def write_architecture(files: Files, directory: Path, request: Request) -> None:
     with suppress(StoreError):
         verify_file(path, FileEntry.of(content))
         return
-    temporary = directory / scratch(TEMPORARY)
+    temporary = temporary_for(request.run_id)
     try:
         write_file(files, temporary, [content])
         with store_errors("name the finished file", path):
@@ -107,5 +182,4 @@ def write_architecture(files: Files, directory: Path, request: Request) -> None:
     except BaseException:
         discard(files, temporary)
         raise
-    with store_errors("fsync the directory", directory):
-        files.sync_directory(directory)
+    sync_directory(files, directory)

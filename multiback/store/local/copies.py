@@ -7,13 +7,12 @@ from multiback.store.checkpoint import Checkpoint
 from multiback.store.format.manifest import MANIFEST
 
 
-def originals(checkpoints: Iterable[Checkpoint]) -> list[Checkpoint]:
-    """Leave out copies: they are theirs who made them, and no further candidates.
+def without_copies(checkpoints: Iterable[Checkpoint]) -> list[Checkpoint]:
+    """Drop directories that a user copied or renamed: never candidates, never deleted.
 
-    What has another name than its manifest says is one, or was renamed, which makes it
-    somebody's as well. Where manifests say none, of the same commit under several names
-    the one is ours whose manifest's inode is the oldest: no copy takes that along,
-    whatever times it keeps.
+    A checkpoint whose name is not the one in its manifest was copied or renamed. Old
+    manifests have no name: there, of several directories with the same commit, the one
+    whose manifest's inode is the oldest is kept, because no copy keeps that time.
 
     Args:
         checkpoints: Checkpoints of one directory.

@@ -11,12 +11,19 @@ from pathlib import Path
 from typing import Any
 
 from multiback.errors import StoreError
-from multiback.store.disk.files import Files, closing, open_regular, store_errors
+from multiback.store.disk.files import (
+    Files,
+    closing,
+    open_regular,
+    store_errors,
+    sync_directory,
+)
 from multiback.store.format.jsontext import dump, load
+from multiback.store.format.manifest import MAX_TEXT
 from multiback.store.format.payload import write_all
 
 # Far above what a run writes; a file by others can claim any size.
-MAX_JOURNAL = 4 << 30
+MAX_JOURNAL = 256 << 20
 MAX_LINE = 16 << 20
 
 
@@ -37,8 +44,7 @@ def append_line(
         with store_errors("fsync", path):
             files.sync(descriptor)
     if is_new:
-        with store_errors("fsync the directory", path.parent):
-            files.sync_directory(path.parent)
+        sync_directory(files, path.parent)
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
@@ -93,7 +99,8 @@ def last_first(
     ['a', 'b', 'c']
     """
     # In a file by others it may be anything.
-    known = [one["run_id"] for one in started if isinstance(one.get("run_id"), str)]
+    told = [one.get("run_id") for one in started]
+    known = [id_ for id_ in told if isinstance(id_, str) and len(id_) <= MAX_TEXT]
     return list(dict.fromkeys([*known[::-1], *list(committed)[::-1]]))
 
 

@@ -17,7 +17,7 @@ _TARGET = b"checkpoints/"
 _OWN_PREFIXES = ("arch-", "lock-")
 
 
-def check_label(directory: Path, label: str) -> None:
+def check_link(directory: Path, label: str) -> None:
     """Refuse a label that would take the place of something else."""
     check_name("label", label)
     if label.casefold() in _OWN_NAMES or label.casefold().startswith(_OWN_PREFIXES):
@@ -31,14 +31,14 @@ def check_label(directory: Path, label: str) -> None:
             f"{link} must be a link or absent, but is a directory. Move it away, "
             f"or choose another label."
         )
-    if link.is_file() and not link.is_symlink() and not _is_label(link):
+    if link.is_file() and not link.is_symlink() and not _is_link(link):
         raise StoreError(
             f"{link} must be a link or absent, but is a file of somebody's. Move it "
             f"away, or choose another label."
         )
 
 
-def _is_label(path: Path) -> bool:
+def _is_link(path: Path) -> bool:
     """Tell whether a file is what stands where links are not possible."""
     with store_errors("read", path), path.open("rb") as stream:
         return stream.read(len(_TARGET)) == _TARGET
@@ -61,7 +61,7 @@ def point(files: Files, link: Path, checkpoint: Checkpoint) -> None:
         raise
 
 
-def drop_labels(files: Files, directory: Path) -> None:
+def drop_links(files: Files, directory: Path) -> None:
     """Remove the links that lead to a checkpoint that is gone."""
     for path in sorted(directory.iterdir()):
         if not path.is_symlink() or path.exists():

@@ -40,7 +40,23 @@ class Listing:
         """List what may be checkpoints, whatever it holds."""
         return [entry.name for entry in self._entries()]
 
+    def check(self) -> None:
+        """Refuse a link in the directory's place.
+
+        Raises:
+            StoreError: It is one. In a directory of others it may lead anywhere, and
+                what lies there would be taken for this run directory's.
+        """
+        if self._directory.is_symlink():
+            target = os.path.realpath(self._directory)
+            raise StoreError(
+                f"{self._directory} must be a directory, but is a link to {target}, "
+                f"and nothing in a run directory is followed. Name the run directory "
+                f"on that disk as dirpath; or move the folder here."
+            )
+
     def _entries(self) -> Iterator["os.DirEntry[str]"]:
+        self.check()
         try:
             with (
                 store_errors("list", self._directory),

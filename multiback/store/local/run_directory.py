@@ -2,51 +2,63 @@
 
 A checkpoint is built in a temporary directory beside its final place, every file
 is on the disk before the directory gets its name, and the name is on the disk
-before `commit` returns. Whoever stops the process at any instant leaves the old
-checkpoints as they were, and the new one whole or absent. A lock, which the
-operating system releases when its holder dies, is held while the directory
-changes; so a temporary directory seen under the lock belongs to a dead process.
+before `commit` returns. Wherever a process stops, the old checkpoints are as they
+were, and the new one is whole or absent.
+
+Files are written under the run's lock alone, so that runs do not wait for each other;
+the directory's lock is held while a number and a name are chosen and given. A temporary
+directory bears its run, its number and its name (as checksums), so that other commits
+leave them free. Who holds a run knows that its temporary directories are garbage.
 """
 
 import os
 import re
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from multiback.errors import ArgumentError, NoCheckpointError, StoreError
 from multiback.store.checkpoint import Checkpoint, described, read_checkpoint
-from multiback.store.disk.files import Files, make_directories, store_errors
+from multiback.store.disk.files import (
+    Files,
+    make_directories,
+    store_errors,
+    sync_directory,
+)
 from multiback.store.disk.removal import (
+    DELETED,
     TEMPORARY,
     collect,
     collect_if_possible,
-    delete,
+    delete_hidden,
     discard,
-    garbage_in,
-    scratch,
+    hide,
 )
 from multiback.store.format.manifest import MANIFEST
-from multiback.store.format.names import free_name
-from multiback.store.local.commits import write_architecture, write_checkpoint
-from multiback.store.local.copies import originals
-from multiback.store.local.journal import append_line, last_first, read_lines
-from multiback.store.local.links import check_label, drop_labels, point
+from multiback.store.local.commits import (
+    Reservation,
+    write_architecture,
+    write_files,
+    write_manifest,
+)
+from multiback.store.local.journal import append_line, read_lines
+from multiback.store.local.links import check_link, drop_links, point
 from multiback.store.local.listing import Listing
-from multiback.store.owning.locking import ChangeLock
-from multiback.store.owning.owner import Owner
-from multiback.store.owning.ownership import Ownership
+from multiback.store.local.locks import RunLocks, directory_lock
+from multiback.store.owner import CLAIM_TIMEOUT, Owner, digest_of
 from multiback.store.request import Request, check_run_id
+from multiback.store.runs import Choice, Runs
 
 SAVE_REQUEST = "save-now"
 _ARCHITECTURE = re.compile(r"arch-[0-9a-f]{32}\.json")
+_OF_RUN = re.compile(rf"{re.escape(TEMPORARY)}([0-9a-f]{{32}})-")
 
 
-class RunDirectory:
-    """The checkpoints, runs and history under one directory.
+class RunDirectory(Runs):
+    """The checkpoints, runs and history under one directory; see `Runs`.
 
     Several runs, threads and processes may use one directory at once. Nothing is
     created before the first write.
@@ -54,10 +66,10 @@ class RunDirectory:
     Args:
         path: The directory.
         files: How to change the file system; for tests.
-        lock_timeout: Seconds to wait for another writer. A commit holds the lock
-            for as long as writing its files takes.
-        heartbeat: Seconds between the signs of life of a run that was started. On
-            another machine it can be taken over once eight of them did not come.
+        lock_timeout: Seconds to wait for the directory's lock, which others hold for
+            moments.
+        claim_timeout: On a mount without file locks: seconds after which a run whose
+            claim was not renewed is taken over. Writers renew it 20 times as often.
 
     Attributes:
         path: The directory.
@@ -91,15 +103,13 @@ class RunDirectory:
         files: Files | None = None,
         *,
         lock_timeout: float = 60.0,
-        heartbeat: float = 15.0,
+        claim_timeout: float = CLAIM_TIMEOUT,
     ) -> None:
         self.path = Path(path).resolve()
         self.skipped: list[tuple[Path, str]] = []
         self._files = Files() if files is None else files
-        self._ownership = Ownership(self.path, self._files, heartbeat)
-        self._lock = ChangeLock(
-            self.path / "lock", self._files, lock_timeout, self._ownership
-        )
+        self._lock_timeout = lock_timeout
+        self._run_locks = RunLocks(self.path, self._files, claim_timeout)
         self._listing = Listing(self._checkpoints)
 
     @property
@@ -112,135 +122,95 @@ class RunDirectory:
         return self.path / "checkpoints"
 
     def checkpoints(self, run_id: str | None = None) -> list[Checkpoint]:
-        """List the committed checkpoints, oldest commit first.
-
-        Args:
-            run_id: Only those of this run; None for all.
-
-        Returns:
-            The checkpoints whose manifest can be trusted; their other files were
-            not read (`Checkpoint.verify` does). `skipped` tells of the others.
-        """
+        """List the committed checkpoints, oldest commit first."""
         found, self.skipped = self._listing.read()
         return [one for one in found if run_id is None or one.run_id == run_id]
 
-    def run_ids(self) -> list[str]:
-        """List the runs, the one that started last first."""
-        return self._last_first(self.checkpoints())
+    def starts(self) -> list[dict[str, Any]]:
+        """Return the record of each start of a run, oldest first."""
+        return read_lines(self.path / "runs.jsonl")
 
-    def _last_first(self, found: Sequence[Checkpoint]) -> list[str]:
-        return last_first(
-            read_lines(self.path / "runs.jsonl"), [one.run_id for one in found]
-        )
-
-    def latest_run(self) -> str | None:
-        """Return the run that started last among those that have a checkpoint."""
-        found = self.checkpoints()
-        having = {one.run_id for one in found}
-        return next((one for one in self._last_first(found) if one in having), None)
+    def records(self) -> list[dict[str, Any]]:
+        """Return the history's records, oldest first; a torn line is passed over."""
+        return read_lines(self.path / "history.jsonl")
 
     def start_run(self, run_id: str, info: Mapping[str, Any]) -> None:
-        """Note that a run starts, and collect what dead writers left.
-
-        From now on this process is the run's only writer, until `end_run` or its own
-        end. A run whose writer died is taken over, with a warning; where only silence
-        tells so, on another machine, this waits for up to eight heartbeats.
-
-        Args:
-            run_id: The run; a run that is resumed starts again.
-            info: Anything JSON: code and library versions, monitors.
-
-        Raises:
-            StoreError: Another process is writing this run.
-        """
-        record = {"run_id": check_run_id(run_id), "started": time.time()}
-        self._ownership.claim(run_id, self._locked)
-        with self._locked():
-            # Somebody else's, or open on another machine: no reason not to train.
-            for problem in collect_if_possible(self._files, self._garbage()):
-                warnings.warn(f"Left over, and left alone: {problem}", stacklevel=3)
-            append_line(
-                self._files,
-                self.path / "runs.jsonl",
-                {**record, "info": info},
-                argument="info",
-            )
+        """Note that a run starts, and collect what dead writers left."""
+        record = {"run_id": check_run_id(run_id), "started": time.time(), "info": info}
+        self._make()
+        is_new = self._run_locks.start(run_id)
+        mine = digest_of(run_id) if is_new else None
+        # On another machine a file may be open: no reason not to train.
+        for problem in self._collect(collect_if_possible, mine):
+            warnings.warn(f"Left over, and left alone: {problem}", stacklevel=3)
+        append_line(self._files, self.path / "runs.jsonl", record, argument="info")
 
     def end_run(self, run_id: str) -> None:
-        """Let other processes write a run, should this one have been its writer.
-
-        Args:
-            run_id: The run. If it was never started, nothing happens.
-        """
-        self._ownership.release(run_id)
+        """Release a run, so that other processes may write it."""
+        self._run_locks.end(run_id)
 
     def writers(self) -> list[Owner]:
-        """List the processes that write a run here, or died while they did."""
-        return self._ownership.owners()
+        """List the processes that write a run here, or ended without releasing it."""
+        return self._run_locks.owners()
 
     def commit(self, request: Request) -> Checkpoint:
-        """Write one checkpoint: whole and on the disk when this returns, or not at all.
-
-        Args:
-            request: What to write.
-
-        Returns:
-            The checkpoint; its `name` tells which name it got.
-
-        Raises:
-            StoreError: The operating system refused, for example because the disk
-                is full. Nothing of the new checkpoint is left, earlier ones are
-                intact, and the next commit starts afresh.
-        """
-        with self._locked():
-            self._ownership.check(request.run_id)
-            write_architecture(self._files, self.path, request)
-            found, _ = self._listing.read()
-            sequence = found[-1].sequence + 1 if found else 1
-            temporary = self._checkpoints / scratch(TEMPORARY)
+        """Write one checkpoint: whole and durable when this returns, or not at all."""
+        with self._holding(request.run_id):
+            with self._locked():
+                reserved = self._reserve(request)
+            temporary = reserved.directory
             try:
-                manifest = write_checkpoint(
-                    self._files,
-                    temporary,
-                    request,
-                    sequence,
-                    lambda: free_name(request.name, frozenset(self._listing.names())),
+                # Not before: nobody collects it while there is a reservation.
+                write_architecture(
+                    self._files, self.path, request, self._run_locks.temporary
                 )
-                target = self._checkpoints / str(manifest.saved_as)
-                # Once more: writing took a while, in which this machine may have slept.
-                self._ownership.check(request.run_id)
-                with store_errors("name the finished checkpoint", target):
-                    self._files.rename(temporary, target)
+                entries = write_files(self._files, temporary, request)
+                while True:
+                    manifest = write_manifest(
+                        self._files, temporary, request, reserved, entries
+                    )
+                    target = self._checkpoints / reserved.name
+                    with self._locked():
+                        # Writing took a while, in which anything may have happened.
+                        self._run_locks.check(request.run_id)
+                        reserved = reserved.renamed(request.name, self._listing.names())
+                        if reserved.name == target.name:
+                            with store_errors("name the finished checkpoint", target):
+                                self._files.rename(temporary, target)
+                            break
             except BaseException:
                 discard(self._files, temporary)
                 raise
             try:
-                with store_errors("fsync the directory", self._checkpoints):
-                    self._files.sync_directory(self._checkpoints)
+                sync_directory(self._files, self._checkpoints)
             except BaseException:
                 # Reported as failed, so it must not turn up later.
                 discard(self._files, target)
                 raise
         return described(target, manifest)
 
+    def _reserve(self, request: Request) -> Reservation:
+        """Choose a number and a name, and keep other commits from choosing them."""
+        found, _ = self._listing.read()
+        reserved = Reservation.of(
+            request,
+            self._checkpoints,
+            found[-1].sequence if found else 0,
+            self._listing.names(),
+            [path.name for path in _hidden(self._checkpoints, TEMPORARY)],
+        )
+        with store_errors("create the directory", reserved.directory):
+            self._files.make_directory(reserved.directory)
+        return reserved
+
     def remove(self, checkpoint: Checkpoint, *, run_id: str) -> None:
-        """Remove one checkpoint of a run; one that is gone already is no error.
-
-        Args:
-            checkpoint: Which one.
-            run_id: The run that asks; it can only remove its own.
-
-        Raises:
-            ArgumentError: The checkpoint lies in another directory.
-            StoreError: It belongs to another run, or cannot be removed.
-        """
+        """Remove one checkpoint of a run; one that is gone already is no error."""
         if checkpoint.path.parent != self._checkpoints:
             raise ArgumentError(
                 f"checkpoint must lie in {self._checkpoints}, but lies in "
                 f"{checkpoint.path.parent}. Ask its own RunDirectory."
             )
-        with self._locked():
-            self._ownership.check(run_id)
+        with self._holding(run_id), self._locked():
             try:
                 found = read_checkpoint(checkpoint.path)
             except NoCheckpointError:
@@ -252,122 +222,123 @@ class RunDirectory:
                     f"but is commit {found.sequence} of the run {found.run_id!r}. "
                     f"Remove it with that run's id, or leave it."
                 )
-            delete(self._files, checkpoint.path)
+            doomed = hide(self._files, checkpoint.path)
+        delete_hidden(self._files, [doomed])
 
     def missing(self, checkpoints: Iterable[Checkpoint]) -> list[Checkpoint]:
-        """Return those of its checkpoints that are not there any more.
-
-        Args:
-            checkpoints: Checkpoints of this directory.
-        """
+        """Return those of its checkpoints that are not there any more."""
         # A disk that is away has lost nothing.
         if not self._checkpoints.is_dir():
             return []
         return [one for one in checkpoints if not (one.path / MANIFEST).exists()]
 
     def prune(
-        self,
-        choose: Callable[[Sequence[Checkpoint]], Iterable[Checkpoint]],
-        *,
-        run_id: str,
-        dry_run: bool = False,
+        self, choose: Choice, *, run_id: str, dry_run: bool = False
     ) -> list[Checkpoint]:
-        """Remove those checkpoints of one run that a function does not keep.
-
-        Copies that people made, and what they renamed, neither count nor go. It is
-        asked under the lock, so that no commit slips between the choice and
-        the removal. Links such as `best` that led to a removed checkpoint are
-        removed too.
-
-        Args:
-            choose: Takes the run's checkpoints, oldest first, and returns those to
-                keep.
-            run_id: The run; no other run's checkpoint is touched.
-            dry_run: Remove nothing.
-
-        Returns:
-            The checkpoints that were removed, or would be, oldest first.
-
-        Raises:
-            NoCheckpointError: The run has no checkpoint.
-            StoreError: The operating system refused; what was removed before stays
-                removed.
-        """
-        check_run_id(run_id)
+        """Remove those checkpoints of one run that a function does not keep."""
         if not self._checkpoints.is_dir():
-            raise self._nothing_of(run_id)
+            return self._unkept(choose, run_id)
         with self._locked():
-            found = originals(self.checkpoints(run_id))
-            if not found:
-                raise self._nothing_of(run_id)
-            keep = set(choose(found))
-            doomed = [one for one in found if one not in keep]
+            doomed = self._unkept(choose, run_id)
+            hidden = []
             if not dry_run:
-                for one in doomed:
-                    delete(self._files, one.path)
-                drop_labels(self._files, self.path)
+                hidden = [hide(self._files, one.path) for one in doomed]
+                drop_links(self._files, self.path)
+        delete_hidden(self._files, hidden)
         return doomed
 
-    def _nothing_of(self, run_id: str) -> NoCheckpointError:
-        return NoCheckpointError(
-            f"{self.path} must hold a checkpoint of the run {run_id!r}, but holds "
-            f"none. Pass the id of a run that has some."
-        )
-
     def append_history(self, record: Mapping[str, Any]) -> None:
-        """Append one record to the history, durably.
-
-        Args:
-            record: Anything JSON; its "run_id" is what `history` selects by.
-        """
+        """Append one record to the history, durably."""
         make_directories(self._files, self.path)
         append_line(self._files, self.path / "history.jsonl", record, argument="record")
 
-    def history(self, run_id: str | None = None) -> list[dict[str, Any]]:
-        """Read the history's records, oldest first; a torn line is passed over."""
-        return [
-            record
-            for record in read_lines(self.path / "history.jsonl")
-            if run_id is None or record.get("run_id") == run_id
-        ]
-
     def collect_garbage(self, *, dry_run: bool = False) -> list[Path]:
-        """Delete what dead writers left behind, and architectures nobody names.
-
-        Architectures stay as long as some manifest cannot be read, for it may name
-        any of them.
-
-        Args:
-            dry_run: Delete nothing.
-
-        Returns:
-            What was deleted, or would be.
-        """
+        """Delete what dead writers left behind, and architectures nobody names."""
         if not self._checkpoints.is_dir():
             return []
-        with self._locked():
-            garbage = [*self._garbage(), *self._unused_architectures()]
-            if not dry_run:
-                collect(self._files, garbage)
-            return garbage
+        found: list[Path] = []
 
-    def _garbage(self) -> list[Path]:
-        """List temporary and doomed entries; under the lock they are no one's."""
-        return [
-            *garbage_in(self.path),
-            *garbage_in(self._checkpoints),
-            *self._ownership.dead(),
-        ]
+        def note(_: Files, garbage: Iterable[Path]) -> list[str]:
+            found.extend(garbage)
+            if not dry_run:
+                collect(self._files, found)
+            return []
+
+        self._collect(note)
+        with self._locked():
+            unused = self._unused_architectures()
+            note(self._files, unused)
+        return found
+
+    def _collect(
+        self,
+        collect_all: Callable[[Files, Iterable[Path]], list[str]],
+        mine: str | None = None,
+    ) -> list[str]:
+        """Let a function delete what writers left behind that have ended.
+
+        Args:
+            collect_all: Takes paths and returns problems.
+            mine: A run that this process has taken, and written nothing of yet.
+        """
+        self._listing.check()
+        with store_errors("collect garbage in", self.path):
+            return self._collected(collect_all, mine)
+
+    def _collected(
+        self,
+        collect_all: Callable[[Files, Iterable[Path]], list[str]],
+        mine: str | None,
+    ) -> list[str]:
+        problems: list[str] = []
+        folders = (self.path, self._checkpoints)
+        digests = self._run_locks.digests()
+        for path in (path for each in folders for path in _hidden(each, TEMPORARY)):
+            if found := _OF_RUN.match(path.name):
+                digests.add(found[1])
+        for digest in sorted(digests):
+            with self._run_locks.idle(digest) as is_idle:
+                left = [
+                    path
+                    for each in folders
+                    for path in _hidden(each, f"{TEMPORARY}{digest}-")
+                ]
+                if left and (is_idle or digest == mine):
+                    problems += collect_all(self._files, left)
+        with self._locked():
+            # Of no run: they are only made under this lock.
+            others = [
+                path
+                for each in folders
+                for path in _hidden(each, TEMPORARY)
+                if not _OF_RUN.match(path.name)
+            ]
+        doomed = [path for each in folders for path in _hidden(each, DELETED)]
+        return problems + collect_all(self._files, [*others, *doomed])
+
+    def _make(self) -> None:
+        """Create the directory if need be; refuse a link in its place."""
+        make_directories(self._files, self._checkpoints)
+        self._listing.check()
+
+    @contextmanager
+    def _holding(self, run_id: str) -> Iterator[None]:
+        """Create the directory if need be, and hold a run."""
+        self._make()
+        with store_errors("save into", self.path), self._run_locks.holding(run_id):
+            yield
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        """Create the directory if need be and hold its lock."""
-        make_directories(self._files, self._checkpoints)
-        with self._lock.held():
+        """Create the directory if need be, and hold its lock."""
+        self._make()
+        with directory_lock(self.path / "lock", self._lock_timeout):
             yield
 
     def _unused_architectures(self) -> list[Path]:
-        """List the architectures that no manifest names."""
+        """List the architectures that no manifest names or is about to name."""
+        if _hidden(self._checkpoints, TEMPORARY):
+            return []
         used = {one.architecture for one in self.checkpoints()}
         if self.skipped:
             return []
@@ -376,6 +347,11 @@ class RunDirectory:
             for path in sorted(self.path.iterdir())
             if _ARCHITECTURE.fullmatch(path.name) and path.name not in used
         ]
+
+    def scratch(self, run_id: str) -> Path:
+        """Return a new path for temporary files of a run that this process holds."""
+        self._make()
+        return self._run_locks.temporary(run_id)
 
     @property
     def save_request(self) -> Path:
@@ -386,16 +362,12 @@ class RunDirectory:
         """Let readers see a file that was written into `path`: here, they do."""
 
     def point(self, label: str, checkpoint: Checkpoint) -> None:
-        """Let a link such as `best` lead people to a checkpoint.
-
-        A convenience for eyes and shells: readers of this package compute the best
-        and the last from the manifests. Where links are not possible, a text file
-        holds the relative path.
-
-        Args:
-            label: The link's name in the run directory.
-            checkpoint: What it leads to.
-        """
-        check_label(self.path, label)
+        """Let a link such as `best` lead people to a checkpoint."""
+        check_link(self.path, label)
         with self._locked():
             point(self._files, self.path / label, checkpoint)
+
+
+def _hidden(folder: Path, prefix: str) -> list[Path]:
+    """List a directory's entries whose names begin in a way."""
+    return sorted(path for path in folder.iterdir() if path.name.startswith(prefix))

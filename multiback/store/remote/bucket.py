@@ -27,6 +27,7 @@ from multiback.errors import (
     MultibackError,
     StoreError,
 )
+from multiback.store.format.names import HIDDEN, without_secrets
 
 ATTEMPTS = 6
 FIRST_PAUSE = 0.2
@@ -41,6 +42,8 @@ _TIMES = ("LastModified", "updated", "last_modified", "mtime", "created")
 WRITER_THREAD = "multiback-writer"
 
 T = TypeVar("T")
+
+_with_secrets: dict[str, str] = {}
 
 
 @dataclass(frozen=True)
@@ -80,22 +83,40 @@ class Bucket:
 
     def __init__(self, url: str) -> None:
         _outlive_pending_saves()
-        self.url = url.rstrip("/")
+        given = url.rstrip("/")
+        self.url = url = without_secrets(given)
+        if given != self.url:
+            # Remembered by this process alone, so that `location` can be opened.
+            _with_secrets.setdefault(self.url, given)
+        given = next(
+            (
+                secret + given.removeprefix(public)
+                for public, secret in _with_secrets.items()
+                if f"{given}/".startswith(f"{public}/")
+            ),
+            given,
+        )
+        if f"://{HIDDEN}@" in given:
+            raise ArgumentError(
+                f"{given} must have the user and the password that are hidden in it: "
+                f"they are never stored. Give the URL with them, or without."
+            )
         try:
             # A cached listing would hide what other machines write.
             self._fs, self._root = fsspec.core.url_to_fs(
-                self.url, use_listings_cache=False
+                given, use_listings_cache=False
             )
         except ImportError as error:
             raise MissingPackageError(
-                f"{url} needs a package that is not installed: {error}. For s3:// run "
+                f"{url} needs a package that is not installed: "
+                f"{without_secrets(str(error))}. For s3:// run "
                 f'pip install "multiback[s3]", for gs:// pip install '
                 f'"multiback[gs]".'
             ) from error
         except ValueError as error:
             raise ArgumentError(
                 f"{url!r} must be a URL that fsspec knows, such as s3://bucket/run, "
-                f"but: {error}."
+                f"but: {without_secrets(str(error))}."
             ) from error
 
     def url_of(self, name: str) -> str:
@@ -204,7 +225,8 @@ class Bucket:
     ) -> StoreError:
         tried = "" if attempts == 1 else f" ({attempts} attempts)"
         raised = StoreError(
-            f"could not {doing} {self.url_of(name)}{tried}: {error or repr(error)}. "
+            f"could not {doing} {self.url_of(name)}{tried}: "
+            f"{without_secrets(str(error) or repr(error))}. "
             f"Committed checkpoints are untouched; check the connection, the rights "
             f"and the bucket, then try again."
         )

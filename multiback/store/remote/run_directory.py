@@ -7,8 +7,8 @@ checksum is its own, and from there the files are uploaded, the manifest last. A
 checkpoint is committed if its manifest is there and its files have the right sizes.
 It is removed in the other order: the manifest first.
 
-A name is claimed before anything is uploaded under it (remote_claims.py), and a run by
-the process that writes it (remote_ownership.py).
+A name is claimed before anything is uploaded under it (claims.py), and a run by the
+process that writes it (ownership.py).
 
 There are no links: best and last are computed from the manifests. `runs.jsonl` and
 `history.jsonl` become objects of some records each. Readers download what they read,
@@ -16,21 +16,18 @@ verify it and delete it again, so the local disk holds no more than one file a r
 """
 
 import dataclasses
+import functools
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
-from multiback.errors import (
-    NoCheckpointError,
-    StoreError,
-)
+from multiback.errors import StoreError
 from multiback.store.checkpoint import Checkpoint
 from multiback.store.format.manifest import MANIFEST
-from multiback.store.local.copies import originals
-from multiback.store.local.journal import last_first
 from multiback.store.local.run_directory import SAVE_REQUEST
-from multiback.store.owning.owner import Owner
+from multiback.store.owner import CLAIM_TIMEOUT, Owner
 from multiback.store.remote.claims import abandoned, claim, is_old
 from multiback.store.remote.journal import RemoteJournal
 from multiback.store.remote.mirror import CHECKPOINTS, mirror_of
@@ -38,20 +35,20 @@ from multiback.store.remote.ownership import RemoteOwnership
 from multiback.store.remote.save_request import RemoteRequest
 from multiback.store.remote.source import RemoteSource
 from multiback.store.request import Request, check_name, check_run_id
+from multiback.store.runs import Choice, Runs
 
 _HISTORY_RECORDS = 256
 
 
-class RemoteRunDirectory:
-    """The checkpoints, runs and history under one URL; see `RunDirectory`.
-
-    What is not said here is as there, of `RunDirectory`'s methods of the same names.
+class RemoteRunDirectory(Runs):
+    """The checkpoints, runs and history under one URL; see `Runs`.
 
     Args:
         url: As fsspec takes it, such as "s3://bucket/runs/tumour".
+        claim_timeout: Seconds after which a run whose claim was not renewed is taken
+            over. Writers renew it with each commit, and 20 times as often.
 
     Attributes:
-        location: The URL.
         path: A temporary local directory with copies of the manifests.
         skipped: What the last listing passed over: URLs and reasons.
 
@@ -80,20 +77,21 @@ class RemoteRunDirectory:
         (True, np.float64(4.0))
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, claim_timeout: float = CLAIM_TIMEOUT) -> None:
+        self._claim_timeout = claim_timeout
         self._mirror = mirror_of(url)
         self._bucket = self._mirror.bucket
-        self.location = self._bucket.url
         self.path = self._mirror.local.path
         self.skipped: list[tuple[str, str]] = []
         self._runs = RemoteJournal(self._bucket, "runs", 1)
         self._history = RemoteJournal(self._bucket, "history", _HISTORY_RECORDS)
-        self._ownership = RemoteOwnership(self._bucket)
+        self._ownership = RemoteOwnership(self._bucket, claim_timeout)
         self._written: set[str] = set()
 
-    def __reduce__(self) -> tuple[type, tuple[str]]:
+    def __reduce__(self) -> tuple[Any, ...]:
         """Let a copy open the same URL."""
-        return type(self), (self.location,)
+        opened = functools.partial(type(self), claim_timeout=self._claim_timeout)
+        return opened, (self.location,)
 
     def checkpoints(self, run_id: str | None = None) -> list[Checkpoint]:
         """List the committed checkpoints, oldest commit first."""
@@ -106,18 +104,18 @@ class RemoteRunDirectory:
         source = RemoteSource(self.location, checkpoint.name)
         return dataclasses.replace(checkpoint, source=source)
 
-    def run_ids(self) -> list[str]:
-        """List the runs, the one that started last first."""
-        return self._last_first(self.checkpoints())
+    @property
+    def location(self) -> str:
+        """The URL."""
+        return self._bucket.url
 
-    def _last_first(self, found: Sequence[Checkpoint]) -> list[str]:
-        return last_first(self._runs.records(), [one.run_id for one in found])
+    def starts(self) -> list[dict[str, Any]]:
+        """Return the record of each start of a run, oldest first."""
+        return self._runs.records()
 
-    def latest_run(self) -> str | None:
-        """Return the run that started last among those that have a checkpoint."""
-        found = self.checkpoints()
-        having = {one.run_id for one in found}
-        return next((one for one in self._last_first(found) if one in having), None)
+    def records(self) -> list[dict[str, Any]]:
+        """Return the history's records, oldest first."""
+        return self._history.records()
 
     def start_run(self, run_id: str, info: Mapping[str, Any]) -> None:
         """Note that a run starts, and collect what dead writers left.
@@ -131,11 +129,11 @@ class RemoteRunDirectory:
         self._runs.append(record, argument="info")
 
     def end_run(self, run_id: str) -> None:
-        """Let other processes write a run, should this one have been its writer."""
+        """Release a run, so that other processes may write it."""
         self._ownership.release(run_id)
 
     def writers(self) -> list[Owner]:
-        """List the processes that write a run here, or died while they did."""
+        """List the processes that write a run here, or ended without releasing it."""
         return self._ownership.owners()
 
     def commit(self, request: Request) -> Checkpoint:
@@ -186,7 +184,7 @@ class RemoteRunDirectory:
                 )
         self._ownership.check(staged.run_id)
         self._bucket.upload(staged.path / MANIFEST, f"{folder}/{MANIFEST}")
-        # Whoever took the run over while this process hung did not count with it.
+        # Another process may have taken the run over while this one hung.
         self._ownership.check(staged.run_id)
 
     def _withdraw(self, name: str) -> None:
@@ -211,22 +209,11 @@ class RemoteRunDirectory:
         return []
 
     def prune(
-        self,
-        choose: Callable[[Sequence[Checkpoint]], Iterable[Checkpoint]],
-        *,
-        run_id: str,
-        dry_run: bool = False,
+        self, choose: Choice, *, run_id: str, dry_run: bool = False
     ) -> list[Checkpoint]:
         """Remove those checkpoints of one run that a function does not keep."""
         with self._mirror.turn:
-            found = originals(self.checkpoints(check_run_id(run_id)))
-            if not found:
-                raise NoCheckpointError(
-                    f"{self.location} must hold a checkpoint of the run {run_id!r}, "
-                    f"but holds none. Pass the id of a run that has some."
-                )
-            keep = set(choose(found))
-            doomed = [one for one in found if one not in keep]
+            doomed = self._unkept(choose, run_id)
             for one in doomed if not dry_run else ():
                 self._mirror.forget(one.name)
                 self._withdraw(one.name)
@@ -235,14 +222,6 @@ class RemoteRunDirectory:
     def append_history(self, record: Mapping[str, Any]) -> None:
         """Append one record to the history."""
         self._history.append(record, argument="record")
-
-    def history(self, run_id: str | None = None) -> list[dict[str, Any]]:
-        """Read the history's records, oldest first."""
-        return [
-            record
-            for record in self._history.records()
-            if run_id is None or record.get("run_id") == run_id
-        ]
 
     def garbage(self) -> dict[str, int]:
         """Find what dead writers left a day ago, and architectures nobody names.
@@ -275,6 +254,10 @@ class RemoteRunDirectory:
         if not dry_run:
             self._bucket.delete(found)
         return [self._bucket.url_of(name) for name in found]
+
+    def scratch(self, run_id: str) -> Path:
+        """Return a new path for temporary files of a run that this process holds."""
+        return self._mirror.local.scratch(run_id)
 
     @property
     def save_request(self) -> RemoteRequest:

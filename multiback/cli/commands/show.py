@@ -1,0 +1,107 @@
+"""`multiback show`: one checkpoint, its metrics, files and variables."""
+
+import datetime as dt
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+
+from multiback.checkpoint.loading.documents import variables_of
+from multiback.cli.lightning_files import Listed
+from multiback.cli.output import number_text, plain_table, size_text
+from multiback.cli.records import Record, marks, record
+from multiback.store import Checkpoint
+
+
+def details(checkpoint: Listed) -> Record:
+    """Describe one checkpoint: its files and variables too.
+
+    Raises:
+        CorruptCheckpointError: A file that is read is not what the manifest says.
+    """
+    if not isinstance(checkpoint, Checkpoint):
+        return {
+            **record(checkpoint),
+            **marks(checkpoint),
+            "files": {checkpoint.name: {"size": checkpoint.size}},
+            "variables": list(checkpoint.variables),
+        }
+    return {
+        **record(checkpoint),
+        "files": {
+            name: {"size": entry.size, "xxh3": entry.xxh3}
+            for name, entry in checkpoint.files.items()
+        },
+        "variables": variables(checkpoint),
+    }
+
+
+def variables(checkpoint: Checkpoint) -> list[dict[str, Any]]:
+    """Return a checkpoint's index of variables; empty where it has none."""
+    if "variables.json" not in checkpoint.files:
+        return []
+    return variables_of(checkpoint)
+
+
+def details_view(shown: Record, *, with_variables: bool) -> RenderableType:
+    """Lay out what `details` returned.
+
+    Args:
+        shown: What `details` returned.
+        with_variables: List each variable, not only how many there are.
+    """
+    when = dt.datetime.fromtimestamp(shown["created"]).astimezone()
+    versions = ", ".join(f"{name} {value}" for name, value in shown["versions"].items())
+    facts = Table(box=None, pad_edge=False, show_header=False)
+    facts.add_column(style="bold", no_wrap=True)
+    facts.add_column(overflow="fold")
+    for name, value in {
+        "checkpoint": shown["name"],
+        "run": shown["run_id"],
+        "epoch": f"{shown['epoch']}, step {shown['step']}",
+        "saved": f"{when:%Y-%m-%d %H:%M:%S %z}",
+        "backend": shown["backend"] or "unknown",
+        "versions": versions or "unknown",
+        "architecture": shown["architecture"] or _without_architecture(shown),
+        "variables": _groups(shown["variables"]) or "no index",
+        "format": shown["format"],
+        "files": ", ".join(
+            f"{name} {size_text(entry['size'])}"
+            for name, entry in shown["files"].items()
+        ),
+    }.items():
+        facts.add_row(name, value)
+    metrics = plain_table("metric", "value", "judged by it")
+    for name in dict.fromkeys([*shown["metrics"], *shown["scores"]]):
+        metrics.add_row(
+            name,
+            number_text(shown["metrics"].get(name)),
+            number_text(shown["scores"].get(name)),
+        )
+    parts: list[RenderableType] = [facts, "", metrics]
+    if with_variables:
+        table = plain_table("variable", "group", "shape", "dtype")
+        for entry in shown["variables"]:
+            shape = "x".join(map(str, entry["shape"])) or "scalar"
+            table.add_row(entry["path"], entry["group"], shape, entry["dtype"])
+        parts += ["", table]
+    return Group(*parts)
+
+
+def _without_architecture(shown: Record) -> str:
+    """Say how a checkpoint is loaded that holds no architecture."""
+    if "marks" in shown:
+        return "none: load_from_checkpoint of your LightningModule"
+    return "none: restore() into a model"
+
+
+def _groups(index: Sequence[dict[str, Any]]) -> str:
+    """Say how many variables each group has.
+
+    >>> _groups([{"group": "weights"}, {"group": "weights"}, {"group": "seeds"}])
+    '2 weights, 1 seeds'
+    """
+    counts = Counter(entry["group"] for entry in index)
+    return ", ".join(f"{count} {group}" for group, count in counts.items())

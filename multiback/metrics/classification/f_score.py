@@ -1,0 +1,245 @@
+"""F-scores: precision and recall in one number."""
+
+import math
+from typing import Any
+
+import keras
+
+from multiback.errors import ArgumentError
+from multiback.metrics.base.count_metric import RatioMetric
+from multiback.metrics.inputs.arguments import is_real
+from multiback.metrics.inputs.task import Average, Ids, Task, TaskName
+from multiback.metrics.statistics.counts import CountTable
+
+Tensor = Any
+
+
+@keras.saving.register_keras_serializable("multiback")
+class F1Score(RatioMetric):
+    """The F1 score: the harmonic mean of precision and recall.
+
+    Formula: `2 tp / (2 tp + fp + fn)`.
+
+    Use it where positives are rare and both false alarms and misses matter. It is
+    computed from the counts of all batches, never as a mean of batch values.
+
+    Args:
+        task: "binary" (each element is 0 or 1), "multiclass" (each element has one
+            class) or "multilabel" (each of several labels may hold). None, the default,
+            takes "binary" if the first `y_pred` is a vector or has a last axis of 1,
+            and raises for any other shape.
+        num_classes: Number of classes, for "multiclass" only.
+        num_labels: Number of labels, for "multilabel" only.
+        average: How the values of the classes or labels become one: "macro" (plain
+            mean; a class with neither a label nor a prediction is left out), "micro"
+            (their counts are added first), "weighted" (mean by the number of true
+            elements) or None (an array of all values). "binary" has one value and
+            ignores it, unless `classes=` asks for both.
+        classes: A class id or label, or a list of them: the value is of these only,
+            while every element still counts, as with scikit-learn's `labels=`. A list
+            with `average=None` gives an array in its order, and a single id a scalar.
+            For "binary" 0 is the negative class. None takes all classes, for "binary"
+            the positive one.
+        threshold: A score above this probability, not equal to it, is positive.
+            "multiclass" predicts the first largest score instead.
+        from_logits: Whether `y_pred` holds logits instead of probabilities. It is never
+            guessed.
+        ignore_index: A label, or a list of them, whose elements are left out. A class
+            that is ignored leaves the mean as well.
+        zero_division: Value of a ratio whose denominator is 0: 0, 1 or NaN. A NaN
+            leaves the mean.
+        name: Name in Keras's logs.
+        dtype: Accepted as in Keras's metrics; counts stay exact and the result is
+            float32.
+
+    Call arguments:
+        y_true: Labels of any integer, boolean or float dtype. "binary": 0 or 1, any
+            shape. "multiclass": ids `(...)` or one-hot `(..., num_classes)`.
+            "multilabel": 0 or 1, `(..., num_labels)`.
+        y_pred: Scores of any float dtype. "binary" and "multilabel": the shape of
+            `y_true`. "multiclass": `(..., num_classes)`, or integer class ids `(...)`.
+        sample_weight: One number a sample or an element, or None.
+
+    Raises:
+        ArgumentError: An argument is unknown or not usable, `task=` is missing where
+            `y_pred` may hold several scores an element, or the shapes do not fit
+            together.
+
+    Source: scikit-learn's `f1_score`, with the rule `score > threshold`.
+
+    Examples:
+        Binary, from probabilities:
+
+        >>> metric = F1Score()
+        >>> metric.update_state([0, 1, 1, 0, 1], [0.1, 0.9, 0.3, 0.8, 0.7])
+        >>> round(float(metric.result()), 4)
+        0.6667
+
+        Classes, from ids or from scores `(..., num_classes)`:
+
+        >>> metric = F1Score(task="multiclass", num_classes=3)
+        >>> metric.update_state([0, 1, 2, 2], [0, 1, 2, 1])
+        >>> round(float(metric.result()), 4)
+        0.7778
+
+        Without the background, class 0:
+
+        >>> metric = F1Score(task="multiclass", num_classes=3, classes=[1, 2])
+        >>> metric.update_state([0, 0, 1, 2, 2], [0, 1, 1, 2, 1])
+        >>> round(float(metric.result()), 4)
+        0.5833
+
+        Labels that may hold at once:
+
+        >>> metric = F1Score(task="multilabel", num_labels=2)
+        >>> metric.update_state([[0, 1], [1, 1]], [[0.2, 0.1], [0.9, 0.8]])
+        >>> round(float(metric.result()), 4)
+        0.8333
+    """
+
+    def __init__(
+        self,
+        task: TaskName | None = None,
+        *,
+        num_classes: int | None = None,
+        num_labels: int | None = None,
+        average: Average = "macro",
+        classes: Ids = None,
+        threshold: float = 0.5,
+        from_logits: bool = False,
+        ignore_index: Ids = None,
+        zero_division: float = 0.0,
+        name: str = "f1_score",
+        dtype: str | None = None,
+    ) -> None:
+        record = Task(
+            task, num_classes, num_labels, threshold, from_logits, ignore_index, classes
+        )
+        super().__init__(
+            record, average=average, zero_division=zero_division, name=name, dtype=dtype
+        )
+
+    def fraction(self, table: CountTable) -> tuple[Tensor, Tensor]:
+        """Return `2 tp` and `2 tp + fp + fn`."""
+        twice = 2.0 * table.tp
+        return twice, twice + table.fp + table.fn
+
+
+@keras.saving.register_keras_serializable("multiback")
+class FBetaScore(RatioMetric):
+    """The F-beta score: precision and recall, with recall weighted by `beta`.
+
+    Formula: `(1 + beta^2) tp / ((1 + beta^2) tp + beta^2 fn + fp)`.
+
+    Use it where a miss costs more (`beta` above 1) or less than a false alarm. It is
+    computed from the counts of all batches, never as a mean of batch values.
+
+    Args:
+        task: "binary" (each element is 0 or 1), "multiclass" (each element has one
+            class) or "multilabel" (each of several labels may hold). None, the default,
+            takes "binary" if the first `y_pred` is a vector or has a last axis of 1,
+            and raises for any other shape.
+        num_classes: Number of classes, for "multiclass" only.
+        num_labels: Number of labels, for "multilabel" only.
+        beta: Weight of recall, a number above 0; 1 gives the F1 score, 2 weighs recall
+            twice as much as precision.
+        average: How the values of the classes or labels become one: "macro" (plain
+            mean; a class with neither a label nor a prediction is left out), "micro"
+            (their counts are added first), "weighted" (mean by the number of true
+            elements) or None (an array of all values). "binary" has one value and
+            ignores it, unless `classes=` asks for both.
+        classes: A class id or label, or a list of them: the value is of these only,
+            while every element still counts, as with scikit-learn's `labels=`. A list
+            with `average=None` gives an array in its order, and a single id a scalar.
+            For "binary" 0 is the negative class. None takes all classes, for "binary"
+            the positive one.
+        threshold: A score above this probability, not equal to it, is positive.
+            "multiclass" predicts the first largest score instead.
+        from_logits: Whether `y_pred` holds logits instead of probabilities. It is never
+            guessed.
+        ignore_index: A label, or a list of them, whose elements are left out. A class
+            that is ignored leaves the mean as well.
+        zero_division: Value of a ratio whose denominator is 0: 0, 1 or NaN. A NaN
+            leaves the mean.
+        name: Name in Keras's logs.
+        dtype: Accepted as in Keras's metrics; counts stay exact and the result is
+            float32.
+
+    Call arguments:
+        y_true: Labels of any integer, boolean or float dtype. "binary": 0 or 1, any
+            shape. "multiclass": ids `(...)` or one-hot `(..., num_classes)`.
+            "multilabel": 0 or 1, `(..., num_labels)`.
+        y_pred: Scores of any float dtype. "binary" and "multilabel": the shape of
+            `y_true`. "multiclass": `(..., num_classes)`, or integer class ids `(...)`.
+        sample_weight: One number a sample or an element, or None.
+
+    Raises:
+        ArgumentError: An argument is unknown or not usable, `task=` is missing where
+            `y_pred` may hold several scores an element, or the shapes do not fit
+            together.
+
+    Source: scikit-learn's `fbeta_score`, with the rule `score > threshold`.
+
+    Examples:
+        Binary, from probabilities:
+
+        >>> metric = FBetaScore(beta=2.0)
+        >>> metric.update_state([0, 1, 1, 0, 1], [0.1, 0.9, 0.3, 0.8, 0.7])
+        >>> round(float(metric.result()), 4)
+        0.6667
+
+        Classes, from ids or from scores `(..., num_classes)`:
+
+        >>> metric = FBetaScore(task="multiclass", num_classes=3, beta=2.0)
+        >>> metric.update_state([0, 1, 2, 2], [0, 1, 2, 1])
+        >>> round(float(metric.result()), 4)
+        0.7963
+
+        Without the background, class 0:
+
+        >>> metric = FBetaScore(
+        ...     task="multiclass", num_classes=3, classes=[1, 2], beta=2.0
+        ... )
+        >>> metric.update_state([0, 0, 1, 2, 2], [0, 1, 1, 2, 1])
+        >>> round(float(metric.result()), 4)
+        0.6349
+
+        Labels that may hold at once:
+
+        >>> metric = FBetaScore(task="multilabel", num_labels=2, beta=2.0)
+        >>> metric.update_state([[0, 1], [1, 1]], [[0.2, 0.1], [0.9, 0.8]])
+        >>> round(float(metric.result()), 4)
+        0.7778
+    """
+
+    def __init__(
+        self,
+        task: TaskName | None = None,
+        *,
+        num_classes: int | None = None,
+        num_labels: int | None = None,
+        beta: float = 1.0,
+        average: Average = "macro",
+        classes: Ids = None,
+        threshold: float = 0.5,
+        from_logits: bool = False,
+        ignore_index: Ids = None,
+        zero_division: float = 0.0,
+        name: str = "fbeta_score",
+        dtype: str | None = None,
+    ) -> None:
+        if not is_real(beta) or not 0.0 < beta < math.inf:
+            raise ArgumentError(f"beta= wants a number above 0, not {beta!r}.")
+        record = Task(
+            task, num_classes, num_labels, threshold, from_logits, ignore_index, classes
+        )
+        super().__init__(
+            record, average=average, zero_division=zero_division, name=name, dtype=dtype
+        )
+        self.beta = float(beta)
+
+    def fraction(self, table: CountTable) -> tuple[Tensor, Tensor]:
+        """Return both sides of the formula."""
+        square = self.beta**2
+        hits = (1.0 + square) * table.tp
+        return hits, hits + square * table.fn + table.fp

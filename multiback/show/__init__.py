@@ -1,0 +1,1 @@
+"""See a run: what was measured, what was kept, and why."""

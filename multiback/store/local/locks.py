@@ -1,0 +1,469 @@
+"""The locks of a run directory: one of the directory, and one a run.
+
+The directory's lock guards what all runs share, sequence numbers and names; it is held
+for milliseconds. A run's lock is held from `start_run` to `end_run`: one process at a
+time writes a run. Both are locks of the operating system, which releases them when
+their holder ends, and only then: a stopped process keeps its run.
+
+A lock means something only as long as its file has the name that others open. So the
+file behind the lock is compared with the one that has the name, after it was taken and
+before each rename; if somebody removed it, it is made and taken again.
+
+Some network mounts have no locks. There the note that names the writer is the claim,
+renewed and taken over as at a URL (owner.py), and nothing guards the directory.
+"""
+
+import atexit
+import errno
+import os
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import filelock
+
+from multiback.errors import NoLocksWarning, StoreError
+from multiback.store.disk.files import Files, open_regular, store_errors
+from multiback.store.disk.removal import TEMPORARY, discard, scratch
+from multiback.store.format.payload import write_file
+from multiback.store.owner import (
+    CLAIM_TIMEOUT,
+    MAX_NOTE,
+    RENEWALS_A_TIMEOUT,
+    Owner,
+    Renewal,
+    digest_of,
+    left,
+    parse_owner,
+    refusal,
+    take_claim,
+    this_process,
+    warn_of_takeover,
+)
+
+LOCK_PREFIX = "lock-"
+_NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS})
+# A process that was killed takes a moment to end.
+_PATIENCE = 1.0
+
+_Identity = tuple[int, int]
+
+
+class _Busy(Exception):  # noqa: N818 - caught here
+    """Another process holds a lock."""
+
+
+@dataclass
+class _Lock:
+    """A lock that this process holds."""
+
+    path: Path
+    lock: filelock.BaseFileLock
+    identity: _Identity
+
+    @property
+    def is_current(self) -> bool:
+        """Whether the lock's file still has the name that others open."""
+        return _identity(self.path) == self.identity
+
+
+def _identity(path: Path) -> _Identity | None:
+    try:
+        status = os.lstat(path)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _locked(path: Path, timeout: float) -> _Lock | None:
+    """Lock a file; None where the file system has no locks.
+
+    Raises:
+        _Busy: Another process, or another thread, holds it for too long.
+        StoreError: The file cannot be made.
+    """
+    held: list[os.stat_result] = []
+    lock = filelock.FileLock(
+        path,
+        timeout=timeout,
+        # Taken in one thread and released in another.
+        thread_local=False,
+        fallback_to_soft=False,
+        preserve_lock_file=True,
+        on_acquired=lambda descriptor: held.append(os.fstat(descriptor)),
+    )
+    while True:
+        try:
+            lock.acquire()
+        except filelock.Timeout:
+            raise _Busy from None
+        except NotImplementedError:
+            return _warn_of_no_locks(path)
+        except OSError as error:
+            if error.errno in _NO_LOCKS:
+                return _warn_of_no_locks(path)
+            with store_errors("lock", path):
+                raise
+        taken = _Lock(path, lock, (held[-1].st_dev, held[-1].st_ino))
+        if taken.is_current:
+            return taken
+        # Removed since it was opened: others have the new one.
+        lock.release()
+
+
+def _warn_of_no_locks(path: Path) -> None:
+    """Say once a directory that its file system has no locks."""
+    if path.parent not in _told:
+        _told.add(path.parent)
+        warnings.warn(
+            f"{path.parent!s:.80} is on a mount without file locks: a note guards each "
+            f"run instead; let one process at a time write there, or mount it with "
+            f"locks.",
+            NoLocksWarning,
+            stacklevel=6,
+        )
+
+
+_told: set[Path] = set()
+
+
+@contextmanager
+def directory_lock(path: Path, timeout: float) -> Iterator[None]:
+    """Hold the directory's lock while the block runs.
+
+    Raises:
+        StoreError: Another process holds it for too long.
+    """
+    # Threads of one process wait for each other here, not at the file.
+    turn = _turns.setdefault(path, threading.Lock())
+    if not turn.acquire(timeout=timeout):
+        raise _busy(path, timeout, "another thread of this process")
+    try:
+        try:
+            taken = _locked(path, timeout)
+        except _Busy:
+            raise _busy(path, timeout, "another process") from None
+        try:
+            yield
+        finally:
+            if taken is not None:
+                taken.lock.release()
+    finally:
+        turn.release()
+
+
+_turns: dict[Path, threading.Lock] = {}
+
+
+def _busy(path: Path, timeout: float, who: str) -> StoreError:
+    return StoreError(
+        f"{path} must be free within {timeout:g} seconds, but {who} holds it. It is "
+        f"held for moments only: look for a stopped process, and end it. The lock is "
+        f"released when its holder ends, so do not delete the file."
+    )
+
+
+@dataclass
+class _Held:
+    """A run that this process holds: `lock` is None where there are no locks."""
+
+    run_id: str
+    lock: _Lock | None
+    note: bytes
+    users: int = 0
+    is_started: bool = False
+    renewal: Renewal | None = None
+
+
+class RunLocks:
+    """The locks of one directory's runs.
+
+    Args:
+        directory: The run directory.
+        files: How to change the file system.
+        claim_timeout: Where there are no locks: seconds after which a claim that was
+            not renewed is taken over.
+    """
+
+    def __init__(
+        self, directory: Path, files: Files, claim_timeout: float = CLAIM_TIMEOUT
+    ) -> None:
+        self._directory = directory
+        self._files = files
+        self._timeout = claim_timeout
+
+    def _path(self, digest: str) -> Path:
+        return self._directory / f"{LOCK_PREFIX}{digest}"
+
+    def temporary(self, run_id: str) -> Path:
+        """Return a new temporary name that tells whose it is."""
+        return self._directory / scratch(f"{TEMPORARY}{digest_of(run_id)}-")
+
+    def start(self, run_id: str) -> bool:
+        """Take a run, until `end` or the end of this process; tell if it is new here.
+
+        Raises:
+            StoreError: Another process writes it.
+        """
+        path = self._path(digest_of(run_id))
+        is_new = path not in _held
+
+        def attempt() -> Owner | None:
+            with _turn:
+                held, other = self._take(path, run_id)
+                if held is None:
+                    return other
+                held.is_started = True
+                if held.lock is not None:
+                    self._write_note(path, held)
+                return None
+
+        take_claim(attempt, self._directory, self._timeout)
+        return is_new
+
+    def _take(self, path: Path, run_id: str) -> tuple[_Held | None, Owner | None]:
+        """Take a run for the process, or return who else has it without locks.
+
+        Raises:
+            StoreError: Another process holds its lock.
+        """
+        held = _held.get(path)
+        if held is not None:
+            self._keep(path, held)
+            return held, None
+        note = this_process(run_id).dumped()
+        try:
+            lock = _locked(path, _PATIENCE)
+        except _Busy:
+            raise refusal(_read(path)[0], self._directory, run_id) from None
+        held = _Held(run_id, lock, note)
+        if lock is None:
+            other = self._claim(path, note)
+            if other is not None:
+                return None, other
+            interval = self._timeout / RENEWALS_A_TIMEOUT
+            held.renewal = Renewal(lambda: _renew(path, note), interval)
+        _held[path] = held
+        return held, None
+
+    def _keep(self, path: Path, held: _Held) -> None:
+        """Make sure that a run is still this process's; take it again if it was lost.
+
+        Raises:
+            StoreError: Another process has taken it.
+        """
+        if held.lock is None:
+            other = None if _renew(path, held.note) else self._claim(path, held.note)
+            if other is not None:
+                raise refusal(other, self._directory, held.run_id)
+            return
+        if held.lock.is_current:
+            return
+        try:
+            lock = _locked(path, 0)
+        except _Busy:
+            raise refusal(_read(path)[0], self._directory, held.run_id) from None
+        held.lock.lock.release()
+        held.lock = lock
+        if held.is_started:
+            self._write_note(path, held)
+
+    def _write_note(self, path: Path, held: _Held) -> None:
+        """Say who holds a lock."""
+        temporary = self.temporary(held.run_id)
+        note = _note_of(path)
+        try:
+            write_file(self._files, temporary, [held.note])
+            with store_errors("name the writer in", note):
+                self._files.replace(temporary, note)
+        except BaseException:
+            discard(self._files, temporary)
+            raise
+
+    def _claim(self, path: Path, content: bytes) -> Owner | None:
+        """Create the note where there are no locks; return whose is there."""
+        note = _note_of(path)
+        probe = self._directory / scratch(TEMPORARY)
+        write_file(self._files, probe, [])
+        # By the file system's clock: this machine's may differ.
+        now = probe.stat().st_mtime
+        discard(self._files, probe)
+        other, age = _read(path, now)
+        if other is not None:
+            why = left(other, self._timeout)
+            if why is None:
+                return other
+            warn_of_takeover(other, why)
+        if age is not None and (other is not None or age > self._timeout):
+            with suppress(FileNotFoundError), store_errors("take over", note):
+                self._files.unlink(note)
+        try:
+            write_file(self._files, note, [content])
+        except StoreError as error:
+            if not isinstance(error.__cause__, FileExistsError):
+                raise
+            # Another process was quicker.
+            return _read(path, now)[0] or parse_owner(content)
+        return None
+
+    @contextmanager
+    def holding(self, run_id: str) -> Iterator[None]:
+        """Hold a run while the block runs; one that was started is held already.
+
+        Raises:
+            StoreError: Another process writes it.
+        """
+        path = self._path(digest_of(run_id))
+        with _turn:
+            held, other = self._take(path, run_id)
+            if held is None:
+                raise refusal(other, self._directory, run_id)
+            held.users += 1
+        try:
+            yield
+        finally:
+            with _turn:
+                held.users -= 1
+                _release_unused(path, held, self._files)
+
+    def check(self, run_id: str) -> None:
+        """Make sure that a run that is held is this process's still.
+
+        Raises:
+            StoreError: Another process has taken it.
+        """
+        path = self._path(digest_of(run_id))
+        with _turn:
+            self._keep(path, _held[path])
+
+    def end(self, run_id: str) -> None:
+        """Release a run; one that this process did not start is left alone."""
+        path = self._path(digest_of(run_id))
+        with _turn:
+            held = _held.get(path)
+            if held is not None:
+                held.is_started = False
+                _release_unused(path, held, self._files)
+
+    def owners(self) -> list[Owner]:
+        """List the processes that say they write a run."""
+        found = []
+        for note in sorted(self._directory.glob(f"{LOCK_PREFIX}*.json")):
+            owner, _ = _read(note.with_suffix(""))
+            if owner is not None:
+                found.append(owner)
+        return sorted(found, key=lambda one: one.started)
+
+    @contextmanager
+    def idle(self, digest: str) -> Iterator[bool]:
+        """Hold a run by the digest of its id; tell whether nobody is writing it.
+
+        Then what it left behind may be deleted in the block.
+        """
+        path = self._path(digest)
+        with _turn:
+            if path in _held:
+                yield False
+                return
+            try:
+                lock = _locked(path, 0)
+            except _Busy:
+                yield False
+                return
+            if lock is None:
+                owner, age = _read(path)
+                yield age is None or (owner is not None and owner.is_gone)
+                return
+            try:
+                yield True
+            finally:
+                _unlink(path, self._files)
+                lock.lock.release()
+
+    def digests(self) -> set[str]:
+        """Return the digests of the runs that have a lock's file or a note here."""
+        return {
+            path.name.removeprefix(LOCK_PREFIX).removesuffix(".json")
+            for path in self._directory.glob(f"{LOCK_PREFIX}*")
+        }
+
+
+def _note_of(path: Path) -> Path:
+    return path.with_suffix(".json")
+
+
+def _read(path: Path, now: float | None = None) -> tuple[Owner | None, float | None]:
+    """Read who has a run, and how old the note is; None where there is none."""
+    try:
+        # Opened, and not only asked for: network disks then look at the server.
+        descriptor = open_regular(_note_of(path))
+        with os.fdopen(descriptor, "rb", buffering=0) as stream:
+            raw, modified = stream.read(MAX_NOTE), os.fstat(descriptor).st_mtime
+    except OSError:
+        return None, None
+    age = 0.0 if now is None else max(now - modified, 0.0)
+    return parse_owner(raw, age), age
+
+
+def _renew(path: Path, content: bytes) -> bool:
+    """Renew this process's note; tell whether it is there."""
+    note = _note_of(path)
+    try:
+        if note.read_bytes() != content:
+            return False
+        os.utime(note)
+    except OSError:
+        return False
+    return True
+
+
+def _unlink(path: Path, files: Files) -> None:
+    """Remove a run's note and lock; left over, they are no harm."""
+    with suppress(OSError):
+        if os.path.lexists(_note_of(path)):
+            files.unlink(_note_of(path))
+    # Made by filelock, past `files`.
+    with suppress(OSError):
+        path.unlink()
+
+
+def _release_unused(path: Path, held: _Held, files: Files) -> None:
+    """Release a run that nobody in this process needs."""
+    if held.users or held.is_started or _held.get(path) is not held:
+        return
+    del _held[path]
+    if held.renewal is not None:
+        held.renewal.end()
+        if _renew(path, held.note):
+            _unlink(path, files)
+    elif held.lock is not None:
+        # While it is locked: who waits for it notices that its name is gone.
+        if held.lock.is_current:
+            _unlink(path, files)
+        held.lock.lock.release()
+
+
+_held: dict[Path, _Held] = {}
+_turn = threading.RLock()
+
+
+def _release_all() -> None:
+    for path, held in list(_held.items()):
+        held.users, held.is_started = 0, False
+        _release_unused(path, held, Files())
+
+
+def _forget() -> None:
+    """After a fork they are the parent's; filelock has closed the files."""
+    global _turn  # noqa: PLW0603 - another thread may have held it
+    _held.clear()
+    _turns.clear()
+    _turn = threading.RLock()
+
+
+atexit.register(_release_all)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)

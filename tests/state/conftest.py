@@ -1,5 +1,0 @@
-import sys
-from pathlib import Path
-
-# Importlib mode leaves the folder off the path; the models are no plugin.
-sys.path.insert(0, str(Path(__file__).parent))

@@ -1,0 +1,1 @@
+"""Models for `audit`: with planted errors, without, and as Keras documents them."""

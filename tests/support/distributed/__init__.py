@@ -1,0 +1,1 @@
+"""Programs that train or measure in several processes or on several devices."""

@@ -1,0 +1,126 @@
+"""Give every metric the same batches on one device and on two replicas."""
+
+import json
+import os
+
+os.environ["KERAS_BACKEND"] = "tensorflow"
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+
+import inspect
+
+import numpy as np
+import tensorflow as tf
+
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(
+    cpu, [tf.config.LogicalDeviceConfiguration()] * 2
+)
+
+import keras
+
+import multiback as mb
+
+ROWS, BATCH = 64, 16
+NEEDED = {
+    "PrecisionAtRecall": {"recall": 0.5},
+    "RecallAtPrecision": {"precision": 0.5},
+    "SensitivityAtSpecificity": {"specificity": 0.5},
+    "SpecificityAtSensitivity": {"sensitivity": 0.5},
+    "TopKAccuracy": {"num_classes": 3, "top_k": 2},
+    "ExactMatch": {"task": "multiclass", "num_classes": 3},
+}
+
+
+def catalogue():
+    """Make each public metric, some of them twice."""
+    m = mb.metrics
+    made = {}
+    for name in m.__all__:
+        cls = getattr(m, name)
+        if inspect.isclass(cls) and issubclass(cls, m.Metric) and cls is not m.Metric:
+            made[name] = cls(**NEEDED.get(name, {}))
+    made["AUROC kept"] = m.AUROC(capacity=ROWS)
+    made["AveragePrecision kept"] = m.AveragePrecision(capacity=ROWS)
+    made["F1Score of classes"] = m.F1Score("multiclass", num_classes=3)
+    return made
+
+
+def batches():
+    rng = np.random.default_rng(0)
+    y_true = rng.integers(0, 2, ROWS)
+    y_pred = (0.7 * rng.random(ROWS) + 0.3 * y_true).astype("float32")
+    scores = rng.random((ROWS, 3)).astype("float32")
+    return y_true, y_pred, rng.integers(0, 3, ROWS), scores
+
+
+def update(metrics, y_true, y_pred, ids, scores):
+    for metric in metrics.values():
+        if isinstance(metric, mb.metrics.Mean | mb.metrics.Sum | EXTREMES):
+            metric.update_state(y_pred - 0.5)
+        elif (metric.get_config().get("num_classes") or 0) > 0:
+            metric.update_state(ids, scores)
+        else:
+            metric.update_state(y_true, y_pred)
+
+
+EXTREMES = mb.metrics.Max | mb.metrics.Min
+
+
+def read(metrics):
+    return {
+        name: np.ravel(keras.ops.convert_to_numpy(metric.result())).tolist()
+        for name, metric in metrics.items()
+    }
+
+
+def main():
+    data = batches()
+    one = catalogue()
+    for start in range(0, ROWS, BATCH):
+        update(one, *(part[start : start + BATCH] for part in data))
+    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    with strategy.scope():
+        two = catalogue()
+        largest, smallest = mb.metrics.Max(), mb.metrics.Min()
+    split = strategy.experimental_distribute_dataset(
+        tf.data.Dataset.from_tensor_slices(data).batch(2 * BATCH)
+    )
+
+    @tf.function
+    def step(batch):
+        strategy.run(update, args=(two, *batch))
+
+    @tf.function
+    def extremes(values):
+        def each(x):
+            largest.update_state(x)
+            smallest.update_state(x)
+
+        strategy.run(each, args=(values,))
+
+    for batch in split:
+        step(batch)
+    values = iter(
+        strategy.experimental_distribute_dataset(
+            tf.data.Dataset.from_tensor_slices([50.0, 13.0, -13.0, 0.0]).batch(2)
+        )
+    )
+    extremes(next(values))
+    extremes(next(values))
+    ones, twos = read(one), read(two)
+    print(
+        json.dumps(
+            {
+                "metrics": {
+                    name: {"one": ones[name], "two": twos[name]} for name in ones
+                },
+                "extremes": {
+                    "max": float(largest.result()),
+                    "min": float(smallest.result()),
+                },
+            }
+        )
+    )
+
+
+main()

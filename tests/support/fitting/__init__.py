@@ -1,0 +1,1 @@
+"""Small trainings with `fit`, in this process and in ones that end early."""

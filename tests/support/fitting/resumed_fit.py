@@ -1,0 +1,106 @@
+"""The process that test_exact_resume.py kills: everything random, all of it seeded.
+
+Run as `resumed_fit RUN RESULT EPOCHS KILL_AT`: with KILL_AT above 0 it kills
+itself before that batch, counted over all epochs of its life; otherwise it trains to
+the end and writes all that there is to compare to RESULT, with how many batches it
+took. It saves after every second batch and after each epoch of six.
+"""
+
+import json
+import os
+import random
+import signal
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+
+import multiback as mb
+
+X = np.random.default_rng(0).normal(size=(64, 4)).astype("float32")
+Y = (X.sum(axis=1) > 0).astype("float32")
+
+
+class Dies(keras.callbacks.Callback):
+    """Kill the own process before a batch."""
+
+    def __init__(self, at):
+        super().__init__()
+        self.at = at
+        self.begun = 0
+
+    def on_train_batch_begin(self, batch, logs=None):  # noqa: ARG002 - Keras's signature
+        self.begun += 1
+        if self.begun == self.at:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+class Noise(keras.callbacks.Callback):
+    """Draw from every global generator, into the history."""
+
+    def on_epoch_end(self, epoch, logs=None):  # noqa: ARG002 - Keras's signature
+        drawn = keras.random.uniform(()), np.random.rand(), random.random()  # noqa: NPY002 - the global one
+        logs["drawn"] = sum(map(float, drawn))
+
+
+def main(run, result, epochs, kill_at):
+    keras.utils.set_random_seed(5)
+    model = keras.Sequential(
+        [
+            keras.Input((4,)),
+            keras.layers.Dense(8, "relu"),
+            keras.layers.Dropout(0.3),
+            keras.layers.Dense(1, "sigmoid"),
+        ]
+    )
+    model.compile(
+        keras.optimizers.Adam(0.05, use_ema=True),
+        "binary_crossentropy",
+        metrics=["accuracy", mb.metrics.F1Score()],
+        jit_compile=False,
+    )
+    siblings = [
+        keras.callbacks.LearningRateScheduler(lambda _, rate: 0.9 * rate),
+        # Their best is a draw of long ago: only their saved state knows it.
+        keras.callbacks.ReduceLROnPlateau("drawn", mode="max", patience=1),
+        keras.callbacks.EarlyStopping(
+            "drawn", mode="max", patience=1000, restore_best_weights=True
+        ),
+    ]
+    data = mb.data.Resumable(X[:48], Y[:48], batch_size=8, seed=5)
+    checkpoint = mb.ModelCheckpoint(
+        run,
+        "val_f1_score",
+        every_n_train_steps=2,
+        resume="auto",
+        callbacks=siblings,
+        data=data,
+    )
+    dies = Dies(int(kill_at))
+    history = model.fit(
+        data,
+        epochs=int(epochs),
+        verbose=0,
+        validation_data=(X[48:], Y[48:]),
+        callbacks=[Noise(), *siblings, checkpoint, dies],
+    )
+    found = {
+        "epochs": history.epoch,
+        "history": history.history,
+        "weights": [weight.tolist() for weight in model.get_weights()],
+        "optimizer": [v.numpy().tolist() for v in model.optimizer.variables],
+        "best": [
+            checkpoint.best_model_score,
+            Path(checkpoint.best_model_path).name,
+        ],
+        "siblings": [[s.wait, s.best] for s in siblings[1:]],
+        "record": [
+            {name: one[name] for name in one if name not in ("run_id", "time")}
+            for one in mb.history(run)
+        ],
+    }
+    Path(result).write_text(json.dumps([found, dies.begun], default=float))
+
+
+main(*sys.argv[1:])

@@ -1,0 +1,1 @@
+"""Programs that write under one backend and read under another."""

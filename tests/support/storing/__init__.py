@@ -1,0 +1,1 @@
+"""Programs that write to a run directory without Keras."""
