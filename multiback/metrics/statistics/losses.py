@@ -15,7 +15,7 @@ from multiback.metrics.statistics.statistic import (
     State,
     explain_classes,
 )
-from multiback.metrics.statistics.sums import weighted_columns
+from multiback.metrics.statistics.sums import sums_for_mean
 
 Tensor = Any
 
@@ -66,7 +66,7 @@ class PredictionSums(LabelStatistic):
 class LossSums(PredictionSums):
     """Add up one loss an element, the weights, and what an interval needs.
 
-    "sums" is float32 of shape `(2, 5)`, as `weighted_columns` stacks them.
+    "sums" is float32 of shape `(2, 5)`, as `sums_for_mean` returns them.
 
     Args:
         kind: "log" (`-log p` of the label) or "brier" (the squared distance of the
@@ -98,7 +98,7 @@ class LossSums(PredictionSums):
         weights = ops.cast(batch.valid, losses.dtype)
         if batch.weights is not None:
             weights = ops.where(batch.valid, ops.cast(batch.weights, losses.dtype), 0.0)
-        words = exact.batch_sum(weighted_columns(losses, weights))
+        words = sums_for_mean(losses, weights, equal=batch.weights is None)
         # What is no number anywhere makes the sum none.
         finite = ops.isfinite(words[0, 0])
         odd = ops.logical_or(ops.any(batch.wrong), ops.logical_not(finite))

@@ -13,7 +13,7 @@ from multiback.metrics.inputs.task import as_tuple
 from multiback.metrics.numeric import exact
 from multiback.metrics.statistics.counts import score_threshold
 from multiback.metrics.statistics.statistic import LabelStatistic, State
-from multiback.metrics.statistics.sums import weighted_columns
+from multiback.metrics.statistics.sums import sums_for_mean
 from multiback.metrics.statistics.task_counts import (
     BinaryCounts,
     MulticlassCounts,
@@ -27,7 +27,7 @@ Tensor = Any
 class SampleRatios(LabelStatistic):
     """Add up one overlap a sample, and the samples' weights.
 
-    "sums" is float32 `(2, 5, columns)`, as `weighted_columns` stacks them.
+    "sums" is float32 `(2, 5, columns)`, as `sums_for_mean` returns them.
 
     Args:
         kind: "jaccard" (`tp / (tp + fp + fn)`) or "dice" (`2 tp / (2 tp + fp + fn)`).
@@ -99,8 +99,9 @@ class SampleRatios(LabelStatistic):
                 )
             each = ops.reshape(each, (-1, 1))
             weights = ops.where(ops.equal(weights, 0.0), 0.0, weights * each)
-        columns = weighted_columns(ops.transpose(values), ops.transpose(weights))
-        sums = exact.merge_sums(state["sums"], exact.batch_sum(columns))
+        values, weights = ops.transpose(values), ops.transpose(weights)
+        words = sums_for_mean(values, weights, equal=sample_weight is None)
+        sums = exact.merge_sums(state["sums"], words)
         return {**state, "sums": sums}, self.is_odd(batch)
 
     def merge(self, a: State, b: State) -> State:

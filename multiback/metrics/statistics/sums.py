@@ -14,34 +14,35 @@ from multiback.metrics.statistics.statistic import PairStatistic, State, Statist
 Tensor = Any
 
 
-def weighted_columns(terms: Tensor, weights: Tensor) -> Tensor:
-    """Stack what is added up of terms t with weights w on the first axis.
+def sums_for_mean(terms: Tensor, weights: Tensor, *, equal: bool) -> Tensor:
+    """Add up what a weighted mean and its standard error need, over the last axis.
 
-    `w t`, `w`, `w^2`, `w^2 t` and `w^2 t^2`: the first two make the mean m, and
-    `sum(w^2 (t - m)^2) / sum(w)^2`, its squared standard error, follows from all.
+    Of terms t with weights w: `w t`, `w`, `w^2`, `w^2 t` and `w^2 t^2`. The first two
+    make the mean m; its squared standard error, `sum(w^2 (t - m)^2) / sum(w)^2`,
+    follows from all.
 
     Args:
-        terms: Float tensor.
+        terms: Float tensor `(..., N)`.
         weights: The same shape and dtype; a term of weight 0 may be infinite or NaN.
+        equal: Each weight is 0 or 1, so that three sums are all.
+
+    Returns:
+        float32 tensor `(2, 5, ...)`, in the words of `exact`.
     """
     terms = ops.where(ops.equal(weights, 0.0), 0.0, terms)
     weighted = weights * terms
-    return ops.stack(
-        [
-            weighted,
-            weights,
-            ops.square(weights),
-            weights * weighted,
-            ops.square(weighted),
-        ]
-    )
+    columns = [weighted, weights, ops.square(weighted)]
+    if equal:
+        words = exact.batch_sum(ops.stack(columns))
+        return ops.stack([words[:, k] for k in (0, 1, 1, 0, 2)], axis=1)
+    columns[2:2] = [ops.square(weights), weights * weighted]
+    return exact.batch_sum(ops.stack(columns))
 
 
 class WeightedSums(abc.ABC):
     """Accumulate sums of terms and weights, exactly across batches.
 
-    "sums" is float32 of shape `(2, 5)`: the words of `exact`, and in each what
-    `weighted_columns` stacks.
+    "sums" is float32 of shape `(2, 5)`, as `sums_for_mean` returns them.
     """
 
     @abc.abstractmethod
@@ -61,7 +62,7 @@ class WeightedSums(abc.ABC):
             squares = exact.batch_sum(ops.square(terms))
             words = ops.stack([plain, ones, ones, plain, squares], axis=1)
         else:
-            words = exact.batch_sum(weighted_columns(terms, weights))
+            words = sums_for_mean(terms, weights, equal=False)
         return exact.merge_sums(sums, words), words
 
     def read(self, state: State) -> tuple[Tensor, Tensor]:
