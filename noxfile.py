@@ -53,6 +53,7 @@ PLAIN = (
         for name in ("expression", "filenames", "monitor", "names", "retention")
     ),
     "tests/cli/test_tidying.py",
+    "tests/test_warnings.py",
 )
 
 # Tests of what no backend changes: the command line, translation, second opinions,
@@ -92,14 +93,11 @@ ONCE = (
 QUICK = (
     *(
         f"tests/checkpoint/test_{name}.py"
-        for name in (
-            *("checkpointer", "expression", "filenames", "monitor", "monitored_names"),
-            *("names", "retention", "scores"),
-        )
+        for name in ("checkpointer", "expression", "monitor", "names", "retention")
     ),
-    *("tests/cli/test_looking.py", "tests/cli/test_tidying.py"),
-    *("tests/metrics/test_classification.py", "tests/metrics/test_in_keras.py"),
-    *("tests/metrics/test_regression.py", "tests/state", "tests/store/test_crashes.py"),
+    "tests/cli/test_looking.py",
+    *("tests/metrics/test_classification.py", "tests/metrics/test_regression.py"),
+    *("tests/metrics/test_in_keras.py", "tests/state/test_round_trip.py"),
     *("tests/store/test_round_trip.py", "tests/store/test_runs.py"),
 )
 
@@ -334,8 +332,7 @@ def torture(session: nox.Session) -> None:
             "pytest",
             "tests",
             *ELSEWHERE,
-            "-m",
-            "torture",
+            *("-m", "torture", "--timeout=0"),
             env={
                 **TEST_ENV,
                 "KERAS_BACKEND": backend,

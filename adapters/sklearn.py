@@ -204,6 +204,24 @@ class SklearnMetric(HostMetric):
         self._last_axis = last_axis
         self._arguments = arguments
 
+    def written(self) -> str:
+        """Write what it was made from, for messages."""
+        name = getattr(self._function, "__name__", "function")
+        return f'{name}, needs="{self._needs}"'
+
+    def changed(self, **arguments: Any) -> "SklearnMetric":
+        """Make the metric again with another threshold or last axis."""
+        return SklearnMetric(
+            self._function,
+            self._needs,
+            name=self.name,
+            direction=self.direction,
+            threshold=arguments.get("threshold", self._threshold),
+            last_axis=arguments.get("last_axis", self._last_axis),
+            compute_every=self.compute_every,
+            arguments=self._arguments,
+        )
+
     def get_config(self) -> dict[str, Any]:
         """Return the arguments that make this metric again.
 

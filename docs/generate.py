@@ -81,8 +81,8 @@ Written by `docs/generate.py`; change that, or the docstrings, and run it again.
   nothing has an epsilon in its denominator.
 - **`task`** need not be given for one score an element: a vector, or a last axis of 1,
   is "binary". Any other `y_pred` wants `task=`, which is never guessed.
-- **`ignore_index`** removes the elements with a label, and with them the false positives
-  on them; an ignored class leaves the macro average. It takes several labels.
+- **`ignore_index`** removes the elements with a label, and with them the false
+  positives on them; an ignored class leaves the macro average. It takes several labels.
 - **`classes`** chooses the classes or labels that the value is of, while every element
   counts, as with scikit-learn's `labels=`: `JaccardIndex(task="multiclass",
   num_classes=4, classes=[1, 2, 3])` is the IoU without the background. A chosen class

@@ -27,6 +27,7 @@ if _TYPE_CHECKING:
         load_last,
         register_direction,
         restore,
+        threshold_of,
     )
     from multiback.show.curves import plot
 
@@ -51,19 +52,29 @@ __all__ = [
     "plot",
     "register_direction",
     "restore",
+    "threshold_of",
 ]
 
 
 def __getattr__(name: str) -> _Any:
     """Load a public name when it is first used."""
     if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        raise AttributeError(
+            f"module {__name__!r} has no attribute {name!r}.{_meant(name)}"
+        )
     if name in ("data", "errors", "metrics"):
         return _importlib.import_module(f"{__name__}.{name}")
     home = "show.curves" if name == "plot" else "checkpoint"
     value = getattr(_importlib.import_module(f"{__name__}.{home}"), name)
     globals()[name] = value
     return value
+
+
+def _meant(name: str) -> str:
+    """Return what to write for a name that another library has, or nothing."""
+    from multiback.other_names import translated  # noqa: PLC0415 - an error
+
+    return translated(name)
 
 
 def __dir__() -> list[str]:

@@ -5,57 +5,89 @@ and `tests/state/test_private.py` fail when one of these changes. What is used a
 
 - masks (`get_keras_mask`, `set_keras_mask`): Keras attaches a mask to a tensor under a
   private name and has no public way to read it;
-- scopes (`in_stateless_scope`): nothing public says that Keras tries a metric on
-  made-up data;
+- scopes (`in_stateless_scope`, `in_symbolic_scope`): nothing public says that Keras
+  tries a metric on made-up data;
 - values (`held_value`): on PyTorch the public way to a variable's tensor takes longer
   than counting a small batch;
-- `fit` (`set_first_epoch`, `fit_arguments`): no callback can move the first epoch, or
-  learn how `fit` was called;
-- what was compiled (`user_metrics`, `compile_loss`, `is_compile_metrics`): no public
-  list says which metric object stands behind a name in the logs;
+- `fit` (`set_first_epoch`, `fit_arguments`, `fit_callbacks`): no callback can move the
+  first epoch, or learn how `fit` was called;
+- compiled metrics (`compile_metrics`, `compiled_metrics`, `names_asked_for`,
+  `flatten_outputs`, `wrapped_function`, `automatic_mode`): only the container knows
+  which metric belongs to which output, whether it is weighted and under which name it
+  is logged, only the wrapper its function, and only the metric which way is better;
+- what was compiled (`user_metrics`, `compile_loss`, `is_compile_metrics`,
+  `compiled_pairs`): no public list says which metric object stands behind a name in
+  the logs, or which loss and metrics an output has;
 - generators (`is_seeded`, `global_seed_state`): the generator behind
   `keras.random.normal(shape)` is not public;
 - the order of a `PyDataset` (`Length`, `keep_order`): Keras fixes the number of batches
   and the order before training begins;
 - layers and configs (`layers_of`, `sharing`, `no_compile_config`): `Model.layers` stops
-  at the first level, and no switch leaves the compile config out.
+  at the first level, and no switch leaves the compile config out;
+- a model as its own saving walks it (`parts_of`, `own_variables`, `seed_states`), and
+  the state of one layer in a `.keras` file (`stores_of`).
 """
 
 import contextlib
+import functools
 import inspect
+import io
+import re
+import zipfile
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from types import FrameType
-from typing import Any, Self
+from typing import Any, Literal, NamedTuple, Self
 
 import keras
-from keras.src.backend import get_keras_mask
+from keras.src.backend import get_keras_mask, set_keras_mask
 from keras.src.backend.common import global_state
 from keras.src.backend.common.stateless_scope import in_stateless_scope
+from keras.src.backend.common.symbolic_scope import in_symbolic_scope
 from keras.src.random import seed_generator
+from keras.src.saving import saving_lib
+from keras.src.saving.keras_saveable import KerasSaveable
 from keras.src.saving.serialization_lib import ObjectSharingScope
-from keras.src.trainers.compile_utils import CompileMetrics
+from keras.src.trainers.compile_utils import CompileMetrics, MetricsList
 from keras.src.trainers.data_adapters.py_dataset_adapter import PyDatasetAdapter
 from keras.src.utils import rng_utils
+from keras.src.utils.naming import to_snake_case
 
 __all__ = [
     "KERAS_SOURCE",
     "Length",
+    "Part",
+    "automatic_mode",
     "compile_loss",
+    "compile_metrics",
+    "compiled_metrics",
+    "compiled_pairs",
     "fit_arguments",
+    "fit_callbacks",
+    "flatten_outputs",
     "get_keras_mask",
     "global_seed_state",
     "has_output_mask",
     "held_value",
     "in_stateless_scope",
+    "in_symbolic_scope",
     "is_compile_metrics",
     "is_seeded",
     "keep_order",
     "layers_of",
+    "names_asked_for",
     "no_compile_config",
+    "own_variables",
+    "parts_of",
+    "seed_states",
     "set_first_epoch",
+    "set_keras_mask",
     "sharing",
     "steps_per_epoch",
+    "stores_of",
     "user_metrics",
+    "wrapped_function",
 ]
 
 KERAS_SOURCE = "keras.src."
@@ -97,6 +129,11 @@ def fit_arguments() -> Mapping[str, Any]:
     return {}
 
 
+def fit_callbacks() -> list[Any]:
+    """Return the callbacks of the `fit` that runs, in their order; none outside."""
+    return list(getattr(fit_arguments().get("callbacks"), "callbacks", ()))
+
+
 def user_metrics(model: keras.Model) -> tuple[list[Any], list[Any], bool]:
     """Return what `metrics=` and `weighted_metrics=` hold, as they were given.
 
@@ -118,6 +155,39 @@ def user_metrics(model: keras.Model) -> tuple[list[Any], list[Any], bool]:
 def compile_loss(model: keras.Model) -> Any | None:
     """Return the container of the compiled losses, or None."""
     return getattr(model, "_compile_loss", None)
+
+
+def compiled_pairs(model: keras.Model) -> list[tuple[str, Any, Any, list[Any]]]:
+    """Return the outputs that have a loss: `(name, symbolic output, loss, metrics)`.
+
+    Empty where the outputs or the losses are not known yet.
+    """
+    losses = compile_loss(model)
+    outputs = keras.tree.flatten(getattr(model, "outputs", None) or [])
+    # A Sequential has no output_names.
+    names = list(getattr(model, "output_names", None) or [])
+    names = names or [one._keras_history.operation.name for one in outputs]  # noqa: SLF001 - the only way, see above
+    if losses is None or not losses.built or len(names) != len(outputs):
+        return []
+    lists = [
+        each
+        for metrics in model.metrics
+        if isinstance(metrics, CompileMetrics) and metrics.built
+        for each in metrics._flat_metrics + metrics._flat_weighted_metrics  # noqa: SLF001 - the only way, see above
+        if isinstance(each, MetricsList)
+    ]
+    found = []
+    for _, loss, _, name in losses._flat_losses:  # noqa: SLF001 - the only way, see above
+        at = 0 if len(outputs) == 1 else names.index(name) if name in names else None
+        if at is not None:
+            here = [
+                metric
+                for each in lists
+                if len(outputs) == 1 or each.output_name == name
+                for metric in each.metrics
+            ]
+            found.append((names[at], outputs[at], loss, here))
+    return found
 
 
 def is_compile_metrics(metric: Any) -> bool:
@@ -208,3 +278,211 @@ def no_compile_config(model: keras.Model) -> Iterator[None]:
     finally:
         for each in models:
             vars(each).pop("get_compile_config", None)
+
+
+def compile_metrics(model: Any) -> Any | None:
+    """Return the container of a compiled model's metrics, or None."""
+    for metric in model.metrics:
+        if hasattr(metric, "_flat_metrics") and hasattr(metric, "_flatten_y"):
+            return metric
+    return None
+
+
+def compiled_metrics(container: Any) -> list[tuple[Any, int, bool]]:
+    """Return (metric, index of its output, weighted) in the order of the logs."""
+    return [
+        (metric, output, weighted)
+        for weighted, per_output in (
+            (False, container._flat_metrics),  # noqa: SLF001 - the only way, see above
+            (True, container._flat_weighted_metrics),  # noqa: SLF001 - as before
+        )
+        for output, metrics in enumerate(per_output)
+        if metrics
+        for metric in metrics.metrics
+    ]
+
+
+def names_asked_for(container: Any) -> list[str]:
+    """Return the log name of each metric, numbered as Keras numbers equal ones."""
+    names: list[str] = []
+    counts: dict[str, int] = {}
+    for weighted, per_output in (
+        (False, container._flat_metrics),  # noqa: SLF001 - the only way, see above
+        (True, container._flat_weighted_metrics),  # noqa: SLF001 - as before
+    ):
+        for metrics in filter(None, per_output):
+            prefix = f"{metrics.output_name}_" if metrics.output_name else ""
+            for metric in metrics.metrics:
+                name = prefix + metric.name
+                if weighted and name in counts:
+                    name = f"{prefix}weighted_{metric.name}"
+                number = counts.get(name, 0)
+                counts[name] = number + 1
+                names.append(f"{name}_{number}" if number else name)
+    return names
+
+
+def flatten_outputs(container: Any, tree: Any) -> list[Any]:
+    """List one value an output, in Keras's order."""
+    return list(container._flatten_y(tree))  # noqa: SLF001 - the only way, see above
+
+
+def wrapped_function(metric: Any) -> tuple[Callable[..., Any], dict[str, Any]]:
+    """Return the function of a `MeanMetricWrapper` and its keyword arguments."""
+    return metric._fn, metric._fn_kwargs  # noqa: SLF001 - the only way, see above
+
+
+def automatic_mode(metric: Any) -> Literal["max", "min"] | None:
+    """Return what Keras's callbacks take for better of a metric, if they can tell."""
+    said = getattr(metric, "_direction", None)
+    return None if said is None else "max" if said == "up" else "min"
+
+
+class Part(NamedTuple):
+    """A layer or an optimizer of a model, and how it is reached.
+
+    Attributes:
+        value: The layer or optimizer.
+        way: Attributes, keys of mappings and places in lists, from the model on.
+        path: Where Keras's own file has its state.
+        name: The names that the user gave on the way, or "".
+        listed: Whether a place in a list is on the way.
+    """
+
+    value: Any
+    way: str
+    path: str
+    name: str
+    listed: bool
+
+
+# What holds further parts. Metrics and losses are left to their own group.
+_HOLDERS = ("Layer", "Functional", "Sequential", "Operation", "Cross", "Feature")
+_KEPT = (*_HOLDERS, "Optimizer")
+
+
+@functools.cache
+def _skipped(kind: str) -> frozenset[str]:
+    """Return the attributes that Keras's saving passes over.
+
+    Cached: Keras makes a new layer each time to find them.
+    """
+    return frozenset(saving_lib.get_attr_skipset(kind))
+
+
+def parts_of(model: keras.Model) -> list[Part]:  # noqa: C901 - one walk, as Keras's
+    """Walk a model as Keras's saving does, each layer and optimizer once."""
+    found: list[Part] = []
+    seen: set[int] = set()
+
+    def visit(part: Part) -> None:
+        kind = part.value._obj_type()  # noqa: SLF001 - see above
+        if id(part.value) in seen or kind not in _KEPT:
+            return
+        seen.add(id(part.value))
+        found.append(part)
+        if kind not in _HOLDERS:
+            return
+        for name, child in _attributes(part.value, kind):
+            reached = _below(part, name, name, child)
+            if isinstance(child, KerasSaveable):
+                visit(reached)
+            elif isinstance(child, list | dict | tuple):
+                visit_all(reached, set())
+
+    def visit_all(box: Part, opened: set[int]) -> None:
+        if id(box.value) in opened:
+            return
+        opened.add(id(box.value))
+        by_key = isinstance(box.value, dict)
+        items = box.value.items() if by_key else enumerate(box.value)
+        used: Counter[str] = Counter()
+        for key, child in items:
+            if isinstance(child, KerasSaveable):
+                name = to_snake_case(type(child).__name__)
+            elif isinstance(child, list | dict | tuple):
+                name = "container"
+            else:
+                continue
+            number = f"_{used[name]}" if used[name] else ""
+            used[name] += 1
+            reached = _below(box, str(key), name + number, child, listed=not by_key)
+            if name == "container":
+                visit_all(reached, opened)
+            else:
+                visit(reached)
+
+    visit(Part(model, "", "", "", listed=False))
+    return found
+
+
+def _attributes(value: Any, kind: str) -> Iterator[tuple[str, Any]]:
+    """Yield what Keras's saving looks at, in its order."""
+    if kind in ("Sequential", "Functional"):
+        yield "layers", value.layers
+    for name in sorted(dir(value), key=saving_lib._name_key):  # noqa: SLF001 - see above
+        if name.startswith("__") or name in _skipped(kind):
+            continue
+        # A property may raise anything; Keras passes over it too.
+        with contextlib.suppress(Exception):
+            yield name, getattr(value, name)
+
+
+def _below(
+    part: Part, step: str, file: str, child: Any, *, listed: bool = False
+) -> Part:
+    """Return a child, as it is reached from its parent."""
+    given = _given_name(child)
+    if given and not _given_name(part.value):
+        # A name that is built of its parent's, which Keras has numbered.
+        above = getattr(part.value, "name", None)
+        given = "" if isinstance(above, str) and above in given else given
+    return Part(
+        child,
+        f"{part.way}/{step}" if part.way else step,
+        f"{part.path}/{file}" if part.path else file,
+        "/".join(filter(None, (part.name, given))),
+        part.listed or listed,
+    )
+
+
+def _given_name(value: Any) -> str:
+    """Return the name that the user gave; "" for one that Keras made and numbered."""
+    name = getattr(value, "name", None)
+    if not isinstance(value, KerasSaveable) or not isinstance(name, str):
+        return ""
+    kind = re.escape(to_snake_case(type(value).__name__))
+    # `Bidirectional` puts a word before the name of the layer that it copies.
+    made = rf"(forward_|backward_)?{kind}(_\d+)?"
+    return "" if re.fullmatch(made, name) else name
+
+
+def own_variables(layer: Any) -> list[Any]:
+    """Return a layer's variables without those of layers inside."""
+    return [*layer._trainable_variables, *layer._non_trainable_variables]  # noqa: SLF001 - see above
+
+
+def seed_states(layer: Any) -> list[Any]:
+    """Return the state of each seed generator that a layer has itself."""
+    return [one.state for one in layer._seed_generators]  # noqa: SLF001 - see above
+
+
+@contextlib.contextmanager
+def stores_of(path: Path) -> Iterator[tuple[Any, Any]]:
+    """Open a `.keras` file: what `load_own_variables` and `load_assets` read from.
+
+    Yields:
+        Two stores with `get(path)`, for variables and for assets; the second is None
+        where the file has no assets.
+    """
+    with zipfile.ZipFile(path) as archive, contextlib.ExitStack() as opened:
+        name = saving_lib._VARS_FNAME_H5  # noqa: SLF001 - see above
+        saving_lib._reject_zip_bomb(archive, name)  # noqa: SLF001 - see above
+        variables = saving_lib.H5IOStore(io.BytesIO(archive.read(name)), mode="r")
+        opened.callback(variables.close)
+        assets = None
+        folder = saving_lib._ASSETS_DIRNAME  # noqa: SLF001 - see above
+        if any(one.startswith(f"{folder}/") for one in archive.namelist()):
+            assets = saving_lib.DiskIOStore(folder, archive=archive, mode="r")
+            opened.callback(assets.close)
+        yield variables, assets

@@ -5,7 +5,6 @@ import copy
 import functools
 import importlib
 import math
-import warnings
 from collections.abc import Iterator
 from typing import Any, ClassVar, Literal
 
@@ -13,12 +12,13 @@ import keras
 from keras import ops
 
 from multiback.adapters.bridge.accumulator import Accumulator, Spec, Tally
-from multiback.adapters.bridge.keras_private import (
+from multiback.errors import ArgumentError, GuessedLogitsWarning
+from multiback.keras_private import (
+    get_keras_mask,
     in_stateless_scope,
     in_symbolic_scope,
-    mask_of,
 )
-from multiback.errors import ArgumentError, GuessedLogitsWarning
+from multiback.warn import warn
 
 Tensor = Any
 Direction = Literal["max", "min"]
@@ -132,7 +132,7 @@ class HostMetric(keras.metrics.Metric):  # type: ignore[misc]  # Keras has no ty
             "y_true": y_true,
             "y_pred": y_pred,
             "sample_weight": sample_weight,
-            "mask": mask_of(y_pred),
+            "mask": get_keras_mask(y_pred),
         }
         return {
             key: _widen(value if ops.is_tensor(value) else ops.convert_to_tensor(value))
@@ -183,6 +183,10 @@ class HostMetric(keras.metrics.Metric):  # type: ignore[misc]  # Keras has no ty
         """Return what `result` does, computed now whoever asks."""
         self._tally.asked = True
         return self.result()
+
+    def written(self) -> str:
+        """Write what it was made from, for messages."""
+        return self._tally.accumulator.what
 
     @contextlib.contextmanager
     def set_aside(self) -> Iterator[None]:
@@ -241,7 +245,7 @@ class HostMetric(keras.metrics.Metric):  # type: ignore[misc]  # Keras has no ty
             doubt = tally.accumulator.doubt()
             if doubt and not self._warned:
                 self._warned = True
-                warnings.warn(f"{self.name}: {doubt}", GuessedLogitsWarning, 4)
+                warn(f"{self.name}: {doubt}", GuessedLogitsWarning)
 
     def reset_state(self) -> None:
         """Forget everything."""

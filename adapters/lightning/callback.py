@@ -4,17 +4,19 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
+from multiback.adapters.lightning.facts import facts_of, is_ending, is_zero
 from multiback.adapters.lightning.library import pl
 from multiback.adapters.lightning.restoring import template_of
 from multiback.adapters.lightning.resuming import loops_of, plateaus_of, put_back
 from multiback.adapters.lightning.storable import is_complete, storable
-from multiback.checkpoint import Checkpointer, Slot
+from multiback.checkpoint import Best, Checkpointer, Slot
+from multiback.checkpoint.other_names import KnownArguments
 from multiback.errors import ArgumentError, MonitorError, MultibackError, StoreError
 
 _Base: Any = pl.callbacks.Checkpoint
 
 
-class ModelCheckpoint(_Base):  # type: ignore[misc]  # An optional library
+class ModelCheckpoint(KnownArguments, _Base):  # type: ignore[misc]  # An optional library
     """Keep the checkpoints of a `Trainer` that are best by a metric that you log.
 
     Give it to `Trainer(callbacks=[...])` in place of Lightning's own. Runs, slots and
@@ -24,16 +26,20 @@ class ModelCheckpoint(_Base):  # type: ignore[misc]  # An optional library
     saved tree, and `restore(module, dirpath)` puts the module's part of it back.
 
     It judges at the end of an epoch that was validated, or of each where nothing is
-    validated; with `val_check_interval=` after each validation. Sanity checking and
+    validated; with `val_check_interval=` after each validation. Where training ends
+    otherwise (`max_steps`, `max_time`, an epoch without validation), that state is
+    kept as the last, without a score. Sanity checking and
     `fast_dev_run` are passed over. An error or Ctrl-C saves the state first. Global
     rank zero decides and writes, by the numbers that it logged (`sync_dist=True` makes
     them everybody's); what it raises is raised on all ranks. Strategies that divide one
     model among processes (FSDP, DeepSpeed) are refused.
 
     A checkpoint holds the state of the module, its optimizers and schedulers, the
-    progress of the loops, and the state of other callbacks, such as EarlyStopping. It
-    does not hold hyperparameters, the data module, a precision plugin's loss scale, nor
-    random generators, so a shuffled order is another after resuming. Functions within a
+    progress of the loops, the state of other callbacks, such as EarlyStopping, and what
+    `on_save_checkpoint` adds; of averaged weights (EMAWeightAveraging) it holds those
+    that were scored. It does not hold hyperparameters, the data module, a precision
+    plugin's loss scale, nor random generators, so a shuffled order is another after
+    resuming. Functions within a
     state are what `configure_optimizers` makes again. Lightning logs float32.
 
     With `resume=` the trainer goes on with the epoch and the step that it would have
@@ -109,26 +115,37 @@ class ModelCheckpoint(_Base):  # type: ignore[misc]  # An optional library
         self._every_n_epochs = every_n_epochs
         self._weights_only = save_weights_only
         self._on_exception = save_on_exception
-        self._engine = Checkpointer(
-            dirpath,
-            monitor,
-            mode=mode,
-            save_top_k=save_top_k,
-            save_last=save_last,
-            keep=keep,
-            filename=filename,
-            auto_insert_metric_name=auto_insert_metric_name,
-            resume=resume,
-            save_on_background=save_on_background,
-            buffers=buffers,
-            on_save_error=on_save_error,
-            prefixes=prefixes,
+        self._options: dict[str, Any] = {
+            "dirpath": dirpath,
+            "monitor": monitor,
+            "mode": mode,
+            "save_top_k": save_top_k,
+            "save_last": save_last,
+            "keep": keep,
+            "filename": filename,
+            "auto_insert_metric_name": auto_insert_metric_name,
+            "resume": resume,
+            "save_on_background": save_on_background,
+            "buffers": buffers,
+            "on_save_error": on_save_error,
+            "prefixes": prefixes,
             # Rank zero alone calls it, and Lightning brings the others in.
-            distributed=False,
-        )
+            "distributed": False,
+        }
+        self._engine = Checkpointer(**self._options)
+        self._begun = 0
         self._fitting = False
         self._validated = False
         self._known: dict[str, Any] | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what writes: another process makes its own."""
+        return {name: one for name, one in vars(self).items() if name != "_engine"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Begin with the arguments that were given."""
+        self.__dict__.update(state)
+        self._engine = Checkpointer(**self._options)
 
     def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:
         """Refuse what cannot be served, before anything is trained."""
@@ -168,6 +185,7 @@ class ModelCheckpoint(_Base):  # type: ignore[misc]  # An optional library
                     f"ckpt_path={trainer.ckpt_path!r} names another state. Give one."
                 )
             put_back(trainer, pl_module, saved)
+        self._begun = trainer.global_step
         self._fitting = True
 
     def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
@@ -180,17 +198,49 @@ class ModelCheckpoint(_Base):  # type: ignore[misc]  # An optional library
             self._judge(trainer, trainer.current_epoch, {})
 
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
-        """Judge an epoch that was validated, or that nothing validates."""
-        del pl_module
-        nothing = not trainer.enable_validation or not _total(trainer.num_val_batches)
-        once = trainer.val_check_interval == 1.0 and self._validated
-        if self._fitting and (nothing or once):
-            self._judge(trainer, trainer.current_epoch + 1, plateaus_of(trainer))
+        """Judge an epoch that was validated, or that nothing validates.
 
-    def _judge(self, trainer: Any, epoch: int, plateaus: Mapping[str, float]) -> None:
-        """Offer the state, on rank zero."""
+        An epoch that is not judged, and with which training ends, is kept as the last.
+        """
+        del pl_module
+        if not self._fitting:
+            return
+        nothing = not trainer.enable_validation or is_zero(trainer.num_val_batches)
+        once = trainer.val_check_interval == 1.0 and self._validated
+        judged = (nothing or once) and self._judge(
+            trainer, trainer.current_epoch + 1, plateaus_of(trainer)
+        )
+        if not judged and is_ending(trainer):
+            self._save_end(trainer, trainer.current_epoch)
+
+    def _save_end(self, trainer: Any, epochs: int, *, always: bool = False) -> None:
+        """Save where training stops, unless that was saved or nothing was trained.
+
+        Args:
+            trainer: The trainer.
+            epochs: How many epochs were completed before this one.
+            always: Save even if no slot keeps it.
+        """
+        batches = trainer.fit_loop.epoch_loop.batch_progress.current.completed
+        is_whole = batches >= trainer.num_training_batches
+
+        def save() -> None:
+            self._engine.epoch = epochs + is_whole
+            self._engine.save(
+                self._state_of(trainer, plateaus_of(trainer) if is_whole else None),
+                step=trainer.global_step,
+                batch=None if is_whole else int(batches),
+                asked=False,
+                always=always,
+            )
+
+        if trainer.global_step > self._begun:
+            self._on_rank_zero(trainer, save)
+
+    def _judge(self, trainer: Any, epoch: int, plateaus: Mapping[str, float]) -> bool:
+        """Offer the state, on rank zero; return whether it was this epoch's turn."""
         self._validated = False
-        due = (trainer.current_epoch + 1) % self._every_n_epochs == 0
+        due: bool = (trainer.current_epoch + 1) % self._every_n_epochs == 0
         if due:
             logs = {name: float(x) for name, x in trainer.callback_metrics.items()}
             self._on_rank_zero(
@@ -202,6 +252,7 @@ class ModelCheckpoint(_Base):  # type: ignore[misc]  # An optional library
                     step=trainer.global_step,
                 ),
             )
+        return due
 
     def on_exception(
         self, trainer: Any, pl_module: Any, exception: BaseException
@@ -237,6 +288,8 @@ class ModelCheckpoint(_Base):  # type: ignore[misc]  # An optional library
         if not self._fitting:
             return
         self._fitting = False
+        if self._on_rank_zero(trainer, lambda: not self._engine.last_model_path):
+            self._save_end(trainer, trainer.current_epoch - 1, always=True)
         finish = self._engine.finish
         self._on_rank_zero(trainer, lambda: finish(self._state_of(trainer)))
         names = ("best_model_path", "best_model_score", "best_k_models")
@@ -268,9 +321,11 @@ class ModelCheckpoint(_Base):  # type: ignore[misc]  # An optional library
         """Return a function that collects the state: called only to save."""
 
         def collect() -> dict[str, Any]:
+            checkpoint = self._checkpoint(trainer)
             state = {
-                "state_dict": trainer.lightning_module.state_dict(),
+                "state_dict": checkpoint.pop("state_dict"),
                 "loops": storable(loops_of(trainer)),
+                "hooks": storable(checkpoint),
             }
             if not self._weights_only:
                 state["optimizer_states"] = {
@@ -286,6 +341,28 @@ class ModelCheckpoint(_Base):  # type: ignore[misc]  # An optional library
             return state
 
         return collect
+
+    def _checkpoint(self, trainer: Any) -> dict[str, Any]:
+        """Return the weights, and what hooks of the module and of callbacks add.
+
+        Hooks may change the weights too: of averaged ones, which are scored, it is
+        they that are saved.
+        """
+        module = trainer.lightning_module
+        facts = {"epoch": trainer.current_epoch, "global_step": trainer.global_step}
+        checkpoint = {**facts, "state_dict": module.state_dict()}
+        for callback in trainer.callbacks:
+            callback.on_save_checkpoint(trainer, module, checkpoint)
+        module.on_save_checkpoint(checkpoint)
+        added = {key: x for key, x in checkpoint.items() if key not in facts}
+        for key, value in added.items():
+            if key != "state_dict" and not is_complete(value):
+                problem = (
+                    f"on_save_checkpoint added {key!r}, which holds more than "
+                    "numbers, texts and tensors, so checkpoints hold it in part."
+                )
+                self._engine.tell([problem])
+        return added
 
     def _callbacks(self, trainer: Any) -> dict[str, Any]:
         """Return the state of other callbacks, where all of it can be stored."""
@@ -330,6 +407,13 @@ class ModelCheckpoint(_Base):  # type: ignore[misc]  # An optional library
         """The best checkpoint; on other ranks than zero when training has ended."""
         return str(self._fact("best_model_path"))
 
+    @best_model_path.setter
+    def best_model_path(self, path: str) -> None:
+        """Take what a process that was started for training found to be best."""
+        slots = [one for one in self._options["keep"] or () if isinstance(one, Best)]
+        k = slots[0].k if slots else self._options["save_top_k"]
+        self._known = facts_of(path, None if k == -1 else k)
+
     @property
     def best_model_score(self) -> float | None:
         """The best checkpoint's score, known where its path is."""
@@ -350,8 +434,3 @@ class ModelCheckpoint(_Base):  # type: ignore[misc]  # An optional library
     def _fact(self, name: str) -> Any:
         """Ask rank zero's broadcast, or the engine while it works."""
         return getattr(self._engine, name) if self._known is None else self._known[name]
-
-
-def _total(batches: float | Sequence[int | float]) -> float:
-    """Return how many validation batches there are."""
-    return sum(batches) if isinstance(batches, list | tuple) else batches  # type: ignore[return-value]  # A number

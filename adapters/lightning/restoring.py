@@ -4,9 +4,17 @@ import os
 from typing import Any, Literal
 
 import multiback
+from multiback.adapters.lightning.storable import filled
 
 # What else a checkpoint holds beside the module's state; any may be absent.
-_GROUPS = ("optimizer_states", "lr_schedulers", "plateaus", "callbacks", "loops")
+_GROUPS = (
+    "optimizer_states",
+    "lr_schedulers",
+    "plateaus",
+    "callbacks",
+    "loops",
+    "hooks",
+)
 
 
 def restore(
@@ -45,8 +53,16 @@ def restore(
     >>> folder.cleanup()
     """
     saved = multiback.restore(template_of(module), path, which=which, run=run)
-    module.load_state_dict(saved["state_dict"])
+    if hasattr(module, "on_load_checkpoint"):
+        checkpoint = {"state_dict": saved["state_dict"], **filled({}, saved["hooks"])}
+        module.on_load_checkpoint(checkpoint)
+    load_weights(module, saved["state_dict"])
     return module
+
+
+def load_weights(module: Any, state: Any) -> None:
+    """Load a state, strictly unless a LightningModule says strict_loading=False."""
+    module.load_state_dict(state, strict=getattr(module, "strict_loading", True))
 
 
 def template_of(module: Any) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from multiback.adapters.lightning.restoring import load_weights
 from multiback.adapters.lightning.storable import filled
 from multiback.errors import StateError
 
@@ -46,7 +47,15 @@ def put_back(trainer: Any, module: Any, saved: Mapping[str, Any]) -> None:
                 f"configure_optimizers() made {len(live)}. Resume with those that "
                 "were saved, or restore(module, path) for the weights alone."
             )
-    module.load_state_dict(saved["state_dict"])
+    # As in Lightning: what hooks of the module and of callbacks added is theirs again.
+    checkpoint = {
+        "epoch": trainer.current_epoch,
+        "global_step": trainer.global_step,
+        "state_dict": saved["state_dict"],
+        **filled({}, saved["hooks"]),
+    }
+    module.on_load_checkpoint(checkpoint)
+    load_weights(module, checkpoint["state_dict"])
     states = {
         i: filled(one.state_dict(), saved["optimizer_states"][str(i)])
         for i, one in optimizers.items()
@@ -63,6 +72,7 @@ def put_back(trainer: Any, module: Any, saved: Mapping[str, Any]) -> None:
     for i, score in saved["plateaus"].items():
         schedulers[int(i)].step(float(score))
     for callback in trainer.callbacks:
+        callback.on_load_checkpoint(trainer, module, checkpoint)
         if callback.state_key in saved["callbacks"]:
             state = saved["callbacks"][callback.state_key]
             callback.load_state_dict(filled(callback.state_dict(), state))

@@ -55,6 +55,11 @@ def as_floats(array: Array) -> Array:
     return np.asarray(np.asarray(array).astype("float32"), dtype="float64")
 
 
+def counted(labels: Array, ignored: Any) -> Array:
+    """Return where a label is none of the ignored ones: an id, several, or None."""
+    return np.isin(labels, [] if ignored is None else ignored, invert=True)
+
+
 def sigmoid(logits: Array) -> Array:
     """Return `1 / (1 + exp(-x))` in float64 without overflow."""
     return np.asarray(np.exp(-np.logaddexp(0.0, -np.asarray(logits, "float64"))))

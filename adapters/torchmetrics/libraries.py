@@ -1,6 +1,5 @@
 """Load torchmetrics and scikit-learn, each only when it is needed."""
 
-import importlib
 from typing import Any
 
 import numpy as np
@@ -11,27 +10,58 @@ SKLEARN_HINT = (
     "scikit-learn is not installed, so its column is empty. Install it with:\n"
     'pip install "multiback[sklearn]"'
 )
+TORCHMETRICS_HINT = (
+    "torchmetrics is not installed, so its column is empty: it would be a second "
+    'opinion. Install it with:\npip install "multiback[torchmetrics]"'
+)
 
 
 def load_torchmetrics(who: str = "crosscheck") -> Any:
     """Import torchmetrics, or say how to install what `who` needs."""
     try:
-        importlib.import_module("torch")
-        return importlib.import_module("torchmetrics")
+        import torch  # noqa: F401 - torchmetrics needs it
+        import torchmetrics
     except ImportError as error:
         raise MissingPackageError(
             f"{who} needs torchmetrics and torch, which cannot be imported "
             f"({error}). Install them with:\n"
             'pip install "multiback[torchmetrics]"'
         ) from error
+    return torchmetrics
 
 
 def load_sklearn_metrics() -> Any | None:
     """Import `sklearn.metrics`; None where scikit-learn is not installed."""
     try:
-        return importlib.import_module("sklearn.metrics")
+        import sklearn.metrics as library
     except ImportError:
         return None
+    return library
+
+
+def missing_libraries() -> tuple[str, ...]:
+    """Return what each library that is not installed would add.
+
+    Raises:
+        MissingPackageError: Neither torchmetrics nor scikit-learn is installed.
+    """
+    hints = []
+    if not has_torchmetrics():
+        hints.append(TORCHMETRICS_HINT)
+    if load_sklearn_metrics() is None:
+        if hints:
+            load_torchmetrics()  # Raises: nothing is left to compare with.
+        hints.append(SKLEARN_HINT)
+    return tuple(hints)
+
+
+def has_torchmetrics() -> bool:
+    """Tell whether torchmetrics, and torch, which it needs, can be imported."""
+    try:
+        load_torchmetrics()
+    except MissingPackageError:
+        return False
+    return True
 
 
 def run_torchmetrics(metric: Any, *, y_true: np.ndarray, y_pred: np.ndarray) -> Any:
@@ -40,7 +70,8 @@ def run_torchmetrics(metric: Any, *, y_true: np.ndarray, y_pred: np.ndarray) -> 
     The arguments are keywords because torchmetrics takes `(preds, target)`,
     Keras and scikit-learn `(y_true, y_pred)`.
     """
-    torch = importlib.import_module("torch")
+    import torch
+
     # float64 where it adds up floats: its default float32 would be a third opinion.
     metric.set_dtype(torch.float64)
     metric.update(preds=torch.tensor(y_pred), target=torch.tensor(y_true))
@@ -49,7 +80,8 @@ def run_torchmetrics(metric: Any, *, y_true: np.ndarray, y_pred: np.ndarray) -> 
 
 def run_aggregate(metric: Any, *numbers: np.ndarray) -> Any:
     """Give numbers, and weights if there are any, to a torchmetrics aggregator."""
-    torch = importlib.import_module("torch")
+    import torch
+
     metric.set_dtype(torch.float64)
     metric.update(*map(torch.tensor, numbers))
     return metric.compute().numpy()

@@ -33,13 +33,14 @@ __all__ = [
     "load_last",
     "register_direction",
     "restore",
+    "threshold_of",
 ]
 
 _HOMES = {
     "callback": ("ModelCheckpoint",),
     "checkpointer": ("Checkpointer",),
     "choosing.direction": ("register_direction",),
-    "loading.find": ("history",),
+    "loading.find": ("history", "threshold_of"),
     "loading.load": ("load", "load_best", "load_last", "restore"),
     "choosing.monitor": ("Monitor",),
     "choosing.slots": ("All", "Best", "Every", "Last", "Pareto", "Slot"),

@@ -1,11 +1,12 @@
 """What Lightning's arguments mean, in slots."""
 
 import os
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from multiback.checkpoint.choosing.direction import Mode
+from multiback.checkpoint.choosing.direction import Mode, check_mode
 from multiback.checkpoint.choosing.monitor import Logs, Monitor
 from multiback.checkpoint.choosing.slots import All, Best, Last, Slot, check_number
 from multiback.errors import ArgumentError
@@ -28,6 +29,56 @@ def check_path(argument: str, path: Any) -> None:
         raise ArgumentError(
             f"{argument} wants a directory, but {os.fspath(path)!r} is a file."
         )
+
+
+_ONE_SLASH = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/(?!/)(.*)")
+_READ_ONLY = ("ftp://", "ftps://", "http://", "https://")
+_KERAS_FILES = (".keras", ".h5", ".hdf5")
+
+
+def expanded(argument: str, path: Any) -> str | os.PathLike[str]:
+    """Return a directory's path, with `~` as the home folder.
+
+    Raises:
+        ArgumentError: It can be no directory's path.
+    """
+    if isinstance(path, str | os.PathLike) and os.fsdecode(path).startswith("~"):
+        path = os.path.expanduser(os.fsdecode(path))  # noqa: PTH111 - text stays text
+    text = os.fsdecode(path) if isinstance(path, str | os.PathLike) else ""
+    if match := _ONE_SLASH.fullmatch(text):
+        scheme, rest = match.groups()
+        wanted = f"/dbfs/{rest}" if scheme == "dbfs" else f"{scheme}://{rest}"
+        raise ArgumentError(
+            f"{argument} wants a path or a URL, and {text!r} is neither. Write "
+            f"{wanted!r}."
+        )
+    if text.startswith(_READ_ONLY):
+        raise ArgumentError(
+            f"{argument} wants a place that can be listed and written, not {text!r}. "
+            "Use a folder, or a bucket such as s3://bucket/runs/tumour."
+        )
+    check_path(argument, path)
+    found: str | os.PathLike[str] = path
+    return found
+
+
+def place_to_write(path: Any) -> str | os.PathLike[str]:
+    """Return the run directory to write into; see `expanded`.
+
+    Raises:
+        ArgumentError: It is a file's name, as Keras's callback takes it.
+    """
+    text = os.fsdecode(path) if isinstance(path, str | os.PathLike) else ""
+    if text.endswith(_KERAS_FILES) or re.search(r"\{[^{}]*\}", text):
+        folder, name = os.path.split(text)
+        fields = re.sub("|".join(map(re.escape, _KERAS_FILES)), "", name)
+        filename = f", filename={fields!r}" if "{" in fields else ""
+        raise ArgumentError(
+            f"dirpath= wants the directory of a run, not the file {text!r}. Write "
+            f"ModelCheckpoint({folder or 'runs/tumour'!r}{filename}, ...); the best "
+            "model is written to best.keras in it."
+        )
+    return expanded("dirpath=", path)
 
 
 def check_flag(argument: str, value: Any) -> None:
@@ -77,6 +128,8 @@ def choose_slots(
     Raises:
         ArgumentError: An argument is not usable.
     """
+    check_mode(mode)
+    _refuse_metrics(monitor)
     if monitor is not None and not isinstance(monitor, Monitor):
         monitor = Monitor(monitor, mode)
     if keep is None:
@@ -91,6 +144,19 @@ def choose_slots(
         # `monitor=` beside `keep=` says what `best_model_path` speaks of.
         best = Best(monitor)
     return list(keep), best
+
+
+def _refuse_metrics(monitor: object) -> None:
+    """Raise for a metric: it is callable, but its value stands in the logs by name."""
+    of = monitor if isinstance(monitor, type) else type(monitor)
+    if hasattr(of, "update_state") and hasattr(of, "result"):
+        name = getattr(monitor, "name", None)
+        shown = f"val_{name}" if isinstance(name, str) else "val_f1_score"
+        raise ArgumentError(
+            f"monitor= wants the metric's name in the logs, such as {shown!r}, not "
+            f"the {'class' if monitor is of else 'metric'} {of.__name__}. Give the "
+            "metric to compile(metrics=[...])."
+        )
 
 
 def slots_for(

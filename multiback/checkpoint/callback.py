@@ -9,30 +9,45 @@ from typing import Any, Literal, Self
 
 import keras
 
+from multiback import keras_private
 from multiback.checkpoint.arguments import Quantity, Resume, check_flag
 from multiback.checkpoint.checkpointer import Checkpointer
 from multiback.checkpoint.choosing.direction import Mode
-from multiback.checkpoint.choosing.slots import Slot, check_number
+from multiback.checkpoint.choosing.slots import Entry, Slot, check_number
 from multiback.checkpoint.choosing.triggers import Triggers
 from multiback.checkpoint.fit.data_position import Position, Seekable
 from multiback.checkpoint.fit.ema import ScoredWeights
-from multiback.checkpoint.fit.log_names import check_names
+from multiback.checkpoint.fit.log_names import (
+    check_names,
+    names_of_training,
+    thresholds_of,
+    writes_own_logs,
+)
+from multiback.checkpoint.fit.logits import check_logits
 from multiback.checkpoint.fit.lost_inputs import lost_inputs
 from multiback.checkpoint.fit.other_callbacks import check_order
 from multiback.checkpoint.fit.resuming import Resumption
 from multiback.checkpoint.fit.signals import StopSignals
+from multiback.checkpoint.fit.validation import PREFIX, awaited, validation_fault
 from multiback.checkpoint.loading.export import export_best as write_best
 from multiback.checkpoint.loading.find import first_intact
 from multiback.checkpoint.loading.load import restore_checkpoint
+from multiback.checkpoint.other_names import KnownArguments
 from multiback.checkpoint.saving.background import OnSaveError
-from multiback.checkpoint.saving.snapshots import Moment, Parts, steps_of
+from multiback.checkpoint.saving.snapshots import Moment, Parts
 from multiback.distributed import Format
-from multiback.errors import ArgumentError, MonitorError, StateError, StoreError
+from multiback.errors import (
+    ArgumentError,
+    MonitorError,
+    MultibackError,
+    StateError,
+    StoreError,
+)
 from multiback.state import describe
 from multiback.store import Checkpoint
 
 
-class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no types
+class ModelCheckpoint(KnownArguments, keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no types
     """Keep the checkpoints of `fit` that are best by a metric that you name.
 
     A name that does not exist raises at once, with the nearest names: before
@@ -70,8 +85,9 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         save_last: Keep the newest too, whatever its score.
         every_n_epochs: Judge after each so many epochs.
         every_n_train_steps: Save in the middle of an epoch too, after each so many
-            batches. Such a checkpoint has no score: the metrics of that moment are
-            of another. `Last` and `Every` hold it.
+            batches, however many steps the optimizer makes of one. Such a checkpoint
+            has no score: the metrics of that moment are of another. `Last` and `Every`
+            hold it.
         train_time_interval: Save in the middle of an epoch too, once so long a time
             has passed since the last checkpoint.
         keep: Slots in place of `save_top_k` and `save_last`.
@@ -82,6 +98,13 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
             end of its last epoch, or in the middle of one with `data=`: best, weights,
             optimizer, epochs, history and global random generators. The path of a
             checkpoint starts a new run from there.
+        resume_optimizer: Resume the optimizers' state too. One whose variables differ
+            from the saved ones, as after a layer was unfrozen, starts fresh either way,
+            with a warning.
+        strict: Raise where the weights differ from those that are resumed. False: take
+            what both have in the same shape, and warn of the rest, as for a new head.
+        learning_rate: "saved" resumes the saved one, and warns where the model was
+            compiled with another than then; "compiled" keeps the model's.
         save_on_background: Write while training goes on, which waits only for one
             copy of the state. False: it waits until the checkpoint is on the disk.
         buffers: How many copies of the state to hold in memory while writing. With 2 a
@@ -95,8 +118,10 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         export_best: When training ends, write the best model to RUN/best.keras too,
             which plain `keras.saving.load_model` reads under any backend, without
             multiback: without how it was compiled.
-        callbacks: Callbacks whose state is saved and resumed too, such as
-            EarlyStopping and ReduceLROnPlateau. In `fit` they stand before this one.
+        callbacks: Callbacks whose state is saved and resumed too. In `fit` they stand
+            before this one. EarlyStopping, ReduceLROnPlateau, SwapEMAWeights and
+            callbacks with `get_state` and `set_state` that stand before it are kept
+            without being named.
         data: The `mb.data.Resumable` or `mb.data.ResumableLoader` that `fit` is given:
             a run then resumes from a checkpoint of the middle of an epoch too, bit for
             bit. Without it a run resumes at the end of its last whole epoch: with plain
@@ -112,6 +137,7 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
             `torch.distributed` or `jax.distributed`, each calls `fit` with this
             callback, rank 0 decides by its own logs, and an error on one is an error
             on all. False where only one process has it.
+        verbose: 1 prints a line for each epoch: what improved, and what was saved.
 
     Raises:
         ArgumentError: An argument is not usable.
@@ -152,6 +178,9 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         auto_insert_metric_name: bool = True,
         save_weights_only: bool = False,
         resume: Resume = "never",
+        resume_optimizer: bool = True,
+        strict: bool = True,
+        learning_rate: Literal["saved", "compiled"] = "saved",
         save_on_background: bool = True,
         buffers: int = 2,
         on_save_error: OnSaveError = "raise",
@@ -162,10 +191,19 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         prefixes: Sequence[str] = ("val_",),
         format: Format = "safetensors",
         distributed: bool = True,
+        verbose: int = 0,
     ) -> None:
         super().__init__()
         check_number("every_n_epochs=", every_n_epochs, 1)
         check_flag("restore_best=", restore_best)
+        check_flag("resume_optimizer=", resume_optimizer)
+        check_flag("strict=", strict)
+        if learning_rate not in ("saved", "compiled"):
+            raise ArgumentError(
+                f'learning_rate= wants "saved" or "compiled", not {learning_rate!r}.'
+            )
+        check_number("verbose=", int(verbose), 0)
+        self._verbose = int(verbose)
         self._every_n_epochs = every_n_epochs
         self._restore_best = restore_best
         self._export_best = export_best
@@ -194,15 +232,25 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         )
         self._signals = StopSignals()
         self._weights = ScoredWeights()
-        self._resumption = Resumption(self._engine, list(callbacks), Position(data))
+        self._resumption = Resumption(
+            self._engine,
+            list(callbacks),
+            Position(data),
+            optimizer=resume_optimizer,
+            strict=strict,
+            saved_rate=learning_rate == "saved",
+        )
         self._engine.parts = self._parts
+        # Keras resets them before the next epoch, and their results are recorded.
+        self._engine.keeps_metrics = False
         self._logs: Mapping[str, Any] = {}
         self._checked = False
         self._training = False
-        self._batch = 0
-        self._batches = 0
-        self._skipped = 0
-        self._first_step = self._epoch_step = 0
+        # Batches of this epoch; of the run; not trained again, of a resumed epoch.
+        self._batch = self._batches = self._skipped = 0
+        self._first_batches = 0
+        self._counted = True
+        self._awaited: list[str] = []
 
     def check(self, model: keras.Model, batch: tuple[Any, ...]) -> None:
         """Try everything that could go wrong later, without training.
@@ -230,12 +278,24 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
     def _check_names(self, model: keras.Model) -> None:
         try:
             problems = check_names(model, self._engine.scorer)
-        except MonitorError:
+            if problems is not None:
+                problems += check_logits(model)
+        except MultibackError:
             # Keras will tell no callback of it, and nothing will be written.
             self._engine.end()
             raise
         self._checked = problems is not None
         self._engine.tell(problems or [])
+
+    def _check_validation(self, model: keras.Model) -> None:
+        """Raise where `fit` was given no validation that a monitor waits for."""
+        fit = keras_private.fit_arguments()
+        monitored = self._engine.scorer.early_names()
+        self._awaited = []
+        if writes_own_logs(model) or not fit:
+            self._awaited = awaited(monitored, ())
+        elif fault := validation_fault(monitored, names_of_training(model), fit):
+            raise MonitorError(fault)
 
     def save(self) -> None:
         """Ask for a checkpoint that stays: after the step that is being made.
@@ -275,6 +335,9 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         alone = self._engine.team.is_alone
         if training and alone and not ours and not self._signals.hurried:
             with self._engine.rescuing():
+                if error and not self._counted and _has_ended_a_batch(error):
+                    # A callback in front of this one raised before it could count.
+                    self._count(self._batch + self._batches_a_call)
                 self._rescue(self.model)
         if error is None:
             self._engine.wait()
@@ -283,12 +346,12 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
                 self._engine.wait()
         self._engine.end()
         if self._signals.received is not None:
-            self._signals.leave()
+            self._signals.leave(self._farewell())
         self._signals.restore()
 
     def _rescue(self, model: keras.Model) -> None:
         """Save the state that an error has left, if there is anything new in it."""
-        if steps_of(model) == self._first_step:
+        if self._batches == self._first_batches:
             return
         if keras.backend.backend() == "jax" and getattr(
             model.optimizer, "use_ema", False
@@ -296,14 +359,17 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
             # JAX's `fit` puts the averages over the weights, even on an error.
             self._engine.tell(["With use_ema, the state at an error is not saved."])
             return
-        self._engine.save(model, batch=self._position(model), asked=False)
+        self._engine.save(model, step=self._batches, batch=self._batch, asked=False)
 
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002 - Keras's signature
         """Check the names, begin the run, and resume what is to be resumed."""
         self._training = False
         self._engine.scorer.reset()
+        self._check_validation(self.model)
         self._check_names(self.model)
         self._engine.tell(lost_inputs(self.model))
+        self._find_others()
+        self._resumption.find_callbacks(keras_private.fit_callbacks(), self)
         # A subclassed model may be built by its first batch only.
         with contextlib.suppress(StateError):
             self._engine.tell(describe(self.model).problems)
@@ -312,9 +378,8 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         self._resumption.begin(self.model, self._engine.start(), epochs)
         # Keras counts the batches of an epoch that is resumed from 0.
         self._batch = self._skipped = self._resumption.batch
-        self._batches = self._resumption.batches
-        self._first_step = steps_of(self.model)
-        self._epoch_step = self._first_step - self._skipped
+        self._batches = self._first_batches = self._resumption.batches
+        self._batches_a_call = getattr(self.model, "steps_per_execution", 1)
         self._triggers.start(self._batches, time.monotonic())
         self._weights.begin(self.model)
         self._training = self._signals.holding = True
@@ -350,9 +415,8 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         """
         self._engine.surface()
         self._resumption.begin_batches()
-        done = batch + self._skipped
-        self._batches += done - self._batch
-        self._batch = done
+        self._count(batch + self._skipped)
+        self._counted = False
         if self._agreed(lambda: self._triggers.due(self._batches, time.monotonic())):
             self._save(self.model)
         if self._signals.received is not None:
@@ -373,22 +437,45 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         """Save in the middle of an epoch."""
         asked = self._triggers.asked
         self._engine.save(
-            model, batch=self._position(model), asked=asked, always=always or asked
+            model,
+            step=self._batches,
+            batch=self._batch,
+            asked=asked,
+            always=always or asked,
         )
         self._triggers.saved(time.monotonic())
 
-    def _position(self, model: keras.Model) -> int:
-        """Return how many batches of this epoch are in the model's state."""
-        if getattr(model.optimizer, "gradient_accumulation_steps", None):
-            return self._batch
-        return steps_of(model) - self._epoch_step
+    def on_train_batch_end(
+        self,
+        batch: int,
+        logs: Mapping[str, Any] | None = None,  # noqa: ARG002 - Keras's signature
+    ) -> None:
+        """Count the batch: an error may come before the next one begins."""
+        self._count(batch + 1 + self._skipped)
+        self._counted = True
+
+    def _count(self, done: int) -> None:
+        """Note how many batches of this epoch are done."""
+        # `steps_per_execution` numbers the last call as if it were whole.
+        done = min(done, self.params.get("steps") or done)
+        self._batches += done - self._batch
+        self._batch = done
 
     def _leave(self) -> None:
         """Save and end the training, as a signal wants it."""
         self._save(self.model, always=True)
         self._engine.wait()
         self._training = self._signals.holding = False
-        self._signals.leave()
+        self._signals.leave(self._farewell())
+
+    def _farewell(self) -> str:
+        """Say what was saved where, and how to continue."""
+        saved = self._engine.last_model_path
+        what = f"Saved {saved}." if saved else "Nothing was saved yet."
+        return (
+            f"{what} To continue, run the same program with "
+            f'ModelCheckpoint({self.dirpath!r}, ..., resume="auto").'
+        )
 
     def on_test_batch_begin(
         self,
@@ -409,24 +496,91 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
             self._check_names(model)
         self._engine.tell(self._weights.problems(model))
         self._logs = logs or {}
-        # Nothing tells of the last batch, which `steps_per_execution` makes several.
-        self._batches += (self.params.get("steps") or self._batch + 1) - self._batch
+        prefix = PREFIX if any(name.startswith(PREFIX) for name in self._logs) else ""
+        if self._awaited and not prefix:
+            text = (
+                f"{self._awaited[0]!r} is monitored, and the epoch logged nothing of a "
+                "validation. Pass validation_data= to fit(), unless validation_freq= "
+                "is the reason."
+            )
+            self._engine.tell([text])
+        self._awaited = []
         self._batch = self._skipped = 0
+        at = {"epoch": epoch + 1, "step": self._batches}
         if (epoch + 1) % self._every_n_epochs == 0:
-            saved = self._engine.step(model, logs or {}, epoch=epoch + 1)
+            before = self._engine.shelf.leader()
+            try:
+                saved = self._engine.step(
+                    model,
+                    logs or {},
+                    **at,
+                    thresholds=thresholds_of(model, prefix),
+                )
+            except MonitorError as error:
+                if behind := self._behind():
+                    raise MonitorError(f"{error} {behind}") from error
+                raise
+            if self._verbose and self._engine.team.is_writer:
+                print(f"\n{self._decision(epoch + 1, before, saved=saved)}")  # noqa: T201 - asked for
         else:
-            self._engine.record(model, logs or {}, epoch=epoch + 1)
+            self._engine.record(model, logs or {}, **at)
             saved = None
-        self._epoch_step = steps_of(model)
         self._agreed(lambda: False)
         if self._triggers.asked or self._signals.received is not None:
-            self._engine.save(model, asked=self._triggers.asked)
+            self._engine.save(model, step=self._batches, asked=self._triggers.asked)
         if saved or self._triggers.asked:
             self._triggers.saved(time.monotonic())
         if self._signals.received is not None:
             self._engine.wait()
             self._training = self._signals.holding = False
-            self._signals.leave()
+            self._signals.leave(self._farewell())
+
+    def _decision(self, epoch: int, before: Entry | None, *, saved: bool) -> str:
+        """Say what an epoch's logs decided."""
+        after = self._engine.shelf.leader()
+        label, worst = self._engine.best_label, "saved" if saved else "not saved"
+        if label is None:
+            return f"Epoch {epoch}: {worst}."
+        if after is None:
+            return f"Epoch {epoch}: {label} has no value that can be best; {worst}."
+        score = self._engine.score_of(after)
+        if after is before:
+            return f"Epoch {epoch}: {label} did not improve from {score:.5g}; {worst}."
+        was = "" if before is None else f" from {self._engine.score_of(before):.5g}"
+        return f"Epoch {epoch}: {label} improved{was} to {score:.5g}; saved."
+
+    def _behind(self) -> str:
+        """Name the callbacks of the user's that stand behind this one."""
+        callbacks = keras_private.fit_callbacks()
+        places = [at for at, one in enumerate(callbacks) if one is self]
+        names = [
+            type(one).__name__
+            for one in callbacks[places[0] + 1 if places else len(callbacks) :]
+            if not type(one).__module__.startswith(("keras.", "multiback."))
+        ]
+        if not names:
+            return ""
+        return (
+            f"{' and '.join(names)} stands behind ModelCheckpoint in fit(callbacks="
+            "[...]): what it adds to the logs comes too late. Put it in front."
+        )
+
+    def _find_others(self) -> None:
+        """Leave links and best.keras to a callback of ours that stands in front."""
+        callbacks = keras_private.fit_callbacks()
+        places = [at for at, one in enumerate(callbacks) if one is self]
+        first = [
+            one
+            for one in callbacks[: places[0] if places else 0]
+            if isinstance(one, ModelCheckpoint) and one.dirpath == self.dirpath
+        ]
+        self._engine.shelf.points = not first
+        if first:
+            text = (
+                "Two ModelCheckpoints write into one directory, each a run of its "
+                "own. One with keep=[Best(a), Best(b)] makes one run of them."
+            )
+            self._engine.tell([text])
 
     def on_train_end(self, logs: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002 - Keras's signature
         """End the run."""
@@ -436,14 +590,17 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         self._engine.finish(model)
         if self._restore_best:
             self._put_best_back(model)
-        best = [checkpoint for _, checkpoint in self._engine.shelf.ranked()]
-        if best and self._export_best and self._engine.team.is_writer:
+        shelf = self._engine.shelf
+        best = [checkpoint for _, checkpoint in shelf.ranked()]
+        # An earlier fit of this object wrote the file, if its best is better.
+        ours = bool(best) and best[0].run_id == self.run_id and shelf.points
+        if ours and self._export_best and self._engine.team.is_writer:
             with self._engine.team.apart():
                 self._engine.tell(write_best(self._engine.directory, best, model))
 
     def _put_best_back(self, model: keras.Model) -> None:
-        """Give the model the weights of the best checkpoint that is intact."""
-        best = [checkpoint for _, checkpoint in self._engine.shelf.ranked()]
+        """Give the model the weights of this run's best checkpoint that is intact."""
+        best = [checkpoint for _, checkpoint in self._engine.shelf.ranked_here()]
         if best:
             first_intact(best, lambda one: restore_checkpoint(model, one))
         else:
@@ -471,6 +628,15 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         return self._engine.best_model_score
 
     @property
+    def best_threshold(self) -> float | list[float] | None:
+        """The threshold that the best checkpoint's score was reached with.
+
+        None where the monitored metric chooses none; `multiback.threshold_of(path)`
+        reads it from a directory.
+        """
+        return self._engine.best_threshold
+
+    @property
     def best_k_models(self) -> dict[str, float]:
         """The score of each checkpoint that has one, by path, best first."""
         return self._engine.best_k_models
@@ -479,3 +645,13 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
     def last_model_path(self) -> str:
         """The newest checkpoint's directory; empty where there is none yet."""
         return self._engine.last_model_path
+
+
+def _has_ended_a_batch(error: BaseException) -> bool:
+    """Tell whether a callback's `on_train_batch_end` raised: the batch was trained."""
+    trace = error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code.co_name == "on_train_batch_end":
+            return True
+        trace = trace.tb_next
+    return False

@@ -9,7 +9,6 @@ import dataclasses
 import os
 import secrets
 import time
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal, Self
 
@@ -19,10 +18,10 @@ from multiback.checkpoint.arguments import (
     Quantity,
     Resume,
     check_flag,
-    check_path,
     check_prefixes,
     check_resume,
     choose_slots,
+    place_to_write,
 )
 from multiback.checkpoint.choosing.direction import Mode
 from multiback.checkpoint.choosing.filenames import (
@@ -39,8 +38,10 @@ from multiback.checkpoint.choosing.log_values import (
 from multiback.checkpoint.choosing.recorded_scores import Judgement
 from multiback.checkpoint.choosing.scorer import Scorer, nan_scores
 from multiback.checkpoint.choosing.slots import Entry, Slot
+from multiback.checkpoint.loading.documents import recorded_threshold
 from multiback.checkpoint.loading.find import first_intact
 from multiback.checkpoint.loading.load import restore_checkpoint
+from multiback.checkpoint.other_names import KnownArguments
 from multiback.checkpoint.saving.background import OnSaveError, Saver
 from multiback.checkpoint.saving.kept import Row, Shelf, adopt, judge_anew
 from multiback.checkpoint.saving.processes import Team
@@ -54,16 +55,20 @@ from multiback.checkpoint.saving.snapshots import (
 )
 from multiback.distributed import Format, check_format
 from multiback.errors import (
+    CheckpointWarning,
     MonitorError,
     NoCheckpointError,
     StoreError,
+    cleaned,
 )
+from multiback.state.tree import changes_in_place, is_tree
 from multiback.store import Checkpoint, Runs, open_checkpoint, open_run_directory
 from multiback.store.background.writer import wait_for
 from multiback.store.local.copies import without_copies
+from multiback.warn import warn
 
 
-class Checkpointer:
+class Checkpointer(KnownArguments):
     """Keep the best checkpoints of a training loop of your own.
 
     Call `step(model, logs)` whenever there is something to judge, for example
@@ -110,6 +115,7 @@ class Checkpointer:
 
     Attributes:
         run_id: The id of the run; empty before it starts.
+        keeps_metrics: Whether `step` saves the variables of `model.metrics`.
         parts: Called with the `Moment` when something is saved: what else to keep for
             whoever resumes, as JSON and as arrays.
 
@@ -148,7 +154,7 @@ class Checkpointer:
         format: Format = "safetensors",
         distributed: bool = True,
     ) -> None:
-        check_path("dirpath=", dirpath)
+        dirpath = place_to_write(dirpath)
         check_flag("distributed=", distributed)
         check_format(format, keras.backend.backend(), dirpath)
         check_resume(resume)
@@ -172,8 +178,10 @@ class Checkpointer:
         self._told: set[str] = set()
         self.run_id = ""
         self.epoch = 0
+        self.keeps_metrics = True
         self.parts: Callable[[Moment], Parts] = lambda _: NOTHING
         self.shelf = Shelf(open_run_directory(dirpath), slots, self._best)
+        self.shelf.is_measured = self.scorer.is_measured
         self.team = Team(format, distributed=distributed)
         self._saver = Saver(
             self.shelf,
@@ -183,7 +191,7 @@ class Checkpointer:
             on_error=on_save_error,
         )
         self._order = 0
-        self._judged = False
+        self._judged = self._kept = False
         self._source: Any = None
         self._step = 0
         self._adopted: list[Checkpoint] = []
@@ -221,11 +229,13 @@ class Checkpointer:
             )
         self.end()
         self.shelf.clear()
-        self._order, self.epoch, self._judged = 0, 0, False
+        # Orders go on: what earlier fits of this object saved is compared with.
+        self.epoch, self._judged = 0, False
         now = time.strftime("%Y%m%d-%H%M%S")
         self.run_id = self.team.decide(
             lambda: latest or f"{now}-{secrets.token_hex(3)}"
         )
+        self.shelf.forget_run(self.run_id)
         found = self.directory.checkpoints(self.run_id) if latest else []
         ours = self.team.decide(lambda: [one.name for one in without_copies(found)])
         self._adopted = [one for one in found if one.name in ours]
@@ -253,12 +263,12 @@ class Checkpointer:
         `multiback.restore(model, ckpt.last_model_path)` takes that.
 
         Args:
-            model: A built Keras model; or a mapping (or pytree) like that which
-                was saved, whose values are not used.
+            model: A built Keras model; or a tree like that which was saved. Its
+                models and optimizers take their state, its other values are not used.
 
         Returns:
             None where a new run begins. Otherwise a report for a model, which
-            holds the saved state now, and the saved tree for a mapping.
+            holds the saved state now, and the saved tree for a tree.
 
         Raises:
             NoCheckpointError: As for `start`.
@@ -282,19 +292,23 @@ class Checkpointer:
         *,
         epoch: int | None = None,
         step: int | None = None,
+        thresholds: Mapping[str, Any] | None = None,
     ) -> bool:
         """Judge one moment of training: save it if a slot wants it.
 
         Args:
-            model: A built Keras model, a mapping (or pytree) of names to arrays,
-                or a function without arguments that returns one, called only to
-                save.
+            model: A built Keras model; a mapping, list, tuple or dataclass (a pytree)
+                of arrays, numbers, text, models and optimizers, such as
+                `{"G": g, "D": d, "opt": opt}`; or a function without arguments that
+                returns one, called only to save.
             logs: Values by name, as `model.evaluate(return_dict=True)` gives. Arrays
                 of up to 4,096 numbers are recorded as lists, larger ones by their
                 shape, and anything else by the name of its type.
             epoch: Epochs completed; counted by calls if not given.
             step: Optimizer steps completed; asked of the model's optimizer if not
                 given.
+            thresholds: By log name, the threshold that a score was reached with; for
+                the manifest, and `multiback.threshold_of`.
 
         Returns:
             Whether a slot wanted it. `wait` returns the checkpoint.
@@ -320,7 +334,17 @@ class Checkpointer:
         judge_anew(self.shelf, self.scorer, adopted)
         step = self._record(model, values, epoch=epoch, step=step)
         self._judged, self._source, self._step = True, model, step
-        return self._offer(model, values, scores, Moment(self.epoch, step))
+        self._kept = False
+        moment = Moment(self.epoch, step)
+        self._kept = self._offer(
+            model,
+            values,
+            scores,
+            moment,
+            metrics=self.keeps_metrics,
+            thresholds=written_logs(thresholds or {}),
+        )
+        return self._kept
 
     def save(
         self,
@@ -413,6 +437,8 @@ class Checkpointer:
         moment: Moment,
         *,
         always: bool = False,
+        metrics: bool = True,
+        thresholds: Mapping[str, Any] | None = None,
     ) -> bool:
         """Save the model if a slot holds it, then remove what none holds any more."""
         # Where others must do the same, at a moment that is the same for all.
@@ -440,7 +466,13 @@ class Checkpointer:
         facts, arrays = self.parts(moment)
         name = format_name(
             self._template,
-            {**values, **scores, "epoch": moment.epoch, "step": moment.step},
+            {
+                **values,
+                **scores,
+                "epoch": moment.epoch,
+                "step": moment.step,
+                "batch": moment.batch or 0,
+            },
             insert_names=self._insert_names,
         )
         made = self._saver.guard(
@@ -448,6 +480,7 @@ class Checkpointer:
                 name,
                 model,
                 weights_only=self._weights_only,
+                metric_states=metrics,
                 trainer={**facts, **dataclasses.asdict(moment)},
                 arrays=arrays,
                 into=self._saver.buffer,
@@ -462,6 +495,8 @@ class Checkpointer:
                 extra={
                     **judgement.fields(),
                     **other_values(values),
+                    "directions": self.scorer.known_directions(values),
+                    **({"thresholds": dict(thresholds)} if thresholds else {}),
                     "boundary": entry.boundary,
                     "asked": entry.asked,
                     "weights_only": self._weights_only,
@@ -501,7 +536,7 @@ class Checkpointer:
         for problem in problems:
             if problem not in self._told:
                 self._told.add(problem)
-                warnings.warn(problem, stacklevel=2)
+                warn(cleaned(problem), CheckpointWarning)
 
     def finish(self, model: Any = None) -> None:
         """End the run, once everything is on the disk.
@@ -511,8 +546,7 @@ class Checkpointer:
                 name was never in the logs.
 
         Raises:
-            MonitorError: A monitored name was never in the logs. What was saved
-                stays.
+            StoreError: As for `surface`.
         """
         try:
             self._saver.close()
@@ -524,12 +558,11 @@ class Checkpointer:
                 self._saver.close()
         finally:
             self.end()
-        raise MonitorError(
-            f"{', '.join(map(repr, missing))} was monitored but never in the logs "
-            "of this run, so nothing was chosen by it. For a name that begins "
-            "with val_, pass validation_data= to fit(). The newest checkpoint is "
-            f"{self.last_model_path or 'not there'}."
-        )
+        names = ", ".join(map(repr, missing))
+        text = f"{names} was monitored but never in the logs of this run"
+        if any(name.startswith("val_") for name in missing):
+            text += "; validation_data= was not given, or validation_freq= is too large"
+        self.tell([f"{text}. The newest checkpoints were kept instead."])
 
     def end(self) -> None:
         """Let other processes write the run; what is saved after this is its too."""
@@ -547,10 +580,8 @@ class Checkpointer:
         if kind is None:
             self.finish()
             return
-        # A tree was judged as it was; a model has gone on since. Of several processes
-        # one cannot know whether the others come here too.
-        known = isinstance(self._source, Mapping) or not self.team.is_alone
-        source = None if known else self._source
+        # Of several processes one cannot know whether the others come here too.
+        source = self._source if self.team.is_alone else None
         with self.rescuing():
             if source is not None and not isinstance(error, MonitorError | StoreError):
                 self._save_unfinished(source)
@@ -558,7 +589,9 @@ class Checkpointer:
         self.end()
 
     def _save_unfinished(self, source: Any) -> None:
-        """Save what an error interrupted."""
+        """Save what an error interrupted, unless it is saved as it is now."""
+        if self._kept and is_tree(source) and not changes_in_place(source):
+            return
         if steps_of(source):
             self.save(source, batch=0, asked=False)
         else:
@@ -585,20 +618,35 @@ class Checkpointer:
         return next(iter(self._scores(Shelf.ranked).values()), None)
 
     @property
+    def best_threshold(self) -> float | list[float] | None:
+        """The threshold of the best checkpoint's score; None where there is none."""
+        self._saver.settle()
+        best = next((one for _, one in self.shelf.ranked()), None)
+        return None if best is None else recorded_threshold(best)
+
+    @property
     def best_k_models(self) -> dict[str, float]:
         """The score of each checkpoint that is kept for it, by path, best first."""
         return self._scores(Shelf.chosen)
+
+    @property
+    def best_label(self) -> str | None:
+        """What the best is best by; None without a monitor."""
+        return self._best.monitor.label if self._best else None
+
+    def score_of(self, entry: Entry) -> float:
+        """Return the score of an entry as it was in the logs."""
+        label = self.best_label or ""
+        sign = 1.0 if self.scorer.modes.get(label) == "max" else -1.0
+        return sign * entry.goodness[label]
 
     def _scores(self, rows_of: Callable[[Shelf], Sequence[Row]]) -> dict[str, float]:
         """Return the scores as they were in the logs, by path."""
         self._saver.settle()
         if self._best is None:
             return {}
-        label = self._best.monitor.label
-        sign = 1.0 if self.scorer.modes.get(label) == "max" else -1.0
         return {
-            one.location: sign * entry.goodness[label]
-            for entry, one in rows_of(self.shelf)
+            one.location: self.score_of(entry) for entry, one in rows_of(self.shelf)
         }
 
     @property

@@ -14,7 +14,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from multiback import __version__
 from multiback.checkpoint.choosing.direction import Mode
-from multiback.errors import MultibackError
+from multiback.errors import MultibackError, cleaned
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -100,9 +100,9 @@ def _print_json(document: Any) -> None:
 
 def _console() -> "Console":
     """Print as it is: names hold brackets, which are no markup."""
-    from rich.console import Console
+    from multiback.cli.output import CleanConsole
 
-    return Console(markup=False, highlight=False, emoji=False)
+    return CleanConsole(markup=False, highlight=False, emoji=False)
 
 
 def _print_version(wanted: bool) -> None:
@@ -177,7 +177,7 @@ def show_history(
     if as_json:
         _print_json(rows)
     elif as_csv:
-        typer.echo(history_csv(rows), nl=False)
+        typer.echo(cleaned(history_csv(rows)), nl=False)
     else:
         _console().print(HistoryTable(rows))
 
@@ -486,10 +486,10 @@ def main() -> None:
     try:
         app()
     except MultibackError as error:
-        from rich.console import Console
+        from multiback.cli.output import CleanConsole
 
         # Unwrapped: a path that is broken in two cannot be copied.
-        Console(stderr=True, highlight=False).print(
+        CleanConsole(stderr=True, highlight=False).print(
             f"{type(error).__name__}: {error}",
             style="red",
             markup=False,

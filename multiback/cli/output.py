@@ -5,11 +5,11 @@ Results go to stdout, everything else to stderr: a pipe gets the results alone.
 
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.progress import (
     BarColumn,
     DownloadColumn,
@@ -17,12 +17,28 @@ from rich.progress import (
     TextColumn,
     TimeRemainingColumn,
 )
+from rich.segment import Segment
 from rich.table import Table
 
+from multiback.errors import cleaned
 from multiback.store.format.jsontext import dump
 
 # Faster work needs no bar, and a bar that flashes by is noise.
 PATIENCE = 1.0
+
+
+class CleanConsole(Console):
+    """Print names and ids from files that anybody may have written."""
+
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterable[Segment]:
+        """Render as rich does; only rich's own codes reach the terminal."""
+        for segment in super().render(renderable, options):
+            if segment.control:
+                yield segment
+            else:
+                yield Segment(cleaned(segment.text), segment.style)
 
 
 def print_json(document: Any) -> None:

@@ -14,15 +14,15 @@ import itertools
 import sys
 import threading
 import time
-import warnings
 from collections import Counter
 from collections.abc import Callable
 from typing import Any, NoReturn, Protocol, TypeVar
 
 from multiback import errors
-from multiback.errors import MultibackError, StoreError
+from multiback.errors import MultibackError, RankWarning, StoreError
 from multiback.store.background.writer import WRITER_THREAD
 from multiback.store.format.jsontext import dump, load
+from multiback.warn import warn
 
 T = TypeVar("T")
 
@@ -213,10 +213,10 @@ class Ranks:
             waited = time.monotonic() - begin
             if waited > _WORTH_TELLING_SECONDS and not self._has_told:
                 self._has_told = True
-                warnings.warn(
+                warn(
                     f"Rank {self.rank} waits for rank {rank} to come to the same "
                     f"point, for up to {limit:g} seconds. {_SAME_CALLS}",
-                    stacklevel=2,
+                    RankWarning,
                 )
             if waited > limit:
                 self._break(f"rank {rank} did not answer in {limit:g} seconds")

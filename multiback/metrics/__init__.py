@@ -1,8 +1,8 @@
 """Streaming metrics that are right on every backend."""
 
+from multiback.errors import WideBoundsWarning
 from multiback.metrics.aggregates import Max, Mean, Min, Sum
 from multiback.metrics.base.metric import Metric
-from multiback.metrics.base.score_metric import WideBoundsWarning
 from multiback.metrics.classification.accuracy import (
     Accuracy,
     BalancedAccuracy,
@@ -98,3 +98,12 @@ __all__ = [
     "WideBoundsWarning",
     "group",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """Say what a metric of another library is called here."""
+    from multiback.other_names import translated  # noqa: PLC0415 - an error
+
+    raise AttributeError(
+        f"module {__name__!r} has no attribute {name!r}.{translated(name)}"
+    )

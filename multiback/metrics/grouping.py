@@ -58,6 +58,11 @@ class View(keras.metrics.Metric):  # type: ignore[misc]  # Keras has no types
         return self._hidden.metric.direction
 
     @property
+    def wants_probabilities(self) -> bool:
+        """Whether logits in place of probabilities would change the value."""
+        return self._hidden.metric.wants_probabilities
+
+    @property
     def value_range(self) -> tuple[float, float]:
         """Smallest and largest value that the metric can take."""
         return self._hidden.metric.value_range

@@ -2,16 +2,11 @@
 
 import warnings
 from dataclasses import dataclass, field
-from typing import Any
 
 import keras
 
-from multiback.keras_private import (
-    KERAS_SOURCE,
-    layers_of,
-    no_compile_config,
-    sharing,
-)
+from multiback.keras_private import layers_of, no_compile_config, sharing
+from multiback.state.own_state import stateful_layers, ways_of_own_state
 from multiback.state.portable import (
     Config,
     objects_in,
@@ -19,21 +14,6 @@ from multiback.state.portable import (
     without_learning_rate,
 )
 from multiback.state.variables import check_model, optimizer_of
-
-# Keras's own layers whose state is not all in variables. The others that
-# override `save_own_variables` (Dense, EinsumDense, Embedding, convolutions)
-# do it to merge LoRA into the kernel, and have their variables all the same.
-_VOCABULARIES = (
-    keras.layers.StringLookup,
-    keras.layers.IntegerLookup,
-    keras.layers.TextVectorization,
-)
-_STATE_METHODS = (
-    "save_own_variables",
-    "load_own_variables",
-    "save_assets",
-    "load_assets",
-)
 
 
 @dataclass(frozen=True)
@@ -50,12 +30,14 @@ class Description:
             own file with `write_keras_file`.
         learning_rate: The number that `config` leaves out, for a checkpoint
             without optimizer variables; None where there is no such number.
+        own_state: The ways to the layers that keep state outside their variables.
     """
 
     config: Config | None
     problems: list[str] = field(default_factory=list)
     needs_keras_file: bool = False
     learning_rate: float | None = None
+    own_state: list[str] = field(default_factory=list)
 
 
 def describe(model: keras.Model) -> Description:
@@ -100,14 +82,13 @@ def describe(model: keras.Model) -> Description:
     trainable = [bool(layer.trainable) for layer in layers_of(model)]
     if config is not None and not all(trainable):
         config["trainable"] = trainable
-    stateful = [layer.name for layer in layers_of(model) if _keeps_other_state(layer)]
-    others = _other_optimizers(model)
     problems += [
-        f"The optimizer in model.{name} is not the compiled one; its state is not in "
-        "the model's variables and is not saved."
-        for name in others
+        f"The states of the stateful layer {name!r} are in no variable of Keras and "
+        "are not saved: they start from zero after a resume."
+        for name in stateful_layers(model)
     ]
-    return Description(config, problems, bool(stateful), rate)
+    own = ways_of_own_state(model)
+    return Description(config, problems, bool(own), rate, own)
 
 
 def _architecture(model: keras.Model, problems: list[str]) -> Config | None:
@@ -164,40 +145,6 @@ def _compilation(model: keras.Model, problems: list[str]) -> Config | None:
 def _has_lambda(config: Config) -> bool:
     """Say whether a config holds pickled code."""
     return any(node["class_name"] == "__lambda__" for node in objects_in(config))
-
-
-def _keeps_other_state(layer: Any) -> bool:
-    """Say whether a layer has state that is no variable."""
-    if isinstance(layer, _VOCABULARIES):
-        # A vocabulary that was given, not adapted, is in the config.
-        return (
-            layer.get_config().get("vocabulary") is None
-            and len(layer.get_vocabulary(include_special_tokens=False)) > 0
-        )
-    wrapper = getattr(keras.layers, "TorchModuleWrapper", None)
-    if wrapper is not None and isinstance(layer, wrapper):
-        return True
-    return any(
-        not _definer(type(layer), name).__module__.startswith(KERAS_SOURCE)
-        for name in _STATE_METHODS
-    )
-
-
-def _definer(kind: type, name: str) -> type:
-    """Return the class whose definition of a method is in force."""
-    return next((each for each in kind.__mro__ if name in vars(each)), keras.Layer)
-
-
-def _other_optimizers(model: keras.Model) -> list[str]:
-    """Name the attributes that hold an optimizer beside the compiled one."""
-    own = optimizer_of(model)
-    return [
-        name
-        for name, value in vars(model).items()
-        if isinstance(value, keras.optimizers.Optimizer)
-        and value is not own
-        and not name.startswith("_")
-    ]
 
 
 def brief(error: BaseException) -> str:

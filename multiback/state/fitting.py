@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+import ml_dtypes
 import numpy as np
 
 
@@ -58,6 +59,36 @@ def cast_exactly(array: np.ndarray, dtype: np.dtype) -> np.ndarray | None:
         (array != array) & (cast != cast)  # noqa: PLR0124 - NaN in both
     )
     return cast if bool(np.all(same)) else None
+
+
+def rounded(value: np.ndarray | Placed, dtype: np.dtype) -> np.ndarray | None:
+    """Round an array of floats to a narrower float dtype; None for all else.
+
+    >>> rounded(np.array([0.1], "float32"), dtype_of("bfloat16"))
+    array([0.100098], dtype=bfloat16)
+    """
+    if isinstance(value, Placed) or not (is_float(value.dtype) and is_float(dtype)):
+        return None
+    with np.errstate(over="ignore"):
+        return np.asarray(value.astype(dtype))
+
+
+def is_float(dtype: np.dtype) -> bool:
+    """Tell whether a dtype is of floats, those of ml_dtypes among them."""
+    try:
+        ml_dtypes.finfo(dtype)
+    except ValueError:
+        return False
+    return True
+
+
+def dtype_of(name: str) -> np.dtype:
+    """Return a dtype by the name that NumPy or ml_dtypes has for it.
+
+    >>> dtype_of("float8_e4m3fn")
+    dtype(float8_e4m3fn)
+    """
+    return np.dtype(getattr(ml_dtypes, name, name))
 
 
 def listing(problems: Sequence[str]) -> str:

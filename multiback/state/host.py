@@ -57,10 +57,11 @@ def is_sharded(value: Any) -> bool:
 def _torch_view(value: Any) -> np.ndarray:
     if is_sharded(value):
         value = value.full_tensor()
-    tensor = value.detach().cpu()
-    if str(tensor.dtype) == "torch.bfloat16":
-        # torch has no bfloat16 for NumPy; float32 holds each of its values.
-        return np.asarray(tensor.float().numpy()).astype(ml_dtypes.bfloat16)
+    tensor = value.detach().cpu().resolve_conj().resolve_neg()
+    name = str(tensor.dtype).removeprefix("torch.")
+    if name == "bfloat16" or name.startswith("float8"):
+        # torch has none of these for NumPy; float32 holds each of its values.
+        return np.asarray(tensor.float().numpy()).astype(getattr(ml_dtypes, name))
     return np.asarray(tensor.numpy())
 
 

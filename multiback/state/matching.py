@@ -6,13 +6,13 @@ Nothing is assigned here: what fits becomes a plan, what does not a list of sent
 import itertools
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import keras
-import numpy as np
 
 from multiback.errors import StateError
-from multiback.state.fitting import Values, fitted, listing
+from multiback.state.fitting import Values, dtype_of, fitted, listing, rounded
 from multiback.state.variables import GROUPS, Entry, without_number
 
 Index = Sequence[Mapping[str, Any]]
@@ -38,37 +38,177 @@ def by_group(arrays: Values, index: Index) -> dict[str, list[Mapping[str, Any]]]
     return groups
 
 
-def by_position(
-    current: list[Entry], saved: Index, arrays: Values
-) -> tuple[Plan, list[str]]:
-    """Pair a group's variables with the saved values in order."""
-    problems = [
-        f"{entry.key} ({entry.variable.path}): in the model, not in the checkpoint"
-        for entry in current[len(saved) :]
-    ]
-    problems += [
-        f"{entry['key']} ({entry['path']}): in the checkpoint, not in the model"
-        for entry in saved[len(current) :]
-    ]
-    pairs = zip(current, saved, strict=False)
-    plan, unfit = _fitted(list(pairs), arrays)
-    return plan, unfit + problems
+@dataclass(frozen=True)
+class Pairs:
+    """Which saved variable belongs to which of the model's.
+
+    Attributes:
+        rows: The pairs, in the model's order.
+        how: "way" or "position"; "name and way" where the two sides differ.
+        missing: Of the model, not in the checkpoint.
+        unused: In the checkpoint, not of the model.
+        contradictions: Names of the user's that stand elsewhere, in sentences.
+    """
+
+    rows: list[tuple[Entry, Mapping[str, Any]]]
+    how: str
+    missing: list[Entry]
+    unused: list[Mapping[str, Any]]
+    contradictions: list[str]
+
+    @property
+    def differences(self) -> list[str]:
+        """What one side lacks, and what contradicts, in sentences."""
+        return [
+            *(_only_here(entry) for entry in self.missing),
+            *(_only_there(entry) for entry in self.unused),
+            *self.contradictions,
+        ]
+
+    def moved(self, saved: Index) -> dict[int, int]:
+        """Map the position of each saved weight to the model's."""
+        places = {id(stored): place for place, stored in enumerate(saved)}
+        return {
+            places[id(stored)]: int(entry.key.rpartition("/")[2])
+            for entry, stored in self.rows
+        }
+
+
+def _only_here(entry: Entry) -> str:
+    return f"{entry.key} ({entry.variable.path}): in the model, not in the checkpoint"
+
+
+def _only_there(entry: Mapping[str, Any]) -> str:
+    return f"{entry['key']} ({entry['path']}): in the checkpoint, not in the model"
+
+
+def pair(current: list[Entry], saved: Index) -> Pairs:
+    """Pair a group's variables by the way to each, or else by position.
+
+    By the way where both sides have the same set of ways, as Keras's own files do.
+    A position, or a place in a list, is refused where a name that the user gave says
+    another. Checkpoints without ways are paired by position.
+    """
+    here = [None if one.place is None else one.place.way for one in current]
+    there = [one.get("way") for one in saved]
+    if None not in here and len(set(here)) == len(here) and set(here) == set(there):
+        by_way = dict(zip(there, saved, strict=True))
+        rows = [(one, by_way[way]) for one, way in zip(current, here, strict=True)]
+        listed = [row for row in rows if row[0].place and row[0].place.listed]
+        wrong = _contradictions(listed, current, saved)
+        return Pairs(rows, "way", [], [], wrong)
+    rows = list(zip(current, saved, strict=False))
+    return Pairs(
+        rows,
+        "position",
+        current[len(saved) :],
+        list(saved[len(current) :]),
+        _contradictions(rows, current, saved),
+    )
+
+
+def pair_common(current: list[Entry], saved: Index, arrays: Values) -> Pairs:
+    """Pair what both sides have in the same shape; leave the rest.
+
+    By the names that the user gave, where these are unique; else by the way; and by
+    position for a checkpoint without ways.
+    """
+    if not any("way" in one for one in saved):
+        rows = list(zip(current, saved, strict=False))
+    else:
+        named, by_name = _unique_names(current), _unique_saved(saved, "name")
+        by_way = _unique_saved(saved, "way")
+        rows = []
+        for one in current:
+            stored = None
+            if one.place is not None:
+                name = one.place.name
+                if name in named and name in by_name:
+                    stored = by_name[name]
+                else:
+                    stored = by_way.get(one.place.way)
+                    # It has another name there that the user gave.
+                    if stored and stored.get("name") in named:
+                        stored = None
+            if stored is not None:
+                rows.append((one, stored))
+    rows = [(one, it) for one, it in rows if _has_shape(one, arrays[it["key"]])]
+    taken = {id(stored) for _, stored in rows}
+    paired = {one.key for one, _ in rows}
+    return Pairs(
+        rows,
+        "name and way",
+        [one for one in current if one.key not in paired],
+        [one for one in saved if id(one) not in taken],
+        [],
+    )
+
+
+def _unique_names(current: list[Entry]) -> set[str]:
+    count = Counter(one.place.name for one in current if one.place is not None)
+    return {name for name, times in count.items() if name and times == 1}
+
+
+def _unique_saved(saved: Index, field: str) -> dict[str, Mapping[str, Any]]:
+    count = Counter(one.get(field) for one in saved)
+    return {
+        one[field]: one for one in saved if one.get(field) and count[one[field]] == 1
+    }
+
+
+def _contradictions(
+    rows: list[tuple[Entry, Mapping[str, Any]]], current: list[Entry], saved: Index
+) -> list[str]:
+    """Find pairs whose names, given by the user, belong to other variables."""
+    here, there = _unique_names(current), set(_unique_saved(saved, "name"))
+    found = []
+    for one, stored in rows:
+        name, other = one.place.name if one.place else "", stored.get("name")
+        if name != other and name in there and other in here:
+            found.append(
+                f"{one.key} ({one.variable.path}): its place is that of {other!r} in "
+                f"the checkpoint, which has {name!r} elsewhere"
+            )
+    return found
+
+
+def _has_shape(entry: Entry, value: Any) -> bool:
+    return tuple(value.shape) == tuple(int(size) for size in entry.variable.shape)
 
 
 def by_owner(
-    current: list[Entry], saved: Index, arrays: Values
+    current: list[Entry],
+    saved: Index,
+    arrays: Values,
+    moved: Mapping[int, int],
+    rounding: bool = False,
 ) -> tuple[Plan, list[str]]:
-    """Pair optimizer variables with the saved ones of the same owner and slot."""
+    """Pair one optimizer's variables with the saved ones of the same owner and slot.
+
+    Args:
+        current: The optimizer's variables.
+        saved: What was saved of it.
+        arrays: The values by key.
+        moved: The model's position of each saved weight.
+        rounding: As for `restore`.
+    """
     here = [(entry.owner, entry.slot) for entry in current]
     there = [
         (
-            entry.get("owner"),
-            entry["slot"] if "owner" in entry else without_number(entry["slot"]),
+            moved.get(entry["owner"], ABSENT),
+            entry["slot"],
         )
+        if "owner" in entry
+        else (None, without_number(entry["slot"]))
         for entry in saved
     ]
+    if not any("owner" in entry for entry in saved):
+        # It had made no step: what `build` makes was not saved.
+        known = set(there)
+        current = [one for one in current if (one.owner, one.slot) in known]
+        here = [(entry.owner, entry.slot) for entry in current]
     if here == there:
-        return _fitted(list(zip(current, saved, strict=True)), arrays)
+        return fitted_pairs(list(zip(current, saved, strict=True)), arrays, rounding)
     missing, extra = Counter(here) - Counter(there), Counter(there) - Counter(here)
     problems = [
         f"{_slot(*name)}: in the model, not in the checkpoint" for name in missing
@@ -81,16 +221,26 @@ def by_owner(
     places = dict(zip(there, saved, strict=True))
     if len(places) < len(there):
         return [], ["the slots stand in another order and their names are ambiguous"]
-    return _fitted([(e, places[n]) for e, n in zip(current, here, strict=True)], arrays)
+    return fitted_pairs(
+        [(e, places[n]) for e, n in zip(current, here, strict=True)], arrays, rounding
+    )
+
+
+ABSENT = -1
+"""The position of a weight that the model does not have."""
 
 
 def _slot(owner: int | None, slot: str | None) -> str:
     """Name an optimizer variable."""
+    if owner == ABSENT:
+        return f"optimizer {slot} of a weight that was not paired"
     return f"optimizer {slot}" + ("" if owner is None else f" of weights/{owner:04d}")
 
 
-def _fitted(
-    pairs: list[tuple[Entry, Mapping[str, Any]]], arrays: Values
+def fitted_pairs(
+    pairs: list[tuple[Entry, Mapping[str, Any]]],
+    arrays: Values,
+    rounding: bool = False,
 ) -> tuple[Plan, list[str]]:
     """Check shape and values of each pair.
 
@@ -110,11 +260,17 @@ def _fitted(
                 f"{list(array.shape)} in the checkpoint ({stored['path']})"
             )
             continue
-        cast = fitted(array, np.dtype(str(entry.variable.dtype)))
+        dtype = dtype_of(str(entry.variable.dtype))
+        cast = fitted(array, dtype)
+        if cast is None and rounding:
+            cast = rounded(array, dtype)
         if cast is None:
+            advice = (
+                "; rounding=True rounds" if rounded(array, dtype) is not None else ""
+            )
             problems.append(
                 f"{where}: the checkpoint's {array.dtype} values cannot be written "
-                f"exactly in the model's {entry.variable.dtype}"
+                f"exactly in the model's {entry.variable.dtype}{advice}"
             )
             continue
         plan.append((entry, cast))
@@ -132,7 +288,11 @@ def metrics_plan(
     there = [without_number(str(entry["path"])) for entry in saved]
     if not there:
         return [], False, ""
-    plan, unfit = by_position(current["metrics"], saved, arrays)
+    if len(here) == len(there):
+        pairs = list(zip(current["metrics"], saved, strict=True))
+        plan, unfit = fitted_pairs(pairs, arrays)
+    else:
+        plan, unfit = [], ["another number of variables"]
     if here == there and not unfit:
         return plan, False, ""
     # Keras builds compiled metrics on the first batch: they cannot be compared yet.

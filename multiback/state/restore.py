@@ -7,28 +7,34 @@ from typing import Any
 import keras
 
 from multiback.errors import StateError
-from multiback.keras_private import layers_of
 from multiback.state.fitting import Values, listing
 from multiback.state.matching import (
     Index,
+    Pairs,
     Plan,
     by_group,
     by_owner,
-    by_position,
+    fitted_pairs,
     metrics_plan,
+    pair,
+    pair_common,
 )
+from multiback.state.own_state import follow_variables
 from multiback.state.variables import (
     GROUPS,
+    Entry,
     build_optimizer,
     check_model,
     entries,
+    has_stepped,
+    optimizer_entries,
     optimizer_of,
+    optimizers_of,
 )
 
 _OPTIMIZER_ADVICE = (
-    "Compile the model with the optimizer and the trainable layers that it had when "
-    "it was saved (was a layer frozen or freed without compiling again?), or restore "
-    "with optimizer=False; where it is loaded, with compile=False."
+    "For the saved state, compile the model with the optimizer and the trainable "
+    "layers that it had then (was a layer frozen or freed without compiling again?)."
 )
 
 
@@ -41,11 +47,22 @@ class RestoreReport:
         metrics_reset: The metrics are not those that were saved; they start
             from zero.
         notes: What was left out, in sentences.
+        left_out: Those of the notes that change how training continues, or what the
+            model predicts: each way back warns of them.
+        paired: How the variables of a group were paired with the saved ones: by "way",
+            which goes through attributes and containers, by "position", or, with
+            `strict=False`, by "name and way".
+        kept: With `strict=False`: the model's variables that kept their values.
+        unused: With `strict=False`: what the checkpoint has and the model has not.
     """
 
     restored: Mapping[str, int]
     metrics_reset: bool = False
     notes: list[str] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
+    paired: Mapping[str, str] = field(default_factory=dict)
+    kept: list[str] = field(default_factory=list)
+    unused: list[str] = field(default_factory=list)
 
 
 def restore(
@@ -55,6 +72,8 @@ def restore(
     *,
     optimizer: bool = True,
     seeds: bool = True,
+    strict: bool = True,
+    rounding: bool = False,
 ) -> RestoreReport:
     """Assign a snapshot's values to a model that has the same variables.
 
@@ -66,17 +85,21 @@ def restore(
         arrays: The values by key, from `Snapshot.arrays` or a file; `Placed` where
             they are divided among processes.
         index: The entries of `Snapshot.index`.
-        optimizer: Restore the optimizer's variables. Without them, or where the
-            model or the snapshot has none, the optimizer is left as it is.
+        optimizer: Restore the variables of the optimizers. Without them, or where the
+            model or the snapshot has none, an optimizer is left as it is. So is one
+            whose variables differ from the saved ones, and the report says so.
         seeds: Restore the state of seed generators. Leave them out where the
             model's random layers changed.
+        strict: Raise where the weights differ. False: restore what both sides have in
+            the same shape, by the names that the user gave or by the way to each.
+        rounding: Round floats to a narrower dtype of the model, such as bfloat16.
 
     Returns:
         What was restored and what was not.
 
     Raises:
         ArgumentError: `model` is no Keras model.
-        StateError: The model is not built; the snapshot is a tree's; a variable
+        StateError: The model is not built; the snapshot is a tree's; a weight
             is missing, extra, of another shape, or a value does not fit the
             variable's dtype. The message lists all of them.
 
@@ -89,50 +112,216 @@ def restore(
         >>> restore(model, before.arrays, before.index).restored
         {'weights': 2, 'seeds': 0, 'optimizer': 0, 'metrics': 0}
     """
-    check_model(model)
-    saved = by_group(arrays, index)
-    build_optimizer(model)
-    current = entries(model)
-    notes: list[str] = []
+    return Prepared(
+        model,
+        arrays,
+        index,
+        optimizer=optimizer,
+        seeds=seeds,
+        strict=strict,
+        rounding=rounding,
+    ).apply()
 
-    plans: dict[str, Plan] = {}
-    problems: dict[str, list[str]] = {}
-    plans["weights"], problems["weights"] = by_position(
-        current["weights"], saved["weights"], arrays
-    )
-    if seeds:
-        plans["seeds"], problems["seeds"] = by_position(
-            current["seeds"], saved["seeds"], arrays
-        )
-    if optimizer and not saved["optimizer"]:
-        if current["optimizer"]:
-            notes.append("The checkpoint holds no optimizer; the model's was kept.")
-    elif optimizer and optimizer_of(model) is None:
-        notes.append(
-            "The model is not compiled; the checkpoint's optimizer was left out."
-        )
-    elif optimizer:
-        plans["optimizer"], problems["optimizer"] = by_owner(
-            current["optimizer"], saved["optimizer"], arrays
-        )
-    _raise_if_any(model, problems)
 
-    plans["metrics"], reset, note = metrics_plan(
-        model, current, saved["metrics"], arrays
-    )
-    if note:
-        notes.append(note)
-    for plan in plans.values():
-        for entry, array in plan:
+class Prepared:
+    """A restore whose checks are done: `apply` only assigns.
+
+    Args:
+        model: As for `restore`.
+        arrays: As for `restore`.
+        index: As for `restore`.
+        optimizer: As for `restore`.
+        seeds: As for `restore`.
+        strict: As for `restore`.
+        rounding: As for `restore`.
+
+    Raises:
+        ArgumentError, StateError: As for `restore`.
+    """
+
+    def __init__(
+        self,
+        model: keras.Model,
+        arrays: Values,
+        index: Index,
+        *,
+        optimizer: bool = True,
+        seeds: bool = True,
+        strict: bool = True,
+        rounding: bool = False,
+    ) -> None:
+        check_model(model)
+        self._model, self._arrays, self._rounding = model, arrays, rounding
+        saved = by_group(arrays, index)
+        build_optimizer(model)
+        current = entries(model)
+        self._plans: dict[str, Plan] = {}
+        self._notes: list[str] = []
+        self._left_out: list[str] = []
+        self._paired: dict[str, str] = {}
+        self._kept: list[str] = []
+        self._unused: list[str] = []
+        problems: dict[str, list[str]] = {}
+        for group in ("weights", "seeds") if seeds else ("weights",):
+            pairs = (
+                pair(current[group], saved[group])
+                if strict
+                else pair_common(current[group], saved[group], arrays)
+            )
+            if group == "weights":
+                moved = pairs.moved(saved["weights"])
+            problems[group] = self._plan_pairs(group, pairs, strict=strict)
+        _raise_if_any(model, problems)
+        if optimizer:
+            _build_attributes(model, saved["optimizer"], current["weights"], moved)
+            self._plan_optimizers(entries(model)["optimizer"], saved, moved)
+        self._plans["metrics"], self._reset, note = metrics_plan(
+            model, current, saved["metrics"], arrays
+        )
+        self._notes += [note] if note else []
+
+    def _plan_pairs(self, group: str, pairs: Pairs, *, strict: bool) -> list[str]:
+        """Plan a group of weights or seeds; return what keeps it from fitting."""
+        plan, unfit = fitted_pairs(pairs.rows, self._arrays, self._rounding)
+        self._plans[group], self._paired[group] = plan, pairs.how
+        if strict:
+            return unfit + pairs.differences
+        self._kept += [f"{one.key} ({one.variable.path})" for one in pairs.missing]
+        self._unused += [f"{one['key']} ({one['path']})" for one in pairs.unused]
+        return unfit
+
+    def _plan_optimizers(
+        self,
+        current: list[Entry],
+        saved: Mapping[str, Index],
+        moved: Mapping[int, int],
+    ) -> None:
+        """Plan each optimizer whose variables are those that were saved of it."""
+        here: dict[str | None, list[Entry]] = {}
+        for one in current:
+            here.setdefault(one.optimizer, []).append(one)
+        there: dict[str | None, list[Mapping[str, Any]]] = {}
+        for stored in saved["optimizer"]:
+            there.setdefault(stored.get("optimizer"), []).append(stored)
+        plan: Plan = []
+        for way in {**here, **there}:
+            if way not in here:
+                self._leave_out(_not_here(self._model, way))
+            elif way not in there:
+                text = f"The checkpoint holds no {_name(way)}; the model's was kept."
+                # A compiled optimizer is left out on purpose by `save_weights_only`.
+                (self._notes.append if way is None else self._leave_out)(text)
+            else:
+                found, problems = by_owner(
+                    here[way], there[way], self._arrays, moved, self._rounding
+                )
+                slots_lack = not any("owner" in one for one in there[way])
+                if problems:
+                    self._leave_out(
+                        f"The {_name(way)} has other variables than were saved: "
+                        "weights were restored, the optimizer was left as it is. "
+                        "report.notes lists them."
+                    )
+                    listed = f"{listing(problems)}\n{_OPTIMIZER_ADVICE}"
+                    self._notes[-1] = f"{self._notes[-1]}{listed}"
+                elif (
+                    slots_lack
+                    and len(found) < len(here[way])
+                    and has_stepped(here[way])
+                ):
+                    plan += found
+                    self._leave_out(
+                        f"The saved {_name(way)} had made no step; what the model's "
+                        "keeps for each weight was left as it is."
+                    )
+                else:
+                    plan += found
+        self._plans["optimizer"] = plan
+
+    def _leave_out(self, text: str) -> None:
+        self._notes.append(text)
+        self._left_out.append(text)
+
+    def apply(self) -> RestoreReport:
+        """Assign the values."""
+        for plan in self._plans.values():
+            for entry, array in plan:
+                entry.variable.assign(array)
+        follow_variables(self._model)
+        if self._reset:
+            self._model.reset_metrics()
+        return RestoreReport(
+            restored={group: len(self._plans.get(group, ())) for group in GROUPS},
+            metrics_reset=self._reset,
+            notes=self._notes,
+            left_out=self._left_out,
+            paired=self._paired,
+            kept=self._kept,
+            unused=self._unused,
+        )
+
+
+class PreparedOptimizer:
+    """The same for an optimizer that stands for itself, in a tree.
+
+    Args:
+        optimizer: The optimizer, built for the weights that it had.
+        arrays: As for `restore`.
+        index: As for `restore`.
+        where: Its place in the tree.
+
+    Raises:
+        StateError: Its variables are not those that were saved.
+    """
+
+    def __init__(
+        self, optimizer: Any, arrays: Values, index: Index, where: str
+    ) -> None:
+        current = optimizer_entries(optimizer)
+        places = {i: i for i in range(len(current) + len(index))}
+        self._plan, problems = by_owner(current, index, arrays, places)
+        if problems:
+            raise StateError(
+                f"The optimizer at {where!r} and the checkpoint do not fit together, "
+                f"and nothing was restored:{listing(problems)}\nBuild it first: "
+                "optimizer.build(model.trainable_variables)."
+            )
+
+    def apply(self) -> RestoreReport:
+        """Assign the values."""
+        for entry, array in self._plan:
             entry.variable.assign(array)
-    _follow_variables(model)
-    if reset:
-        model.reset_metrics()
-    return RestoreReport(
-        restored={group: len(plans.get(group, ())) for group in GROUPS},
-        metrics_reset=reset,
-        notes=notes,
+        return RestoreReport({"optimizer": len(self._plan)})
+
+
+def _name(way: str | None) -> str:
+    """Name an optimizer."""
+    return "optimizer" if way is None else f"optimizer in model.{way}"
+
+
+def _not_here(model: keras.Model, way: str | None) -> str:
+    """Say that the model lacks an optimizer that was saved."""
+    if way is None and optimizer_of(model) is None:
+        return "The model is not compiled; the checkpoint's optimizer was left out."
+    return (
+        f"The model has no {_name(way)}, which the checkpoint holds; it was left out."
     )
+
+
+def _build_attributes(
+    model: keras.Model, saved: Index, weights: list[Entry], moved: Mapping[int, int]
+) -> None:
+    """Build the optimizers that are attributes for the weights that they had."""
+    for way, optimizer in optimizers_of(model):
+        if way is None or optimizer.built:
+            continue
+        owners = dict.fromkeys(
+            moved[one["owner"]]
+            for one in saved
+            if one.get("optimizer") == way and one.get("owner") in moved
+        )
+        if owners:
+            optimizer.build([weights[owner].variable for owner in owners])
 
 
 def without_frozen_slots(model: keras.Model, index: Index) -> list[Mapping[str, Any]]:
@@ -146,9 +335,11 @@ def without_frozen_slots(model: keras.Model, index: Index) -> list[Mapping[str, 
         model: The model that is to be restored.
         index: The entries of `Snapshot.index`.
     """
+    weights = [entry for entry in index if entry["group"] == "weights"]
+    places = {id(entry): place for place, entry in enumerate(weights)}
     frozen = {
-        position
-        for position, entry in enumerate(entries(model)["weights"])
+        places[id(stored)]
+        for entry, stored in pair(entries(model)["weights"], weights).rows
         if not entry.variable.trainable
     }
     return [
@@ -158,23 +349,6 @@ def without_frozen_slots(model: keras.Model, index: Index) -> list[Mapping[str, 
     ]
 
 
-def _follow_variables(model: keras.Model) -> None:
-    """Renew what is derived from variables and kept beside them.
-
-    An adapted `Normalization` keeps constants, which Keras renews when it loads a
-    file, and compiled functions hold the old ones.
-    """
-    adapted = [
-        layer
-        for layer in layers_of(model)
-        if isinstance(layer, keras.layers.Normalization)
-    ]
-    for layer in adapted:
-        layer.finalize_state()
-    if adapted:
-        model.train_function = model.test_function = model.predict_function = None
-
-
 def _raise_if_any(model: keras.Model, problems: Mapping[str, list[str]]) -> None:
     """Raise one error that lists every problem of every group."""
     listed = [problem for group in problems.values() for problem in group]
@@ -182,11 +356,12 @@ def _raise_if_any(model: keras.Model, problems: Mapping[str, list[str]]) -> None
         return
     advice = []
     if problems.get("weights"):
-        advice.append("Build the model with the architecture that was saved.")
+        advice.append(
+            "Build the model with the architecture that was saved, or pass "
+            "strict=False to take what both have."
+        )
     if problems.get("seeds"):
         advice.append("For other random layers than were saved, pass seeds=False.")
-    if problems.get("optimizer"):
-        advice.append(_OPTIMIZER_ADVICE)
     raise StateError(
         f"The model {model.name!r} and the checkpoint do not fit together "
         f"({len(listed)} differences), and nothing was restored:"

@@ -1,19 +1,36 @@
 """Host arrays and torch tensors, for `tree.py` and `host.py`; import where torch is."""
 
-import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 import torch
 
+from multiback.errors import SlowDiskWarning
+from multiback.warn import warn
+
 
 def tensor(array: np.ndarray) -> torch.Tensor:
     """Copy a host array to a tensor of the same kind of number."""
-    if array.dtype.name == "bfloat16":
+    name = array.dtype.name
+    if name == "bfloat16" or name.startswith("float8"):
         # torch takes none from NumPy; float32 holds each of its values.
-        return torch.tensor(array.astype("float32"), dtype=torch.bfloat16)
+        return torch.tensor(array.astype("float32")).to(getattr(torch, name))
     return torch.tensor(array)
+
+
+def sparse(like: torch.Tensor, parts: Mapping[str, Any]) -> torch.Tensor:
+    """Make a sparse tensor of the same layout from its parts."""
+    shape = [int(size) for size in parts["shape"]]
+    if like.layout == torch.sparse_csr:
+        rows, columns = parts["crow_indices"], parts["col_indices"]
+        return torch.sparse_csr_tensor(
+            rows, columns, parts["values"], shape, check_invariants=True
+        )
+    indices, values = parts["indices"], parts["values"]
+    return torch.sparse_coo_tensor(
+        indices, values, shape, check_invariants=True, is_coalesced=True
+    )
 
 
 def sharded(array: np.ndarray, like: Any) -> Any:
@@ -36,12 +53,10 @@ def page_locked(size: int) -> np.ndarray:
         return np.asarray(torch.empty(size, dtype=torch.uint8, pin_memory=True).numpy())
     except RuntimeError as error:
         reason = str(error).partition("\n")[0]
-        warnings.warn(
-            f"{size} bytes of page-locked memory were wanted, to copy the state from "
-            f"the GPU into, but: {reason} Plain memory is used, and each save takes "
-            f"longer to copy. `ulimit -l` says how much may be locked; buffers=1 "
-            f"takes half.",
-            stacklevel=2,
+        warn(
+            f"{size} bytes could not be page-locked, so each save copies longer from "
+            f"the GPU: raise `ulimit -l`, or say buffers=1 for half ({reason:.60}).",
+            SlowDiskWarning,
         )
         return np.empty(size, np.uint8)
 

@@ -1,16 +1,27 @@
 """Nested mappings of arrays (a torch `state_dict`, a JAX pytree) as flat keys."""
 
-import sys
+import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import keras
-import ml_dtypes
 import numpy as np
 
-from multiback.errors import ArgumentError, StateError
-from multiback.state.fitting import StateDict, cast_exactly, listing
-from multiback.state.host import framework_of, host_view, is_sharded
+from multiback.errors import ArgumentError, RestoreWarning, StateError
+from multiback.state.fitting import StateDict, cast_exactly, dtype_of, listing
+from multiback.state.host import framework_of, is_sharded
+from multiback.state.leaf import (
+    BYTES,
+    branches_of,
+    decoded,
+    encoded,
+    is_shape_only,
+    plain_name,
+    put_together,
+)
+from multiback.state.restore import Prepared, PreparedOptimizer
+from multiback.state.variables import saved_entries
+from multiback.warn import warn
 
 Parts = tuple[str | int, ...]
 
@@ -43,11 +54,51 @@ def leaves(
     arrays: dict[str, np.ndarray] = {}
     index: list[dict[str, Any]] = []
     for parts, leaf in _leaves(source, ()):
-        array = _view(leaf, parts)
-        entry = _entry(parts, leaf, array.shape, array.dtype)
+        if is_keras_object(leaf):
+            for entry, variable in _inner(parts, leaf):
+                arrays[entry["key"]] = _view(variable, parts)[0]
+                index.append(entry)
+            continue
+        array, word = _view(leaf, parts)
+        entry = _entry(parts, word, array.shape, array.dtype)
         arrays[entry["key"]] = array
         index.append(entry)
     return arrays, index
+
+
+def is_tree(source: Any) -> bool:
+    """Tell whether a value is a mapping, a list, a tuple or a dataclass of others."""
+    return isinstance(source, Mapping | list | tuple) or (
+        dataclasses.is_dataclass(source) and not isinstance(source, type)
+    )
+
+
+def is_keras_object(leaf: Any) -> bool:
+    """Tell whether a leaf is a model or an optimizer, whose variables are leaves."""
+    return isinstance(leaf, keras.Model | keras.optimizers.Optimizer)
+
+
+def keras_objects(source: Any) -> list[tuple[Parts, Any]]:
+    """Return the models and optimizers of a tree, with their paths."""
+    return [(at, leaf) for at, leaf in _leaves(source, ()) if is_keras_object(leaf)]
+
+
+def changes_in_place(source: Any) -> bool:
+    """Tell whether a tree holds what training changes in place: objects and tensors."""
+    return any(
+        is_keras_object(leaf)
+        or isinstance(leaf, keras.Variable)
+        or framework_of(leaf) in ("torch", "tensorflow")
+        for _, leaf in _leaves(source, ())
+    )
+
+
+def _inner(parts: Parts, source: Any) -> Iterator[tuple[dict[str, Any], Any]]:
+    """Index the variables of a model or an optimizer in a tree."""
+    for one in saved_entries(source):
+        inside = one.describe()
+        entry = _entry((*parts, *one.key.split("/")), "", inside["shape"], "")
+        yield {**entry, "dtype": inside["dtype"], "inside": inside}, one.variable
 
 
 def live_leaves(
@@ -61,17 +112,28 @@ def live_leaves(
     found: dict[str, Any] = {}
     index: list[dict[str, Any]] = []
     for parts, leaf in _leaves(source, ()):
+        if is_keras_object(leaf):
+            for entry, variable in _inner(parts, leaf):
+                found[entry["key"]] = variable.value
+                index.append(entry)
+            continue
         value = leaf.value if isinstance(leaf, keras.Variable) else leaf
-        if framework_of(value) not in ("torch", "jax", "jaxlib"):
-            value = _view(leaf, parts)
+        word = "torch" if framework_of(leaf) == "torch" else ""
+        if framework_of(value) not in ("torch", "jax", "jaxlib") or _is_key(value):
+            value, word = _view(leaf, parts)
         dtype = str(value.dtype).removeprefix("torch.")
-        entry = _entry(parts, leaf, value.shape, dtype)
+        entry = _entry(parts, word, value.shape, dtype)
         found[entry["key"]] = value
         index.append(entry)
     return found, index
 
 
-def _entry(parts: Parts, leaf: Any, shape: Any, dtype: Any) -> dict[str, Any]:
+def _is_key(value: Any) -> bool:
+    """Tell whether a value of JAX is a typed key of a random generator."""
+    return str(value.dtype).startswith("key<")
+
+
+def _entry(parts: Parts, word: str, shape: Any, dtype: Any) -> dict[str, Any]:
     """Describe a leaf."""
     entry = {
         "key": key_of(parts),
@@ -85,8 +147,8 @@ def _entry(parts: Parts, leaf: Any, shape: Any, dtype: Any) -> dict[str, Any]:
     if numbered:
         # Which numbers among the parts are names, not positions in a list.
         entry["numbered"] = numbered
-    if _is_torch(leaf):
-        entry["leaf"] = "torch"
+    if word:
+        entry["leaf"] = word
     return entry
 
 
@@ -102,11 +164,12 @@ def key_of(parts: Parts) -> str:
     return "~2" + key if key == _RESERVED else key
 
 
-def tree(arrays: StateDict, index: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def tree(arrays: StateDict, index: Sequence[Mapping[str, Any]]) -> Any:
     """Rebuild the nested dictionaries and lists that a tree's snapshot was of.
 
-    Tuples come back as lists, and branches without a leaf do not come back:
-    use `restore_tree` with a template where that matters.
+    Tuples come back as lists; dataclasses, sparse tensors, models and optimizers as
+    dictionaries; branches without a leaf do not come back: use `restore_tree` with a
+    template where that matters.
 
     Args:
         arrays: The host arrays by key.
@@ -122,8 +185,12 @@ def tree(arrays: StateDict, index: Sequence[Mapping[str, Any]]) -> dict[str, Any
     >>> tree(arrays, index)
     {'w': array([1., 1.]), 'layers': [{'b': array([0.])}]}
     """
-    rows = [(_parts(one), arrays[one["key"]]) for one in _checked(arrays, index)]
-    return _grown(rows)
+    rows = [
+        (_parts(one), _decoded(one, arrays, frameworks=False))
+        for one in _checked(arrays, index)
+    ]
+    grown: dict[str, Any] = _with_lists(_grown(rows))
+    return grown
 
 
 def restore_tree(
@@ -153,21 +220,40 @@ def restore_tree(
     {'pair': (array([1.]), array([0.]))}
     """
     checked = _checked(arrays, index)
-    wanted = {key_of(parts): _kind(leaf, parts) for parts, leaf in _leaves(template)}
+    objects = keras_objects(template)
+    inner = {at: _inside(at, checked, arrays) for at, _ in objects}
+    aside = {one["key"] for at, _ in objects for one in _under(at, checked)}
+    template_leaves = [
+        (parts, leaf)
+        for parts, leaf in _leaves(template, ())
+        if not is_keras_object(leaf)
+    ]
+    words = {one["key"]: str(one.get("leaf", "")) for one in checked}
+    wanted = {
+        key_of(parts): _kind(leaf, parts)
+        for parts, leaf in template_leaves
+        # Older checkpoints hold nothing for None.
+        if leaf is not None or key_of(parts) in words
+    }
     empty = list(_empty(template, ()))
-    grown = {at: [e for e in checked if _parts(e)[: len(at)] == at] for at in empty}
+    grown = {at: _under(at, checked) for at in empty}
     free = {entry["key"] for entries in grown.values() for entry in entries}
-    stored = {entry["key"] for entry in checked} - free
+    stored = words.keys() - free - aside
     problems = [f"{key}: missing in the checkpoint" for key in wanted.keys() - stored]
     problems += [f"{key}: not in the template" for key in stored - wanted.keys()]
     fitted: dict[str, np.ndarray] = {}
     for key in sorted(wanted.keys() & stored):
         array, like = arrays[key], wanted[key]
-        cast = cast_exactly(array, like.dtype) if array.shape == like.shape else None
+        if words[key] in BYTES or like.word in BYTES:
+            cast = array if words[key] in BYTES and like.word in BYTES else None
+        elif array.shape == like.shape:
+            cast = cast_exactly(array, like.dtype)
+        else:
+            cast = None
         if cast is None:
             problems.append(
-                f"{key}: stored as {array.dtype}{list(array.shape)}, "
-                f"but the template has {like.dtype}{list(like.shape)}"
+                f"{key}: stored as {words[key] or array.dtype}{list(array.shape)}, "
+                f"but the template has {like.word or like.dtype}{list(like.shape)}"
             )
         else:
             fitted[key] = cast
@@ -176,11 +262,45 @@ def restore_tree(
             "The template and the checkpoint do not fit together:"
             f"{listing(sorted(problems))}\nGive a template of the tree that was saved."
         )
+    prepared = [_prepared(one, *inner[at], at) for at, one in objects]
     branches = {
-        at: _grown([(_parts(e)[len(at) :], _as_saved(e, arrays)) for e in entries])
+        at: _grown([(_parts(e)[len(at) :], _decoded(e, arrays)) for e in entries])
         for at, entries in grown.items()
     }
-    return _filled(template, fitted, branches, ())
+    for each in prepared:
+        for text in each.apply().left_out:
+            warn(text, RestoreWarning)
+    return _filled(template, _Saved(fitted, words, branches), ())
+
+
+def _under(at: Parts, index: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Return the entries below a path."""
+    return [one for one in index if _parts(one)[: len(at)] == at]
+
+
+def _inside(
+    at: Parts, index: Sequence[Mapping[str, Any]], arrays: StateDict
+) -> tuple[dict[str, np.ndarray], list[Mapping[str, Any]]]:
+    """Return what was saved of a model or an optimizer in a tree."""
+    rows = [one for one in _under(at, index) if "inside" in one]
+    inner = [one["inside"] for one in rows]
+    values = {e["key"]: arrays[one["key"]] for one, e in zip(rows, inner, strict=True)}
+    return values, inner
+
+
+def _prepared(
+    source: Any, arrays: StateDict, index: list[Mapping[str, Any]], at: Parts
+) -> Any:
+    """Check what is to be restored into a model or an optimizer of a template."""
+    where = "/".join(map(str, at))
+    if not index:
+        raise StateError(
+            f"The template has a {type(source).__name__} at {where!r}, and the "
+            "checkpoint has none there. Give a template of the tree that was saved."
+        )
+    if isinstance(source, keras.Model):
+        return Prepared(source, arrays, index)
+    return PreparedOptimizer(source, arrays, index, where)
 
 
 class _Kind(NamedTuple):
@@ -188,6 +308,15 @@ class _Kind(NamedTuple):
 
     dtype: np.dtype[Any]
     shape: tuple[int, ...]
+    word: str = ""
+
+
+class _Saved(NamedTuple):
+    """What goes into a template: arrays and words by key, and whole branches."""
+
+    arrays: Mapping[str, np.ndarray]
+    words: Mapping[str, str]
+    branches: Mapping[Parts, Any]
 
 
 class _Position(int):
@@ -203,20 +332,21 @@ def _parts(entry: Mapping[str, Any]) -> Parts:
     )
 
 
-def _as_saved(entry: Mapping[str, Any], arrays: StateDict) -> Any:
-    """Return an entry's array, as a tensor where it was torch's."""
-    array = np.array(arrays[entry["key"]])
-    if entry.get("leaf") == "torch" and "torch" in sys.modules:
-        from multiback.state.torch import tensor  # noqa: PLC0415 - optional
-
-        return tensor(array)
+def _decoded(
+    entry: Mapping[str, Any], arrays: StateDict, *, frameworks: bool = True
+) -> Any:
+    """Return an entry's leaf; without frameworks as an array where it was a tensor."""
+    array, word = arrays[entry["key"]], str(entry.get("leaf", ""))
+    if word in BYTES or frameworks:
+        return decoded(array, word)
     return array
 
 
 def _grown(rows: Sequence[tuple[Parts, Any]]) -> dict[Any, Any]:
     """Build nested mappings and lists from paths and leaves."""
     root: dict[str | int, Any] = {}
-    for (*above, last), leaf in rows:
+    for path, leaf in rows:
+        *above, last = path
         node = root
         for part in above:
             node = node.setdefault(part, {})
@@ -238,8 +368,9 @@ def _empty(node: Any, parts: Parts) -> Iterator[Parts]:
 
 def _leaves(node: Any, parts: Parts = ()) -> Iterator[tuple[Parts, Any]]:
     """Walk a tree in order."""
-    if node is None:
-        return
+    branches = branches_of(node)
+    if branches is not None:
+        node = branches
     if isinstance(node, Mapping):
         for name, branch in node.items():
             numbered = isinstance(name, int) and not isinstance(name, bool)
@@ -259,36 +390,33 @@ def _leaves(node: Any, parts: Parts = ()) -> Iterator[tuple[Parts, Any]]:
         yield parts, node
 
 
-def _view(leaf: Any, parts: Parts) -> np.ndarray:
-    """See one leaf as a host array of its own dtype."""
-    try:
-        array = host_view(leaf.value if isinstance(leaf, keras.Variable) else leaf)
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise _no_array(leaf, parts) from error
-    if array.dtype.kind in "OUSMm":
+def _view(leaf: Any, parts: Parts) -> tuple[np.ndarray, str]:
+    """See one leaf as a host array of its own dtype, with the word for what it is."""
+    found = encoded(leaf)
+    if found is None:
         raise _no_array(leaf, parts)
-    return array
+    return found
 
 
-def _kind(leaf: Any, parts: Parts) -> "np.ndarray | _Kind":
-    """Return what has a template's leaf's dtype and shape."""
-    if is_sharded(leaf):
-        name = str(leaf.dtype).removeprefix("torch.")
-        dtype = np.dtype(getattr(ml_dtypes, name, name))
-        return _Kind(dtype, tuple(map(int, leaf.shape)))
-    return _view(leaf, parts)
-
-
-def _is_torch(leaf: Any) -> bool:
-    """Tell whether a leaf is a torch tensor, without importing torch."""
-    return framework_of(leaf) == "torch"
+def _kind(leaf: Any, parts: Parts) -> "_Kind":
+    """Return what a template's leaf wants."""
+    if is_sharded(leaf) or is_shape_only(leaf):
+        if str(leaf.dtype).startswith("key<"):
+            raise _no_array(leaf, parts)
+        return _Kind(
+            dtype_of(str(leaf.dtype).removeprefix("torch.")),
+            tuple(map(int, leaf.shape)),
+        )
+    array, word = _view(leaf, parts)
+    return _Kind(array.dtype, array.shape, word)
 
 
 def _no_array(leaf: Any, parts: Parts) -> ArgumentError:
     """Say which leaf cannot be stored."""
     return ArgumentError(
-        f"The leaf {'/'.join(map(str, parts))!r} must be an array, a tensor or a "
-        f"number, but it is {type(leaf).__name__}. Take it out of the tree."
+        f"The leaf {'/'.join(map(str, parts))!r} must be an array, a tensor, a number "
+        f"or text, but it is {plain_name(leaf)}. Take it out of the tree, or save what "
+        "it is made of."
     )
 
 
@@ -312,48 +440,48 @@ def _with_lists(node: Any) -> Any:
     if not isinstance(node, dict):
         return node
     branches = {name: _with_lists(branch) for name, branch in node.items()}
-    if all(isinstance(name, _Position) for name in branches):
+    if branches and all(isinstance(name, _Position) for name in branches):
         return [branches[position] for position in sorted(branches)]
     return branches
 
 
-def _filled(
-    node: Any,
-    arrays: Mapping[str, np.ndarray],
-    branches: Mapping[Parts, Any],
-    parts: Parts,
-) -> Any:
+def _filled(node: Any, saved: _Saved, parts: Parts) -> Any:  # noqa: PLR0911 - one a kind
     """Copy a template with stored arrays for leaves and branches for empty ones."""
-    if node is None:
-        return None
-    if parts in branches:
-        return branches[parts]
+    if parts in saved.branches:
+        return saved.branches[parts]
+    if is_keras_object(node):
+        return node
+    branches = branches_of(node)
+    if branches is not None:
+        made = {k: _filled(v, saved, (*parts, k)) for k, v in branches.items()}
+        return put_together(node, made)
     if isinstance(node, Mapping):
-        return {
-            name: _filled(node[name], arrays, branches, (*parts, name)) for name in node
-        }
+        return {name: _filled(node[name], saved, (*parts, name)) for name in node}
     if isinstance(node, list | tuple):
-        items = [
-            _filled(item, arrays, branches, (*parts, i)) for i, item in enumerate(node)
-        ]
+        items = [_filled(item, saved, (*parts, i)) for i, item in enumerate(node)]
         if isinstance(node, list):
             return items
         # A named tuple takes its fields one by one, a plain tuple takes one iterable.
         named = type(node) is not tuple
         return type(node)(*items) if named else tuple(items)
-    return _alike(node, arrays[key_of(parts)])
+    key = key_of(parts)
+    if key not in saved.arrays:
+        return None
+    return _alike(node, saved.arrays[key], saved.words[key])
 
 
-def _alike(leaf: Any, array: np.ndarray) -> Any:
-    """Turn a host array into what a leaf of the template is."""
+def _alike(leaf: Any, array: np.ndarray, word: str) -> Any:
+    """Turn a stored array into what a leaf of the template is."""
+    if word in BYTES or word.partition(":")[0] in ("jax.key", "tf.Generator"):
+        return decoded(array, word)
     if isinstance(leaf, bool | int | float):
         return array.item()
     if is_sharded(leaf):
         from multiback.state.torch import sharded  # noqa: PLC0415 - optional
 
         return sharded(array, leaf)
-    if _is_torch(leaf):
-        # torch takes no bfloat16 from NumPy; float32 holds each of its values.
-        plain = array.astype("float32") if array.dtype.name == "bfloat16" else array
-        return leaf.new_tensor(plain)
+    if framework_of(leaf) == "torch":
+        from multiback.state.torch import tensor  # noqa: PLC0415 - optional
+
+        return tensor(array).to(leaf.device)
     return array

@@ -1,33 +1,67 @@
 """Which variables a model has, in an order that is the same after a reload.
 
 Position is the key and the path is a hint, because paths change:
-`net/d1/kernel` is `d1/kernel` after a reload and `adam` becomes `adam_2`.
-Optimizer slots are told apart by the model variable that owns them, so that a
-changed `layer.trainable` is noticed instead of shifting every slot by some.
+`net/d1/kernel` is `d1/kernel` after a reload and `adam` becomes `adam_2`. Beside them
+stands the way to each variable through attributes and containers, for position changes
+where a program makes its layers in another order. Optimizer slots are told apart by the
+model variable that owns them, so that a changed `layer.trainable` is noticed instead of
+shifting every slot by some.
 """
 
+import itertools
 import re
-from collections import defaultdict
-from collections.abc import Iterable
+import weakref
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import keras
+import numpy as np
 
 from multiback.errors import ArgumentError, StateError
+from multiback.keras_private import Part, own_variables, parts_of, seed_states
+from multiback.state.host import host_view
 
 GROUPS = ("weights", "seeds", "optimizer", "metrics")
 
 
 @dataclass(frozen=True)
+class Place:
+    """How a variable is reached from its model.
+
+    Attributes:
+        way: Attributes, keys and places in lists, down to the variable's name.
+        name: The names that the user gave on the way, or "".
+        listed: Whether a place in a list is on the way.
+    """
+
+    way: str
+    name: str
+    listed: bool
+
+
+@dataclass(frozen=True)
 class Entry:
-    """One variable with its place: what an index entry says, and the variable."""
+    """One variable with its place: what an index entry says, and the variable.
+
+    Attributes:
+        key: The name of its array.
+        group: One of `GROUPS`.
+        variable: The variable.
+        owner: For a slot: the position of the weight that it belongs to.
+        slot: What the optimizer keeps in it.
+        optimizer: The way to an optimizer other than the compiled one.
+        place: How a weight or a seed is reached; None where no walk finds it.
+    """
 
     key: str
     group: str
     variable: Any
     owner: int | None = None
     slot: str | None = None
+    optimizer: str | None = None
+    place: Place | None = None
 
     def describe(self) -> dict[str, Any]:
         """Return the JSON-able index entry."""
@@ -42,6 +76,12 @@ class Entry:
             entry["slot"] = self.slot
         if self.owner is not None:
             entry["owner"] = self.owner
+        if self.optimizer is not None:
+            entry["optimizer"] = self.optimizer
+        if self.place is not None:
+            entry["way"] = self.place.way
+            if self.place.name:
+                entry["name"] = self.place.name
         return entry
 
 
@@ -63,29 +103,42 @@ def entries(model: keras.Model) -> dict[str, list[Entry]]:
     metrics = _distinct(model.metrics_variables)
     taken = {id(variable) for variable in (*weights, *metrics)}
     seeds = [v for v in _distinct(model.variables) if id(v) not in taken]
-    optimizer = optimizer_of(model)
-    slots = [] if optimizer is None else _distinct(optimizer.variables)
+    places = _places_of(model, [*weights, *seeds])
+    return {
+        "weights": _keyed("weights", weights, places),
+        "seeds": _keyed("seeds", seeds, places),
+        "optimizer": [
+            entry
+            for number, (way, optimizer) in enumerate(optimizers_of(model))
+            for entry in _slots(number, way, optimizer, weights)
+        ],
+        "metrics": _keyed("metrics", metrics, {}),
+    }
+
+
+def _slots(
+    number: int, way: str | None, optimizer: Any, weights: Sequence[Any]
+) -> list[Entry]:
+    """List one optimizer's variables."""
+    slots = _distinct(optimizer.variables)
     owners = owned_slots(
         [str(v.name) for v in slots],
         [str(v.path) for v in weights],
         [bool(v.trainable) for v in weights],
     )
-    return {
-        "weights": _keyed("weights", weights),
-        "seeds": _keyed("seeds", seeds),
-        "optimizer": [
-            Entry(f"optimizer/{i:04d}", "optimizer", v, owner, slot)
-            for i, (v, (owner, slot)) in enumerate(zip(slots, owners, strict=True))
-        ],
-        "metrics": _keyed("metrics", metrics),
-    }
+    folder = "optimizer" if way is None else f"optimizer.{number}"
+    return [
+        Entry(f"{folder}/{i:04d}", "optimizer", variable, owner, slot, way)
+        for i, (variable, (owner, slot)) in enumerate(zip(slots, owners, strict=True))
+    ]
 
 
 def check_model(model: Any) -> None:
     """Raise unless `model` is a built Keras model."""
     if not isinstance(model, keras.Model):
         raise ArgumentError(
-            f"model must be a keras.Model, but it is {type(model).__name__}: {model!r}."
+            "model= wants a Keras model, or a mapping of arrays by name, not "
+            f"{type(model).__name__}. Pass its arrays, such as {{'coef': array}}."
         )
     if not model.built:
         raise StateError(
@@ -100,6 +153,127 @@ def optimizer_of(model: keras.Model) -> Any | None:
     A model from `load_model(compile=False)` has no such attribute at all.
     """
     return getattr(model, "optimizer", None)
+
+
+def optimizers_of(model: keras.Model) -> list[tuple[str | None, Any]]:
+    """Return the compiled optimizer, then those that are attributes, with their way.
+
+    They are found as Keras's own saving finds them. The compiled one has no way.
+    """
+    own = optimizer_of(model)
+    inside = getattr(own, "inner_optimizer", None)
+    others = [
+        (part.way, part.value)
+        for part in walk(model)
+        if isinstance(part.value, keras.optimizers.Optimizer)
+        and part.value is not own
+        and part.value is not inside
+    ]
+    return ([] if own is None else [(None, own)]) + others
+
+
+def has_stepped(entries_of_one: Iterable[Entry]) -> bool:
+    """Tell whether an optimizer has made a step, or has begun to gather one."""
+    counts = [one.variable for one in entries_of_one if one.slot == "iteration"]
+    return not counts or any(int(np.asarray(host_view(v.value))) for v in counts)
+
+
+# What the walk found below a model, while it has the same parts and variables: the walk
+# takes 1 ms a layer, and an index is made for each checkpoint.
+_WALKED: weakref.WeakKeyDictionary[Any, tuple[tuple[int, ...], list[Part]]] = (
+    weakref.WeakKeyDictionary()
+)
+
+
+def walk(model: keras.Model) -> list[Part]:
+    """Return the model and each layer and optimizer below it, as Keras saves them."""
+    held = {**vars(model), **vars(model).get("_modules", {})}.values()
+    parts = [id(v) for v in held if isinstance(v, keras.Layer | keras.Optimizer)]
+    mark = (*parts, *map(id, model.variables))
+    known = _WALKED.get(model)
+    if known is None or known[0] != mark:
+        # Without the model itself, which would never be collected.
+        known = _WALKED[model] = (mark, parts_of(model)[1:])
+    return [Part(model, "", "", "", listed=False), *known[1]]
+
+
+def _places_of(model: keras.Model, wanted: Sequence[Any]) -> Mapping[int, Place]:
+    """Return the place of each variable by its id, as far as the walk finds them."""
+    known = {id(variable) for variable in wanted}
+    places: dict[int, Place] = {}
+    for part in walk(model):
+        if isinstance(part.value, keras.Layer):
+            for name, variable in _named(part.value):
+                if id(variable) in known:
+                    way, given = (
+                        "/".join(filter(None, (above, name)))
+                        for above in (part.way, part.name)
+                    )
+                    place = Place(way, given if part.name else "", part.listed)
+                    places.setdefault(id(variable), place)
+    return places
+
+
+def _named(layer: Any) -> Iterator[tuple[str, Any]]:
+    """Yield a layer's own variables and seeds, each with a name of its own."""
+    own = own_variables(layer)
+    count = Counter(str(variable.name) for variable in own)
+    for position, variable in enumerate(own):
+        name = str(variable.name)
+        # Keras numbers what has no name by what the process made before.
+        is_given = count[name] == 1 and not re.fullmatch(r"variable(_\d+)?", name)
+        yield (name if is_given else str(position)), variable
+    for position, state in enumerate(seed_states(layer)):
+        yield f"seed_generators/{position}", state
+
+
+def saved_entries(
+    source: Any, *, weights_only: bool = False, metrics: bool = True
+) -> list[Entry]:
+    """List the variables that a checkpoint of a model or of an optimizer has.
+
+    An optimizer that made no step keeps nothing for a weight that `build` would not
+    make again.
+    """
+    if isinstance(source, keras.optimizers.Optimizer):
+        return _used(optimizer_entries(source))
+    groups = entries(source)
+    if weights_only:
+        groups = {"weights": groups["weights"], "seeds": groups["seeds"]}
+    else:
+        groups["optimizer"] = [
+            one
+            for _, each in itertools.groupby(groups["optimizer"], lambda e: e.optimizer)
+            for one in _used(list(each))
+        ]
+    if not metrics:
+        groups.pop("metrics", None)
+    return [entry for group in groups.values() for entry in group]
+
+
+def optimizer_entries(optimizer: Any) -> list[Entry]:
+    """List the variables of an optimizer that stands for itself.
+
+    No model tells which weight owns a slot: the slots are owned by their position.
+    """
+    own = ("iteration", "learning_rate")
+    return [
+        Entry(
+            f"optimizer/{i:04d}",
+            "optimizer",
+            variable,
+            None if variable.name in own else i,
+            str(variable.name) if variable.name in own else "slot",
+        )
+        for i, variable in enumerate(_distinct(optimizer.variables))
+    ]
+
+
+def _used(optimizer: list[Entry]) -> list[Entry]:
+    """Leave out the slots of an optimizer that has made no step."""
+    if has_stepped(optimizer):
+        return optimizer
+    return [one for one in optimizer if one.owner is None]
 
 
 def owned_slots(
@@ -158,9 +332,14 @@ def without_number(path: str) -> str:
     return re.sub(r"_\d+(?=/|$)", "", path)
 
 
-def _keyed(group: str, variables: Iterable[Any]) -> list[Entry]:
+def _keyed(
+    group: str, variables: Iterable[Any], places: Mapping[int, Place]
+) -> list[Entry]:
     """Number a group's variables."""
-    return [Entry(f"{group}/{i:04d}", group, v) for i, v in enumerate(variables)]
+    return [
+        Entry(f"{group}/{i:04d}", group, v, place=places.get(id(v)))
+        for i, v in enumerate(variables)
+    ]
 
 
 def _distinct(variables: Iterable[Any]) -> list[Any]:

@@ -1,6 +1,7 @@
 """How a checkpoint lies on disk: crash-safe commits, checked reads. No Keras here."""
 
-from multiback.store.background.writer import SlowDiskWarning, Writer
+from multiback.errors import SlowDiskWarning
+from multiback.store.background.writer import Writer
 from multiback.store.checkpoint import Checkpoint
 from multiback.store.diff import ArrayDifference, Difference, compare
 from multiback.store.disk.files import Files

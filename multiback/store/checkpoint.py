@@ -52,6 +52,10 @@ class Source(Protocol):
         """Read its architecture, verified."""
 
 
+# Epoch, step and a few metrics say which one it is.
+_SHOWN = 6
+
+
 @dataclass(frozen=True)
 class Checkpoint:
     """One committed checkpoint, as its manifest tells it.
@@ -102,6 +106,16 @@ class Checkpoint:
     state_format: str
     saved_as: str | None = None
     source: Source | None = field(default=None, compare=False, repr=False)
+
+    def __repr__(self) -> str:
+        """Show where it is, when it was saved and what was measured."""
+        facts = {"epoch": self.epoch, "step": self.step, **self.metrics}
+        shown = ", ".join(
+            f"{name}={x:.4g}" if isinstance(x, float) else f"{name}={x!r}"
+            for name, x in list(facts.items())[:_SHOWN]
+        )
+        more = ", ..." if len(facts) > _SHOWN else ""
+        return f"Checkpoint({self.location!r}, {shown}{more})"
 
     @property
     def location(self) -> str:

@@ -14,7 +14,6 @@ import secrets
 import socket
 import threading
 import time
-import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -25,6 +24,7 @@ import xxhash
 
 from multiback.errors import RunLeftWarning, StoreError, WaitingForRunWarning
 from multiback.store.format.jsontext import dump, load
+from multiback.warn import warn
 
 # Seconds after which a claim that was not renewed may be taken over.
 CLAIM_TIMEOUT = 600.0
@@ -120,7 +120,8 @@ def parse_owner(raw: bytes, silent: float | None = 0.0) -> Owner | None:
         return None
     # Older versions wrote no `process`.
     texts: list[Any] = [fields.get(name, "") for name in _TEXTS]
-    pid, started, renewed = (fields.get(n) for n in (*_NUMBERS, "renewed"))
+    numbers: list[Any] = [fields.get(name) for name in (*_NUMBERS, "renewed")]
+    pid, started, renewed = numbers
     if not all(isinstance(text, str) and len(text) <= _MAX_TEXT for text in texts):
         return None
     if not texts[1].isprintable() or type(pid) is not int or not 0 < pid < 1 << 31:
@@ -170,12 +171,11 @@ def take_claim(
         if other.holds:
             if seen is None:
                 rest = max(timeout - other.silent, 0.0)
-                warnings.warn(
+                warn(
                     f"Waiting up to {rest:.0f} seconds to learn whether process "
                     f"{other.pid} on {other.host:.60} still writes this run; it is "
                     f"taken over if not.",
                     WaitingForRunWarning,
-                    stacklevel=5,
                 )
             elif other != seen or other.silent < seen.silent:
                 raise refusal(other, place, other.run_id)
@@ -195,11 +195,10 @@ def left(owner: Owner, timeout: float) -> str | None:
 
 def warn_of_takeover(owner: Owner, why: str) -> None:
     """Say that a run is taken over."""
-    warnings.warn(
+    warn(
         f"This run is taken over from process {owner.pid} on {owner.host:.60}: {why}; "
         f"its checkpoints are untouched.",
         RunLeftWarning,
-        stacklevel=5,
     )
 
 

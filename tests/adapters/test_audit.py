@@ -22,7 +22,13 @@ def run(planted):
 
 
 # Keras's own IoU metrics ask JAX for int64.
-pytestmark = pytest.mark.filterwarnings("ignore:Explicitly requested dtype int64")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:Explicitly requested dtype int64"),
+    # The planted guess is what audit finds.
+    pytest.mark.filterwarnings("ignore::multiback.errors.GuessedLogitsWarning"),
+    # torchmetrics says what memory it takes.
+    pytest.mark.filterwarnings("ignore::UserWarning:torchmetrics.*"),
+]
 
 
 @functools.cache

@@ -8,18 +8,6 @@ import pytest
 
 import multiback as mb
 from multiback.adapters.torchmetrics import crosscheck
-from multiback.errors import MissingPackageError
-
-
-@pytest.mark.parametrize("library", ["torchmetrics", "torch"])
-def test_without_torchmetrics_the_error_holds_the_line_to_type(
-    real, monkeypatch, library
-):
-    metric = mb.metrics.Recall()  # Before: under its own backend it needs torch.
-    monkeypatch.setitem(sys.modules, library, None)
-    with pytest.raises(MissingPackageError) as caught:
-        crosscheck(metric, real["binary"])
-    assert 'pip install "multiback[torchmetrics]"' in str(caught.value).splitlines()
 
 
 def test_without_scikit_learn_its_column_is_empty_and_the_rest_runs(real, monkeypatch):

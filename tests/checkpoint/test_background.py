@@ -132,7 +132,11 @@ def test_each_of_many_saves_holds_its_own_state(tmp_path):
 
 
 @pytest.mark.parametrize(("buffers", "waits_at"), [(1, 2), (2, 3)])
-def test_a_save_too_many_waits_and_says_so_once(tmp_path, buffers, waits_at):
+def test_a_save_too_many_waits_and_says_so_once(
+    tmp_path, monkeypatch, buffers, waits_at
+):
+    quick = "multiback.store.background.writer._WORTH_TELLING_SECONDS"
+    monkeypatch.setattr(quick, 0.1)
     files = GatedFiles()
     ckpt = on(files, mb.Checkpointer(tmp_path, save_top_k=-1, buffers=buffers))
     made = {"w": np.ones(4)}

@@ -1,12 +1,13 @@
 """The engine in a loop of the user's own, with a model or any mapping of arrays."""
 
+import keras
 import numpy as np
 import pytest
 from support.backends import BACKEND
 from support.fitting.problem import X, Y, model
 
 import multiback as mb
-from multiback.errors import ArgumentError, MonitorError
+from multiback.errors import ArgumentError, MonitorError, StateError
 from multiback.store import RunDirectory
 
 
@@ -94,7 +95,7 @@ def test_a_name_that_is_missing_touches_nothing(tmp_path):
 
 def test_a_block_that_ends_well_says_if_a_name_never_came(tmp_path):
     with (
-        pytest.raises(MonitorError, match="never in the logs"),
+        pytest.warns(UserWarning, match="never in the logs"),
         mb.Checkpointer(tmp_path, "val_f1", mode="max") as ckpt,
     ):
         ckpt.step({"w": np.ones(1)}, {"loss": 0.5})
@@ -130,3 +131,110 @@ def test_two_runs_at_once_do_not_touch_each_other(tmp_path):
         two.step({"w": np.array(-f1)}, {"f1": -f1})
     assert mb.load_best(tmp_path, run=one.run_id)["w"] == 0.9
     assert mb.load_best(tmp_path, run=two.run_id)["w"] == -0.1
+
+
+def pair():
+    """Two models and their optimizers, as a GAN's loop has them."""
+    layers = [keras.Input((2,)), keras.layers.Dense(2)]
+    parts = {"G": keras.Sequential(layers), "D": keras.Sequential(layers[:1])}
+    parts["D"] = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    for name in ("G", "D"):
+        parts[f"{name}_optimizer"] = keras.optimizers.Adam(0.1)
+        parts[f"{name}_optimizer"].build(parts[name].trainable_variables)
+    return {**parts, "noise": np.arange(3.0), "best": [0.5, None, "fid"]}
+
+
+def train_pair(parts, steps):
+    """Make steps; the second optimizer makes none."""
+    weights = parts["G"].trainable_variables
+    gradients = [keras.ops.ones(v.shape) for v in weights]
+    for _ in range(steps):
+        parts["G_optimizer"].apply(gradients, weights)
+
+
+def state_of(parts):
+    names = ("G", "D", "G_optimizer", "D_optimizer")
+    variables = [v for name in names for v in parts[name].variables]
+    return [keras.ops.convert_to_numpy(v) for v in variables]
+
+
+def test_several_models_and_optimizers_are_one_checkpoint(tmp_path):
+    parts = pair()
+    train_pair(parts, 2)
+    ckpt = mb.Checkpointer(tmp_path, "fid", mode="min")
+    ckpt.step(parts, {"fid": 1.0})
+    ckpt.finish()
+    assert ckpt.directory.checkpoints()[-1].step == 2
+    other = pair()
+    other["noise"] = np.zeros(3)
+    for back in (
+        mb.restore(other, tmp_path),
+        mb.Checkpointer(tmp_path, resume="must").resume(pair()),
+    ):
+        assert back["noise"].tolist() == [0.0, 1.0, 2.0]
+        assert back["best"] == [0.5, None, "fid"]
+        for here, there in zip(state_of(back), state_of(parts), strict=True):
+            np.testing.assert_array_equal(here, there)
+    assert back["G"] is not other["G"]
+    assert list(mb.load_best(tmp_path)["G"]["weights"]) == ["0000", "0001"]
+
+
+def test_a_list_of_models_is_a_tree_too(tmp_path):
+    one, two = pair()["G"], pair()["D"]
+    with mb.Checkpointer(tmp_path) as ckpt:
+        ckpt.step([one, two], {}, epoch=1)
+    again = [pair()["G"], pair()["D"]]
+    mb.restore(again, tmp_path, which="last")
+    np.testing.assert_array_equal(again[1].get_weights()[0], two.get_weights()[0])
+
+
+def test_nothing_of_several_models_changes_where_one_does_not_fit(tmp_path):
+    parts = pair()
+    with mb.Checkpointer(tmp_path) as ckpt:
+        ckpt.step(parts, {}, epoch=1)
+    other = {
+        **pair(),
+        "G": keras.Sequential([keras.Input((2,)), keras.layers.Dense(5)]),
+    }
+    before = state_of(other)
+    with pytest.raises(StateError, match="sequential"):
+        mb.restore(other, tmp_path, which="last")
+    for here, there in zip(state_of(other), before, strict=True):
+        np.testing.assert_array_equal(here, there)
+
+
+def train_and_fail(ckpt, parts):
+    ckpt.step(parts, {"fid": 1.0}, epoch=1)
+    ckpt.step(parts, {"fid": 2.0}, epoch=2)
+    train_pair(parts, 1)
+    raise ZeroDivisionError
+
+
+def judge_and_fail(ckpt):
+    ckpt.step({"w": np.ones(1)}, {"f1": 0.9}, epoch=1)
+    ckpt.step({"w": np.full(1, 2.0)}, {"f1": 0.5}, epoch=2)
+    raise ZeroDivisionError
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_an_error_in_the_block_saves_what_has_been_trained(tmp_path, wanted):
+    parts = pair()
+    with (
+        pytest.raises(ZeroDivisionError),
+        mb.Checkpointer(tmp_path, "fid", mode="min", save_last=wanted) as ckpt,
+    ):
+        train_and_fail(ckpt, parts)
+    found = ckpt.directory.checkpoints()[-1]
+    assert not found.extra["boundary"]
+    back = mb.restore(pair(), found.path)
+    for here, there in zip(state_of(back), state_of(parts), strict=True):
+        np.testing.assert_array_equal(here, there)
+
+
+def test_an_error_saves_a_tree_that_no_slot_wanted(tmp_path):
+    with (
+        pytest.raises(ZeroDivisionError),
+        mb.Checkpointer(tmp_path, "f1", mode="max", save_last=False) as ckpt,
+    ):
+        judge_and_fail(ckpt)
+    assert mb.load_last(tmp_path)["w"].tolist() == [2.0]

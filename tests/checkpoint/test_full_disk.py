@@ -11,7 +11,7 @@ import re
 import pytest
 from support.small_disk import run_apart
 
-STEP = int(os.environ.get("MULTIBACK_PAGES", "6"))
+STEP = int(os.environ.get("MULTIBACK_PAGES", "8"))
 WHERE = ["background", "here"] if STEP == 1 else ["background"]
 pytestmark = pytest.mark.torture
 

@@ -299,3 +299,76 @@ def test_a_vocabulary_comes_back_with_the_weights(tmp_path):
     np.testing.assert_allclose(
         again.predict(x, verbose=0), made.predict(x, verbose=0), atol=1e-6
     )
+
+
+@keras.saving.register_keras_serializable("multiback-tests")
+class Late(keras.Model):
+    """A model that makes its layers in build() and does not build them."""
+
+    def build(self, input_shape):  # noqa: ARG002 - Keras's signature
+        self.head = keras.layers.Dense(1)
+
+    def call(self, inputs):
+        return self.head(inputs)
+
+    def get_config(self):
+        return {}
+
+
+@pytest.mark.filterwarnings("ignore:Layer 'late' looks like it has unbuilt:UserWarning")
+def test_layers_that_are_made_late_are_named_as_the_cause(tmp_path):
+    made = Late(name="late")
+    made.compile("sgd", "mse", jit_compile=False)
+    fit(made, mb.ModelCheckpoint(tmp_path, "loss", export_best=False), epochs=1)
+    with pytest.raises(
+        StateError, match=r"call it on a batch, then multiback\.restore"
+    ):
+        mb.load_best(tmp_path)
+    again = Late(name="late")
+    again.compile("sgd", "mse", jit_compile=False)
+    again(X)
+    mb.restore(again, tmp_path)
+    np.testing.assert_array_equal(again.get_weights()[0], made.get_weights()[0])
+
+
+@keras.saving.register_keras_serializable("multiback-tests")
+class Tempered(keras.Model):
+    """A model with a compile() of its own, as keras.io shows it."""
+
+    def __init__(self, **arguments):
+        super().__init__(**arguments)
+        self.head = keras.layers.Dense(1)
+
+    def build(self, input_shape):
+        self.head.build(input_shape)
+
+    def call(self, inputs):
+        return self.head(inputs)
+
+    def compile(self, optimizer, loss, temperature=1.0):
+        super().compile(optimizer=optimizer, loss=loss, jit_compile=False)
+        self.temperature = temperature
+
+    def get_config(self):
+        return super().get_config()
+
+
+@pytest.mark.filterwarnings("ignore:.compile.. was not called as part of:UserWarning")
+def test_a_compile_of_the_user_s_own_is_named_as_the_cause(tmp_path):
+    made = Tempered()
+    made.compile("sgd", "mse", temperature=0.5)
+    fit(made, mb.ModelCheckpoint(tmp_path, "loss", export_best=False), epochs=1)
+    with warns(r"Tempered has a compile\(\) of its own"):
+        assert not mb.load_best(tmp_path).compiled
+
+
+@pytest.mark.filterwarnings("ignore:Layer InputLayer does not have:UserWarning")
+def test_a_model_in_float8_is_loaded(tmp_path):
+    made = keras.Sequential([keras.Input((4,)), keras.layers.Dense(4)])
+    made.quantize("float8")
+    made.compile("adam", "mse", jit_compile=False)
+    keep = mb.ModelCheckpoint(tmp_path, "loss", export_best=False)
+    made.fit(X, X, verbose=0, callbacks=[keep])
+    again = mb.load_best(tmp_path)
+    predicted = [one.predict(X, verbose=0) for one in (again, made)]
+    np.testing.assert_allclose(*predicted, rtol=1e-5)

@@ -176,9 +176,7 @@ def test_keras_f1_score_of_one_sigmoid_is_a_number(tmp_path, monitor):
     )
     assert history.history["val_f1_score"][0].shape == (1,)
     [record] = mb.history(tmp_path)
-    assert record["metrics"]["val_f1_score"] == float(
-        history.history["val_f1_score"][0][0]
-    )
+    assert record["val_f1_score"] == float(history.history["val_f1_score"][0][0])
     assert mb.load_last(tmp_path).count_params() == made.count_params()
 
 

@@ -71,22 +71,6 @@ def test_check_finds_the_same_beforehand(tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-def test_a_val_name_without_validation_data_raises_at_the_end_and_keeps_the_last(
-    tmp_path,
-):
-    callback = checkpoint(tmp_path, "val_loss")
-    with pytest.raises(MonitorError, match="pass validation_data= to fit"):
-        fit(model(), callback)
-    assert mb.load_last(tmp_path / "run").optimizer.iterations.numpy() == 6
-
-
-def test_even_where_only_the_best_was_to_be_kept_the_last_is_there(tmp_path):
-    callback = checkpoint(tmp_path, "val_loss", save_last=False)
-    with pytest.raises(MonitorError, match=r"newest checkpoint is .*epoch=003"):
-        fit(model(), callback)
-    assert mb.load_last(tmp_path / "run").optimizer.iterations.numpy() == 6
-
-
 def test_epochs_without_validation_are_passed_over(tmp_path):
     callback = checkpoint(tmp_path, "val_loss", save_last=False, save_top_k=-1)
     fit(model(), callback, epochs=4, validation_freq=2, **VALIDATION)
@@ -148,7 +132,11 @@ def test_metrics_of_every_kind_can_be_monitored_by_name(tmp_path, metric, name, 
 
 def test_a_function_whose_direction_nobody_knows_asks_for_it(tmp_path):
     with pytest.raises(MonitorError, match=r"more or less of 'val_soft_accuracy'"):
-        fit(model(soft_accuracy), checkpoint(tmp_path, "val_soft_accuracy"))
+        fit(
+            model(soft_accuracy),
+            checkpoint(tmp_path, "val_soft_accuracy"),
+            **VALIDATION,
+        )
     assert not list(tmp_path.rglob("manifest.json"))
 
 

@@ -2,6 +2,7 @@
 
 import doctest
 import importlib
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -189,6 +190,146 @@ def test_only_what_was_validated_is_judged(tmp_path, loader):
         (2, 0.875),
         (4, 0.875),
     ]
+
+
+@pytest.mark.parametrize("sanity", [0, 2])
+def test_an_epoch_before_the_first_validation_is_not_judged(tmp_path, loader, sanity):
+    checkpoint = ModelCheckpoint(tmp_path, "val_charm", mode="max", save_top_k=-1)
+    more = {"check_val_every_n_epoch": 2, "num_sanity_val_steps": sanity}
+    fit(Module(), loader, checkpoint, epochs=3, **more)
+    assert [row["epoch"] for row in mb.history(tmp_path)] == [2]
+    # What the last epoch left is kept, without a score.
+    assert epochs_of(tmp_path) == [2, 3]
+    assert Path(checkpoint.best_model_path).name.startswith("epoch=002")
+
+
+def epochs_of(folder):
+    return [one.epoch for one in mb.store.open_run_directory(folder).checkpoints()]
+
+
+class StopAfter(pl.Callback):
+    def on_train_batch_end(self, trainer, *_):
+        trainer.should_stop = trainer.global_step >= 3
+
+
+ENDS = {
+    "max_steps in the first epoch": ({"max_steps": 1}, 1, 0),
+    "max_steps in a later epoch": ({"max_steps": 3}, 3, 1),
+    # Lightning validates before it stops, so this one is judged.
+    "should_stop": ({"callbacks": [StopAfter()]}, 3, 2),
+    "every_n_epochs": ({"every": 3}, 8, 4),
+    "no validation in the last epoch": ({"check_val_every_n_epoch": 3}, 8, 4),
+}
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_what_training_ends_with_is_kept_wherever_it_ends(tmp_path, loader, end):
+    options, step, epoch = ENDS[end]
+    options = dict(options)
+    others = options.pop("callbacks", [])
+    every = options.pop("every", 1)
+    checkpoint = ModelCheckpoint(
+        tmp_path, "val_charm", mode="max", every_n_epochs=every
+    )
+    module = Module()
+    trainer = fit(module, loader, *others, checkpoint, min_epochs=0, **options)
+    [*_, last] = mb.store.open_run_directory(tmp_path).checkpoints()
+    assert trainer.global_step == last.step == step
+    assert last.epoch == epoch
+    assert checkpoint.last_model_path == last.location
+    again = restore(Module(), tmp_path, which="last")
+    assert torch.equal(again.line.weight, module.line.weight)
+    if epoch == 1:
+        resumed = ModelCheckpoint(
+            tmp_path, "val_charm", mode="max", resume="must", every_n_epochs=every
+        )
+        assert fit(Module(), loader, resumed).global_step >= 7
+
+
+def test_no_second_checkpoint_where_the_last_epoch_was_judged(tmp_path, loader):
+    fit(Module(), loader, ModelCheckpoint(tmp_path, "val_loss", save_top_k=-1))
+    assert epochs_of(tmp_path) == [1, 2, 3, 4]
+
+
+class Counting(Module):
+    """A module that keeps something in its own hooks."""
+
+    def __init__(self, **arguments):
+        super().__init__(**arguments)
+        self.seen, self.notes = torch.zeros(()), {}
+
+    def training_step(self, batch, index):
+        self.seen = self.seen + len(batch[0])
+        return super().training_step(batch, index)
+
+    def on_save_checkpoint(self, checkpoint):
+        checkpoint["seen"] = self.seen
+        checkpoint["notes"] = {"by": "me", "at": [1, 2.5]}
+
+    def on_load_checkpoint(self, checkpoint):
+        self.seen, self.notes = checkpoint["seen"], checkpoint["notes"]
+
+
+def test_what_the_modules_hooks_keep_comes_back(tmp_path, loader):
+    for epochs in (2, 4):
+        module = Counting()
+        fit(module, loader, ModelCheckpoint(tmp_path, resume="auto"), epochs=epochs)
+    assert float(module.seen) == 4 * 16
+    assert module.notes == {"by": "me", "at": [1, 2.5]}
+    assert float(restore(Counting(), tmp_path, which="last").seen) == 4 * 16
+
+
+def test_averaged_weights_are_saved_as_they_were_scored(tmp_path, loader):
+    average = pl.callbacks.EMAWeightAveraging
+    checkpoint = ModelCheckpoint(tmp_path, "val_loss")
+    fit(Module(), loader, average(decay=0.9), checkpoint)
+    best = restore(Module(), tmp_path)
+    with torch.no_grad():
+        scores = [float(best.loss(batch)) for batch in loader]
+    assert np.isclose(np.mean(scores), checkpoint.best_model_score, rtol=1e-5)
+
+
+def test_a_resumed_run_with_averages_goes_on_as_the_uninterrupted_one(tmp_path, loader):
+    average = pl.callbacks.EMAWeightAveraging
+    whole, module = Module(), Module()
+    fit(whole, loader, average(decay=0.9))
+    for epochs, one in ((2, Module()), (4, module)):
+        checkpoint = ModelCheckpoint(tmp_path, "val_loss", resume="auto")
+        fit(one, loader, average(decay=0.9), checkpoint, epochs=epochs)
+    assert torch.equal(whole.line.weight, module.line.weight)
+
+
+class Partial(Module):
+    """A module whose backbone is in no checkpoint."""
+
+    def __init__(self):
+        super().__init__()
+        self.backbone = torch.nn.Linear(3, 3)
+        self.strict_loading = False
+
+    def state_dict(self, *arguments, **options):
+        state = super().state_dict(*arguments, **options)
+        return {name: one for name, one in state.items() if "backbone" not in name}
+
+
+def test_strict_loading_false_resumes_and_restores(tmp_path, loader):
+    for epochs in (1, 2):
+        module = Partial()
+        fit(module, loader, ModelCheckpoint(tmp_path, resume="auto"), epochs=epochs)
+    again = restore(Partial(), tmp_path, which="last")
+    assert torch.equal(again.line.weight, module.line.weight)
+
+
+def test_the_callback_pickles_and_takes_what_a_launcher_sets(tmp_path, loader):
+    checkpoint = ModelCheckpoint(tmp_path, "val_charm", mode="max")
+    other = pickle.loads(pickle.dumps(checkpoint))  # noqa: S301 - our own
+    fit(Module(), loader, other)
+    checkpoint.best_model_path = other.best_model_path
+    for name in ("best_model_path", "best_model_score", "last_model_path"):
+        assert getattr(checkpoint, name) == getattr(other, name)
+    assert checkpoint.best_k_models == other.best_k_models
+    checkpoint.best_model_path = ""
+    assert checkpoint.best_model_score is None
 
 
 def test_several_validations_in_an_epoch_are_judged_each(tmp_path, loader):

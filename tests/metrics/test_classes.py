@@ -49,7 +49,7 @@ def test_a_list_is_the_labels_of_scikit_learn(name, arguments, average):
     weighted = name == "F1Score"
     weights = np.linspace(0.1, 1, len(y_true), dtype="float32") if weighted else None
     cls = getattr(mb.metrics, name)
-    for chosen in ([1, 2, 4], [4, 1], [3]):
+    for chosen in ([1, 2, 4], [4, 1]):
         metric = cls(**arguments, average=average, classes=chosen)
         expected = FUNCTIONS[name](
             y_true, hard, labels=chosen, average=average, sample_weight=weights
@@ -96,7 +96,7 @@ def test_images_of_any_rank_and_dtype_without_the_background(shape, dtype):
 def test_both_classes_of_a_binary_task_and_the_negative_one(name, average):
     y_true, hard, scores = draw("binary")
     cls = getattr(mb.metrics, name)
-    for chosen in ([0, 1], [1, 0], [0]):
+    for chosen in ([1, 0], [0]):
         metric = cls("binary", average=average, classes=chosen)
         expected = FUNCTIONS[name](y_true, hard, labels=chosen, average=average)
         np.testing.assert_allclose(

@@ -186,13 +186,6 @@ def test_a_nested_model_s_own_compilation_is_left_out():
     assert json.dumps(found.config).count('"optimizer":') == 1
 
 
-def test_another_optimizer_beside_the_compiled_one_is_said():
-    model = models.mlp()
-    model.compile("sgd", "mse")
-    model.second = keras.optimizers.SGD()
-    assert "model.second" in describe(model).problems[0]
-
-
 def test_steps_per_execution_follow_what_the_backend_takes():
     model = models.mlp()
     model.compile("sgd", "mse", steps_per_execution=1)

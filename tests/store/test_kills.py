@@ -14,7 +14,7 @@ from support.children import command
 
 from multiback.store import RunDirectory
 
-KILLS = int(os.environ.get("MULTIBACK_KILLS", "50"))
+KILLS = int(os.environ.get("MULTIBACK_KILLS", "12"))
 pytestmark = pytest.mark.torture
 
 

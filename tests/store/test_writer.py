@@ -81,12 +81,18 @@ def test_every_submission_is_committed_in_turn(tmp_path):
         np.testing.assert_array_equal(one.tensors()["w"], np.full(4, one.step))
 
 
-def test_a_second_submission_waits_for_the_first_and_says_so_once(tmp_path):
+QUICK = "multiback.store.background.writer._WORTH_TELLING_SECONDS"
+
+
+def test_a_second_submission_waits_for_the_first_and_says_so_once(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(QUICK, 0.1)
     files = SlowFiles()
     writer = Writer(RunDirectory(tmp_path, files))
     writer.submit(request(1))
     threading.Timer(0.2, files.let_go.set).start()
-    with pytest.warns(SlowDiskWarning, match="waited .* Save less often") as told:
+    with pytest.warns(SlowDiskWarning, match="waited .*: save less often") as told:
         writer.submit(request(2))
     assert steps(tmp_path)[0] == 1
     assert told[0].filename == __file__
@@ -239,7 +245,26 @@ def test_the_next_state_is_copied_while_the_last_is_being_written(tmp_path):
     writer.close()
 
 
-def test_a_single_buffer_is_handed_out_only_when_it_is_written(tmp_path):
+def test_a_wait_of_less_than_a_second_or_a_tenth_of_the_time_is_no_warning(
+    tmp_path, monkeypatch
+):
+    files = SlowFiles()
+    writer = Writer(RunDirectory(tmp_path, files))
+    for step, share in ((1, 0.0), (2, 1.1)):
+        # The wait is shorter than a second; then no share of the time is too long.
+        monkeypatch.setattr(
+            "multiback.store.background.writer._WORTH_TELLING_SHARE", share
+        )
+        files.let_go.clear()
+        writer.submit(request(step))
+        threading.Timer(0.2, files.let_go.set).start()
+        writer.wait()  # Warnings are errors here.
+        monkeypatch.setattr(QUICK, 0.1)
+    writer.close()
+
+
+def test_a_single_buffer_is_handed_out_only_when_it_is_written(tmp_path, monkeypatch):
+    monkeypatch.setattr(QUICK, 0.1)
     files = SlowFiles()
     writer = Writer(RunDirectory(tmp_path, files), buffers=1)
     arrays = filled(writer.buffer(KINDS), 1)

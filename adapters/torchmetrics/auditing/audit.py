@@ -17,11 +17,14 @@ from multiback.adapters.torchmetrics.auditing.context import Evidence, loss_of
 from multiback.adapters.torchmetrics.auditing.findings import Audit, Finding
 from multiback.adapters.torchmetrics.auditing.inputs import (
     compared_scores,
+    hosted_logits,
+    ignored_class,
     ignored_mask,
     ignored_weights,
     labels_of_another_form,
     logits,
     one_column,
+    yes_or_no,
 )
 from multiback.adapters.torchmetrics.auditing.names import hidden, monitors
 from multiback.adapters.torchmetrics.auditing.sums import (
@@ -38,6 +41,8 @@ from multiback.errors import ArgumentError
 # In this order: the first that finds something explains the number.
 CHECKS: tuple[Callable[[Evidence], Finding | None], ...] = (
     broadcast_labels,
+    yes_or_no,
+    hosted_logits,
     averaged,
     labels_of_another_form,
     compared_scores,
@@ -45,6 +50,7 @@ CHECKS: tuple[Callable[[Evidence], Finding | None], ...] = (
     logits,
     saturated,
     ignored_mask,
+    ignored_class,
 )
 
 

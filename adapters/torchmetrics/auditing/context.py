@@ -6,12 +6,14 @@ from typing import Any
 import keras
 import numpy as np
 
+from multiback.adapters.bridge import HostMetric
 from multiback.adapters.torchmetrics.arrays import Array, Samples, sigmoid
 from multiback.adapters.torchmetrics.auditing.findings import Finding, Kind
 from multiback.adapters.torchmetrics.checking.from_metrics import Subject
 from multiback.adapters.torchmetrics.checking.report import Value
 from multiback.adapters.torchmetrics.checking.streaming import Cut, Fed, Streams
 from multiback.adapters.torchmetrics.translation.source import spell
+from multiback.errors import ArgumentError
 
 # What a reader of a log would call another number.
 RELATIVE, ABSOLUTE = 1e-4, 1e-6
@@ -53,8 +55,8 @@ class Evidence:
 
     @property
     def is_ours(self) -> bool:
-        """True for a metric of multiback's."""
-        return type(self.metric).__module__.startswith("multiback.")
+        """True for a metric of `multiback.metrics`."""
+        return type(self.metric).__module__.startswith("multiback.metrics.")
 
     def differs(self, value: Value | None) -> bool:
         """Tell whether a value is another number than the logged one."""
@@ -76,8 +78,24 @@ class Evidence:
             return None
         return None if isinstance(value, dict) else value
 
+    @property
+    def config(self) -> dict[str, Any]:
+        """The metric's arguments; nothing of a wrapped one that cannot be written."""
+        try:
+            found: dict[str, Any] = self.metric.get_config()
+        except ArgumentError:
+            return {}
+        return found
+
+    @property
+    def is_hosted(self) -> bool:
+        """True for what `as_keras` made, of torchmetrics or scikit-learn."""
+        return isinstance(self.metric, HostMetric)
+
     def like(self, **changes: Any) -> Any:
         """Make the metric again with other arguments."""
+        if isinstance(self.metric, HostMetric):
+            return self.metric.changed(**changes)
         return type(self.metric).from_config({**self.metric.get_config(), **changes})
 
     def finding(
@@ -143,6 +161,11 @@ def are_different(a: Value, b: Value) -> bool:
     return left.shape != right.shape or not np.allclose(
         left, right, rtol=RELATIVE, atol=ABSOLUTE, equal_nan=True
     )
+
+
+def are_equal(a: Value | None, b: Value | None) -> bool:
+    """Tell whether two values are there and one number to a reader."""
+    return a is not None and b is not None and not are_different(a, b)
 
 
 def are_integers(array: Array) -> bool:

@@ -17,6 +17,7 @@ Kind = Literal[
     "broadcast labels",
     "compares scores with classes",
     "hidden by a name",
+    "ignores rows of a class",
     "ignores the mask",
     "ignores weights",
     "labels of another form",

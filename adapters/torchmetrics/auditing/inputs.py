@@ -10,18 +10,29 @@ import keras
 import numpy as np
 
 import multiback.metrics
-from multiback.adapters.torchmetrics import keras_private
+from multiback import keras_private
 from multiback.adapters.torchmetrics.auditing.context import (
     Evidence,
+    are_equal,
     are_integers,
     loss_takes_logits,
 )
 from multiback.adapters.torchmetrics.auditing.findings import Finding, Kind
+from multiback.adapters.torchmetrics.libraries import load_torchmetrics
+from multiback.adapters.torchmetrics.to_keras.as_keras import TorchMetric
+from multiback.adapters.torchmetrics.translation.keras import of_keras
 from multiback.adapters.torchmetrics.translation.source import (
     is_function,
     kind_of,
     spell,
 )
+from multiback.adapters.torchmetrics.translation.spec import (
+    Meaning,
+    NoneSuchError,
+    as_ours,
+)
+from multiback.adapters.torchmetrics.translation.torchmetrics import of_theirs
+from multiback.errors import ArgumentError
 
 # An epsilon in a denominator, or a sum in another order, may leave [0, 1] by less.
 OUTSIDE = 1e-3
@@ -108,9 +119,11 @@ def labels_of_another_form(of: Evidence) -> Finding | None:
 def compared_scores(of: Evidence) -> Finding | None:
     """`Accuracy` or an IoU that compares a score with a class id."""
     kind = kind_of(of.metric)
-    if not are_integers(of.y_true) or are_integers(of.y_pred):
+    if not are_integers(of.y_true):
         return None
-    config = of.metric.get_config()
+    if are_integers(of.y_pred):
+        return _one_hot_as_ids(of, kind)
+    config = of.config
     if kind == "Accuracy":
         fixed: Any = keras.metrics.BinaryAccuracy()
         if of.y_pred.ndim > 1 and of.y_pred.shape[-1] > 1 and of.is_one_hot():
@@ -138,6 +151,21 @@ def compared_scores(of: Evidence) -> Finding | None:
     )
 
 
+def _one_hot_as_ids(of: Evidence, kind: str) -> Finding | None:
+    """One-hot rows on both sides, each number of which is taken for a class id."""
+    rows = of.is_one_hot() and bool((of.y_pred.sum(axis=-1) == 1).all())
+    if kind not in ("IoU", "MeanIoU") or not rows or of.y_pred.min() < 0:
+        return None
+    fixed = of.like(sparse_y_true=False, sparse_y_pred=False)
+    should = of.value(fixed)
+    if not of.differs(should):
+        return None
+    reason = "both are one-hot rows, each number of which is taken for a class id"
+    return of.finding(
+        "labels of another form", should, reason, of.instead(spell(fixed))
+    )
+
+
 def _are_chances(of: Evidence) -> bool:
     """Tell whether predictions are one probability for each label."""
     scores = of.y_pred
@@ -149,10 +177,7 @@ def one_column(of: Evidence) -> Finding | None:
     kind = kind_of(of.metric)
     if of.y_pred.ndim < 2 or of.y_pred.shape[-1] != 1:  # noqa: PLR2004 - rows and columns
         return None
-    if (
-        kind in ("F1Score", "FBetaScore")
-        and of.metric.get_config()["threshold"] is None
-    ):
+    if kind in ("F1Score", "FBetaScore") and of.config["threshold"] is None:
         fixed = of.like(threshold=0.5)
     elif kind in ("CategoricalAccuracy", "SparseCategoricalAccuracy"):
         fixed = keras.metrics.BinaryAccuracy()
@@ -174,7 +199,7 @@ def logits(of: Evidence) -> Finding | None:
     scores = of.y_pred
     if scores.dtype.kind != "f" or not are_integers(of.y_true) or of.y_true.min() < 0:
         return None
-    config = of.metric.get_config()
+    config = of.config
     by_loss = loss_takes_logits(of.loss)
     outside = scores.min() < -OUTSIDE or scores.max() > 1 + OUTSIDE
     if config.get("from_logits"):
@@ -184,6 +209,8 @@ def logits(of: Evidence) -> Finding | None:
         kind: Kind = "probabilities as logits"
         reason = "the loss takes probabilities, so this metric's logits are none"
         change = of.instead(spell(of.like(from_logits=False)))
+    elif of.is_hosted:
+        return _hosted_logits(of) if outside or by_loss else None
     else:
         if not (outside or by_loss) or not _takes_probabilities(of, config):
             return None
@@ -192,6 +219,107 @@ def logits(of: Evidence) -> Finding | None:
         reason = "the predictions are logits, and this metric takes probabilities"
         change = of.instead(_of_logits(of, config))
     return of.finding(kind, should, reason, change) if of.differs(should) else None
+
+
+def _hosted_logits(of: Evidence) -> Finding | None:
+    """Logits given to what torchmetrics or scikit-learn computes."""
+    config = of.config
+    if config.get("needs") == "labels" and config["threshold"] != 0.5:  # noqa: PLR2004 - the default
+        return None  # The threshold is one of logits.
+    should = of.value(y_pred=of.probabilities())
+    if not of.differs(should):
+        return None
+    if isinstance(of.metric, TorchMetric):
+        change = of.instead(
+            f"as_keras({type(of.metric.hosted).__name__}(...), from_logits=True)"
+        )
+        reason = "the predictions are logits, which torchmetrics guesses batch by batch"
+    else:
+        change = of.instead("as_keras(..., threshold=0.0)")
+        if not are_equal(of.value(of.like(threshold=0.0)), should):
+            change = "a last layer with a sigmoid or softmax"
+        reason = "the predictions are logits, and the function takes probabilities"
+    return of.finding("logits as probabilities", should, reason, change)
+
+
+def hosted_logits(of: Evidence) -> Finding | None:
+    """Logits given to a wrapped metric, whose batches then differ too."""
+    return logits(of) if of.is_hosted else None
+
+
+def yes_or_no(of: Evidence) -> Finding | None:
+    """One class of several, each scored as a yes or a no."""
+    classes = of.y_pred.shape[-1]
+    several = classes > 2 and of.is_one_hot() and of.is_distribution()  # noqa: PLR2004 - of two classes both are right or wrong
+    if not several:
+        return None
+    if of.is_ours and of.config.get("task") in ("binary", "multilabel"):
+        size = {"num_classes": classes, "num_labels": None}
+        task: dict[str, Any] = {**size, "task": "multiclass"}
+        if "threshold" in of.config:
+            task["threshold"] = 0.5
+        fixed = of.like(**task)
+        change = f'{type(of.metric).__name__}(task="multiclass", num_classes={classes})'
+    elif isinstance(of.metric, TorchMetric):
+        name = type(of.metric.hosted).__name__
+        twin = name.replace("Binary", "Multiclass").replace("Multilabel", "Multiclass")
+        made = getattr(load_torchmetrics("audit").classification, twin, None)
+        if twin == name or made is None:
+            return None
+        fixed = TorchMetric(made(num_classes=classes), of.metric.name)
+        change = f"as_keras({twin}(num_classes={classes}))"
+    elif of.is_hosted and of.config.get("last_axis") in ("elements", "outputs"):
+        fixed = of.like(last_axis="classes")
+        change = 'as_keras(..., last_axis="classes")'
+    else:
+        return None
+    should = of.value(fixed)
+    if not of.differs(should):
+        return None
+    reason = f"each of {classes} classes is scored as a yes or no, most are easy noes"
+    return of.finding("labels of another form", should, reason, of.instead(change))
+
+
+def ignored_class(of: Evidence) -> Finding | None:
+    """`ignore_index=` of a class, which removes its rows, for a mean without it."""
+    config = of.config
+    metric = of.metric
+    if isinstance(metric, TorchMetric):
+        ignored = getattr(metric.hosted, "ignore_index", None)
+        classes = getattr(metric.hosted, "num_classes", None)
+    else:
+        ignored = config.get("ignore_index", config.get("ignore_class"))
+        classes = config.get("num_classes")
+    if ignored is None or classes is None or config.get("classes") is not None:
+        return None
+    dropped = [each for each in np.ravel(ignored).tolist() if 0 <= each < classes]
+    left = [each for each in range(classes) if each not in dropped]
+    fixed = _of_classes(of, left) if dropped else None
+    should = None if fixed is None else of.value(fixed)
+    if not of.differs(should):
+        return None
+    return of.finding(
+        "ignores rows of a class",
+        should,
+        f"ignore_index={ignored} removes the rows whose label it is, with every false "
+        "positive there; classes= leaves a class out of the mean",
+        of.instead(spell(fixed)),
+    )
+
+
+def _of_classes(of: Evidence, classes: list[int]) -> Any:
+    """Make multiback's metric of these classes; None where there is none."""
+    try:
+        if of.is_ours:
+            return of.like(ignore_index=None, classes=classes)
+        if isinstance(of.metric, TorchMetric):
+            again = of.metric.changed(ignore_index=None).hosted
+            found = of_theirs(again, None)
+        else:
+            found = of_keras(of.like(ignore_class=None), None)
+        return as_ours(Meaning(found.kind, {**found.config, "classes": classes}))
+    except (NoneSuchError, ArgumentError):
+        return None
 
 
 def _takes_probabilities(of: Evidence, config: dict[str, Any]) -> bool:
@@ -229,7 +357,7 @@ def _of_logits(of: Evidence, config: dict[str, Any]) -> str:
 def ignored_mask(of: Evidence) -> Finding | None:
     """A metric of Keras's that counts what the model masks."""
     if of.subject.unmasked is None or of.subject.weighted or of.is_ours:
-        return None
+        return None  # multiback's own honour the mask, some by the row.
     should = of.value()
     if not of.differs(should):
         return None
@@ -247,12 +375,18 @@ def ignored_weights(of: Evidence) -> Finding | None:
     """`metrics=` never receives weights."""
     if of.weights is None or of.subject.weighted:
         return None
-    should = of.value(sample_weight=of.weights)
+    metric = of.metric
+    if isinstance(metric, TorchMetric):  # It knows no weights; ours does.
+        try:
+            metric = as_ours(of_theirs(metric.hosted, None))
+        except NoneSuchError:
+            return None
+    should = of.value(metric, sample_weight=of.weights)
     if not of.differs(should):
         return None
     return of.finding(
         "ignores weights",
         should,
         "there are weights, and Keras gives them to weighted_metrics= only",
-        f"metrics=[{spell(of.metric)}]  →  weighted_metrics=[{spell(of.metric)}]",
+        f"metrics=[{spell(of.metric)}]  →  weighted_metrics=[{spell(metric)}]",
     )

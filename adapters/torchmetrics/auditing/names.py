@@ -4,7 +4,7 @@ import collections
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from multiback.adapters.torchmetrics import keras_private
+from multiback import keras_private
 from multiback.adapters.torchmetrics.auditing.context import are_different
 from multiback.adapters.torchmetrics.auditing.findings import Finding
 from multiback.adapters.torchmetrics.checking.from_metrics import Subject

@@ -4,11 +4,13 @@ Each function looks at one metric and returns a finding or None. A finding needs
 different numbers on these data: what could lie and does not is left in peace.
 """
 
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
 
-from multiback.adapters.torchmetrics import keras_private
+from multiback import keras_private
 from multiback.adapters.torchmetrics.arrays import as_floats, pair
 from multiback.adapters.torchmetrics.auditing.context import Evidence, are_different
 from multiback.adapters.torchmetrics.auditing.findings import Finding
@@ -18,7 +20,9 @@ from multiback.adapters.torchmetrics.checking.compare import (
 )
 from multiback.adapters.torchmetrics.checking.streaming import plan
 from multiback.adapters.torchmetrics.oracles.areas import binned_area
+from multiback.adapters.torchmetrics.to_keras.as_keras import TorchMetric
 from multiback.adapters.torchmetrics.translation.source import is_function, spell
+from multiback.errors import ArgumentError
 
 # Pairs of a positive and a negative that thresholds cannot tell apart, and the area
 # that this costs, from which on an AUC is called saturated.
@@ -51,7 +55,7 @@ def broadcast_labels(of: Evidence) -> Finding | None:
 def averaged(of: Evidence) -> Finding | None:
     """A function of a batch that is no mean over samples."""
     subject = of.subject
-    if of.is_ours or weights_are_mangled(subject):
+    if weights_are_mangled(subject):
         return None
     rows = len((subject.unmasked or subject.samples).y_true)
     should = subject.at_once()
@@ -83,6 +87,8 @@ def averaged(of: Evidence) -> Finding | None:
 def saturated(of: Evidence) -> Finding | None:
     """An AUC whose thresholds cannot tell positives from negatives."""
     metric = of.metric
+    if of.is_hosted or of.is_ours:
+        return _few_bins(of)
     if type(metric) is not keras.metrics.AUC:
         return None
     config = metric.get_config()
@@ -115,4 +121,28 @@ def saturated(of: Evidence) -> Finding | None:
         f"{tied:.0%} of the pairs of a positive and a negative lie between the same "
         f"two of {count + 1} thresholds",
         of.instead(f"multiback.metrics.{ours}()"),
+    )
+
+
+def _few_bins(of: Evidence) -> Finding | None:
+    """A ranking metric of torchmetrics or multiback whose bins hide the order."""
+    metric = of.metric
+    if isinstance(metric, TorchMetric):
+        if getattr(metric.hosted, "thresholds", None) is None:
+            return None
+        change: dict[str, Any] = {"thresholds": None}
+    elif "capacity" in of.config and of.config["capacity"] is None:
+        change = {"capacity": len(of.y_true)}
+    else:
+        return None
+    try:
+        exact = of.value(of.like(**change))
+    except ArgumentError:  # It cannot be written, so not made again.
+        return None
+    if exact is None or np.nanmax(np.abs(np.subtract(exact, of.subject.value))) < LOST:
+        return None
+    (argument, value), *_ = change.items()
+    reason = "the bins are too few for these scores, and their order is lost"
+    return of.finding(
+        "too few thresholds", exact, reason, of.instead(f"{argument}={value}")
     )

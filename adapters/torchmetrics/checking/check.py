@@ -16,9 +16,7 @@ from multiback.adapters.torchmetrics.checking.from_models import from_model
 from multiback.adapters.torchmetrics.checking.report import Report
 from multiback.adapters.torchmetrics.checking.streaming import check_cuts
 from multiback.adapters.torchmetrics.libraries import (
-    SKLEARN_HINT,
-    load_sklearn_metrics,
-    load_torchmetrics,
+    missing_libraries,
 )
 from multiback.errors import ArgumentError
 
@@ -33,8 +31,9 @@ def crosscheck(
     """Check each metric's streamed value against torchmetrics and scikit-learn.
 
     torchmetrics and scikit-learn are given the whole set at once; scikit-learn
-    computes in float64. What float32 arithmetic cannot explain is "wrong",
-    unless a known convention explains exactly that difference. Then the same
+    computes in float64, and its number decides: what agrees with it is right, whatever
+    torchmetrics says. What float32 arithmetic cannot explain is "wrong", unless a known
+    convention explains exactly that difference. Then the same
     predictions are streamed again in other batches and in another order: a number
     that moves is "wrong" whoever else gives it. A metric that neither library knows
     is at least compared with its own value on the whole set at once.
@@ -59,8 +58,8 @@ def crosscheck(
 
     Raises:
         ArgumentError: The model, the metrics or the data are not usable.
-        MissingPackageError: torchmetrics or torch is not installed. Without
-            scikit-learn its column is empty, and the report says so.
+        MissingPackageError: Neither torchmetrics nor scikit-learn is installed. Where
+            one is missing, its column is empty, and the report says so.
 
     Example:
     >>> import numpy as np
@@ -75,7 +74,7 @@ def crosscheck(
     is_model = isinstance(model_or_metrics, keras.Model)
     check_data(data, "(x, y)" if is_model else "(y_true, y_pred)")
     cuts = Cuts(check_cuts(batch_size, shuffles), shuffles)
-    load_torchmetrics()
+    missing_libraries()  # At least one is needed.
     collect = from_model if is_model else from_metrics
     return report_on(collect(model_or_metrics, data, cuts))
 
@@ -88,7 +87,7 @@ def report_on(subjects: Sequence[Subject]) -> Report:
         samples=len((subjects[0].unmasked or subjects[0].samples).y_true),
         batch_size=first.batch_size,
         cuts=tuple(map(str, others)),
-        notes=() if load_sklearn_metrics() is not None else (SKLEARN_HINT,),
+        notes=missing_libraries(),
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from multiback.adapters.torchmetrics import keras_private
+from multiback import keras_private
 from multiback.adapters.torchmetrics.checking.from_metrics import (
     Cuts,
     Subject,

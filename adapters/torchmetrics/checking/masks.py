@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from multiback.adapters.torchmetrics import keras_private
+from multiback import keras_private
 from multiback.adapters.torchmetrics.arrays import Array, Samples
 from multiback.errors import ArgumentError
 
@@ -26,7 +26,7 @@ def output_masks(
         outputs = keras_private.flatten_outputs(container, model(batch, training=False))
         return [
             None if mask is None else np.asarray(ops.convert_to_numpy(mask), bool)
-            for mask in map(keras_private.mask_of, outputs)
+            for mask in map(keras_private.get_keras_mask, outputs)
         ]
 
     first = masks_of(0)

@@ -80,6 +80,11 @@ class Report:
     cuts: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:
+        """Say what was found in one line; `print` shows the table."""
+        found = ", ".join(f"{one.name} {one.verdict}" for one in self.rows)
+        return f"<Report of {self.samples} samples: {found or 'no metrics'}>"
+
     @property
     def ok(self) -> bool:
         """True if no metric is wrong."""

@@ -8,7 +8,6 @@ that as soon as the data fit into one batch.
 import contextlib
 import dataclasses
 import functools
-import importlib
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -17,8 +16,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from multiback import keras_private
 from multiback.adapters.bridge import HostMetric
-from multiback.adapters.torchmetrics import keras_private
 from multiback.adapters.torchmetrics.arrays import Array, Samples
 from multiback.adapters.torchmetrics.checking.report import Value
 from multiback.errors import ArgumentError
@@ -180,7 +179,7 @@ class Streams:
             if not samples.numbers:
                 batch.append(of[id(samples.y_pred)])
                 if one.mask is not None:
-                    keras_private.set_mask(batch[-1], of[id(one.mask)])
+                    keras_private.set_keras_mask(batch[-1], of[id(one.mask)])
             if samples.sample_weight is not None:
                 batch.append(of[id(samples.sample_weight)])
             one.metric.update_state(*batch)
@@ -188,7 +187,8 @@ class Streams:
     @functools.cached_property
     def _compiled_update(self) -> Callable[[list[Any]], None]:
         """Return `_update` with the state handed through a compiled function."""
-        jax = importlib.import_module(".jax", __package__)
+        from multiback.adapters.torchmetrics.checking import jax
+
         variables = [v for one in self._fed for v in one.metric.variables]
 
         def pure(state: list[Any], tensors: list[Any]) -> list[Any]:

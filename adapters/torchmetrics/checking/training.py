@@ -1,6 +1,5 @@
 """Check the metrics while a model trains."""
 
-import warnings
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -12,8 +11,9 @@ from multiback.adapters.torchmetrics.checking.from_metrics import Cuts
 from multiback.adapters.torchmetrics.checking.from_models import from_model
 from multiback.adapters.torchmetrics.checking.report import Report
 from multiback.adapters.torchmetrics.checking.streaming import check_cuts
-from multiback.adapters.torchmetrics.libraries import load_torchmetrics
-from multiback.errors import ArgumentError, WrongMetricError
+from multiback.adapters.torchmetrics.libraries import missing_libraries
+from multiback.errors import ArgumentError, DisagreementWarning, WrongMetricError
+from multiback.warn import warn
 
 
 class CrossCheck(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no types
@@ -34,7 +34,7 @@ class CrossCheck(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has n
 
     Raises:
         ArgumentError: An argument is not usable.
-        MissingPackageError: torchmetrics or torch is not installed.
+        MissingPackageError: Neither torchmetrics nor scikit-learn is installed.
         WrongMetricError: In training, with `on_wrong="raise"`.
 
     Example:
@@ -72,7 +72,7 @@ class CrossCheck(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has n
                 )
         if on_wrong not in ("warn", "raise"):
             raise ArgumentError(f'on_wrong= wants "warn" or "raise", not {on_wrong!r}.')
-        load_torchmetrics()
+        missing_libraries()  # At least one is needed.
         self.reports: dict[int, Report] = {}
         self._data = _sample(data, max_samples)
         self._every_n_epochs = every_n_epochs
@@ -97,7 +97,7 @@ class CrossCheck(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has n
             try:
                 report.raise_if_wrong()
             except WrongMetricError as error:
-                warnings.warn(f"After epoch {epoch + 1}: {error}", stacklevel=2)
+                warn(f"After epoch {epoch + 1}: {error}", DisagreementWarning)
 
 
 def _sample(data: tuple[Any, ...], max_samples: int | None) -> tuple[Any, ...]:

@@ -11,6 +11,7 @@ from multiback.adapters.torchmetrics.arrays import (
     Samples,
     as_floats,
     classes,
+    counted,
     pair,
     sigmoid,
 )
@@ -61,7 +62,7 @@ def columns(config: dict[str, Any], samples: Samples) -> list[Column]:
     ignored = config["ignore_index"]
     if config["task"] == "multiclass":
         elements = class_scores(samples, config["num_classes"])
-        kept = elements.labels != ignored
+        kept = counted(elements.labels, ignored)
         scores = elements.predictions[kept]
         if config["from_logits"]:
             scores = softmax(scores)
@@ -80,9 +81,11 @@ def columns(config: dict[str, Any], samples: Samples) -> list[Column]:
         weights = None if weights is None else weights.reshape(rows)
         found = []
         for index in range(labels.shape[1]):
-            kept = labels[:, index] != ignored
+            kept = counted(labels[:, index], ignored)
             weight = None if weights is None else weights[kept, index]
             found.append(Column(labels[kept, index], scores[kept, index], weight))
+    if config.get("classes") is not None:
+        found = [found[index] for index in np.atleast_1d(config["classes"])]
     if config["average"] != "micro" or len(found) == 1:
         return found
     weights = None

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from multiback.adapters.torchmetrics.arrays import Elements, Samples
+from multiback.adapters.torchmetrics.arrays import Elements, Samples, counted
 from multiback.adapters.torchmetrics.libraries import load_sklearn_metrics
 from multiback.adapters.torchmetrics.oracles.counts import (
     ignored_class,
@@ -32,7 +32,7 @@ def confusion_matrix(config: dict[str, Any], samples: Samples) -> Equivalent:
     classes = config["num_classes"] or 2
 
     def of(one: Elements) -> Any:
-        kept = keep(one, one.labels != config["ignore_index"])
+        kept = keep(one, counted(one.labels, config["ignore_index"]))
         if not kept.labels.size:
             return np.zeros((classes, classes))
         return load_sklearn_metrics().confusion_matrix(  # type: ignore[union-attr]  # judged only with scikit-learn
@@ -57,7 +57,7 @@ def stat_scores(config: dict[str, Any], samples: Samples) -> Equivalent:
     several = task != "binary"
 
     def sklearn() -> Any:
-        kept = elements.labels != config["ignore_index"]
+        kept = counted(elements.labels, config["ignore_index"])
         if task == "multilabel":
             tables = [
                 _count(keep(column(elements, i), kept[:, i]), [1])[0]
@@ -96,7 +96,7 @@ def balanced_accuracy(config: dict[str, Any], samples: Samples) -> Equivalent:
     )
 
     def sklearn_of(one: Elements) -> Any:
-        one = keep(one, one.labels != ignored)
+        one = keep(one, counted(one.labels, ignored))
         if one.labels.size == 0:
             return empty
         return load_sklearn_metrics().balanced_accuracy_score(  # type: ignore[union-attr]  # as above
@@ -144,12 +144,12 @@ def matthews(config: dict[str, Any], samples: Samples) -> Equivalent:
     """Translate `multiback.metrics.MatthewsCorrelation`."""
     elements = decided(config, samples)
     # Labels side by side flatten here: each label of each row is an element.
-    kept = keep(elements, elements.labels != config["ignore_index"])
+    kept = keep(elements, counted(elements.labels, config["ignore_index"]))
     # A sum over no element, or over elements of one class, has no spread.
-    counted = kept if kept.weights is None else keep(kept, kept.weights != 0)
+    weighed = kept if kept.weights is None else keep(kept, kept.weights != 0)
     constant = any(
         np.unique(ids).size < 2  # noqa: PLR2004 - two classes
-        for ids in (counted.labels, counted.predictions)
+        for ids in (weighed.labels, weighed.predictions)
     )
 
     def sklearn() -> Any:
@@ -167,7 +167,7 @@ def matthews(config: dict[str, Any], samples: Samples) -> Equivalent:
 def cohen_kappa(config: dict[str, Any], samples: Samples) -> Equivalent:
     """Translate `multiback.metrics.CohenKappa`."""
     elements = decided(config, samples)
-    kept = keep(elements, elements.labels != config["ignore_index"])
+    kept = keep(elements, counted(elements.labels, config["ignore_index"]))
     classes = columns_of(config) if config["num_classes"] else 2
 
     def sklearn() -> Any:

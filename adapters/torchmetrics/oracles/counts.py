@@ -4,7 +4,9 @@ import dataclasses
 import math
 from typing import Any
 
-from multiback.adapters.torchmetrics.arrays import Samples
+import numpy as np
+
+from multiback.adapters.torchmetrics.arrays import Array, Elements, Samples
 from multiback.adapters.torchmetrics.libraries import load_sklearn_metrics
 from multiback.adapters.torchmetrics.oracles.decisions import columns_of, decided
 from multiback.adapters.torchmetrics.oracles.equivalent import (
@@ -32,7 +34,9 @@ def counts(kind: str) -> Translation:
         task, average = config["task"], config["average"]
         zero_division, ignored = config["zero_division"], config["ignore_index"]
         elements, columns = decided(config, samples), columns_of(config)
-        score = SCORES[kind]
+        score, chosen = SCORES[kind], config.get("classes")
+        if task == "binary" and chosen is not None:  # Both sides are classes then.
+            task, columns = "multiclass", 2
         if "beta" in config:
             score = dataclasses.replace(score, beta=config["beta"])
 
@@ -45,9 +49,12 @@ def counts(kind: str) -> Translation:
                     average=average,
                     zero_division=zero_division,
                     ignore_index=ignored,
+                    chosen=chosen,
                 )
             how = average if task == "multilabel" else "micro"
-            return column_scores(score, elements, how, zero_division, ignored)
+            return column_scores(
+                score, choose(elements, chosen), how, zero_division, ignored
+            )
 
         theirs: Compute | None = decided_score(
             kind, config, elements.labels, elements.predictions
@@ -55,6 +62,10 @@ def counts(kind: str) -> Translation:
         note = ""
         if samples.sample_weight is not None:
             theirs, note = None, NO_WEIGHTS
+        elif chosen is not None:
+            theirs, note = None, "torchmetrics has no classes="
+        elif np.ndim(ignored):
+            theirs, note = None, "torchmetrics ignores one label"
         elif kind in TAKES_ZERO_DIVISION and math.isnan(zero_division):
             theirs, note = None, "torchmetrics takes zero_division 0 or 1, not NaN"
         return Equivalent(
@@ -67,6 +78,18 @@ def counts(kind: str) -> Translation:
         )
 
     return translate
+
+
+def choose(elements: Elements, chosen: Any) -> Elements:
+    """Leave the columns of these labels, in their order; all where it is None."""
+    if chosen is None:
+        return elements
+    ids = np.atleast_1d(chosen)
+
+    def of(array: Array | None) -> Any:
+        return None if array is None else array[:, ids]
+
+    return Elements(of(elements.labels), of(elements.predictions), of(elements.weights))
 
 
 def _convention(
@@ -101,7 +124,7 @@ def ignores_a_class(config: dict[str, Any]) -> bool:
     return (
         config["task"] == "multiclass"
         and ignored is not None
-        and 0 <= ignored < config["num_classes"]
+        and bool(np.isin(ignored, range(config["num_classes"])).any())
     )
 
 

@@ -4,7 +4,13 @@ from typing import Any
 
 import numpy as np
 
-from multiback.adapters.torchmetrics.arrays import Array, Elements, Samples, as_floats
+from multiback.adapters.torchmetrics.arrays import (
+    Array,
+    Elements,
+    Samples,
+    as_floats,
+    counted,
+)
 from multiback.adapters.torchmetrics.libraries import (
     load_sklearn_metrics,
     run_torchmetrics,
@@ -36,7 +42,7 @@ def exact_match(config: dict[str, Any], samples: Samples) -> Equivalent | NoEqui
             elements.predictions.reshape(shape),
             None if elements.weights is None else elements.weights.reshape(shape),
         )
-    matters = elements.labels != config["ignore_index"]
+    matters = counted(elements.labels, config["ignore_index"])
     rows = matters.any(axis=1)
     right = ((elements.labels == elements.predictions) | ~matters).all(axis=1)[rows]
 
@@ -75,7 +81,7 @@ def top_k_accuracy(config: dict[str, Any], samples: Samples) -> Equivalent:
     ).labels
     scores = as_floats(samples.y_pred).reshape(-1, classes)
     weights = decided({"task": "multiclass"}, samples).weights
-    kept = labels != ignored
+    kept = counted(labels, ignored)
 
     def scored(hits: Any) -> Any:
         """Average a share of hits, given as a function of the rows to look at."""

@@ -1,6 +1,5 @@
 """Log loss, perplexity, Brier score and calibration error, in float64."""
 
-import importlib
 from typing import Any
 
 import numpy as np
@@ -10,6 +9,7 @@ from multiback.adapters.torchmetrics.arrays import (
     Elements,
     Samples,
     as_floats,
+    counted,
     pair,
     sigmoid,
 )
@@ -21,6 +21,7 @@ from multiback.adapters.torchmetrics.oracles.columns import class_scores, softma
 from multiback.adapters.torchmetrics.oracles.decisions import keep
 from multiback.adapters.torchmetrics.oracles.equivalent import (
     NO_WEIGHTS,
+    Convention,
     Equivalent,
     Translation,
 )
@@ -39,7 +40,7 @@ def _elements(config: dict[str, Any], samples: Samples) -> Elements:
         other = np.zeros(len(scores)) if config["from_logits"] else 1.0 - scores
         both = np.stack([other, scores], axis=1)
         elements = Elements(elements.labels.astype("int64"), both, elements.weights)
-    return keep(elements, elements.labels != config["ignore_index"])
+    return keep(elements, counted(elements.labels, config["ignore_index"]))
 
 
 def _log_probabilities(config: dict[str, Any], scores: Array) -> Array:
@@ -87,7 +88,8 @@ def loss(kind: str) -> Translation:
             return value if kind == "log" else np.exp(value)
 
         def theirs() -> Any:
-            torch = importlib.import_module("torch")
+            import torch
+
             metric = load_torchmetrics().text.Perplexity()
             # It takes the softmax of what it is given: log p gives p.
             logs = _log_probabilities(config, elements.predictions)
@@ -163,6 +165,14 @@ def calibration_error(config: dict[str, Any], samples: Samples) -> Equivalent:
     return Equivalent(
         None if weighted or not elements.labels.size else theirs,
         numpys,
+        convention=Convention(
+            "a confidence of 1",
+            "torchmetrics puts a confidence of exactly 1 into a bin of its own; here "
+            "it belongs to the last bin, whose edge it is",
+            numpys,
+        )
+        if (confidence == 1).any()
+        else None,
         columns=bins,
         additions=samples.additions,
         scale=1.0,

@@ -1,7 +1,6 @@
 """Areas under curves, and the best value of a threshold under a condition."""
 
 import functools
-import importlib
 from collections.abc import Callable
 from typing import Any
 
@@ -86,7 +85,7 @@ def _equivalent(
         )
 
     def theirs() -> Any:
-        torch = importlib.import_module("torch")
+        import torch
 
         def one(column: Column) -> float:
             # Each column is a ranking of its own, without what is ignored.

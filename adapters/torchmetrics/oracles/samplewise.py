@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from multiback.adapters.torchmetrics.arrays import Array, Samples
+from multiback.adapters.torchmetrics.arrays import Array, Samples, counted
 from multiback.adapters.torchmetrics.libraries import load_sklearn_metrics
 from multiback.adapters.torchmetrics.oracles.decisions import decided
 from multiback.adapters.torchmetrics.oracles.equivalent import (
@@ -56,7 +56,7 @@ def overlap(sklearn_name: str) -> Translation:
 
 def _sample(config: dict[str, Any], score: Score, label: Array, guess: Array) -> Any:
     """Return the overlap within one sample, NaN where nothing counts."""
-    kept, how = label != config["ignore_index"], config["average"]
+    kept, how = counted(label, config["ignore_index"]), config["average"]
     if not kept.any():
         return math.nan if how is not None else [math.nan] * _columns(config)
     if config["task"] == "binary":
@@ -71,7 +71,7 @@ def _sample(config: dict[str, Any], score: Score, label: Array, guess: Array) ->
         score(label[kept[:, c], c], guess[kept[:, c], c]) for c in range(label.shape[1])
     ]
     if config["task"] == "multiclass":  # What does not occur leaves the mean.
-        occurs = (label | guess).any(axis=0) & (classes != config["ignore_index"])
+        occurs = (label | guess).any(axis=0) & counted(classes, config["ignore_index"])
         each = list(np.where(occurs, each, math.nan))
     if how is None:
         return each

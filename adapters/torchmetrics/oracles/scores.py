@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from multiback.adapters.torchmetrics.arrays import Array, Elements
+from multiback.adapters.torchmetrics.arrays import Array, Elements, counted
 from multiback.adapters.torchmetrics.libraries import load_sklearn_metrics
 from multiback.adapters.torchmetrics.oracles.decisions import column, keep
 
@@ -87,13 +87,13 @@ def column_scores(
     elements: Elements,
     average: str | None,
     zero_division: float,
-    ignore_index: int | None,
+    ignore_index: Any,
 ) -> Any:
     """Score labels that may hold at once: each alone, then their average.
 
     scikit-learn's own indicator form cannot leave single elements out.
     """
-    kept = elements.labels != ignore_index
+    kept = counted(elements.labels, ignore_index)
     positive = {} if score.pos_label == 1 else {"pos_label": score.pos_label}
     if average == "micro":
         return score_of(score, keep(elements, kept), zero_division, **positive)
@@ -115,16 +115,24 @@ def class_scores(
     num_classes: int,
     average: str | None,
     zero_division: float,
-    ignore_index: int | None,
+    ignore_index: Any,
+    chosen: Any = None,
 ) -> Any:
-    """Score classes of which one holds; those that do not occur leave the mean."""
-    elements = keep(elements, elements.labels != ignore_index)
-    if score.of_class is not None and average == "micro":
+    """Score classes of which one holds; those that do not occur leave the mean.
+
+    Of the `chosen` ones, if any: a single id gives its own number.
+    """
+    elements = keep(elements, counted(elements.labels, ignore_index))
+    if score.of_class is not None and average == "micro" and chosen is None:
         return score_of(score, elements, zero_division)
-    labels = np.arange(num_classes)
+    labels = np.arange(num_classes) if chosen is None else np.atleast_1d(chosen)
+    if chosen is not None and np.ndim(chosen) == 0:
+        average = "micro"
+    wanted = labels
     if average in ("macro", "weighted"):
         labels = np.union1d(elements.labels, elements.predictions)
-        labels = labels[labels != ignore_index]
+        labels = np.intersect1d(labels, wanted)
+        labels = labels[counted(labels, ignore_index)]
     if labels.size == 0 or (elements.labels.size == 0 and average is not None):
         return zero_division
     if score.one_vs_rest:
@@ -133,7 +141,7 @@ def class_scores(
     if score.inverted:
         empty = 1.0 - empty
     if elements.labels.size == 0:
-        return np.full(num_classes, zero_division)
+        return np.full(len(wanted), zero_division)
     value = score_of(kind, elements, empty, labels=labels, average=average)
     return 1.0 - value if score.inverted else value
 

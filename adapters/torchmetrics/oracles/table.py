@@ -51,7 +51,12 @@ def equivalent(metric: Any, samples: Samples) -> Equivalent | NoEquivalent:
         return _of_hosted(metric, samples)
     cls: Any = _known_class(metric)
     if cls is not None:
-        return TABLE[cls](cls.get_config(metric), samples)
+        config = cls.get_config(metric)
+        if "task" in config and config["task"] is None:
+            config["task"] = "binary"  # What it became, or it would have raised.
+        if config.get("classes") is not None and cls not in CHOOSES_CLASSES:
+            return NoEquivalent(f"neither library has {cls.__name__} of some classes")
+        return TABLE[cls](config, samples)
     try:
         if kind_of(metric):
             of_keras(metric, _columns(samples))
@@ -69,6 +74,8 @@ def _of_hosted(metric: TorchMetric, samples: Samples) -> Equivalent | NoEquivale
     except NoneSuchError as reason:
         return NoEquivalent(f"torchmetrics computes it, and {reason}")
     config = known.get_config()
+    if metric.from_logits and "from_logits" in config:
+        config["from_logits"] = True
     if "capacity" in config:
         config["capacity"] = len(samples.y_true)  # Every score counts, not bins.
     found = TABLE[type(known)](config, samples)
@@ -172,6 +179,21 @@ TABLE: dict[Any, Translation] = {
     keras.metrics.Recall: keras_counts.ratio("Recall"),
     keras.metrics.SparseCategoricalAccuracy: keras_counts.class_accuracy,
 }
+# What is compared where classes= chooses among the numbers.
+CHOOSES_CLASSES = (
+    ours.AUROC,
+    ours.Accuracy,
+    ours.AveragePrecision,
+    ours.Dice,
+    ours.F1Score,
+    ours.FBetaScore,
+    ours.HammingDistance,
+    ours.JaccardIndex,
+    ours.NegativePredictiveValue,
+    ours.Precision,
+    ours.Recall,
+    ours.Specificity,
+)
 for _cls in (
     keras.metrics.MeanAbsoluteError,
     keras.metrics.MeanSquaredError,

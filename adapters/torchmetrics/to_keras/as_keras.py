@@ -169,6 +169,23 @@ class TorchMetric(HostMetric):
         """The torchmetrics metric that computes."""
         return self._metric
 
+    def written(self) -> str:
+        """Write what it was made from, for messages."""
+        written = f"{type(self._metric).__name__}(...)"
+        if self.from_logits is None:
+            return written
+        return f"{written}, from_logits={self.from_logits}"
+
+    def changed(self, **arguments: Any) -> "TorchMetric":
+        """Make the metric again with other attributes, or `from_logits=`."""
+        from_logits = arguments.pop("from_logits", self.from_logits)
+        metric = self._metric
+        if arguments:
+            config = to_config(metric)
+            config["arguments"].update(arguments)
+            metric = from_config(config)
+        return TorchMetric(metric, self.name, self.compute_every, from_logits)
+
     def get_config(self) -> dict[str, Any]:
         """Return the class and the arguments that make this metric again.
 

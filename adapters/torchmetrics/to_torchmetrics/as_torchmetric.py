@@ -1,6 +1,5 @@
 """Any multiback or Keras metric as a torchmetrics metric: `as_torchmetric`."""
 
-import importlib
 from typing import Any
 
 import keras
@@ -50,5 +49,6 @@ def as_torchmetric(metric: Any, **arguments: Any) -> Any:
             f"torch tensors, but it runs on {backend}. Set KERAS_BACKEND=torch before "
             "Keras is imported."
         )
-    foreign = importlib.import_module(".torch", __package__)
+    from multiback.adapters.torchmetrics.to_torchmetrics import torch as foreign
+
     return foreign.as_foreign(metric, **arguments)

@@ -127,7 +127,7 @@ def _inside(metric: Any) -> Any:
     return ungrouped(metric)
 
 
-def _differences(
+def _differences(  # noqa: C901 - a table
     meaning: Meaning, made: Mapping[str, Any]
 ) -> Iterator[tuple[str, str]]:
     """Yield a library and what is different about its metric all the same."""
@@ -147,6 +147,8 @@ def _differences(
         yield "torchmetrics", "compute() returns the value and its threshold"
     if kind == "ConcordanceCorrelation" and theirs is not None:
         yield "torchmetrics", "torchmetrics takes variances over n - 1, not Lin's n"
+    if kind == "ExactMatch" and meaning.get("ignore_index") is not None:
+        yield "torchmetrics", "a row of which everything is ignored counts as right"
     if kind == "KLDivergence":
         yield "torchmetrics", "update(p, q) takes the targets first, and scales rows"
     several = meaning.get("num_outputs", 1) != 1
@@ -155,4 +157,12 @@ def _differences(
     if kind == "LogLoss" and kerass is not None:
         yield "keras", "Keras keeps probabilities 1e-7 away from 0 and 1"
     if kind in ("Dice", "F1Score", "FBetaScore") and meaning.task == "multiclass":
-        yield "keras", "Keras wants one-hot labels, (batch, classes)"
+        yield (
+            "keras",
+            "Keras wants one-hot labels, (batch, classes)"
+            + (
+                "; its macro average counts a class that does not occur as 0, others "
+                "leave it out"
+            )
+            * (meaning.get("average") == "macro"),
+        )

@@ -5,8 +5,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
+import numpy as np
 
-from multiback.adapters.torchmetrics import keras_private
+from multiback import keras_private
 from multiback.adapters.torchmetrics.translation.source import is_function, kind_of
 from multiback.adapters.torchmetrics.translation.spec import Meaning, NoneSuchError
 from multiback.adapters.torchmetrics.translation.torchmetrics import OPERATING_POINTS
@@ -128,20 +129,18 @@ def _area(kind: str, config: Mapping[str, Any], count: int | None) -> Meaning:
 def _iou(kind: str, config: Mapping[str, Any], count: int | None) -> Meaning:
     del count
     if kind == "BinaryIoU":
-        if tuple(config["target_class_ids"]) != (1,):
-            raise NoneSuchError(
-                "it averages both classes; the others take the overlap of class 1, "
-                "as BinaryIoU(target_class_ids=[1]) does"
-            )
-        threshold = config["threshold"]
-        return Meaning("JaccardIndex", {"task": "binary", "threshold": threshold})
+        chosen = list(config["target_class_ids"])
+        of = {"task": "binary", "threshold": config["threshold"]}
+        if chosen != [1]:
+            of |= {"classes": chosen, "average": "macro"}
+        return Meaning("JaccardIndex", of)
     classes, chosen = config["num_classes"], config.get("target_class_ids")
-    if chosen is not None and sorted(chosen) != list(range(classes)):
-        raise NoneSuchError("no other library averages the classes that one chooses")
     ignored = config.get("ignore_class")
     if ignored is not None and 0 <= ignored < classes:
         raise NoneSuchError("an ignored class leaves the average elsewhere, not here")
-    more = {"average": "macro", "ignore_index": ignored}
+    more: dict[str, Any] = {"average": "macro", "ignore_index": ignored}
+    if chosen is not None and sorted(chosen) != list(range(classes)):
+        more["classes"] = list(chosen)
     return Meaning("JaccardIndex", _classes(classes, **more))
 
 
@@ -211,6 +210,8 @@ def as_keras_metric(of: Meaning) -> Any:
         )
     if of.get("ignore_index") is not None:
         raise NoneSuchError("Keras ignores no label; give such rows no weight")
+    if of.config.get("classes") is not None:
+        return _of_chosen(of)
     if of.get("zero_division", 0.0) != 0:
         raise NoneSuchError(f"Keras has no {of.kind} with zero_division")
     k = keras.metrics
@@ -231,6 +232,18 @@ def as_keras_metric(of: Meaning) -> Any:
             f"Keras has no {of.kind}" + f" of {of_what}" * bool(of_what)
         )
     return made
+
+
+def _of_chosen(of: Meaning) -> Any:
+    """Make the metric of Keras of some classes: it has the overlap only."""
+    if of.kind != "JaccardIndex" or of.get("average", "macro") != "macro":
+        raise NoneSuchError(f"Keras has no {of.kind} of some classes averaged so")
+    chosen = [int(each) for each in np.atleast_1d(of.config["classes"])]
+    if of.task == "binary":
+        return keras.metrics.BinaryIoU(chosen, _threshold(of))
+    if of.task != "multiclass":
+        raise NoneSuchError("Keras has no JaccardIndex of some labels")
+    return keras.metrics.IoU(of.config["num_classes"], chosen, sparse_y_pred=False)
 
 
 _CONDITIONS = ("precision", "recall", "sensitivity", "specificity")

@@ -5,7 +5,8 @@ from typing import Any
 
 import keras
 
-from multiback.adapters.torchmetrics import keras_private
+from multiback import keras_private
+from multiback.adapters.bridge import HostMetric
 
 _HOMES = {"keras": "keras.metrics.", "multiback": "multiback.metrics."}
 
@@ -24,6 +25,8 @@ def spell(metric: Any, **changes: Any) -> str:
             return f"keras.metrics.{function.__name__}"
         return str(getattr(function, "__name__", metric.name))
     kind = type(metric)
+    if isinstance(metric, HostMetric):
+        return f"as_keras({metric.written()})"
     parameters = inspect.signature(kind).parameters
     config = {
         key: value

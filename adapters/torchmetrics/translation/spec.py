@@ -49,8 +49,8 @@ def of_ours(metric: Any, count: int | None) -> Meaning:
     config = {
         k: v for k, v in metric.get_config().items() if k not in ("name", "dtype")
     }
-    if config.get("task", "") is None:  # Before the first batch.
-        config["task"] = "binary"
+    if "task" in config and config["task"] is None:
+        config["task"] = "binary"  # What it becomes unless the scores have columns.
     return Meaning(type(metric).__name__, config)
 
 

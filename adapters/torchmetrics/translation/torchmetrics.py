@@ -187,6 +187,7 @@ def _refuse(of: Meaning) -> None:
     kind, average, zero = of.kind, of.get("average"), of.get("zero_division", 0.0)
     size = SIZES.get(of.task or "")
     ignored, classes = of.get("ignore_index", -1), of.get("num_classes", 0)
+    several_ignored, ignored = bool(np.ndim(ignored)), np.max(ignored, initial=-1)
     several = of.get("num_outputs", 1) != 1 and of.get("multioutput") != "raw_values"
     for holds, reason in (
         (
@@ -194,6 +195,8 @@ def _refuse(of: Meaning) -> None:
             NOT_OF_TORCHMETRICS.get(kind, f"torchmetrics has no {kind}"),
         ),
         (of.get("from_logits"), GUESSES),
+        (of.config.get("classes") is not None, "torchmetrics chooses no classes"),
+        (several_ignored, "torchmetrics ignores one label, not several"),
         (size and of.get(size) is None, UNKNOWN_SIZE),
         (math.isnan(zero), "torchmetrics takes zero_division 0 or 1, not NaN"),
         (
@@ -203,10 +206,6 @@ def _refuse(of: Meaning) -> None:
         (
             zero != 0 and of.task != "binary",
             "torchmetrics averages zero_division by a rule of its own",
-        ),
-        (
-            of.task == "multiclass" and 0 <= ignored < classes,
-            "torchmetrics counts predictions of an ignored class by its own rule",
         ),
         (
             kind == "BalancedAccuracy" and of.task != "multiclass",
@@ -228,6 +227,8 @@ def _refuse(of: Meaning) -> None:
     ):
         if holds:
             raise NoneSuchError(reason)
+    if of.task == "multiclass" and 0 <= ignored < classes:
+        _refuse_ignored(kind, average)
 
 
 def of_theirs(metric: Any, count: int | None) -> Meaning:
@@ -258,7 +259,24 @@ def of_theirs(metric: Any, count: int | None) -> Meaning:
         config[SIZES[task]] = getattr(metric, SIZES[task], None) or count
     if task:
         config["ignore_index"] = metric.ignore_index
+    ignored, classes = config.get("ignore_index"), config.get("num_classes")
+    if ignored is not None and 0 <= ignored < (classes or 0):
+        _refuse_ignored(kind, config.get("average"))
+    if config.get("num_outputs", 1) != 1:  # It gives one number an output.
+        config["multioutput"] = "raw_values"
     return Meaning(kind, config)
+
+
+def _refuse_ignored(kind: str, average: str | None) -> None:
+    """Raise where an ignored class leaves another number in torchmetrics than here."""
+    if not (
+        kind in ("AveragePrecision", "CalibrationError")
+        or (kind == "AUROC" and average == "weighted")
+        or (kind == "JaccardIndex" and average != "micro")
+    ):
+        raise NoneSuchError(
+            "torchmetrics counts predictions of an ignored class by its own rule"
+        )
 
 
 def _kind(metric: Any) -> tuple[str, str]:

@@ -122,7 +122,9 @@ def find_direction(name: str) -> Mode | None:
     >>> find_direction("auc_2"), find_direction("charm")
     ('max', None)
     """
-    return _REGISTRY.get(name) or _REGISTRY.get(without_number(name))
+    found = _REGISTRY.get(name) or _REGISTRY.get(without_number(name))
+    # As the losses of several outputs are called.
+    return found or ("min" if name.endswith("_loss") else None)
 
 
 def direction_of(metric: Any) -> Mode | None:

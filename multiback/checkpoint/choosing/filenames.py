@@ -12,6 +12,8 @@ _FIELD = re.compile(r"\{([^{}:]+)(?::([^{}]*))?\}")
 # The store allows 200 bytes, and "-v2" may come behind.
 _LONGEST = 180
 _WIDEST = 99
+# What every checkpoint knows: whole numbers, and no log names.
+_COUNTED = ("epoch", "step", "batch")
 
 Piece: TypeAlias = str | tuple[str, str]
 
@@ -47,7 +49,7 @@ def parse_template(template: str) -> list[Piece]:
         try:
             if any(int(number) > _WIDEST for number in re.findall(r"\d+", form)):
                 raise ValueError(f"a width above {_WIDEST} makes no name")  # noqa: TRY301 - as format does
-            format(1 if name in ("epoch", "step") else 0.5, form)
+            format(1 if name in _COUNTED else 0.5, form)
         except ValueError as error:
             raise ArgumentError(
                 f"filename= has {match[0]!r}, but {form!r} does not fit its number: "
@@ -64,7 +66,7 @@ def fields_of(template: Sequence[Piece]) -> list[str]:
     ['val_f1']
     """
     names = [piece[0] for piece in template if not isinstance(piece, str)]
-    return [name for name in names if name not in ("epoch", "step")]
+    return [name for name in names if name not in _COUNTED]
 
 
 def safe(text: str) -> str:

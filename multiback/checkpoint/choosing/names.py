@@ -45,6 +45,16 @@ def find_name(wanted: str, available: Collection[str]) -> str | None:
     return fitting[0] if fitting else None
 
 
+def canonical_name(name: str) -> str:
+    """Drop a number that Keras added, so that two models' names can be compared.
+
+    >>> canonical_name("val_auc_1"), canonical_name("top_5")
+    ('val_auc', 'top_5')
+    """
+    stem = without_number(name)
+    return stem if stem != name and made_by_keras(stem) else name
+
+
 def split_element(wanted: str) -> Read:
     """Split a name from the index behind it.
 

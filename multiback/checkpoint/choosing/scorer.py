@@ -1,5 +1,6 @@
 """From the logs of one moment to what the slots compare, with early errors."""
 
+import contextlib
 import difflib
 import math
 from collections.abc import Collection, Mapping, Sequence
@@ -117,10 +118,14 @@ class Scorer:
             self.modes[label] = found
         return self.modes[label]
 
+    def early_names(self) -> set[str]:
+        """Return the names that are expected early, as they will be in the logs."""
+        early = [monitor for monitor in self.monitors if monitor.early]
+        return {name for monitor in early for name in monitor.names()}
+
     def base_names(self) -> set[str]:
         """Return the names that are expected early, without their prefixes."""
-        early = [monitor for monitor in self.monitors if monitor.early]
-        return {self._base(name) for monitor in early for name in monitor.names()}
+        return {self._base(name) for name in self.early_names()}
 
     def _base(self, name: str) -> str:
         """Drop the prefix of a validation set."""
@@ -237,6 +242,22 @@ class Scorer:
             names = monitor.names(logs)
             self._seen.update(name for name in names if find_name(name, logs))
         self._seen.update(name for name in self._fields if find_element(name, logs))
+
+    def known_directions(self, names: Collection[str]) -> dict[str, Mode]:
+        """Return which way is better, for the names that anything says it of."""
+        found: dict[str, Mode] = {}
+        for name in names:
+            with contextlib.suppress(MonitorError):  # Several metrics fit.
+                mode = self._direction(self._base(name))
+                if mode is not None:
+                    found[name] = mode
+        return found
+
+    def is_measured(self, monitor: Monitor) -> bool:
+        """Return whether the logs ever had what a monitor reads."""
+        if not isinstance(monitor.quantity, str):
+            return True
+        return not monitor.missing(self._seen) or monitor.label in self._seen
 
     def never_seen(self) -> list[str]:
         """Return the names that no logs ever had."""

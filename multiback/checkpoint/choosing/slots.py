@@ -11,6 +11,7 @@ from typing import Literal
 
 from multiback.checkpoint.choosing.direction import Mode
 from multiback.checkpoint.choosing.monitor import Logs, Monitor
+from multiback.checkpoint.choosing.shown import Shown
 from multiback.errors import ArgumentError
 
 
@@ -21,7 +22,7 @@ class Entry:
     Attributes:
         order: Later checkpoints have larger numbers; no two have the same.
         epoch: Epochs completed.
-        step: Optimizer steps completed.
+        step: Batches trained on, or what a loop of the user's own says.
         created: Seconds since 1970.
         goodness: By monitor label, more is better; no entry where it was not
             measured, is NaN or fails its condition.
@@ -38,7 +39,7 @@ class Entry:
     asked: bool = False
 
 
-class Slot(abc.ABC):
+class Slot(Shown, abc.ABC):
     """A rule that holds some of the checkpoints; subclasses are final."""
 
     @property
@@ -109,6 +110,12 @@ class Best(Slot):
     def ranked(self, entries: Sequence[Entry]) -> list[Entry]:
         """Return the entries that have a score, best first."""
         return ranked(entries, self.labels)
+
+    def newest(self) -> Slot | None:
+        """Return what holds as many of the newest: nothing was measured so far."""
+        if self.k == -1:
+            return All()
+        return Last(self.k) if self.k else None
 
     @property
     def labels(self) -> list[str]:

@@ -1,21 +1,31 @@
 """Check monitored names against what a model is going to log."""
 
+import contextlib
 import re
 from collections import Counter
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import keras
 
 from multiback import keras_private
 from multiback.checkpoint.choosing.direction import Mode, direction_of
+from multiback.checkpoint.choosing.log_values import written
 from multiback.checkpoint.choosing.scorer import Scorer
-from multiback.errors import MonitorError
+from multiback.errors import ArgumentError, MonitorError
 
 _HINT = (
     "If another callback adds the name to the logs, pass "
     "monitor=multiback.Monitor(name, mode=..., early=False)."
 )
+
+
+@runtime_checkable
+class HasThreshold(Protocol):
+    """A metric that may say which threshold its value was reached with."""
+
+    def threshold(self) -> Any:
+        """Return the threshold."""
 
 
 def check_names(model: keras.Model, scorer: Scorer) -> list[str] | None:
@@ -57,6 +67,44 @@ def check_names(model: keras.Model, scorer: Scorer) -> list[str] | None:
             for name in sorted(monitored - set(names))
         ]
     return problems
+
+
+def names_of_training(model: keras.Model) -> list[str]:
+    """Return the names that training logs, as far as they are known before it."""
+    try:
+        return [name for name, _, _ in logged_metrics(model)]
+    except ValueError:
+        plain, weighted, _ = keras_private.user_metrics(model)
+        given = [str(getattr(one, "name", one)) for one in (*plain, *weighted)]
+        return ["loss", *given]
+
+
+def thresholds_of(model: keras.Model, prefix: str) -> dict[str, Any]:
+    """Return the thresholds that metrics chose for what they hold now, by log name.
+
+    Args:
+        model: The model in training.
+        prefix: What stands before the names: "val_" after a validation.
+    """
+    found: dict[str, Any] = {}
+    for container in model.metrics:
+        inner = keras_private.is_compile_metrics(container)
+        metrics = container.metrics if inner else [container]
+        if not any(_chooses(metric) for metric in metrics):
+            continue
+        names = list(container.result()) if inner else [container.name]
+        if len(names) != len(metrics):
+            continue
+        for name, metric in zip(names, metrics, strict=True):
+            if _chooses(metric):
+                with contextlib.suppress(ArgumentError):  # A view without one.
+                    found[prefix + name] = written(metric.threshold())
+    return found
+
+
+def _chooses(metric: Any) -> bool:
+    """Return whether a metric chooses a threshold; in most it is an argument."""
+    return isinstance(metric, HasThreshold) and callable(metric.threshold)
 
 
 def writes_own_logs(model: keras.Model) -> bool:

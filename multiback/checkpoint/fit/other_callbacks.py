@@ -76,6 +76,38 @@ def check_order(callbacks: Sequence[Any], params: Any) -> None:
             )
 
 
+def known_callbacks(
+    callbacks: Sequence[Any], ours: Any, named: Sequence[Any]
+) -> tuple[list[Any], list[str]]:
+    """Find the callbacks of `fit` whose state can be kept without being named.
+
+    Args:
+        callbacks: Those of `fit`, in their order.
+        ours: The callback that saves.
+        named: Those that the user named, which are kept anyway.
+
+    Returns:
+        Those in front of ours, and in sentences those behind it: these have not seen
+        the epoch's end when we save.
+    """
+    if not any(one is ours for one in callbacks):
+        return [], []
+    place = next(at for at, one in enumerate(callbacks) if one is ours)
+    known = [
+        (at < place, one)
+        for at, one in enumerate(callbacks)
+        if (isinstance(one, HasState) or _fields(one))
+        and not any(one is other for other in named)
+    ]
+    behind = [
+        f"{type(one).__name__} stands behind ModelCheckpoint in fit(callbacks=[...]), "
+        "so its state is not saved for a resume. Put it in front."
+        for in_front, one in known
+        if not in_front
+    ]
+    return [one for in_front, one in known if in_front], behind
+
+
 def sibling_states(
     callbacks: Sequence[Any],
 ) -> tuple[list[dict[str, Any]], dict[str, np.ndarray]]:
@@ -99,21 +131,44 @@ def sibling_states(
 
 
 def restore_siblings(
-    callbacks: Sequence[Any], states: Sequence[Mapping[str, Any]], arrays: Arrays
-) -> None:
-    """Give the callbacks their states back.
+    callbacks: Sequence[Any],
+    states: Sequence[Mapping[str, Any]],
+    arrays: Arrays,
+    named: int,
+) -> list[str]:
+    """Give the callbacks their states back, each that of the next of its class.
+
+    Args:
+        callbacks: Those whose state is kept; the first `named` by the user.
+        states: What was saved.
+        arrays: The arrays that these name.
+        named: How many the user named.
+
+    Returns:
+        The callbacks that had no state in the checkpoint, in sentences.
 
     Raises:
-        StateError: Other callbacks were saved.
+        StateError: The state of a callback that the user named was not saved.
     """
-    here = [type(callback).__name__ for callback in callbacks]
-    there = [state["class"] for state in states]
-    if here != there:
-        raise StateError(
-            f"callbacks= names {here}, but the checkpoint has the state of {there}. "
-            "Name the same callbacks in the same order."
-        )
-    for callback, saved in zip(callbacks, states, strict=True):
+    left = list(states)
+    pairs, absent = [], []
+    for number, callback in enumerate(callbacks):
+        kind = type(callback).__name__
+        saved = next((one for one in left if one["class"] == kind), None)
+        if saved is not None:
+            left.remove(saved)
+            pairs.append((callback, saved))
+        elif number < named:
+            raise StateError(
+                f"callbacks= names {[type(one).__name__ for one in callbacks[:named]]}"
+                ", but the checkpoint has the state of "
+                f"{[one['class'] for one in states]}. Name the same callbacks."
+            )
+        else:
+            absent.append(
+                f"The checkpoint has no state of {kind}, which begins as new."
+            )
+    for callback, saved in pairs:
         state = {k: _with_arrays(v, arrays) for k, v in saved["state"].items()}
         if isinstance(callback, HasState):
             callback.set_state(state)
@@ -121,6 +176,7 @@ def restore_siblings(
         for name in _fields(callback) or ():
             if name in state:
                 setattr(callback, name, state[name])
+    return absent
 
 
 def _fields(callback: Any) -> tuple[str, ...] | None:

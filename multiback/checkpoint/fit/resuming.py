@@ -23,19 +23,23 @@ from multiback.checkpoint.fit.data_position import Position
 from multiback.checkpoint.fit.generators import generator_states, restore_generators
 from multiback.checkpoint.fit.other_callbacks import (
     check_siblings,
+    known_callbacks,
     restore_siblings,
     sibling_states,
 )
 from multiback.checkpoint.loading.documents import Facts, trainer_facts, variables_of
 from multiback.checkpoint.loading.find import first_intact
-from multiback.checkpoint.loading.restore import ModelState
+from multiback.checkpoint.loading.restore import ModelState, warn_of
 from multiback.checkpoint.saving.snapshots import Moment, Parts
+from multiback.errors import RestoreWarning
 from multiback.keras_private import (
     is_seeded,
     set_first_epoch,
     steps_per_epoch,
 )
+from multiback.state.variables import optimizer_of
 from multiback.store import Checkpoint
+from multiback.warn import warn
 
 _RANDOM = "random/"
 # A checkpoint's state, and what it says of its training.
@@ -49,6 +53,9 @@ class Resumption:
         engine: Where the checkpoints are.
         siblings: The callbacks whose state is kept.
         position: The position in the data.
+        optimizer: Whether the optimizers' state is resumed.
+        strict: Whether all weights must fit.
+        saved_rate: Whether the learning rate is resumed.
 
     Attributes:
         batches: How many batches the run was trained on, for the triggers' clocks.
@@ -59,13 +66,26 @@ class Resumption:
     """
 
     def __init__(
-        self, engine: Checkpointer, siblings: Sequence[Any], position: Position
+        self,
+        engine: Checkpointer,
+        siblings: Sequence[Any],
+        position: Position,
+        *,
+        optimizer: bool = True,
+        strict: bool = True,
+        saved_rate: bool = True,
     ) -> None:
         check_siblings(siblings)
-        self.siblings = siblings
+        self._named = list(siblings)
+        self.siblings: Sequence[Any] = siblings
         self.position = position
         self.batches = self.batch = 0
         self._engine = engine
+        self._optimizer, self._strict = optimizer, strict
+        self._saved_rate = saved_rate
+        # What the model has when training begins; what the saved rate began as.
+        self._compiled_rate: float | None = None
+        self._first_rate: float | None = None
         self._pending: _Contents | None = None
         self._generators: dict[str, np.ndarray] = {}
 
@@ -89,6 +109,7 @@ class Resumption:
             "callbacks": states,
             "batches": batches,
             "stopped": bool(model.stop_training),
+            "compiled_rate": self._first_rate,
             **place,
         }
         return facts, {**arrays, **random}
@@ -108,6 +129,7 @@ class Resumption:
         """
         self._pending, self._generators = None, {}
         self.batches = self.batch = 0
+        self._compiled_rate = self._first_rate = _learning_rate(model)
         candidates, in_place = self._candidates(model, newest_first)
         if not candidates:
             return
@@ -122,8 +144,7 @@ class Resumption:
         if in_place:
             self.batch, problems = self.position.seek(checkpoint)
             self._engine.tell(problems)
-        if self.siblings:
-            restore_siblings(self.siblings, facts.get("callbacks", []), state.whole)
+        self._restore_callbacks(state, facts)
         # A run that a callback stopped stays stopped.
         stopped = bool(self.siblings) and facts.get("stopped", False)
         set_first_epoch(model, epochs if stopped else checkpoint.epoch)
@@ -163,12 +184,59 @@ class Resumption:
     def _restored(self, model: keras.Model, checkpoint: Checkpoint) -> _Contents:
         """Restore the model, if every file is intact; return what the files hold."""
         facts = trainer_facts(checkpoint)
-        state = ModelState(model, checkpoint, variables_of(checkpoint))
+        state = ModelState(
+            model,
+            checkpoint,
+            variables_of(checkpoint),
+            optimizer=self._optimizer,
+            strict=self._strict,
+        )
         report = state.restore(model)
+        self._set_rate(model, facts)
+        if report.kept or report.unused:
+            text = (
+                f"strict=False: {len(report.kept)} variables of the model kept their "
+                f"values, {len(report.unused)} of the checkpoint were not used: "
+                f"{', '.join((report.kept + report.unused)[:4])}."
+            )
+            warn(text, RestoreWarning)
+        # The other notes are of metrics, which start again with the epoch anyway.
+        warn_of(report)
         if not report.restored["optimizer"]:
-            # The other notes are of metrics, which begin anew with the epoch anyway.
-            self._engine.tell(report.notes)
+            self._engine.tell([n for n in report.notes if n not in report.left_out])
         return state, facts
+
+    def _set_rate(self, model: keras.Model, facts: Facts) -> None:
+        """Keep the compiled learning rate, or warn where the saved one is another."""
+        saved, compiled = _learning_rate(model), self._compiled_rate
+        if self._saved_rate:
+            self._first_rate = facts.get("compiled_rate", compiled)
+        if saved is None or compiled is None or saved == compiled:
+            return
+        if not self._saved_rate:
+            # By assignment, as callbacks do it.
+            model.optimizer.learning_rate = compiled
+        elif facts.get("compiled_rate") not in (None, compiled):
+            text = (
+                f"The resumed run trains with its learning rate {saved:.6g}; the model "
+                f'was compiled with {compiled:.6g}. Pass learning_rate="compiled" '
+                "to ModelCheckpoint to take that."
+            )
+            warn(text, RestoreWarning)
+
+    def find_callbacks(self, callbacks: Sequence[Any], ours: Any) -> None:
+        """Keep the state of the callbacks of `fit` whose state is known."""
+        found, behind = known_callbacks(callbacks, ours, self._named)
+        self.siblings = [*self._named, *found]
+        self._engine.tell(behind)
+
+    def _restore_callbacks(self, state: ModelState, facts: Facts) -> None:
+        if self.siblings:
+            saved = facts.get("callbacks", [])
+            named = len(self._named)
+            self._engine.tell(
+                restore_siblings(self.siblings, saved, state.whole, named)
+            )
 
     def end(self, model: keras.Model) -> None:
         """Restore the rest: the first epoch begins, or none is left to run."""
@@ -183,9 +251,10 @@ class Resumption:
         }
         if self.batch:
             report = state.restore(model)
+            if not self._saved_rate:
+                self._set_rate(model, facts)
             self._engine.tell(report.notes)
-            if self.siblings:
-                restore_siblings(self.siblings, facts.get("callbacks", []), state.whole)
+            self._restore_callbacks(state, facts)
         else:
             self.begin_batches()
         past = facts.get("history", {})
@@ -202,6 +271,15 @@ class Resumption:
         if self._generators:
             restore_generators(self._generators)
             self._generators = {}
+
+
+def _learning_rate(model: keras.Model) -> float | None:
+    """Return the compiled optimizer's learning rate; None where a schedule gives it."""
+    optimizer = optimizer_of(model)
+    for variable in () if optimizer is None else optimizer.variables:
+        if variable.name == "learning_rate":
+            return float(keras.ops.convert_to_numpy(variable))
+    return None
 
 
 def _not_exact(position: Position) -> list[str]:

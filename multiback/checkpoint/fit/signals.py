@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import threading
 from types import FrameType
 from typing import Any, NoReturn
@@ -56,8 +57,11 @@ class StopSignals:
         else:
             os.kill(os.getpid(), number)
 
-    def leave(self) -> NoReturn:
+    def leave(self, text: str) -> NoReturn:
         """Act on the signal that waited: by the previous handler, then by leaving.
+
+        Args:
+            text: What to tell the user last: what was saved, and how to continue.
 
         Raises:
             KeyboardInterrupt: For SIGINT, as Python's own handler does.
@@ -67,6 +71,10 @@ class StopSignals:
         previous = self._previous.get(number)
         self.received = None
         self.restore()
+        if previous is signal.default_int_handler:
+            # As the last line of the traceback.
+            raise KeyboardInterrupt(text)
+        print(text, file=sys.stderr, flush=True)  # noqa: T201 - the process ends here
         if callable(previous):
             previous(number, None)
         raise SystemExit(128 + number)

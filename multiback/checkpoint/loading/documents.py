@@ -7,11 +7,15 @@ that the rest of the package relies on, or is a `CorruptCheckpointError`.
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
+from multiback.checkpoint.choosing.direction import Mode
+from multiback.checkpoint.choosing.names import find_name
 from multiback.checkpoint.choosing.recorded_scores import Judgement
 from multiback.errors import CorruptCheckpointError
 from multiback.store import Checkpoint
 
 Facts = dict[str, Any]
+KERAS_FILE = "model.keras"
+"""Keras's own file in a checkpoint, where a layer has state that is no variable."""
 
 
 class Judged(Protocol):
@@ -42,6 +46,9 @@ def variables_of(checkpoint: Checkpoint) -> list[Facts]:
     return index
 
 
+_TEXTS = ("way", "name", "optimizer")
+
+
 def _is_entry(entry: object) -> bool:
     """Tell whether an entry has what `restore` and `tree` take from it."""
     if not isinstance(entry, dict):
@@ -51,6 +58,8 @@ def _is_entry(entry: object) -> bool:
     if entry["group"] == "optimizer" and not isinstance(entry.get("slot"), str):
         return False
     if entry["group"] == "tree" and not isinstance(entry.get("parts"), list):
+        return False
+    if not all(isinstance(entry.get(key, ""), str) for key in _TEXTS):
         return False
     return (
         _is_list_of(entry.get("shape", []), int)
@@ -102,6 +111,8 @@ _FACTS: Mapping[str, tuple[Callable[[object], bool], str]] = {
     "batches": (lambda value: type(value) is int, "a whole number"),
     "callbacks": (_is_callbacks, "a list of callbacks' states"),
     "history": (_is_history, "a history"),
+    "own_state": (lambda value: _is_list_of(value, str), "a list of names"),
+    "compiled_rate": (lambda value: value is None or _is_number(value), "a number"),
     "learning_rate": (lambda value: value is None or _is_number(value), "a number"),
 }
 
@@ -125,6 +136,36 @@ def recorded_values(checkpoint: Judged) -> dict[str, Any]:
     """Return all that was logged when a checkpoint was saved, as it is written."""
     other = checkpoint.extra.get("values", {})
     return {**(other if isinstance(other, Mapping) else {}), **checkpoint.metrics}
+
+
+def recorded_directions(checkpoint: Judged) -> dict[str, Mode]:
+    """Return which way is better, by log name, as it was known while training."""
+    found = checkpoint.extra.get("directions", {})
+    if not isinstance(found, Mapping):
+        return {}
+    return {name: mode for name, mode in found.items() if mode in ("max", "min")}
+
+
+def recorded_threshold(checkpoint: Judged, monitor: str | None = None) -> Any | None:
+    """Return the threshold that a score was reached with, or None.
+
+    Args:
+        checkpoint: It holds what was recorded.
+        monitor: A metric's name; by default what the checkpoint was judged by, else
+            the only one that was recorded.
+
+    Raises:
+        MonitorError: Several names fit.
+    """
+    found = checkpoint.extra.get("thresholds", {})
+    if not isinstance(found, Mapping) or not found:
+        return None
+    ranking = judgement_of(checkpoint).ranking
+    wanted = monitor or (ranking[0].partition(" where ")[0] if ranking else None)
+    name = None if wanted is None else find_name(wanted, found)
+    if name is None and monitor is None and len(found) == 1:
+        name = next(iter(found))
+    return None if name is None else found[name]
 
 
 def _judgement_fault(extra: Mapping[str, Any]) -> str | None:

@@ -11,6 +11,7 @@ import keras
 from multiback.checkpoint.loading.find import first_intact
 from multiback.checkpoint.loading.load import load
 from multiback.errors import MultibackError, StoreError
+from multiback.keras_private import layers_of
 from multiback.state import custom_classes, write_keras_file
 from multiback.store import Checkpoint, Files, Runs
 from multiback.store.disk.files import store_errors
@@ -20,7 +21,7 @@ WEIGHTS = ".weights.h5"
 BEST = "best.keras"
 
 # Keras's errors hold whole configs.
-_LONGEST = 300
+_LONGEST = 90
 
 
 def temporary_beside(out: Path) -> Path:
@@ -87,14 +88,21 @@ def export_best(
     def read(checkpoint: Checkpoint) -> Any:
         return load(checkpoint.location, custom_objects=known, compile=False)
 
+    merged = [
+        f"{BEST} predicts slightly otherwise than the checkpoint: Keras rounds LoRA "
+        f"into the quantized kernel of {layer.name!r}. multiback.load_best is exact."
+        for layer in layers_of(live)
+        if getattr(layer, "lora_enabled", False)
+        and getattr(layer, "quantization_mode", None)
+    ]
     try:
         write_model(first_intact(ordered, read), directory.path / BEST)
         directory.publish(BEST)
     except (MultibackError, OSError, ValueError, TypeError, RuntimeError) as error:
-        text = (
-            f"{directory.location}/{BEST} was not written, and is older if it is "
-            f"there: {str(error)[:_LONGEST]}\nThe best checkpoint is "
-            f"{ordered[0].location}. Pass export_best=False to do without the file."
+        reason = " ".join(str(error).split())[:_LONGEST]
+        problem = (
+            f"{BEST} could not be written ({reason}): load the best with "
+            "multiback.load_best(dirpath), or pass export_best=False."
         )
-        return [text]
-    return []
+        return [problem]
+    return merged[:1]

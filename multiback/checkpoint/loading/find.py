@@ -5,65 +5,81 @@ No Keras here: the command line lists and ranks without it.
 
 import contextlib
 import os
-import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, TypeVar
 
-from multiback.checkpoint.arguments import check_path
-from multiback.checkpoint.choosing.direction import Mode, check_mode
+from multiback.checkpoint.arguments import expanded
+from multiback.checkpoint.choosing.direction import Mode, check_mode, find_direction
 from multiback.checkpoint.choosing.monitor import Monitor
-from multiback.checkpoint.choosing.names import missing_name
+from multiback.checkpoint.choosing.names import canonical_name, find_name, missing_name
 from multiback.checkpoint.choosing.recorded_scores import Judgement
 from multiback.checkpoint.choosing.scorer import Scorer
 from multiback.checkpoint.choosing.slots import Entry, ranked
 from multiback.checkpoint.loading.documents import (
     is_measurement,
     judgement_of,
+    recorded_directions,
+    recorded_threshold,
     recorded_values,
+    variables_of,
 )
 from multiback.errors import (
     ArgumentError,
+    CheckpointWarning,
     CorruptCheckpointError,
     MonitorError,
     NoCheckpointError,
     StoreError,
+    cleaned,
 )
 from multiback.store import (
     Checkpoint,
     Runs,
     is_remote,
+    is_run_directory,
     open_checkpoint,
     open_run_directory,
 )
 from multiback.store.background.writer import wait_for
+from multiback.warn import warn
 
 PathLike = str | os.PathLike[str]
 T = TypeVar("T")
+# Words for `run=`, beside the ids.
+ALL, LATEST = "all", "latest"
 
 
 def checkpoints_of(dirpath: PathLike, run: str | None) -> list[Checkpoint]:
-    """Return a run's checkpoints, oldest first; the latest run's by default.
+    """Return a run's checkpoints, oldest first.
+
+    Args:
+        dirpath: The run directory.
+        run: A run's id; "all" for those of every run; None or "latest" for the run
+            that started last among those that have a checkpoint.
 
     Raises:
         NoCheckpointError: There are none.
     """
-    check_path("dirpath=", dirpath)
+    dirpath = expanded("dirpath=", dirpath)
     directory = open_run_directory(dirpath)
     # This process may be writing one right now.
     wait_for(directory.path)
-    run = directory.latest_run() if run is None else run
-    found = directory.checkpoints(run) if run is not None else []
+    if run == ALL:
+        found = directory.checkpoints()
+    else:
+        run = directory.latest_run() if run in (None, LATEST) else run
+        found = directory.checkpoints(run) if run is not None else []
     skipped = [f"{path}: {why}" for path, why in directory.skipped]
     if not found:
         raise NoCheckpointError(
             f"{directory.location} holds no committed checkpoint"
-            + (f" of the run {run!r}" if run is not None else "")
+            + (f" of the run {run!r}" if run not in (None, ALL) else "")
             + "".join(f"\n  passed over {each}" for each in skipped)
             + ". "
             + _what_to_pass(directory)
         )
     for each in skipped:
-        warnings.warn(f"Passed over {each}", stacklevel=3)
+        warn(cleaned(f"Passed over {each}"), CheckpointWarning)
     return found
 
 
@@ -90,39 +106,19 @@ def rank(
     """Sort checkpoints, best first; those without a score are left out.
 
     Args:
-        found: Checkpoints of one run, oldest first.
-        monitor: A metric's name or an expression; None for what the run was
+        found: Checkpoints of one run or of several, oldest first.
+        monitor: A metric's name or an expression; None for what the runs were
             judged by.
         mode: "max", "min" or "auto".
 
     Raises:
         ArgumentError: `mode` is another word, or contradicts what the run was
             judged by.
-        MonitorError: The run had no monitor, or the name was never recorded.
+        MonitorError: A run had no monitor, several had different ones, or the name
+            was never recorded.
         NoCheckpointError: None has a score.
     """
-    check_mode(mode)
-    newest = judgement_of(found[-1])
-    labels = list(newest.ranking) if monitor is None else [monitor]
-    if not labels:
-        raise MonitorError(
-            f"The run {found[-1].run_id!r} was not judged by anything. Pass monitor= "
-            "with a recorded metric, one of "
-            f"{', '.join(sorted(found[-1].metrics)) or '(none)'}; or use load_last."
-        )
-    judged_by = newest.modes.get(labels[0])
-    if monitor is None and mode not in ("auto", judged_by):
-        raise ArgumentError(
-            f"The run was judged by {labels[0]!r}, of which {judged_by!r} is best, "
-            f"and mode= says {mode!r}. Leave mode= out, or pass monitor= with it."
-        )
-    if monitor is None or (
-        monitor in newest.modes and mode in ("auto", newest.modes[monitor])
-    ):
-        judged = [judgement_of(checkpoint) for checkpoint in found]
-    else:
-        judged = _judged_anew(found, Monitor(monitor, mode))
-    entries = [Entry(i, goodness=each.goodness) for i, each in enumerate(judged)]
+    labels, entries = _scored(found, monitor, mode)
     best = ranked(entries, labels)
     if not best:
         raise NoCheckpointError(
@@ -132,18 +128,170 @@ def rank(
     return [found[entry.order] for entry in best]
 
 
-def _judged_anew(found: Sequence[Checkpoint], monitor: Monitor) -> list[Judgement]:
-    """Score checkpoints by the metrics that were recorded with them."""
-    available = {name for checkpoint in found for name in recorded_values(checkpoint)}
-    for name in monitor.missing(available):
-        raise MonitorError(missing_name(name, available))
-    scorer = Scorer([monitor])
-    modes = {monitor.label: scorer.mode(monitor)}
-    scores = [monitor.measure(recorded_values(checkpoint)) for checkpoint in found]
-    # Under the text that was given, which is what the caller ranks by.
+def _scored(
+    found: Sequence[Checkpoint], monitor: str | None, mode: Mode | Literal["auto"]
+) -> tuple[list[str], list[Entry]]:
+    """Return the labels that decide, and an entry for each checkpoint."""
+    check_mode(mode)
+    if monitor is None:
+        labels, judged = _as_judged(found, mode)
+    else:
+        labels, judged = [monitor], _rescored(found, Monitor(monitor, mode), monitor)
+    return labels, [Entry(i, goodness=each.goodness) for i, each in enumerate(judged)]
+
+
+def _as_judged(
+    found: Sequence[Checkpoint], mode: Mode | Literal["auto"]
+) -> tuple[list[str], list[Judgement]]:
+    """Return what the runs were judged by, and the judgements."""
+    newest = judgement_of(found[-1])
+    labels = list(newest.ranking)
+    if not labels:
+        raise MonitorError(
+            f"The run {found[-1].run_id!r} was not judged by anything. Pass monitor= "
+            "with a recorded metric, one of "
+            f"{', '.join(sorted(found[-1].metrics)) or '(none)'}; or use load_last."
+        )
+    judged_by = newest.modes.get(labels[0])
+    if mode not in ("auto", judged_by):
+        raise ArgumentError(
+            f"The run was judged by {labels[0]!r}, of which {judged_by!r} is best, "
+            f"and mode= says {mode!r}. Leave mode= out, or pass monitor= with it."
+        )
+    judgements = [judgement_of(checkpoint) for checkpoint in found]
+    monitors = {
+        checkpoint.run_id: _criteria(judgement)
+        for checkpoint, judgement in zip(found, judgements, strict=True)
+    }
+    if len(set(monitors.values())) > 1:
+        listed = "; ".join(
+            f"{run!r} by {', '.join(f'{x} ({y})' for x, y in each) or 'nothing'}"
+            for run, each in monitors.items()
+        )
+        raise MonitorError(
+            f"The runs were judged by different things: {listed}. Pass monitor= to "
+            "compare them by one, or run= with an id."
+        )
+    return labels, [
+        Judgement(
+            {
+                label: each.scores[own]
+                for label, own in zip(labels, each.ranking, strict=True)
+                if own in each.scores
+            },
+            newest.modes,
+        )
+        for each in judgements
+    ]
+
+
+def _criteria(judgement: Judgement) -> tuple[tuple[str, str], ...]:
+    """Return what decided, without the numbers that Keras adds to names."""
+    return tuple(
+        (canonical_name(label), judgement.modes.get(label, ""))
+        for label in judgement.ranking
+    )
+
+
+def _rescored(
+    found: Sequence[Checkpoint], monitor: Monitor, label: str
+) -> list[Judgement]:
+    """Score checkpoints by the metrics that were recorded with them.
+
+    Those that did not record the name, or recorded that the other way is better, have
+    no score.
+    """
+    wanted: Mode | None = None if monitor.mode == "auto" else monitor.mode
+    scores: list[Judgement] = []
+    available: set[str] = set()
+    known = False
+    for checkpoint in reversed(found):
+        own, values = judgement_of(checkpoint), recorded_values(checkpoint)
+        available |= {*values}
+        recorded = own.modes.get(label)
+        is_own = recorded is not None and wanted in (None, recorded)
+        if not is_own and monitor.missing(values):
+            scores.append(Judgement())
+            continue
+        known = True
+        if not is_own and (fault := monitor.fault(values)):
+            raise MonitorError(fault)
+        direction = recorded if is_own else _direction_of(checkpoint, monitor)
+        wanted = wanted or direction or Scorer([monitor]).mode(monitor)
+        score = own.scores.get(label) if is_own else monitor.measure(values)
+        fits = monitor.mode != "auto" or direction in (None, wanted)
+        # Under the text that was given, which is what the caller ranks by.
+        scores.append(
+            Judgement({label: score}, {label: wanted})
+            if score is not None and fits
+            else Judgement()
+        )
+    if not known:
+        missing = monitor.missing(available)
+        raise MonitorError(missing_name(missing[0] if missing else label, available))
+    return scores[::-1]
+
+
+def _direction_of(checkpoint: Checkpoint, monitor: Monitor) -> Mode | None:
+    """Return which way is better, as it was known while training; or None."""
+    directions = recorded_directions(checkpoint)
+
+    def of_name(name: str) -> Mode | None:
+        found = find_name(name, directions)
+        if found is not None:
+            return directions[found]
+        return find_direction(name.removeprefix("val_"))
+
+    return monitor.direction(of_name)
+
+
+def better_run(
+    dirpath: PathLike,
+    best: Checkpoint,
+    monitor: str | None,
+    mode: Mode | Literal["auto"],
+) -> list[str]:
+    """Say, in a sentence, that another run of a directory has a better checkpoint.
+
+    Compared are runs that were judged by the same, or by `monitor`, with variables of
+    the same shapes.
+    """
+    everything = open_run_directory(dirpath).checkpoints()
+    criteria = _criteria(judgement_of(best))
+    rivals = [
+        one
+        for one in everything
+        if one == best
+        or (
+            one.run_id != best.run_id
+            and (monitor is not None or _criteria(judgement_of(one)) == criteria)
+        )
+    ]
+    # The best stands last: it decides which way is better.
+    rivals.sort(key=lambda one: one == best)
+    with contextlib.suppress(MonitorError, ArgumentError, StoreError):
+        labels, entries = _scored(rivals, monitor, mode)
+        own = entries[-1].goodness
+        for entry in ranked(entries, labels):
+            if entry.goodness[labels[0]] <= own.get(labels[0], float("-inf")):
+                return []
+            rival = rivals[entry.order]
+            if _shapes(rival) == _shapes(best):
+                text = (
+                    f"The run {rival.run_id} is better by {labels[0]!r} than the run "
+                    f'{best.run_id}, which was loaded. Pass run="all" for the best '
+                    "of all runs."
+                )
+                return [text]
+    return []
+
+
+def _shapes(checkpoint: Checkpoint) -> list[Any]:
+    """Return the shapes and dtypes of a model's weights, in their order."""
     return [
-        Judgement({} if score is None else {monitor.label: score}, modes)
-        for score in scores
+        (each.get("shape"), each.get("dtype"))
+        for each in variables_of(checkpoint)
+        if each["group"] != "optimizer" and each["group"] != "metrics"
     ]
 
 
@@ -158,7 +306,7 @@ def first_intact(ordered: Sequence[Checkpoint], read: Callable[[Checkpoint], T])
             return read(checkpoint)
         except CorruptCheckpointError as error:
             damage = error
-            warnings.warn(f"Passed over {checkpoint.name}: {error}", stacklevel=3)
+            warn(f"Passed over {checkpoint.name}: {error}", CheckpointWarning)
     raise damage
 
 
@@ -169,8 +317,8 @@ def history(dirpath: PathLike, *, run: str | None = None) -> list[dict[str, Any]
 
     Args:
         dirpath: The run directory.
-        run: A run's id; the run that began last by default, even if it has no
-            checkpoint yet.
+        run: A run's id; "all" for every run; None or "latest" for the run that began
+            last, even if it has no checkpoint yet.
 
     Returns:
         One flat record a measurement, by epoch and step: "run_id", "epoch", "step",
@@ -218,21 +366,57 @@ def measurements(dirpath: PathLike, *, run: str | None) -> list[dict[str, Any]]:
     Raises:
         ArgumentError: There is no such run.
     """
-    check_path("dirpath=", dirpath)
+    dirpath = expanded("dirpath=", dirpath)
     runs = open_run_directory(dirpath)
-    records = list(filter(is_measurement, runs.history(run)))
-    if run is not None and not records and run not in (known := runs.run_ids()):
+    name = None if run in (None, LATEST, ALL) else run
+    records = list(filter(is_measurement, runs.history(name)))
+    if name is not None and not records and name not in (known := runs.run_ids()):
         raise ArgumentError(
-            f"run= must be the id of a run in {dirpath}, but is {run!r}. There "
+            f"run= must be the id of a run in {dirpath}, but is {name!r}. There "
             + (f"are, the newest first: {', '.join(known)}." if known else "is none.")
         )
-    if run is None and records:
+    if run != ALL and records:
         records = [one for one in records if one["run_id"] == records[-1]["run_id"]]
-    lived: list[dict[str, Any]] = []
+    lived: dict[str, list[dict[str, Any]]] = {}
     for record in records:
+        own = lived.setdefault(record["run_id"], [])
         moment = record["epoch"], record["step"]
-        while lived and (lived[-1]["epoch"], lived[-1]["step"]) >= moment:
-            # A resumed run has done it again, or not come there any more.
-            lived.pop()
-        lived.append(record)
-    return lived
+        while own and (own[-1]["epoch"], own[-1]["step"]) >= moment:
+            # A resumed run has done it again, or did not come so far.
+            own.pop()
+        own.append(record)
+    return [record for own in lived.values() for record in own]
+
+
+def threshold_of(
+    path: PathLike, monitor: str | None = None, *, run: str | None = None
+) -> Any:
+    """Return the threshold with which a checkpoint reached its score.
+
+    Metrics such as `RecallAtPrecision` choose a threshold on the validation data. Use
+    it with the loaded model: `model.predict(x) > threshold_of(run)`.
+
+    Args:
+        path: A checkpoint's directory; or a run directory, whose best is meant.
+        monitor: The metric's name in the logs; by default what the run was judged by.
+        run: Which run of a run directory; the latest by default.
+
+    Returns:
+        A float; or a list, for a metric of several classes or labels.
+
+    Raises:
+        ArgumentError: No threshold was recorded.
+        NoCheckpointError: There is no such checkpoint.
+    """
+    path = expanded("path=", path)
+    if is_run_directory(path):
+        checkpoint = rank(checkpoints_of(path, run), monitor, "auto")[0]
+    else:
+        checkpoint = open_checkpoint(path)
+    found = recorded_threshold(checkpoint, monitor)
+    if found is None:
+        raise ArgumentError(
+            f"{checkpoint.location} has no threshold of {monitor or 'its monitor'!r}. "
+            "Monitor a metric that chooses one, such as RecallAtPrecision."
+        )
+    return found

@@ -3,22 +3,35 @@
 import os
 import warnings
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Literal
 
 import keras
 
-from multiback.checkpoint.arguments import check_path
+from multiback.checkpoint.arguments import check_flag, expanded
 from multiback.checkpoint.choosing.direction import Mode
-from multiback.checkpoint.loading.documents import trainer_facts, variables_of
+from multiback.checkpoint.loading.documents import (
+    KERAS_FILE,
+    trainer_facts,
+    variables_of,
+)
 from multiback.checkpoint.loading.find import (
+    ALL,
+    LATEST,
     PathLike,
+    better_run,
     checkpoints_of,
     first_intact,
     rank,
 )
-from multiback.checkpoint.loading.restore import ModelState, restore_from
-from multiback.checkpoint.saving.snapshots import KERAS_FILE
-from multiback.errors import ArgumentError, NoCheckpointError, StateError
+from multiback.checkpoint.loading.restore import ModelState, restore_from, warn_of
+from multiback.errors import (
+    ArgumentError,
+    CheckpointWarning,
+    CorruptCheckpointError,
+    NoCheckpointError,
+    StateError,
+)
 from multiback.state import (
     RestoreReport,
     rebuild,
@@ -26,12 +39,14 @@ from multiback.state import (
     tree,
     without_frozen_slots,
 )
+from multiback.state.tree import is_tree
 from multiback.store import (
     Checkpoint,
     is_remote,
     is_run_directory,
     open_checkpoint,
 )
+from multiback.warn import warn
 
 
 def load_best(
@@ -51,7 +66,8 @@ def load_best(
         monitor: A recorded metric, or an expression of some, to be best by; by
             default what the run was judged by.
         mode: "max", "min" or "auto", for such a monitor.
-        run: A run's id; the latest run by default.
+        run: A run's id; "all" for the best of every run that recorded the monitor;
+            "latest", the default, for the run that started last.
         custom_objects: Your own classes and functions by name, as Keras takes
             them.
         compile: Compile the model as it was, optimizer state included.
@@ -67,7 +83,11 @@ def load_best(
         CorruptCheckpointError: No checkpoint is intact.
         StateError: The model cannot be rebuilt; the message says what it needs.
     """
+    dirpath = expanded("dirpath=", dirpath)
     ordered = rank(checkpoints_of(dirpath, run), monitor, mode)
+    if run in (None, LATEST):
+        for text in better_run(dirpath, ordered[0], monitor, mode):
+            warn(text, CheckpointWarning)
     return first_intact(
         ordered,
         lambda one: _load(one, custom_objects, compile=compile, safe_mode=safe_mode),
@@ -86,7 +106,7 @@ def load_last(
 
     Args:
         dirpath: The run directory.
-        run: A run's id; the latest run by default.
+        run: A run's id, "all" or "latest", the default.
         custom_objects: As for `load_best`.
         compile: As for `load_best`.
         safe_mode: As for `load_best`.
@@ -108,17 +128,24 @@ def load(
     """Load one checkpoint, such as `ModelCheckpoint.best_model_path`.
 
     Args:
-        path: The checkpoint's directory.
+        path: The checkpoint's directory; or a file such as RUN/best.keras, which
+            Keras reads.
         custom_objects: As for `load_best`.
         compile: As for `load_best`.
         safe_mode: As for `load_best`.
     """
+    if isinstance(path, str | os.PathLike):
+        file = Path(os.fsdecode(path)).expanduser()
+        if file.suffix == ".keras" and file.is_file():
+            return keras.saving.load_model(
+                file, custom_objects, compile=compile, safe_mode=safe_mode
+            )
     return _load(_opened(path), custom_objects, compile=compile, safe_mode=safe_mode)
 
 
 def _opened(path: PathLike) -> Checkpoint:
     """Open one checkpoint; say so where it is a whole run directory."""
-    check_path("path=", path)
+    path = expanded("path=", path)
     if is_run_directory(path):
         raise NoCheckpointError(
             f"{os.fspath(path)} is a run directory, not one checkpoint. Use "
@@ -160,14 +187,36 @@ def _load(
     else:
         model = rebuild(config, **settings)
     fitting = without_frozen_slots(model, index)
-    ModelState(model, checkpoint, fitting, optimizer=compile).restore(model)
+    state = ModelState(
+        model,
+        checkpoint,
+        fitting,
+        optimizer=compile,
+        own_state=KERAS_FILE not in checkpoint.files,
+    )
+    try:
+        report = state.restore(model)
+    except StateError as error:
+        raise StateError(
+            f"{error}\n{type(model).__name__} was made from its config, and its "
+            "variables are not those that were saved, as where build() or call() "
+            "makes layers without building them. Make the model yourself, call it on a "
+            "batch, then multiback.restore(model, path); for later runs, let build() "
+            "build them."
+        ) from error
+    warn_of(report)
     saved_compiled = any(entry["group"] == "optimizer" for entry in index)
     if compile and saved_compiled and not model.compiled:
-        warnings.warn(
-            f"{checkpoint.name} does not say how the model was compiled, so it comes "
-            "uncompiled: a function in compile() could not be written down. Call "
-            "compile() as before, then multiback.restore(model, path).",
-            stacklevel=4,
+        cause = (
+            f"{type(model).__name__} has a compile() of its own, and Keras calls none "
+            "at a load"
+            if config.get("compile_config")
+            else "a function in compile() could not be saved"
+        )
+        warn(
+            f"{checkpoint.name} comes uncompiled: {cause}; call compile() as before, "
+            "then multiback.restore(model, path).",
+            CheckpointWarning,
         )
     return model
 
@@ -179,16 +228,27 @@ def restore(
     which: Literal["best", "last"] = "best",
     run: str | None = None,
     optimizer: bool = True,
+    strict: bool = True,
+    rounding: bool = False,
 ) -> Any:
-    """Put a checkpoint's state into a model that you built, all of it or nothing.
+    """Put a checkpoint's state into a model that you built.
+
+    All of it comes back: variables, optimizers, and what layers keep outside of
+    variables, such as vocabularies. What is left out is in the report, with a warning.
 
     Args:
         model: A built Keras model with the same variables; or, for a checkpoint
-            of a mapping, a mapping of the same structure.
+            of a mapping, a mapping of the same structure. Models and optimizers in it
+            take their state; its other values are not used.
         path: A checkpoint's directory, or a run directory.
         which: Which checkpoint of a run directory: "best" or "last".
         run: Which run of a run directory; the latest by default.
-        optimizer: Restore the optimizer's state too.
+        optimizer: Restore the optimizers' state too. One whose variables differ from
+            the saved ones is left as it is, with a warning.
+        strict: Raise where the weights differ. False: take what both have in the same
+            shape, and list the rest in the report, as for a new head.
+        rounding: Round floats to a narrower dtype of the model: float32 weights into a
+            bfloat16 model.
 
     Returns:
         For a model, a `RestoreReport` of what was restored; for a mapping, the
@@ -196,33 +256,51 @@ def restore(
 
     Raises:
         ArgumentError: `model` is no model and no mapping, or `path` no path.
-        StateError: Something is missing, extra or of another shape; the model is
+        StateError: A weight is missing, extra or of another shape; the model is
             unchanged.
     """
     if which not in ("best", "last"):
         raise ArgumentError(f'which= wants "best" or "last", not {which!r}.')
-    if not isinstance(model, keras.Model | Mapping | list | tuple):
+    if not isinstance(model, keras.Model) and not is_tree(model):
         raise ArgumentError(
             "model= wants a built keras.Model, or a mapping of names to arrays, not "
             f"{model!r:.80}: restore(model, path)."
         )
-    check_path("path=", path)
+    check_flag("optimizer=", optimizer)
+    check_flag("strict=", strict)
+    check_flag("rounding=", rounding)
+    path = expanded("path=", path)
     ordered = [] if is_run_directory(path) else [_opened(path)]
     if not ordered:
         found = checkpoints_of(path, run)
         ordered = rank(found, None, "auto") if which == "best" else found[::-1]
-    return first_intact(
-        ordered, lambda one: restore_checkpoint(model, one, optimizer=optimizer)
-    )
+    misfits: list[Checkpoint] = []
+
+    def fitting(one: Checkpoint) -> Any:
+        try:
+            return restore_checkpoint(
+                model, one, optimizer=optimizer, strict=strict, rounding=rounding
+            )
+        except StateError as error:
+            if run != ALL:
+                raise
+            misfits.append(one)
+            raise CorruptCheckpointError(str(error)) from error
+
+    with warnings.catch_warnings():
+        if run == ALL:
+            warnings.filterwarnings("ignore", message="Passed over")
+        restored = first_intact(ordered, fitting)
+    if misfits:
+        warn(
+            f"{len(misfits)} better checkpoints of other runs do not fit the model.",
+            CheckpointWarning,
+        )
+    return restored
 
 
 def restore_checkpoint(
-    model: keras.Model | Mapping[str, Any],
-    checkpoint: Checkpoint,
-    *,
-    optimizer: bool = True,
+    model: keras.Model | Mapping[str, Any], checkpoint: Checkpoint, **how: bool
 ) -> RestoreReport | Any:
     """Put one opened checkpoint's state into a model or a mapping's structure."""
-    return restore_from(
-        model, checkpoint, variables_of(checkpoint), optimizer=optimizer
-    )
+    return restore_from(model, checkpoint, variables_of(checkpoint), **how)

@@ -1,19 +1,28 @@
-"""Restore a checkpoint into a model or a tree; of what is divided, this process's part.
+"""Restore a checkpoint; of sharded arrays only this process's shards.
 
-Where nothing is divided among processes all is read, verified, and restored.
+Every way back of a model goes through `ModelState`: `restore`, `resume=`,
+`restore_best=` and `load`.
 """
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
 import numpy as np
 
+from multiback.checkpoint.loading.documents import KERAS_FILE, trainer_facts
 from multiback.distributed import Held, read_held
-from multiback.state import Placed, RestoreReport, is_sharded, restore, restore_tree
+from multiback.errors import RestoreWarning
+from multiback.state import Placed, RestoreReport, is_sharded, restore_tree
+from multiback.state.matching import pair
+from multiback.state.own_state import restore_own_state
+from multiback.state.restore import Prepared
 from multiback.state.tree import key_of, live_leaves
 from multiback.state.variables import build_optimizer, check_model, entries
 from multiback.store import Checkpoint
+from multiback.store.format.payload import verify_file
+from multiback.warn import warn
 
 Index = Sequence[Mapping[str, Any]]
 
@@ -25,7 +34,11 @@ class ModelState:
         model: The model, built; its optimizer is built if it is not yet.
         checkpoint: Where the state is.
         index: What the checkpoint's arrays are.
-        optimizer: Whether the optimizer's state will be wanted.
+        optimizer: Whether the optimizers' state will be wanted.
+        strict: Whether all weights must fit; see `multiback.state.restore`.
+        rounding: Whether floats may be rounded to a narrower dtype of the model.
+        own_state: Whether layers take what they keep outside of variables, too. Not
+            where the model was just made from Keras's own file.
 
     Attributes:
         whole: The arrays by name that this process has whole.
@@ -41,8 +54,13 @@ class ModelState:
         index: Index,
         *,
         optimizer: bool = True,
+        strict: bool = True,
+        rounding: bool = False,
+        own_state: bool = True,
     ) -> None:
-        self._index, self._optimizer = index, optimizer
+        self._index, self._checkpoint = index, checkpoint
+        self._how = {"optimizer": optimizer, "strict": strict, "rounding": rounding}
+        self._own_state = own_state
         divided = _divided_variables(model, index, optimizer=optimizer)
         held = read_held(checkpoint, index, divided)
         self.whole, self._placed = held.whole, held.placed
@@ -54,10 +72,29 @@ class ModelState:
             model: The model that it was read for.
 
         Raises:
+            CorruptCheckpointError: Keras's own file is not what was written.
             StateError: Something does not fit. The model is unchanged.
         """
         values: dict[str, np.ndarray | Placed] = {**self.whole, **self._placed}
-        return restore(model, values, self._index, optimizer=self._optimizer)
+        prepared = Prepared(model, values, self._index, **self._how)
+        # Before the variables: a layer may write some of them by itself.
+        left_out = self._restore_own_state(model) if self._own_state else []
+        report = prepared.apply()
+        return dataclasses.replace(
+            report,
+            notes=report.notes + left_out,
+            left_out=report.left_out + left_out,
+        )
+
+    def _restore_own_state(self, model: keras.Model) -> list[str]:
+        """Give the layers their own state; return what could not be put back."""
+        saved = trainer_facts(self._checkpoint).get("own_state")
+        entry = self._checkpoint.files.get(KERAS_FILE)
+        if entry is None:
+            return restore_own_state(model, None, saved)
+        with self._checkpoint.local_file(KERAS_FILE) as file:
+            verify_file(file, entry)
+            return restore_own_state(model, file, saved)
 
 
 def _divided_variables(
@@ -65,37 +102,41 @@ def _divided_variables(
 ) -> dict[str, Any]:
     """Return the divided values of a model by what was saved of them.
 
-    Only where it is plain which is which: by position, and for the optimizer by owner
-    and slot. Whatever else there may be is left to `restore`, which judges the whole.
+    Only where it is plain which is which. All else is left to `restore`, which checks
+    the whole.
     """
     check_model(model)
     build_optimizer(model)
     current = entries(model)
-    found: dict[str, Any] = {}
     saved = [entry for entry in index if entry["group"] == "weights"]
-    if len(saved) == len(current["weights"]):
-        pairs = zip(saved, current["weights"], strict=True)
-        found |= {stored["key"]: entry.variable for stored, entry in pairs}
+    pairs = pair(current["weights"], saved)
+    found = {stored["key"]: entry.variable for entry, stored in pairs.rows}
     if optimizer:
+        moved = pairs.moved(saved)
         slots = {
-            (entry["owner"], entry["slot"]): entry["key"]
-            for entry in index
-            if entry["group"] == "optimizer" and "owner" in entry
+            (one.get("optimizer"), moved.get(one["owner"]), one["slot"]): one["key"]
+            for one in index
+            if one["group"] == "optimizer" and "owner" in one
         }
         for entry in current["optimizer"]:
-            key = slots.pop((entry.owner, entry.slot), None)
+            key = slots.pop((entry.optimizer, entry.owner, entry.slot), None)
             if key is not None:
                 found[key] = entry.variable
     values = {key: variable.value for key, variable in found.items()}
     return {key: value for key, value in values.items() if is_sharded(value)}
 
 
+def warn_of(report: RestoreReport) -> None:
+    """Warn of what a restore left out although it changes what the model does."""
+    for text in report.left_out:
+        warn(text, RestoreWarning)
+
+
 def restore_from(
     model: keras.Model | Mapping[str, Any],
     checkpoint: Checkpoint,
     index: Index,
-    *,
-    optimizer: bool = True,
+    **how: bool,
 ) -> RestoreReport | Any:
     """Put a checkpoint's state into a model, or into a mapping's structure.
 
@@ -103,15 +144,16 @@ def restore_from(
         model: A built model, or a template as `restore_tree` takes it.
         checkpoint: Where the state is.
         index: What its arrays are.
-        optimizer: Restore a model's optimizer too.
+        **how: For a model, as for `ModelState`.
 
     Raises:
         CorruptCheckpointError: What is read is not what was written.
         StateError: Something does not fit.
     """
     if isinstance(model, keras.Model):
-        state = ModelState(model, checkpoint, index, optimizer=optimizer)
-        return state.restore(model)
+        report = ModelState(model, checkpoint, index, **how).restore(model)
+        warn_of(report)
+        return report
     leaves, _ = live_leaves(model)
     divided = {key: leaf for key, leaf in leaves.items() if is_sharded(leaf)}
     held = read_held(checkpoint, index, divided)

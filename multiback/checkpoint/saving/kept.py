@@ -7,6 +7,7 @@ import dataclasses
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
+from multiback.checkpoint.choosing.monitor import Monitor
 from multiback.checkpoint.choosing.recorded_scores import Judgement
 from multiback.checkpoint.choosing.scorer import Scorer
 from multiback.checkpoint.choosing.slots import Best, Entry, Slot, kept
@@ -17,6 +18,10 @@ from multiback.store import Checkpoint, Runs, open_run_directory
 Row = tuple[Entry, Checkpoint]
 
 
+def _always(_: Monitor) -> bool:
+    return True
+
+
 class Shelf:
     """Know what is kept, best and last; remove what no slot holds.
 
@@ -24,6 +29,10 @@ class Shelf:
         directory: Where the checkpoints are.
         slots: What holds them.
         best: What decides which is best, if anything does.
+
+    Attributes:
+        is_measured: Returns whether a monitor was ever in the logs.
+        points: Whether the links `best` and `last` are ours to move.
     """
 
     def __init__(
@@ -32,6 +41,10 @@ class Shelf:
         self.directory = directory
         self._slots = list(slots)
         self._best = best
+        self.is_measured: Callable[[Monitor], bool] = _always
+        self.points = True
+        self._past: list[Row] = []
+        self._rows = {}
         self.clear()
 
     def __getstate__(self) -> dict[str, Any]:
@@ -45,9 +58,14 @@ class Shelf:
 
     def clear(self) -> None:
         """Forget all, for another run."""
+        self._past = [*self._past, *self.rows]
         # Replaced whole, never changed: another thread may be reading it.
         self._rows: dict[int, tuple[Entry, Checkpoint | None]] = {}
         self._pointed: dict[str, Checkpoint] = {}
+
+    def forget_run(self, run_id: str) -> None:
+        """Leave out what an earlier fit saved for a run that is continued now."""
+        self._past = [row for row in self._past if row[1].run_id != run_id]
 
     def expect(self, entry: Entry) -> None:
         """Count with a checkpoint that is about to be written."""
@@ -84,25 +102,51 @@ class Shelf:
         return rows[-1][1] if rows else None
 
     def ranked(self) -> list[Row]:
-        """Return those that have a score and are on the disk, best first."""
-        return self._ordered(Best.ranked)
+        """Return those that have a score and are on the disk, best first.
+
+        Those of earlier fits of the same object are among them.
+        """
+        return self._ordered(Best.ranked, [*self._past, *self.rows])
+
+    def ranked_here(self) -> list[Row]:
+        """Return those of the run that is written now, best first."""
+        return self._ordered(Best.ranked, self.rows)
 
     def chosen(self) -> list[Row]:
         """Return those that are kept for their score, best first."""
-        return self._ordered(Best.held)
+        return self._ordered(Best.held, [*self._past, *self.rows])
+
+    def leader(self) -> Entry | None:
+        """Return the best so far, be it written or still expected."""
+        if self._best is None:
+            return None
+        entries = [*(entry for entry, _ in self._past), *self.entries]
+        return next(iter(self._best.ranked(entries)), None)
 
     def _ordered(
-        self, order: Callable[[Best, Sequence[Entry]], list[Entry]]
+        self,
+        order: Callable[[Best, Sequence[Entry]], list[Entry]],
+        given: Sequence[Row],
     ) -> list[Row]:
         if self._best is None:
             return []
-        rows = {entry.order: (entry, one) for entry, one in self.rows}
+        rows = {entry.order: (entry, one) for entry, one in given}
         entries = [entry for entry, _ in rows.values()]
         return [rows[entry.order] for entry in order(self._best, entries)]
 
+    def _slots_now(self) -> list[Slot]:
+        """Return the slots; those whose monitor was never measured hold the newest."""
+        slots: list[Slot | None] = [
+            slot.newest()
+            if isinstance(slot, Best) and not self.is_measured(slot.monitor)
+            else slot
+            for slot in self._slots
+        ]
+        return [slot for slot in slots if slot is not None]
+
     def holding(self, newcomer: Entry) -> set[int]:
         """Return the `order` of each entry that stays once the newcomer is there."""
-        return kept([*self.entries, newcomer], self._slots)
+        return kept([*self.entries, newcomer], self._slots_now())
 
     def counting(
         self, scores: Mapping[str, float], newcomer: Entry
@@ -129,7 +173,7 @@ class Shelf:
         Returns:
             What did not work, in sentences: it costs no training.
         """
-        holding = kept(self.entries, self._slots, always={newest})
+        holding = kept(self.entries, self._slots_now(), always={newest})
         doomed = [row for row in self.rows if row[0].order not in holding]
         self._rows = {o: row for o, row in self._rows.items() if o in holding}
         problems = []
@@ -137,7 +181,9 @@ class Shelf:
             ("best", next((one for _, one in self.ranked()), None)),
             ("last", self.last),
         ):
-            if target is not None and self._pointed.get(label) != target:
+            if not self.points or target is None:
+                continue
+            if self._pointed.get(label) != target:
                 try:
                     self.directory.point(label, target)
                     self._pointed[label] = target
@@ -161,7 +207,10 @@ class Shelf:
 
         Not to be called while anything is being written.
         """
-        self.forget(self.directory.missing([one for _, one in self.rows]))
+        rows = [*self._past, *self.rows]
+        missing = self.directory.missing([one for _, one in rows])
+        self.forget(missing)
+        self._past = [row for row in self._past if row[1] not in missing]
 
 
 def adopt(shelf: Shelf, scorer: Scorer, checkpoint: Checkpoint, order: int) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from multiback.checkpoint.loading.documents import KERAS_FILE
 from multiback.distributed.formats import Engine, Write
 from multiback.state import (
     Description,
@@ -24,10 +25,12 @@ from multiback.state import (
     values,
     write_keras_file,
 )
+from multiback.state.own_state import ways_of_own_state
+from multiback.state.tree import keras_objects
+from multiback.state.variables import optimizers_of
 from multiback.store import Request
 from multiback.store.disk.files import store_errors
 
-KERAS_FILE = "model.keras"
 # JSON and arrays for a resume.
 Parts = tuple[Mapping[str, Any], Mapping[str, np.ndarray]]
 NOTHING: Parts = ({}, {})
@@ -43,7 +46,7 @@ class Moment:
 
     Attributes:
         epoch: Epochs completed.
-        step: Optimizer steps completed.
+        step: Batches trained on; in a loop of the user's own, what the loop says.
         batch: Batches completed in the epoch that is under way; None at its end.
         asked: Somebody asked for it.
     """
@@ -54,13 +57,39 @@ class Moment:
     asked: bool = False
 
 
-def steps_of(model: Any) -> int:
-    """Return how many steps the model's optimizer has made, if it has one."""
-    optimizer = getattr(model, "optimizer", None)
-    if isinstance(model, keras.Model) and optimizer is not None:
-        # With gradient accumulation it is computed, and no variable.
-        return int(keras.ops.convert_to_numpy(optimizer.iterations))
-    return 0
+def steps_of(source: Any) -> int:
+    """Return how many steps a model's optimizer has made.
+
+    Where the compiled one makes none, or there are several models and optimizers in a
+    tree, the most that one has made; 0 where there is none.
+    """
+    made = iterations_of(source)
+    return made.get("optimizer") or max(made.values(), default=0)
+
+
+def iterations_of(source: Any) -> dict[str, int]:
+    """Return how many steps each optimizer of a model or a tree has made."""
+    if isinstance(source, keras.Model):
+        found = optimizers_of(source)
+        return {way or "optimizer": _iterations(each) for way, each in found}
+    if isinstance(source, keras.optimizers.Optimizer):
+        return {"": _iterations(source)}
+    if isinstance(source, Mapping):
+        branches = list(source.items())
+    elif isinstance(source, list | tuple):
+        branches = list(enumerate(source))
+    else:
+        return {}
+    return {
+        f"{name}/{way}".rstrip("/"): made
+        for name, branch in branches
+        for way, made in iterations_of(branch).items()
+    }
+
+
+def _iterations(optimizer: Any) -> int:
+    # With gradient accumulation it is computed, and no variable.
+    return int(keras.ops.convert_to_numpy(optimizer.iterations))
 
 
 @functools.cache
@@ -96,6 +125,7 @@ def draft(
     model: Any,
     *,
     weights_only: bool,
+    metric_states: bool,
     trainer: Mapping[str, Any],
     arrays: Mapping[str, np.ndarray],
     into: Buffers,
@@ -108,8 +138,9 @@ def draft(
 
     Args:
         name: The name to give it.
-        model: A built Keras model, a mapping, or a function that returns one.
+        model: A built Keras model, a tree of arrays, or a function that returns one.
         weights_only: Leave out the optimizer and the metrics.
+        metric_states: Whether to keep the variables of `model.metrics`.
         trainer: Further facts for whoever resumes; JSON.
         arrays: Further arrays for whoever resumes; copied too.
         into: Takes dtypes and shapes, and what allocates if not plain memory is to
@@ -138,6 +169,7 @@ def draft(
     index, write = _copied(
         model,
         weights_only=weights_only,
+        metrics=metric_states,
         into=allocate,
         engine=engine,
         is_writer=is_writer,
@@ -162,12 +194,18 @@ def draft(
                 with store_errors("write", files[KERAS_FILE]):
                     folder.mkdir()
                     write_keras_file(model, files[KERAS_FILE])
+        lost = [] if is_model else _own_state_lost(model)
         request = Request(
             name,
             tensors=memory,
             documents={
                 "variables": index,
-                "trainer": {**trainer, "learning_rate": description.learning_rate},
+                "trainer": {
+                    **trainer,
+                    "learning_rate": description.learning_rate,
+                    "own_state": description.own_state,
+                    "iterations": iterations_of(model),
+                },
             },
             extra_files=files,
             backend=keras.backend.backend(),
@@ -179,21 +217,35 @@ def draft(
     except BaseException:
         cleanup()
         raise
-    return Draft(request, description.problems, cleanup)
+    return Draft(request, description.problems + lost, cleanup)
+
+
+def _own_state_lost(tree: Any) -> list[str]:
+    """Say which models of a tree have state that only a model's checkpoint keeps."""
+    return [
+        f"The model at {'/'.join(map(str, at))!r} has state outside of its variables "
+        f"(layer {way!r}), which a mapping does not keep. Save that model alone too."
+        for at, one in keras_objects(tree)
+        if isinstance(one, keras.Model)
+        for way in ways_of_own_state(one)[:1]
+    ]
 
 
 def _copied(
     model: Any,
     *,
     weights_only: bool,
+    metrics: bool,
     into: Allocate,
     engine: Engine | None,
     is_writer: bool,
 ) -> tuple[list[dict[str, Any]], Write | None]:
     """Copy the state; return its index, and what writes an engine's part of it."""
     if engine is None and is_writer:
-        return snapshot(model, weights_only=weights_only, into=into).index, None
-    live, index = values(model, weights_only=weights_only)
+        return snapshot(
+            model, weights_only=weights_only, metrics=metrics, into=into
+        ).index, None
+    live, index = values(model, weights_only=weights_only, metrics=metrics)
     if engine is None:
         into({})
         for each in live.values():

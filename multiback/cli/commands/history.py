@@ -82,7 +82,9 @@ class HistoryTable:
             **columns,
             "time": [_time(row["time"]) for row in self._rows],
         }
-        left, taken, dropped = options.max_width, [], []
+        left = options.max_width
+        taken: list[str] = []
+        dropped: list[str] = []
         for name, cells in columns.items():
             needed = 2 * bool(taken) + max(map(len, [name, *cells]))
             fits = needed <= left

@@ -100,7 +100,8 @@ class _Run(NamedTuple):
         yield table
 
     def _title(self, *, dated: bool) -> str:
-        facts = [f"run {self.run_id}"]
+        own = self.run_id != "."
+        facts = [f"run {self.run_id}" if own else "checkpoints of Lightning"]
         if self.epochs is not None:
             facts.append(count_text(self.epochs, "epoch"))
         if self.monitor is not None:

@@ -1,6 +1,7 @@
 """The Keras face of a metric: variables around a statistic and a formula."""
 
 import abc
+import inspect
 import warnings
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal, Protocol, Self, runtime_checkable
@@ -33,6 +34,8 @@ elif keras.backend.backend() == "tensorflow":
 Tensor = Any
 Direction = Literal["max", "min"]
 
+# The threshold of each metric that has one, unless the user sets it.
+_DEFAULT = 0.5
 # Keras's own callbacks resolve mode="auto" by a private attribute.
 KERAS_DIRECTIONS = {"max": "up", "min": "down", None: None}
 
@@ -43,6 +46,10 @@ class Bounded(Protocol):
 
     def compute_bounds(self, state: State) -> Tensor:
         """Return the smallest and the largest value that the data could have."""
+
+
+# Of a group: ids and the whole config of the metric that counts.
+_NOT_SHOWN = ("dtype", "group", "owner")
 
 
 class Metric(keras.metrics.Metric, abc.ABC):  # type: ignore[misc]  # Keras has no types
@@ -102,6 +109,20 @@ class Metric(keras.metrics.Metric, abc.ABC):  # type: ignore[misc]  # Keras has 
         }
         self._told: list[str] = []
         self._views = None if kernels is None else kernels.HostViews(self._state)
+
+    @property
+    def wants_probabilities(self) -> bool:
+        """Whether logits in place of probabilities would change the value in silence.
+
+        False where `from_logits=True` says what they are, where only the order of
+        classes counts, and where `threshold=` was set to something else than 0.5.
+        """
+        config = self.get_config()
+        if config.get("from_logits") is not False:
+            return False
+        if "threshold" not in config:
+            return True
+        return config.get("task") != "multiclass" and config["threshold"] == _DEFAULT
 
     @abc.abstractmethod
     def compute(self, state: State) -> Tensor:
@@ -251,6 +272,20 @@ class Metric(keras.metrics.Metric, abc.ABC):  # type: ignore[misc]  # Keras has 
         if self.seen is not None:
             self.seen.forget()
         super().reset_state()
+
+    def __repr__(self) -> str:
+        """Show the arguments that are not left at their default."""
+        defaults: dict[str, Any] = {}
+        for base in reversed(type(self).__mro__):
+            if "__init__" in vars(base) and base is not object:
+                parameters = inspect.signature(vars(base)["__init__"]).parameters
+                defaults |= {name: one.default for name, one in parameters.items()}
+        shown = []
+        for name, value in self.get_config().items():
+            is_default = repr(value) == repr(defaults.get(name))
+            if name not in _NOT_SHOWN and not is_default:
+                shown.append(f"{name}={value!r:.60}")
+        return f"{type(self).__name__}({', '.join(shown)})"
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments that make this metric again."""

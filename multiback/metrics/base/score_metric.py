@@ -2,13 +2,12 @@
 
 import abc
 import dataclasses
-import warnings
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 from keras import ops
 
-from multiback.errors import ArgumentError
+from multiback.errors import ArgumentError, WideBoundsWarning
 from multiback.metrics.base.averaging import check_average, ratio
 from multiback.metrics.base.curves import (
     PrecisionRecallCurve,
@@ -28,6 +27,7 @@ from multiback.metrics.statistics.score_histogram import (
     total,
 )
 from multiback.metrics.statistics.statistic import State
+from multiback.warn import warn
 
 Tensor = Any
 Array = np.ndarray[Any, Any]
@@ -37,10 +37,6 @@ ROUNDING = 520 * 2.0**-24
 
 # Fewer scores leave a wide gap in any bins, and Keras asks after each batch.
 ENOUGH = 256
-
-
-class WideBoundsWarning(UserWarning):
-    """Many scores share a bin, so that a metric of their ranks is uncertain."""
 
 
 @runtime_checkable
@@ -280,12 +276,11 @@ class ScoreMetric(PairMetric):
     def _warn_if_wide(self, gap: float, scores: float) -> None:
         if gap > self.wide and scores >= ENOUGH:
             self._calls = -(1 << 62)  # Said once.
-            warnings.warn(
+            warn(
                 f"{self.name} may be off by {gap:.2g}: many of the {scores:.0f} scores "
-                "lie too close together to be told apart by bins. bounds() gives "
-                "what is certain; capacity=N keeps N scores and is exact.",
+                "share a bin; bounds() gives what is certain, and capacity=N keeps N "
+                "scores and is exact.",
                 WideBoundsWarning,
-                stacklevel=3,
             )
 
 

@@ -187,7 +187,7 @@ def _where_predicted(rates: Rates) -> tuple[Tensor, Tensor]:
 class PrecisionAtRecall(OperatingPoint):
     """The highest precision of thresholds whose recall is at least `recall`.
 
-    Formula: `max(value(t))` over thresholds t with `recall(t) >= recall`.
+    Formula: `max(precision(t))` over thresholds t with `recall(t) >= recall`.
 
     Use it where one kind of error has a limit. `threshold()` returns the threshold to
     deploy. Of thresholds with the same value the one with more of the other is taken,
@@ -320,7 +320,7 @@ class PrecisionAtRecall(OperatingPoint):
 class RecallAtPrecision(OperatingPoint):
     """The highest recall of thresholds whose precision is at least `precision`.
 
-    Formula: `max(value(t))` over thresholds t with `precision(t) >= precision`.
+    Formula: `max(recall(t))` over thresholds t with `precision(t) >= precision`.
 
     Use it where one kind of error has a limit. `threshold()` returns the threshold to
     deploy. Of thresholds with the same value the one with more of the other is taken,
@@ -454,7 +454,8 @@ class RecallAtPrecision(OperatingPoint):
 class SensitivityAtSpecificity(OperatingPoint):
     """The highest sensitivity (recall) where specificity is at least `specificity`.
 
-    Formula: `max(value(t))` over thresholds t with `specificity(t) >= specificity`.
+    Formula: `max(sensitivity(t))` over thresholds t with
+    `specificity(t) >= specificity`.
 
     Use it where one kind of error has a limit. `threshold()` returns the threshold to
     deploy. Of thresholds with the same value the one with more of the other is taken,
@@ -591,7 +592,8 @@ class SensitivityAtSpecificity(OperatingPoint):
 class SpecificityAtSensitivity(OperatingPoint):
     """The highest specificity where sensitivity (recall) is at least `sensitivity`.
 
-    Formula: `max(value(t))` over thresholds t with `sensitivity(t) >= sensitivity`.
+    Formula: `max(specificity(t))` over thresholds t with
+    `sensitivity(t) >= sensitivity`.
 
     Use it where one kind of error has a limit. `threshold()` returns the threshold to
     deploy. Of thresholds with the same value the one with more of the other is taken,

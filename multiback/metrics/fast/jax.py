@@ -7,6 +7,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from multiback.metrics.inputs.batch import to_tensor
+from multiback.metrics.statistics.statistic import Statistic
+
 Array = Any
 
 
@@ -31,8 +34,38 @@ def _is_known(value: Array) -> bool:
     return not isinstance(value, jax.core.Tracer) and value.is_fully_addressable
 
 
-def update(*_: Any) -> None:
-    """Leave every batch to the specification, which XLA fuses."""
+def update(
+    statistic: Statistic, before: dict[str, Array], *batch: Any
+) -> dict[str, Array] | None:
+    """Add a batch in one compiled call; None leaves it to the specification.
+
+    Within a compiled step XLA fuses the specification with the rest. Outside of one,
+    JAX would compile each of its operations by itself: 30 ms each the first time, for
+    each shape, which made 3 seconds for the first batch of an `AUROC`.
+    """
+    if not all(_is_known(value) for value in before.values()):
+        return None
+    if not all(_is_plain(values) for values in batch):
+        return None
+    tensors = (to_tensor(values, "") for values in batch)
+    after: dict[str, Array] = _update(statistic, before, *tensors)
+    return after
+
+
+def _is_plain(values: Any) -> bool:
+    """Tell whether these are numbers in an array, of which nothing can be refused."""
+    if isinstance(values, np.ndarray):
+        return values.dtype.kind in "biuf"
+    return isinstance(values, jax.Array) and _is_known(values)
+
+
+def _specified(
+    statistic: Statistic, before: dict[str, Array], *batch: Array
+) -> dict[str, Array]:
+    return statistic.update(before, *batch)
+
+
+_update: Any = jax.jit(_specified, static_argnums=0)
 
 
 def ratio_of_two_classes(*_: Any) -> None:

@@ -8,30 +8,28 @@ gets it back soon (switching.py).
 
 import threading
 import time
-import warnings
 import weakref
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Self
 
-from multiback.errors import ArgumentError, StoreError
+from multiback.errors import ArgumentError, SlowDiskWarning, StoreError
 from multiback.store.background.buffers import Buffer, Kind, allocate_aligned
 from multiback.store.background.switch_interval import soon
 from multiback.store.checkpoint import Checkpoint
 from multiback.store.format.tensor_file import Array
-from multiback.store.opening import Runs
 from multiback.store.request import Request
+from multiback.store.runs import Runs
+from multiback.warn import warn
 
 # A shorter wait is nothing to bother anyone with.
-_WORTH_TELLING_SECONDS = 0.1
+# A wait is worth a warning if it is longer, and this share of the time between saves.
+_WORTH_TELLING_SECONDS = 1.0
+_WORTH_TELLING_SHARE = 0.1
 
 WRITER_THREAD = "multiback-writer"
 
 Then = Callable[[Checkpoint], object]
-
-
-class SlowDiskWarning(UserWarning):
-    """A save had to wait for the one before it."""
 
 
 class _Outcome:
@@ -109,6 +107,7 @@ class Writer:
         self._outcome = _Outcome()
         self._turn = threading.RLock()
         self._is_closed = False
+        self._submitted = 0.0
         self._has_told = False
         # An error that nobody asks for is told when the writer or Python ends.
         weakref.finalize(self, self._outcome.raise_error)
@@ -209,6 +208,7 @@ class Writer:
                     f"could not start a thread to write {request.name!r}: {error}. "
                     f"Commit with RunDirectory.commit instead."
                 ) from error
+            self._submitted = time.perf_counter()
             _writers.add(self)
 
     def _work(
@@ -241,14 +241,15 @@ class Writer:
             start = time.perf_counter()
             thread.join()
             waited = time.perf_counter() - start
-            if waited > _WORTH_TELLING_SECONDS and not self._has_told:
+            share = waited / (time.perf_counter() - self._submitted)
+            is_long = waited > _WORTH_TELLING_SECONDS and share > _WORTH_TELLING_SHARE
+            if is_long and not self._has_told:
                 self._has_told = True
-                warnings.warn(
-                    f"A save waited {waited:.1f} seconds for the one before it to be "
-                    f"written to {self._runs.location}. Save less often, or to a "
-                    f"faster disk; this is said once.",
+                warn(
+                    f"A save waited {waited:.1f} seconds ({share:.0%} of the time) for "
+                    "the one before it to be written: save less often, or to a faster "
+                    f"disk than that of {self._runs.location}.",
                     SlowDiskWarning,
-                    stacklevel=3,
                 )
         self._release_if_done()
 

@@ -9,12 +9,12 @@ import errno
 import os
 import secrets
 import stat
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from multiback.errors import MultibackError, NoDirectorySyncWarning, StoreError
+from multiback.warn import warn
 
 _BINARY = getattr(os, "O_BINARY", 0)
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT} if hasattr(errno, "EDQUOT") else {errno.ENOSPC}
@@ -133,12 +133,11 @@ def sync_directory(files: Files, path: Path) -> None:
             mount = path.stat().st_dev
             if mount not in _told:
                 _told.add(mount)
-                warnings.warn(
+                warn(
                     f"{path!s:.60} is on a mount that cannot fsync directories: after "
                     f"a power cut the newest checkpoint may be missing; older ones "
                     f"stay.",
                     NoDirectorySyncWarning,
-                    stacklevel=3,
                 )
 
 

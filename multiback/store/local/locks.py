@@ -17,7 +17,6 @@ import atexit
 import errno
 import os
 import threading
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -43,6 +42,7 @@ from multiback.store.owner import (
     this_process,
     warn_of_takeover,
 )
+from multiback.warn import warn
 
 LOCK_PREFIX = "lock-"
 _NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS})
@@ -101,10 +101,12 @@ def _locked(path: Path, timeout: float) -> _Lock | None:
         except filelock.Timeout:
             raise _Busy from None
         except NotImplementedError:
-            return _warn_of_no_locks(path)
+            _warn_of_no_locks(path)
+            return None
         except OSError as error:
             if error.errno in _NO_LOCKS:
-                return _warn_of_no_locks(path)
+                _warn_of_no_locks(path)
+                return None
             with store_errors("lock", path):
                 raise
         taken = _Lock(path, lock, (held[-1].st_dev, held[-1].st_ino))
@@ -118,12 +120,11 @@ def _warn_of_no_locks(path: Path) -> None:
     """Say once a directory that its file system has no locks."""
     if path.parent not in _told:
         _told.add(path.parent)
-        warnings.warn(
+        warn(
             f"{path.parent!s:.80} is on a mount without file locks: a note guards each "
             f"run instead; let one process at a time write there, or mount it with "
             f"locks.",
             NoLocksWarning,
-            stacklevel=6,
         )
 
 

@@ -14,13 +14,12 @@ leave them free. Who holds a run knows that its temporary directories are garbag
 import os
 import re
 import time
-import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from multiback.errors import ArgumentError, NoCheckpointError, StoreError
+from multiback.errors import ArgumentError, NoCheckpointError, OwnerWarning, StoreError
 from multiback.store.checkpoint import Checkpoint, described, read_checkpoint
 from multiback.store.disk.files import (
     Files,
@@ -51,6 +50,7 @@ from multiback.store.local.locks import RunLocks, directory_lock
 from multiback.store.owner import CLAIM_TIMEOUT, Owner, digest_of
 from multiback.store.request import Request, check_run_id
 from multiback.store.runs import Choice, Runs
+from multiback.warn import warn
 
 SAVE_REQUEST = "save-now"
 _ARCHITECTURE = re.compile(r"arch-[0-9a-f]{32}\.json")
@@ -142,7 +142,7 @@ class RunDirectory(Runs):
         mine = digest_of(run_id) if is_new else None
         # On another machine a file may be open: no reason not to train.
         for problem in self._collect(collect_if_possible, mine):
-            warnings.warn(f"Left over, and left alone: {problem}", stacklevel=3)
+            warn(f"Left over, and left alone: {problem}", OwnerWarning)
         append_line(self._files, self.path / "runs.jsonl", record, argument="info")
 
     def end_run(self, run_id: str) -> None:
@@ -266,7 +266,7 @@ class RunDirectory(Runs):
 
         self._collect(note)
         with self._locked():
-            unused = self._unused_architectures()
+            unused = self._unused_architectures(found)
             note(self._files, unused)
         return found
 
@@ -335,9 +335,9 @@ class RunDirectory(Runs):
         with directory_lock(self.path / "lock", self._lock_timeout):
             yield
 
-    def _unused_architectures(self) -> list[Path]:
+    def _unused_architectures(self, garbage: Sequence[Path]) -> list[Path]:
         """List the architectures that no manifest names or is about to name."""
-        if _hidden(self._checkpoints, TEMPORARY):
+        if set(_hidden(self._checkpoints, TEMPORARY)) - set(garbage):
             return []
         used = {one.architecture for one in self.checkpoints()}
         if self.skipped:

@@ -98,8 +98,8 @@ def look(bucket: Bucket, folder: str, mine: str | None) -> Iterator[tuple[str, O
     contents = bucket.read(list(listed)) if listed else {}
     for name, content in contents.items():
         modified = listed[name].modified
-        known = now is not None and modified is not None
-        owner = parse_owner(content, now - modified if known else None)
+        silent = None if now is None or modified is None else now - modified
+        owner = parse_owner(content, silent)
         if owner is not None:
             yield name, owner
 

@@ -6,17 +6,21 @@ from support.audited.planted import (
     BINARY,
     IDS,
     LABELS,
+    MULTI,
     ONE_HOT,
     ROWS,
     WEIGHTS,
     ErrorRate,
     K,
     X,
+    as_keras,
     binary,
     early_stopping,
     model_of,
     sequences,
     several,
+    sklearn,
+    tc,
     two_outputs,
 )
 
@@ -135,5 +139,29 @@ CLEAN = {
         given=early_stopping("val_mean_absolute_error"),
     ),
     "sequences": lambda: sequences(["accuracy", "mse", mb.metrics.F1Score()]),
+    "hosted": lambda: binary(
+        [
+            as_keras(tc.BinaryAUROC(), "auc"),
+            as_keras(tc.BinaryF1Score(), "f1"),
+            sklearn.as_keras("f1_score", "labels"),
+            sklearn.as_keras("log_loss", "scores"),
+        ]
+    ),
+    "hosted_logits": lambda: binary(
+        [
+            as_keras(tc.BinaryAUROC(), "auc", from_logits=True),
+            sklearn.as_keras("f1_score", "labels", threshold=0.0),
+            sklearn.as_keras("roc_auc_score", "scores"),
+        ],
+        activation=None,
+    ),
+    "chosen_classes": lambda: several(
+        [
+            mb.metrics.JaccardIndex(**MULTI, classes=[1, 2]),
+            mb.metrics.F1Score(**MULTI, ignore_index=-1),
+            as_keras(tc.MulticlassRecall(3, ignore_index=-1), "recall"),
+        ],
+        IDS,
+    ),
     "weighted": weighted,
 }

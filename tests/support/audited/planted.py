@@ -6,9 +6,12 @@ model and the arguments of `audit`).
 
 import keras
 import numpy as np
+import torchmetrics.classification as tc
 from keras import ops
 
 import multiback as mb
+from multiback.adapters import sklearn
+from multiback.adapters.torchmetrics import as_keras
 
 RNG = np.random.default_rng(5)
 ROWS = 70
@@ -139,6 +142,8 @@ def squared(y_true, y_pred):
 K = keras.metrics
 AVERAGED, LOGITS = "averaged over batches", "logits as probabilities"
 FORM, SCORES = "labels of another form", "compares scores with classes"
+ROWS_LOST = "ignores rows of a class"
+MULTI = {"task": "multiclass", "num_classes": 3}
 
 PLANTED = {
     "f1_function": (AVERAGED, "f1_by_hand", lambda: binary([f1_by_hand])),
@@ -254,6 +259,59 @@ PLANTED = {
         "hidden by a name",
         "loss",
         lambda: binary([K.Recall(name="loss")]),
+    ),
+    "hosted_auc_of_logits": (
+        LOGITS,
+        "auc",
+        lambda: binary(
+            [as_keras(tc.BinaryAUROC(), "auc")],
+            activation=None,
+            scale=0.5,
+            given={"batch_size": 2},
+        ),
+    ),
+    "function_of_logits": (
+        LOGITS,
+        "f1_score",
+        lambda: binary([sklearn.as_keras("f1_score", "labels")], activation=None),
+    ),
+    "our_classes_as_yes_and_no": (
+        FORM,
+        "accuracy",
+        lambda: several([mb.metrics.Accuracy("binary")], ONE_HOT),
+    ),
+    "hosted_classes_as_yes_and_no": (
+        FORM,
+        "f1",
+        lambda: several(
+            [as_keras(tc.MultilabelF1Score(3, average="micro"), "f1")], ONE_HOT
+        ),
+    ),
+    "our_class_ignored": (
+        ROWS_LOST,
+        "iou",
+        lambda: several(
+            [mb.metrics.JaccardIndex(**MULTI, ignore_index=0, name="iou")], IDS
+        ),
+    ),
+    "hosted_class_ignored": (
+        ROWS_LOST,
+        "iou",
+        lambda: several(
+            [as_keras(tc.MulticlassJaccardIndex(3, ignore_index=0), "iou")], IDS
+        ),
+    ),
+    "hosted_weights": (
+        "ignores weights",
+        "recall",
+        lambda: binary(
+            [as_keras(tc.BinaryAccuracy(), "recall")], data=(X, BINARY, WEIGHTS)
+        ),
+    ),
+    "hosted_bins": (
+        "too few thresholds",
+        "auc",
+        lambda: binary([as_keras(tc.BinaryAUROC(thresholds=3), "auc")], bias=-3.0),
     ),
     "monitor_without_direction": (
         "monitor",

@@ -7,6 +7,8 @@ import warnings
 import keras
 import numpy as np
 
+from multiback.errors import MultibackWarning
+
 X = np.random.default_rng(0).normal(size=(48, 4)).astype("float32")
 Y = (X.sum(axis=1) > 0).astype("float32")
 VALIDATION = {"validation_data": (X[32:], Y[32:])}
@@ -50,7 +52,11 @@ def telling():
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         yield texts
-    texts += [str(one.message) for one in caught if one.category is UserWarning]
+    texts += [
+        str(one.message)
+        for one in caught
+        if one.category is UserWarning or issubclass(one.category, MultibackWarning)
+    ]
 
 
 @contextlib.contextmanager

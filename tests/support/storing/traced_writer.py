@@ -6,7 +6,6 @@ keeps the best and the last, "here", in the "background", or through Keras's "fi
 
 import os
 import sys
-from pathlib import Path
 
 SCORES = (3, 5, 4, 7, 1, 2, 8, 6)
 
@@ -51,7 +50,6 @@ def store_only(log, run, how):
 
 def through_fit(log, run):
     """Use the callback."""
-    sys.path.insert(0, str(Path(__file__).parents[1] / "checkpoint"))
     import keras
     from support.fitting.problem import Says, fit, model
 

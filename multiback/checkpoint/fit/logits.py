@@ -1,0 +1,117 @@
+"""Compare what the loss and the metrics of each output take: logits or probabilities.
+
+Nothing in Keras compares them. A loss of logits beside metrics of probabilities is the
+commonest way to a wrong number without an error.
+"""
+
+from typing import Any, Protocol, runtime_checkable
+
+import keras
+
+from multiback import keras_private
+from multiback.checkpoint.fit.log_names import writes_own_logs
+from multiback.errors import ArgumentError
+
+_PROBABILITIES = ("sigmoid", "softmax")
+_WITH_ACTIVATION = (
+    "Activation",
+    "Conv1D",
+    "Conv1DTranspose",
+    "Conv2D",
+    "Conv2DTranspose",
+    "Conv3D",
+    "Conv3DTranspose",
+    "Dense",
+    "EinsumDense",
+    "SeparableConv1D",
+    "SeparableConv2D",
+)
+
+
+@runtime_checkable
+class TakesProbabilities(Protocol):
+    """A metric that says whether its value depends on scores being probabilities."""
+
+    wants_probabilities: bool
+
+
+def check_logits(model: keras.Model) -> list[str]:
+    """Compare each loss with the metrics of the same output.
+
+    A model with a step or a loss of its own is left alone, and so are losses that are
+    not Keras's objects and outputs whose last operation cannot be read.
+
+    Returns:
+        Losses that are wrong themselves, in sentences.
+
+    Raises:
+        ArgumentError: A loss takes logits, a metric takes them for probabilities, and
+            its value depends on it.
+    """
+    if writes_own_logs(model) or any(
+        getattr(type(model), name) is not getattr(keras.Model, name)
+        for name in ("compute_loss", "compute_metrics")
+    ):
+        return []
+    problems = []
+    for name, output, loss, metrics in keras_private.compiled_pairs(model):
+        if not _takes_logits(loss):
+            continue
+        last = last_activation(output)
+        if last in _PROBABILITIES:
+            problems.append(
+                f"The loss of the output {name!r} has from_logits=True, but the output "
+                f"is a {last} already. Leave from_logits=True out, or the activation."
+            )
+        elif last is not None:
+            _check_metrics(name, metrics)
+    return problems
+
+
+def _check_metrics(name: str, metrics: list[Any]) -> None:
+    for metric in metrics:
+        if isinstance(metric, TakesProbabilities) and metric.wants_probabilities:
+            raise ArgumentError(
+                f"The loss of the output {name!r} has from_logits=True, but its metric "
+                f"{metric.name!r} takes probabilities. Pass from_logits=True to the "
+                "metric too."
+            )
+
+
+def _takes_logits(loss: Any) -> bool:
+    """Return whether a loss is an object of Keras's that was given from_logits=True."""
+    is_keras = type(loss).__module__.startswith("keras.")
+    return is_keras and getattr(loss, "from_logits", False) is True
+
+
+def last_activation(output: Any) -> str | None:
+    """Return the name of the activation that made an output; None if unreadable.
+
+    Args:
+        output: A symbolic tensor of Keras's.
+    """
+    history = getattr(output, "_keras_history", None)
+    operation = None if history is None else history.operation
+    kind = type(operation).__name__
+    found = None
+    if not type(operation).__module__.startswith("keras."):
+        return None
+    if kind in ("Sigmoid", "Softmax"):
+        # A layer, or what a function of keras.ops becomes.
+        found = kind.lower()
+    elif kind in _WITH_ACTIVATION and isinstance(operation, keras.layers.Layer):
+        found = _name_of(operation.activation)
+        if kind == "Activation" and found == "linear":
+            # As a cast to float32 behind a sigmoid is written.
+            found = last_activation(operation.input)
+    return found
+
+
+def _name_of(activation: Any) -> str | None:
+    """Return the name of one of Keras's activations; None for any other."""
+    if activation is None:
+        return "linear"
+    if isinstance(activation, keras.layers.Softmax):
+        return "softmax"
+    module, name = (getattr(activation, x, "") for x in ("__module__", "__name__"))
+    return name if str(module).startswith("keras.") and name else None

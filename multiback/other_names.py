@@ -1,0 +1,107 @@
+"""What the names of Keras, Lightning and torchmetrics are called here."""
+
+import sys
+
+_ACCURACY = "Accuracy(task=..., num_classes=...)"
+_F1 = "F1Score(task=..., num_classes=..., average=...)"
+_COUNTS = "StatScores(task=...), which holds tp, fp, tn, fn and support"
+_IOU = "JaccardIndex(task=..., num_classes=..., average=...)"
+_KERAS = "keras.metrics.{name}: losses stay Keras's, and a checkpoint can monitor them"
+
+METRICS = {
+    "AUC": 'AUROC(task=...), or AveragePrecision(task=...) for curve="PR"',
+    "BinaryAccuracy": 'Accuracy(task="binary")',
+    "BinaryAUROC": 'AUROC(task="binary")',
+    "BinaryAveragePrecision": 'AveragePrecision(task="binary")',
+    "BinaryConfusionMatrix": 'ConfusionMatrix(task="binary")',
+    "BinaryCrossentropy": 'LogLoss(task="binary")',
+    "BinaryF1Score": 'F1Score(task="binary")',
+    "BinaryIoU": 'JaccardIndex(task="binary")',
+    "BinaryJaccardIndex": 'JaccardIndex(task="binary")',
+    "BinaryPrecision": 'Precision(task="binary")',
+    "BinaryRecall": 'Recall(task="binary")',
+    "CategoricalAccuracy": 'Accuracy(task="multiclass", num_classes=...)',
+    "CategoricalCrossentropy": 'LogLoss(task="multiclass", num_classes=...)',
+    "ConcordanceCorrCoef": "ConcordanceCorrelation()",
+    "CosineSimilarity": _KERAS,
+    "DiceScore": "Dice(task=..., num_classes=...)",
+    "F1": _F1,
+    "FalseNegatives": _COUNTS,
+    "FalsePositives": _COUNTS,
+    "Hinge": _KERAS,
+    "IoU": _IOU,
+    "JaccardScore": _IOU,
+    "KLDivergence": _KERAS,
+    "LogCoshError": _KERAS,
+    "MAE": "MeanAbsoluteError()",
+    "MSE": "MeanSquaredError()",
+    "MatthewsCorrCoef": "MatthewsCorrelation(task=..., num_classes=...)",
+    "MaxMetric": "Max()",
+    "MeanAbsolutePercentageError": _KERAS,
+    "MeanIoU": 'JaccardIndex(task="multiclass", num_classes=..., average="macro")',
+    "MeanMetric": "Mean()",
+    "MinMetric": "Min()",
+    "MulticlassAUROC": 'AUROC(task="multiclass", num_classes=...)',
+    "MulticlassAccuracy": (
+        'Accuracy(task="multiclass", num_classes=..., average="macro")'
+    ),
+    "MulticlassConfusionMatrix": 'ConfusionMatrix(task="multiclass", num_classes=...)',
+    "MulticlassF1Score": 'F1Score(task="multiclass", num_classes=..., average="macro")',
+    "MulticlassJaccardIndex": 'JaccardIndex(task="multiclass", num_classes=...)',
+    "MulticlassPrecision": (
+        'Precision(task="multiclass", num_classes=..., average="macro")'
+    ),
+    "MulticlassRecall": 'Recall(task="multiclass", num_classes=..., average="macro")',
+    "MultilabelAUROC": 'AUROC(task="multilabel", num_labels=...)',
+    "MultilabelAccuracy": (
+        'Accuracy(task="multilabel", num_labels=..., average="macro")'
+    ),
+    "MultilabelF1Score": 'F1Score(task="multilabel", num_labels=..., average="macro")',
+    "OneHotIoU": _IOU,
+    "OneHotMeanIoU": (
+        'JaccardIndex(task="multiclass", num_classes=..., average="macro")'
+    ),
+    "PearsonCorrCoef": "PearsonCorrelation()",
+    "Poisson": _KERAS,
+    "RMSE": "RootMeanSquaredError()",
+    "ROCAUC": "AUROC(task=...)",
+    "SparseCategoricalAccuracy": 'Accuracy(task="multiclass", num_classes=...)',
+    "SparseCategoricalCrossentropy": 'LogLoss(task="multiclass", num_classes=...)',
+    "SparseTopKCategoricalAccuracy": "TopKAccuracy(num_classes=..., top_k=...)",
+    "SquaredHinge": _KERAS,
+    "SumMetric": "Sum()",
+    "TopKCategoricalAccuracy": "TopKAccuracy(num_classes=..., top_k=...)",
+    "TrueNegatives": _COUNTS,
+    "TruePositives": _COUNTS,
+}
+
+
+# Beside the metrics: what people look for at the top.
+NAMES = {
+    "BackupAndRestore": 'multiback.ModelCheckpoint(dirpath, resume="auto")',
+    "EarlyStopping": "keras.callbacks.EarlyStopping beside multiback.ModelCheckpoint",
+    "callbacks": "multiback.ModelCheckpoint",
+    "load_checkpoint": "multiback.load(path)",
+    "load_from_checkpoint": "multiback.load(path), or multiback.restore(model, path)",
+    "load_model": "multiback.load_best(dirpath), or multiback.load(path)",
+    "load_weights": "multiback.restore(model, path)",
+    "save_model": "multiback.Checkpointer(dirpath).save(model)",
+}
+
+
+def translated(name: str) -> str:
+    """Return what to write here for another library's name, or nothing.
+
+    >>> translated("MeanMetric"), translated("Nothing")
+    (' Write multiback.metrics.Mean().', '')
+    """
+    if name in NAMES:
+        return f" Write {NAMES[name]}."
+    if name in getattr(sys.modules.get("multiback.metrics"), "__all__", ()):
+        return f" Write multiback.metrics.{name}."
+    if name not in METRICS:
+        return ""
+    meant = METRICS[name]
+    if meant is _KERAS:
+        return f" Write {meant.format(name=name)}."
+    return f" Write multiback.metrics.{meant}."

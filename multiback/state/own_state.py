@@ -1,0 +1,217 @@
+"""State that layers keep outside of Keras's variables, from Keras's own file.
+
+Vocabularies, lookup tables, the buffers of torch modules: what `save_own_variables` and
+`save_assets` of a layer write. And what is derived from state and kept beside it.
+"""
+
+import contextlib
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from multiback.errors import StateError
+from multiback.keras_private import KERAS_SOURCE, Part, layers_of, stores_of
+from multiback.state.variables import walk
+
+# Keras's own layers whose state is not all in variables. The others that
+# override `save_own_variables` (Dense, EinsumDense, Embedding, convolutions)
+# do it to merge LoRA into the kernel, and have their variables all the same.
+_VOCABULARIES = (
+    keras.layers.StringLookup,
+    keras.layers.IntegerLookup,
+    keras.layers.TextVectorization,
+)
+_STATE_METHODS = (
+    "save_own_variables",
+    "load_own_variables",
+    "save_assets",
+    "load_assets",
+)
+
+
+def has_own_state(layer: Any) -> bool:
+    """Say whether a layer has state now that is no variable."""
+    if isinstance(layer, _VOCABULARIES):
+        return (
+            can_have_own_state(layer)
+            and len(layer.get_vocabulary(include_special_tokens=False)) > 0
+        )
+    return can_have_own_state(layer)
+
+
+def can_have_own_state(layer: Any) -> bool:
+    """Say whether a layer writes and reads state that is no variable."""
+    if isinstance(layer, _VOCABULARIES):
+        # A vocabulary that was given, not adapted, is in the config.
+        return layer.get_config().get("vocabulary") is None
+    wrapper = getattr(keras.layers, "TorchModuleWrapper", None)
+    if wrapper is not None and isinstance(layer, wrapper):
+        return True
+    return any(
+        not _definer(type(layer), name).__module__.startswith(KERAS_SOURCE)
+        for name in _STATE_METHODS
+    )
+
+
+def _definer(kind: type, name: str) -> type:
+    """Return the class whose definition of a method is in force."""
+    return next((each for each in kind.__mro__ if name in vars(each)), keras.Layer)
+
+
+def ways_of_own_state(model: keras.Model) -> list[str]:
+    """Return the way to each layer that has state now that is no variable."""
+    return [
+        part.way
+        for part in walk(model)
+        if isinstance(part.value, keras.Layer) and has_own_state(part.value)
+    ]
+
+
+def stateful_layers(model: keras.Model) -> list[str]:
+    """Return the names of recurrent layers that keep their state between batches."""
+    return [
+        layer.name
+        for layer in layers_of(model)
+        if isinstance(layer, keras.layers.RNN) and layer.stateful
+    ]
+
+
+def restore_own_state(
+    model: keras.Model, file: Path | None, saved: Sequence[str] | None
+) -> list[str]:
+    """Give the layers what a checkpoint has of their own state.
+
+    Args:
+        model: The model.
+        file: Keras's file in the checkpoint; None where there is none.
+        saved: The ways to the layers that had such state; None where the checkpoint
+            does not say.
+
+    Returns:
+        What could not be put back, in sentences.
+
+    Raises:
+        StateError: A layer refused its state; the model is as it was.
+    """
+    parts = {
+        part.way: part
+        for part in walk(model)
+        if isinstance(part.value, keras.Layer) and can_have_own_state(part.value)
+    }
+    wanted = parts if saved is None else {k: v for k, v in parts.items() if k in saved}
+    problems = [
+        f"The checkpoint has state of the layer at {way!r} that is no variable, which "
+        "the model has not: it was left out."
+        for way in saved or ()
+        if way not in parts
+    ]
+    if file is not None and wanted:
+        with stores_of(file) as (variables, assets), _undone_on_error(wanted.values()):
+            problems += [
+                _not_there(part)
+                for part in wanted.values()
+                if not _load(part, variables, assets)
+            ]
+        forget_compiled(model)
+    elif file is None:
+        problems += [_not_there(part) for part in wanted.values()]
+    problems += [
+        f"The layer {part.way!r} has state that is no variable, and the checkpoint has "
+        "none of it: it was left as it is."
+        for way, part in parts.items()
+        if way not in wanted and has_own_state(part.value)
+    ]
+    problems += [
+        f"The states of the stateful layer {name!r} are in no variable of Keras and no "
+        "checkpoint: they were left as they are. Call reset_states()."
+        for name in stateful_layers(model)
+    ]
+    return problems
+
+
+def _not_there(part: Part) -> str:
+    return (
+        f"The state of the layer {part.way!r} that is no variable is not in the "
+        "checkpoint: it was left as it is."
+    )
+
+
+def _load(part: Part, variables: Any, assets: Any) -> bool:
+    """Give one layer its state; say whether there was any."""
+    folder = assets.get(part.path) if assets is not None else None
+    in_file = variables.get(part.path)
+    has_assets = _overrides(part.value, "load_assets")
+    if not len(in_file.keys()) and (folder is None or not has_assets):
+        return False
+    try:
+        part.value.load_own_variables(in_file)
+        if has_assets and folder is not None:
+            part.value.load_assets(folder)
+    except Exception as error:
+        raise StateError(
+            f"The layer {part.way!r} did not take its state from the checkpoint, and "
+            f"nothing was restored: {type(error).__name__}: {str(error)[:300]}. Build "
+            "the layer as it was when it was saved."
+        ) from error
+    return True
+
+
+def _overrides(layer: Any, name: str) -> bool:
+    return getattr(type(layer), name, None) is not getattr(keras.Layer, name, None)
+
+
+@contextlib.contextmanager
+def _undone_on_error(parts: Any) -> Iterator[None]:
+    """Put back what the layers held where one of them raises."""
+    with tempfile.TemporaryDirectory(prefix="multiback-") as scratch:
+        before = []
+        for number, part in enumerate(parts):
+            store: dict[str, Any] = {}
+            folder = Path(scratch, str(number))
+            folder.mkdir()
+            # A layer that has no state yet may not be able to write it.
+            with contextlib.suppress(Exception):
+                part.value.save_own_variables(store)
+                if _overrides(part.value, "save_assets"):
+                    part.value.save_assets(str(folder))
+                plain = {
+                    k: np.array(keras.ops.convert_to_numpy(v)) for k, v in store.items()
+                }
+                before.append((part.value, plain, folder))
+        try:
+            yield
+        except StateError:
+            for layer, plain, folder in before:
+                with contextlib.suppress(Exception):
+                    layer.load_own_variables(plain)
+                    if any(folder.iterdir()):
+                        layer.load_assets(str(folder))
+            raise
+
+
+def follow_variables(model: keras.Model) -> None:
+    """Recompute what is derived from variables and kept beside them.
+
+    An adapted `Normalization` keeps constants, which Keras computes again when it
+    loads a file, and compiled functions hold the old ones.
+    """
+    adapted = [
+        layer
+        for layer in layers_of(model)
+        if isinstance(layer, keras.layers.Normalization)
+    ]
+    for layer in adapted:
+        layer.finalize_state()
+    if adapted:
+        forget_compiled(model)
+
+
+def forget_compiled(model: keras.Model) -> None:
+    """Drop compiled functions, which hold old constants; a running `fit` needs its."""
+    model.test_function = model.predict_function = None
+    if getattr(model, "train_function", None) is not None:
+        model.make_train_function(force=True)

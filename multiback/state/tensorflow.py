@@ -1,0 +1,11 @@
+"""TensorFlow's random generators, for `leaf.py`; import where TensorFlow is."""
+
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+
+def generator(state: np.ndarray, algorithm: int) -> Any:
+    """Make a generator that continues from a state."""
+    return tf.random.Generator.from_state(state, algorithm)

@@ -1,0 +1,56 @@
+"""Warnings that point at the user's line.
+
+`stacklevel=` counts frames, and how many lie between a line of `fit` and ours depends
+on Keras, the backend and Python. So the line is looked for: the first frame, from the
+inside out, whose module belongs to no library that calls us.
+"""
+
+import sys
+import warnings
+from types import FrameType
+
+from multiback.errors import MultibackWarning
+
+_CALLERS = {
+    "contextlib",
+    "functools",
+    "importlib",
+    "jax",
+    "keras",
+    "lightning",
+    "lightning_fabric",
+    "multiback",
+    "pytorch_lightning",
+    "tensorflow",
+    "threading",
+    "torch",
+    "torchmetrics",
+}
+
+
+def warn(message: str, category: type[MultibackWarning]) -> None:
+    """Warn once a line of the user's.
+
+    Args:
+        message: One sentence of at most 200 characters, with cause and cure.
+        category: The class to filter by.
+    """
+    frame = _users_frame(sys._getframe(1))  # noqa: SLF001 - as warnings does
+    warnings.warn_explicit(
+        message,
+        category,
+        frame.f_code.co_filename,
+        frame.f_lineno,
+        module=frame.f_globals.get("__name__", "<unknown>"),
+        registry=frame.f_globals.setdefault("__warningregistry__", {}),
+    )
+
+
+def _users_frame(frame: FrameType) -> FrameType:
+    """Return the frame of the user's code, or the outermost one."""
+    while frame.f_back is not None:
+        name = str(frame.f_globals.get("__name__", ""))
+        if name.partition(".")[0] not in _CALLERS:
+            break
+        frame = frame.f_back
+    return frame
