@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import keras
+import numpy as np
 
 from multiback.errors import StateError
 from multiback.state.fitting import Values, dtype_of, fitted, listing, rounded
