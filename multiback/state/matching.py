@@ -346,9 +346,10 @@ def _by_metric(
     )
     for (owner, mine), (_, theirs) in runs:
         here, there = list(mine), list(theirs)
-        part, unfit = by_position(here, there, arrays)
         names = [without_number(str(entry.variable.path)) for entry in here]
-        if unfit or names != [without_number(str(entry["path"])) for entry in there]:
+        same = names == [without_number(str(entry["path"])) for entry in there]
+        part, unfit = fitted_pairs(list(zip(here, there, strict=same)), arrays)
+        if unfit or not same:
             changed.append(owner)
             part = [(entry, _zeros(entry.variable)) for entry in here]
         plan += part
