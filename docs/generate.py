@@ -65,12 +65,17 @@ Written by `docs/generate.py`; change that, or the docstrings, and run it again.
 
 ## Conventions
 
-- **Labels** are compared as integers. A label that the task does not know raises,
-  and in a compiled step makes the result NaN.
+- **Labels** are compared as integers. Values never raise: a label that the task does
+  not know makes the result NaN, and the first result outside of a compiled step warns
+  with the cause and its cure. `metric.unusable()` returns how many there are by cause.
+- **One-hot** rows of integers on both sides are classes. Sequences of ids whose length
+  is `num_classes` look the same: give the labels a last axis of 1.
+- **Soft labels** have a `LogLoss`, `Perplexity` and `BrierScore`; other metrics take
+  class ids.
 - **Thresholds**: positive is `score > threshold`. Of equal scores of classes the
   first is the largest. A NaN score is never a hit.
 - **Logits** are never guessed: pass `from_logits=True`. A probability outside of
-  [0, 1] makes NaN of what needs probabilities.
+  [0, 1] makes a ranking or a loss NaN; a threshold takes it as it is. Both warn.
 - **Averages**: "macro" leaves out classes with neither a label nor a prediction (for
   ranking metrics: without positives or negatives). `zero_division` is explicit, and
   nothing has an epsilon in its denominator.

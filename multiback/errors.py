@@ -17,6 +17,7 @@
     ├── SlowDiskWarning                    training waits for the disk
     ├── OwnerWarning                       another process left, or holds, a run
     ├── RunLeftWarning                     a run is taken over from another process
+    ├── UnusableValuesWarning              a metric counted what it cannot use
     ├── WaitingForRunWarning               another process may still write a run
     ├── NoLocksWarning                     a mount has no file locks
     ├── NoDirectorySyncWarning             a mount cannot fsync directories
@@ -98,6 +99,10 @@ class NoLocksWarning(MultibackWarning):
 
 class RunLeftWarning(MultibackWarning):
     """A run is taken over from a process that has not renewed its claim."""
+
+
+class UnusableValuesWarning(MultibackWarning):
+    """A metric was given labels or scores that it cannot use, and counted them."""
 
 
 class WaitingForRunWarning(MultibackWarning):

@@ -1,7 +1,6 @@
 """Several metrics over one state: `group`, and the views that it makes."""
 
-import uuid
-from typing import Any, Self
+from typing import Any
 
 import keras
 
@@ -37,21 +36,20 @@ class _Hidden:
 class View(keras.metrics.Metric):  # type: ignore[misc]  # Keras has no types
     """A metric that owns no variables and reads those of another one.
 
+    A saved view is a metric of its own when it is loaded: sharing saves time and is no
+    part of what a metric is.
+
     `group` makes views; there is no need to call this.
 
     Args:
         metric: The metric whose formula this is.
         owner: The metric whose state is read; their statistics are equal.
-        group: Id of the group.
-        number: Place among the views of the group.
     """
 
-    def __init__(self, metric: Metric, owner: Metric, group: str, number: int) -> None:
+    def __init__(self, metric: Metric, owner: Metric) -> None:
         super().__init__(name=metric.name, dtype=metric.dtype)
         self._direction = KERAS_DIRECTIONS[metric.direction]
         self._hidden = _Hidden(metric, owner)
-        self._group = group
-        self._number = number
         self.seen = sharing.Seen()
 
     @property
@@ -127,13 +125,16 @@ class View(keras.metrics.Metric):  # type: ignore[misc]  # Keras has no types
             raise ArgumentError(f"{self.name} ranks no scores: it has no curve.")
         return metric
 
+    def unusable(self) -> dict[str, int]:
+        """Return how many elements could not be used, by cause; see `Metric`."""
+        return self._hidden.owner.unusable()
+
     def update_state(self, *values: Tensor, **named: Tensor) -> None:
         """Look at the shape alone: the owner adds the batch."""
         metric = self._hidden.metric
         if isinstance(metric, PairMetric):
             metric.decide_task(named["y_pred"] if "y_pred" in named else values[1])
         self.seen.add(*values, *named.values())
-        self._hidden.owner.seen.closed = True
 
     def result(self) -> Tensor:
         """Return the value of everything that the owner has added.
@@ -142,40 +143,29 @@ class View(keras.metrics.Metric):  # type: ignore[misc]  # Keras has no types
             ArgumentError: This metric was given batches that its owner was not.
         """
         owner = self._hidden.owner
-        if not owner.seen.covers(self.seen):
+        if owner.seen is not None and not owner.seen.covers(self.seen):
             raise ArgumentError(
                 f'{self.name} reads the state of "{owner.name}", the first of its '
                 "group, which was not given the same batches. Compile the whole list "
                 "that group() returned, for one output and either all as metrics= "
-                "or all as weighted_metrics=; or leave group() away."
+                "or all as weighted_metrics=; in a compiled function give all of them "
+                "the same tensors; or leave group() away."
             )
         return self._hidden.metric.result_of(owner)
 
+    def reset_state(self) -> None:
+        """Forget what this was given; the owner resets the state."""
+        self.seen.forget()
+
     def get_config(self) -> dict[str, Any]:
-        """Return what makes this view again, with its owner."""
-        serialize = keras.saving.serialize_keras_object
-        return {
-            "metric": serialize(self._hidden.metric),
-            "owner": serialize(self._hidden.owner),
-            "group": self._group,
-            "number": self._number,
-        }
+        """Return what makes the metric again, by itself."""
+        return {"metric": keras.saving.serialize_keras_object(self._hidden.metric)}
 
     @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Self:
-        """Make the view on the owner of the load that is going on."""
-        group, number = config["group"], config["number"]
-        # Without its group's id the owner is made plainly, in here.
-        plain = {k: v for k, v in config["owner"]["config"].items() if k != "group"}
-        deserialize = keras.saving.deserialize_keras_object
-
-        def make_owner() -> Metric:
-            owner: Metric = deserialize({**config["owner"], "config": plain})
-            owner.group = group
-            return owner
-
-        owner = sharing.join_as_view(group, number, make_owner)
-        return cls(deserialize(config["metric"]), owner, group, number)
+    def from_config(cls, config: dict[str, Any]) -> Metric:  # type: ignore[override]  # no view
+        """Make the metric, with a state of its own."""
+        metric: Metric = keras.saving.deserialize_keras_object(config["metric"])
+        return metric
 
 
 def group(*metrics: Metric) -> list[keras.metrics.Metric]:
@@ -192,7 +182,8 @@ def group(*metrics: Metric) -> list[keras.metrics.Metric]:
 
     Returns:
         Keras metrics, in the same order and with the same names and values.
-        Compile all of them: a view whose owner is left out raises.
+        Compile all of them: a view whose owner is left out raises. A model that is
+        loaded from a file has the metrics, each with a state of its own.
 
     Raises:
         ArgumentError: A metric is not multiback's, occurs twice or is in a group
@@ -209,7 +200,6 @@ def group(*metrics: Metric) -> list[keras.metrics.Metric]:
     (2, 0)
     """
     owners: dict[Statistic, Metric] = {}
-    views: dict[Statistic, int] = {}
     grouped: list[keras.metrics.Metric] = []
     for metric in metrics:
         if not isinstance(metric, Metric):
@@ -218,7 +208,7 @@ def group(*metrics: Metric) -> list[keras.metrics.Metric]:
                 f"group(Precision(), Recall()), not {metric!r}; compile others "
                 "beside the list that it returns."
             )
-        if metric.group is not None or any(metric is other for other in grouped):
+        if metric.seen is not None or any(metric is other for other in grouped):
             raise ArgumentError(
                 f"group() wants {metric.name!r} once, and in one group."
             )
@@ -226,8 +216,7 @@ def group(*metrics: Metric) -> list[keras.metrics.Metric]:
         if owner is metric:
             grouped.append(metric)
             continue
-        if owner.group is None:
-            owner.group = uuid.uuid4().hex
-        number = views[metric.statistic] = views.get(metric.statistic, -1) + 1
-        grouped.append(View(metric, owner, owner.group, number))
+        if owner.seen is None:
+            owner.seen = sharing.Seen()
+        grouped.append(View(metric, owner))
     return grouped

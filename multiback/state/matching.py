@@ -3,12 +3,14 @@
 Nothing is assigned here: what fits becomes a plan, what does not a list of sentences.
 """
 
+import itertools
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import keras
+import numpy as np
 
 from multiback.errors import StateError
 from multiback.state.fitting import Values, dtype_of, fitted, listing, rounded
@@ -301,11 +303,61 @@ def metrics_plan(
             "not restored and start from zero."
         )
         return [], False, note
+    if _owners(here) == _owners(there):
+        plan, changed = _by_metric(current["metrics"], saved, arrays)
+        note = (
+            f"The state of {', '.join(changed)} was saved in another layout, as by an "
+            "earlier version; each of them starts from zero."
+        )
+        return plan, False, note
     note = (
         "The model's metrics are not those that were saved; they were reset "
         f"(saved: {_names(there)}; now: {_names(here)})."
     )
     return [], True, note
+
+
+def _owners(paths: Sequence[str]) -> list[str]:
+    """Return the metric of each run of variables."""
+    return [owner for owner, _ in itertools.groupby(paths, _owner)]
+
+
+def _owner(path: str) -> str:
+    return path.rpartition("/")[0]
+
+
+def _by_metric(
+    current: list[Entry], saved: Index, arrays: Values
+) -> tuple[Plan, list[str]]:
+    """Pair each metric's variables; zeros where a metric's layout has changed."""
+
+    def key_here(entry: Entry) -> str:
+        return _owner(without_number(str(entry.variable.path)))
+
+    def key_there(entry: Mapping[str, Any]) -> str:
+        return _owner(without_number(str(entry["path"])))
+
+    plan: Plan = []
+    changed = []
+    runs = zip(
+        itertools.groupby(current, key_here),
+        itertools.groupby(saved, key_there),
+        strict=True,
+    )
+    for (owner, mine), (_, theirs) in runs:
+        here, there = list(mine), list(theirs)
+        names = [without_number(str(entry.variable.path)) for entry in here]
+        same = names == [without_number(str(entry["path"])) for entry in there]
+        part, unfit = fitted_pairs(list(zip(here, there, strict=same)), arrays)
+        if unfit or not same:
+            changed.append(owner)
+            part = [(entry, _zeros(entry.variable)) for entry in here]
+        plan += part
+    return plan, changed
+
+
+def _zeros(variable: Any) -> Any:
+    return np.zeros([int(size) for size in variable.shape], str(variable.dtype))
 
 
 def _names(paths: Sequence[str]) -> str:

@@ -10,7 +10,7 @@ import torchmetrics
 from keras import ops
 from support.backends import compiled
 from support.contracts import ROWS as FEW
-from support.contracts import MetricContract, stream, value
+from support.contracts import MetricContract, stream, unusable, value
 
 import multiback as mb
 
@@ -181,7 +181,9 @@ def test_an_unreachable_condition_gives_0_and_an_infinite_threshold():
     assert metric.threshold() == np.inf
 
 
+@unusable
 @pytest.mark.parametrize("name", NAMES)
+@unusable
 def test_one_class_and_a_nan_give_nan(name):
     for labels, scores in (([1, 1], [0.1, 0.9]), ([0, 1], [np.nan, 0.9])):
         metric = make(name, 0.5)

@@ -6,7 +6,7 @@ import sklearn.metrics
 import torch
 import torchmetrics
 from keras import ops
-from support.contracts import FloatContract, stream
+from support.contracts import FloatContract, stream, unusable
 
 import multiback as mb
 from multiback.errors import ArgumentError
@@ -68,7 +68,9 @@ def test_targets_of_one_shape_do_not_broadcast_against_another():
     assert stream(mb.metrics.MeanSquaredError(), (np.arange(4.0), column)) == 0.0
 
 
+@unusable
 @pytest.mark.parametrize("name", ORACLES)
+@unusable
 def test_no_data_and_a_nan_give_nan(name):
     assert np.isnan(stream(getattr(mb.metrics, name)()))
     batch = np.zeros(2, "float32"), np.array([0, np.nan], "float32")

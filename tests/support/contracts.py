@@ -21,6 +21,14 @@ RTOL = 4 * 2.0**-24
 ATOL = 1e-6
 
 
+# For tests of values that cannot be used; that a warning says so has tests of its own.
+unusable = pytest.mark.filterwarnings("ignore::multiback.errors.UnusableValuesWarning")
+
+
+# For tests of values that cannot be used; that a warning says so has tests of its own.
+unusable = pytest.mark.filterwarnings("ignore::multiback.errors.UnusableValuesWarning")
+
+
 def value(metric):
     return np.asarray(ops.convert_to_numpy(metric.result()), "float64")
 

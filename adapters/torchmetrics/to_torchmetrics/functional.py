@@ -10,7 +10,6 @@ import keras
 import multiback.metrics as ours
 from multiback.errors import ArgumentError
 from multiback.metrics.base.metric import PairMetric
-from multiback.metrics.statistics.statistic import LabelStatistic
 
 Tensor = Any
 State = dict[str, Tensor]
@@ -70,18 +69,12 @@ class StatisticFunctional(Functional):
         return self.metric.statistic.init()  # type: ignore[no-any-return]
 
     def update(self, state: State, *batch: Tensor, sample_weight: Tensor) -> State:
-        """Return the state with one more batch in it.
-
-        Raises:
-            ArgumentError: A label is not one that the task knows.
-        """
-        statistic = self.metric.statistic
+        """Return the state with one more batch in it."""
         if isinstance(self.metric, PairMetric):
             self.metric.decide_task(batch[1])
-        after: State = statistic.update(state, *batch, sample_weight=sample_weight)
-        if isinstance(statistic, LabelStatistic) and float(statistic.invalid(after)):
-            explained = statistic.explain_invalid(*batch)
-            raise ArgumentError(f"{self.metric.name}: {explained}")
+        after: State = self.metric.statistic.update(
+            state, *batch, sample_weight=sample_weight
+        )
         return after
 
     def merge(self, a: State, b: State) -> State:
@@ -89,7 +82,14 @@ class StatisticFunctional(Functional):
         return self.metric.statistic.merge(a, b)  # type: ignore[no-any-return]
 
     def compute(self, state: State) -> Tensor:
-        """Return the value."""
+        """Return the value, and warn once a cause of what cannot be used."""
+        self.metric.warn_of_unusable(
+            {
+                key: keras.ops.convert_to_numpy(state[key])
+                for key in ("unusable", "used")
+                if key in state
+            }
+        )
         return self.metric.compute(state)
 
 

@@ -176,13 +176,16 @@ class RatioMetric(TaskMetric):
         """Return the metric's value for a state of NumPy arrays."""
         if not self._is_one_ratio():
             return self.compute(state)
-        # Of five cells, which take Python less time than NumPy's first operation.
+        # Of four cells, which take Python less time than NumPy's first operation.
         high, low = state["counts"].tolist()
         weights = zip(*state["weighted"].tolist(), strict=True)
-        tp, fp, tn, fn, invalid = (
+        tp, fp, tn, fn = (
             h * exact.COUNT_BASE + n + sum(w)
             for h, n, w in zip(high, low, weights, strict=True)
         )
+        invalid = 0
+        if self.statistic.unusable(state):
+            invalid = self._counts.invalid(state)
         if invalid > 0:
             return math.nan
         numerator, denominator = self.fraction(CountTable(tp, fp, tn, fn, invalid))

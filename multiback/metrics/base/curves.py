@@ -57,8 +57,9 @@ def as_threshold(edges: Array) -> Array:
     A score that lies on the edge is then above the threshold, also where scores of
     float32 lie further apart than the bins.
     """
-    rounded = edges.astype("float32")
-    with np.errstate(over="ignore"):
+    with np.errstate(all="ignore"):
+        rounded = edges.astype("float32")
+    with np.errstate(all="ignore"):  # nextafter underflows near 0.
         below = np.nextafter(rounded, np.float32(-np.inf))
     return np.where(rounded < edges, rounded, below).astype("float64")
 
@@ -75,7 +76,7 @@ def _above(
 def roc_points(positives: Array, negatives: Array, edges: Array) -> ROCCurve:
     """Return the curve of counts by bins; NaN where a class is missing."""
     tp, fp, thresholds = _above(positives, negatives, edges)
-    with np.errstate(invalid="ignore"):
+    with np.errstate(all="ignore"):
         fpr, tpr = (
             np.append(0.0, each) / (each[-1] if each.size else 0.0) for each in (fp, tp)
         )
@@ -87,7 +88,7 @@ def precision_recall_points(
 ) -> PrecisionRecallCurve:
     """Return the curve of counts by bins; NaN where there is no positive."""
     tp, fp, thresholds = _above(positives, negatives, edges)
-    with np.errstate(invalid="ignore"):
+    with np.errstate(all="ignore"):
         precision = tp / (tp + fp)
         recall = tp / (tp[-1] if tp.size else 0.0)
     return PrecisionRecallCurve(

@@ -2,19 +2,25 @@
 
 import abc
 import inspect
+import warnings
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal, Protocol, Self, runtime_checkable
 
 import keras
 from keras import ops
 
-from multiback.errors import ArgumentError
+from multiback.errors import ArgumentError, UnusableValuesWarning
 from multiback.keras_private import get_keras_mask, in_stateless_scope
 from multiback.metrics.base import sharing
 from multiback.metrics.base.replicas import Replicas
 from multiback.metrics.base.signature import checked
 from multiback.metrics.inputs.task import Task
-from multiback.metrics.statistics.statistic import LabelStatistic, State, Statistic
+from multiback.metrics.statistics.statistic import (
+    STATE_VERSION,
+    PairStatistic,
+    State,
+    Statistic,
+)
 
 kernels: Any = None
 compiled: Any = None
@@ -89,19 +95,19 @@ class Metric(keras.metrics.Metric, abc.ABC):  # type: ignore[misc]  # Keras has 
         super().__init__(name=name, dtype=dtype)
         self._direction = KERAS_DIRECTIONS[self.direction]
         self.statistic = statistic
-        # Set by `group`: the id that its members find one another by.
-        self.group: str | None = None
-        self.seen = sharing.Seen()
+        # Set by `group`: what the others of it compare with, if this is their owner.
+        self.seen: sharing.Seen | None = None
         self._replicas = Replicas(statistic)
         self._state = {
             key: self.add_variable(
                 shape=self._replicas.shape(value.shape),
                 initializer="zeros",
                 dtype=value.dtype,
-                name=key,
+                name=f"{key}_v{STATE_VERSION}",
             )
             for key, value in statistic.init().items()
         }
+        self._told: list[str] = []
         self._views = None if kernels is None else kernels.HostViews(self._state)
 
     @property
@@ -151,10 +157,10 @@ class Metric(keras.metrics.Metric, abc.ABC):  # type: ignore[misc]  # Keras has 
         """Add one batch, given as the statistic wants it.
 
         Raises:
-            ArgumentError: The shapes do not fit together, or, outside of a
-                compiled step, a label is not one that the task knows.
+            ArgumentError: The shapes, dtypes or ranks do not fit together. Values
+                never raise: see `unusable`.
         """
-        if self.group is not None:
+        if self.seen is not None:
             self.seen.add(*batch, sample_weight)
         if (
             kernels is not None
@@ -170,15 +176,6 @@ class Metric(keras.metrics.Metric, abc.ABC):  # type: ignore[misc]  # Keras has 
         except ArgumentError as error:
             # A model may have many metrics, and outputs of several shapes.
             raise ArgumentError(f"{self.name}: {error}") from error
-        # In a stateless scope Keras traces the step or tries made-up data.
-        if (
-            isinstance(self.statistic, LabelStatistic)
-            and not in_stateless_scope()
-            and _is_known_positive(self.statistic.invalid(after))
-        ):
-            raise ArgumentError(
-                f"{self.name}: {self.statistic.explain_invalid(*batch)}"
-            )
         for key, variable in self._state.items():
             if after[key] is not before[key]:
                 variable.assign(self._replicas.put(held[key], after[key]))
@@ -207,11 +204,16 @@ class Metric(keras.metrics.Metric, abc.ABC):  # type: ignore[misc]  # Keras has 
         """Return the value of everything that another metric was given."""
         if kernels is not None:
             kernels.same_batch.forget()
-            value = kernels.result(self.compute_on_arrays, owner._views)  # noqa: SLF001 - of this class
+            value = kernels.result(self._on_arrays, owner._views)  # noqa: SLF001 - of this class
             if value is not None:
                 return value
         state = owner.state
-        value = None if compiled is None else self._fast_result(state)
+        value = None
+        if compiled is not None:
+            value = self._fast_result(state)
+        elif not in_stateless_scope():
+            # Keras tries metrics on made-up data in such a scope.
+            self.warn_of_unusable(kernels.to_host(state))
         return self.compute(state) if value is None else value
 
     def _fast_result(self, state: State) -> Tensor | None:
@@ -219,13 +221,56 @@ class Metric(keras.metrics.Metric, abc.ABC):  # type: ignore[misc]  # Keras has 
         arrays = compiled.as_arrays(state)
         if arrays is None:
             return self.compute_in_step(state, compiled)
-        value = self.compute_on_arrays(arrays)
+        value = self._on_arrays(arrays)
         return None if value is None else ops.convert_to_tensor(value, "float32")
+
+    def _on_arrays(self, state: State) -> Any | None:
+        """Compute the value of a state of NumPy arrays, and warn."""
+        self.warn_of_unusable(state)
+        return self.compute_on_arrays(state)
+
+    def warn_of_unusable(self, state: State) -> None:
+        """Warn once a cause of what cannot be used, for a state of NumPy arrays."""
+        if not isinstance(self.statistic, PairStatistic):
+            return
+        for cause, count in self.statistic.unusable(state).items():
+            if cause not in self._told:
+                self._told.append(cause)
+                warnings.warn(
+                    self.statistic.explain(self.name, cause, count),
+                    UnusableValuesWarning,
+                    stacklevel=2,
+                )
+
+    def unusable(self) -> dict[str, int]:
+        """Return how many elements could not be used since the last reset, by cause.
+
+        The causes are "unknown_label", "nan_label", "soft_label" (not a whole number),
+        "nan_score", "outside_score" (not in [0, 1], where probabilities are wanted),
+        "unknown_prediction", "negative_weight", "infinite" and "beyond_capacity".
+        Labels that cannot be used make the value NaN.
+
+        Returns:
+            The number of each cause that there is; empty if all is well.
+
+        Example:
+            >>> import multiback as mb
+            >>> metric = mb.metrics.F1Score()
+            >>> metric.update_state([0, 1, 2, 3], [0.1, 0.9, 0.8, 0.7])
+            >>> metric.unusable()
+            {'unknown_label': 2}
+        """
+        if not isinstance(self.statistic, PairStatistic):
+            return {}
+        state = {k: ops.convert_to_numpy(v) for k, v in self.state.items()}
+        return self.statistic.unusable(state)
 
     def reset_state(self) -> None:
         """Forget everything that was added."""
         if kernels is not None:
             kernels.same_batch.forget()
+        if self.seen is not None:
+            self.seen.forget()
         super().reset_state()
 
     def __repr__(self) -> str:
@@ -244,19 +289,13 @@ class Metric(keras.metrics.Metric, abc.ABC):  # type: ignore[misc]  # Keras has 
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments that make this metric again."""
-        config = {**super().get_config(), **self._arguments}
-        return config if self.group is None else {**config, "group": self.group}
+        return {**super().get_config(), **self._arguments}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:
-        """Make the metric; as the owner of a group, the one that its views read."""
-        config = dict(config)
-        group = config.pop("group", None)
-        if group is None:
-            return cls(**config)
-        owner: Self = sharing.join_as_owner(group, lambda: cls(**config))
-        owner.group = group
-        return owner
+        """Make the metric again."""
+        # Up to 0.1 a group's owner wrote an id for its views.
+        return cls(**{key: value for key, value in config.items() if key != "group"})
 
 
 class PairMetric(Metric):
@@ -292,18 +331,9 @@ class PairMetric(Metric):
                 gives weights to `weighted_metrics=` only, never to `metrics=`.
 
         Raises:
-            ArgumentError: The shapes do not fit together, or, outside of a
-                compiled step, a label is not one that the task knows.
+            ArgumentError: The shapes, dtypes or ranks do not fit together. Values
+                never raise: see `unusable`.
         """
         self.decide_task(y_pred)
         mask = get_keras_mask(y_pred)
         self.add_batch(y_true, y_pred, sample_weight=sample_weight, mask=mask)
-
-
-def _is_known_positive(number: Tensor) -> bool:
-    """Tell whether a tensor has a value now, outside of a trace, and it is > 0."""
-    try:
-        return float(ops.convert_to_numpy(number)) > 0
-    except (AttributeError, NotImplementedError, TypeError):
-        # A tracer of JAX, a symbolic tensor of TensorFlow, a meta tensor of torch.
-        return False

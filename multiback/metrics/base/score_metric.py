@@ -77,6 +77,8 @@ class ScoreMetric(PairMetric):
 
     direction: ClassVar[Direction | None] = "max"
     value_range: ClassVar[tuple[float, float]] = (0.0, 1.0)
+    # Positives alone have no value.
+    needs_negatives: ClassVar[bool] = True
     # Bounds further apart than this are worth a warning.
     wide: ClassVar[float] = 0.01
 
@@ -231,7 +233,9 @@ class ScoreMetric(PairMetric):
         histogram = self.chosen(histogram)
         values = ops.clip(ops.stack(list(self.score(histogram))), 0.0, 1.0)
         positives, negatives = total(histogram.positives), total(histogram.negatives)
-        one_class = ops.logical_or(ops.equal(positives, 0.0), ops.equal(negatives, 0.0))
+        one_class = ops.equal(positives, 0.0)
+        if self.needs_negatives:
+            one_class = ops.logical_or(one_class, ops.equal(negatives, 0.0))
         broken = histogram.undefined > 0.0
         if self._each:
             undefined = ops.logical_or(one_class, broken)

@@ -10,6 +10,7 @@ from multiback.errors import ArgumentError
 from multiback.metrics.base.averaging import ratio
 from multiback.metrics.base.metric import Direction, PairMetric
 from multiback.metrics.inputs.arguments import as_integer
+from multiback.metrics.inputs.batch import Given
 from multiback.metrics.inputs.task import ClassTask, Ids, Task
 from multiback.metrics.numeric import exact
 from multiback.metrics.numeric.by_id import sum_by_id
@@ -23,8 +24,7 @@ Tensor = Any
 class ConfidenceBins(PredictionSums):
     """Add up, for each bin of confidence, the weight, the confidence and the hits.
 
-    The state is one float32 tensor of shape `(2, 3 * n_bins + 1)`, in the words of
-    `exact`; the last column counts invalid labels.
+    "sums" is float32 of shape `(2, 3 * n_bins)`, in the words of `exact`.
 
     Args:
         n_bins: Number of bins of equal width in [0, 1]; each holds its lower edge.
@@ -40,18 +40,14 @@ class ConfidenceBins(PredictionSums):
 
     def init(self) -> State:
         """Return the state of no data."""
-        return {"sums": ops.zeros((2, 3 * self.n_bins + 1), dtype="float32")}
+        return {
+            "sums": ops.zeros((2, 3 * self.n_bins), dtype="float32"),
+            "unusable": self.no_causes(),
+        }
 
-    def update(
-        self,
-        state: State,
-        y_true: Tensor,
-        y_pred: Tensor,
-        sample_weight: Tensor | None = None,
-        mask: Tensor | None = None,
-    ) -> State:
-        """Return the state with one more batch in it."""
-        batch = self.prepare(y_true, y_pred, sample_weight, mask)
+    def add(self, state: State, given: Given) -> tuple[State, Tensor]:
+        """Return the state with a batch in it, and whether something is unusable."""
+        batch = self.prepare(given)
         scores, last = ops.cast(batch.predictions, "float32"), self.n_bins
         if self.num_classes is None:
             confidence = ops.sigmoid(scores) if self.from_logits else scores
@@ -75,14 +71,13 @@ class ConfidenceBins(PredictionSums):
         confidence = ops.where(ops.equal(weights, 0.0), 0.0, weights * confidence)
         hits = ops.where(hit, weights, 0.0)
         sums = [sum_by_id(bins, each, last) for each in (weights, confidence, hits)]
-        invalid = ops.sum(ops.cast(batch.wrong, "float32"))
-        cells = ops.concatenate([*sums, ops.reshape(invalid, (1,))])
-        return {"sums": exact.add_to_sum(state["sums"], cells)}
+        cells = exact.add_to_sum(state["sums"], ops.concatenate(sums))
+        return {**state, "sums": cells}, self.is_odd(batch)
 
     def read(self, state: State) -> tuple[Tensor, Tensor]:
         """Round weight, confidence and hits, `(3, n_bins)`, and the invalid."""
         sums = exact.sum_to_float(state["sums"])
-        return ops.reshape(sums[:-1], (3, self.n_bins)), sums[-1]
+        return ops.reshape(sums, (3, self.n_bins)), self.invalid(state)
 
 
 @keras.saving.register_keras_serializable("multiback")

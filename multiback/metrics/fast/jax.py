@@ -84,16 +84,15 @@ def roc_area(
             scores without weights, in a branch of its own.
     """
     (high, low), weighted = state["counts"], state["weighted"][0]
-    # The last cells: NaN, all together, unknown labels.
-    odd = jnp.stack([low[-3], high[-2], low[-1], high[-1]]) != 0
-    weights = weighted[-2:] != 0.0
+    # The last cells: NaN, all together.
+    odd = jnp.stack([low[-2], high[-1], jnp.any(state["unusable"])]) != 0
 
     def area() -> Array:
         counts = low[: 2 * bins].astype(jnp.float32)
         negatives, positives, won = _won_pairs(counts[:bins], counts[bins:])
         return won / (negatives * positives)  # One class makes this 0 / 0.
 
-    return jax.lax.cond(jnp.any(odd) | jnp.any(weights), otherwise, area)
+    return jax.lax.cond(jnp.any(odd) | (weighted[-1] != 0.0), otherwise, area)
 
 
 def _won_pairs(negatives: Array, positives: Array) -> tuple[Array, Array, Array]:

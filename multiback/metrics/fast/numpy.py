@@ -32,6 +32,11 @@ Array = npt.NDArray[Any]
 # positive (row) wins over a negative (column); a tie counts half.
 WIDTH = 16
 WINS = np.tri(WIDTH) - np.eye(WIDTH) / 2.0
+# Of each kind of float: integers as wide, and the bits of 1.
+_BITS: dict[str, tuple[Any, Any]] = {
+    "f": (np.uint32, np.uint32(0x3F800000)),
+    "d": (np.uint64, np.uint64(0x3FF0000000000000)),
+}
 _ONES = np.ones(WIDTH, np.float32)
 # Of the state's own dtype: casting makes NumPy take its slow path.
 _ONE = np.int32(1)
@@ -63,6 +68,19 @@ def _has_nan(scores: Array) -> bool:
     return int(np.count_nonzero(np.isnan(scores))) > 0
 
 
+def _are_usable(scores: Array, *, from_logits: bool) -> bool:
+    """Tell whether no score is NaN and each one a probability, if it is to be one."""
+    if from_logits:
+        return not _has_nan(scores)
+    # The bits of floats of at least 0 are in order, and all others are above: one
+    # comparison does for both ends and NaN.
+    bits, one = _BITS[scores.dtype.char]
+    if not np.count_nonzero(scores.view(bits) > one):
+        return True
+    # Among them may be -0, which is as good as 0.
+    return bool(((scores >= 0.0) & (scores <= 1.0)).all())
+
+
 def _without_ignored(
     y_true: Array, y_pred: Array, ignore_index: Ids
 ) -> tuple[Array, Array]:
@@ -82,7 +100,7 @@ def count_binary(
         return None
     y_true, scores = _without_ignored(*matched, counts.ignore_index)
     positive = _positive(y_true)
-    if positive is None or _has_nan(scores):
+    if positive is None or not _are_usable(scores, from_logits=counts.from_logits):
         return None
     above = scores > score_threshold(counts.threshold, from_logits=counts.from_logits)
     predicted, positives = np.count_nonzero(above), np.count_nonzero(positive)
@@ -106,7 +124,7 @@ def count_multilabel(
     if y_pred.dtype.char not in "fd":
         y_pred = y_pred.astype(np.float32)
     positive = _positive(y_true)
-    if positive is None or _has_nan(y_pred):
+    if positive is None or not _are_usable(y_pred, from_logits=counts.from_logits):
         return None
     above = y_pred > score_threshold(counts.threshold, from_logits=counts.from_logits)
     positive, above = positive.reshape(-1, labels), above.reshape(-1, labels)
@@ -152,7 +170,13 @@ def _labels_and_classes(
 ) -> tuple[Array, Array] | None:
     """Return flat ids of the labels and of the predictions."""
     rank = y_pred.ndim
-    if y_pred.dtype.kind in "iub" and y_true.ndim in (rank, rank + 1):
+    if y_pred.dtype.kind in "iub" and rank > 1 and y_true.shape == y_pred.shape:
+        if y_pred.shape[-1] == n:
+            # Both are one-hot.
+            shape, predictions = y_pred.shape[:-1], _one_hot_ids(y_pred, n)
+        else:
+            shape, predictions = y_pred.shape, _class_ids(y_pred, n)
+    elif y_pred.dtype.kind in "iub" and y_true.ndim in (rank, rank + 1):
         shape, predictions = y_pred.shape, _class_ids(y_pred, n)
     elif rank and y_pred.shape[-1] == n and y_pred.dtype.kind == "f" and y_pred.size:
         shape, predictions = y_pred.shape[:-1], _first_largest(y_pred)
@@ -214,8 +238,11 @@ def count_hits(counts: ClassHits, y_true: Array, y_pred: Array) -> Array | None:
         if known is None:
             return None
         labels = known
-        with np.errstate(invalid="ignore"):  # NaN, which is a miss.
-            hit = rows[np.arange(len(rows)), labels] >= rows.max(axis=1)
+        with np.errstate(invalid="ignore"):  # NaN.
+            best = rows.max(axis=1)
+            if _has_nan(best):
+                return None
+            hit = rows[np.arange(len(rows)), labels] >= best
         # Of equal scores the first one counts.
         found = np.flatnonzero(hit)
         hit[found] = rows[found].argmax(axis=1) == labels[found]
@@ -234,19 +261,11 @@ def count_scores(
         return None
     y_true, scores = _without_ignored(*matched, task.ignore_index)
     positive, scores = _positive(y_true), scores.reshape(-1)
-    if positive is None or not _are_scores(scores, from_logits=task.from_logits):
+    if positive is None or not _are_usable(scores, from_logits=task.from_logits):
         return None
     ids = bin_ids_of_array(scores, bins, logits=task.from_logits)
     ids += positive.reshape(-1) * bins
     return ids
-
-
-def _are_scores(scores: Array, *, from_logits: bool) -> bool:
-    if from_logits or not scores.size:
-        return not _has_nan(scores)
-    # No NaN either. Counting takes a fraction of the time that `min` takes to start.
-    inside = np.count_nonzero((scores >= 0.0) & (scores <= 1.0))
-    return int(inside) == scores.size
 
 
 def roc_area(
@@ -256,12 +275,12 @@ def roc_area(
 
     Of a state that counts one ranking in bins. None where a count has left its low
     word, or there are weights: too rare to be worth a second formula. The last cells
-    are NaN, all together, unknown labels.
+    are NaN and all together.
     """
     high, low = counts
-    if high[-2] or low[-2] >= COUNT_BASE or weighted[0, -2] != 0.0:
+    if high[-1] or low[-1] >= COUNT_BASE or weighted[0, -1] != 0.0:
         return None
-    if low[-3] or low[-1] or high[-1] or weighted[0, -1] != 0.0:
+    if low[-2]:
         return math.nan, math.nan, 0.0
     counted = low[: 2 * bins].reshape(2, bins)
     if bins % WIDTH:
@@ -278,7 +297,7 @@ def roc_area(
     if not pairs:
         return math.nan, math.nan, 0.0
     won = np.vdot(inside, WINS) + np.dot(above, up_to - below)
-    return float(won) / pairs, float(inside.trace()) / pairs, float(low[-2])
+    return float(won) / pairs, float(inside.trace()) / pairs, float(low[-1])
 
 
 def add_four(counts: Array, cells: tuple[Any, ...]) -> None:
@@ -305,8 +324,8 @@ def add_scores(counts: Array, ids: Array) -> None:
         low += np.bincount(ids, minlength=low.size).astype(np.int32)
     else:
         np.add.at(low, ids, _ONE)
-    total = int(low[-2]) + ids.size
-    low[-2] = total
+    total = int(low[-1]) + ids.size
+    low[-1] = total
     # No cell has more than all together.
     if total >= COUNT_BASE:
         _carry(counts)

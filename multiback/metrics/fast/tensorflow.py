@@ -16,12 +16,13 @@ import tensorflow as tf
 from tensorflow.python.ops.control_flow_util import GraphOrParentsInXlaContext
 
 from multiback.metrics.fast.numpy import WIDTH
-from multiback.metrics.inputs.batch import same_shape, to_scores, to_tensor
+from multiback.metrics.inputs.batch import Given, same_shape, to_scores, to_tensor
+from multiback.metrics.inputs.causes import OF_LABELS
 from multiback.metrics.numeric import exact
 from multiback.metrics.statistics.counts import CountTable, score_threshold
 from multiback.metrics.statistics.score_bins import edge_table
 from multiback.metrics.statistics.score_histogram import ScoreHistogram
-from multiback.metrics.statistics.statistic import State, Statistic
+from multiback.metrics.statistics.statistic import PairStatistic, State
 from multiback.metrics.statistics.task_counts import BinaryCounts
 
 Tensor = Any
@@ -50,7 +51,7 @@ def is_for_xla() -> bool:
     return bool(GraphOrParentsInXlaContext(tf.compat.v1.get_default_graph()))
 
 
-def update(statistic: Statistic, state: State, *batch: Tensor) -> State | None:
+def update(statistic: PairStatistic, state: State, *batch: Tensor) -> State | None:
     """Return the state with one more batch without weights in it.
 
     None leaves a batch that is not plain to the specification: shapes that do not
@@ -60,8 +61,12 @@ def update(statistic: Statistic, state: State, *batch: Tensor) -> State | None:
     if count is None or is_for_xla():
         return None
     pair = _flat_pair(*batch)
-    counts = None if pair is None else count(statistic, state["counts"], *pair)
-    return None if counts is None else {**state, "counts": counts}
+    found = None if pair is None else count(statistic, state["counts"], *pair)
+    if found is None:
+        return None
+    counts, odd = found
+    unusable = statistic.note(state, Given(*batch), odd)
+    return {**state, "counts": counts, "unusable": unusable}
 
 
 def _flat_pair(y_true: Tensor, y_pred: Tensor) -> tuple[Tensor, Tensor] | None:
@@ -82,7 +87,7 @@ def _flat_pair(y_true: Tensor, y_pred: Tensor) -> tuple[Tensor, Tensor] | None:
 
 def _count_binary(
     statistic: BinaryCounts, counts: Tensor, y_true: Tensor, scores: Tensor
-) -> Tensor | None:
+) -> tuple[Tensor, Tensor] | None:
     if statistic.ignore_index is not None:
         return None
     threshold = score_threshold(statistic.threshold, from_logits=statistic.from_logits)
@@ -90,23 +95,29 @@ def _count_binary(
     # A NaN is neither above nor below, and so a miss of either label.
     above = tf.logical_and(positive, scores > threshold)
     below = tf.logical_and(negative, scores <= threshold)
-    rows = tf.cast(tf.stack([above, positive, below, negative]), tf.int32)
-    tp, positives, tn, negatives = tf.unstack(tf.reduce_sum(rows, axis=1))
-    unknown = tf.size(y_true) - positives - negatives
-    cells = tf.stack([tp, negatives - tn, tn, positives - tp, unknown])
-    return exact.add_to_count(counts, cells)
+    usable = _usable(scores, from_logits=statistic.from_logits)
+    rows = tf.cast(tf.stack([above, positive, below, negative, usable]), tf.int32)
+    tp, positives, tn, negatives, rest = tf.unstack(tf.reduce_sum(rows, axis=1))
+    cells = tf.stack([tp, negatives - tn, tn, positives - tp])
+    # No more are known, nor usable, than there are.
+    odd = positives + negatives + rest < 2 * tf.size(y_true)
+    return exact.add_to_count(counts, cells), odd
+
+
+def _usable(scores: Tensor, *, from_logits: bool) -> Tensor:
+    """Tell which scores are not NaN and, if they are to be, probabilities."""
+    if from_logits:
+        return tf.equal(scores, scores)
+    return tf.logical_and(scores >= 0.0, scores <= 1.0)
 
 
 def _count_scores(
     statistic: ScoreHistogram, counts: Tensor, y_true: Tensor, scores: Tensor
-) -> Tensor | None:
-    task, bins, length = statistic.task, statistic.bins, statistic.cells + 1
+) -> tuple[Tensor, Tensor] | None:
+    task, bins, length = statistic.task, statistic.bins, statistic.cells
     if (task.num_classes, task.num_labels, task.ignore_index) != (None, None, None):
         return None
-    if task.from_logits:
-        ranked = tf.equal(scores, scores)
-    else:
-        ranked = tf.logical_and(scores >= 0.0, scores <= 1.0)
+    ranked = _usable(scores, from_logits=task.from_logits)
     positive, negative = tf.equal(y_true, 1), tf.equal(y_true, 0)
     # The first edge is minus infinity, and the last one infinity.
     edges = edge_table(bins, logits=task.from_logits)[None, 1:-1]
@@ -118,16 +129,18 @@ def _count_scores(
     ids = tf.where(ranked, ids, length + 2 * bins)
     known = tf.cast(tf.logical_or(positive, negative), tf.int32)
     total = tf.reduce_sum(known)
-    numbers = tf.concat([known, [total, tf.size(known) - total]], axis=0)
-    ids = tf.concat([ids, [2 * length - 2, 2 * length - 1]], axis=0)
+    numbers = tf.concat([known, [total]], axis=0)
+    ids = tf.concat([ids, [2 * length - 1]], axis=0)
+    usable = tf.reduce_sum(tf.cast(ranked, tf.int32))
+    odd = total + usable < 2 * tf.size(known)
     flat = tf.tensor_scatter_nd_add(tf.reshape(counts, [-1]), ids[:, None], numbers)
     counts = tf.reshape(flat, counts.shape)
-    # No cell has more than one of the last two.
-    full = tf.reduce_any(flat[-2:] >= exact.COUNT_BASE)
-    return tf.cond(full, lambda: exact.carry(counts), lambda: counts)
+    # No cell has more than the last one.
+    full = flat[-1] >= exact.COUNT_BASE
+    return tf.cond(full, lambda: exact.carry(counts), lambda: counts), odd
 
 
-_COUNTS: dict[type, Callable[..., Tensor | None]] = {
+_COUNTS: dict[type, Callable[..., tuple[Tensor, Tensor] | None]] = {
     BinaryCounts: _count_binary,
     ScoreHistogram: _count_scores,
 }
@@ -149,7 +162,8 @@ def ratio_of_two_classes(
         return None
     words = tf.cast(state["counts"], tf.float64) * [[exact.COUNT_BASE], [1.0]]
     cells = tf.reduce_sum(words + tf.cast(state["weighted"], tf.float64), axis=0)
-    table = CountTable(*tf.unstack(cells))
+    invalid = tf.reduce_sum(state["unusable"][:, OF_LABELS])
+    table = CountTable(*tf.unstack(cells), tf.cast(invalid, tf.float64))
     numerator, denominator = fraction(table)
     value = tf.cast(tf.math.divide_no_nan(numerator, denominator), tf.float32)
     if zero_division != 0.0:
@@ -189,7 +203,9 @@ def roc_area(state: State, bins: int, otherwise: Callable[[], Tensor]) -> Tensor
         # One class makes this 0 / 0.
         return tf.cast(tf.reduce_sum(positives * lower) / pairs, tf.float32)
 
-    # The last cells: NaN, all together, unknown labels.
-    last = tf.cast(counts[:, -3:] * [[0, 1, 1], [1, 0, 1]], tf.float32)
-    odd = tf.not_equal(tf.reduce_sum(tf.abs(weighted[:, -3:]) + last), 0.0)
+    # The last cells: NaN, all together.
+    last = tf.reduce_sum(counts[:, -2:] * [[0, 1], [1, 0]])
+    last += tf.reduce_sum(state["unusable"])
+    weights = tf.reduce_sum(tf.abs(weighted[:, -1]))
+    odd = tf.logical_or(tf.not_equal(last, 0), tf.not_equal(weights, 0.0))
     return tf.cond(odd, otherwise, area)

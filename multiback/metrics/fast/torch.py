@@ -208,3 +208,12 @@ def result(
     if isinstance(value, float):
         return torch.scalar_tensor(value, dtype=torch.float32)
     return None if value is None else torch.tensor(value, dtype=torch.float32)
+
+
+def to_host(state: dict[str, Any]) -> dict[str, Any]:
+    """Copy the small parts of a state to the host, which say what is unusable."""
+    return {
+        key: value.detach().cpu().numpy()
+        for key, value in state.items()
+        if key in ("unusable", "used") and not value.is_meta
+    }

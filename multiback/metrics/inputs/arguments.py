@@ -96,3 +96,10 @@ def check_from_logits(from_logits: Any) -> None:
     """Raise unless `from_logits` is True or False: "False" would count as True."""
     if not isinstance(from_logits, bool | np.bool_):
         raise ArgumentError(f"from_logits= wants True or False, not {from_logits!r}.")
+
+
+def check_flag(name: str, value: Any) -> bool:
+    """Return an argument that is True or False; "False" would count as True."""
+    if not isinstance(value, bool | np.bool_):
+        raise ArgumentError(f"{name}= wants True or False, not {value!r}.")
+    return bool(value)

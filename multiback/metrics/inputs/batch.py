@@ -34,6 +34,12 @@ class Batch:
             not one that the task knows.
         weights: float32 like `labels`, or None.
         shape: The labels' shape before they were flattened, None where unknown.
+        raw_labels: The labels as they were given, like `labels`.
+        one_hot: They have one more axis, of one-hot rows.
+        scores: Scores whose value matters, `(N,)`, `(N, L)` or `(N, C)`; None where
+            only a decision does.
+        by_id: The predictions were given as class ids.
+        targets: The shares of the classes or of class 1, where labels may be soft.
     """
 
     labels: Tensor
@@ -43,6 +49,32 @@ class Batch:
     wrong: Tensor
     weights: Tensor | None
     shape: tuple[int | None, ...]
+    raw_labels: Tensor
+    one_hot: bool = False
+    scores: Tensor | None = None
+    by_id: bool = False
+    targets: Tensor | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Given:
+    """What a metric is given, as it came.
+
+    Attributes:
+        y_true: Labels or targets.
+        y_pred: Predictions.
+        sample_weight: One number a sample or an element, or None.
+        mask: Like `sample_weight`; False leaves out.
+    """
+
+    y_true: Tensor
+    y_pred: Tensor
+    sample_weight: Tensor | None = None
+    mask: Tensor | None = None
+
+    def tensors(self) -> tuple[Tensor, Tensor]:
+        """Return labels and predictions as tensors."""
+        return to_tensor(self.y_true, "y_true"), to_tensor(self.y_pred, "y_pred")
 
 
 def _dtype(x: Tensor) -> str:
@@ -129,25 +161,33 @@ def finish(
     wrong: Tensor,
     hopeless: Tensor,
     *,
-    sample_weight: Tensor | None,
-    mask: Tensor | None,
+    given: Given,
+    raw_labels: Tensor,
     ignore_index: Ids,
     shape: tuple[int, ...],
+    scores: Tensor | None = None,
+    by_id: bool = False,
 ) -> Batch:
     """Apply mask, weights and `ignore_index`, then flatten everything to `shape`."""
     counts = ops.ones_like(labels, dtype="bool")
     for label in as_tuple(ignore_index) or ():
         counts = ops.logical_and(counts, ops.not_equal(labels, label))
-    if mask is not None:
-        counts = ops.logical_and(
-            counts, ops.cast(like_elements(mask, labels, "mask"), "bool")
-        )
+    if given.mask is not None:
+        mask = like_elements(given.mask, labels, "mask")
+        counts = ops.logical_and(counts, ops.cast(mask, "bool"))
     weights = None
-    if sample_weight is not None:
+    if given.sample_weight is not None:
         weights = ops.cast(
-            like_elements(sample_weight, labels, "sample_weight"), "float32"
+            like_elements(given.sample_weight, labels, "sample_weight"), "float32"
         )
+        # What weighs nothing may have any label.
+        counts = ops.logical_and(counts, ops.not_equal(weights, 0.0))
         weights = ops.reshape(weights, shape)
+    one_hot = len(raw_labels.shape) > len(labels.shape)
+    if one_hot:
+        raw_labels = ops.reshape(raw_labels, (*shape, raw_labels.shape[-1]))
+    else:
+        raw_labels = ops.reshape(raw_labels, shape)
     return Batch(
         labels=ops.reshape(labels, shape),
         predictions=ops.reshape(predictions, shape),
@@ -156,6 +196,10 @@ def finish(
         wrong=ops.reshape(ops.logical_and(counts, wrong), shape),
         weights=weights,
         shape=tuple(labels.shape),
+        raw_labels=raw_labels,
+        one_hot=one_hot,
+        scores=None if scores is None else ops.reshape(scores, shape),
+        by_id=by_id,
     )
 
 
@@ -173,24 +217,21 @@ def to_labels(y_true: Tensor, num_classes: int) -> tuple[Tensor, Tensor]:
 
 
 def two_class_batch(
-    y_true: Tensor,
-    y_pred: Tensor,
-    sample_weight: Tensor | None,
-    mask: Tensor | None,
+    given: Given,
     *,
     ignore_index: Ids,
     num_labels: int | None,
+    soft: bool = False,
 ) -> Batch:
     """Prepare elements that are each 0 or 1: binary and multilabel tasks.
 
     Args:
-        y_true: Labels 0 or 1, of any shape; `(..., num_labels)` for multilabel.
-        y_pred: Scores of the same shape. For a binary task either one may have
-            a last axis of length 1 that the other lacks.
-        sample_weight: One number a sample or an element, or None.
-        mask: Like `sample_weight`; False leaves out.
+        given: Labels 0 or 1, of any shape; `(..., num_labels)` for multilabel. Scores
+            of the same shape. For a binary task either one may have a last axis of
+            length 1 that the other lacks.
         ignore_index: Elements with this label are left out.
         num_labels: Length of the last axis; None for a binary task.
+        soft: A label may be any number in [0, 1]; the batch then has `targets`.
 
     Returns:
         A batch of shape `(N,)`, or `(N, num_labels)`.
@@ -198,7 +239,7 @@ def two_class_batch(
     Raises:
         ArgumentError: The shapes do not fit together.
     """
-    y_true, y_pred = to_tensor(y_true, "y_true"), to_tensor(y_pred, "y_pred")
+    y_true, y_pred = given.tensors()
     if num_labels is None:
         if len(y_true.shape) == len(y_pred.shape) + 1 and y_true.shape[-1] == 1:
             y_true = squeeze_last(y_true)
@@ -221,16 +262,24 @@ def two_class_batch(
         raise shapes_differ(y_true, y_pred, wanted)
     labels, wrong = to_labels(y_true, 2)
     scores = to_scores(y_pred)
-    return finish(
+    targets = None
+    shape = (-1,) if num_labels is None else (-1, num_labels)
+    if soft and is_float(y_true):
+        share = to_scores(y_true)
+        wrong = ops.logical_not(ops.logical_and(share >= 0.0, share <= 1.0))
+        targets = ops.reshape(share, shape)
+    batch = finish(
         labels,
         scores,
         wrong,
         ops.isnan(scores),
-        sample_weight=sample_weight,
-        mask=mask,
+        given=given,
+        raw_labels=y_true,
         ignore_index=ignore_index,
-        shape=(-1,) if num_labels is None else (-1, num_labels),
+        shape=shape,
+        scores=scores,
     )
+    return dataclasses.replace(batch, targets=targets)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -240,7 +289,7 @@ class Values:
     Attributes:
         columns: Tensors of one shape, `(N,)` or `(N, D)`, float32 or float64; 0
             where an element does not count.
-        weights: `(N,)` of the same dtype, 0 where an element does not count, or
+        weights: The same shape and dtype, 0 where an element does not count, or
             None where each counts once.
     """
 
@@ -254,6 +303,7 @@ def value_batch(
     mask: Tensor | None,
     *,
     num_outputs: int | None = None,
+    ignore_nan: bool = False,
 ) -> Values:
     """Prepare numbers: one tensor of values, or targets and predictions.
 
@@ -264,20 +314,45 @@ def value_batch(
         mask: Like `sample_weight`; False leaves out.
         num_outputs: Length D of the last axis, which then stays; None flattens
             everything.
+        ignore_nan: Leave out elements whose target, the first column, is NaN.
 
     Raises:
         ArgumentError: The shapes do not fit together.
     """
-    names = ("values",) if len(columns) == 1 else ("y_true", "y_pred")
-    tensors = [to_tensor(x, name) for x, name in zip(columns, names, strict=True)]
+    tensors = _paired(columns, num_outputs)
     wide = any(_dtype(tensor) == "float64" for tensor in tensors)
     dtype = "float64" if wide else "float32"
+    flat = (-1,) if num_outputs is None else (-1, num_outputs)
+    like = tensors[0] if num_outputs != 1 else tensors[0][..., 0]
+    weights = None
+    if sample_weight is not None:
+        weights = like_elements(sample_weight, like, "sample_weight")
+        weights = ops.reshape(ops.cast(weights, dtype), flat)
+    if mask is not None:
+        counts = ops.reshape(like_elements(mask, like, "mask"), flat)
+        kept = ops.cast(counts, dtype)
+        weights = kept if weights is None else ops.where(kept > 0, weights, 0.0)
+    cast = [ops.reshape(ops.cast(tensor, dtype), flat) for tensor in tensors]
+    if ignore_nan:
+        missing = ops.isnan(cast[0])
+        kept = ops.ones_like(cast[0]) if weights is None else weights
+        weights = ops.where(missing, 0.0, kept)
+    if weights is not None:
+        # What does not count may be NaN.
+        cast = [ops.where(ops.equal(weights, 0.0), 0.0, column) for column in cast]
+    return Values(tuple(cast), weights)
+
+
+def _paired(columns: tuple[Tensor, ...], num_outputs: int | None) -> list[Tensor]:
+    """Give one tensor, or targets and predictions, one shape."""
+    names = ("values",) if len(columns) == 1 else ("y_true", "y_pred")
+    tensors = [to_tensor(x, name) for x, name in zip(columns, names, strict=True)]
     first, last = tensors[0], tensors[-1]
     if len(first.shape) == len(last.shape) + 1 and first.shape[-1] == 1:
         tensors[0] = squeeze_last(first)
     elif len(last.shape) == len(first.shape) + 1 and last.shape[-1] == 1:
         tensors[-1] = squeeze_last(last)
-    if num_outputs == 1 and len(tensors[0].shape) <= 1:
+    if num_outputs == 1 and (len(tensors[0].shape) <= 1 or tensors[0].shape[-1] != 1):
         tensors = [ops.expand_dims(tensor, -1) for tensor in tensors]
     wanted = "one prediction a target is wanted: reshape one, for nothing broadcasts."
     if num_outputs is not None:
@@ -285,23 +360,10 @@ def value_batch(
             f"num_outputs={num_outputs} wants (..., {num_outputs}) for both; pass "
             "num_outputs= as the length of the last axis, or flatten both."
         )
-    if not same_shape(tensors[0], tensors[-1]) or (
-        num_outputs is not None and tensors[0].shape[-1] != num_outputs
-    ):
+    fits = same_shape(tensors[0], tensors[-1])
+    several = num_outputs == 1 and len(first.shape) == len(last.shape) > 1
+    if several and first.shape[-1] != 1:
+        fits = False
+    if not fits or (num_outputs is not None and tensors[0].shape[-1] != num_outputs):
         raise shapes_differ(first, last, wanted)
-    rows = tensors[0] if num_outputs is None else tensors[0][..., 0]
-    flat = (-1,) if num_outputs is None else (-1, num_outputs)
-    weights = None
-    if sample_weight is not None:
-        weights = like_elements(sample_weight, rows, "sample_weight")
-        weights = ops.reshape(ops.cast(weights, dtype), (-1,))
-    if mask is not None:
-        counts = ops.reshape(like_elements(mask, rows, "mask"), (-1,))
-        kept = ops.cast(counts, dtype)
-        weights = kept if weights is None else ops.where(kept > 0, weights, 0.0)
-    cast = [ops.reshape(ops.cast(tensor, dtype), flat) for tensor in tensors]
-    if weights is not None:
-        # What does not count may be NaN.
-        counts = weights if num_outputs is None else ops.expand_dims(weights, -1)
-        cast = [ops.where(ops.equal(counts, 0.0), 0.0, column) for column in cast]
-    return Values(tuple(cast), weights)
+    return tensors

@@ -9,6 +9,7 @@ from keras import ops
 from multiback.errors import ArgumentError
 from multiback.metrics.inputs.batch import (
     Batch,
+    Given,
     finish,
     is_float,
     same_shape,
@@ -16,11 +17,13 @@ from multiback.metrics.inputs.batch import (
     squeeze_last,
     to_labels,
     to_scores,
-    to_tensor,
 )
 from multiback.metrics.inputs.task import Ids
 
 Tensor = Any
+
+# Shares of classes that were rounded to bfloat16 add up to 1 only nearly.
+SHARES_OFF = 2.0**-6
 
 
 def _classes_differ(y_true: Tensor, y_pred: Tensor, num_classes: int) -> ArgumentError:
@@ -34,25 +37,22 @@ def _classes_differ(y_true: Tensor, y_pred: Tensor, num_classes: int) -> Argumen
 
 
 def class_batch(
-    y_true: Tensor,
-    y_pred: Tensor,
-    sample_weight: Tensor | None,
-    mask: Tensor | None,
+    given: Given,
     *,
     ignore_index: Ids,
     num_classes: int,
+    float_ids: bool = False,
 ) -> Batch:
     """Prepare elements that each belong to one of `num_classes` classes.
 
     Args:
-        y_true: Class ids of shape `(...)` or `(..., 1)`, or one-hot rows of shape
-            `(..., num_classes)`.
-        y_pred: Scores of shape `(..., num_classes)`, of which the first largest
-            counts, or integer class ids of shape `(...)`.
-        sample_weight: One number a sample or an element, or None.
-        mask: Like `sample_weight`; False leaves out.
+        given: Labels are class ids of shape `(...)` or `(..., 1)`, or one-hot rows of
+            shape `(..., num_classes)`. Predictions are scores of shape
+            `(..., num_classes)`, whose first largest counts; or class ids of shape
+            `(...)` or, beside one-hot rows, one-hot rows.
         ignore_index: Elements with this label are left out.
         num_classes: Number of classes.
+        float_ids: Take whole floats that are no scores for class ids.
 
     Returns:
         A batch of shape `(N,)` whose predictions are class ids.
@@ -60,28 +60,70 @@ def class_batch(
     Raises:
         ArgumentError: The shapes do not fit together.
     """
-    y_true, y_pred = to_tensor(y_true, "y_true"), to_tensor(y_pred, "y_pred")
-    rank = len(y_pred.shape)
-    by_id = not is_float(y_pred) and len(y_true.shape) in (rank, rank + 1)
-    if by_id:
+    y_true, y_pred = given.tensors()
+    by_id = True
+    if _are_one_hot(y_true, y_pred, num_classes):
+        predictions, one_hot = _from_one_hot(y_pred)
+        hopeless = ops.logical_not(one_hot)
+    elif _are_ids(y_true, y_pred, num_classes, float_ids=float_ids):
         predictions, hopeless = to_labels(y_pred, num_classes)
     else:
         if not len(y_pred.shape) or y_pred.shape[-1] != num_classes:
             raise _classes_differ(y_true, y_pred, num_classes)
-        scores = to_scores(y_pred)
+        scores, by_id = to_scores(y_pred), False
         predictions = first_largest(scores)
         hopeless = ops.any(ops.isnan(scores), axis=-1)
-    labels, wrong = _class_labels(y_true, y_pred, predictions, num_classes)
+    labels, wrong, raw = _class_labels(y_true, y_pred, predictions, num_classes)
     return finish(
         labels,
         predictions,
         wrong,
         hopeless,
-        sample_weight=sample_weight,
-        mask=mask,
+        given=given,
+        raw_labels=raw,
         ignore_index=ignore_index,
         shape=(-1,),
+        by_id=by_id,
     )
+
+
+def _are_one_hot(y_true: Tensor, y_pred: Tensor, num_classes: int) -> bool:
+    """Tell whether labels and predictions that are no scores are both one-hot rows.
+
+    By their shapes alone: what a number means must not change from batch to batch.
+    """
+    return (
+        not is_float(y_pred)
+        and len(y_pred.shape) > 1
+        and len(y_true.shape) == len(y_pred.shape)
+        and y_true.shape[-1] == y_pred.shape[-1] == num_classes
+    )
+
+
+def _are_ids(
+    y_true: Tensor, y_pred: Tensor, num_classes: int, *, float_ids: bool
+) -> bool:
+    """Tell whether predictions are class ids and not scores."""
+    rank = len(y_pred.shape)
+    if is_float(y_pred):
+        has_scores = rank and y_pred.shape[-1] in (num_classes, None)
+        return float_ids and not has_scores
+    return len(y_true.shape) in (rank, rank + 1)
+
+
+def _from_one_hot(rows: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the int32 ids of rows, and which rows are one-hot."""
+    if is_float(rows):
+        ids = ops.argmax(rows, axis=-1)
+    else:
+        ids = ops.argmax(ops.cast(rows, "int32"), axis=-1)  # Not of bool on JAX.
+    ones = ops.equal(rows, ops.ones_like(rows))
+    zeros = ops.equal(rows, ops.zeros_like(rows))
+    one_hot = ops.logical_and(
+        ops.all(ops.logical_or(ones, zeros), axis=-1),
+        ops.equal(ops.sum(ops.cast(ones, "int32"), axis=-1), 1),
+    )
+    return ops.cast(ids, "int32"), one_hot
 
 
 def first_largest(scores: Tensor) -> Tensor:
@@ -106,10 +148,7 @@ def _is_one_hot(y_true: Tensor, predictions: Tensor, num_classes: int) -> bool:
 
 
 def top_k_batch(
-    y_true: Tensor,
-    y_pred: Tensor,
-    sample_weight: Tensor | None,
-    mask: Tensor | None,
+    given: Given,
     *,
     ignore_index: Ids,
     num_classes: int,
@@ -118,10 +157,7 @@ def top_k_batch(
     """Prepare elements whose label may be anywhere among the best `top_k` scores.
 
     Args:
-        y_true: As for `class_batch`.
-        y_pred: Scores of shape `(..., num_classes)`.
-        sample_weight: One number a sample or an element, or None.
-        mask: Like `sample_weight`; False leaves out.
+        given: As for `class_batch`, with scores of shape `(..., num_classes)`.
         ignore_index: Elements with this label are left out.
         num_classes: Number of classes.
         top_k: How many of the best scores count. Equal scores rank by index.
@@ -133,12 +169,12 @@ def top_k_batch(
     Raises:
         ArgumentError: The shapes do not fit together.
     """
-    y_true, y_pred = to_tensor(y_true, "y_true"), to_tensor(y_pred, "y_pred")
+    y_true, y_pred = given.tensors()
     if not len(y_pred.shape) or y_pred.shape[-1] != num_classes or not is_float(y_pred):
         raise _classes_differ(y_true, y_pred, num_classes)
     scores = to_scores(y_pred)
     some_class = ops.cast(scores[..., 0], "int32")
-    labels, wrong = _class_labels(y_true, y_pred, some_class, num_classes)
+    labels, wrong, raw = _class_labels(y_true, y_pred, some_class, num_classes)
     known = ops.expand_dims(ops.clip(labels, 0, num_classes - 1), -1)
     own = ops.take_along_axis(scores, known, axis=-1)
     before = ops.arange(num_classes, dtype="int32") < known
@@ -151,18 +187,15 @@ def top_k_batch(
         rank < top_k,
         wrong,
         ops.any(ops.isnan(scores), axis=-1),
-        sample_weight=sample_weight,
-        mask=mask,
+        given=given,
+        raw_labels=raw,
         ignore_index=ignore_index,
         shape=(-1,),
     )
 
 
 def hit_batch(
-    y_true: Tensor,
-    y_pred: Tensor,
-    sample_weight: Tensor | None,
-    mask: Tensor | None,
+    given: Given,
     *,
     ignore_index: Ids,
     num_classes: int,
@@ -170,10 +203,7 @@ def hit_batch(
     """Prepare elements of which it matters only whether their class was predicted.
 
     Args:
-        y_true: As for `class_batch`.
-        y_pred: As for `class_batch`.
-        sample_weight: One number a sample or an element, or None.
-        mask: Like `sample_weight`; False leaves out.
+        given: As for `class_batch`.
         ignore_index: Elements with this label are left out.
         num_classes: Number of classes.
 
@@ -183,14 +213,10 @@ def hit_batch(
     Raises:
         ArgumentError: The shapes do not fit together.
     """
-    y_true, y_pred = to_tensor(y_true, "y_true"), to_tensor(y_pred, "y_pred")
-    rank = len(y_pred.shape)
-    if not is_float(y_pred) and len(y_true.shape) in (rank, rank + 1):
+    y_true, y_pred = given.tensors()
+    if _are_ids(y_true, y_pred, num_classes, float_ids=False):
         batch = class_batch(
-            y_true,
-            y_pred,
-            sample_weight,
-            mask,
+            given,
             ignore_index=ignore_index,
             num_classes=num_classes,
         )
@@ -199,11 +225,11 @@ def hit_batch(
             ops.logical_not(batch.hopeless),
         )
         return dataclasses.replace(batch, predictions=hit)
-    if not rank or y_pred.shape[-1] != num_classes:
+    if not len(y_pred.shape) or y_pred.shape[-1] != num_classes:
         raise _classes_differ(y_true, y_pred, num_classes)
     scores = to_scores(y_pred)
     some_class = ops.cast(scores[..., 0], "int32")
-    labels, wrong = _class_labels(y_true, y_pred, some_class, num_classes)
+    labels, wrong, raw = _class_labels(y_true, y_pred, some_class, num_classes)
     known = ops.expand_dims(ops.clip(labels, 0, num_classes - 1), -1)
     own = ops.take_along_axis(scores, known, axis=-1)
     earlier = ops.arange(num_classes, dtype="int32") < known
@@ -215,32 +241,29 @@ def hit_batch(
         labels,
         ops.all(worse, axis=-1),
         wrong,
-        ops.zeros_like(labels, dtype="bool"),
-        sample_weight=sample_weight,
-        mask=mask,
+        ops.any(ops.isnan(scores), axis=-1),
+        given=given,
+        raw_labels=raw,
         ignore_index=ignore_index,
         shape=(-1,),
     )
 
 
 def score_batch(
-    y_true: Tensor,
-    y_pred: Tensor,
-    sample_weight: Tensor | None,
-    mask: Tensor | None,
+    given: Given,
     *,
     ignore_index: Ids,
     num_classes: int,
+    soft: bool = False,
 ) -> Batch:
     """Prepare elements whose scores of all classes are wanted.
 
     Args:
-        y_true: As for `class_batch`.
-        y_pred: Scores of shape `(..., num_classes)`.
-        sample_weight: One number a sample or an element, or None.
-        mask: Like `sample_weight`; False leaves out.
+        given: As for `class_batch`, with scores of shape `(..., num_classes)`.
         ignore_index: Elements with this label are left out.
         num_classes: Number of classes.
+        soft: Float rows of labels may be shares that add up to 1; the batch then has
+            `targets`.
 
     Returns:
         A batch of shape `(N,)` whose predictions are `(N, num_classes)` scores.
@@ -248,44 +271,46 @@ def score_batch(
     Raises:
         ArgumentError: The shapes do not fit together.
     """
-    y_true, y_pred = to_tensor(y_true, "y_true"), to_tensor(y_pred, "y_pred")
+    y_true, y_pred = given.tensors()
     if not len(y_pred.shape) or y_pred.shape[-1] != num_classes or not is_float(y_pred):
         raise _classes_differ(y_true, y_pred, num_classes)
     scores = to_scores(y_pred)
     one_score = ops.isnan(scores[..., 0])
-    labels, wrong = _class_labels(y_true, y_pred, one_score, num_classes)
+    labels, wrong, raw = _class_labels(y_true, y_pred, one_score, num_classes)
+    targets = None
+    if soft and is_float(raw) and len(raw.shape) > len(labels.shape):
+        targets = to_scores(raw)
+        inside = ops.all(ops.logical_and(targets >= 0.0, targets <= 1.0), axis=-1)
+        off = ops.abs(ops.sum(targets, axis=-1) - 1.0)
+        wrong = ops.logical_not(ops.logical_and(inside, off <= SHARES_OFF))
+        targets = ops.reshape(targets, (-1, num_classes))
     batch = finish(
         labels,
         one_score,
         wrong,
         one_score,
-        sample_weight=sample_weight,
-        mask=mask,
+        given=given,
+        raw_labels=raw,
         ignore_index=ignore_index,
         shape=(-1,),
     )
+    scores = ops.reshape(scores, (-1, num_classes))
     return dataclasses.replace(
-        batch, predictions=ops.reshape(scores, (-1, num_classes))
+        batch, predictions=scores, scores=scores, targets=targets
     )
 
 
 def _class_labels(
     y_true: Tensor, y_pred: Tensor, predictions: Tensor, num_classes: int
-) -> tuple[Tensor, Tensor]:
-    """Return int32 labels like `predictions`, and where they are no class."""
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return int32 labels like `predictions`, where they are no class, and as given."""
     if len(y_true.shape) == len(predictions.shape) + 1 and y_true.shape[-1] == 1:
         y_true = squeeze_last(y_true)
     if _is_one_hot(y_true, predictions, num_classes):
-        labels = ops.cast(ops.argmax(y_true, axis=-1), "int32")
-        ones = ops.equal(y_true, ops.ones_like(y_true))
-        zeros = ops.equal(y_true, ops.zeros_like(y_true))
-        one_hot = ops.logical_and(
-            ops.all(ops.logical_or(ones, zeros), axis=-1),
-            ops.equal(ops.sum(ops.cast(ones, "int32"), axis=-1), 1),
-        )
+        labels, one_hot = _from_one_hot(y_true)
         wrong = ops.logical_not(one_hot)
     else:
         labels, wrong = to_labels(y_true, num_classes)
     if not same_shape(labels, predictions):
         raise _classes_differ(y_true, y_pred, num_classes)
-    return labels, wrong
+    return labels, wrong, y_true

@@ -5,7 +5,7 @@ from typing import Any
 
 from keras import ops
 
-from multiback.metrics.inputs.batch import Batch, two_class_batch
+from multiback.metrics.inputs.batch import Batch, Given, two_class_batch
 from multiback.metrics.inputs.classes import score_batch
 from multiback.metrics.inputs.task import Ids
 
@@ -39,28 +39,16 @@ class ScoreTask:
         """How many rankings there are."""
         return 1 if self.micro else self.num_classes or self.num_labels or 1
 
-    def prepare(
-        self,
-        y_true: Tensor,
-        y_pred: Tensor,
-        sample_weight: Tensor | None,
-        mask: Tensor | None,
-    ) -> Batch:
+    def prepare(self, given: Given) -> Batch:
         """Flatten to `(N,)`, `(N, num_labels)`, or `(N,)` with `(N, num_classes)`."""
         if self.num_classes is not None:
             return score_batch(
-                y_true,
-                y_pred,
-                sample_weight,
-                mask,
+                given,
                 ignore_index=self.ignore_index,
                 num_classes=self.num_classes,
             )
         return two_class_batch(
-            y_true,
-            y_pred,
-            sample_weight,
-            mask,
+            given,
             ignore_index=self.ignore_index,
             num_labels=self.num_labels,
         )
@@ -88,8 +76,8 @@ class ScoreTask:
     def explain_labels(self) -> str:
         """Name the labels that the task knows."""
         if self.num_classes is None:
-            return "0 and 1"
-        return f"class ids from 0 to {self.num_classes - 1}, or one-hot rows"
+            return "0 or 1"
+        return f"class ids from 0 to {self.num_classes - 1} or one-hot rows"
 
     def comparable(self, scores: Tensor) -> Tensor:
         """Return what ranks: probabilities, or logits; NaN for what is neither."""

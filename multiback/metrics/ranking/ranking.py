@@ -162,7 +162,7 @@ class AUROC(ScoreMetric):
     def compute_on_arrays(self, state: State) -> Any | None:
         """Return the area of one histogram."""
         one = self._one_histogram()
-        if one is None:
+        if one is None or one.unusable(state):
             return None
         found = roc_area(state["counts"], state["weighted"], one.bins)
         if found is None:
@@ -209,7 +209,8 @@ class AveragePrecision(ScoreMetric):
     Use it in place of `AUROC` where positives are rare. `precision_recall_curve()`
     returns the curve. Inside of a bin true and false positives are interpolated
     linearly (Davis and Goadrich 2006); the bounds put positives first or last. Scores
-    that are kept with `capacity=` tie only where they are equal.
+    that are kept with `capacity=` tie only where they are equal. Of positives alone it
+    is 1.
 
     Scores are counted in bins, by default 16,384 that are uniform in `asinh(logit /
     4)`, so that the metric streams. `bounds()` says what the order inside of bins could
@@ -293,6 +294,8 @@ class AveragePrecision(ScoreMetric):
         >>> round(float(metric.result()), 4)
         0.9167
     """
+
+    needs_negatives = False
 
     def __init__(
         self,

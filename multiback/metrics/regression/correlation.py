@@ -12,7 +12,7 @@ from multiback.metrics.base.averaging import (
     ratio,
 )
 from multiback.metrics.base.metric import Direction, PairMetric
-from multiback.metrics.inputs.arguments import as_integer
+from multiback.metrics.inputs.arguments import as_integer, check_flag
 from multiback.metrics.statistics.moments import Moments, MomentTable
 from multiback.metrics.statistics.statistic import State
 
@@ -28,6 +28,7 @@ class MomentMetric(PairMetric):
     Args:
         num_outputs: Number of outputs D; more than one are scored apart.
         multioutput: How the values of several outputs become one.
+        ignore_nan: Leave out elements whose target is NaN.
         name: Name in the logs.
         dtype: Accepted as Keras's metrics do; the arithmetic stays exact.
     """
@@ -39,6 +40,7 @@ class MomentMetric(PairMetric):
         *,
         num_outputs: int,
         multioutput: Multioutput,
+        ignore_nan: bool,
         name: str,
         dtype: str | None,
     ) -> None:
@@ -48,7 +50,8 @@ class MomentMetric(PairMetric):
                 'multioutput= wants "uniform_average", "variance_weighted" or '
                 f'"raw_values", not {multioutput!r}.'
             )
-        self._moments = Moments(num_outputs)
+        ignore_nan = check_flag("ignore_nan", ignore_nan)
+        self._moments = Moments(num_outputs, ignore_nan)
         super().__init__(self._moments, name=name, dtype=dtype)
         self.multioutput = multioutput
 
@@ -96,6 +99,8 @@ class R2Score(MomentMetric):
         multioutput: How the values of several outputs become one: "uniform_average"
             (plain mean), "variance_weighted" (mean by the variance of the targets) or
             "raw_values" (an array of all).
+        ignore_nan: Leave out elements whose target is NaN; each output then has rows of
+            its own.
         name: Name in Keras's logs.
         dtype: Accepted as in Keras's metrics; the state stays exact and the result is
             float32.
@@ -104,7 +109,7 @@ class R2Score(MomentMetric):
         y_true: Targets `(..., D)`, integers or floats; for one output also `(...)`.
         y_pred: Predictions of the same shape. For one output either one may have a last
             axis of length 1 that the other lacks.
-        sample_weight: One number a sample or a row, or None.
+        sample_weight: One number a sample, a row or an element, or None.
 
     Raises:
         ArgumentError: An argument is unknown or not usable, or the shapes do not fit
@@ -139,12 +144,17 @@ class R2Score(MomentMetric):
         num_outputs: int = 1,
         adjusted: int = 0,
         multioutput: Multioutput = "uniform_average",
+        ignore_nan: bool = False,
         name: str = "r2_score",
         dtype: str | None = None,
     ) -> None:
         adjusted = as_integer("adjusted", adjusted, 0)
         super().__init__(
-            num_outputs=num_outputs, multioutput=multioutput, name=name, dtype=dtype
+            num_outputs=num_outputs,
+            multioutput=multioutput,
+            ignore_nan=ignore_nan,
+            name=name,
+            dtype=dtype,
         )
         self.adjusted = adjusted
 
@@ -176,6 +186,8 @@ class ExplainedVariance(MomentMetric):
         multioutput: How the values of several outputs become one: "uniform_average"
             (plain mean), "variance_weighted" (mean by the variance of the targets) or
             "raw_values" (an array of all).
+        ignore_nan: Leave out elements whose target is NaN; each output then has rows of
+            its own.
         name: Name in Keras's logs.
         dtype: Accepted as in Keras's metrics; the state stays exact and the result is
             float32.
@@ -184,7 +196,7 @@ class ExplainedVariance(MomentMetric):
         y_true: Targets `(..., D)`, integers or floats; for one output also `(...)`.
         y_pred: Predictions of the same shape. For one output either one may have a last
             axis of length 1 that the other lacks.
-        sample_weight: One number a sample or a row, or None.
+        sample_weight: One number a sample, a row or an element, or None.
 
     Raises:
         ArgumentError: An argument is unknown or not usable, or the shapes do not fit
@@ -218,11 +230,16 @@ class ExplainedVariance(MomentMetric):
         *,
         num_outputs: int = 1,
         multioutput: Multioutput = "uniform_average",
+        ignore_nan: bool = False,
         name: str = "explained_variance",
         dtype: str | None = None,
     ) -> None:
         super().__init__(
-            num_outputs=num_outputs, multioutput=multioutput, name=name, dtype=dtype
+            num_outputs=num_outputs,
+            multioutput=multioutput,
+            ignore_nan=ignore_nan,
+            name=name,
+            dtype=dtype,
         )
 
     def score(self, table: MomentTable) -> Tensor:
@@ -246,6 +263,8 @@ class PearsonCorrelation(MomentMetric):
         multioutput: How the values of several outputs become one: "uniform_average"
             (plain mean), "variance_weighted" (mean by the variance of the targets) or
             "raw_values" (an array of all).
+        ignore_nan: Leave out elements whose target is NaN; each output then has rows of
+            its own.
         name: Name in Keras's logs.
         dtype: Accepted as in Keras's metrics; the state stays exact and the result is
             float32.
@@ -254,7 +273,7 @@ class PearsonCorrelation(MomentMetric):
         y_true: Targets `(..., D)`, integers or floats; for one output also `(...)`.
         y_pred: Predictions of the same shape. For one output either one may have a last
             axis of length 1 that the other lacks.
-        sample_weight: One number a sample or a row, or None.
+        sample_weight: One number a sample, a row or an element, or None.
 
     Raises:
         ArgumentError: An argument is unknown or not usable, or the shapes do not fit
@@ -288,11 +307,16 @@ class PearsonCorrelation(MomentMetric):
         *,
         num_outputs: int = 1,
         multioutput: Multioutput = "uniform_average",
+        ignore_nan: bool = False,
         name: str = "pearson_correlation",
         dtype: str | None = None,
     ) -> None:
         super().__init__(
-            num_outputs=num_outputs, multioutput=multioutput, name=name, dtype=dtype
+            num_outputs=num_outputs,
+            multioutput=multioutput,
+            ignore_nan=ignore_nan,
+            name=name,
+            dtype=dtype,
         )
 
     def score(self, table: MomentTable) -> Tensor:
@@ -318,6 +342,8 @@ class ConcordanceCorrelation(MomentMetric):
         multioutput: How the values of several outputs become one: "uniform_average"
             (plain mean), "variance_weighted" (mean by the variance of the targets) or
             "raw_values" (an array of all).
+        ignore_nan: Leave out elements whose target is NaN; each output then has rows of
+            its own.
         name: Name in Keras's logs.
         dtype: Accepted as in Keras's metrics; the state stays exact and the result is
             float32.
@@ -326,7 +352,7 @@ class ConcordanceCorrelation(MomentMetric):
         y_true: Targets `(..., D)`, integers or floats; for one output also `(...)`.
         y_pred: Predictions of the same shape. For one output either one may have a last
             axis of length 1 that the other lacks.
-        sample_weight: One number a sample or a row, or None.
+        sample_weight: One number a sample, a row or an element, or None.
 
     Raises:
         ArgumentError: An argument is unknown or not usable, or the shapes do not fit
@@ -362,11 +388,16 @@ class ConcordanceCorrelation(MomentMetric):
         *,
         num_outputs: int = 1,
         multioutput: Multioutput = "uniform_average",
+        ignore_nan: bool = False,
         name: str = "concordance_correlation",
         dtype: str | None = None,
     ) -> None:
         super().__init__(
-            num_outputs=num_outputs, multioutput=multioutput, name=name, dtype=dtype
+            num_outputs=num_outputs,
+            multioutput=multioutput,
+            ignore_nan=ignore_nan,
+            name=name,
+            dtype=dtype,
         )
 
     def score(self, table: MomentTable) -> Tensor:

@@ -8,6 +8,7 @@ from keras import ops
 
 from multiback.metrics.base.averaging import ratio
 from multiback.metrics.base.metric import Direction, PairMetric
+from multiback.metrics.inputs.arguments import check_flag
 from multiback.metrics.statistics.statistic import State
 from multiback.metrics.statistics.sums import ErrorSums
 
@@ -30,6 +31,10 @@ class ErrorMetric(PairMetric):
         super().__init__(sums, name=name, dtype=dtype)
         self.sums = sums
 
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments that make this metric again."""
+        return {**super().get_config(), "ignore_nan": self.sums.ignore_nan}
+
 
 @keras.saving.register_keras_serializable("multiback")
 class MeanSquaredError(ErrorMetric):
@@ -45,6 +50,7 @@ class MeanSquaredError(ErrorMetric):
         name: Name in Keras's logs.
         dtype: Accepted as in Keras's metrics; sums stay exact across batches and the
             result is float32.
+        ignore_nan: Leave out elements whose target is NaN.
 
     Call arguments:
         y_true: Targets of any shape, integers or floats.
@@ -69,9 +75,14 @@ class MeanSquaredError(ErrorMetric):
     """
 
     def __init__(
-        self, name: str = "mean_squared_error", dtype: str | None = None
+        self,
+        name: str = "mean_squared_error",
+        dtype: str | None = None,
+        *,
+        ignore_nan: bool = False,
     ) -> None:
-        super().__init__(ErrorSums("squared"), name=name, dtype=dtype)
+        sums = ErrorSums("squared", check_flag("ignore_nan", ignore_nan))
+        super().__init__(sums, name=name, dtype=dtype)
 
     def compute(self, state: State) -> Tensor:
         """Return the error of a state."""
@@ -93,6 +104,7 @@ class RootMeanSquaredError(ErrorMetric):
         name: Name in Keras's logs.
         dtype: Accepted as in Keras's metrics; sums stay exact across batches and the
             result is float32.
+        ignore_nan: Leave out elements whose target is NaN.
 
     Call arguments:
         y_true: Targets of any shape, integers or floats.
@@ -117,9 +129,14 @@ class RootMeanSquaredError(ErrorMetric):
     """
 
     def __init__(
-        self, name: str = "root_mean_squared_error", dtype: str | None = None
+        self,
+        name: str = "root_mean_squared_error",
+        dtype: str | None = None,
+        *,
+        ignore_nan: bool = False,
     ) -> None:
-        super().__init__(ErrorSums("squared"), name=name, dtype=dtype)
+        sums = ErrorSums("squared", check_flag("ignore_nan", ignore_nan))
+        super().__init__(sums, name=name, dtype=dtype)
 
     def compute(self, state: State) -> Tensor:
         """Return the error of a state."""
@@ -141,6 +158,7 @@ class MeanAbsoluteError(ErrorMetric):
         name: Name in Keras's logs.
         dtype: Accepted as in Keras's metrics; sums stay exact across batches and the
             result is float32.
+        ignore_nan: Leave out elements whose target is NaN.
 
     Call arguments:
         y_true: Targets of any shape, integers or floats.
@@ -165,9 +183,14 @@ class MeanAbsoluteError(ErrorMetric):
     """
 
     def __init__(
-        self, name: str = "mean_absolute_error", dtype: str | None = None
+        self,
+        name: str = "mean_absolute_error",
+        dtype: str | None = None,
+        *,
+        ignore_nan: bool = False,
     ) -> None:
-        super().__init__(ErrorSums("absolute"), name=name, dtype=dtype)
+        sums = ErrorSums("absolute", check_flag("ignore_nan", ignore_nan))
+        super().__init__(sums, name=name, dtype=dtype)
 
     def compute(self, state: State) -> Tensor:
         """Return the error of a state."""

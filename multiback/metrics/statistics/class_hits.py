@@ -5,11 +5,12 @@ from typing import Any
 
 from keras import ops
 
-from multiback.metrics.inputs.batch import Batch
+from multiback.metrics.inputs.batch import Batch, Given
 from multiback.metrics.inputs.classes import hit_batch
 from multiback.metrics.inputs.task import Ids
 from multiback.metrics.numeric.by_id import count_ids, sum_by_id
 from multiback.metrics.statistics.counts import Counts
+from multiback.metrics.statistics.statistic import explain_classes
 
 Tensor = Any
 
@@ -34,19 +35,10 @@ class ClassHits(Counts):
         """One a class."""
         return self.num_classes
 
-    def prepare(
-        self,
-        y_true: Tensor,
-        y_pred: Tensor,
-        sample_weight: Tensor | None,
-        mask: Tensor | None,
-    ) -> Batch:
+    def prepare(self, given: Given) -> Batch:
         """Flatten to `(N,)`, with predictions that are True for a hit."""
         return hit_batch(
-            y_true,
-            y_pred,
-            sample_weight,
-            mask,
+            given,
             ignore_index=self.ignore_index,
             num_classes=self.num_classes,
         )
@@ -66,5 +58,5 @@ class ClassHits(Counts):
         return [tp, ops.zeros_like(tp), ops.zeros_like(tp), fn]
 
     def explain_labels(self) -> str:
-        """Give the range of class ids."""
-        return f"class ids from 0 to {self.num_classes - 1}, or one-hot rows"
+        """Name the labels that the task knows."""
+        return explain_classes(self.num_classes)

@@ -5,12 +5,13 @@ from typing import Any
 
 from keras import ops
 
-from multiback.metrics.inputs.batch import Batch, two_class_batch
+from multiback.metrics.inputs.batch import Batch, Given, two_class_batch
 from multiback.metrics.inputs.classes import class_batch
 from multiback.metrics.inputs.task import Ids, Task
 from multiback.metrics.numeric import exact
 from multiback.metrics.numeric.by_id import count_ids, sum_by_id
 from multiback.metrics.statistics.counts import LabelCells, score_threshold
+from multiback.metrics.statistics.statistic import explain_classes
 
 Tensor = Any
 
@@ -48,28 +49,22 @@ class ConfusionCounts(LabelCells):
         """Number of pairs, with the column of no prediction, in all matrices."""
         return (self.num_labels or 1) * self.classes * (self.classes + 1)
 
-    def prepare(
-        self,
-        y_true: Tensor,
-        y_pred: Tensor,
-        sample_weight: Tensor | None,
-        mask: Tensor | None,
-    ) -> Batch:
+    @property
+    def probabilities(self) -> bool:
+        """Whether the threshold is compared with what is to be a probability."""
+        return self.num_classes is None and not self.from_logits
+
+    def prepare(self, given: Given) -> Batch:
         """Flatten to `(N,)` class ids, or `(N, num_labels)`."""
         if self.num_classes is not None:
             return class_batch(
-                y_true,
-                y_pred,
-                sample_weight,
-                mask,
+                given,
                 ignore_index=self.ignore_index,
                 num_classes=self.num_classes,
+                float_ids=True,
             )
         batch = two_class_batch(
-            y_true,
-            y_pred,
-            sample_weight,
-            mask,
+            given,
             ignore_index=self.ignore_index,
             num_labels=self.num_labels,
         )
@@ -96,10 +91,8 @@ class ConfusionCounts(LabelCells):
         return [sum_by_id(ids, weights, self.cells + 1)[:-1]]
 
     def explain_labels(self) -> str:
-        """Name the labels."""
-        if self.num_classes is None:
-            return "0 and 1"
-        return f"class ids from 0 to {self.num_classes - 1}, or one-hot rows"
+        """Name the labels that the task knows."""
+        return explain_classes(self.num_classes)
 
     def read(self, state: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
         """Return the matrix `(classes, classes + 1)`, and the invalid, in float32.
@@ -112,7 +105,7 @@ class ConfusionCounts(LabelCells):
         shape: tuple[int, ...] = (self.classes, self.classes + 1)
         if self.num_labels is not None:
             shape = (self.num_labels, *shape)
-        return ops.reshape(cells[:-1], shape), cells[-1]
+        return ops.reshape(cells, shape), self.invalid(state)
 
 
 def confusion_for_task(task: Task) -> ConfusionCounts:

@@ -5,8 +5,7 @@ float32. Which of the two a batch takes is known while tracing, and a result
 reads both, so that weights cost nothing to those who give none.
 
 A NaN score never counts as a hit: the element is counted as a miss of its
-label. A label that the task does not know makes every result NaN, and outside
-of a compiled step it raises.
+label. A label that the task does not know makes every result NaN.
 """
 
 import abc
@@ -16,8 +15,7 @@ from typing import Any
 
 from keras import ops
 
-from multiback.metrics.inputs.batch import Batch
-from multiback.metrics.inputs.unknown_labels import explain_unknown
+from multiback.metrics.inputs.batch import Batch, Given
 from multiback.metrics.numeric import exact
 from multiback.metrics.numeric.arithmetic import namespace
 from multiback.metrics.statistics.statistic import LabelStatistic, State
@@ -47,80 +45,72 @@ class CountTable:
 
 
 class LabelCells(LabelStatistic):
-    """Accumulate any number of counts, and invalid labels."""
+    """Accumulate any number of counts.
+
+    The state is "counts", a count of `exact` of each cell; "weighted" and "squares",
+    sums of `exact` of the weights of each cell and of their squares, which say how
+    many rows of equal weight they are worth; and "unusable".
+    """
 
     @property
     @abc.abstractmethod
     def cells(self) -> int:
         """Number of counts."""
 
-    @abc.abstractmethod
-    def prepare(
-        self,
-        y_true: Tensor,
-        y_pred: Tensor,
-        sample_weight: Tensor | None,
-        mask: Tensor | None,
-    ) -> Batch:
-        """Bring a batch to one shape."""
+    @property
+    def squared(self) -> int:
+        """Number of sums of squared weights."""
+        return self.cells
+
+    @property
+    def probabilities(self) -> bool:
+        """Whether the value depends on scores that are to lie in [0, 1]."""
+        return False
 
     @abc.abstractmethod
     def count(self, batch: Batch) -> list[Tensor]:
         """Return the counts of a batch, weighted if it has weights."""
 
-    @abc.abstractmethod
-    def explain_labels(self) -> str:
-        """Say which labels the task knows."""
+    def tally(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return all counts of a batch, and whether something is unusable."""
+        parts = [ops.reshape(part, (-1,)) for part in self.count(batch)]
+        return ops.concatenate(parts), self.is_odd(batch)
 
-    def tally(self, batch: Batch) -> Tensor:
-        """Return all counts of a batch, the last that of invalid labels."""
-        dtype = "int32" if batch.weights is None else "float32"
-        invalid = ops.sum(ops.cast(batch.wrong, dtype))
-        return ops.concatenate(
-            [ops.reshape(part, (-1,)) for part in (*self.count(batch), invalid)]
-        )
+    def squares(self, batch: Batch) -> Tensor:
+        """Return the sums of the squared weights of a batch."""
+        weights = batch.weights
+        squared = None if weights is None else ops.square(weights)
+        return self.tally(dataclasses.replace(batch, weights=squared))[0]
 
     def init(self) -> State:
         """Return the state of no data."""
-        shape = (2, self.cells + 1)
         return {
-            "counts": ops.zeros(shape, dtype="int32"),
-            "weighted": ops.zeros(shape, dtype="float32"),
+            "counts": ops.zeros((2, self.cells), dtype="int32"),
+            "weighted": ops.zeros((2, self.cells), dtype="float32"),
+            "squares": ops.zeros((2, self.squared), dtype="float32"),
+            "unusable": self.no_causes(),
         }
 
-    def update(
-        self,
-        state: State,
-        y_true: Tensor,
-        y_pred: Tensor,
-        sample_weight: Tensor | None = None,
-        mask: Tensor | None = None,
-    ) -> State:
-        """Return the state with one more batch in it."""
-        batch = self.prepare(y_true, y_pred, sample_weight, mask)
-        cells = self.tally(batch)
+    def add(self, state: State, given: Given) -> tuple[State, Tensor]:
+        """Return the state with a batch in it, and whether something is unusable."""
+        batch = self.prepare(given)
+        cells, odd = self.tally(batch)
         if batch.weights is None:
-            return {**state, "counts": exact.add_to_count(state["counts"], cells)}
-        return {**state, "weighted": exact.add_to_sum(state["weighted"], cells)}
+            return {**state, "counts": exact.add_to_count(state["counts"], cells)}, odd
+        return {
+            **state,
+            "weighted": exact.add_to_sum(state["weighted"], cells),
+            "squares": exact.add_to_sum(state["squares"], self.squares(batch)),
+        }, odd
 
     def merge(self, a: State, b: State) -> State:
         """Return the state of both states' data together."""
         return {
             "counts": exact.merge_counts(a["counts"], b["counts"]),
             "weighted": exact.merge_sums(a["weighted"], b["weighted"]),
+            "squares": exact.merge_sums(a["squares"], b["squares"]),
+            "unusable": exact.merge_counts(a["unusable"], b["unusable"]),
         }
-
-    def invalid(self, state: State) -> Tensor:
-        """Return how many elements had a label that the task does not know."""
-        last = {key: words[:, -1] for key, words in state.items()}
-        return exact.count_to_float(last["counts"]) + exact.sum_to_float(
-            last["weighted"]
-        )
-
-    def explain_invalid(self, y_true: Tensor, y_pred: Tensor) -> str:
-        """Say which labels of a batch are wrong."""
-        batch = self.prepare(y_true, y_pred, None, None)
-        return explain_unknown(batch, y_true, self.explain_labels())
 
 
 class Counts(LabelCells):
@@ -141,8 +131,8 @@ class Counts(LabelCells):
         cells = exact.count_to_float(state["counts"]) + exact.sum_to_float(
             state["weighted"]
         )
-        table = namespace(cells).reshape(cells[:-1], (4, self.columns))
-        return CountTable(table[0], table[1], table[2], table[3], cells[-1])
+        table = namespace(cells).reshape(cells, (4, self.columns))
+        return CountTable(table[0], table[1], table[2], table[3], self.invalid(state))
 
 
 def score_threshold(threshold: float, *, from_logits: bool) -> float:

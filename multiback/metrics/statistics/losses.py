@@ -1,16 +1,21 @@
 """Sums of scoring rules over labels: what log loss, perplexity and Brier add up."""
 
 import dataclasses
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from keras import ops
 
-from multiback.metrics.inputs.batch import Batch, two_class_batch
+from multiback.metrics.inputs.batch import Batch, Given, two_class_batch
+from multiback.metrics.inputs.causes import CAUSES
 from multiback.metrics.inputs.classes import score_batch
 from multiback.metrics.inputs.task import Ids
-from multiback.metrics.inputs.unknown_labels import explain_unknown
 from multiback.metrics.numeric import exact
-from multiback.metrics.statistics.statistic import LabelStatistic, State
+from multiback.metrics.statistics.statistic import (
+    LabelStatistic,
+    State,
+    explain_classes,
+)
+from multiback.metrics.statistics.sums import sums_for_mean
 
 Tensor = Any
 
@@ -18,62 +23,50 @@ Tensor = Any
 class PredictionSums(LabelStatistic):
     """Sums over elements that have a label and a score of each class.
 
-    The state is "sums", in the words of `exact`; its last column counts invalid
-    labels.
+    The state is "sums", in the words of `exact`, and "unusable".
     """
 
     num_classes: int | None
+    from_logits: bool
     ignore_index: Ids
+    # Whether a label may be a share.
+    soft: ClassVar[bool] = False
 
-    def prepare(
-        self,
-        y_true: Tensor,
-        y_pred: Tensor,
-        sample_weight: Tensor | None,
-        mask: Tensor | None,
-    ) -> Batch:
+    @property
+    def probabilities(self) -> bool:
+        """Whether scores are to be probabilities."""
+        return not self.from_logits
+
+    def prepare(self, given: Given) -> Batch:
         """Flatten to `(N,)` labels and their scores."""
         if self.num_classes is None:
             return two_class_batch(
-                y_true,
-                y_pred,
-                sample_weight,
-                mask,
-                ignore_index=self.ignore_index,
-                num_labels=None,
+                given, ignore_index=self.ignore_index, num_labels=None, soft=self.soft
             )
         return score_batch(
-            y_true,
-            y_pred,
-            sample_weight,
-            mask,
+            given,
             ignore_index=self.ignore_index,
             num_classes=self.num_classes,
+            soft=self.soft,
         )
 
     def merge(self, a: State, b: State) -> State:
         """Return the state of both states' data together."""
-        return {"sums": exact.merge_sums(a["sums"], b["sums"])}
+        return {
+            "sums": exact.merge_sums(a["sums"], b["sums"]),
+            "unusable": exact.merge_counts(a["unusable"], b["unusable"]),
+        }
 
-    def invalid(self, state: State) -> Tensor:
-        """Return how many elements had a label that the task does not know."""
-        return exact.sum_to_float(state["sums"])[-1]
-
-    def explain_invalid(self, y_true: Tensor, y_pred: Tensor) -> str:
-        """Say which labels of a batch are wrong."""
-        batch = self.prepare(y_true, y_pred, None, None)
-        if self.num_classes is None:
-            return explain_unknown(batch, y_true, "0 and 1")
-        last = self.num_classes - 1
-        known = f"class ids from 0 to {last}, or one-hot rows"
-        return explain_unknown(batch, y_true, known)
+    def explain_labels(self) -> str:
+        """Name the labels that the task knows."""
+        return explain_classes(self.num_classes)
 
 
 @dataclasses.dataclass(frozen=True)
 class LossSums(PredictionSums):
-    """Add up one loss an element, the weights, and invalid labels.
+    """Add up one loss an element, the weights, and what an interval needs.
 
-    The state is one float32 tensor of shape `(2, 3)`, in the words of `exact`.
+    "sums" is float32 of shape `(2, 5)`, as `sums_for_mean` returns them.
 
     Args:
         kind: "log" (`-log p` of the label) or "brier" (the squared distance of the
@@ -88,31 +81,82 @@ class LossSums(PredictionSums):
     from_logits: bool = False
     ignore_index: Ids = None
 
+    soft: ClassVar[bool] = True
+    words_of: ClassVar[dict[str, str]] = {"soft_label": "share"}
+
     def init(self) -> State:
         """Return the state of no data."""
-        return {"sums": ops.zeros((2, 3), dtype="float32")}
+        return {
+            "sums": ops.zeros((2, 5), dtype="float32"),
+            "unusable": self.no_causes(),
+        }
 
-    def update(
-        self,
-        state: State,
-        y_true: Tensor,
-        y_pred: Tensor,
-        sample_weight: Tensor | None = None,
-        mask: Tensor | None = None,
-    ) -> State:
-        """Return the state with one more batch in it."""
-        batch = self.prepare(y_true, y_pred, sample_weight, mask)
+    def add(self, state: State, given: Given) -> tuple[State, Tensor]:
+        """Return the state with a batch in it, and whether something is unusable."""
+        batch = self.prepare(given)
         losses = self._losses(batch)
         weights = ops.cast(batch.valid, losses.dtype)
         if batch.weights is not None:
             weights = ops.where(batch.valid, ops.cast(batch.weights, losses.dtype), 0.0)
-        # A loss that does not count may be infinite or NaN.
-        losses = ops.where(ops.equal(weights, 0.0), 0.0, losses * weights)
-        columns = ops.stack([losses, weights, ops.cast(batch.wrong, losses.dtype)])
-        words = exact.batch_sum(columns)
-        return {"sums": exact.merge_sums(state["sums"], words)}
+        words = sums_for_mean(losses, weights, equal=batch.weights is None)
+        # What is no number anywhere makes the sum none.
+        finite = ops.isfinite(words[0, 0])
+        odd = ops.logical_or(ops.any(batch.wrong), ops.logical_not(finite))
+        sums = exact.merge_sums(state["sums"], words)
+        return {**state, "sums": sums}, odd
+
+    def causes(self, given: Given) -> Tensor:
+        """Count the elements of a batch that have each cause, infinite losses too."""
+        batch = self.prepare(given)
+        infinite = ops.logical_and(batch.valid, ops.isinf(self._losses(batch)))
+        infinite = ops.sum(ops.cast(infinite, "int32"))
+        place = [int(name == "infinite") for name in CAUSES]
+        return super().causes(given) + infinite * ops.convert_to_tensor(place, "int32")
 
     def _losses(self, batch: Batch) -> Tensor:
+        """Return the loss of each element."""
+        losses = self._of_labels(batch)
+        if batch.targets is None:
+            return losses
+        shares, whole = batch.targets, ops.equal(batch.targets, 0.0)
+        whole = ops.logical_or(whole, ops.equal(shares, 1.0))
+        if self.num_classes is not None:
+            whole = ops.all(whole, axis=-1)
+        # The formula for whole labels keeps more of extreme logits.
+        return ops.where(whole, losses, self._of_shares(batch.predictions, shares))
+
+    def _of_shares(self, scores: Tensor, shares: Tensor) -> Tensor:
+        """Return the loss of soft labels: the cross-entropy, or squared distances."""
+        shares = ops.cast(shares, scores.dtype)
+        if self.num_classes is None:
+            # Two classes in rows; the Brier score counts the positive one alone.
+            if self.from_logits:
+                scores = ops.stack([ops.zeros_like(scores), scores], axis=-1)
+            else:
+                scores = ops.stack([1.0 - scores, scores], axis=-1)
+            shares = ops.stack([1.0 - shares, shares], axis=-1)
+        inside = ops.logical_and(scores >= 0.0, scores <= 1.0)
+        if self.kind == "brier":
+            p = ops.softmax(scores, axis=-1) if self.from_logits else scores
+            square = ops.square(p - shares)
+            loss = ops.sum(square, axis=-1)
+            if self.num_classes is None:
+                loss = square[..., 1]
+        else:
+            log_p = scores
+            if self.from_logits:
+                log_p = ops.log_softmax(scores, axis=-1)
+            else:
+                log_p = ops.log(scores)
+            # A class without a share costs nothing, even where its log is infinite.
+            terms = ops.where(ops.equal(shares, 0.0), 0.0, -shares * log_p)
+            loss = ops.sum(terms, axis=-1)
+        if self.from_logits:
+            return loss
+        return ops.where(ops.all(inside, axis=-1), loss, float("nan"))
+
+    def _of_labels(self, batch: Batch) -> Tensor:
+        """Return the loss of labels that are whole."""
         scores, positive = batch.predictions, ops.equal(batch.labels, 1)
         if self.num_classes is None:
             if self.from_logits:
@@ -149,4 +193,4 @@ class LossSums(PredictionSums):
     def read(self, state: State) -> tuple[Tensor, Tensor, Tensor]:
         """Round the loss, the weight and the invalid to float32."""
         sums = exact.sum_to_float(state["sums"])
-        return sums[0], sums[1], sums[2]
+        return sums[0], sums[1], self.invalid(state)

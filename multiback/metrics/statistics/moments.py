@@ -11,14 +11,15 @@ from typing import Any, ClassVar
 
 from keras import ops
 
-from multiback.metrics.inputs.batch import value_batch
+from multiback.metrics.inputs.batch import Given, Values, value_batch
+from multiback.metrics.inputs.causes import count_value_causes
 from multiback.metrics.numeric import exact
-from multiback.metrics.statistics.statistic import State, Statistic
+from multiback.metrics.statistics.statistic import PairStatistic, State
 
 Tensor = Any
 
-# Rows of the state: two weights, three means, four second moments.
-_WEIGHTS, _MEANS = slice(0, 2), slice(2, 5)
+# Rows of the state: rows, weights, squared weights, three means, four second moments.
+_WEIGHTS, _MEANS, _SECOND = slice(0, 3), slice(3, 6), slice(6, 10)
 _LEFT, _RIGHT = [0, 1, 0, 2], [0, 1, 1, 2]  # t t, p p, t p, r r
 
 
@@ -29,6 +30,7 @@ class MomentTable:
     Attributes:
         rows: Number of rows whose weight is not 0.
         weight: Sum of the weights.
+        squares: Sum of the squared weights.
         bias: Weighted mean of `y_true - y_pred`.
         true: Sum of the weighted squares of `y_true` around its mean.
         predicted: The same of `y_pred`.
@@ -38,6 +40,7 @@ class MomentTable:
 
     rows: Tensor
     weight: Tensor
+    squares: Tensor
     bias: Tensor
     true: Tensor
     predicted: Tensor
@@ -46,43 +49,67 @@ class MomentTable:
 
 
 @dataclasses.dataclass(frozen=True)
-class Moments(Statistic):
+class Moments(PairStatistic):
     """Accumulate means and centred second moments.
 
-    The state is one float32 tensor of shape `(2, 9, D)`, in two words each. It is
+    "moments" is one float32 tensor of shape `(2, 10, D)`, in two words each. It is
     not linear: states are merged by `merge`, never by adding.
 
     Args:
         num_outputs: Number D of outputs, the length of the last axis; with 1 that
             axis may be missing.
+        ignore_nan: Leave out elements whose target is NaN.
     """
 
+    words_of: ClassVar[dict[str, str]] = {"nan_label": "nan_target"}
     adds: ClassVar[bool] = False
 
     num_outputs: int = 1
+    ignore_nan: bool = False
 
     def init(self) -> State:
         """Return the state of no data."""
-        return {"moments": ops.zeros((2, 9, self.num_outputs), dtype="float32")}
+        return {
+            "moments": ops.zeros((2, 10, self.num_outputs), dtype="float32"),
+            "unusable": self.no_causes(),
+        }
 
-    def update(
-        self,
-        state: State,
-        y_true: Tensor,
-        y_pred: Tensor,
-        sample_weight: Tensor | None = None,
-        mask: Tensor | None = None,
-    ) -> State:
-        """Return the state with one more batch in it."""
-        batch = value_batch(
-            (y_true, y_pred), sample_weight, mask, num_outputs=self.num_outputs
+    def add(self, state: State, given: Given) -> tuple[State, Tensor]:
+        """Return the state with a batch in it, and whether something is unusable."""
+        batch = self._values(given)
+        new = self._of_batch(batch)
+        moments = self._merged(state["moments"], new)
+        # What is no number anywhere makes a moment none.
+        odd = ops.logical_not(ops.all(ops.isfinite(new)))
+        return {**state, "moments": moments}, odd
+
+    def explain_labels(self) -> str:
+        """Name the targets."""
+        return "finite numbers"
+
+    def causes(self, given: Given) -> Tensor:
+        """Count targets and predictions that are NaN or infinite."""
+        return count_value_causes(self._values(given))
+
+    def _values(self, given: Given) -> Values:
+        return value_batch(
+            (given.y_true, given.y_pred),
+            given.sample_weight,
+            given.mask,
+            num_outputs=self.num_outputs,
+            ignore_nan=self.ignore_nan,
         )
+
+    def _of_batch(self, batch: Values) -> Tensor:
+        """Return the moments of one batch."""
         true, predicted = (ops.transpose(column) for column in batch.columns)
         x = ops.stack([true, predicted, true - predicted])  # (3, D, N)
-        weights = ops.ones_like(x[0, 0]) if batch.weights is None else batch.weights
+        weights = ops.ones_like(x[0])
+        if batch.weights is not None:
+            weights = ops.transpose(batch.weights)
         counted = ops.cast(ops.not_equal(weights, 0.0), x.dtype)
-        totals = exact.batch_sum(ops.stack([counted, weights]))
-        weight = ops.cast(totals[0, 1], x.dtype)
+        totals = exact.batch_sum(ops.stack([counted, weights, ops.square(weights)]))
+        weight = ops.cast(totals[0, 1], x.dtype)  # (D,)
         empty = ops.equal(weight, 0.0)
         per_weight = ops.where(empty, 0.0, 1.0 / ops.where(empty, 1.0, weight))
 
@@ -100,19 +127,24 @@ class Moments(Statistic):
             [rest[i] * rest[j] for i, j in zip(_LEFT, _RIGHT, strict=True)]
         )
         second = total(left * right) - correction * per_weight
-        new = ops.concatenate(
+        return ops.concatenate(
             [
-                ops.broadcast_to(ops.expand_dims(totals, -1), (2, 2, self.num_outputs)),
+                totals,
                 exact.add_to_words(rough, rest * per_weight),
                 exact.to_words(second),
             ],
             axis=1,
         )
-        return self.merge(state, {"moments": new})
 
     def merge(self, a: State, b: State) -> State:
         """Return the state of both states' data together."""
-        x, y = a["moments"], b["moments"]
+        return {
+            "moments": self._merged(a["moments"], b["moments"]),
+            "unusable": exact.merge_counts(a["unusable"], b["unusable"]),
+        }
+
+    def _merged(self, x: Tensor, y: Tensor) -> Tensor:
+        """Merge the moments of two states."""
         of_x, of_y = exact.sum_to_float(x)[1], exact.sum_to_float(y)[1]
         both = of_x + of_y
         share = ops.where(ops.equal(both, 0.0), 0.0, of_y) / ops.where(
@@ -123,7 +155,7 @@ class Moments(Statistic):
         between = ops.stack(
             [apart[i] * apart[j] for i, j in zip(_LEFT, _RIGHT, strict=True)]
         )
-        second = exact.merge_sums(x[:, 5:], y[:, 5:])
+        second = exact.merge_sums(x[:, _SECOND], y[:, _SECOND])
         merged = ops.concatenate(
             [
                 exact.merge_sums(x[:, _WEIGHTS], y[:, _WEIGHTS]),
@@ -133,7 +165,7 @@ class Moments(Statistic):
             axis=1,
         )
         merged = ops.where(ops.equal(of_y, 0.0), x, merged)
-        return {"moments": ops.where(ops.equal(of_x, 0.0), y, merged)}
+        return ops.where(ops.equal(of_x, 0.0), y, merged)
 
     def read(self, state: State) -> MomentTable:
         """Round a state to float32."""
@@ -141,9 +173,10 @@ class Moments(Statistic):
         return MomentTable(
             rows=table[0],
             weight=table[1],
-            bias=table[4],
-            true=table[5],
-            predicted=table[6],
-            cross=table[7],
-            residual=table[8],
+            squares=table[2],
+            bias=table[5],
+            true=table[6],
+            predicted=table[7],
+            cross=table[8],
+            residual=table[9],
         )

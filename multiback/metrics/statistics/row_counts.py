@@ -6,13 +6,14 @@ from typing import Any
 from keras import ops
 
 from multiback.errors import ArgumentError
-from multiback.metrics.inputs.batch import Batch, two_class_batch
+from multiback.metrics.inputs.batch import Batch, Given, two_class_batch
 from multiback.metrics.inputs.classes import class_batch, top_k_batch
 from multiback.metrics.inputs.task import Ids
 from multiback.metrics.numeric import exact
 from multiback.metrics.numeric.by_id import count_ids, sum_by_id
 from multiback.metrics.statistics.counts import Counts, score_threshold
 from multiback.metrics.statistics.sample_ratios import elements_of_row
+from multiback.metrics.statistics.statistic import explain_classes
 
 Tensor = Any
 
@@ -38,19 +39,10 @@ class TopKCounts(Counts):
         """One a class."""
         return self.num_classes
 
-    def prepare(
-        self,
-        y_true: Tensor,
-        y_pred: Tensor,
-        sample_weight: Tensor | None,
-        mask: Tensor | None,
-    ) -> Batch:
+    def prepare(self, given: Given) -> Batch:
         """Flatten to `(N,)`."""
         return top_k_batch(
-            y_true,
-            y_pred,
-            sample_weight,
-            mask,
+            given,
             ignore_index=self.ignore_index,
             num_classes=self.num_classes,
             top_k=self.top_k,
@@ -72,8 +64,8 @@ class TopKCounts(Counts):
         return [tp, ops.zeros_like(tp), ops.zeros_like(tp), fn]
 
     def explain_labels(self) -> str:
-        """Give the range of class ids."""
-        return f"class ids from 0 to {self.num_classes - 1}, or one-hot rows"
+        """Name the labels that the task knows."""
+        return explain_classes(self.num_classes)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,20 +94,16 @@ class ExactMatchCounts(Counts):
         """One: all rows."""
         return 1
 
-    def prepare(
-        self,
-        y_true: Tensor,
-        y_pred: Tensor,
-        sample_weight: Tensor | None,
-        mask: Tensor | None,
-    ) -> Batch:
+    @property
+    def probabilities(self) -> bool:
+        """Whether the threshold is compared with what is to be a probability."""
+        return self.num_classes is None and not self.from_logits
+
+    def prepare(self, given: Given) -> Batch:
         """Flatten to `(N, elements a row)` with a weight a row."""
         if self.num_labels is not None:
             batch = two_class_batch(
-                y_true,
-                y_pred,
-                sample_weight,
-                mask,
+                given,
                 ignore_index=self.ignore_index,
                 num_labels=self.num_labels,
             )
@@ -125,14 +113,11 @@ class ExactMatchCounts(Counts):
             right = ops.equal(above, batch.labels)
         else:
             batch = class_batch(
-                y_true,
-                y_pred,
-                sample_weight,
-                mask,
+                given,
                 ignore_index=self.ignore_index,
                 num_classes=self.num_classes or 0,
             )
-            elements = elements_of_row(batch, y_true)
+            elements = elements_of_row(batch, given.y_true)
             right = ops.equal(batch.predictions, batch.labels)
         right = ops.logical_and(right, ops.logical_not(batch.hopeless))
         rows = (-1, elements)
@@ -141,8 +126,9 @@ class ExactMatchCounts(Counts):
             predictions=ops.reshape(right, rows),
             valid=ops.reshape(batch.valid, rows),
             wrong=ops.reshape(batch.wrong, rows),
-            weights=_row_weights(sample_weight, batch.weights, rows),
+            weights=_row_weights(given.sample_weight, batch.weights, rows),
             labels=ops.reshape(batch.labels, rows),
+            hopeless=ops.reshape(batch.hopeless, rows),
         )
 
     def count(self, batch: Batch) -> list[Tensor]:
@@ -163,10 +149,8 @@ class ExactMatchCounts(Counts):
         return [tp, ops.zeros_like(tp), ops.zeros_like(tp), fn]
 
     def explain_labels(self) -> str:
-        """Name the labels."""
-        if self.num_classes is None:
-            return "0 and 1"
-        return f"class ids from 0 to {self.num_classes - 1}, or one-hot rows"
+        """Name the labels that the task knows."""
+        return explain_classes(self.num_classes)
 
 
 def _row_weights(

@@ -8,11 +8,12 @@ from keras import ops
 
 from multiback.errors import ArgumentError
 from multiback.metrics.base.averaging import ratio
-from multiback.metrics.inputs.batch import Batch
+from multiback.metrics.inputs.batch import Batch, Given
 from multiback.metrics.inputs.task import as_tuple
 from multiback.metrics.numeric import exact
 from multiback.metrics.statistics.counts import score_threshold
 from multiback.metrics.statistics.statistic import LabelStatistic, State
+from multiback.metrics.statistics.sums import sums_for_mean
 from multiback.metrics.statistics.task_counts import (
     BinaryCounts,
     MulticlassCounts,
@@ -26,8 +27,7 @@ Tensor = Any
 class SampleRatios(LabelStatistic):
     """Add up one overlap a sample, and the samples' weights.
 
-    The state is "sums", float32 `(2, columns + 1, 2)` in the words of `exact`: for
-    each column the weighted sum of ratios and the weights, then the invalid labels.
+    "sums" is float32 `(2, 5, columns)`, as `sums_for_mean` returns them.
 
     Args:
         kind: "jaccard" (`tp / (tp + fp + fn)`) or "dice" (`2 tp / (2 tp + fp + fn)`).
@@ -59,60 +59,62 @@ class SampleRatios(LabelStatistic):
 
     def init(self) -> State:
         """Return the state of no data."""
-        return {"sums": ops.zeros((2, self.columns + 1, 2), dtype="float32")}
+        return {
+            "sums": ops.zeros((2, 5, self.columns), dtype="float32"),
+            "unusable": self.no_causes(),
+        }
 
-    def update(
-        self,
-        state: State,
-        y_true: Tensor,
-        y_pred: Tensor,
-        sample_weight: Tensor | None = None,
-        mask: Tensor | None = None,
-    ) -> State:
-        """Return the state with one more batch in it."""
-        batch = self.counts.prepare(y_true, y_pred, None, mask)
-        elements = elements_of_row(batch, y_true)
+    @property
+    def probabilities(self) -> bool:
+        """Whether the threshold is compared with what is to be a probability."""
+        return self.counts.probabilities
+
+    def prepare(self, given: Given) -> Batch:
+        """Flatten as the task wants it; weights are those of samples."""
+        return self.counts.prepare(Given(given.y_true, given.y_pred, None, given.mask))
+
+    def explain_labels(self) -> str:
+        """Name the labels that the task knows."""
+        return self.counts.explain_labels()
+
+    def add(self, state: State, given: Given) -> tuple[State, Tensor]:
+        """Return the state with a batch in it, and whether something is unusable."""
+        batch, sample_weight = self.prepare(given), given.sample_weight
+        elements = elements_of_row(batch, given.y_true)
         values, weights = self._ratios(*self._overlap(batch, elements))
         # What is masked or ignored as a whole leaves the mean.
         held = ops.any(ops.reshape(batch.valid, (-1, elements)), axis=1, keepdims=True)
         weights = ops.where(held, weights, 0.0)
         if sample_weight is not None:
-            given = ops.cast(ops.convert_to_tensor(sample_weight), "float32")
+            each = ops.cast(ops.convert_to_tensor(sample_weight), "float32")
             samples = batch.shape[0] if batch.shape else None
-            if any(size != 1 for size in given.shape[1:]) or (
-                len(given.shape)
-                and given.shape[0] not in (1, None, samples)
+            if any(size != 1 for size in each.shape[1:]) or (
+                len(each.shape)
+                and each.shape[0] not in (1, None, samples)
                 and samples is not None
             ):
                 raise ArgumentError(
-                    f"sample_weight has shape {tuple(given.shape)} and y_true "
+                    f"sample_weight has shape {tuple(each.shape)} and y_true "
                     f"{batch.shape}; a samplewise metric wants one number a sample."
                 )
-            given = ops.reshape(given, (-1, 1))
-            weights = ops.where(ops.equal(weights, 0.0), 0.0, weights * given)
-        values = ops.where(ops.equal(weights, 0.0), 0.0, values * weights)
-        words = exact.batch_sum(ops.transpose(ops.stack([values, weights]), (2, 0, 1)))
-        invalid = ops.sum(ops.cast(batch.wrong, "float32"))
-        last = ops.reshape(ops.stack([invalid, 0.0, 0.0, 0.0]), (2, 1, 2))
-        words = ops.concatenate([words, last], axis=1)
-        return {"sums": exact.merge_sums(state["sums"], words)}
+            each = ops.reshape(each, (-1, 1))
+            weights = ops.where(ops.equal(weights, 0.0), 0.0, weights * each)
+        values, weights = ops.transpose(values), ops.transpose(weights)
+        words = sums_for_mean(values, weights, equal=sample_weight is None)
+        sums = exact.merge_sums(state["sums"], words)
+        return {**state, "sums": sums}, self.is_odd(batch)
 
     def merge(self, a: State, b: State) -> State:
         """Return the state of both states' data together."""
-        return {"sums": exact.merge_sums(a["sums"], b["sums"])}
-
-    def invalid(self, state: State) -> Tensor:
-        """Return how many elements had a label that the task does not know."""
-        return exact.sum_to_float(state["sums"])[-1, 0]
-
-    def explain_invalid(self, y_true: Tensor, y_pred: Tensor) -> str:
-        """Say which labels of a batch are wrong."""
-        return self.counts.explain_invalid(y_true, y_pred)
+        return {
+            "sums": exact.merge_sums(a["sums"], b["sums"]),
+            "unusable": exact.merge_counts(a["unusable"], b["unusable"]),
+        }
 
     def read(self, state: State) -> tuple[Tensor, Tensor]:
         """Return the mean of each column, and the invalid."""
         sums = exact.sum_to_float(state["sums"])
-        return ratio(sums[:-1, 0], sums[:-1, 1], float("nan")), sums[-1, 0]
+        return ratio(sums[0], sums[1], float("nan")), self.invalid(state)
 
     def _overlap(self, batch: Batch, elements: Any) -> tuple[Tensor, Tensor]:
         """Return `tp` and `tp + tp + fp + fn`, each `(samples, columns)`."""

@@ -46,7 +46,7 @@ def lower_edges(bins: int, *, logits: bool) -> Array:
     places = np.arange(bins) - bins // 2 - 0.5
     edges: Array = SCALE * np.sinh(places / per_unit(bins))
     if not logits:
-        with np.errstate(over="ignore"):
+        with np.errstate(all="ignore"):
             edges = 1.0 / (1.0 + np.exp(-edges))
         edges[edges <= SMALLEST] = -math.inf
     edges[0] = -math.inf  # What is clipped lies in the outer bins.
@@ -58,8 +58,9 @@ def lower_edges(bins: int, *, logits: bool) -> Array:
 def edge_table(bins: int, *, logits: bool) -> Array:
     """Return the smallest float32 of each bin, and infinity, `(bins + 1,)`."""
     edges = lower_edges(bins, logits=logits)
-    table = edges.astype("float32")
-    table = np.where(table < edges, np.nextafter(table, np.float32(np.inf)), table)
+    with np.errstate(all="ignore"):
+        table = edges.astype("float32")
+        table = np.where(table < edges, np.nextafter(table, np.float32(np.inf)), table)
     table = np.append(table, np.float32(np.inf))
     table.flags.writeable = False
     return table
@@ -104,7 +105,7 @@ def bin_ids_of_array(scores: Array, bins: int, *, logits: bool) -> Array:
         scores = logit = np.clip(scores, -LARGEST, LARGEST)
     else:
         scores = np.maximum(scores, SMALLEST)
-        with np.errstate(divide="ignore"):  # 1 has an infinite logit.
+        with np.errstate(all="ignore"):  # 1 has an infinite logit.
             logit = np.minimum(np.log(scores) - np.log1p(-scores), LARGEST)
     place = np.arcsinh(logit / SCALE)
     place *= per_unit(bins)

@@ -6,8 +6,9 @@ from typing import Any, ClassVar
 import numpy as np
 from keras import ops
 
+from multiback.metrics.inputs.batch import Batch, Given
 from multiback.metrics.inputs.scores import BINARY, ScoreTask
-from multiback.metrics.inputs.unknown_labels import explain_unknown
+from multiback.metrics.numeric import exact
 from multiback.metrics.numeric.by_id import sum_by_id
 from multiback.metrics.statistics.score_histogram import Histogram
 from multiback.metrics.statistics.statistic import LabelStatistic, State
@@ -23,7 +24,7 @@ class ScoreBuffer(LabelStatistic):
     The state is "scores" and "signed", `(columns, capacity)` float32: `signed` is the
     weight of a positive and minus that of a negative, 0 where a place is free. "used"
     counts the places, `(columns,)` int32, and grows past the capacity: then scores
-    are missing, and what is read is undefined. "invalid" counts unknown labels.
+    are missing, and what is read is undefined. "unusable" counts causes.
 
     Args:
         capacity: Number of scores of one ranking; an element that is masked, ignored
@@ -32,6 +33,7 @@ class ScoreBuffer(LabelStatistic):
     """
 
     adds: ClassVar[bool] = False
+    negative_weights: ClassVar[bool] = False
 
     capacity: int
     task: ScoreTask = BINARY
@@ -43,20 +45,26 @@ class ScoreBuffer(LabelStatistic):
             "scores": ops.zeros(shape, dtype="float32"),
             "signed": ops.zeros(shape, dtype="float32"),
             "used": ops.zeros((self.task.columns,), dtype="int32"),
-            "invalid": ops.zeros((), dtype="float32"),
+            "unusable": self.no_causes(),
         }
 
-    def update(
-        self,
-        state: State,
-        y_true: Tensor,
-        y_pred: Tensor,
-        sample_weight: Tensor | None = None,
-        mask: Tensor | None = None,
-    ) -> State:
-        """Return the state with one more batch in it."""
-        batch = self.task.prepare(y_true, y_pred, sample_weight, mask)
-        invalid = ops.sum(ops.cast(batch.wrong, "float32"))
+    @property
+    def probabilities(self) -> bool:
+        """Whether scores are to be probabilities."""
+        return not self.task.from_logits
+
+    def prepare(self, given: Given) -> Batch:
+        """Flatten to one row an element."""
+        return self.task.prepare(given)
+
+    def explain_labels(self) -> str:
+        """Name the labels that the task knows."""
+        return self.task.explain_labels()
+
+    def add(self, state: State, given: Given) -> tuple[State, Tensor]:
+        """Return the state with a batch in it, and whether something is unusable."""
+        batch = self.prepare(given)
+        odd = self.is_odd(batch)
         scores = self._ranked_scores(batch.predictions)
         batch = self.task.ranked(dataclasses.replace(batch, predictions=scores))
         scores, keep = ops.cast(batch.predictions, "float32"), batch.valid
@@ -69,8 +77,7 @@ class ScoreBuffer(LabelStatistic):
         scores, signed, keep = (
             ops.transpose(ops.reshape(part, rows)) for part in (scores, signed, keep)
         )
-        state = self._append(state, scores, signed, keep)
-        return {**state, "invalid": state["invalid"] + invalid}
+        return self._append(state, scores, signed, keep), odd
 
     def merge(self, a: State, b: State) -> State:
         """Return the state of both states' data together."""
@@ -81,24 +88,14 @@ class ScoreBuffer(LabelStatistic):
         return {
             **merged,
             "used": a["used"] + b["used"],
-            "invalid": a["invalid"] + b["invalid"],
+            "unusable": exact.merge_counts(a["unusable"], b["unusable"]),
         }
 
-    def invalid(self, state: State) -> Tensor:
-        """Return how many labels the task does not know, and how many did not fit."""
-        missing = ops.maximum(ops.max(state["used"]) - self.capacity, 0)
-        return state["invalid"] + ops.cast(missing, "float32")
-
-    def explain_invalid(self, y_true: Tensor, y_pred: Tensor) -> str:
-        """Say which labels are wrong, or that the buffer is full."""
-        batch = self.task.prepare(y_true, y_pred, None, None)
-        if not ops.convert_to_numpy(batch.wrong).any():
-            return (
-                f"capacity= wants room for every score, but more than {self.capacity} "
-                "came since the last reset. Give a larger capacity=, or leave it out "
-                "to count scores in bins."
-            )
-        return explain_unknown(batch, y_true, self.task.explain_labels())
+    def unusable(self, state: dict[str, Any]) -> dict[str, int]:
+        """Return how many elements have each cause, and how many had no room."""
+        missing = int(state["used"].max()) - self.capacity
+        more = {"beyond_capacity": missing} if missing > 0 else {}
+        return {**super().unusable(state), **more}
 
     def read(self, state: State) -> Histogram:
         """Sort the scores; each distinct one becomes a bin."""
@@ -122,7 +119,7 @@ class ScoreBuffer(LabelStatistic):
         return Histogram(
             negatives=add_up(ops.maximum(-signed, 0.0)),
             positives=add_up(ops.maximum(signed, 0.0)),
-            undefined=ops.cast(gone, "float32") + state["invalid"],
+            undefined=ops.cast(gone, "float32") + self.unrankable(state),
             weighted=ops.sum(ops.abs(signed - ops.round(signed))),
             exact=True,
         )

@@ -6,13 +6,13 @@ with the error that the order inside of bins could make.
 
 import dataclasses
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 import numpy as np
 from keras import ops
 
-from multiback.metrics.inputs.batch import Batch
+from multiback.metrics.inputs.batch import Batch, Given
 from multiback.metrics.inputs.scores import BINARY, ScoreTask
 from multiback.metrics.numeric import exact
 from multiback.metrics.numeric.by_id import count_ids, sum_by_id
@@ -33,7 +33,8 @@ class Histogram:
     Attributes:
         negatives: `(columns, bins)` float32, from the lowest scores to the highest.
         positives: The same for label 1.
-        undefined: `(columns,)`, not 0 if a score is NaN or a label unknown.
+        undefined: `(columns,)`, not 0 if a score is NaN, a label unknown or a weight
+            negative.
         weighted: Scalar, not 0 if batches came with weights.
         exact: Each bin holds one score, so that what shares a bin ties.
     """
@@ -54,8 +55,15 @@ class ScoreHistogram(LabelCells):
         bins: Number of bins.
     """
 
+    negative_weights: ClassVar[bool] = False
+
     task: ScoreTask = BINARY
     bins: int = BINS
+
+    @property
+    def probabilities(self) -> bool:
+        """Whether scores are to be probabilities."""
+        return not self.task.from_logits
 
     @property
     def cells(self) -> int:
@@ -66,39 +74,40 @@ class ScoreHistogram(LabelCells):
         """
         return self.task.columns * (2 * self.bins + 1) + 1
 
-    def prepare(
-        self,
-        y_true: Tensor,
-        y_pred: Tensor,
-        sample_weight: Tensor | None,
-        mask: Tensor | None,
-    ) -> Batch:
+    def prepare(self, given: Given) -> Batch:
         """Flatten to one row an element."""
-        return self.task.prepare(y_true, y_pred, sample_weight, mask)
+        return self.task.prepare(given)
 
-    def update(
-        self,
-        state: State,
-        y_true: Tensor,
-        y_pred: Tensor,
-        sample_weight: Tensor | None = None,
-        mask: Tensor | None = None,
-    ) -> State:
-        """Return the state with one more batch in it."""
-        if sample_weight is not None or keras.backend.backend() == "torch":
-            return super().update(state, y_true, y_pred, sample_weight, mask)
+    def add(self, state: State, given: Given) -> tuple[State, Tensor]:
+        """Return the state with a batch in it, and whether something is unusable."""
+        if given.sample_weight is not None or keras.backend.backend() == "torch":
+            return super().add(state, given)
         # To go through all cells for each small batch takes XLA four times as long.
-        batch = self.prepare(y_true, y_pred, sample_weight, mask)
-        wrong = ops.sum(ops.cast(batch.wrong, "int32"))
+        batch = self.prepare(given)
+        odd = self.is_odd(batch)
         batch, ids = self.places(batch)
         numbers = ops.reshape(ops.cast(batch.valid, "int32"), (-1,))
         ids = ops.where(numbers > 0, ids, ops.zeros_like(ids))
-        # The last cell counts labels that the task does not know.
-        last = ops.arange(self.cells - 1, self.cells + 1, dtype="int32")
+        last = ops.full((1,), self.cells - 1, dtype="int32")
         ids = ops.concatenate([ids, last])
-        numbers = ops.concatenate([numbers, ops.stack([ops.sum(numbers), wrong])])
+        numbers = ops.concatenate([numbers, ops.reshape(ops.sum(numbers), (1,))])
         counts = exact.add_ids_to_count(state["counts"], ids, numbers)
-        return {**state, "counts": counts}
+        return {**state, "counts": counts}, odd
+
+    @property
+    def squared(self) -> int:
+        """The squared weights of the negatives and the positives of each ranking."""
+        return 2 * self.task.columns
+
+    def squares(self, batch: Batch) -> Tensor:
+        """Return the sums of the squared weights of negatives and positives."""
+        batch = self.task.ranked(batch)
+        columns = ops.arange(self.task.columns, dtype="int32")
+        ids = ops.reshape(batch.labels, (-1, self.task.columns)) + 2 * columns
+        weights = ops.where(batch.valid, batch.weights, 0.0)
+        valid = ops.reshape(batch.valid, (-1,))
+        ids = ops.where(valid, ops.reshape(ids, (-1,)), 0)
+        return sum_by_id(ids, ops.reshape(ops.square(weights), (-1,)), self.squared)
 
     def places(self, batch: Batch) -> tuple[Batch, Tensor]:
         """Return elements that are each 0 or 1, and the flat cell of each one.
@@ -123,13 +132,13 @@ class ScoreHistogram(LabelCells):
         """Return the cells of one ranking after the other, and their sum."""
         batch, ids = self.places(batch)
         valid = ops.reshape(batch.valid, (-1,))
-        ids = ops.where(valid, ids, ops.full_like(ids, self.cells))
+        ids = ops.where(valid, ids, ops.full_like(ids, self.cells - 1))
         if batch.weights is None:
-            cells = count_ids(ids, self.cells + 1)[:-2]
+            cells = count_ids(ids, self.cells)[:-1]
         else:
             # A weight that does not count may be NaN.
             weights = ops.where(valid, ops.reshape(batch.weights, (-1,)), 0.0)
-            cells = sum_by_id(ids, weights, self.cells + 1)[:-2]
+            cells = sum_by_id(ids, weights, self.cells)[:-1]
         return [cells, ops.sum(cells)]
 
     def explain_labels(self) -> str:
@@ -140,11 +149,11 @@ class ScoreHistogram(LabelCells):
         """Round a state to float32."""
         weighted = exact.sum_to_float(state["weighted"])
         cells = exact.count_to_float(state["counts"]) + weighted
-        table = ops.reshape(cells[:-2], (self.task.columns, 2 * self.bins + 1))
+        table = ops.reshape(cells[:-1], (self.task.columns, 2 * self.bins + 1))
         return Histogram(
             negatives=table[:, : self.bins],
             positives=table[:, self.bins : -1],
-            undefined=table[:, -1] + cells[-1],
+            undefined=table[:, -1] + self.unrankable(state),
             weighted=ops.sum(ops.abs(weighted)),
         )
 
@@ -153,7 +162,7 @@ class ScoreHistogram(LabelCells):
         edges = lower_edges(self.bins, logits=self.task.from_logits)
         if self.task.from_logits and self.task.num_classes is not None:
             # Their bins are those of logits, but they are shown as a softmax.
-            with np.errstate(over="ignore"):
+            with np.errstate(all="ignore"):
                 edges = 1.0 / (1.0 + np.exp(-edges))
             edges[0] = -math.inf
         return edges[None]

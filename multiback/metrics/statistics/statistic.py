@@ -3,8 +3,28 @@
 import abc
 from typing import Any, ClassVar
 
+from keras import ops
+
+from multiback.metrics.inputs.batch import Batch, Given
+from multiback.metrics.inputs.causes import (
+    CAUSES,
+    NUMBER,
+    OF_LABELS,
+    count_causes,
+    explain,
+    suspicious,
+)
+from multiback.metrics.numeric import exact
+from multiback.metrics.numeric.arithmetic import namespace
+
 Tensor = Any
 State = dict[str, Tensor]
+
+# The layout and the meaning of every state. Raise it where either changes: what was
+# saved in the middle of an epoch is then not restored, and the metric says so.
+STATE_VERSION = 2
+
+_NOTHING = bytes(2 * 4 * len(CAUSES))
 
 
 class Statistic(abc.ABC):
@@ -38,13 +58,126 @@ class Statistic(abc.ABC):
         """Return the state of both states' data together."""
 
 
-class LabelStatistic(Statistic):
-    """A statistic of labels, of which it knows which there are."""
+class PairStatistic(Statistic):
+    """A statistic of labels or targets against predictions.
+
+    Its state has "unusable", a count of `exact` of elements that cannot be used, one
+    a cause of `inputs.causes`. Causes are told apart only where there is something
+    to tell: that takes a good batch no time.
+
+    Attributes:
+        words_of: Causes for which a warning has other words than usual.
+    """
+
+    words_of: ClassVar[dict[str, str]] = {}
+
+    def update(
+        self,
+        state: State,
+        y_true: Tensor,
+        y_pred: Tensor,
+        sample_weight: Tensor | None = None,
+        mask: Tensor | None = None,
+    ) -> State:
+        """Return the state with one more batch in it."""
+        given = Given(y_true, y_pred, sample_weight, mask)
+        after, odd = self.add(state, given)
+        return {**after, "unusable": self.note(state, given, odd)}
 
     @abc.abstractmethod
+    def add(self, state: State, given: Given) -> tuple[State, Tensor]:
+        """Return the state with a batch in it, and whether something is unusable.
+
+        The second one is a scalar, which may be True for a batch that is not.
+        """
+
+    @abc.abstractmethod
+    def causes(self, given: Given) -> Tensor:
+        """Count the elements of a batch that have each cause, int32."""
+
+    def note(self, state: State, given: Given, odd: Tensor) -> Tensor:
+        """Return the count of causes with those of a batch in it."""
+        unusable = state["unusable"]
+        # From what was given: what XLA had fused would have to be stored otherwise.
+        return ops.cond(
+            odd,
+            lambda: exact.add_to_count(unusable, self.causes(given)),
+            lambda: unusable,
+        )
+
+    @abc.abstractmethod
+    def explain_labels(self) -> str:
+        """Say which labels or targets can be used."""
+
+    def unusable(self, state: dict[str, Any]) -> dict[str, int]:
+        """Return how many elements have each cause that there is, of host arrays."""
+        counts = state["unusable"]
+        if counts.tobytes() == _NOTHING:  # A tenth of the time of `any`.
+            return {}
+        numbers = counts[0].astype("int64") * exact.COUNT_BASE + counts[1]
+        return {
+            cause: int(number)
+            for cause, number in zip(CAUSES, numbers, strict=True)
+            if number
+        }
+
+    def explain(self, name: str, cause: str, count: int) -> str:
+        """Return the sentence of a warning about a cause."""
+        words = self.words_of.get(cause, cause)
+        return explain(name, count, words, self.explain_labels())
+
+    def no_causes(self) -> Tensor:
+        """Return the count of causes of no data."""
+        return ops.zeros((2, len(CAUSES)), dtype="int32")
+
+
+class LabelStatistic(PairStatistic):
+    """A statistic of labels, which it can tell from what is no label.
+
+    Attributes:
+        negative_weights: Negative weights mean something.
+    """
+
+    negative_weights: ClassVar[bool] = True
+
+    @property
+    @abc.abstractmethod
+    def probabilities(self) -> bool:
+        """Whether the value depends on scores that are to lie in [0, 1]."""
+
+    @abc.abstractmethod
+    def prepare(self, given: Given) -> Batch:
+        """Bring a batch to one shape."""
+
+    def is_odd(self, batch: Batch) -> Tensor:
+        """Return whether any element of a batch has a cause."""
+        return suspicious(
+            batch,
+            probabilities=self.probabilities,
+            negative_weights=self.negative_weights,
+        )
+
+    def causes(self, given: Given) -> Tensor:
+        """Count the elements of a batch that have each cause."""
+        return count_causes(
+            self.prepare(given),
+            probabilities=self.probabilities,
+            negative_weights=self.negative_weights,
+        )
+
     def invalid(self, state: State) -> Tensor:
-        """Return how many elements had a label that the task does not know."""
+        """Return how many elements had a label that cannot be used."""
+        counts = state["unusable"][:, OF_LABELS]
+        return exact.count_to_float(namespace(counts).sum(counts, axis=1))
 
-    @abc.abstractmethod
-    def explain_invalid(self, y_true: Tensor, y_pred: Tensor) -> str:
-        """Say which labels of a batch that counted as invalid are wrong."""
+    def unrankable(self, state: State) -> Tensor:
+        """Return how many labels or weights leave no ranking."""
+        negative = state["unusable"][:, NUMBER["negative_weight"]]
+        return self.invalid(state) + exact.count_to_float(negative)
+
+
+def explain_classes(num_classes: int | None) -> str:
+    """Name the labels of a task."""
+    if num_classes is None:
+        return "0 or 1"
+    return f"class ids from 0 to {num_classes - 1} or one-hot rows"

@@ -6,44 +6,64 @@ from typing import Any, ClassVar, Literal
 
 from keras import ops
 
-from multiback.metrics.inputs.batch import Values, value_batch
+from multiback.metrics.inputs.batch import Given, Values, value_batch
+from multiback.metrics.inputs.causes import count_value_causes
 from multiback.metrics.numeric import exact
-from multiback.metrics.statistics.statistic import State, Statistic
+from multiback.metrics.statistics.statistic import PairStatistic, State, Statistic
 
 Tensor = Any
 
 
-class WeightedSums(Statistic):
-    """Accumulate a weighted sum and the sum of the weights, exactly across batches.
+def sums_for_mean(terms: Tensor, weights: Tensor, *, equal: bool) -> Tensor:
+    """Add up what a weighted mean and its standard error need, over the last axis.
 
-    The state is one float32 tensor of shape `(2, 2)`: the words of `exact`, and in
-    each the sum of the terms and that of the weights.
+    Of terms t with weights w: `w t`, `w`, `w^2`, `w^2 t` and `w^2 t^2`. The first two
+    make the mean m; its squared standard error, `sum(w^2 (t - m)^2) / sum(w)^2`,
+    follows from all.
+
+    Args:
+        terms: Float tensor `(..., N)`.
+        weights: The same shape and dtype; a term of weight 0 may be infinite or NaN.
+        equal: Each weight is 0 or 1, so that three sums are all.
+
+    Returns:
+        float32 tensor `(2, 5, ...)`, in the words of `exact`.
+    """
+    terms = ops.where(ops.equal(weights, 0.0), 0.0, terms)
+    weighted = weights * terms
+    columns = [weighted, weights, ops.square(weighted)]
+    if equal:
+        words = exact.batch_sum(ops.stack(columns))
+        return ops.stack([words[:, k] for k in (0, 1, 1, 0, 2)], axis=1)
+    columns[2:2] = [ops.square(weights), weights * weighted]
+    return exact.batch_sum(ops.stack(columns))
+
+
+class WeightedSums(abc.ABC):
+    """Accumulate sums of terms and weights, exactly across batches.
+
+    "sums" is float32 of shape `(2, 5)`, as `sums_for_mean` returns them.
     """
 
     @abc.abstractmethod
     def terms(self, batch: Values) -> Tensor:
         """Return what is added up, one number an element."""
 
-    def init(self) -> State:
-        """Return the state of no data."""
-        return {"sums": ops.zeros((2, 2), dtype="float32")}
+    def no_sums(self) -> Tensor:
+        """Return the sums of no data."""
+        return ops.zeros((2, 5), dtype="float32")
 
-    def add(self, state: State, batch: Values) -> State:
-        """Return the state with the terms of a batch in it."""
+    def added(self, sums: Tensor, batch: Values) -> tuple[Tensor, Tensor]:
+        """Return sums with the terms of a batch in them, and the batch's own."""
         terms, weights = self.terms(batch), batch.weights
         if weights is None:
             size = ops.convert_to_tensor(ops.shape(terms)[0], dtype="int32")
-            total, weight = exact.batch_sum(terms), exact.to_words(size)
+            plain, ones = exact.batch_sum(terms), exact.to_words(size)
+            squares = exact.batch_sum(ops.square(terms))
+            words = ops.stack([plain, ones, ones, plain, squares], axis=1)
         else:
-            # A term that does not count may be infinite.
-            weighted = ops.where(ops.equal(weights, 0.0), 0.0, weights * terms)
-            total, weight = exact.batch_sum(weighted), exact.batch_sum(weights)
-        words = ops.stack([total, weight], axis=1)
-        return {"sums": exact.merge_sums(state["sums"], words)}
-
-    def merge(self, a: State, b: State) -> State:
-        """Return the state of both states' data together."""
-        return {"sums": exact.merge_sums(a["sums"], b["sums"])}
+            words = sums_for_mean(terms, weights, equal=False)
+        return exact.merge_sums(sums, words), words
 
     def read(self, state: State) -> tuple[Tensor, Tensor]:
         """Round the sum and the weight to float32."""
@@ -52,12 +72,16 @@ class WeightedSums(Statistic):
 
 
 @dataclasses.dataclass(frozen=True)
-class ValueSums(WeightedSums):
+class ValueSums(WeightedSums, Statistic):
     """Add up numbers."""
 
     def terms(self, batch: Values) -> Tensor:
         """Return the numbers themselves."""
         return batch.columns[0]
+
+    def init(self) -> State:
+        """Return the state of no data."""
+        return {"sums": self.no_sums()}
 
     def update(
         self,
@@ -67,18 +91,26 @@ class ValueSums(WeightedSums):
         mask: Tensor | None = None,
     ) -> State:
         """Return the state with one more batch in it."""
-        return self.add(state, value_batch((values,), sample_weight, mask))
+        batch = value_batch((values,), sample_weight, mask)
+        return {"sums": self.added(state["sums"], batch)[0]}
+
+    def merge(self, a: State, b: State) -> State:
+        """Return the state of both states' data together."""
+        return {"sums": exact.merge_sums(a["sums"], b["sums"])}
 
 
 @dataclasses.dataclass(frozen=True)
-class ErrorSums(WeightedSums):
+class ErrorSums(WeightedSums, PairStatistic):
     """Add up errors of predictions.
 
     Args:
         kind: "squared" or "absolute".
+        ignore_nan: Leave out elements whose target is NaN.
     """
 
+    words_of: ClassVar[dict[str, str]] = {"nan_label": "nan_target"}
     kind: Literal["squared", "absolute"]
+    ignore_nan: bool = False
 
     def terms(self, batch: Values) -> Tensor:
         """Return one error an element."""
@@ -86,16 +118,39 @@ class ErrorSums(WeightedSums):
         error = y_true - y_pred
         return ops.square(error) if self.kind == "squared" else ops.abs(error)
 
-    def update(
-        self,
-        state: State,
-        y_true: Tensor,
-        y_pred: Tensor,
-        sample_weight: Tensor | None = None,
-        mask: Tensor | None = None,
-    ) -> State:
-        """Return the state with one more batch in it."""
-        return self.add(state, value_batch((y_true, y_pred), sample_weight, mask))
+    def init(self) -> State:
+        """Return the state of no data."""
+        return {"sums": self.no_sums(), "unusable": self.no_causes()}
+
+    def add(self, state: State, given: Given) -> tuple[State, Tensor]:
+        """Return the state with a batch in it, and whether something is unusable."""
+        sums, words = self.added(state["sums"], self._values(given))
+        # What is no number anywhere makes the sum none.
+        odd = ops.logical_not(ops.isfinite(words[0, 0]))
+        return {**state, "sums": sums}, odd
+
+    def explain_labels(self) -> str:
+        """Name the targets."""
+        return "finite numbers"
+
+    def causes(self, given: Given) -> Tensor:
+        """Count targets and predictions that are NaN or infinite."""
+        return count_value_causes(self._values(given))
+
+    def merge(self, a: State, b: State) -> State:
+        """Return the state of both states' data together."""
+        return {
+            "sums": exact.merge_sums(a["sums"], b["sums"]),
+            "unusable": exact.merge_counts(a["unusable"], b["unusable"]),
+        }
+
+    def _values(self, given: Given) -> Values:
+        return value_batch(
+            (given.y_true, given.y_pred),
+            given.sample_weight,
+            given.mask,
+            ignore_nan=self.ignore_nan,
+        )
 
 
 @dataclasses.dataclass(frozen=True)

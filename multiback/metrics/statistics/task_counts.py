@@ -5,12 +5,13 @@ from typing import Any
 
 from keras import ops
 
-from multiback.metrics.inputs.batch import Batch, two_class_batch
+from multiback.metrics.inputs.batch import Batch, Given, two_class_batch
 from multiback.metrics.inputs.classes import class_batch
 from multiback.metrics.inputs.task import Ids, Task
 from multiback.metrics.numeric import exact
 from multiback.metrics.numeric.by_id import count_cases, count_ids, sum_by_id
 from multiback.metrics.statistics.counts import Counts, score_threshold
+from multiback.metrics.statistics.statistic import explain_classes
 
 Tensor = Any
 
@@ -64,34 +65,37 @@ class BinaryCounts(Counts):
         """One: the positive class."""
         return 1
 
-    def prepare(
-        self,
-        y_true: Tensor,
-        y_pred: Tensor,
-        sample_weight: Tensor | None,
-        mask: Tensor | None,
-    ) -> Batch:
+    @property
+    def probabilities(self) -> bool:
+        """Whether the threshold is compared with what is to be a probability."""
+        return not self.from_logits
+
+    def prepare(self, given: Given) -> Batch:
         """Flatten to `(N,)`."""
         return two_class_batch(
-            y_true,
-            y_pred,
-            sample_weight,
-            mask,
+            given,
             ignore_index=self.ignore_index,
             num_labels=None,
         )
 
-    def tally(self, batch: Batch) -> Tensor:
-        """Return the four counts, and that of invalid labels."""
+    def tally(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return the four counts, and how many elements are odd."""
         if batch.weights is not None:
             return super().tally(batch)
         threshold = score_threshold(self.threshold, from_logits=self.from_logits)
+        scores = batch.predictions
         # A NaN is neither above nor below, and so a miss of either label.
-        above = ops.where(batch.predictions > threshold, 0, 3)
-        below = ops.where(batch.predictions <= threshold, 2, 1)
+        above = ops.where(scores > threshold, 0, 3)
+        below = ops.where(scores <= threshold, 2, 1)
         case = ops.where(ops.equal(batch.labels, 1), above, below)
-        case = ops.where(batch.wrong, 4, case)
-        return count_cases(case, ops.logical_or(batch.valid, batch.wrong))
+        if self.from_logits:
+            usable = ops.equal(scores, scores)
+        else:
+            usable = ops.logical_and(scores >= 0.0, scores <= 1.0)
+        odd = ops.logical_not(ops.logical_and(usable, batch.valid))
+        counted = ops.logical_or(batch.valid, batch.wrong)
+        cells = count_cases(case, batch.valid, ops.logical_and(odd, counted))
+        return cells[:4], cells[4] > 0
 
     def count(self, batch: Batch) -> list[Tensor]:
         """Return four scalars."""
@@ -99,8 +103,8 @@ class BinaryCounts(Counts):
         return _count_two_classes(batch, threshold, axis=None)
 
     def explain_labels(self) -> str:
-        """Name the two labels."""
-        return "0 and 1"
+        """Name the labels that the task knows."""
+        return explain_classes(None)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -124,19 +128,15 @@ class MultilabelCounts(Counts):
         """One a label."""
         return self.num_labels
 
-    def prepare(
-        self,
-        y_true: Tensor,
-        y_pred: Tensor,
-        sample_weight: Tensor | None,
-        mask: Tensor | None,
-    ) -> Batch:
+    @property
+    def probabilities(self) -> bool:
+        """Whether the threshold is compared with what is to be a probability."""
+        return not self.from_logits
+
+    def prepare(self, given: Given) -> Batch:
         """Flatten to `(N, num_labels)`."""
         return two_class_batch(
-            y_true,
-            y_pred,
-            sample_weight,
-            mask,
+            given,
             ignore_index=self.ignore_index,
             num_labels=self.num_labels,
         )
@@ -147,8 +147,8 @@ class MultilabelCounts(Counts):
         return _count_two_classes(batch, threshold, axis=0)
 
     def explain_labels(self) -> str:
-        """Name the two labels."""
-        return "0 and 1"
+        """Name the labels that the task knows."""
+        return explain_classes(None)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -168,19 +168,10 @@ class MulticlassCounts(Counts):
         """One a class."""
         return self.num_classes
 
-    def prepare(
-        self,
-        y_true: Tensor,
-        y_pred: Tensor,
-        sample_weight: Tensor | None,
-        mask: Tensor | None,
-    ) -> Batch:
+    def prepare(self, given: Given) -> Batch:
         """Flatten to `(N,)` class ids."""
         return class_batch(
-            y_true,
-            y_pred,
-            sample_weight,
-            mask,
+            given,
             ignore_index=self.ignore_index,
             num_classes=self.num_classes,
         )
@@ -214,8 +205,8 @@ class MulticlassCounts(Counts):
         return [tp, fp, tn, fn]
 
     def explain_labels(self) -> str:
-        """Give the range of class ids."""
-        return f"class ids from 0 to {self.num_classes - 1}, or one-hot rows"
+        """Name the labels that the task knows."""
+        return explain_classes(self.num_classes)
 
 
 def counts_for_task(task: Task) -> BinaryCounts | MultilabelCounts | MulticlassCounts:

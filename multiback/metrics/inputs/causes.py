@@ -1,0 +1,181 @@
+"""Why an element cannot be used: the causes that metrics count, and what mends each.
+
+Values never raise: a compiled step cannot, and one script is to behave alike on all
+backends. They are counted by cause, and a result outside of a compiled step warns.
+"""
+
+from typing import Any
+
+from keras import ops
+
+from multiback.metrics.inputs.batch import Batch, Values, is_float
+
+Tensor = Any
+
+
+# The order is that of the state.
+CAUSES = (
+    "unknown_label",
+    "nan_label",
+    "soft_label",
+    "nan_score",
+    "outside_score",
+    "unknown_prediction",
+    "negative_weight",
+    "infinite",
+)
+NUMBER = {name: index for index, name in enumerate(CAUSES)}
+# Without a usable label there is no right value.
+OF_LABELS = slice(0, 3)
+
+# What was found after its number, and what mends it: one sentence together.
+WORDS = {
+    "unknown_label": (
+        "labels are not {known}",
+        "correct them, or pass ignore_index= for one that should not count",
+    ),
+    "nan_label": (
+        "labels are NaN",
+        "give them an id such as -1 and pass it as ignore_index=",
+    ),
+    "nan_target": (
+        "targets are NaN",
+        "pass ignore_nan=True to leave them out",
+    ),
+    "soft_label": (
+        "labels are soft (not whole)",
+        "give y_true= as ids by argmax, or use LogLoss, BrierScore or Perplexity",
+    ),
+    "share": (
+        "labels are shares that are negative or do not add up to 1",
+        "normalise y_true=",
+    ),
+    "nan_score": (
+        "predictions are NaN",
+        "check the model's inputs, or give such rows sample_weight=0",
+    ),
+    "outside_score": (
+        "scores are outside of [0, 1]",
+        "pass from_logits=True if the model returns logits, or give probabilities",
+    ),
+    "unknown_prediction": (
+        "predictions are not {known}",
+        "give y_pred= as these, or as scores of each class",
+    ),
+    "negative_weight": (
+        "weights are negative, which a ranking has no meaning for",
+        "give sample_weight= of at least 0",
+    ),
+    "infinite": (
+        "values are infinite, or losses of a probability of exactly 0",
+        "clip y_pred=, or check the data",
+    ),
+    "beyond_capacity": (
+        "scores had no room",
+        "give a larger capacity=, or leave it out to count scores in bins",
+    ),
+}
+
+
+def explain(name: str, count: int, words: str, known: str) -> str:
+    """Return the sentence of a warning.
+
+    Args:
+        name: The metric's name.
+        count: How many elements have the cause.
+        words: A key of `WORDS`.
+        known: The labels that the task knows.
+    """
+    found, cure = WORDS[words]
+    return f"{name}: {count} {found.format(known=known)}; {cure}."
+
+
+def suspicious(batch: Batch, *, probabilities: bool, negative_weights: bool) -> Tensor:
+    """Return whether any element of a batch has a cause, in few operations.
+
+    Args:
+        batch: The batch.
+        probabilities: The value depends on scores that are to lie in [0, 1].
+        negative_weights: Negative weights can be used.
+    """
+    bad = ops.logical_and(_bad_scores(batch, probabilities), batch.valid)
+    bad = ops.logical_or(bad, batch.wrong)
+    if batch.weights is not None and not negative_weights:
+        negative = ops.logical_and(batch.weights < 0.0, batch.valid)
+        bad = ops.logical_or(bad, negative)
+    return ops.any(bad)
+
+
+def _bad_scores(batch: Batch, probabilities: bool) -> Tensor:
+    """Return which elements have a score or prediction that cannot be used."""
+    if batch.scores is None:
+        return batch.hopeless
+    bad = ops.isnan(batch.scores)
+    if probabilities:
+        # Neither is a NaN inside.
+        inside = ops.logical_and(batch.scores >= 0.0, batch.scores <= 1.0)
+        bad = ops.logical_not(inside)
+    return _any_of_row(bad, batch.valid)
+
+
+def _any_of_row(bad: Tensor, like: Tensor) -> Tensor:
+    return ops.any(bad, axis=-1) if len(bad.shape) > len(like.shape) else bad
+
+
+def count_causes(
+    batch: Batch, *, probabilities: bool, negative_weights: bool
+) -> Tensor:
+    """Count the elements of a batch that have each cause, `(len(CAUSES),)` int32."""
+    wrong, valid = batch.wrong, batch.valid
+    none = ops.zeros_like(wrong)
+    of_nan = fractional = none
+    if is_float(batch.raw_labels):
+        raw = batch.raw_labels
+        of_nan, fractional = ops.isnan(raw), ops.not_equal(raw, ops.floor(raw))
+        if batch.one_hot:
+            of_nan, fractional = (ops.any(x, axis=-1) for x in (of_nan, fractional))
+        of_nan, fractional = (
+            ops.reshape(x, ops.shape(wrong)) for x in (of_nan, fractional)
+        )
+    nan_label = ops.logical_and(wrong, of_nan)
+    soft = ops.logical_and(ops.logical_and(wrong, fractional), ops.logical_not(of_nan))
+    unknown = ops.logical_and(
+        wrong, ops.logical_not(ops.logical_or(of_nan, fractional))
+    )
+    nan_score = unknown_prediction = outside = negative = none
+    if batch.scores is None and batch.by_id:
+        unknown_prediction = ops.logical_and(batch.hopeless, valid)
+    elif batch.scores is None:
+        nan_score = ops.logical_and(batch.hopeless, valid)
+    else:
+        missing = _any_of_row(ops.isnan(batch.scores), valid)
+        nan_score = ops.logical_and(missing, valid)
+        if probabilities:
+            outside = ops.logical_or(batch.scores < 0.0, batch.scores > 1.0)
+            outside = ops.logical_and(_any_of_row(outside, valid), valid)
+    if batch.weights is not None and not negative_weights:
+        negative = ops.logical_and(batch.weights < 0.0, valid)
+    columns = (
+        unknown,
+        nan_label,
+        soft,
+        nan_score,
+        outside,
+        unknown_prediction,
+        negative,
+    )
+    return _totals([*columns, none])
+
+
+def _totals(columns: list[Tensor]) -> Tensor:
+    return ops.stack([ops.sum(ops.cast(column, "int32")) for column in columns])
+
+
+def count_value_causes(batch: Values) -> Tensor:
+    """Count targets and predictions that are NaN or infinite, as `count_causes`."""
+    true, predicted = batch.columns
+    nan_true, nan_predicted = ops.isnan(true), ops.isnan(predicted)
+    infinite = ops.logical_or(ops.isinf(true), ops.isinf(predicted))
+    none = ops.zeros_like(infinite)
+    columns = {"nan_label": nan_true, "nan_score": nan_predicted, "infinite": infinite}
+    return _totals([columns.get(name, none) for name in CAUSES])
