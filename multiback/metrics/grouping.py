@@ -162,7 +162,7 @@ class View(keras.metrics.Metric):  # type: ignore[misc]  # Keras has no types
         return {"metric": keras.saving.serialize_keras_object(self._hidden.metric)}
 
     @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Metric:  # type: ignore[override]  # no view
+    def from_config(cls, config: dict[str, Any]) -> Metric:
         """Make the metric, with a state of its own."""
         metric: Metric = keras.saving.deserialize_keras_object(config["metric"])
         return metric

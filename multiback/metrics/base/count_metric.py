@@ -184,7 +184,7 @@ class RatioMetric(TaskMetric):
             for h, n, w in zip(high, low, weights, strict=True)
         )
         invalid = 0
-        if self.statistic.unusable(state):
+        if self._counts.unusable(state):
             invalid = self._counts.invalid(state)
         if invalid > 0:
             return math.nan

@@ -2,7 +2,6 @@
 
 import abc
 import inspect
-import warnings
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal, Protocol, Self, runtime_checkable
 
@@ -21,6 +20,7 @@ from multiback.metrics.statistics.statistic import (
     State,
     Statistic,
 )
+from multiback.warn import warn
 
 kernels: Any = None
 compiled: Any = None
@@ -236,10 +236,9 @@ class Metric(keras.metrics.Metric, abc.ABC):  # type: ignore[misc]  # Keras has 
         for cause, count in self.statistic.unusable(state).items():
             if cause not in self._told:
                 self._told.append(cause)
-                warnings.warn(
+                warn(
                     self.statistic.explain(self.name, cause, count),
                     UnusableValuesWarning,
-                    stacklevel=2,
                 )
 
     def unusable(self) -> dict[str, int]:

@@ -163,7 +163,8 @@ def ratio_of_two_classes(
     words = tf.cast(state["counts"], tf.float64) * [[exact.COUNT_BASE], [1.0]]
     cells = tf.reduce_sum(words + tf.cast(state["weighted"], tf.float64), axis=0)
     invalid = tf.reduce_sum(state["unusable"][:, OF_LABELS])
-    table = CountTable(*tf.unstack(cells), tf.cast(invalid, tf.float64))
+    tp, fp, tn, fn = tf.unstack(cells)
+    table = CountTable(tp, fp, tn, fn, tf.cast(invalid, tf.float64))
     numerator, denominator = fraction(table)
     value = tf.cast(tf.math.divide_no_nan(numerator, denominator), tf.float32)
     if zero_division != 0.0:
