@@ -93,7 +93,7 @@ def saved(tmp_path_factory):
 def test_a_saved_model_with_our_metric_loads_after_either_import_order(saved, order):
     result = run(ORDERS[order] + LOAD, saved)
     assert result.returncode == 0, result.stderr
-    assert "multiback.metrics.classification.precision_recall" in result.stdout
+    assert "multiback.metrics.classification.f_score" in result.stdout
 
 
 def test_that_check_can_fail(saved):

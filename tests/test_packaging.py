@@ -35,7 +35,7 @@ def test_adapters_are_imported_as_a_part_of_multiback_only():
         importlib.import_module("multiback.adapters").__name__ == "multiback.adapters"
     )
     result = subprocess.run(
-        [sys.executable, "-c", "import adapters"],
+        [sys.executable, "-I", "-c", "import adapters"],
         capture_output=True,
         text=True,
         check=False,

@@ -197,7 +197,7 @@ def group(*metrics: Metric) -> list[keras.metrics.Metric]:
     >>> float(precision.result()), float(recall.result())
     (0.5, 0.5)
     >>> len(precision.variables), len(recall.variables)
-    (2, 0)
+    (4, 0)
     """
     owners: dict[Statistic, Metric] = {}
     grouped: list[keras.metrics.Metric] = []

@@ -15,7 +15,7 @@ from support.children import command
 
 import multiback as mb
 from multiback.adapters.torchmetrics import as_torchmetric
-from multiback.errors import ArgumentError
+from multiback.errors import ArgumentError, UnusableValuesWarning
 
 torch_only = pytest.mark.skipif(
     BACKEND != "torch", reason="Its metrics take torch tensors there only"
@@ -211,8 +211,9 @@ def test_what_cannot_be_merged_or_is_no_metric_is_an_error():
     with pytest.raises(ArgumentError, match="first update"):
         late.update(torch.ones(2, 1), torch.ones(2, 1))
     metric = as_torchmetric(mb.metrics.F1Score())
-    with pytest.raises(ArgumentError, match="f1_score"):
-        metric.update(torch.tensor([0.2, 0.9]), torch.tensor([0, 7]))
+    metric.update(torch.tensor([0.2, 0.9]), torch.tensor([0, 7]))
+    with pytest.warns(UnusableValuesWarning, match="f1_score: 1 labels"):
+        assert metric.compute().isnan()
 
 
 @pytest.mark.skipif(BACKEND == "torch", reason="There it works")

@@ -26,6 +26,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:Explicitly requested dtype int64"),
     # The planted guess is what audit finds.
     pytest.mark.filterwarnings("ignore::multiback.errors.GuessedLogitsWarning"),
+    pytest.mark.filterwarnings("ignore::multiback.errors.UnusableValuesWarning"),
     # torchmetrics says what memory it takes.
     pytest.mark.filterwarnings("ignore::UserWarning:torchmetrics.*"),
 ]

@@ -124,7 +124,7 @@ def test_rows_that_do_not_match_are_named_for_a_model(identity_model, scored):
 
 def test_what_is_no_model_and_a_raw_torchmetric_are_refused(scored):
     x, y = scored
-    with pytest.raises(ArgumentError, match="wants a compiled Keras model, not <F1"):
+    with pytest.raises(ArgumentError, match="wants a compiled Keras model, not F1"):
         audit(mb.metrics.F1Score(), (x, y))
     with pytest.raises(ArgumentError, match=r"pass as_keras\(\.\.\.\) of it"):
         crosscheck(tc.BinaryAUROC(), (y, x))

@@ -296,6 +296,7 @@ def test_a_metric_that_neither_library_has_says_why(real):
         assert "does not depend on the batches" in row.reason
 
 
+@pytest.mark.filterwarnings("ignore::multiback.errors.UnusableValuesWarning")
 def test_no_score_reaches_torchmetrics_where_it_would_apply_a_sigmoid():
     """Raw scores of 0.4 and 3.0: after a sigmoid both lie above 0.5."""
     y_true = np.array([0, 1, 0, 1, 1, 0])

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import multiback as mb
+from multiback.errors import MultibackWarning
 from multiback.store import RunDirectory
 
 
@@ -64,7 +65,9 @@ def test_something_named_best_is_left_alone_and_keeps_nothing_on_the_disk(
         with mb.Checkpointer(tmp_path, "score", mode="max") as ckpt:
             for number in range(4):
                 step(ckpt, number, number / 10)
-    [text] = [str(one.message) for one in heard if one.category is UserWarning]
+    [text] = [
+        str(one.message) for one in heard if issubclass(one.category, MultibackWarning)
+    ]
     assert f"{best} must be a link or absent, but is a" in text
     assert steps_of(tmp_path) == [3]
     assert best.is_dir() if what == "folder" else best.read_text() == "my notes"

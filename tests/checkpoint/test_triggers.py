@@ -205,12 +205,12 @@ def test_a_state_that_cannot_be_saved_does_not_hide_the_error(tmp_path):
 def test_neither_does_a_state_that_cannot_be_read(tmp_path, monkeypatch):
     callback = mb.ModelCheckpoint(tmp_path)
 
-    def gone(_):
+    def gone(*_, **__):
         raise RuntimeError("Array has been deleted.")
 
     def fail():
         # As JAX's state is when a step that took it over fails.
-        monkeypatch.setattr("multiback.checkpoint.callback.steps_of", gone)
+        monkeypatch.setattr("multiback.checkpoint.checkpointer.draft", gone)
         raise ZeroDivisionError
 
     with warns("has been deleted"), pytest.raises(ZeroDivisionError), callback:

@@ -74,7 +74,7 @@ def test_another_architecture_and_other_metrics_are_told(call, tmp_path):
     found = call("diff", small, large, "--json").json
     assert found["metrics"]["mae"][0] is None
     verdicts = {one["verdict"] for one in found["variables"]}
-    assert {"reshaped", "only in b"} <= verdicts
+    assert "reshaped" in verdicts
 
 
 def test_a_damaged_checkpoint_is_exit_code_1(call, run):

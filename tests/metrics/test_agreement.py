@@ -213,7 +213,7 @@ def test_a_nan_score_is_predicted_as_no_class():
     scores = np.array([[np.nan, 0.0], [0.0, 1.0]], "float32")
     np.testing.assert_array_equal(stream(metric, ([0, 1], scores)), [[0, 0], [0, 1]])
     np.testing.assert_array_equal(
-        to_numpy(metric.state)["counts"][1], [0, 0, 1, 0, 1, 0, 0]
+        to_numpy(metric.state)["counts"][1], [0, 0, 1, 0, 1, 0]
     )
     kappa = mb.metrics.CohenKappa(task="multiclass", num_classes=2)
     assert stream(kappa, ([0, 1], scores)) < 1.0

@@ -91,10 +91,10 @@ def test_where_nothing_can_be_locked_it_is_plain_memory_and_says_why(monkeypatch
         raise RuntimeError("CUDA error: out of memory\nCompile with ...")
 
     monkeypatch.setattr(ours.torch, "empty", refuse)
-    with pytest.warns(UserWarning, match="CUDA error: out of memory Plain") as caught:
+    with pytest.warns(UserWarning, match="CUDA error: out of memory") as caught:
         memory = ours.page_locked(10)
     assert memory.shape == (10,)
     assert memory.dtype == np.uint8
     text = str(caught[0].message)
-    assert "10 bytes of page-locked memory" in text
+    assert "10 bytes could not be page-locked" in text
     assert "ulimit -l" in text

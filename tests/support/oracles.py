@@ -217,13 +217,13 @@ RANKINGS = {
 
 
 def _ranking(name, task, y_true, y_pred):
-    """Average over the columns that have positives and negatives."""
+    """Average over the columns that have positives, and negatives where it matters."""
     if np.isnan(y_pred).any():
         return np.nan
     each = [
         RANKINGS[name](true, score)
         for true, score in _columns(task, y_true, y_pred)
-        if 0 < true.sum() < true.size
+        if 0 < true.sum() < true.size + (name == "AveragePrecision")
     ]
     return np.mean(each) if each else np.nan
 

@@ -136,7 +136,9 @@ class SamplewiseJaccardIndex(SamplewiseOverlap):
         >>> metric = SamplewiseJaccardIndex(
         ...     task="multiclass", num_classes=3, classes=[1, 2]
         ... )
-        >>> metric.update_state([[0, 1, 1], [0, 2, 2]], [[1, 1, 1], [0, 2, 0]])
+        >>> metric.update_state(
+        ...     [[0, 1, 1, 0], [0, 2, 2, 0]], [[1, 1, 1, 0], [0, 2, 0, 0]]
+        ... )
         >>> round(float(metric.result()), 4)
         0.5833
 
@@ -243,7 +245,9 @@ class SamplewiseDice(SamplewiseOverlap):
         Two images of class ids, without the background:
 
         >>> metric = SamplewiseDice(task="multiclass", num_classes=3, classes=[1, 2])
-        >>> metric.update_state([[0, 1, 1], [0, 2, 2]], [[1, 1, 1], [0, 2, 0]])
+        >>> metric.update_state(
+        ...     [[0, 1, 1, 0], [0, 2, 2, 0]], [[1, 1, 1, 0], [0, 2, 0, 0]]
+        ... )
         >>> round(float(metric.result()), 4)
         0.7333
 

@@ -67,8 +67,8 @@ class BinaryCounts(Counts):
 
     @property
     def probabilities(self) -> bool:
-        """Whether the threshold is compared with what is to be a probability."""
-        return not self.from_logits
+        """Whether scores are to be probabilities; 0 is a threshold of logits."""
+        return not self.from_logits and self.threshold != 0.0
 
     def prepare(self, given: Given) -> Batch:
         """Flatten to `(N,)`."""
@@ -88,10 +88,10 @@ class BinaryCounts(Counts):
         above = ops.where(scores > threshold, 0, 3)
         below = ops.where(scores <= threshold, 2, 1)
         case = ops.where(ops.equal(batch.labels, 1), above, below)
-        if self.from_logits:
-            usable = ops.equal(scores, scores)
-        else:
+        if self.probabilities:
             usable = ops.logical_and(scores >= 0.0, scores <= 1.0)
+        else:
+            usable = ops.equal(scores, scores)
         odd = ops.logical_not(ops.logical_and(usable, batch.valid))
         counted = ops.logical_or(batch.valid, batch.wrong)
         cells = count_cases(case, batch.valid, ops.logical_and(odd, counted))
@@ -130,8 +130,8 @@ class MultilabelCounts(Counts):
 
     @property
     def probabilities(self) -> bool:
-        """Whether the threshold is compared with what is to be a probability."""
-        return not self.from_logits
+        """Whether scores are to be probabilities; 0 is a threshold of logits."""
+        return not self.from_logits and self.threshold != 0.0
 
     def prepare(self, given: Given) -> Batch:
         """Flatten to `(N, num_labels)`."""
