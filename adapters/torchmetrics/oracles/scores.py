@@ -50,6 +50,9 @@ SCORES = {
     "Dice": F1,
     "F1Score": F1,
     "FBetaScore": Score("fbeta_score"),
+    "FalsePositiveRate": Score(
+        "recall_score", pos_label=0, one_vs_rest=True, inverted=True
+    ),
     "HammingDistance": Score("hamming_loss", of_class=MISSED),
     "JaccardIndex": Score("jaccard_score", one_vs_rest=True),
     "NegativePredictiveValue": Score("precision_score", pos_label=0, one_vs_rest=True),
