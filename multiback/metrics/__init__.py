@@ -14,7 +14,10 @@ from multiback.metrics.classification.confusion_matrix import (
     ConfusionMatrix,
     StatScores,
 )
-from multiback.metrics.classification.error_rates import FalsePositiveRate
+from multiback.metrics.classification.error_rates import (
+    FalseNegativeRate,
+    FalsePositiveRate,
+)
 from multiback.metrics.classification.f_score import F1Score, FBetaScore
 from multiback.metrics.classification.matching import ExactMatch, TopKAccuracy
 from multiback.metrics.classification.operating_points import (
@@ -68,6 +71,7 @@ __all__ = [
     "ExplainedVariance",
     "F1Score",
     "FBetaScore",
+    "FalseNegativeRate",
     "FalsePositiveRate",
     "HammingDistance",
     "JaccardIndex",

@@ -68,6 +68,7 @@ def _counts(task, y_true, hard):
 # Rates that scikit-learn has no function for. `tests/metrics/test_classification.py`
 # makes the contract of each from its row.
 RATES = {
+    "FalseNegativeRate": lambda tp, _fp, _tn, fn: (fn, fn + tp),
     "FalsePositiveRate": lambda _tp, fp, tn, _fn: (fp, fp + tn),
     "NegativePredictiveValue": lambda _tp, _fp, tn, fn: (tn, tn + fn),
     "Specificity": lambda _tp, fp, tn, _fn: (tn, tn + fp),

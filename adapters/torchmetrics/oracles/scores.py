@@ -50,6 +50,7 @@ SCORES = {
     "Dice": F1,
     "F1Score": F1,
     "FBetaScore": Score("fbeta_score"),
+    "FalseNegativeRate": MISSED,
     "FalsePositiveRate": Score(
         "recall_score", pos_label=0, one_vs_rest=True, inverted=True
     ),
