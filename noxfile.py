@@ -53,7 +53,7 @@ PLAIN = (
         for name in ("expression", "filenames", "monitor", "names", "retention")
     ),
     "tests/cli/test_tidying.py",
-    "tests/test_warnings.py",
+    *(f"tests/test_{name}.py" for name in ("repository", "warnings")),
 )
 
 # Tests of what no backend changes: the command line, translation, second opinions,
@@ -86,7 +86,10 @@ ONCE = (
     ),
     *(f"tests/data/test_{name}.py" for name in ("order", "plain")),
     "tests/metrics/test_torchmetrics_agreement.py",
-    *(f"tests/test_{name}.py" for name in ("docs", "doctests", "migration")),
+    *(
+        f"tests/test_{name}.py"
+        for name in ("contributing", "docs", "doctests", "migration")
+    ),
 )
 
 # A part that shows most mistakes, in two minutes: arithmetic, `fit`, state, the disk.
