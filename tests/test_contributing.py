@@ -70,6 +70,12 @@ INSERTED = {
         ("RATES = {\n", '    "ToyRate": lambda tp, fp, _tn, _fn: (fp, fp + tp),\n'),
     ),
 }
+# The command of the last step, and tests; in one process, which imports Keras once.
+WRITE_AND_TEST = """
+import runpy, sys, pytest
+runpy.run_module("support.oracles", run_name="__main__")
+sys.exit(pytest.main(sys.argv[1:]))
+"""
 CATALOGUE = "tests/metrics/test_whole_catalogue.py"
 TABLE = "tests/adapters/test_equivalents.py"
 CHECKS = (
@@ -124,21 +130,15 @@ def insert(path, behind, line):
     path.write_text(text.replace(behind, behind + line))
 
 
-def run(copy, *command):
-    path = os.pathsep.join(
-        [str(copy), str(copy / "tests"), os.environ.get("PYTHONPATH", "")]
-    )
+def run(copy, program, *arguments):
+    here = (str(copy), str(copy / "tests"), os.environ.get("PYTHONPATH", ""))
     result = subprocess.run(
-        [sys.executable, *command],
+        [sys.executable, "-c", program, *arguments],
         capture_output=True,
         text=True,
         check=False,
         cwd=copy,
-        env={
-            **os.environ,
-            "PYTHONPATH": path,
-            "PYTHONDONTWRITEBYTECODE": "1",
-        },
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(here)},
         timeout=500,
     )
     assert result.returncode == 0, result.stdout + result.stderr
@@ -165,9 +165,8 @@ def test_a_metric_takes_four_files_and_passes_its_contract(copy):
     by_hand = changed(before, contents(copy))
     assert by_hand == {TOY, *INSERTED}
     assert len(by_hand) == 4
-    run(copy, "-m", "support.oracles")
+    chosen = ("-k", "not TestToyRate or weighted or binary")
+    said = run(copy, WRITE_AND_TEST, "-q", "-p", "no:cacheprovider", *CHECKS, *chosen)
     written = changed(before, contents(copy)) - by_hand
     assert written == {"tests/metrics/stored_values.json"}
-    pytest_ = ("-m", "pytest", "-q", "-p", "no:cacheprovider")
-    said = run(copy, *pytest_, *CHECKS, "-k", "not TestToyRate or weighted or binary")
     assert int(re.search(r"(\d+) passed", said)[1]) > 20
