@@ -55,7 +55,7 @@ PLAIN = (
     ),
     "tests/cli/test_tidying.py",
     "tests/show",
-    *("tests/test_rooms.py", "tests/test_warnings.py"),
+    *(f"tests/test_{name}.py" for name in ("repository", "rooms", "warnings")),
 )
 
 # Tests of what no backend changes: the command line, translation, second opinions,
@@ -88,7 +88,10 @@ ONCE = (
     ),
     *(f"tests/data/test_{name}.py" for name in ("order", "plain")),
     "tests/metrics/test_torchmetrics_agreement.py",
-    *(f"tests/test_{name}.py" for name in ("docs", "doctests", "migration")),
+    *(
+        f"tests/test_{name}.py"
+        for name in ("contributing", "docs", "doctests", "migration")
+    ),
 )
 
 # A part that shows most mistakes, in two minutes: arithmetic, `fit`, state, the disk.

@@ -2,6 +2,8 @@
 
     KERAS_BACKEND=torch python docs/generate.py
 
+It writes docs/reference/metrics.md too, the list of public names for the site.
+
 Keras's numbers depend on the backend in places; the page shows those under torch.
 tests/test_docs.py compares the page with what this writes.
 """
@@ -24,6 +26,7 @@ from multiback.adapters.torchmetrics import crosscheck
 from multiback.metrics.base.score_metric import ScoreMetric
 
 PAGE = Path(__file__).with_name("metrics.md")
+REFERENCE = PAGE.parent / "reference" / "metrics.md"
 CLASSES = {"task": "multiclass", "num_classes": 4}
 LABELS = {"task": "multilabel", "num_labels": 3}
 
@@ -102,6 +105,12 @@ Written by `docs/generate.py`; change that, or the docstrings, and run it again.
   devices, processes and files merge (`metric.statistic.merge`).
 - **Ranking metrics** count scores in bins and know what that may cost: `bounds()`.
   Where it is much, a warning names `capacity=N`, which keeps N scores and is exact.
+"""
+
+REFERENCE_HEAD = """# Metrics
+
+What each metric computes, its arguments and an example. [The catalogue](../metrics.md)
+compares them with other libraries.
 """
 
 
@@ -310,6 +319,18 @@ def static_part():
     return "\n".join([HEAD, *catalogue(), ""])
 
 
+def reference():
+    """Return the page of the site that shows each public name's docstring."""
+    objects = (getattr(mb.metrics, name) for name in mb.metrics.__all__)
+    places = sorted(f"{one.__module__}.{one.__name__}" for one in objects)
+    entries = (
+        f"::: {place}\n    options: {{members: false}}\n"
+        for place in places
+        if not place.startswith("multiback.errors.")  # These have a page of their own.
+    )
+    return "\n".join([REFERENCE_HEAD, *entries])
+
+
 def page():
     """Return the whole page."""
     with warnings.catch_warnings():
@@ -325,3 +346,4 @@ def _page():
 
 if __name__ == "__main__":
     PAGE.write_text(page())
+    REFERENCE.write_text(reference())

@@ -1,4 +1,4 @@
-"""The generated page is the one that the code would write now."""
+"""The generated pages are those that the code would write now."""
 
 import sys
 from pathlib import Path
@@ -20,6 +20,10 @@ def generate(monkeypatch):
 
 def test_the_catalogue_on_the_page_is_that_of_the_docstrings(generate):
     assert (DOCS / "metrics.md").read_text().startswith(generate.static_part()), AGAIN
+
+
+def test_the_reference_lists_every_public_name_of_the_metrics(generate):
+    assert (DOCS / "reference/metrics.md").read_text() == generate.reference(), AGAIN
 
 
 @pytest.mark.skipif(BACKEND != "torch", reason="Keras's numbers differ by backend")

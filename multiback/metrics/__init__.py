@@ -14,6 +14,10 @@ from multiback.metrics.classification.confusion_matrix import (
     ConfusionMatrix,
     StatScores,
 )
+from multiback.metrics.classification.error_rates import (
+    FalseNegativeRate,
+    FalsePositiveRate,
+)
 from multiback.metrics.classification.f_score import F1Score, FBetaScore
 from multiback.metrics.classification.matching import ExactMatch, TopKAccuracy
 from multiback.metrics.classification.operating_points import (
@@ -67,6 +71,8 @@ __all__ = [
     "ExplainedVariance",
     "F1Score",
     "FBetaScore",
+    "FalseNegativeRate",
+    "FalsePositiveRate",
     "HammingDistance",
     "JaccardIndex",
     "LogLoss",

@@ -22,6 +22,7 @@ NAMES = [
     "Recall",
     "Specificity",
 ]
+ERROR_RATES = ["FalseNegativeRate", "FalsePositiveRate"]
 AVERAGES = ["micro", "macro", "weighted", None]
 TASKS = ["binary", "multiclass", "multilabel"]
 ARGUMENTS = {
@@ -114,10 +115,23 @@ def test_an_ignored_class_that_is_predicted_is_a_named_convention(real, name):
         assert row.value * 9 / 10 == pytest.approx(row.torchmetrics, rel=1e-6)
 
 
+@pytest.mark.parametrize("average", AVERAGES)
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("name", ERROR_RATES)
+def test_a_rate_that_torchmetrics_lacks_agrees_with_scikit_learn(
+    real, name, task, average
+):
+    metric = getattr(mb.metrics, name)(task, average=average, **ARGUMENTS[task])
+    row = only(metric, real[task], batch_size=400)
+    assert_agrees(row, torchmetrics=False)
+    assert row.reason.startswith(f"torchmetrics has no {name}")
+    assert np.max(row.value) > 0.001, "the data must hold mistakes"
+
+
 @pytest.mark.parametrize("zero_division", [1.0, math.nan])
 @pytest.mark.parametrize("average", AVERAGES)
 @pytest.mark.parametrize("task", ["multiclass", "multilabel"])
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", NAMES + ERROR_RATES)
 def test_zero_division_never_departs_from_scikit_learn(
     real, name, task, average, zero_division
 ):

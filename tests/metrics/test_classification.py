@@ -4,6 +4,7 @@ from typing import ClassVar
 import numpy as np
 import sklearn.metrics
 from support.counting import CASES, FEW, ColumnContract, CountContract, hard
+from support.oracles import RATES
 
 import multiback as mb
 
@@ -40,20 +41,20 @@ class TestF1Score(CountContract):
         )
 
 
-class TestSpecificity(ColumnContract):
-    def make(self, **arguments):
-        return mb.metrics.Specificity(**arguments)
+def contract_of(rate, formula):
+    """Make the contract of a rate: its formula over scikit-learn's counts."""
 
-    def fraction(self, counts):
-        return counts.tn, counts.tn + counts.fp
+    class Contract(ColumnContract):
+        def make(self, **arguments):
+            return getattr(mb.metrics, rate)(**arguments)
+
+        def fraction(self, counts):
+            return formula(counts.tp, counts.fp, counts.tn, counts.fn)
+
+    return Contract
 
 
-class TestNegativePredictiveValue(ColumnContract):
-    def make(self, **arguments):
-        return mb.metrics.NegativePredictiveValue(**arguments)
-
-    def fraction(self, counts):
-        return counts.tn, counts.tn + counts.fn
+globals().update({f"Test{rate}": contract_of(rate, RATES[rate]) for rate in RATES})
 
 
 class TestFBetaScore(CountContract):

@@ -65,17 +65,24 @@ def _counts(task, y_true, hard):
     )
 
 
+# Rates that scikit-learn has no function for. `tests/metrics/test_classification.py`
+# makes the contract of each from its row.
+RATES = {
+    "FalseNegativeRate": lambda tp, _fp, _tn, fn: (fn, fn + tp),
+    "FalsePositiveRate": lambda _tp, fp, tn, _fn: (fp, fp + tn),
+    "NegativePredictiveValue": lambda _tp, _fp, tn, fn: (tn, tn + fn),
+    "Specificity": lambda _tp, fp, tn, _fn: (tn, tn + fp),
+}
 RATIOS = {
+    **RATES,
     "Accuracy": lambda tp, fp, tn, fn: (tp + tn, tp + fp + tn + fn),
     "Dice": lambda tp, fp, _, fn: (2 * tp, 2 * tp + fp + fn),
     "F1Score": lambda tp, fp, _, fn: (2 * tp, 2 * tp + fp + fn),
     "FBetaScore": lambda tp, fp, _, fn: (2 * tp, 2 * tp + fp + fn),
     "HammingDistance": lambda tp, fp, tn, fn: (fp + fn, tp + fp + tn + fn),
     "JaccardIndex": lambda tp, fp, _, fn: (tp, tp + fp + fn),
-    "NegativePredictiveValue": lambda _tp, _fp, tn, fn: (tn, tn + fn),
     "Precision": lambda tp, fp, _tn, _fn: (tp, tp + fp),
     "Recall": lambda tp, _fp, _tn, fn: (tp, tp + fn),
-    "Specificity": lambda _tp, fp, tn, _fn: (tn, tn + fp),
 }
 OF_CLASSES = {
     "Accuracy": RATIOS["Recall"],

@@ -22,8 +22,10 @@ from multiback.adapters.torchmetrics.oracles.scores import (
     column_scores,
 )
 from multiback.adapters.torchmetrics.translation.torchmetrics import (
+    CLASSES,
     TAKES_ZERO_DIVISION,
     decided_score,
+    none_of_theirs,
 )
 
 
@@ -56,20 +58,10 @@ def counts(kind: str) -> Translation:
                 score, choose(elements, chosen), how, zero_division, ignored
             )
 
-        theirs: Compute | None = decided_score(
-            kind, config, elements.labels, elements.predictions
-        )
-        note = ""
-        if samples.sample_weight is not None:
-            theirs, note = None, NO_WEIGHTS
-        elif chosen is not None:
-            theirs, note = None, "torchmetrics has no classes="
-        elif np.ndim(ignored):
-            theirs, note = None, "torchmetrics ignores one label"
-        elif kind in TAKES_ZERO_DIVISION and math.isnan(zero_division):
-            theirs, note = None, "torchmetrics takes zero_division 0 or 1, not NaN"
+        note = _why_not_theirs(kind, config, samples)
+        theirs = decided_score(kind, config, elements.labels, elements.predictions)
         return Equivalent(
-            theirs,
+            None if note else theirs,
             sklearn,
             convention=_convention(kind, config, sklearn),
             columns=columns,
@@ -78,6 +70,21 @@ def counts(kind: str) -> Translation:
         )
 
     return translate
+
+
+def _why_not_theirs(kind: str, config: dict[str, Any], samples: Samples) -> str:
+    """Say why torchmetrics cannot compute it, if it cannot."""
+    if kind not in CLASSES:
+        return none_of_theirs(kind)
+    if samples.sample_weight is not None:
+        return NO_WEIGHTS
+    if config.get("classes") is not None:
+        return "torchmetrics has no classes="
+    if np.ndim(config["ignore_index"]):
+        return "torchmetrics ignores one label"
+    if kind in TAKES_ZERO_DIVISION and math.isnan(config["zero_division"]):
+        return "torchmetrics takes zero_division 0 or 1, not NaN"
+    return ""
 
 
 def choose(elements: Elements, chosen: Any) -> Elements:
@@ -96,6 +103,8 @@ def _convention(
     kind: str, config: dict[str, Any], sklearn: Compute
 ) -> Convention | None:
     """Name what torchmetrics is known to do differently with these arguments."""
+    if kind not in CLASSES:
+        return None
     expected = sklearn if load_sklearn_metrics() is not None else None
     if ignores_a_class(config):
         return ignored_class(expected)

@@ -24,7 +24,7 @@ class Score:
         function: Name in `sklearn.metrics`.
         pos_label: The label that it scores in a binary task.
         of_class: The score of one class among others, where that differs.
-        inverted: It is 1 - `of_class`.
+        inverted: It is 1 less what the function gives.
         one_vs_rest: scikit-learn has it for two classes only.
         beta: Argument of `fbeta_score`.
     """
@@ -39,15 +39,22 @@ class Score:
 
 F1 = Score("f1_score")
 RECALL = Score("recall_score")
+MISSED = Score("recall_score", inverted=True)
 # Within one class accuracy is recall.
 ACCURACY = Score("accuracy_score", of_class=RECALL)
 
+# One row a ratio of counts of multiback: all of its translation, unless torchmetrics
+# has it too; then it gets a row of `CLASSES` in translation/torchmetrics.py as well.
 SCORES = {
     "Accuracy": ACCURACY,
     "Dice": F1,
     "F1Score": F1,
     "FBetaScore": Score("fbeta_score"),
-    "HammingDistance": Score("hamming_loss", of_class=RECALL, inverted=True),
+    "FalseNegativeRate": MISSED,
+    "FalsePositiveRate": Score(
+        "recall_score", pos_label=0, one_vs_rest=True, inverted=True
+    ),
+    "HammingDistance": Score("hamming_loss", of_class=MISSED),
     "JaccardIndex": Score("jaccard_score", one_vs_rest=True),
     "NegativePredictiveValue": Score("precision_score", pos_label=0, one_vs_rest=True),
     "Precision": Score("precision_score"),
@@ -60,6 +67,9 @@ def score_of(
     score: Score, elements: Elements, zero_division: float, **arguments: Any
 ) -> Any:
     """Call scikit-learn's function; `zero_division` where nothing is left."""
+    if score.inverted:
+        plain = dataclasses.replace(score, inverted=False)
+        return 1.0 - score_of(plain, elements, 1.0 - zero_division, **arguments)
     metrics = load_sklearn_metrics()
     if metrics is None or elements.labels.size == 0:
         return zero_division
@@ -137,13 +147,10 @@ def class_scores(
         return zero_division
     if score.one_vs_rest:
         return _against_rest(score, elements, labels, average, zero_division)
-    kind, empty = score.of_class or score, zero_division
-    if score.inverted:
-        empty = 1.0 - empty
+    kind = score.of_class or score
     if elements.labels.size == 0:
         return np.full(len(wanted), zero_division)
-    value = score_of(kind, elements, empty, labels=labels, average=average)
-    return 1.0 - value if score.inverted else value
+    return score_of(kind, elements, zero_division, labels=labels, average=average)
 
 
 def _against_rest(

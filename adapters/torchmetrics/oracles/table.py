@@ -27,6 +27,7 @@ from multiback.adapters.torchmetrics.oracles.equivalent import (
     NoEquivalent,
     Translation,
 )
+from multiback.adapters.torchmetrics.oracles.scores import SCORES
 from multiback.adapters.torchmetrics.to_keras.as_keras import TorchMetric
 from multiback.adapters.torchmetrics.translation.keras import of_function, of_keras
 from multiback.adapters.torchmetrics.translation.source import kind_of, ungrouped
@@ -116,7 +117,6 @@ def _known_class(metric: Any) -> type | None:
 
 TABLE: dict[Any, Translation] = {
     ours.AUROC: ranking.area("AUROC", "roc_auc_score"),
-    ours.Accuracy: counts("Accuracy"),
     ours.AveragePrecision: ranking.area("AveragePrecision", "average_precision_score"),
     ours.BalancedAccuracy: confusion.balanced_accuracy,
     ours.BrierScore: probabilistic.loss("brier"),
@@ -124,15 +124,10 @@ TABLE: dict[Any, Translation] = {
     ours.CohenKappa: confusion.cohen_kappa,
     ours.ConcordanceCorrelation: regression.concordance,
     ours.ConfusionMatrix: confusion.confusion_matrix,
-    ours.Dice: counts("Dice"),
     ours.ExactMatch: matching.exact_match,
     ours.ExplainedVariance: regression.explained(
         "ExplainedVariance", "explained_variance_score"
     ),
-    ours.F1Score: counts("F1Score"),
-    ours.FBetaScore: counts("FBetaScore"),
-    ours.HammingDistance: counts("HammingDistance"),
-    ours.JaccardIndex: counts("JaccardIndex"),
     ours.LogLoss: probabilistic.loss("log"),
     ours.MatthewsCorrelation: confusion.matthews,
     ours.Max: aggregates.largest,
@@ -140,13 +135,10 @@ TABLE: dict[Any, Translation] = {
     ours.MeanAbsoluteError: regression.mean_absolute,
     ours.MeanSquaredError: regression.mean_squared,
     ours.Min: aggregates.smallest,
-    ours.NegativePredictiveValue: counts("NegativePredictiveValue"),
     ours.PearsonCorrelation: regression.pearson,
     ours.Perplexity: probabilistic.loss("perplexity"),
-    ours.Precision: counts("Precision"),
     ours.PrecisionAtRecall: ranking.operating_point("PrecisionAtRecall", "recall"),
     ours.R2Score: regression.explained("R2Score", "r2_score"),
-    ours.Recall: counts("Recall"),
     ours.RecallAtPrecision: ranking.operating_point("RecallAtPrecision", "precision"),
     ours.RootMeanSquaredError: regression.root_mean_squared,
     ours.SamplewiseDice: samplewise.overlap("f1_score"),
@@ -154,13 +146,13 @@ TABLE: dict[Any, Translation] = {
     ours.SensitivityAtSpecificity: ranking.operating_point(
         "SensitivityAtSpecificity", "specificity"
     ),
-    ours.Specificity: counts("Specificity"),
     ours.SpecificityAtSensitivity: ranking.operating_point(
         "SpecificityAtSensitivity", "sensitivity"
     ),
     ours.StatScores: confusion.stat_scores,
     ours.Sum: aggregates.total,
     ours.TopKAccuracy: matching.top_k_accuracy,
+    **{getattr(ours, kind): counts(kind) for kind in SCORES},
     keras.metrics.AUC: area,
     keras.metrics.Accuracy: keras_counts.accuracy,
     keras.metrics.BinaryAccuracy: keras_counts.binary_accuracy,
@@ -174,17 +166,8 @@ TABLE: dict[Any, Translation] = {
 # What is compared where classes= chooses among the numbers.
 CHOOSES_CLASSES = (
     ours.AUROC,
-    ours.Accuracy,
     ours.AveragePrecision,
-    ours.Dice,
-    ours.F1Score,
-    ours.FBetaScore,
-    ours.HammingDistance,
-    ours.JaccardIndex,
-    ours.NegativePredictiveValue,
-    ours.Precision,
-    ours.Recall,
-    ours.Specificity,
+    *(getattr(ours, kind) for kind in SCORES),
 )
 for _cls in (
     keras.metrics.MeanAbsoluteError,

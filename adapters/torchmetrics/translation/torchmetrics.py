@@ -171,6 +171,11 @@ def decided_score(
     return compute
 
 
+def none_of_theirs(kind: str) -> str:
+    """Return why torchmetrics has no such metric."""
+    return NOT_OF_TORCHMETRICS.get(kind, f"torchmetrics has no {kind}")
+
+
 def as_theirs(of: Meaning) -> Any:
     """Make the metric of torchmetrics.
 
@@ -190,10 +195,7 @@ def _refuse(of: Meaning) -> None:
     several_ignored, ignored = bool(np.ndim(ignored)), np.max(ignored, initial=-1)
     several = of.get("num_outputs", 1) != 1 and of.get("multioutput") != "raw_values"
     for holds, reason in (
-        (
-            kind not in CLASSES,
-            NOT_OF_TORCHMETRICS.get(kind, f"torchmetrics has no {kind}"),
-        ),
+        (kind not in CLASSES, none_of_theirs(kind)),
         (of.get("from_logits"), GUESSES),
         (of.config.get("classes") is not None, "torchmetrics chooses no classes"),
         (several_ignored, "torchmetrics ignores one label, not several"),

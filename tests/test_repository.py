@@ -1,0 +1,90 @@
+"""Pages name files that exist, and CI runs the sessions that `nox` runs."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PAGES = ("CONTRIBUTING.md", "docs/architecture.md", "docs/glossary.md")
+CODE = re.compile(r"(?<!`)`([\w.-]+(?:/[\w.-]+)*/?)`(?!`)")
+LINK = re.compile(r"\]\((?!https?:|#)([^)#\s]+)[^)]*\)")
+SUFFIXES = (".md", ".py", ".toml", ".yml")
+FOLDERS = ("adapters", "docs", "multiback", "tests")
+
+
+@pytest.fixture(scope="module")
+def paths():
+    """Return the repository's files and folders, relative to it."""
+    found = [path for folder in FOLDERS for path in (ROOT / folder).rglob("*")]
+    return [
+        "/" + path.relative_to(ROOT).as_posix() for path in (*found, *ROOT.iterdir())
+    ]
+
+
+def named_paths(text):
+    """Return what a page names in backticks that can only be a file or a folder."""
+    names = CODE.findall(text)
+    return [each for each in names if "/" in each or each.endswith(SUFFIXES)]
+
+
+def missing(names, paths):
+    """Return the names that no path of the repository ends with."""
+    return [
+        name
+        for name in names
+        if not any(path.endswith("/" + name.rstrip("/")) for path in paths)
+    ]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_files_and_folders_that_a_page_names_exist(page, paths):
+    names = named_paths((ROOT / page).read_text())
+    assert len(names) >= 9
+    assert missing(names, paths) == []
+
+
+def test_a_file_that_does_not_exist_is_found(paths):
+    names = named_paths("`multiback/gone.py`, `store/none/`, `noxfile.py`, `Best`")
+    assert missing(names, paths) == ["multiback/gone.py", "store/none/"]
+
+
+def test_each_folder_in_the_table_of_the_architecture_exists():
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    rows = re.findall(r"^\| (`.*?) \|", page, re.MULTILINE)
+    assert len(rows) > 10
+    for row in rows:
+        first, *others = re.findall(r"`([\w/]+)`", row)
+        home = ROOT if first == "adapters" else ROOT / "multiback"
+        beside = (home / first).parent  # `store/local`, `remote`
+        assert (home / first).is_dir(), first
+        assert [name for name in others if not (beside / name).is_dir()] == []
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_links_of_a_page_lead_to_files(page):
+    links = LINK.findall((ROOT / page).read_text())
+    assert links or page == "docs/glossary.md"
+    where = (ROOT / page).parent
+    assert [link for link in links if not (where / link).exists()] == []
+
+
+def sessions_of_nox():
+    """Read `nox.options.sessions`, for which nox need not be installed."""
+    values = {
+        ast.unparse(node.targets[0]): node.value
+        for node in ast.parse((ROOT / "noxfile.py").read_text()).body
+        if isinstance(node, ast.Assign)
+    }
+    backends = ast.literal_eval(values["BACKENDS"])
+    listed = compile(ast.Expression(values["nox.options.sessions"]), "noxfile", "eval")
+    return eval(listed, {"BACKENDS": backends})  # noqa: S307 - our own file
+
+
+def test_ci_runs_the_sessions_that_nox_runs():
+    workflow = (ROOT / ".github" / "workflows" / "tests.yml").read_text()
+    matrix = re.search(r"^ +session:\n((?: +- \S+\n)+)", workflow, re.MULTILINE)
+    in_ci = re.findall(r"- (\S+)", matrix[1])
+    assert len(in_ci) == len(set(in_ci))
+    assert set(in_ci) == set(sessions_of_nox())
