@@ -1,5 +1,6 @@
 """Several metrics over one state: `group`, and the views that it makes."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -118,6 +119,18 @@ class View(keras.metrics.Metric):  # type: ignore[misc]  # Keras has no types
             ArgumentError: The metric ranks no scores.
         """
         return self._ranked().compute_precision_recall_curve(self.state, column)
+
+    def plot(
+        self,
+        ax: Any = None,
+        *,
+        class_names: Sequence[str] | None = None,
+        column: int | None = None,
+    ) -> tuple[Any, Any]:
+        """Draw what the owner has added; see `Metric.plot`."""
+        return self._hidden.metric.plot_state(
+            self.state, ax, class_names=class_names, column=column
+        )
 
     def _ranked(self) -> Ranked:
         metric = self._hidden.metric
