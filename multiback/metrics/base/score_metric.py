@@ -10,7 +10,7 @@ from keras import ops
 
 from multiback.errors import ArgumentError, WideBoundsWarning
 from multiback.metrics import plots
-from multiback.metrics.base.averaging import check_average, ratio
+from multiback.metrics.base.averaging import check_average
 from multiback.metrics.base.curves import (
     PrecisionRecallCurve,
     ROCCurve,
@@ -22,6 +22,7 @@ from multiback.metrics.base.metric import Direction, PairMetric
 from multiback.metrics.inputs.arguments import as_integer
 from multiback.metrics.inputs.scores import ScoreTask
 from multiback.metrics.inputs.task import Average, Task
+from multiback.metrics.numeric.arithmetic import ratio
 from multiback.metrics.statistics.score_buffer import ScoreBuffer
 from multiback.metrics.statistics.score_histogram import (
     Histogram,
