@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
+from keras import ops
 
 from multiback.errors import ArgumentError
 from multiback.metrics.base import sharing
@@ -128,9 +129,9 @@ class View(keras.metrics.Metric):  # type: ignore[misc]  # Keras has no types
         column: int | None = None,
     ) -> tuple[Any, Any]:
         """Draw what the owner has added; see `Metric.plot`."""
-        return self._hidden.metric.plot_state(
-            self.state, ax, class_names=class_names, column=column
-        )
+        state, metric = self.state, self._hidden.metric
+        metric.warn_of_unusable({k: ops.convert_to_numpy(v) for k, v in state.items()})
+        return metric.plot_state(state, ax, class_names=class_names, column=column)
 
     def _ranked(self) -> Ranked:
         metric = self._hidden.metric

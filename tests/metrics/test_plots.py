@@ -16,9 +16,10 @@ from sklearn.metrics import (
     roc_curve,
 )
 from support.backends import BACKEND
+from support.catalogue import ENTRIES, datasets
 
 from multiback import metrics
-from multiback.errors import ArgumentError, MissingPackageError
+from multiback.errors import ArgumentError, MissingPackageError, UnusableValuesWarning
 from multiback.metrics import plots
 
 mpl.use("Agg")
@@ -267,6 +268,26 @@ def test_one_number_is_a_point_in_its_range(metric, ends):
     np.testing.assert_allclose(line(ax, metric.name), [[0, float(metric.result())]])
     ranges = [one.get_ydata()[0] for one in ax.get_lines()[1:]]
     assert ranges == ends
+
+
+@pytest.mark.parametrize("entry", ENTRIES.values(), ids=str)
+def test_every_metric_draws_any_data_and_none(entry):
+    metric = entry.make()
+    for data in ((), datasets(entry.kind)["plain"]):
+        if data:
+            metric.update_state(*data)
+        figure, axes = metric.plot()
+        figure.draw_without_rendering()
+        for ax in np.ravel(axes):
+            assert ax.get_title().startswith(metric.name)
+
+
+def test_labels_that_are_unknown_bring_a_warning_and_leave_no_number():
+    metric = filled(metrics.ConfusionMatrix(), np.array([0, 7]), SCORES[:2])
+    with pytest.raises(UnusableValuesWarning, match="confusion_matrix"):
+        metric.plot()
+    _, ax = metric.plot()  # Said once.
+    assert texts(ax) == ["nan"] * 4
 
 
 def test_plain_values_and_views_are_drawn_too():

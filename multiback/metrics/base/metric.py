@@ -301,7 +301,9 @@ class Metric(keras.metrics.Metric, abc.ABC):  # type: ignore[misc]  # Keras has 
             >>> axes.get_ylabel()
             'true positive rate'
         """
-        return self.plot_state(self.state, ax, class_names=class_names, column=column)
+        state = self.state
+        self.warn_of_unusable({k: ops.convert_to_numpy(v) for k, v in state.items()})
+        return self.plot_state(state, ax, class_names=class_names, column=column)
 
     def plot_state(
         self,
