@@ -330,7 +330,8 @@ class Metric(keras.metrics.Metric, abc.ABC):  # type: ignore[misc]  # Keras has 
                 f"{values.shape}. Write plot_state for it."
             )
         chosen = self.record.chosen if self.record else None
-        ids, columns = range(len(values)), len(values)
+        columns = len(values)
+        ids: Sequence[int] = range(columns)
         if self.record is not None and chosen is not None:
             ids, columns = chosen, self.record.columns
         rows = plots.choose_columns(ids, columns, class_names, column)

@@ -239,7 +239,8 @@ class ScoreMetric(PairMetric):
             for part in (drawn.positives, drawn.negatives)
         )
         points = roc_points if self.curve == "roc" else precision_recall_points
-        curves, marked = {}, {}
+        curves: dict[str, Any] = {}
+        marked: dict[str, float] = {}
         for row, name in rows.items():
             label = f"{name}: {each[0, row]:.4f}" if len(rows) > 1 else name
             edge = edges[min(ids[row], len(edges) - 1)]

@@ -151,7 +151,8 @@ class ConfusionMatrix(PairMetric):
         names = list(rows.values())
         if not several:
             return plots.heat_map(matrix, names, names, title=self.name, ax=ax)
-        figure, axes = None, [ax]
+        figure: Any = None
+        axes: Any = [ax]
         if len(rows) > 1:
             figure, axes = plots.panels(len(rows), ax)
         for place, (row, name) in enumerate(rows.items()):
