@@ -178,7 +178,7 @@ def heat_map(
             f"matrix= wants shape {(len(rows), len(columns))}, one row and column a "
             f"name, not {matrix.shape}."
         )
-    side = 2.4 + 0.55 * min(max(matrix.shape), MOST_NAMES)
+    side = 2.4 + 0.45 * min(max(matrix.shape), MOST_NAMES)
     figure, ax = _axes(ax, (max(4.8, side), max(4.0, side - 0.8)))
     largest = float(np.nanmax(matrix, initial=0.0)) or 1.0
     image = ax.imshow(matrix, cmap="Blues", vmin=0.0, vmax=largest, aspect="auto")
@@ -273,7 +273,7 @@ def bars(
         [0.5, 0.75]
     """
     few = len(values) <= MOST_NAMES
-    figure, ax = _axes(ax, (max(4.8, 1.5 + 0.5 * min(len(values), MOST_NAMES)), 3.6))
+    figure, ax = _axes(ax, (max(4.8, 1.5 + 0.4 * min(len(values), MOST_NAMES)), 3.6))
     ax.bar(np.arange(len(values)), values)
     for place, value in enumerate(values if few else ()):
         text = "undefined" if math.isnan(value) else f"{value:.3g}"
@@ -282,6 +282,7 @@ def bars(
         ax.text(
             place, height, text, ha="center", va="bottom", rotation=turned, size="small"
         )
+    ax.set_xlim(-0.6, len(values) - 0.4)  # A bar of NaN makes no room for itself.
     _name_ticks(ax.xaxis, names)
     _show_range(ax, value_range)
     ax.set_title(title)

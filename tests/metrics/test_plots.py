@@ -251,6 +251,7 @@ def test_a_class_without_a_value_says_so():
     metric = metrics.Recall(**OF_CLASSES, average=None, zero_division=float("nan"))
     _, ax = filled(metric, [0, 1], [0, 1]).plot()
     assert texts(ax) == ["1", "1", "undefined"]
+    assert ax.get_xlim()[1] > 2.0  # There is room for it.
 
 
 @pytest.mark.parametrize(
