@@ -1,8 +1,10 @@
 """Several metrics over one state: `group`, and the views that it makes."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
+from keras import ops
 
 from multiback.errors import ArgumentError
 from multiback.metrics.base import sharing
@@ -118,6 +120,18 @@ class View(keras.metrics.Metric):  # type: ignore[misc]  # Keras has no types
             ArgumentError: The metric ranks no scores.
         """
         return self._ranked().compute_precision_recall_curve(self.state, column)
+
+    def plot(
+        self,
+        ax: Any = None,
+        *,
+        class_names: Sequence[str] | None = None,
+        column: int | None = None,
+    ) -> tuple[Any, Any]:
+        """Draw what the owner has added; see `Metric.plot`."""
+        state, metric = self.state, self._hidden.metric
+        metric.warn_of_unusable({k: ops.convert_to_numpy(v) for k, v in state.items()})
+        return metric.plot_state(state, ax, class_names=class_names, column=column)
 
     def _ranked(self) -> Ranked:
         metric = self._hidden.metric

@@ -7,7 +7,7 @@ dtype a module is moved to. The name of the state says what it accumulates, beca
 the first batch.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import keras
@@ -124,6 +124,33 @@ class ForeignMetric(torchmetrics.Metric):  # type: ignore[misc]  # untyped
             return self._functional.compute(
                 self._packing.unpack(getattr(self, self._state))
             )
+
+    def plot(
+        self,
+        val: Any = None,
+        ax: Any = None,
+        *,
+        class_names: Sequence[str] | None = None,
+        column: int | None = None,
+    ) -> tuple[Any, Any]:
+        """Draw what was added since the last reset, as the metric's own `plot` does.
+
+        Args:
+            val: A value, or a list of values of several steps, to draw in place of it,
+                as torchmetrics does.
+            ax: Axes of matplotlib to draw on; None makes a figure.
+            class_names: A name for each class or label; see `multiback.Metric.plot`.
+            column: The one class or label to draw; None draws all.
+
+        Returns:
+            `(figure, axes)` of matplotlib.
+        """
+        metric = self._functional.metric
+        if val is not None or not isinstance(metric, OurMetric):
+            return self._plot(val, ax)  # type: ignore[no-any-return]  # untyped
+        with keras.device(_name(self.device)):
+            state = self._packing.unpack(getattr(self, self._state))
+            return metric.plot_state(state, ax, class_names=class_names, column=column)
 
     def set_dtype(self, dst_type: str | torch.dtype) -> "ForeignMetric":  # noqa: ARG002
         """Leave the state as it is: it is exact."""

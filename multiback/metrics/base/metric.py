@@ -2,7 +2,7 @@
 
 import abc
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal, Protocol, Self, runtime_checkable
 
 import keras
@@ -10,6 +10,7 @@ from keras import ops
 
 from multiback.errors import ArgumentError, UnusableValuesWarning
 from multiback.keras_private import get_keras_mask, in_stateless_scope
+from multiback.metrics import plots
 from multiback.metrics.base import sharing
 from multiback.metrics.base.replicas import Replicas
 from multiback.metrics.base.signature import checked
@@ -78,6 +79,8 @@ class Metric(keras.metrics.Metric, abc.ABC):  # type: ignore[misc]  # Keras has 
     value_range: ClassVar[tuple[float, float]]
     # What to do about an argument of others that this metric does not have.
     instead: ClassVar[Mapping[str, str]] = {}
+    # What is classified, if anything.
+    record: Task | None = None
     _arguments: dict[str, Any]  # Set by `checked`.
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -264,6 +267,82 @@ class Metric(keras.metrics.Metric, abc.ABC):  # type: ignore[misc]  # Keras has 
         state = {k: ops.convert_to_numpy(v) for k, v in self.state.items()}
         return self.statistic.unusable(state)
 
+    def plot(
+        self,
+        ax: Any = None,
+        *,
+        class_names: Sequence[str] | None = None,
+        column: int | None = None,
+    ) -> tuple[Any, Any]:
+        """Draw what was added since the last reset, with matplotlib.
+
+        Metrics that rank scores draw their curve with the operating point, the
+        confusion matrix a heat map, the calibration error a reliability diagram; others
+        a bar a class, or one value within its range.
+
+        Args:
+            ax: Axes of matplotlib to draw on; None makes a figure.
+            class_names: A name for each class or label, in place of the ids. It is not
+                read where there is one value for all.
+            column: The one class or label to draw; None draws all.
+
+        Returns:
+            `(figure, axes)` of matplotlib.
+
+        Raises:
+            ArgumentError: The names or the column do not fit.
+            MissingPackageError: matplotlib is not installed.
+
+        Example:
+            >>> import multiback as mb
+            >>> metric = mb.metrics.AUROC()
+            >>> metric.update_state([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8])
+            >>> figure, axes = metric.plot()
+            >>> axes.get_ylabel()
+            'true positive rate'
+        """
+        state = self.state
+        self.warn_of_unusable({k: ops.convert_to_numpy(v) for k, v in state.items()})
+        return self.plot_state(state, ax, class_names=class_names, column=column)
+
+    def plot_state(
+        self,
+        state: State,
+        ax: Any = None,
+        *,
+        class_names: Sequence[str] | None = None,
+        column: int | None = None,
+    ) -> tuple[Any, Any]:
+        """Draw a state; see `plot`."""
+        values = ops.convert_to_numpy(self.compute(state))
+        if values.ndim == 0:
+            if column is not None:
+                raise ArgumentError(
+                    f"column= wants one value a class, but {self.name} is one number. "
+                    "Leave it out."
+                )
+            return plots.point(
+                float(values), self.name, value_range=self.value_range, ax=ax
+            )
+        if values.ndim > 1:
+            raise ArgumentError(
+                f"plot() wants one value, or one a class, but {self.name} has shape "
+                f"{values.shape}. Write plot_state for it."
+            )
+        chosen = self.record.chosen if self.record else None
+        columns = len(values)
+        ids: Sequence[int] = range(columns)
+        if self.record is not None and chosen is not None:
+            ids, columns = chosen, self.record.columns
+        rows = plots.choose_columns(ids, columns, class_names, column)
+        return plots.bars(
+            values[list(rows)],
+            list(rows.values()),
+            value_range=self.value_range,
+            title=self.name,
+            ax=ax,
+        )
+
     def reset_state(self) -> None:
         """Forget everything that was added."""
         if kernels is not None:
@@ -299,9 +378,6 @@ class Metric(keras.metrics.Metric, abc.ABC):  # type: ignore[misc]  # Keras has 
 
 class PairMetric(Metric):
     """A metric of labels or targets against predictions, as `compile` wants it."""
-
-    # What is classified, if anything.
-    record: Task | None = None
 
     def decide_task(self, y_pred: Tensor) -> None:
         """Take task=None for "binary" if the shape of `y_pred` leaves no doubt.

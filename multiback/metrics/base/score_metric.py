@@ -2,12 +2,14 @@
 
 import abc
 import dataclasses
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from collections.abc import Sequence
+from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from keras import ops
 
 from multiback.errors import ArgumentError, WideBoundsWarning
+from multiback.metrics import plots
 from multiback.metrics.base.averaging import check_average
 from multiback.metrics.base.curves import (
     PrecisionRecallCurve,
@@ -82,6 +84,8 @@ class ScoreMetric(PairMetric):
     needs_negatives: ClassVar[bool] = True
     # Bounds further apart than this are worth a warning.
     wide: ClassVar[float] = 0.01
+    # The curve that the value is read from.
+    curve: ClassVar[Literal["roc", "precision_recall"]] = "roc"
 
     def __init__(
         self,
@@ -123,6 +127,11 @@ class ScoreMetric(PairMetric):
         one_value = binary and record.classes is None
         self._each = average is None and not one_value and several
         self._calls = 0
+
+    @property
+    def at_least(self) -> tuple[str, float] | None:
+        """The rate that a threshold has to reach and by how much, if there is one."""
+        return None
 
     @abc.abstractmethod
     def score(self, histogram: Histogram) -> tuple[Tensor, Tensor, Tensor]:
@@ -209,6 +218,74 @@ class ScoreMetric(PairMetric):
         index = pick_column(column, len(positives))
         return positives[index], negatives[index], edges[min(index, len(edges) - 1)]
 
+    def plot_state(
+        self,
+        state: State,
+        ax: Any = None,
+        *,
+        class_names: Sequence[str] | None = None,
+        column: int | None = None,
+    ) -> tuple[Any, Any]:
+        """Draw one curve a class, its value, its bounds and its operating point."""
+        histogram, edges = self._scores.read(state), self._scores.edges(state)
+        ids, rows = self._drawn(class_names, column)
+        drawn = self.chosen(histogram)
+        each = ops.convert_to_numpy(self._each_value(drawn))
+        thresholds = np.full(len(ids), np.nan)
+        if isinstance(self, Thresholded):
+            thresholds = np.atleast_1d(self.compute_threshold(state))
+        positives, negatives = (
+            ops.convert_to_numpy(part).astype("float64")
+            for part in (drawn.positives, drawn.negatives)
+        )
+        points = roc_points if self.curve == "roc" else precision_recall_points
+        curves: dict[str, Any] = {}
+        marked: dict[str, float] = {}
+        for row, name in rows.items():
+            label = f"{name}: {each[0, row]:.4f}" if len(rows) > 1 else name
+            edge = edges[min(ids[row], len(edges) - 1)]
+            curves[label] = points(positives[row], negatives[row], edge)
+            marked[label] = float(thresholds[row])
+        whole = each[:, next(iter(rows))]
+        if len(rows) > 1:
+            whole = ops.convert_to_numpy(self._averaged(histogram))
+        draw = plots.roc if self.curve == "roc" else plots.precision_recall
+        return draw(
+            curves,
+            thresholds=marked,
+            at_least=self.at_least,
+            title=self._title(whole, exact=histogram.exact),
+            ax=ax,
+        )
+
+    def _drawn(
+        self, class_names: Sequence[str] | None, column: int | None
+    ) -> tuple[Sequence[int], dict[int, str]]:
+        """Return the class of each ranking, and the name of each that is drawn."""
+        record = self.record
+        if self._scores.task.micro:
+            if column is not None:
+                raise ArgumentError(
+                    f"column= wants one curve a class, but {self.name} ranks all "
+                    "scores together. Leave it out."
+                )
+            return (0,), {0: "all classes"}
+        both = (1,) if record.kind == "binary" else range(record.columns)
+        ids = record.chosen or both
+        kind = "label " if record.kind == "multilabel" else "class "
+        return ids, plots.choose_columns(ids, record.columns, class_names, column, kind)
+
+    def _title(self, whole: Array, *, exact: bool) -> str:
+        """Return the name with the value and its bounds, if it is one value."""
+        if whole.ndim > 1:
+            return self.name
+        value, low, high = (float(number) for number in whole)
+        title = f"{self.name} {value:.4f}"
+        if exact or np.isnan(value):
+            return title
+        low, high = max(low - ROUNDING, 0.0), min(high + ROUNDING, 1.0)
+        return f"{title}\nbetween {low:.4f} and {high:.4f}"
+
     def chosen(self, histogram: Histogram) -> Histogram:
         """Return the rankings that `classes=` names, in its order, or all."""
         classes = self.record.chosen
@@ -229,18 +306,28 @@ class ScoreMetric(PairMetric):
             histogram, positives=positives, negatives=negatives, undefined=undefined
         )
 
-    def _averaged(self, histogram: Histogram) -> Tensor:
-        """Return value and bounds, `(3,)` or `(3, columns)`."""
-        histogram = self.chosen(histogram)
+    def _values(self, histogram: Histogram) -> tuple[Tensor, Tensor, Tensor]:
+        """Return values and bounds `(3, columns)`, positives, and what lacks one."""
         values = ops.clip(ops.stack(list(self.score(histogram))), 0.0, 1.0)
         positives, negatives = total(histogram.positives), total(histogram.negatives)
         one_class = ops.equal(positives, 0.0)
         if self.needs_negatives:
             one_class = ops.logical_or(one_class, ops.equal(negatives, 0.0))
-        broken = histogram.undefined > 0.0
+        return values, positives, one_class
+
+    def _each_value(self, histogram: Histogram) -> Tensor:
+        """Return values and bounds, `(3, columns)`, NaN where there are none."""
+        values, _, one_class = self._values(histogram)
+        undefined = ops.logical_or(one_class, histogram.undefined > 0.0)
+        return ops.where(undefined, float("nan"), values)
+
+    def _averaged(self, histogram: Histogram) -> Tensor:
+        """Return value and bounds, `(3,)` or `(3, columns)`."""
+        histogram = self.chosen(histogram)
         if self._each:
-            undefined = ops.logical_or(one_class, broken)
-            return ops.where(undefined, float("nan"), values)
+            return self._each_value(histogram)
+        values, positives, one_class = self._values(histogram)
+        broken = histogram.undefined > 0.0
         weights = ops.ones_like(positives)
         if self.average == "weighted":
             weights = positives

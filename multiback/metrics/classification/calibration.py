@@ -1,12 +1,14 @@
 """Whether confidence means what it says: expected and maximum calibration error."""
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
 
 import keras
 from keras import ops
 
 from multiback.errors import ArgumentError
+from multiback.metrics import plots
 from multiback.metrics.base.metric import Direction, PairMetric
 from multiback.metrics.inputs.arguments import as_integer
 from multiback.metrics.inputs.batch import Given
@@ -189,3 +191,34 @@ class CalibrationError(PairMetric):
             value = ratio(ops.sum(weight * gap), total, 0.0)
         undefined = ops.logical_or(ops.equal(total, 0.0), invalid > 0.0)
         return ops.where(undefined, float("nan"), value)
+
+    def plot_state(
+        self,
+        state: State,
+        ax: Any = None,
+        *,
+        class_names: Sequence[str] | None = None,
+        column: int | None = None,
+    ) -> tuple[Any, Any]:
+        """Draw the reliability diagram of a state."""
+        del class_names  # One diagram for all classes.
+        if column is not None:
+            raise ArgumentError(
+                f"column= wants one value a class, but {self.name} is one number. "
+                "Leave it out."
+            )
+        table, _ = self._bins.read(state)
+        weight = table[0]
+        shares = [
+            ratio(table[1], weight, float("nan")),
+            ratio(table[2], weight, float("nan")),
+            ratio(weight, ops.broadcast_to(ops.sum(weight), weight.shape), 0.0),
+        ]
+        several = self.record.num_classes is not None
+        return plots.calibration(
+            *map(ops.convert_to_numpy, shares),
+            xlabel="confidence" if several else "predicted probability",
+            ylabel="accuracy" if several else "share of positives",
+            title=f"{self.name} {float(self.compute(state)):.4f}",
+            ax=ax,
+        )

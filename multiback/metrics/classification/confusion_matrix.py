@@ -1,12 +1,14 @@
 """Counts as arrays: the confusion matrix and true and false positives."""
 
 import math
+from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
 
 import keras
 from keras import ops
 
 from multiback.errors import ArgumentError
+from multiback.metrics import plots
 from multiback.metrics.base.count_metric import TaskMetric
 from multiback.metrics.base.metric import Direction, PairMetric
 from multiback.metrics.inputs.task import Ids, Task, TaskName
@@ -128,6 +130,38 @@ class ConfusionMatrix(PairMetric):
             seen = ratio(seen, ops.broadcast_to(total, seen.shape), 0.0)
         return ops.where(invalid > 0, float("nan"), seen)
 
+    def plot_state(
+        self,
+        state: State,
+        ax: Any = None,
+        *,
+        class_names: Sequence[str] | None = None,
+        column: int | None = None,
+    ) -> tuple[Any, Any]:
+        """Draw the matrix, or one a label."""
+        matrix = ops.convert_to_numpy(self.compute(state))
+        several = self.record.num_labels is not None
+        if column is not None and not several:
+            raise ArgumentError(
+                "column= wants several labels, each with a matrix of its own, but "
+                f"{self.name} has one matrix. Leave it out."
+            )
+        ids = range(self.record.columns)
+        rows = plots.choose_columns(ids, len(ids), class_names, column)
+        names = list(rows.values())
+        if not several:
+            return plots.heat_map(matrix, names, names, title=self.name, ax=ax)
+        figure: Any = None
+        axes: Any = [ax]
+        if len(rows) > 1:
+            figure, axes = plots.panels(len(rows), ax)
+        for place, (row, name) in enumerate(rows.items()):
+            title = f"{self.name} of {name}"
+            figure, axes[place] = plots.heat_map(
+                matrix[row], ("0", "1"), ("0", "1"), title=title, ax=axes[place]
+            )
+        return figure, axes if len(rows) > 1 else axes[0]
+
 
 @keras.saving.register_keras_serializable("multiback")
 class StatScores(TaskMetric):
@@ -240,3 +274,31 @@ class StatScores(TaskMetric):
         if self.average is None and not one_row and not self.record.is_single:
             return scores
         return ops.sum(scores, axis=0)
+
+    def plot_state(
+        self,
+        state: State,
+        ax: Any = None,
+        *,
+        class_names: Sequence[str] | None = None,
+        column: int | None = None,
+    ) -> tuple[Any, Any]:
+        """Draw the counts as a table, one row a class."""
+        counts = ops.convert_to_numpy(self.compute(state))
+        rows = {0: "all"}
+        if counts.ndim == 1:
+            counts = counts[None]
+            ids: Sequence[int] = ()
+        else:
+            ids = self.record.chosen or range(len(counts))
+        if ids or column is not None:
+            rows = plots.choose_columns(ids, self.record.columns, class_names, column)
+        return plots.heat_map(
+            counts[list(rows)],
+            list(rows.values()),
+            ("tp", "fp", "tn", "fn", "support"),
+            xlabel="",
+            ylabel="class",
+            title=self.name,
+            ax=ax,
+        )

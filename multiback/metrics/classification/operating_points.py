@@ -87,6 +87,11 @@ class OperatingPoint(ScoreMetric):
             dtype=dtype,
         )
 
+    @property
+    def at_least(self) -> tuple[str, float]:
+        """The rate that a threshold has to reach, and by how much."""
+        return self.condition, self._at_least
+
     @abc.abstractmethod
     def choose(self, rates: Rates) -> tuple[Tensor, Tensor]:
         """Return what is to be high, and what has to be at least so much."""
@@ -274,6 +279,7 @@ class PrecisionAtRecall(OperatingPoint):
     """
 
     condition = "recall"
+    curve = "precision_recall"
 
     def __init__(
         self,
@@ -407,6 +413,7 @@ class RecallAtPrecision(OperatingPoint):
     """
 
     condition = "precision"
+    curve = "precision_recall"
 
     def __init__(
         self,

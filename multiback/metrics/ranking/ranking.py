@@ -296,6 +296,7 @@ class AveragePrecision(ScoreMetric):
     """
 
     needs_negatives = False
+    curve = "precision_recall"
 
     def __init__(
         self,
