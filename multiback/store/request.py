@@ -8,8 +8,17 @@ from typing import Any
 
 from multiback.errors import ArgumentError
 from multiback.store.checkpoint import STATE
-from multiback.store.format.jsontext import dump, load
-from multiback.store.format.manifest import MANIFEST, MAX_METRICS, MAX_TEXT, SAFETENSORS
+from multiback.store.format.jsontext import dump, load, size_fault
+from multiback.store.format.manifest import (
+    MANIFEST,
+    MAX_MANIFEST,
+    MAX_METRICS,
+    MAX_TEXT,
+    SAFETENSORS,
+    Manifest,
+    manifest_bytes,
+    parse_manifest,
+)
 from multiback.store.format.names import name_fault
 from multiback.store.format.payload import FileEntry
 from multiback.store.format.tensor_file import Array, check_tensors
@@ -92,7 +101,7 @@ class Request:
             run_id=check_run_id(self.run_id),
             tensors=tensors,
             contents={
-                f"{name}.json": dump(content, argument=f"documents[{name!r}]")
+                f"{name}.json": _document(content, f"documents[{name!r}]")
                 for name, content in self.documents.items()
             },
             extra_files={name: Path(file) for name, file in self.extra_files.items()},
@@ -107,11 +116,44 @@ class Request:
             architecture_content=(
                 None
                 if self.architecture is None
-                else dump(self.architecture, argument="architecture")
+                else _document(self.architecture, "architecture")
             ),
             # To find out now, not after gigabytes were written.
             extra=load(dump(self.extra, argument="extra")),
         )
+        self._check_manifest()
+
+    def _check_manifest(self) -> None:
+        """Refuse what a reader of the manifest would refuse."""
+        raw = manifest_bytes(
+            Manifest(
+                run_id=self.run_id,
+                sequence=1,
+                epoch=self.epoch,
+                step=self.step,
+                metrics=self.metrics,
+                created=0.0,
+                backend=self.backend,
+                versions=self.versions,
+                files={},
+                architecture=None,
+                architecture_checksum=None,
+                extra=self.extra,
+                state_format=self.state_format,
+            )
+        )
+        # The other half is for the names of the files.
+        if len(raw) > MAX_MANIFEST // 2:
+            raise ArgumentError(
+                f"extra=, metrics= and versions= want at most {MAX_MANIFEST // 2} "
+                f"bytes, not {len(raw)}. Put more into documents=."
+            )
+        try:
+            parse_manifest(raw)
+        except ValueError as error:
+            raise ArgumentError(
+                f"A manifest wants what can be read back, but {error}. Shorten it."
+            ) from error
 
     @property
     def architecture_name(self) -> str | None:
@@ -137,6 +179,17 @@ def check_run_id(run_id: object) -> str:
     raise ArgumentError(
         f"run_id= wants 1 to {MAX_TEXT} characters, not {run_id!r:.80}. Name the run."
     )
+
+
+def _document(content: Any, argument: str) -> bytes:
+    """Write a document; refuse one that no reader would take."""
+    raw = dump(content, argument=argument)
+    if fault := size_fault(raw):
+        raise ArgumentError(
+            f"{argument} wants {fault}: it could not be read back. Keep what is large "
+            f"as arrays, or in a file beside the checkpoints."
+        )
+    return raw
 
 
 def _check_file_names(
