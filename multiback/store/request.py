@@ -6,7 +6,7 @@ from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from multiback.errors import ArgumentError
+from multiback.errors import ArgumentError, StoreError
 from multiback.store.checkpoint import STATE
 from multiback.store.format.jsontext import dump, load, size_fault
 from multiback.store.format.manifest import (
@@ -36,6 +36,8 @@ class Request:
             so on is put behind: nothing is ever overwritten.
         run_id: The run that owns it.
         tensors: NumPy arrays by name. They must not change until they are written.
+        labels: What else to call an array, by its name: other readers of the file
+            find it in the metadata.
         epoch: Stored as given.
         step: Stored as given.
         metrics: Numbers by name; NaN and infinities are kept.
@@ -56,6 +58,7 @@ class Request:
 
     Raises:
         ArgumentError: Something in it cannot be stored.
+        StoreError: A document or the manifest is larger than readers take.
 
     Example:
         >>> import numpy as np
@@ -74,6 +77,7 @@ class Request:
     epoch: int
     step: int
     metrics: Mapping[str, float]
+    labels: Mapping[str, str] = field(default_factory=dict)
     documents: Mapping[str, Any] = field(default_factory=dict)
     extra_files: Mapping[str, Path] = field(default_factory=dict)
     backend: str = ""
@@ -89,7 +93,11 @@ class Request:
         """Check everything, and keep it as it is now."""
         check_name("name", self.name)
         tensors = dict(self.tensors)
-        check_tensors(tensors)
+        labels = {
+            _text("labels", name): _text(f"labels[{name!r}]", label)
+            for name, label in self.labels.items()
+        }
+        check_tensors(tensors, labels)
         if len(self.metrics) > MAX_METRICS:
             raise ArgumentError(
                 f"metrics= wants at most {MAX_METRICS} numbers, not "
@@ -100,6 +108,7 @@ class Request:
         vars(self).update(
             run_id=check_run_id(self.run_id),
             tensors=tensors,
+            labels=labels,
             contents={
                 f"{name}.json": _document(content, f"documents[{name!r}]")
                 for name, content in self.documents.items()
@@ -144,7 +153,7 @@ class Request:
         )
         # The other half is for the names of the files.
         if len(raw) > MAX_MANIFEST // 2:
-            raise ArgumentError(
+            raise StoreError(
                 f"extra=, metrics= and versions= want at most {MAX_MANIFEST // 2} "
                 f"bytes, not {len(raw)}. Put more into documents=."
             )
@@ -185,7 +194,8 @@ def _document(content: Any, argument: str) -> bytes:
     """Write a document; refuse one that no reader would take."""
     raw = dump(content, argument=argument)
     if fault := size_fault(raw):
-        raise ArgumentError(
+        # Not the caller's fault where a state grew: `on_save_error="warn"` holds.
+        raise StoreError(
             f"{argument} wants {fault}: it could not be read back. Keep what is large "
             f"as arrays, or in a file beside the checkpoints."
         )

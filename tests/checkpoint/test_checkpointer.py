@@ -44,7 +44,7 @@ def test_a_torch_state_dict_comes_back_as_it_was(tmp_path):
     ckpt = mb.Checkpointer(tmp_path, "loss")
     ckpt.step(net.state_dict(), {"loss": 0.5})
     ckpt.step(net.state_dict, {"loss": 0.4})
-    with pytest.raises(ArgumentError, match="must be a keras"):
+    with pytest.raises(ArgumentError, match="wants a Keras model"):
         ckpt.step(net, {"loss": 0.3})
     before = {name: value.clone() for name, value in net.state_dict().items()}
     with torch.no_grad():

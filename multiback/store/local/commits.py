@@ -101,7 +101,8 @@ def write_files(
     Raises:
         StoreError: The operating system refused; what was written is still there.
     """
-    entries = {STATE: write_tensors(files, directory / STATE, request.tensors)}
+    state = write_tensors(files, directory / STATE, request.tensors, request.labels)
+    entries = {STATE: state}
     for name, content in request.contents.items():
         entries[name] = write_file(files, directory / name, [content])
     for name, source in request.extra_files.items():

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from multiback.errors import ArgumentError, StoreError
+from multiback.errors import StoreError
 from multiback.store.disk.files import (
     Files,
     closing,
@@ -51,7 +51,7 @@ def line_of(record: Mapping[str, Any], *, argument: str) -> bytes:
     """Return a record's line; refuse one that no reader would take."""
     line = dump(record, argument=argument) + b"\n"
     if len(line) > MAX_LINE:
-        raise ArgumentError(
+        raise StoreError(
             f"{argument} wants at most {MAX_LINE} bytes, not {len(line)}: it could not "
             f"be read back. Leave some out."
         )
