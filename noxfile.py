@@ -11,6 +11,7 @@
     nox -s remote          run directories on a real S3 server, on this machine
     nox -s adapters        Lightning, and the loggers: the real ones (not in CI)
     nox -s lint types dist
+    nox -s docs            the site, in site/ (not in CI)
     nox -s floor newest    the oldest and the newest that we claim (not in CI)
     nox -s torture         a thousand kills, every power cut, long fuzzing (not in CI)
 
@@ -53,7 +54,8 @@ PLAIN = (
         for name in ("expression", "filenames", "monitor", "names", "retention")
     ),
     "tests/cli/test_tidying.py",
-    "tests/test_warnings.py",
+    "tests/show",
+    *("tests/test_rooms.py", "tests/test_warnings.py"),
 )
 
 # Tests of what no backend changes: the command line, translation, second opinions,
@@ -278,10 +280,25 @@ def demo(session: nox.Session) -> None:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Check style, imports and formatting."""
+    """Check style, formatting, workflows, and that imports run down."""
     session.install(*CONSTRAINTS, *nox.project.dependency_groups(PROJECT, "lint"))
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
+    workflows = map(str, sorted((ROOT / ".github" / "workflows").glob("*.yml")))
+    schema = ("--builtin-schema", "vendor.github-workflows")
+    session.run("check-jsonschema", *schema, *workflows)
+    # Of the wheel: in the source tree there is no `multiback.adapters`.
+    session.install("--no-deps", "--force-reinstall", str(build(session)))
+    config = str(ROOT / "pyproject.toml")
+    session.chdir(session.create_tmp())
+    session.run("lint-imports", "--no-cache", "--no-logo", config)
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Build the site from docs/, and fail on a dead link (not in CI)."""
+    install(session, "docs")
+    session.run("mkdocs", "build", "--strict", env={"NO_MKDOCS_2_WARNING": "1"})
 
 
 @nox.session

@@ -64,7 +64,7 @@ from multiback.errors import (
 from multiback.state.tree import changes_in_place, is_tree
 from multiback.store import Checkpoint, Runs, open_checkpoint, open_run_directory
 from multiback.store.background.writer import wait_for
-from multiback.store.local.copies import without_copies
+from multiback.store.copies import without_copies
 from multiback.warn import warn
 
 

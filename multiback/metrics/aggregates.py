@@ -5,8 +5,8 @@ from typing import Any, ClassVar
 
 import keras
 
-from multiback.metrics.base.averaging import ratio
 from multiback.metrics.base.metric import Direction, Metric
+from multiback.metrics.numeric.arithmetic import ratio
 from multiback.metrics.statistics.statistic import State
 from multiback.metrics.statistics.sums import Extremes, ValueSums
 

@@ -11,8 +11,8 @@ from typing import Any
 
 from multiback.errors import NoCheckpointError
 from multiback.store.checkpoint import Checkpoint
-from multiback.store.local.copies import without_copies
-from multiback.store.local.journal import last_first
+from multiback.store.copies import without_copies
+from multiback.store.format.manifest import MAX_TEXT
 from multiback.store.owner import Owner
 from multiback.store.request import Request, check_run_id
 
@@ -223,3 +223,21 @@ class Runs(abc.ABC):
             label: The link's name in the run directory.
             checkpoint: What it leads to.
         """
+
+
+def last_first(
+    started: Iterable[Mapping[str, Any]], committed: Iterable[str]
+) -> list[str]:
+    """List runs, the one that started last first, then those of which no start is told.
+
+    Args:
+        started: A record of each start.
+        committed: The run of each checkpoint, oldest first.
+
+    >>> last_first([{"run_id": "a"}, {"run_id": "b"}, {"run_id": "a"}], ["c", "b"])
+    ['a', 'b', 'c']
+    """
+    # In a file by others it may be anything.
+    told = [one.get("run_id") for one in started]
+    known = [id_ for id_ in told if isinstance(id_, str) and len(id_) <= MAX_TEXT]
+    return list(dict.fromkeys([*known[::-1], *list(committed)[::-1]]))

@@ -27,8 +27,8 @@ from multiback.adapters.torchmetrics.oracles.equivalent import Equivalent, NoEqu
 from multiback.adapters.torchmetrics.oracles.table import (
     equivalent,
     known_base,
-    ungrouped,
 )
+from multiback.adapters.torchmetrics.translation.source import ungrouped
 
 
 def judge(subject: Subject) -> Row:

@@ -29,7 +29,7 @@ from multiback.adapters.torchmetrics.oracles.equivalent import (
 )
 from multiback.adapters.torchmetrics.to_keras.as_keras import TorchMetric
 from multiback.adapters.torchmetrics.translation.keras import of_function, of_keras
-from multiback.adapters.torchmetrics.translation.source import kind_of
+from multiback.adapters.torchmetrics.translation.source import kind_of, ungrouped
 from multiback.adapters.torchmetrics.translation.spec import NoneSuchError, as_ours
 from multiback.adapters.torchmetrics.translation.torchmetrics import of_theirs
 
@@ -101,14 +101,6 @@ def _as_ours(cls: Any) -> Translation:
 
 def _columns(samples: Samples) -> int:
     return samples.y_pred.shape[-1] if samples.y_pred.ndim > 1 else 1
-
-
-def ungrouped(metric: Any) -> Any:
-    """Return the metric that a member of `multiback.metrics.group` stands for."""
-    # By its module: what group() returns beside its owners has no public name.
-    if type(metric).__module__ == "multiback.metrics.grouping":
-        return keras.saving.deserialize_keras_object(metric.get_config()["metric"])
-    return metric
 
 
 def known_base(metric: Any) -> type | None:

@@ -8,13 +8,13 @@ import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from multiback.adapters.torchmetrics.oracles.table import ungrouped
 from multiback.adapters.torchmetrics.to_keras.as_keras import TorchMetric
 from multiback.adapters.torchmetrics.translation.keras import (
     ADJUSTED,
     as_keras_metric,
     of_keras,
 )
+from multiback.adapters.torchmetrics.translation.source import ungrouped
 from multiback.adapters.torchmetrics.translation.spec import (
     Meaning,
     NoneSuchError,

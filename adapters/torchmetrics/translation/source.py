@@ -59,3 +59,11 @@ def kind_of(metric: Any) -> str:
         return ""
     kind = type(metric)
     return kind.__name__ if kind.__module__.startswith("keras.") else ""
+
+
+def ungrouped(metric: Any) -> Any:
+    """Return the metric that a member of `multiback.metrics.group` stands for."""
+    # By its module: what group() returns beside its owners has no public name.
+    if type(metric).__module__ == "multiback.metrics.grouping":
+        return keras.saving.deserialize_keras_object(metric.get_config()["metric"])
+    return metric

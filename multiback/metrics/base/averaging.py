@@ -11,11 +11,9 @@ import math
 import numbers
 from typing import Any
 
-import numpy as np
-
 from multiback.errors import ArgumentError
 from multiback.metrics.inputs.task import Average, Task
-from multiback.metrics.numeric.arithmetic import namespace
+from multiback.metrics.numeric.arithmetic import namespace, ratio
 from multiback.metrics.statistics.counts import CountTable
 
 Tensor = Any
@@ -60,16 +58,6 @@ def check_has_classes(record: Task, average: Average) -> None:
             f"classes. Use Recall(classes={record.classes!r}, ...)"
             + (', or pass average="macro".' if record.kind == "multiclass" else ".")
         )
-
-
-def ratio(numerator: Tensor, denominator: Tensor, zero_division: float) -> Tensor:
-    """Divide, giving `zero_division` where the denominator is 0."""
-    if isinstance(denominator, np.generic):
-        return numerator / denominator if denominator else zero_division
-    xp = namespace(denominator)
-    empty = xp.equal(denominator, 0.0)
-    safe = xp.where(empty, xp.ones_like(denominator), denominator)
-    return xp.where(empty, zero_division, numerator / safe)
 
 
 def average_ratio(

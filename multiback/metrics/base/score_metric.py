@@ -8,7 +8,7 @@ import numpy as np
 from keras import ops
 
 from multiback.errors import ArgumentError, WideBoundsWarning
-from multiback.metrics.base.averaging import check_average, ratio
+from multiback.metrics.base.averaging import check_average
 from multiback.metrics.base.curves import (
     PrecisionRecallCurve,
     ROCCurve,
@@ -20,6 +20,7 @@ from multiback.metrics.base.metric import Direction, PairMetric
 from multiback.metrics.inputs.arguments import as_integer
 from multiback.metrics.inputs.scores import ScoreTask
 from multiback.metrics.inputs.task import Average, Task
+from multiback.metrics.numeric.arithmetic import ratio
 from multiback.metrics.statistics.score_buffer import ScoreBuffer
 from multiback.metrics.statistics.score_histogram import (
     Histogram,

@@ -5,9 +5,10 @@ from typing import Any
 import keras
 from keras import ops
 
-from multiback.metrics.base.averaging import check_has_classes, ratio
+from multiback.metrics.base.averaging import check_has_classes
 from multiback.metrics.base.count_metric import RatioMetric, TaskMetric
 from multiback.metrics.inputs.task import Average, Ids, Task, TaskName
+from multiback.metrics.numeric.arithmetic import ratio
 from multiback.metrics.statistics.counts import CountTable
 
 Tensor = Any

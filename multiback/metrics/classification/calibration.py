@@ -7,12 +7,12 @@ import keras
 from keras import ops
 
 from multiback.errors import ArgumentError
-from multiback.metrics.base.averaging import ratio
 from multiback.metrics.base.metric import Direction, PairMetric
 from multiback.metrics.inputs.arguments import as_integer
 from multiback.metrics.inputs.batch import Given
 from multiback.metrics.inputs.task import ClassTask, Ids, Task
 from multiback.metrics.numeric import exact
+from multiback.metrics.numeric.arithmetic import ratio
 from multiback.metrics.numeric.by_id import sum_by_id
 from multiback.metrics.statistics.losses import PredictionSums
 from multiback.metrics.statistics.statistic import State

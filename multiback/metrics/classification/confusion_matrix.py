@@ -7,10 +7,10 @@ import keras
 from keras import ops
 
 from multiback.errors import ArgumentError
-from multiback.metrics.base.averaging import ratio
 from multiback.metrics.base.count_metric import TaskMetric
 from multiback.metrics.base.metric import Direction, PairMetric
 from multiback.metrics.inputs.task import Ids, Task, TaskName
+from multiback.metrics.numeric.arithmetic import ratio
 from multiback.metrics.statistics.confusion import confusion_for_task
 from multiback.metrics.statistics.counts import CountTable
 from multiback.metrics.statistics.statistic import State

@@ -5,10 +5,11 @@ from typing import Any, Literal
 import keras
 
 from multiback.errors import ArgumentError
-from multiback.metrics.base.averaging import check_average, check_has_classes, ratio
+from multiback.metrics.base.averaging import check_average, check_has_classes
 from multiback.metrics.base.count_metric import CountMetric
 from multiback.metrics.inputs.arguments import as_integer, is_whole
 from multiback.metrics.inputs.task import Average, Ids, Task
+from multiback.metrics.numeric.arithmetic import ratio
 from multiback.metrics.statistics.counts import CountTable
 from multiback.metrics.statistics.row_counts import ExactMatchCounts, TopKCounts
 

@@ -12,13 +12,11 @@ import numpy as np
 from keras import ops
 
 from multiback.errors import ArgumentError
-from multiback.metrics.base.averaging import (
-    ratio,
-)
 from multiback.metrics.base.curves import as_threshold
 from multiback.metrics.base.score_metric import ROUNDING, ScoreMetric
 from multiback.metrics.inputs.arguments import is_real
 from multiback.metrics.inputs.task import Average, Ids, Task, TaskName
+from multiback.metrics.numeric.arithmetic import ratio
 from multiback.metrics.statistics.score_histogram import (
     BINS,
     Histogram,

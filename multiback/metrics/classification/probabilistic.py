@@ -7,11 +7,9 @@ from typing import Any, ClassVar, Literal
 import keras
 from keras import ops
 
-from multiback.metrics.base.averaging import (
-    ratio,
-)
 from multiback.metrics.base.metric import Direction, PairMetric
 from multiback.metrics.inputs.task import ClassTask, Ids, Task
+from multiback.metrics.numeric.arithmetic import ratio
 from multiback.metrics.statistics.losses import LossSums
 from multiback.metrics.statistics.statistic import State
 

@@ -13,11 +13,6 @@ from multiback.metrics.statistics.statistic import Statistic
 Array = Any
 
 
-def add_at(count: Array, ids: Array, numbers: Array) -> Array:
-    """Add a number to the low word of each id, which XLA does in place."""
-    return count.at[1, ids].add(numbers)
-
-
 def as_arrays(state: dict[str, Array]) -> dict[str, Any] | None:
     """View a state as NumPy arrays; None while a compiled step is being written.
 

@@ -33,12 +33,6 @@ _BEFORE = np.triu(_ALL, 1)
 _BELOW = _BEFORE + np.eye(WIDTH) / 2.0
 
 
-def add_at(count: Tensor, ids: Tensor, numbers: Tensor) -> Tensor:
-    """Add a number to the low word of each id."""
-    places = tf.stack([tf.ones_like(ids), ids], axis=1)
-    return tf.tensor_scatter_nd_add(count, places, numbers)
-
-
 def as_arrays(state: State) -> dict[str, Any] | None:
     """View a state as NumPy arrays; None while a graph is being written."""
     if not tf.executing_eagerly():

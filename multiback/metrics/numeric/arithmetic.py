@@ -9,7 +9,19 @@ from typing import Any
 import numpy as np
 from keras import ops
 
+Tensor = Any
+
 
 def namespace(values: Any) -> Any:
     """Return the module with the functions for some values: NumPy or `keras.ops`."""
     return np if isinstance(values, np.ndarray | np.generic) else ops
+
+
+def ratio(numerator: Tensor, denominator: Tensor, zero_division: float) -> Tensor:
+    """Divide, giving `zero_division` where the denominator is 0."""
+    if isinstance(denominator, np.generic):
+        return numerator / denominator if denominator else zero_division
+    xp = namespace(denominator)
+    empty = xp.equal(denominator, 0.0)
+    safe = xp.where(empty, xp.ones_like(denominator), denominator)
+    return xp.where(empty, zero_division, numerator / safe)

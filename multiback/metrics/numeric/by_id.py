@@ -1,7 +1,8 @@
 """Counting and summing by id, jittable on every backend.
 
-The `keras.ops` versions are the specification. A backend that needs its own
-kernel has a file named after it; `tests/metrics/test_bins.py` compares them.
+The `keras.ops` versions are the specification. A backend that needs a
+function of its own has a file named after it;
+`tests/metrics/test_large_batches.py` compares them.
 """
 
 from typing import Any
@@ -57,11 +58,11 @@ def add_at(count: Tensor, ids: Tensor, numbers: Tensor) -> Tensor:
         int32 tensor of shape `(2, length)`.
     """
     if keras.backend.backend() == "jax":
-        from multiback.metrics.fast import jax  # noqa: PLC0415 - only here
+        from multiback.metrics.numeric import jax  # noqa: PLC0415 - only here
 
         return jax.add_at(count, ids, numbers)
     if keras.backend.backend() == "tensorflow":
-        from multiback.metrics.fast import tensorflow  # noqa: PLC0415 - only here
+        from multiback.metrics.numeric import tensorflow  # noqa: PLC0415 - only here
 
         return tensorflow.add_at(count, ids, numbers)
     added = ops.cast(sum_by_id(ids, numbers, count.shape[1]), "int32")
@@ -79,9 +80,9 @@ def count_ids(ids: Tensor, length: int) -> Tensor:
         int32 tensor of shape `(length,)`.
     """
     if keras.backend.backend() == "torch":
-        from multiback.metrics.fast import torch as kernels  # noqa: PLC0415 - only here
+        from multiback.metrics.numeric import torch  # noqa: PLC0415 - only here
 
-        return kernels.count_ids(ids, length)
+        return torch.count_ids(ids, length)
     return ops.segment_sum(ops.ones_like(ids), ids, num_segments=length)
 
 
@@ -101,9 +102,9 @@ def sum_by_id(ids: Tensor, values: Tensor, length: int) -> Tensor:
     """
     backend = keras.backend.backend()
     if backend == "torch":
-        from multiback.metrics.fast import torch as kernels  # noqa: PLC0415 - only here
+        from multiback.metrics.numeric import torch  # noqa: PLC0415 - only here
 
-        return kernels.sum_by_id(ids, values, length)
+        return torch.sum_by_id(ids, values, length)
     if backend == "tensorflow":
         wide = ops.cast(values, "float64")
         sums = ops.segment_sum(wide, ids, num_segments=length)

@@ -5,10 +5,10 @@ from typing import Any
 import keras
 from keras import ops
 
-from multiback.metrics.base.averaging import ratio
 from multiback.metrics.base.score_metric import ScoreMetric
 from multiback.metrics.fast.numpy import roc_area
 from multiback.metrics.inputs.task import Average, Ids, Task, TaskName
+from multiback.metrics.numeric.arithmetic import ratio
 from multiback.metrics.statistics.score_histogram import (
     BINS,
     Histogram,

@@ -8,11 +8,9 @@ import keras
 from keras import ops
 
 from multiback.errors import ArgumentError
-from multiback.metrics.base.averaging import (
-    ratio,
-)
 from multiback.metrics.base.metric import Direction, PairMetric
 from multiback.metrics.inputs.arguments import as_integer, check_flag
+from multiback.metrics.numeric.arithmetic import ratio
 from multiback.metrics.statistics.moments import Moments, MomentTable
 from multiback.metrics.statistics.statistic import State
 

@@ -6,9 +6,9 @@ from typing import Any, ClassVar
 import keras
 from keras import ops
 
-from multiback.metrics.base.averaging import ratio
 from multiback.metrics.base.metric import Direction, PairMetric
 from multiback.metrics.inputs.arguments import check_flag
+from multiback.metrics.numeric.arithmetic import ratio
 from multiback.metrics.statistics.statistic import State
 from multiback.metrics.statistics.sums import ErrorSums
 

@@ -7,10 +7,10 @@ from typing import Any, Literal
 from keras import ops
 
 from multiback.errors import ArgumentError
-from multiback.metrics.base.averaging import ratio
 from multiback.metrics.inputs.batch import Batch, Given
 from multiback.metrics.inputs.task import as_tuple
 from multiback.metrics.numeric import exact
+from multiback.metrics.numeric.arithmetic import ratio
 from multiback.metrics.statistics.counts import score_threshold
 from multiback.metrics.statistics.statistic import LabelStatistic, State
 from multiback.metrics.statistics.sums import sums_for_mean

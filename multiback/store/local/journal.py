@@ -19,7 +19,6 @@ from multiback.store.disk.files import (
     sync_directory,
 )
 from multiback.store.format.jsontext import dump, load
-from multiback.store.format.manifest import MAX_TEXT
 from multiback.store.format.payload import write_all
 
 # Far above what a run writes; a file by others can claim any size.
@@ -95,24 +94,6 @@ def parse_lines(lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
             continue
         if isinstance(record, dict):
             yield record
-
-
-def last_first(
-    started: Iterable[Mapping[str, Any]], committed: Iterable[str]
-) -> list[str]:
-    """List runs, the one that started last first, then those of which no start is told.
-
-    Args:
-        started: A record of each start.
-        committed: The run of each checkpoint, oldest first.
-
-    >>> last_first([{"run_id": "a"}, {"run_id": "b"}, {"run_id": "a"}], ["c", "b"])
-    ['a', 'b', 'c']
-    """
-    # In a file by others it may be anything.
-    told = [one.get("run_id") for one in started]
-    known = [id_ for id_ in told if isinstance(id_, str) and len(id_) <= MAX_TEXT]
-    return list(dict.fromkeys([*known[::-1], *list(committed)[::-1]]))
 
 
 def _last_byte(descriptor: int, size: int) -> bytes:
