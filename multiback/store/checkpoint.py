@@ -14,7 +14,7 @@ from multiback.errors import (
     StoreError,
 )
 from multiback.store.disk.files import open_regular
-from multiback.store.format.jsontext import load
+from multiback.store.format.jsontext import MAX_DOCUMENT, load, size_fault
 from multiback.store.format.manifest import (
     MANIFEST,
     MAX_MANIFEST,
@@ -34,8 +34,6 @@ from multiback.store.sharded.formats import Parts, check_folder, read_folder, re
 from multiback.store.sharded.regions import Boxes, is_inside, slices
 
 STATE = "state.safetensors"
-# A document is parsed in memory, and becomes up to twenty times as large there.
-MAX_DOCUMENT = 32 << 20
 
 
 class Source(Protocol):
@@ -316,7 +314,9 @@ class Checkpoint:
         file_name = f"{name}.json"
         entry = self._entry(file_name)
         if entry.size > MAX_DOCUMENT:
-            raise too_large(self.path / file_name, entry.size)
+            raise too_large(
+                self.path / file_name, f"at most {MAX_DOCUMENT} bytes, not {entry.size}"
+            )
         with self.local_file(file_name) as path:
             content = read_file(path, entry)
         return _parsed(self.path / file_name, content)
@@ -348,7 +348,7 @@ class Checkpoint:
                 f"read: {error.strerror}. Keep it two folders above the checkpoint."
             ) from error
         if size > MAX_DOCUMENT:
-            raise too_large(path, size)
+            raise too_large(path, f"at most {MAX_DOCUMENT} bytes, not {size}")
         return read_file(path, FileEntry(size, self.architecture_checksum))
 
     def _entry(self, file_name: str) -> FileEntry:
@@ -422,15 +422,16 @@ def _untrusted(path: Path, reason: str) -> CorruptCheckpointError:
     )
 
 
-def too_large(path: Path, size: int) -> CorruptCheckpointError:
+def too_large(path: Path, fault: str) -> CorruptCheckpointError:
     """Say that a document is larger than any of ours."""
     return CorruptCheckpointError(
-        f"{path} must be a document of at most {MAX_DOCUMENT} bytes, but has {size}. "
-        f"Load another checkpoint."
+        f"{path} must hold {fault}: more is never saved. Load another checkpoint."
     )
 
 
 def _parsed(path: Path, content: bytes) -> Any:
+    if fault := size_fault(content):
+        raise too_large(path, fault)
     try:
         return load(content)
     except ValueError as error:

@@ -6,10 +6,19 @@ from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from multiback.errors import ArgumentError
+from multiback.errors import ArgumentError, StoreError
 from multiback.store.checkpoint import STATE
-from multiback.store.format.jsontext import dump, load
-from multiback.store.format.manifest import MANIFEST, MAX_METRICS, MAX_TEXT, SAFETENSORS
+from multiback.store.format.jsontext import dump, load, size_fault
+from multiback.store.format.manifest import (
+    MANIFEST,
+    MAX_MANIFEST,
+    MAX_METRICS,
+    MAX_TEXT,
+    SAFETENSORS,
+    Manifest,
+    manifest_bytes,
+    parse_manifest,
+)
 from multiback.store.format.names import name_fault
 from multiback.store.format.payload import FileEntry
 from multiback.store.format.tensor_file import Array, check_tensors
@@ -27,6 +36,8 @@ class Request:
             so on is put behind: nothing is ever overwritten.
         run_id: The run that owns it.
         tensors: NumPy arrays by name. They must not change until they are written.
+        labels: What else to call an array, by its name: other readers of the file
+            find it in the metadata.
         epoch: Stored as given.
         step: Stored as given.
         metrics: Numbers by name; NaN and infinities are kept.
@@ -47,6 +58,7 @@ class Request:
 
     Raises:
         ArgumentError: Something in it cannot be stored.
+        StoreError: A document or the manifest is larger than readers take.
 
     Example:
         >>> import numpy as np
@@ -65,6 +77,7 @@ class Request:
     epoch: int
     step: int
     metrics: Mapping[str, float]
+    labels: Mapping[str, str] = field(default_factory=dict)
     documents: Mapping[str, Any] = field(default_factory=dict)
     extra_files: Mapping[str, Path] = field(default_factory=dict)
     backend: str = ""
@@ -80,7 +93,11 @@ class Request:
         """Check everything, and keep it as it is now."""
         check_name("name", self.name)
         tensors = dict(self.tensors)
-        check_tensors(tensors)
+        labels = {
+            _text("labels", name): _text(f"labels[{name!r}]", label)
+            for name, label in self.labels.items()
+        }
+        check_tensors(tensors, labels)
         if len(self.metrics) > MAX_METRICS:
             raise ArgumentError(
                 f"metrics= wants at most {MAX_METRICS} numbers, not "
@@ -91,8 +108,9 @@ class Request:
         vars(self).update(
             run_id=check_run_id(self.run_id),
             tensors=tensors,
+            labels=labels,
             contents={
-                f"{name}.json": dump(content, argument=f"documents[{name!r}]")
+                f"{name}.json": _document(content, f"documents[{name!r}]")
                 for name, content in self.documents.items()
             },
             extra_files={name: Path(file) for name, file in self.extra_files.items()},
@@ -107,11 +125,44 @@ class Request:
             architecture_content=(
                 None
                 if self.architecture is None
-                else dump(self.architecture, argument="architecture")
+                else _document(self.architecture, "architecture")
             ),
             # To find out now, not after gigabytes were written.
             extra=load(dump(self.extra, argument="extra")),
         )
+        self._check_manifest()
+
+    def _check_manifest(self) -> None:
+        """Refuse what a reader of the manifest would refuse."""
+        raw = manifest_bytes(
+            Manifest(
+                run_id=self.run_id,
+                sequence=1,
+                epoch=self.epoch,
+                step=self.step,
+                metrics=self.metrics,
+                created=0.0,
+                backend=self.backend,
+                versions=self.versions,
+                files={},
+                architecture=None,
+                architecture_checksum=None,
+                extra=self.extra,
+                state_format=self.state_format,
+            )
+        )
+        # The other half is for the names of the files.
+        if len(raw) > MAX_MANIFEST // 2:
+            raise StoreError(
+                f"extra=, metrics= and versions= want at most {MAX_MANIFEST // 2} "
+                f"bytes, not {len(raw)}. Put more into documents=."
+            )
+        try:
+            parse_manifest(raw)
+        except ValueError as error:
+            raise ArgumentError(
+                f"A manifest wants what can be read back, but {error}. Shorten it."
+            ) from error
 
     @property
     def architecture_name(self) -> str | None:
@@ -137,6 +188,18 @@ def check_run_id(run_id: object) -> str:
     raise ArgumentError(
         f"run_id= wants 1 to {MAX_TEXT} characters, not {run_id!r:.80}. Name the run."
     )
+
+
+def _document(content: Any, argument: str) -> bytes:
+    """Write a document; refuse one that no reader would take."""
+    raw = dump(content, argument=argument)
+    if fault := size_fault(raw):
+        # Not the caller's fault where a state grew: `on_save_error="warn"` holds.
+        raise StoreError(
+            f"{argument} wants {fault}: it could not be read back. Keep what is large "
+            f"as arrays, or in a file beside the checkpoints."
+        )
+    return raw
 
 
 def _check_file_names(

@@ -1,5 +1,6 @@
 """How a format is chosen, and what is said where it cannot be."""
 
+import json
 import sys
 
 import keras
@@ -45,6 +46,18 @@ def test_a_missing_library_says_what_to_install(tmp_path, name, monkeypatch):
 def test_a_url_is_refused_where_every_process_needs_a_path():
     with pytest.raises(ArgumentError, match=r"wants a directory .* not the URL"):
         mb.Checkpointer("memory://run", format="dcp")
+
+
+def test_the_header_names_the_variable_of_each_array(tmp_path):
+    made = make()
+    with mb.Checkpointer(tmp_path, monitor=None) as checkpointer:
+        checkpointer.step(made, {})
+    [saved] = RunDirectory(tmp_path).checkpoints()
+    raw = (saved.path / "state.safetensors").read_bytes()
+    header = json.loads(raw[8 : 8 + int.from_bytes(raw[:8], "little")])
+    names = json.loads(header["__metadata__"]["multiback.names"])
+    paths = [variable.path for variable in made.weights]
+    assert [names[f"weights/{n:04d}"] for n in range(len(paths))] == paths
 
 
 @pytest.mark.skipif(BACKEND != "torch", reason="the format is torch's")

@@ -1,6 +1,8 @@
 """Every way back brings all of the state: restore, resume=, restore_best= and load."""
 
+import io
 import json
+import zipfile
 from pathlib import Path
 
 import keras
@@ -8,9 +10,11 @@ import numpy as np
 import pytest
 from support.backends import BACKEND
 from support.fitting.problem import Says, X, Y, fit, warns
+from support.hostile import forge
 
 import multiback as mb
-from multiback.errors import StateError
+from multiback.errors import CorruptCheckpointError, StateError
+from multiback.store import RunDirectory
 
 
 @keras.saving.register_keras_serializable("multiback-tests")
@@ -164,6 +168,30 @@ def test_a_layer_that_refuses_its_state_leaves_the_model_as_it_was(tmp_path):
         mb.restore(made, tmp_path, optimizer=False)
     assert factor_of(made) == 1.0
     np.testing.assert_array_equal(made.get_weights()[0], before[0])
+
+
+@pytest.mark.filterwarnings("ignore:Passed over")
+@pytest.mark.parametrize(
+    "read",
+    [lambda _, path: mb.load(path), mb.restore],
+    ids=["load", "restore"],
+)
+def test_a_keras_file_that_unpacks_to_more_than_it_has_is_refused(tmp_path, read):
+    made = scaled()
+    with mb.Checkpointer(tmp_path, monitor=None) as checkpointer:
+        checkpointer.step(made, {})
+    [checkpoint] = RunDirectory(tmp_path).checkpoints()
+    packed = io.BytesIO()
+    with (
+        zipfile.ZipFile(checkpoint.path / "model.keras") as whole,
+        zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive,
+    ):
+        for name in whole.namelist():
+            archive.writestr(name, whole.read(name))
+        archive.writestr("assets/words.txt", bytes(16 << 20))
+    forge(checkpoint, "model.keras", packed.getvalue())
+    with pytest.raises(CorruptCheckpointError, match=r"unpack to 16\d+"):
+        read(made, checkpoint.path)
 
 
 def test_a_stateful_layer_is_told_at_the_save_and_at_the_restore(tmp_path):

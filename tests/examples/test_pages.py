@@ -7,6 +7,8 @@ import keras
 import numpy as np
 import pytest
 
+import multiback as mb
+
 ROOT = Path(__file__).parents[2]
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
@@ -48,3 +50,14 @@ def test_every_block_of_the_readme_runs(rng):
     model.fit = lambda *args, **options: short(*args, **{**options, "epochs": 2})
     run("README.md", names)
     assert names["ckpt"].best_model_score is not None
+
+
+@pytest.mark.skipif(keras.backend.backend() != "torch", reason="DCP is torch's")
+def test_the_migration_page_reads_a_dcp_folder_with_torch_alone():
+    weights = np.arange(6, dtype="float32").reshape(2, 3)
+    tree = {"net": {"w": keras.ops.convert_to_tensor(weights)}}
+    with mb.Checkpointer("runs/tumour", "loss", mode="min", format="dcp") as ckpt:
+        ckpt.step(tree, {"loss": 0.5})
+    state = run("docs/migration.md", {})["state"]
+    assert list(state) == ["net/w"]
+    np.testing.assert_array_equal(state["net/w"], weights)

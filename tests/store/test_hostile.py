@@ -13,9 +13,11 @@ from support.hostile import sealed
 
 from multiback.errors import ArgumentError, CorruptCheckpointError, StoreError
 from multiback.store import FileEntry, Files, RunDirectory, open_checkpoint
+from multiback.store.format import jsontext
 from multiback.store.format.manifest import parse_manifest
 from multiback.store.format.tensor_file import read_tensors, write_tensors
 from multiback.store.format.tensor_header import parse_header
+from multiback.store.local import commits
 
 GOOD = {"dtype": "U8", "shape": [2], "data_offsets": [0, 2]}
 
@@ -362,10 +364,60 @@ def test_a_journal_beyond_all_measure_is_refused_at_once(runs, commit, name):
     assert time.perf_counter() - began < 2
 
 
-def test_what_readers_refuse_cannot_be_written(runs, commit):
-    for changes in (
+@pytest.mark.parametrize(
+    "changes",
+    [
         {"run_id": "x" * 1001},
         {"metrics": {str(n): 0.0 for n in range(10_001)}},
-    ):
-        with pytest.raises(ArgumentError, match="wants"):
-            commit(runs, **changes)
+        {"metrics": {"x" * 1001: 0.0}},
+        {"epoch": 1 << 63},
+        {"step": -(1 << 63) - 1},
+        {"backend": "x" * 1001},
+        {"extra": {"text": "x" * (8 << 20)}},
+        {"documents": {"trainer": ["x" * (1 << 20)]}},
+        {"documents": {"trainer": [0] * 2000}},
+        {"architecture": [0] * 2000},
+    ],
+    ids=lambda changes: f"{next(iter(changes))} {str(changes)[:40]}",
+)
+def test_what_readers_refuse_cannot_be_written(runs, commit, changes, monkeypatch):
+    monkeypatch.setattr(jsontext, "MAX_DOCUMENT", 1 << 20)
+    monkeypatch.setattr(jsontext, "MAX_VALUES", 1000)
+    with pytest.raises((ArgumentError, StoreError), match="want"):
+        commit(runs, **changes)
+    assert not runs.path.exists()
+
+
+def test_a_vocabulary_of_40_mb_is_saved_and_read_back(runs, commit):
+    vocabulary = ["word" * 1000] * 10_000
+    saved = commit(runs, architecture={"vocabulary": vocabulary})
+    assert saved.architecture_document() == {"vocabulary": vocabulary}
+
+
+def test_a_document_of_too_many_values_is_refused_before_it_is_parsed(runs, commit):
+    saved = commit(runs)
+    content = b"[" + b"[]," * (8 << 20) + b"[]]"
+    (saved.path / "trainer.json").write_bytes(content)
+    saved.files["trainer.json"] = FileEntry.of(content)
+    tracemalloc.start()
+    try:
+        with pytest.raises(CorruptCheckpointError, match="at most 8388608 values"):
+            saved.document("trainer")
+        assert tracemalloc.get_traced_memory()[1] < 64 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_record_that_no_reader_takes_is_not_appended(runs):
+    with pytest.raises(StoreError, match="record wants at most"):
+        runs.append_history({"epoch": 1, "text": "x" * (16 << 20)})
+    assert runs.records() == []
+
+
+def test_a_manifest_whose_files_have_too_many_names_is_refused_whole(
+    runs, commit, monkeypatch
+):
+    monkeypatch.setattr(commits, "MAX_MANIFEST", 200)
+    with pytest.raises(StoreError, match="manifest"):
+        commit(runs)
+    assert runs.checkpoints() == []

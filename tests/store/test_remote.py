@@ -29,6 +29,7 @@ from multiback.store import (
     open_run_directory,
 )
 from multiback.store.remote import bucket as buckets
+from multiback.store.remote import journal as journals
 from multiback.store.remote import mirror
 from multiback.store.remote import ownership as remote_ownership
 from multiback.store.remote import run_directory as remote
@@ -452,3 +453,11 @@ def test_user_and_password_in_a_url_are_never_shown_or_stored(
     mirror._mirrors.clear()
     with pytest.raises(ArgumentError, match="never stored"):
         open_run_directory(runs.location)
+
+
+def test_a_journal_begins_another_object_before_readers_refuse_one(monkeypatch):
+    monkeypatch.setattr(journals, "MAX_OBJECT", 250)
+    journal = journals.RemoteJournal(buckets.Bucket("memory://large-journal"), "h", 256)
+    for epoch in range(5):
+        journal.append({"epoch": epoch, "text": "x" * 100}, argument="record")
+    assert [one["epoch"] for one in journal.records()] == [0, 1, 2, 3, 4]

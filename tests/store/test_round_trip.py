@@ -1,3 +1,4 @@
+import json
 import math
 
 import ml_dtypes
@@ -6,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors import safe_open
-from safetensors.numpy import load_file
+from safetensors.numpy import load_file, save_file
 
 from multiback.errors import ArgumentError
 from multiback.store import FileEntry, Files, RunDirectory, open_checkpoint
@@ -42,6 +43,26 @@ def test_every_dtype_and_shape_comes_back_bit_for_bit(tmp_path, dtype, shape):
     entry = write_tensors(Files(), path, {"x": array})
     assert entry == FileEntry.of(path.read_bytes())
     assert_same_bits(read_tensors(path, entry)["x"], array)
+
+
+def test_the_header_says_what_hugging_face_takes_and_what_arrays_are_called(
+    runs, commit
+):
+    labels = {"kernel": "encoder/kernel", "absent": "x"}
+    saved = commit(runs, labels=labels)
+    with safe_open(saved.path / "state.safetensors", framework="np") as opened:
+        assert set(opened.keys()) == {"kernel", "step"}
+        metadata = opened.metadata()
+    # huggingface_hub and transformers take these and refuse others.
+    assert metadata["format"] in ("pt", "tf", "flax", "mlx")
+    assert json.loads(metadata["multiback.names"]) == {"kernel": "encoder/kernel"}
+
+
+def test_a_file_whose_header_says_np_is_still_read(tmp_path):
+    path = tmp_path / "state.safetensors"
+    save_file({"x": np.arange(3)}, path, {"format": "np"})
+    entry = FileEntry.of(path.read_bytes())
+    assert read_tensors(path, entry)["x"].tolist() == [0, 1, 2]
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=lambda dtype: dtype.name)

@@ -4,7 +4,10 @@ A checksum finds damage and stops no forger. What is read here has the keys and 
 that the rest of the package relies on, or is a `CorruptCheckpointError`.
 """
 
-from collections.abc import Callable, Mapping
+import contextlib
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, Protocol
 
 from multiback.checkpoint.choosing.direction import Mode
@@ -12,6 +15,7 @@ from multiback.checkpoint.choosing.names import find_name
 from multiback.checkpoint.choosing.recorded_scores import Judgement
 from multiback.errors import CorruptCheckpointError
 from multiback.store import Checkpoint
+from multiback.store.format.payload import verify_file
 
 Facts = dict[str, Any]
 KERAS_FILE = "model.keras"
@@ -82,6 +86,34 @@ def trainer_facts(checkpoint: Checkpoint) -> Facts:
         if key in facts and not fits(facts[key]):
             raise _malformed(checkpoint, "trainer", f"{wanted} under {key!r}")
     return facts
+
+
+@contextlib.contextmanager
+def keras_file(checkpoint: Checkpoint) -> Iterator[Path]:
+    """Provide Keras's own file of a checkpoint, verified, while the block runs.
+
+    Keras compresses nothing, so what the file unpacks to is no larger than the file.
+
+    Raises:
+        CorruptCheckpointError: It is not what was written, or claims to unpack to more.
+    """
+    with checkpoint.local_file(KERAS_FILE) as file:
+        entry = checkpoint.files[KERAS_FILE]
+        verify_file(file, entry)
+        try:
+            with zipfile.ZipFile(file) as archive:
+                size = sum(member.file_size for member in archive.infolist())
+        except zipfile.BadZipFile as error:
+            raise CorruptCheckpointError(
+                f"{checkpoint.location}/{KERAS_FILE} must be a file of Keras's, but: "
+                f"{error}. Load another checkpoint."
+            ) from error
+        if size > entry.size:
+            raise CorruptCheckpointError(
+                f"{checkpoint.location}/{KERAS_FILE} has {entry.size} bytes and would "
+                f"unpack to {size}, which Keras never writes. Load another checkpoint."
+            )
+        yield file
 
 
 def _is_number(value: object) -> bool:

@@ -12,6 +12,7 @@ from multiback.checkpoint.arguments import check_flag, expanded
 from multiback.checkpoint.choosing.direction import Mode
 from multiback.checkpoint.loading.documents import (
     KERAS_FILE,
+    keras_file,
     trainer_facts,
     variables_of,
 )
@@ -182,7 +183,7 @@ def _load(
     if KERAS_FILE in checkpoint.files:
         # Read as a file by Keras, so verify it first.
         checkpoint.verify()
-        with checkpoint.local_file(KERAS_FILE) as file:
+        with keras_file(checkpoint) as file:
             model = rebuild_from_keras_file(file, config, **settings)
     else:
         model = rebuild(config, **settings)

@@ -11,7 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from multiback.checkpoint.loading.documents import KERAS_FILE, trainer_facts
+from multiback.checkpoint.loading.documents import KERAS_FILE, keras_file, trainer_facts
 from multiback.distributed import Held, read_held
 from multiback.errors import RestoreWarning
 from multiback.state import Placed, RestoreReport, is_sharded, restore_tree
@@ -21,7 +21,6 @@ from multiback.state.restore import Prepared
 from multiback.state.tree import key_of, live_leaves
 from multiback.state.variables import build_optimizer, check_model, entries
 from multiback.store import Checkpoint
-from multiback.store.format.payload import verify_file
 from multiback.warn import warn
 
 Index = Sequence[Mapping[str, Any]]
@@ -89,11 +88,9 @@ class ModelState:
     def _restore_own_state(self, model: keras.Model) -> list[str]:
         """Give the layers their own state; return what could not be put back."""
         saved = trainer_facts(self._checkpoint).get("own_state")
-        entry = self._checkpoint.files.get(KERAS_FILE)
-        if entry is None:
+        if KERAS_FILE not in self._checkpoint.files:
             return restore_own_state(model, None, saved)
-        with self._checkpoint.local_file(KERAS_FILE) as file:
-            verify_file(file, entry)
+        with keras_file(self._checkpoint) as file:
             return restore_own_state(model, file, saved)
 
 

@@ -198,6 +198,9 @@ def draft(
         request = Request(
             name,
             tensors=memory,
+            labels={
+                one["key"]: one["path"] for one in index if one["path"] != one["key"]
+            },
             documents={
                 "variables": index,
                 "trainer": {

@@ -16,6 +16,11 @@ import numpy as np
 
 from multiback.errors import ArgumentError
 
+# A document is parsed in memory. There a value takes up to 200 bytes, whatever its
+# text takes; so both are bounded. A vocabulary of five million words is within both.
+MAX_DOCUMENT = 256 << 20
+MAX_VALUES = 8 << 20
+
 _SPECIAL = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 _LOOKS_SPECIAL = re.compile(r"~*(NaN|Infinity|-Infinity)", re.ASCII)
 _MARKED = re.compile(rb"NaN|Infinity|\\")
@@ -81,6 +86,22 @@ def load_strict(raw: bytes) -> Any:
         return _DECODER.decode(raw.decode("utf-8"))
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
+
+
+def size_fault(raw: bytes) -> str | None:
+    """Say why a document is too large to be read back, or return None.
+
+    Writer and reader both ask this, so that what was saved can be loaded.
+
+    >>> size_fault(b'{"loss":0.5}')
+    """
+    if len(raw) > MAX_DOCUMENT:
+        return f"at most {MAX_DOCUMENT} bytes, not {len(raw)}"
+    # Signs inside texts count too: that is the same for writer and reader.
+    values = sum(map(raw.count, (b",", b"[", b"{")))
+    if values > MAX_VALUES:
+        return f"at most {MAX_VALUES} values, not {values}"
+    return None
 
 
 def _encode(value: Any, where: str) -> Any:

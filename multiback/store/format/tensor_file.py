@@ -31,7 +31,9 @@ from multiback.store.format.tensor_header import (
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
-def check_tensors(tensors: Mapping[str, Array]) -> None:
+def check_tensors(
+    tensors: Mapping[str, Array], labels: Mapping[str, str] | None = None
+) -> None:
     """Refuse what cannot be stored, before anything is written."""
     for name, array in tensors.items():
         if not isinstance(name, str):
@@ -43,12 +45,17 @@ def check_tensors(tensors: Mapping[str, Array]) -> None:
                 f"tensors[{name!r}] must be a NumPy array, but is a "
                 f"{type(array).__name__}. Copy it to the host with numpy.asarray."
             )
-    build_header(_kinds(tensors))
+    build_header(_kinds(tensors), labels)
 
 
-def write_tensors(files: Files, path: Path, tensors: Mapping[str, Array]) -> FileEntry:
+def write_tensors(
+    files: Files,
+    path: Path,
+    tensors: Mapping[str, Array],
+    labels: Mapping[str, str] | None = None,
+) -> FileEntry:
     """Write arrays to a new safetensors file, without a second copy of the state."""
-    head, order = build_header(_kinds(tensors))
+    head, order = build_header(_kinds(tensors), labels)
     return write_file(files, path, _chunks(head, order, tensors))
 
 

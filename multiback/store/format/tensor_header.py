@@ -24,6 +24,9 @@ from multiback.store.format.jsontext import load_strict
 LENGTH_BYTES = 8
 MAX_HEADER = 100_000_000  # The safetensors library's own limit.
 DTYPES_KEY = "multiback.dtypes"
+LABELS_KEY = "multiback.names"
+# Hugging Face's loaders refuse "np". It says who may read it, not who wrote it.
+_FORMAT = "pt"
 _METADATA = "__metadata__"
 
 NATIVE: dict[str, np.dtype[Any]] = {
@@ -90,11 +93,13 @@ class Slot:
 
 def build_header(
     kinds: Mapping[str, tuple[str, tuple[int, ...]]],
+    labels: Mapping[str, str] | None = None,
 ) -> tuple[bytes, list[str]]:
     """Lay out arrays in a file.
 
     Args:
         kinds: For each name the dtype's name and the shape.
+        labels: What else to call an array, by its name; kept in the metadata.
 
     Returns:
         The file's first bytes (length and header) and the names in the order in
@@ -129,9 +134,12 @@ def build_header(
             "data_offsets": [position, end],
         }
         position = end
-    metadata = {"format": "np"}
+    metadata = {"format": _FORMAT}
     if viewed:
         metadata[DTYPES_KEY] = json.dumps(viewed)
+    labels = labels or {}
+    if known := {name: labels[name] for name in order if name in labels}:
+        metadata[LABELS_KEY] = json.dumps(known)
     text = json.dumps({_METADATA: metadata, **entries}, separators=(",", ":"))
     raw = text.encode("ascii")
     raw += b" " * (-len(raw) % LENGTH_BYTES)
@@ -204,8 +212,8 @@ def parse_header(raw: bytes, payload: int) -> list[Slot]:
 def parse_metadata(raw: bytes) -> dict[str, Any]:
     """Return the metadata of a header that `parse_header` has read.
 
-    >>> parse_metadata(b'{"__metadata__":{"format":"np"}}')
-    {'format': 'np'}
+    >>> parse_metadata(b'{"__metadata__":{"format":"pt"}}')
+    {'format': 'pt'}
     """
     metadata: dict[str, Any] = load_strict(raw).get(_METADATA, {})
     return metadata

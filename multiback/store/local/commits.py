@@ -11,9 +11,10 @@ from multiback.errors import StoreError
 from multiback.store.checkpoint import STATE
 from multiback.store.disk.files import Files, store_errors, sync_directory
 from multiback.store.disk.removal import TEMPORARY, discard
-from multiback.store.format.jsontext import dump
+from multiback.store.format.jsontext import dump, size_fault
 from multiback.store.format.manifest import (
     MANIFEST,
+    MAX_MANIFEST,
     Manifest,
     manifest_bytes,
     parse_manifest,
@@ -100,7 +101,8 @@ def write_files(
     Raises:
         StoreError: The operating system refused; what was written is still there.
     """
-    entries = {STATE: write_tensors(files, directory / STATE, request.tensors)}
+    state = write_tensors(files, directory / STATE, request.tensors, request.labels)
+    entries = {STATE: state}
     for name, content in request.contents.items():
         entries[name] = write_file(files, directory / name, [content])
     for name, source in request.extra_files.items():
@@ -114,8 +116,11 @@ def write_files(
                 files.make_directory(folder)
         settled, blocks = settle(files, folder)
         content = dump(blocks_document(blocks), argument="blocks")
-        name = f"{BLOCKS}.json"
-        entries |= settled | {name: write_file(files, directory / name, [content])}
+        entries |= settled
+        # Without it a part is read by verifying whole files.
+        if size_fault(content) is None:
+            name = f"{BLOCKS}.json"
+            entries[name] = write_file(files, directory / name, [content])
     return entries
 
 
@@ -155,6 +160,11 @@ def write_manifest(
         saved_as=reserved.name,
     )
     content = manifest_bytes(manifest)
+    if len(content) > MAX_MANIFEST:
+        raise StoreError(
+            f"{path} wants at most {MAX_MANIFEST} bytes, not {len(content)}, for "
+            f"{len(entries)} files. Save into fewer files."
+        )
     write_file(files, path, [content])
     sync_directory(files, directory)
     return parse_manifest(content)

@@ -30,7 +30,7 @@ def append_line(
     files: Files, path: Path, record: Mapping[str, Any], *, argument: str
 ) -> None:
     """Append one record and wait until it is on the disk."""
-    line = dump(record, argument=argument) + b"\n"
+    line = line_of(record, argument=argument)
     is_new = not path.exists()
     with store_errors("open", path):
         descriptor = files.open_append(path)
@@ -44,6 +44,17 @@ def append_line(
             files.sync(descriptor)
     if is_new:
         sync_directory(files, path.parent)
+
+
+def line_of(record: Mapping[str, Any], *, argument: str) -> bytes:
+    """Return a record's line; refuse one that no reader would take."""
+    line = dump(record, argument=argument) + b"\n"
+    if len(line) > MAX_LINE:
+        raise StoreError(
+            f"{argument} wants at most {MAX_LINE} bytes, not {len(line)}: it could not "
+            f"be read back. Leave some out."
+        )
+    return line
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:

@@ -12,7 +12,6 @@ import socket
 import time
 from contextlib import suppress
 
-from multiback.store.checkpoint import MAX_DOCUMENT
 from multiback.store.format.jsontext import dump, load
 from multiback.store.format.manifest import MANIFEST
 from multiback.store.format.names import free_name
@@ -21,6 +20,8 @@ from multiback.store.remote.mirror import CHECKPOINTS, Objects
 from multiback.store.request import Request
 
 _CLAIM = ".tmp-"
+# Run, host and process; an object by others can have any size.
+_MAX_CLAIM = 1 << 20
 # Longer than uploading one file may take, and than clocks may differ.
 GARBAGE_AFTER = 24 * 3600.0
 
@@ -66,7 +67,7 @@ def abandoned(bucket: Bucket, objects: Objects, run_id: str | None) -> list[str]
         f"{CHECKPOINTS}/{name}/{file_name}"
         for name, files in unfinished.items()
         for file_name, info in files.items()
-        if file_name.startswith(_CLAIM) and info.size <= MAX_DOCUMENT
+        if file_name.startswith(_CLAIM) and info.size <= _MAX_CLAIM
     ]
     # The run starts, so nobody writes for it.
     own = set()

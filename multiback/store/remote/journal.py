@@ -11,8 +11,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from multiback.store.format.jsontext import dump
-from multiback.store.local.journal import parse_lines
+from multiback.store.local.journal import line_of, parse_lines
 from multiback.store.remote.bucket import Bucket
 
 MAX_OBJECT = 64 << 20
@@ -45,9 +44,12 @@ class RemoteJournal:
 
     def append(self, record: Mapping[str, Any], *, argument: str) -> None:
         """Write one record behind the others."""
-        line = dump(record, argument=argument) + b"\n"
+        line = line_of(record, argument=argument)
         with self._turn:
-            if not self._name or len(self._lines) == self._per_object:
+            is_full = len(self._lines) == self._per_object or (
+                sum(map(len, self._lines)) + len(line) > MAX_OBJECT
+            )
+            if not self._name or is_full:
                 self._name, self._lines = self._next_name(), []
             self._bucket.write(self._name, b"".join([*self._lines, line]))
             self._lines.append(line)

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from multiback.errors import CorruptCheckpointError
-from multiback.store.checkpoint import MAX_DOCUMENT, too_large
+from multiback.store.checkpoint import too_large
+from multiback.store.format.jsontext import MAX_DOCUMENT
 from multiback.store.format.payload import FileEntry, verify_file
 from multiback.store.remote.mirror import CHECKPOINTS, Mirror, mirror_of
 
@@ -60,7 +61,8 @@ class RemoteSource:
         bucket = mirror_of(self.run).bucket
         info = bucket.list(name).get(name)
         if info is not None and info.size > MAX_DOCUMENT:
-            raise too_large(Path(name), info.size)
+            fault = f"at most {MAX_DOCUMENT} bytes, not {info.size}"
+            raise too_large(Path(name), fault)
         content = bucket.read([name]).get(name) if info is not None else None
         if content is None or FileEntry.of(content).xxh3 != checksum:
             raise CorruptCheckpointError(
