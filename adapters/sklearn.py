@@ -146,7 +146,7 @@ def _by_shapes(true: tuple[int, ...], predicted: tuple[int, ...]) -> LastAxis | 
 
 
 def _fits(axis: LastAxis, true: tuple[int, ...], predicted: tuple[int, ...]) -> bool:
-    """Tell whether labels and predictions have one shape, read in this way."""
+    """Return whether labels and predictions have one shape, read in this way."""
     if axis == "elements":
         return true in (predicted, (*predicted, 1)) or predicted == (*true, 1)
     if axis == "outputs":

@@ -105,7 +105,7 @@ def set_first_epoch(model: keras.Model, epoch: int | None) -> None:
 
 
 def is_seeded() -> bool:
-    """Tell whether `keras.utils.set_random_seed` was called."""
+    """Return whether `keras.utils.set_random_seed` was called."""
     return rng_utils.get_random_seed() is not None
 
 
@@ -196,7 +196,7 @@ def is_compile_metrics(metric: Any) -> bool:
 
 
 def has_output_mask(model: keras.Model) -> bool:
-    """Tell whether an output that Keras knows symbolically carries a mask."""
+    """Return whether an output that Keras knows symbolically carries a mask."""
     outputs = getattr(model, "outputs", None) or []
     return any(get_keras_mask(one) is not None for one in keras.tree.flatten(outputs))
 

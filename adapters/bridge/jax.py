@@ -33,5 +33,5 @@ def run(
 
 
 def in_step(count: Any) -> bool:
-    """Tell whether values are not known yet, because a step is being traced."""
+    """Return whether values are not known yet, because a step is being traced."""
     return isinstance(count, jax.core.Tracer)

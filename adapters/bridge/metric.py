@@ -259,7 +259,7 @@ class HostMetric(keras.metrics.Metric):  # type: ignore[misc]  # Keras has no ty
 
 
 def _in_plain_python() -> bool:
-    """Tell whether nothing is compiled or pure, so that variables are not needed."""
+    """Return whether nothing is compiled or pure, so that variables are not needed."""
     return keras.backend.backend() == "torch" and not in_stateless_scope()
 
 

@@ -50,5 +50,5 @@ def run(
 
 
 def in_step(count: Any) -> bool:  # noqa: ARG001 - one signature for every backend
-    """Tell whether a step is being traced."""
+    """Return whether a step is being traced."""
     return bool(tf.inside_function())

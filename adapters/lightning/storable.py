@@ -60,7 +60,7 @@ def filled(now: Any, saved: Any) -> Any:
 
 
 def is_complete(state: Any) -> bool:
-    """Tell whether a state can be stored with nothing left out.
+    """Return whether a state can be stored with nothing left out.
 
     >>> is_complete({"best": 0.5, "g": None}), is_complete([abs])
     (True, False)

@@ -56,7 +56,7 @@ def missing_libraries() -> tuple[str, ...]:
 
 
 def has_torchmetrics() -> bool:
-    """Tell whether torchmetrics, and torch, which it needs, can be imported."""
+    """Return whether torchmetrics, and torch, which it needs, can be imported."""
     try:
         load_torchmetrics()
     except MissingPackageError:

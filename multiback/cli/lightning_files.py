@@ -36,7 +36,7 @@ def lightning_directory(place: Place) -> "LightningDirectory | None":
 
 
 def _is_ours(path: Path) -> bool:
-    """Tell whether a directory is a run directory, or a checkpoint in one.
+    """Return whether a directory is a run directory, or a checkpoint in one.
 
     Lightning has folders called `checkpoints` too, but without directories in them,
     save those of strategies that divide a model.

@@ -130,7 +130,7 @@ def marks(checkpoint: Listed) -> Record:
 
 
 def is_checkpoint(place: Place) -> bool:
-    """Tell whether a path is one checkpoint, ours or Lightning's."""
+    """Return whether a path is one checkpoint, ours or Lightning's."""
     path = Path(place)
     if "://" in str(place):
         return False

@@ -73,7 +73,7 @@ class Epochs(keras.utils.PyDataset, abc.ABC):  # type: ignore[misc]  # Keras has
         return Length(len(self) - left, self._is_over)
 
     def _is_over(self, seen: int) -> bool:
-        """Tell whether the epoch in `fit` is over; then the next one is next.
+        """Return whether the epoch in `fit` is over; then the next one is next.
 
         Only then, not when the last batch is read: that may be to build the model.
         """

@@ -143,7 +143,7 @@ def _compilation(model: keras.Model, problems: list[str]) -> Config | None:
 
 
 def _has_lambda(config: Config) -> bool:
-    """Say whether a config holds pickled code."""
+    """Return whether a config holds pickled code."""
     return any(node["class_name"] == "__lambda__" for node in objects_in(config))
 
 

@@ -74,7 +74,7 @@ def rounded(value: np.ndarray | Placed, dtype: np.dtype) -> np.ndarray | None:
 
 
 def is_float(dtype: np.dtype) -> bool:
-    """Tell whether a dtype is of floats, those of ml_dtypes among them."""
+    """Return whether a dtype is of floats, those of ml_dtypes among them."""
     try:
         ml_dtypes.finfo(dtype)  # type: ignore[no-untyped-call]  # It has no types
     except ValueError:

@@ -43,7 +43,7 @@ def framework_of(value: Any) -> str:
 
 
 def is_sharded(value: Any) -> bool:
-    """Tell whether a tensor's values lie in several processes, in pieces.
+    """Return whether a tensor's values lie in several processes, in pieces.
 
     To see all of it, every process has to look at it at the same point.
     """
@@ -75,12 +75,12 @@ def _tensorflow_view(value: Any) -> np.ndarray:
 
 
 def is_on_cuda(value: Any) -> bool:
-    """Tell whether a value is a whole torch tensor in the memory of a GPU of CUDA."""
+    """Return whether a value is a whole torch tensor in the memory of a GPU of CUDA."""
     return is_whole_tensor(value) and bool(value.is_cuda)
 
 
 def is_whole_tensor(value: Any) -> bool:
-    """Tell whether a value is a torch tensor, all of it in this process."""
+    """Return whether a value is a torch tensor, all of it in this process."""
     return framework_of(value) == "torch" and not is_sharded(value)
 
 

@@ -149,7 +149,7 @@ def put_together(like: Any, branches: Mapping[str, Any]) -> Any:
 
 
 def is_shape_only(leaf: Any) -> bool:
-    """Tell whether a template's leaf has a shape and no values (`jax.eval_shape`)."""
+    """Return whether a template's leaf has a shape and no values (`jax.eval_shape`)."""
     return type(leaf).__name__ == "ShapeDtypeStruct"
 
 

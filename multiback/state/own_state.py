@@ -34,7 +34,7 @@ _STATE_METHODS = (
 
 
 def has_own_state(layer: Any) -> bool:
-    """Say whether a layer has state now that is no variable."""
+    """Return whether a layer has state now that is no variable."""
     if isinstance(layer, _VOCABULARIES):
         return (
             can_have_own_state(layer)
@@ -44,7 +44,7 @@ def has_own_state(layer: Any) -> bool:
 
 
 def can_have_own_state(layer: Any) -> bool:
-    """Say whether a layer writes and reads state that is no variable."""
+    """Return whether a layer writes and reads state that is no variable."""
     if isinstance(layer, _VOCABULARIES):
         # A vocabulary that was given, not adapted, is in the config.
         return layer.get_config().get("vocabulary") is None

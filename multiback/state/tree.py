@@ -67,14 +67,14 @@ def leaves(
 
 
 def is_tree(source: Any) -> bool:
-    """Tell whether a value is a mapping, a list, a tuple or a dataclass of others."""
+    """Return whether a value is a mapping, a list, a tuple or a dataclass of others."""
     return isinstance(source, Mapping | list | tuple) or (
         dataclasses.is_dataclass(source) and not isinstance(source, type)
     )
 
 
 def is_keras_object(leaf: Any) -> bool:
-    """Tell whether a leaf is a model or an optimizer, whose variables are leaves."""
+    """Return whether a leaf is a model or an optimizer, whose variables are leaves."""
     return isinstance(leaf, keras.Model | keras.optimizers.Optimizer)
 
 
@@ -129,7 +129,7 @@ def live_leaves(
 
 
 def _is_key(value: Any) -> bool:
-    """Tell whether a value of JAX is a typed key of a random generator."""
+    """Return whether a value of JAX is a typed key of a random generator."""
     return str(value.dtype).startswith("key<")
 
 

@@ -173,7 +173,7 @@ def optimizers_of(model: keras.Model) -> list[tuple[str | None, Any]]:
 
 
 def has_stepped(entries_of_one: Iterable[Entry]) -> bool:
-    """Tell whether an optimizer has made a step, or has begun to gather one."""
+    """Return whether an optimizer has made a step, or has begun to gather one."""
     counts = [one.variable for one in entries_of_one if one.slot == "iteration"]
     return not counts or any(int(np.asarray(host_view(v.value))) for v in counts)
 

@@ -20,7 +20,7 @@ Place = str | os.PathLike[str]
 
 
 def is_remote(place: object) -> bool:
-    """Tell whether a path is a URL of another machine, or of memory.
+    """Return whether a path is a URL of another machine, or of memory.
 
     >>> is_remote("s3://bucket/run"), is_remote("runs/a"), is_remote("file:///runs/a")
     (True, False, False)
@@ -94,7 +94,7 @@ def open_checkpoint(path: Place) -> Checkpoint:
 
 
 def is_run_directory(place: Place) -> bool:
-    """Tell whether a path or URL is a run directory, not a checkpoint in one."""
+    """Return whether a path or URL is a run directory, not a checkpoint in one."""
     if not is_remote(place):
         return Path(_path(place), "checkpoints").is_dir()
     from multiback.store.remote.bucket import Bucket  # noqa: PLC0415 - as above

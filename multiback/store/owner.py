@@ -258,7 +258,7 @@ def _machine() -> str:
 
 
 def _exists(pid: int) -> bool:
-    """Tell whether this machine has a process of a number."""
+    """Return whether this machine has a process of a number."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -270,7 +270,7 @@ def _exists(pid: int) -> bool:
 
 
 def _is_zombie(pid: int) -> bool:
-    """Tell whether a process has ended and its parent has not asked how."""
+    """Return whether a process has ended and its parent has not asked how."""
     try:
         status = Path(f"/proc/{pid}/stat").read_text(errors="replace")
     except OSError:

@@ -136,7 +136,7 @@ class Archive:
         return float(numbers[value.offset])
 
     def missing(self, tensor: Tensor) -> bool:
-        """Tell whether a tensor's bytes are not there."""
+        """Return whether a tensor's bytes are not there."""
         member = self._members.get(f"{self._folder}data/{tensor.storage.key}")
         kind = DTYPES.get(tensor.storage.kind, "uint8")
         wanted = tensor.storage.count * np.dtype(kind).itemsize

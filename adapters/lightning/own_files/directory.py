@@ -49,7 +49,7 @@ class LightningDirectory:
         return str(self.path)
 
     def is_empty(self) -> bool:
-        """Tell whether nothing here has a checkpoint's name."""
+        """Return whether nothing here has a checkpoint's name."""
         return next(self._candidates(), None) is None
 
     def _candidates(self) -> Iterator[Path]:

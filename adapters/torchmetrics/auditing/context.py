@@ -59,7 +59,7 @@ class Evidence:
         return type(self.metric).__module__.startswith("multiback.metrics.")
 
     def differs(self, value: Value | None) -> bool:
-        """Tell whether a value is another number than the logged one."""
+        """Return whether a value is another number than the logged one."""
         return value is not None and are_different(self.subject.value, value)
 
     def value(self, metric: Any = None, **changes: Any) -> Value | None:
@@ -110,7 +110,7 @@ class Evidence:
         return f"{spell(self.metric)}  →  {new}"
 
     def holds_ids(self) -> bool:
-        """Tell whether labels are class ids and predictions one score a class."""
+        """Return whether labels are class ids and predictions one score a class."""
         true, predicted = self.y_true, self.y_pred
         flat = true.ndim == predicted.ndim - 1 or (
             true.ndim == predicted.ndim and true.shape[-1] == 1
@@ -124,7 +124,7 @@ class Evidence:
         )
 
     def is_one_hot(self) -> bool:
-        """Tell whether each row of labels is of one class, one score a class."""
+        """Return whether each row of labels is of one class, one score a class."""
         true = self.y_true
         return (
             true.shape == self.y_pred.shape
@@ -135,7 +135,7 @@ class Evidence:
         )
 
     def is_distribution(self) -> bool:
-        """Tell whether each row of predictions adds up to 1, as a softmax does."""
+        """Return whether each row of predictions adds up to 1, as a softmax does."""
         rows = self.y_pred.sum(axis=-1)
         return bool((self.y_pred >= 0).all() and np.allclose(rows, 1, atol=1e-3))
 
@@ -156,7 +156,7 @@ class Evidence:
 
 
 def are_different(a: Value, b: Value) -> bool:
-    """Tell whether a reader would call two values different numbers."""
+    """Return whether a reader would call two values different numbers."""
     left, right = np.ravel(a), np.ravel(b)
     return left.shape != right.shape or not np.allclose(
         left, right, rtol=RELATIVE, atol=ABSOLUTE, equal_nan=True
@@ -164,12 +164,12 @@ def are_different(a: Value, b: Value) -> bool:
 
 
 def are_equal(a: Value | None, b: Value | None) -> bool:
-    """Tell whether two values are there and one number to a reader."""
+    """Return whether two values are there and one number to a reader."""
     return a is not None and b is not None and not are_different(a, b)
 
 
 def are_integers(array: Array) -> bool:
-    """Tell whether all values are whole."""
+    """Return whether all values are whole."""
     return bool((array == np.floor(array)).all())
 
 
@@ -197,7 +197,7 @@ def loss_name(loss: Any) -> str:
 
 
 def loss_takes_logits(loss: Any) -> bool | None:
-    """Tell whether a loss is of logits; None where it does not say."""
+    """Return whether a loss is of logits; None where it does not say."""
     if isinstance(loss, keras.losses.Loss):
         found = loss.get_config().get("from_logits")
         return None if found is None else bool(found)

@@ -167,7 +167,7 @@ def _one_hot_as_ids(of: Evidence, kind: str) -> Finding | None:
 
 
 def _are_chances(of: Evidence) -> bool:
-    """Tell whether predictions are one probability for each label."""
+    """Return whether predictions are one probability for each label."""
     scores = of.y_pred
     return scores.size == of.y_true.size and 0 <= scores.min() <= scores.max() <= 1
 

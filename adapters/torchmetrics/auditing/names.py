@@ -120,6 +120,6 @@ def _doubt(
 
 
 def _has_result_of_its_own(metric: Any) -> bool:
-    """Tell whether a class of the user's computes another result than Keras's."""
+    """Return whether a class of the user's computes another result than Keras's."""
     own = (k for k in type(metric).__mro__ if not k.__module__.startswith("keras."))
     return any("result" in vars(kind) for kind in own)

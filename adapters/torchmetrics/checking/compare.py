@@ -61,7 +61,7 @@ def judge(subject: Subject) -> Row:
 
 
 def weights_are_mangled(subject: Subject) -> bool:
-    """Tell whether Keras's loss has changed the weights before the metric saw them.
+    """Return whether Keras's loss has changed the weights before the metric saw them.
 
     `keras.losses.loss.apply_mask` does on torch: `sample_weight *= float_mask`.
     """

@@ -35,7 +35,7 @@ def difference(a: Any, b: Any) -> float:
 
 
 def close(value: Any, expected: Any, rtol: float, scale: float = 0.0) -> bool:
-    """Tell whether every element lies within `rtol` of what is expected.
+    """Return whether every element lies within `rtol` of what is expected.
 
     Args:
         value: A number or several.
@@ -51,7 +51,7 @@ def close(value: Any, expected: Any, rtol: float, scale: float = 0.0) -> bool:
 
 
 def within(value: Any, known: list[Any], bounds: Any, *, rtol: float) -> bool:
-    """Tell whether a value and what is known of it lie within certified bounds.
+    """Return whether a value and what is known of it lie within certified bounds.
 
     Args:
         value: A number or several.

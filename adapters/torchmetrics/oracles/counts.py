@@ -119,7 +119,7 @@ def _convention(
 
 
 def ignores_a_class(config: dict[str, Any]) -> bool:
-    """Tell whether `ignore_index` is one of several classes."""
+    """Return whether `ignore_index` is one of several classes."""
     ignored = config["ignore_index"]
     return (
         config["task"] == "multiclass"

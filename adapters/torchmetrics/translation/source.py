@@ -41,7 +41,7 @@ def spell(metric: Any, **changes: Any) -> str:
 
 
 def is_function(metric: Any) -> bool:
-    """Tell whether a metric is a function that Keras averages."""
+    """Return whether a metric is a function that Keras averages."""
     return type(metric) is keras.metrics.MeanMetricWrapper
 
 

@@ -74,7 +74,7 @@ def without_number(name: str) -> str:
 
 
 def made_by_keras(stem: str) -> bool:
-    """Tell whether a name, perhaps with prefixes, ends as Keras names a metric."""
+    """Return whether a name, perhaps with prefixes, ends as Keras names a metric."""
     parts = stem.split("_")
     return any("_".join(parts[start:]) in NAME_MODES for start in range(len(parts)))
 

@@ -230,7 +230,7 @@ class Scorer:
         ]
 
     def _is_off(self, name: str, logs: Mapping[str, Any]) -> bool:
-        """Tell whether the name's validation set was not measured this time."""
+        """Return whether the name's validation set was not measured this time."""
         return any(
             name.startswith(prefix) and not any(n.startswith(prefix) for n in logs)
             for prefix in self._prefixes

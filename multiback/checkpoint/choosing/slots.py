@@ -123,7 +123,7 @@ class Best(Slot):
         return [monitor.label for monitor in self.monitors]
 
     def accepts(self, entry: Entry, entries: Sequence[Entry]) -> bool:
-        """Tell whether a newcomer beats what it would replace by `min_delta`.
+        """Return whether a newcomer beats what it would replace by `min_delta`.
 
         Asked once, when it comes: a newcomer that does not has no score, so what
         is held never depends on what was removed in the meantime.
@@ -264,7 +264,7 @@ class Pareto(Slot):
 
 
 def _dominates(other: Entry, one: Entry, labels: Sequence[str]) -> bool:
-    """Tell whether `other` is as good by every label, and better or earlier."""
+    """Return whether `other` is as good by every label, and better or earlier."""
     if other is one:
         return False
     mine = [one.goodness[label] for label in labels]

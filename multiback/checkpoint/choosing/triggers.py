@@ -15,14 +15,14 @@ class Request(Protocol):
     """What asks for a save by being there, as a `pathlib.Path` does."""
 
     def exists(self) -> bool:
-        """Tell whether it is there."""
+        """Return whether it is there."""
 
     def unlink(self, missing_ok: bool = ...) -> None:
         """Take it away."""
 
 
 class Triggers:
-    """Tell whether it is time to save; pure but for the request file.
+    """Return whether it is time to save; pure but for the request file.
 
     Args:
         every_n_train_steps: Each time so many more batches were trained on.
@@ -74,7 +74,7 @@ class Triggers:
         self._saved_at = self._looked_at = now
 
     def due(self, batches: int, now: float) -> bool:
-        """Tell whether to save now; asked at the begin of each batch.
+        """Return whether to save now; asked at the begin of each batch.
 
         Args:
             batches: How many batches were trained on.

@@ -108,7 +108,7 @@ def _chooses(metric: Any) -> bool:
 
 
 def writes_own_logs(model: keras.Model) -> bool:
-    """Tell whether the names in the logs are the model's own business."""
+    """Return whether the names in the logs are the model's own business."""
     return any(
         getattr(type(model), name) is not getattr(keras.Model, name)
         for name in ("train_step", "test_step", "get_metrics_result")

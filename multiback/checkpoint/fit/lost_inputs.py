@@ -72,14 +72,14 @@ def _lost_weights(fit: Mapping[str, Any], names: Sequence[str]) -> list[str]:
 
 
 def _brings_weights(data: Any) -> bool:
-    """Tell whether a `tf.data.Dataset` yields `(x, y, sample_weight)`."""
+    """Return whether a `tf.data.Dataset` yields `(x, y, sample_weight)`."""
     # Public, of TensorFlow, which this file may not import.
     spec = getattr(data, "element_spec", None)
     return isinstance(spec, tuple) and len(spec) == 3  # noqa: PLR2004 - a triple
 
 
 def _ignores(metric: Any) -> bool:
-    """Tell whether a metric leaves out labels that mark padding."""
+    """Return whether a metric leaves out labels that mark padding."""
     if not isinstance(metric, keras.metrics.Metric):
         return False
     config: Mapping[str, Any] = metric.get_config()

@@ -50,7 +50,7 @@ _TEXTS = ("way", "name", "optimizer")
 
 
 def _is_entry(entry: object) -> bool:
-    """Tell whether an entry has what `restore` and `tree` take from it."""
+    """Return whether an entry has what `restore` and `tree` take from it."""
     if not isinstance(entry, dict):
         return False
     if not all(isinstance(entry.get(key), str) for key in ("key", "group", "path")):
@@ -188,7 +188,7 @@ def _judgement_fault(extra: Mapping[str, Any]) -> str | None:
 
 
 def is_measurement(record: Mapping[str, Any]) -> bool:
-    """Tell whether a history's record says when it was made and what was measured."""
+    """Return whether a history's record says when it was made and what was measured."""
     return (
         isinstance(record.get("run_id"), str)
         and type(record.get("epoch")) is int

@@ -198,7 +198,7 @@ class RatioMetric(TaskMetric):
         return kernels.ratio_of_two_classes(state, self.fraction, self.zero_division)
 
     def _is_one_ratio(self) -> bool:
-        """Tell whether the value is `fraction` of the positive class."""
+        """Return whether the value is `fraction` of the positive class."""
         return (
             self.task == "binary"
             and self.record.classes is None

@@ -265,7 +265,7 @@ class ScoreMetric(PairMetric):
         self._warn_if_wide(gap, scores)
 
     def _looks_at_bounds(self) -> bool:
-        """Tell whether the value that is being computed may bring a warning.
+        """Return whether the value that is being computed may bring a warning.
 
         Values are known once an epoch on JAX and TensorFlow, when Keras asks for the
         logs. On torch it is each batch, of which few are looked at: that takes time.

@@ -38,7 +38,7 @@ class Seen:
         self.last = []
 
     def covers(self, other: "Seen") -> bool:
-        """Tell whether whatever `other` was given came here too."""
+        """Return whether whatever `other` was given came here too."""
         if self.calls < other.calls:
             return False
         if not self.last or not other.last:

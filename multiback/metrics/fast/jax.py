@@ -48,7 +48,7 @@ def update(
 
 
 def _is_plain(values: Any) -> bool:
-    """Tell whether these are numbers in an array, of which nothing can be refused."""
+    """Return whether these are numbers in an array, of which nothing can be refused."""
     if isinstance(values, np.ndarray):
         return values.dtype.kind in "biuf"
     return isinstance(values, jax.Array) and _is_known(values)

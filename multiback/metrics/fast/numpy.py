@@ -69,7 +69,7 @@ def _has_nan(scores: Array) -> bool:
 
 
 def _are_usable(scores: Array, *, from_logits: bool) -> bool:
-    """Tell whether no score is NaN and each one a probability, if it is to be one."""
+    """Return whether no score is NaN and each one a probability, if it is to be one."""
     if from_logits:
         return not _has_nan(scores)
     # The bits of floats of at least 0 are in order, and all others are above: one

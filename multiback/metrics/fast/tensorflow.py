@@ -41,7 +41,7 @@ def as_arrays(state: State) -> dict[str, Any] | None:
 
 
 def is_for_xla() -> bool:
-    """Tell whether XLA will compile what is being written."""
+    """Return whether XLA will compile what is being written."""
     return bool(GraphOrParentsInXlaContext(tf.compat.v1.get_default_graph()))
 
 

@@ -143,7 +143,7 @@ same_batch = SameBatch()
 
 
 def _is_plain_step() -> bool:
-    """Tell whether variables and tensors are what they seem.
+    """Return whether variables and tensors are what they seem.
 
     They are not while Keras tries a metric on made-up data or takes the state for
     an argument, nor while PyTorch compiles a step.

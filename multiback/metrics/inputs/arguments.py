@@ -51,12 +51,12 @@ def _plain(value: Any) -> Any:
 
 
 def is_real(value: Any) -> bool:
-    """Tell whether an argument is a real number; True and False are not."""
+    """Return whether an argument is a real number; True and False are not."""
     return isinstance(value, numbers.Real) and not isinstance(value, bool | np.bool_)
 
 
 def is_whole(value: Any) -> bool:
-    """Tell whether an argument is a whole number; True and False are not."""
+    """Return whether an argument is a whole number; True and False are not."""
     return isinstance(value, numbers.Integral) and is_real(value)
 
 

@@ -105,7 +105,7 @@ def _no_numbers(x: Any, name: str) -> ArgumentError:
 
 
 def is_float(x: Tensor) -> bool:
-    """Tell whether a tensor holds floats."""
+    """Return whether a tensor holds floats."""
     return "float" in _dtype(x)
 
 
@@ -128,7 +128,7 @@ def shapes_differ(y_true: Tensor, y_pred: Tensor, wanted: str) -> ArgumentError:
 
 
 def same_shape(a: Tensor, b: Tensor) -> bool:
-    """Tell whether two shapes agree, as far as they are known while tracing."""
+    """Return whether two shapes agree, as far as they are known while tracing."""
     return len(a.shape) == len(b.shape) and all(
         m is None or n is None or m == n for m, n in zip(a.shape, b.shape, strict=True)
     )

@@ -88,7 +88,7 @@ def class_batch(
 
 
 def _are_one_hot(y_true: Tensor, y_pred: Tensor, num_classes: int) -> bool:
-    """Tell whether labels and predictions that are no scores are both one-hot rows.
+    """Return whether labels and predictions that are no scores are both one-hot rows.
 
     By their shapes alone: what a number means must not change from batch to batch.
     """
@@ -103,7 +103,7 @@ def _are_one_hot(y_true: Tensor, y_pred: Tensor, num_classes: int) -> bool:
 def _are_ids(
     y_true: Tensor, y_pred: Tensor, num_classes: int, *, float_ids: bool
 ) -> bool:
-    """Tell whether predictions are class ids and not scores."""
+    """Return whether predictions are class ids and not scores."""
     rank = len(y_pred.shape)
     if is_float(y_pred):
         has_scores = rank and y_pred.shape[-1] in (num_classes, None)

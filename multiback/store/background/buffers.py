@@ -58,7 +58,7 @@ class Buffer:
         return self._arrays
 
     def is_in(self, arrays: Iterable[Array]) -> bool:
-        """Tell whether an array lies in this memory."""
+        """Return whether an array lies in this memory."""
         return any(np.may_share_memory(array, self._memory) for array in arrays)
 
 

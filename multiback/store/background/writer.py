@@ -121,7 +121,7 @@ class Writer:
         self.__init__(**state)  # type: ignore[misc]  # The same class, no other's
 
     def is_for(self, path: Path) -> bool:
-        """Tell whether it commits into a run directory."""
+        """Return whether it commits into a run directory."""
         return self._runs.path == path
 
     @property

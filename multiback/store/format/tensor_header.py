@@ -252,7 +252,7 @@ def _slot(name: str, entry: object, logical: str | None) -> Slot:
 
 
 def _sizes(values: object) -> bool:
-    """Tell whether a value is a list of integers of 0 or more, of 64 bits at most."""
+    """Return whether a value is a list of integers of 0 or more, of 64 bits at most."""
     return isinstance(values, list) and all(
         type(value) is int and 0 <= value < 1 << 63 for value in values
     )

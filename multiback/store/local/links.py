@@ -39,7 +39,7 @@ def check_link(directory: Path, label: str) -> None:
 
 
 def _is_link(path: Path) -> bool:
-    """Tell whether a file is what stands where links are not possible."""
+    """Return whether a file is what stands where links are not possible."""
     with store_errors("read", path), path.open("rb") as stream:
         return stream.read(len(_TARGET)) == _TARGET
 

@@ -153,6 +153,6 @@ def _stamp(directory: str) -> Stamp | None:
 
 
 def _at_rest(stamp: Stamp, now: int) -> bool:
-    """Tell whether a file was last changed long before it was read."""
+    """Return whether a file was last changed long before it was read."""
     *_, modified, changed = stamp
     return max(modified, changed) < now - AT_REST_NS

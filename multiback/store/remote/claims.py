@@ -84,5 +84,5 @@ def abandoned(bucket: Bucket, objects: Objects, run_id: str | None) -> list[str]
 
 
 def is_old(modified: float | None) -> bool:
-    """Tell whether whoever wrote it then is dead by now."""
+    """Return whether whoever wrote it then is dead by now."""
     return modified is not None and modified < time.time() - GARBAGE_AFTER

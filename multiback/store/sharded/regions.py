@@ -58,7 +58,7 @@ def common(one: Box, other: Box) -> Box | None:
 
 
 def is_inside(box: Box, shape: Sequence[int]) -> bool:
-    """Tell whether a box is a part of an array.
+    """Return whether a box is a part of an array.
 
     >>> is_inside(((0, 4),), (4,)), is_inside(((0, 4),), (3,)), is_inside((), (3,))
     (True, False, False)
