@@ -33,7 +33,7 @@ def _is_file(place: str) -> bool:
 
 
 def _path(place: Place) -> Place:
-    """Return what a file's URL means."""
+    """Return the path of a file URL."""
     if isinstance(place, str) and _is_file(place):
         return url2pathname(urlsplit(place).path)
     return place
@@ -62,7 +62,7 @@ def open_run_directory(place: Place, *, claim_timeout: float = CLAIM_TIMEOUT) ->
 
 
 def open_checkpoint(path: Place) -> Checkpoint:
-    """Read one checkpoint's manifest, wherever the checkpoint lies.
+    """Read the manifest of one checkpoint, local or remote.
 
     Args:
         path: The checkpoint's directory, or a link to it such as `best`; or the URL

@@ -1,9 +1,9 @@
-"""Names that no two writers share, in a place that locks nothing.
+"""Reserve unique checkpoint names on object stores, which have no locks.
 
-A name is claimed before anything is uploaded under it: a writer puts an object of its
-own there and lists. Whoever sees another's object gives up the name and takes another;
-of two writers at least the later one does. A claim without a manifest is what a dead
-writer left, once its run starts again or a day has passed.
+A writer claims a name before it uploads anything under it: it writes an object of its
+own there and lists the folder. A writer that sees another's object chooses another
+name; of two writers at least the later one does. A claim without a manifest is a dead
+writer's leftover, once its run starts again or a day has passed.
 """
 
 import os
@@ -59,7 +59,7 @@ def abandoned(bucket: Bucket, objects: Objects, run_id: str | None) -> list[str]
     Args:
         bucket: The run directory.
         objects: What is there.
-        run_id: A run that nobody writes for, because it is about to start.
+        run_id: A run that no process writes, because it is about to start.
     """
     unfinished = {n: files for n, files in objects.items() if MANIFEST not in files}
     marks = [
@@ -68,7 +68,7 @@ def abandoned(bucket: Bucket, objects: Objects, run_id: str | None) -> list[str]
         for file_name, info in files.items()
         if file_name.startswith(_CLAIM) and info.size <= MAX_DOCUMENT
     ]
-    # The run starts, so nobody writes for it.
+    # The run is starting, so no other process writes it.
     own = set()
     for mark, content in bucket.read(marks if run_id else []).items():
         with suppress(ValueError):
@@ -84,5 +84,5 @@ def abandoned(bucket: Bucket, objects: Objects, run_id: str | None) -> list[str]
 
 
 def is_old(modified: float | None) -> bool:
-    """Return whether whoever wrote it then is dead by now."""
+    """Return whether the writer of an object must be dead by now."""
     return modified is not None and modified < time.time() - GARBAGE_AFTER

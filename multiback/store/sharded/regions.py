@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 
 Box = tuple[tuple[int, int], ...]
-# The boxes that are wanted of some arrays, by name.
+# The boxes to read of some arrays, by name.
 Boxes = Mapping[str, Sequence[Box]]
 
 
