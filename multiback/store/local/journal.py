@@ -21,7 +21,7 @@ from multiback.store.disk.files import (
 from multiback.store.format.jsontext import dump, load
 from multiback.store.format.payload import write_all
 
-# Far above what a run writes; a file by others can claim any size.
+# Far above real use; a foreign file can claim any size.
 MAX_JOURNAL = 256 << 20
 MAX_LINE = 16 << 20
 
@@ -47,7 +47,7 @@ def append_line(
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
-    """Read the records, oldest first, without those that are torn or no records.
+    """Read the records, oldest first, without torn and invalid lines.
 
     Raises:
         StoreError: The file is a link or a pipe, is larger than any journal, or
@@ -70,7 +70,7 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
                 f"{path} must have at most {MAX_JOURNAL} bytes, but has {size}. Move "
                 f"it away."
             )
-        # A longer line comes in parts, none of which is a record.
+        # A longer line is read in parts, which do not parse.
         return list(parse_lines(iter(lambda: stream.readline(MAX_LINE), b"")))
 
 
