@@ -110,7 +110,7 @@ def is_seeded() -> bool:
 
 
 def steps_per_epoch() -> int | None:
-    """Return the `steps_per_epoch` of the running `fit`; callbacks do not receive it."""
+    """Return the `steps_per_epoch` of the running `fit`; callbacks do not get it."""
     given: int | None = fit_arguments().get("steps_per_epoch")
     return given
 

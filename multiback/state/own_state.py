@@ -211,7 +211,7 @@ def follow_variables(model: keras.Model) -> None:
 
 
 def forget_compiled(model: keras.Model) -> None:
-    """Drop compiled functions, which hold old constants; a running `fit` keeps its own."""
+    """Drop compiled functions, which hold old constants; a running `fit` keeps its."""
     model.test_function = model.predict_function = None
     if getattr(model, "train_function", None) is not None:
         model.make_train_function(force=True)

@@ -235,7 +235,7 @@ def _guarded(
 
 
 def _root(error: BaseException) -> BaseException:
-    """Return the first cause of an error: Keras wraps it, with its text, several times."""
+    """Return the first cause of an error: Keras wraps it several times."""
     below = error.__cause__ or error.__context__
     return error if below is None else _root(below)
 

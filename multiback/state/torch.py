@@ -1,4 +1,4 @@
-"""Host arrays and torch tensors, for `tree.py` and `host.py`; import only with torch."""
+"""Host arrays and torch tensors, for `tree.py` and `host.py`; imports torch."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
