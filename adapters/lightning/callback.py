@@ -343,7 +343,7 @@ class ModelCheckpoint(KnownArguments, _Base):  # type: ignore[misc]  # An option
         return collect
 
     def _checkpoint(self, trainer: Any) -> dict[str, Any]:
-        """Return the weights, and the values that hooks of the module and of callbacks add.
+        """Return the weights, and the values that hooks of module and callbacks add.
 
         Hooks may change the weights too: averaged weights, which are scored, are the
         ones that are saved.

@@ -1,4 +1,4 @@
-"""States as trees of arrays: which parts a checkpoint holds, and how to restore them."""
+"""States as trees of arrays: what a checkpoint holds, and how to restore it."""
 
 import importlib
 from collections.abc import Mapping

@@ -190,7 +190,7 @@ def _state_of(archive: Archive) -> dict[str, Any]:
 
 
 def _tensors(state: Mapping[str, Any]) -> list[tuple[str, Tensor]]:
-    """Return the tensors of a module's state, with names that are safe in a terminal."""
+    """Return the tensors of a module's state, with names safe in a terminal."""
     found = state.get("state_dict")
     pairs = found.items() if isinstance(found, dict) else ()
     return [
