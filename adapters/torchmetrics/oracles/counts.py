@@ -81,7 +81,7 @@ def counts(kind: str) -> Translation:
 
 
 def choose(elements: Elements, chosen: Any) -> Elements:
-    """Leave the columns of these labels, in their order; all where it is None."""
+    """Return the columns of these labels, in their order; all for None."""
     if chosen is None:
         return elements
     ids = np.atleast_1d(chosen)
@@ -95,7 +95,7 @@ def choose(elements: Elements, chosen: Any) -> Elements:
 def _convention(
     kind: str, config: dict[str, Any], sklearn: Compute
 ) -> Convention | None:
-    """Name what torchmetrics is known to do differently with these arguments."""
+    """Return what torchmetrics does differently with these arguments."""
     expected = sklearn if load_sklearn_metrics() is not None else None
     if ignores_a_class(config):
         return ignored_class(expected)
@@ -129,7 +129,7 @@ def ignores_a_class(config: dict[str, Any]) -> bool:
 
 
 def ignored_class(expected: Compute | None) -> Convention:
-    """Name what happens to predictions of an ignored class."""
+    """Return what happens to predictions of an ignored class."""
     return Convention(
         "ignored class",
         "an ignored class leaves the average here, as its labels do; torchmetrics "
