@@ -80,7 +80,7 @@ class ScoreMetric(PairMetric):
     value_range: ClassVar[tuple[float, float]] = (0.0, 1.0)
     # Positives alone have no value.
     needs_negatives: ClassVar[bool] = True
-    # Bounds further apart than this are worth a warning.
+    # Warn if the bounds are further apart than this.
     wide: ClassVar[float] = 0.01
 
     def __init__(
@@ -268,7 +268,8 @@ class ScoreMetric(PairMetric):
         """Return whether the value that is being computed may bring a warning.
 
         Values are known once an epoch on JAX and TensorFlow, when Keras asks for the
-        logs. On torch it is each batch, of which few are looked at: that takes time.
+        logs. On torch it is each batch; only a few are checked, because that takes
+        time.
         """
         self._calls += 1
         call = self._calls

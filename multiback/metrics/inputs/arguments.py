@@ -31,7 +31,7 @@ def as_integer(name: str, value: Any, smallest: int, context: str = "") -> int:
 
 
 def as_plain(arguments: dict[str, Any]) -> dict[str, Any]:
-    """Return arguments with Python's numbers for NumPy's, which JSON does not know.
+    """Return arguments with Python's numbers in place of NumPy's, for JSON.
 
     Example:
         >>> as_plain({"num_classes": np.int64(3), "threshold": 0.5})
@@ -72,7 +72,7 @@ def as_ids(
         largest: The largest id.
 
     Raises:
-        ArgumentError: It is something else, is empty, or names an id twice.
+        ArgumentError: It is anything else, is empty, or names an id twice.
 
     Example:
         >>> as_ids("classes", np.array([2, 1]), 0, 2)
