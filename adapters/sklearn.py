@@ -178,7 +178,7 @@ def _spread(values: Any, rows: tuple[int, ...], name: str) -> Array:
 
 
 def _shown(shape: tuple[int, ...]) -> str:
-    """Return a shape as text; 0 stands for the batch."""
+    """Return a shape as text; 0 is the batch."""
     return f"({', '.join(str(size or 'N') for size in shape)})"
 
 
@@ -268,8 +268,7 @@ def as_keras(
     the whole set, at the end: nothing is averaged over batches. Within an epoch the
     logs show NaN, or with `compute_every=` what was computed last. Masked elements do
     not count. Under `weighted_metrics=` the weights become the function's
-    `sample_weight`; a function without this argument raises as soon as there are
-    weights.
+    `sample_weight`; a function without this argument raises if there are weights.
 
     On TensorFlow the step must not be compiled by XLA: `jit_compile=False`.
 

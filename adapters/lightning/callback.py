@@ -71,8 +71,8 @@ class ModelCheckpoint(KnownArguments, _Base):  # type: ignore[misc]  # An option
 
     Raises:
         ArgumentError: An argument is not usable; in `fit`, the strategy or the trainer.
-        MonitorError: In `fit`: the monitor was not logged, is no number, or nothing
-            says which way is better.
+        MonitorError: In `fit`: the monitor was not logged, is not a number, or its
+            direction is unknown.
         StateError: In `fit`: the checkpoint does not fit the module.
         StoreError: In `fit`: a checkpoint could not be written.
 

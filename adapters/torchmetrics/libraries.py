@@ -17,7 +17,7 @@ TORCHMETRICS_HINT = (
 
 
 def load_torchmetrics(who: str = "crosscheck") -> Any:
-    """Import torchmetrics, or raise with the install line of what `who` needs."""
+    """Import torchmetrics, or raise with the install line for `who`."""
     try:
         import torch  # noqa: F401 - torchmetrics needs it
         import torchmetrics

@@ -71,9 +71,9 @@ class ModelCheckpoint(KnownArguments, keras.callbacks.Callback):  # type: ignore
     the latest of the end of `fit`.
 
     Keras hands `sample_weight` and `class_weight` to `weighted_metrics=` only, and on
-    JAX it hands metrics no mask in `fit`. Where that will lose something a warning says
-    so when training begins; whether a loader or a generator brings weights, only
-    `multiback.adapters.torchmetrics.auditing.audit` can tell.
+    JAX it hands metrics no mask in `fit`. If that loses weights or masks, a warning
+    follows when training begins; only `multiback.adapters.torchmetrics.auditing.audit`
+    can check the weights of a loader or a generator.
 
     Args:
         dirpath: The run directory, or its URL, such as "s3://bucket/runs/tumour".
@@ -142,8 +142,8 @@ class ModelCheckpoint(KnownArguments, keras.callbacks.Callback):  # type: ignore
 
     Raises:
         ArgumentError: An argument is not usable.
-        MonitorError: In `fit`: the monitor is not in the logs, is no number, or
-            nothing says which way is better.
+        MonitorError: In `fit`: the monitor is not in the logs, is not a number, or its
+            direction is unknown.
         StoreError: In `fit`: a checkpoint could not be written; earlier ones are
             intact.
 

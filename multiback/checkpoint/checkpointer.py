@@ -315,8 +315,8 @@ class Checkpointer(KnownArguments):
             Whether a slot wanted it. `wait` returns the checkpoint.
 
         Raises:
-            MonitorError: A name that is monitored or part of `filename` is not in
-                the logs, a monitored one is no number, or has no known direction.
+            MonitorError: A name that is monitored or part of `filename` is not in the
+                logs, a monitored one is not a number, or has no known direction.
                 Nothing on disk was touched.
             StoreError: The checkpoint before this one could not be written, and this
                 one was not begun; or this one, without background. What was there

@@ -149,7 +149,7 @@ def read_stories(directory: Place) -> list[Story]:
     """Read every run of a directory, the one that began last first.
 
     Raises:
-        NoCheckpointError: There is none.
+        NoCheckpointError: There is no run.
     """
     known = open_run_directory(directory).run_ids()
     return [read_story(directory, one) for one in known or [None]]  # type: ignore[list-item]  # None raises
@@ -270,7 +270,7 @@ def _decision(
 
 
 def different(a: float, b: float) -> tuple[str, str]:
-    """Write two numbers with as many digits as it takes to tell them apart.
+    """Write two numbers with enough digits to distinguish them.
 
     >>> different(0.5, 0.7), different(0.91234567, 0.91234569)
     (('0.5000', '0.7000'), ('0.91234567', '0.91234569'))

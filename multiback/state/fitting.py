@@ -41,8 +41,8 @@ def fitted(value: np.ndarray | Placed, dtype: np.dtype) -> Any:
 def cast_exactly(array: np.ndarray, dtype: np.dtype) -> np.ndarray | None:
     """Copy an array to a dtype; None when a value would change.
 
-    Backends keep the same state in different dtypes (a seed is uint32 on JAX,
-    int32 on torch, int64 on TensorFlow), so the dtype itself is no criterion.
+    Backends keep the same state in different dtypes (a seed is uint32 on JAX, int32 on
+    torch, int64 on TensorFlow), so the dtype itself is not a criterion.
 
     >>> cast_exactly(np.array([7], "int64"), np.dtype("int32"))
     array([7], dtype=int32)

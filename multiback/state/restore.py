@@ -84,9 +84,9 @@ def restore(
         arrays: The values by key, from `Snapshot.arrays` or a file; `Placed` if they
             are sharded over processes.
         index: The entries of `Snapshot.index`.
-        optimizer: Restore the variables of the optimizers. Without them, or if the
-            model or the snapshot has none, an optimizer is left as it is. So is one
-            whose variables differ from the saved ones, and the report says so.
+        optimizer: Restore the variables of the optimizers. Without them, or without an
+            optimizer on either side, an optimizer is left as it is. So is one whose
+            variables differ from the saved ones, and the report says so.
         seeds: Restore the state of seed generators. Leave them out where the
             model's random layers changed.
         strict: Raise where the weights differ. False: restore what both sides have in

@@ -47,7 +47,7 @@ def sharded(array: np.ndarray, like: Any) -> Any:
 def page_locked(size: int) -> np.ndarray:
     """Return page-locked memory, to which a GPU writes several times as fast.
 
-    If the system has none, return plain memory, with a warning.
+    Without such memory on this system, return plain memory, with a warning.
     """
     try:
         return np.asarray(torch.empty(size, dtype=torch.uint8, pin_memory=True).numpy())

@@ -147,7 +147,7 @@ def check_model(model: Any) -> None:
 
 
 def optimizer_of(model: keras.Model) -> Any | None:
-    """Return the compiled optimizer; None where the model has none.
+    """Return the compiled optimizer, or None.
 
     A model from `load_model(compile=False)` has no such attribute.
     """

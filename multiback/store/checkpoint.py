@@ -322,7 +322,7 @@ class Checkpoint:
         return _parsed(self.path / file_name, content)
 
     def architecture_document(self) -> Any | None:
-        """Read the architecture, verified, or return None if there is none."""
+        """Read the architecture, verified, or return None."""
         content = self._architecture_bytes()
         if content is None:
             return None
@@ -367,7 +367,7 @@ def open_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
         path: The checkpoint's directory, or a link to it such as `best`.
 
     Raises:
-        ArgumentError: `path` is no path.
+        ArgumentError: `path` is not a path.
         NoCheckpointError: There is no manifest.
         CorruptCheckpointError: The manifest cannot be trusted.
     """

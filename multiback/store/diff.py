@@ -30,7 +30,7 @@ class ArrayDifference:
         dtypes: The dtypes in a and in b; "" where it is absent.
         shapes: The shapes; None where it is absent.
         norms: The Euclidean norms, in float64; None where it is absent.
-        change: The norm of b minus a; None where there is no such difference.
+        change: The norm of b minus a; None without such a difference.
         largest: The largest absolute difference of two elements; None as above.
     """
 

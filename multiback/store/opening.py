@@ -69,7 +69,7 @@ def open_checkpoint(path: Place) -> Checkpoint:
             of a checkpoint in a run directory.
 
     Raises:
-        ArgumentError: `path` is no path.
+        ArgumentError: `path` is not a path.
         NoCheckpointError: There is no manifest.
         CorruptCheckpointError: The manifest cannot be trusted.
     """

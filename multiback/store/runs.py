@@ -192,7 +192,7 @@ class Runs(abc.ABC):
             dry_run: Delete nothing.
 
         Returns:
-            The paths or URLs of what was deleted, or would be.
+            The paths or URLs that were deleted, or would be.
         """
 
     @abc.abstractmethod
@@ -215,9 +215,9 @@ class Runs(abc.ABC):
     def point(self, label: str, checkpoint: Checkpoint) -> None:
         """Let a link such as `best` lead users to a checkpoint.
 
-        A convenience for eyes and shells: readers of this package compute the best
-        and the last from the manifests. Where links are not possible, a text file
-        holds the relative path; at a URL there is none.
+        A convenience for eyes and shells: readers of this package compute the best and
+        the last from the manifests. Where links are not possible, a text file holds the
+        relative path; at a URL there is no link.
 
         Args:
             label: The link's name in the run directory.
@@ -228,7 +228,7 @@ class Runs(abc.ABC):
 def last_first(
     started: Iterable[Mapping[str, Any]], committed: Iterable[str]
 ) -> list[str]:
-    """List runs, the one that started last first, then those of which no start is told.
+    """List runs, the latest start first, then those without a recorded start.
 
     Args:
         started: A record of each start.

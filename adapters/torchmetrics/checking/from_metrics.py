@@ -33,7 +33,7 @@ class Subject:
         value: The value that Keras streamed.
         samples: The metric's data.
         stream: Computes the metric's value for a cut into batches.
-        cuts: Ways to cut the rows, the first of which gave the value.
+        cuts: Ways to cut the rows; the first one gave the value.
         unmasked: The samples including masked elements, if there is a mask.
         weighted: It is one of `weighted_metrics=`.
         output: Index of the metric's output of the model.

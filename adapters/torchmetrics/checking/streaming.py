@@ -1,7 +1,7 @@
 """Stream arrays through metrics, cut into batches in more than one way.
 
-A metric's value must not depend on batch size or row order. A single cut hides that as
-soon as the data fit into one batch.
+A metric's value must not depend on batch size or row order. A single cut hides that if
+the data fit into one batch.
 """
 
 import contextlib

@@ -35,7 +35,7 @@ def difference(a: Any, b: Any) -> float:
 
 
 def close(value: Any, expected: Any, rtol: float, scale: float = 0.0) -> bool:
-    """Return whether every element lies within `rtol` of what is expected.
+    """Return whether every element lies within `rtol` of the expected one.
 
     Args:
         value: A number or several.

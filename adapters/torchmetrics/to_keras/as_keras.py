@@ -50,7 +50,7 @@ class TorchAccumulator(Accumulator):
         self, y_true: Any, y_pred: Any, sample_weight: Any = None, mask: Any = None
     ) -> None:
         """Add one batch."""
-        del sample_weight  # `takes_weights` says that there is none.
+        del sample_weight  # `takes_weights` excludes weights.
         import torch
 
         # Detached, so that no update builds a graph.

@@ -74,7 +74,7 @@ def equivalents(metric: Any, *, num_classes: int | None = None) -> Equivalents:
         New metric objects, or the reasons.
 
     Raises:
-        ArgumentError: It is no metric of these libraries.
+        ArgumentError: It is not a metric of these libraries.
         MissingPackageError: torchmetrics is not installed.
 
     Example:

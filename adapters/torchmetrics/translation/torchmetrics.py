@@ -54,7 +54,7 @@ def _same(*names: str) -> dict[str, str]:
 _RATIO = _same("average", "threshold")
 _EMPTY = _RATIO | _same("zero_division")
 
-# By multiback's names, and Keras's where multiback has none.
+# By multiback's names, or Keras's for metrics that only Keras has.
 CLASSES: dict[str, Class] = {
     "AUROC": Class("AUROC", _same("average")),
     "Accuracy": Class("Accuracy", _RATIO),

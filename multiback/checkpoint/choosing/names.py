@@ -13,7 +13,7 @@ Read = tuple[str, tuple[int, ...]]
 
 
 def find_name(wanted: str, available: Collection[str]) -> str | None:
-    """Return the available name that was meant, or None.
+    """Return the available name that fits, or None.
 
     An exact match wins. Otherwise the number that Keras adds is ignored, if exactly one
     name fits then. A number in the user's name is ignored only after a name that Keras
@@ -68,7 +68,7 @@ def split_element(wanted: str) -> Read:
 
 
 def find_element(wanted: str, available: Collection[str]) -> Read | None:
-    """Return the available name and the index that were meant, or None.
+    """Return the available name and the index that fit, or None.
 
     Raises:
         MonitorError: Several names fit.

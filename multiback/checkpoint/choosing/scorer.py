@@ -217,8 +217,8 @@ class Scorer:
         """Return the fields of the file name that look misspelt, before training.
 
         Args:
-            available: Names without the prefix of a validation set. Other
-                callbacks may add more, so this is no error yet.
+            available: Names without the prefix of a validation set. Other callbacks may
+                add more, so this is not an error yet.
         """
         known = self._prefixed(available)
         absent = [name for name in self._fields if find_element(name, known) is None]

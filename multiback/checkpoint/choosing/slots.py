@@ -74,7 +74,7 @@ class Best(Slot):
     Args:
         monitor: A `Monitor`, or what makes one.
         k: How many; -1 for all that have a score.
-        mode: "max", "min" or "auto", where `monitor` is no `Monitor`.
+        mode: "max", "min" or "auto", if `monitor` is not a `Monitor`.
         then: Monitors that decide between equals, in turn.
 
     Example:
@@ -234,7 +234,7 @@ class Pareto(Slot):
 
     Args:
         *monitors: At least two monitors, or log names.
-        mode: "max", "min" or "auto", for all that are no `Monitor`.
+        mode: "max", "min" or "auto", for all arguments that are not a `Monitor`.
     """
 
     def __init__(

@@ -130,7 +130,7 @@ class Position:
             return True
         try:
             model.test_on_batch(*self._data[0])  # type: ignore[index]  # Not None here
-        except Exception:  # noqa: BLE001 - a model that cannot test: the epoch begins anew
+        except Exception:  # noqa: BLE001 - a model that cannot test: the epoch restarts
             return False
         return _are_built(model)
 

@@ -37,7 +37,7 @@ def check_names(model: keras.Model, scorer: Scorer) -> list[str] | None:
 
     Raises:
         MonitorError: A monitored name will not be in the logs, cannot be ranked, or
-            stands for two metrics, or nothing says which way is better.
+            stands for two metrics, or no direction is known.
     """
     try:
         rows = logged_metrics(model)

@@ -27,7 +27,7 @@ MASK = (
 
 
 def lost_inputs(model: keras.Model) -> list[str]:
-    """Say what the `fit` that runs will not hand to the model's metrics.
+    """Return what the running `fit` will not pass to the model's metrics.
 
     A model with its own step may pass anything to its metrics: nothing is reported.
     """

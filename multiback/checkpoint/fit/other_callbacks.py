@@ -44,7 +44,8 @@ def check_siblings(callbacks: Sequence[Any]) -> None:
     """Raise unless the state of each callback can be saved.
 
     Raises:
-        ArgumentError: Somebody else's callback without `get_state` and `set_state`.
+        ArgumentError: A callback of another library without `get_state` and
+            `set_state`.
     """
     for callback in callbacks:
         if not isinstance(callback, HasState) and _fields(callback) is None:

@@ -58,7 +58,7 @@ def checkpoints_of(dirpath: PathLike, run: str | None) -> list[Checkpoint]:
             that started last among those that have a checkpoint.
 
     Raises:
-        NoCheckpointError: There are none.
+        NoCheckpointError: There are no checkpoints.
     """
     dirpath = expanded("dirpath=", dirpath)
     directory = open_run_directory(dirpath)

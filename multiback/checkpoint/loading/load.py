@@ -251,8 +251,8 @@ def restore(
             bfloat16 model.
 
     Returns:
-        For a model, a `RestoreReport` of what was restored; for a mapping, the
-        arrays in its structure.
+        For a model, a `RestoreReport` of the restored parts; for a mapping, the arrays
+        in its structure.
 
     Raises:
         ArgumentError: `model` is neither a model nor a mapping, or `path` is not a

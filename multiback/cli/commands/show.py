@@ -39,7 +39,7 @@ def details(checkpoint: Listed) -> Record:
 
 
 def variables(checkpoint: Checkpoint) -> list[dict[str, Any]]:
-    """Return a checkpoint's index of variables; empty where it has none."""
+    """Return a checkpoint's index of variables; empty without one."""
     if "variables.json" not in checkpoint.files:
         return []
     return variables_of(checkpoint)

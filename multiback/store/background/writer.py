@@ -1,9 +1,9 @@
 """Commit in the background, so that training waits for one memory copy only.
 
-Each commit runs in a thread of its own that is no daemon: Python joins it before it
-exits, so a pending commit finishes, and there is no idle thread to stop. The thread
-spends its time in system calls and in the checksum, both of which release the GIL, and
-gets it back quickly (switch_interval.py).
+Each commit runs in its own thread, not a daemon: Python joins it before it exits, so a
+pending commit finishes, and there is no idle thread to stop. The thread spends its time
+in system calls and in the checksum, which both release the GIL, and gets it back
+quickly (switch_interval.py).
 """
 
 import threading

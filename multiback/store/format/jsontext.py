@@ -57,7 +57,7 @@ def load(raw: bytes) -> Any:
     """Read what `dump` wrote.
 
     Raises:
-        ValueError: The bytes are no strict JSON, name a key twice, or are nested
+        ValueError: The bytes are not strict JSON, name a key twice, or are nested
             beyond what Python can read.
 
     Example:

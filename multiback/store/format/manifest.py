@@ -61,7 +61,7 @@ def parse_manifest(raw: bytes) -> Manifest:
     """Read a manifest.
 
     Raises:
-        ValueError: The reason why these bytes are no manifest that can be trusted.
+        ValueError: The reason why these bytes are not a valid manifest.
     """
     fields = load(raw)
     if not isinstance(fields, dict) or fields.get("format") != FORMAT:

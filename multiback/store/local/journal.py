@@ -1,8 +1,8 @@
 """Append-only files of one JSON object a line.
 
-A process may die, or a disk fill up, in the middle of a line. The next append
-starts on a fresh line and readers pass over what does not parse, so one torn line
-costs one record.
+A process may die, or a disk fill up, in the middle of a line. The next append starts on
+a fresh line and readers skip lines that do not parse, so one torn line costs one
+record.
 """
 
 import os

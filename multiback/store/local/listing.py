@@ -139,7 +139,7 @@ def _no_collector() -> Iterator[None]:
 
 
 def _stamp(directory: str) -> Stamp | None:
-    """Return what changes when a manifest does; None where there is none."""
+    """Return values that change with a manifest; None without one."""
     try:
         status = os.lstat(f"{directory}{os.sep}{MANIFEST}")
     except OSError:

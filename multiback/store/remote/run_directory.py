@@ -140,8 +140,8 @@ class RemoteRunDirectory(Runs):
         """Write one checkpoint: whole when this returns, or not at all.
 
         Raises:
-            StoreError: It could not be uploaded, in spite of several attempts.
-                Earlier ones are intact. Or another process writes this run.
+            StoreError: It could not be uploaded in several attempts. Earlier ones are
+                intact. Or another process writes this run.
         """
         with self._mirror.turn:
             self._ownership.check(request.run_id)
@@ -248,7 +248,7 @@ class RemoteRunDirectory(Runs):
         """Delete what `garbage` finds.
 
         Returns:
-            The URLs of what was deleted, or would be.
+            The URLs that were deleted, or would be.
         """
         found = list(self.garbage())
         if not dry_run:

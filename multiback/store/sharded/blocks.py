@@ -67,8 +67,8 @@ class PartReader:
     Args:
         folder: The folder.
         files: Each file's size and checksum, by its path in the folder.
-        document: What `state-blocks.json` says; None where there is none, in which case
-            each file that is read is verified whole.
+        document: The content of `state-blocks.json`; without it (None) each file that
+            is read is verified whole.
 
     Raises:
         CorruptCheckpointError: The document is not one that this package wrote.
