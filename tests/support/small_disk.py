@@ -1,4 +1,4 @@
-"""A disk that is really full: a small one, mounted where nobody else sees it."""
+"""A disk that is really full: a small one, mounted for this process only."""
 
 import contextlib
 import os
