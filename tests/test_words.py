@@ -1,6 +1,6 @@
 """Docstrings and comments are in plain English: subject first, one clause, no dialect.
 
-Docstrings and comments of the package, the adapters, the tests and the noxfile are
+Docstrings and comments of the package, the adapters, the tests and all scripts are
 read. Texts of errors and warnings, and the names of tests, are not clean yet, and so
 not checked.
 """
@@ -15,10 +15,12 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 FILES = [
-    *sorted((ROOT / "multiback").rglob("*.py")),
-    *sorted((ROOT / "adapters").rglob("*.py")),
-    *sorted((ROOT / "tests").rglob("*.py")),
     ROOT / "noxfile.py",
+    *(
+        path
+        for folder in ("adapters", "benchmarks", "docs", "multiback", "tests")
+        for path in sorted((ROOT / folder).rglob("*.py"))
+    ),
 ]
 
 # Words and phrases that a reader whose first language is another has to read twice, and

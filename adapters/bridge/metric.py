@@ -71,7 +71,7 @@ class HostMetric(keras.metrics.Metric):  # type: ignore[misc]  # Keras has no ty
         self.compute_every = compute_every
         self._tally = Tally(accumulator, compute_every)
         self._elements: tuple[str, ...] = self._SINGLE
-        # Keras tried it on made-up data, so it is compiled into a model.
+        # True once Keras tried it on made-up data: then it is compiled into a model.
         self._compiled = False
         self._warned = False
         self._batches = self.add_variable((), "zeros", dtype="int32", name="batches")

@@ -398,7 +398,7 @@ class ModelCheckpoint(KnownArguments, keras.callbacks.Callback):  # type: ignore
         epoch: int,
         logs: Mapping[str, Any] | None = None,  # noqa: ARG002 - Keras's signature
     ) -> None:
-        """Restore the rest of the state; the next `fit` begins as Keras says."""
+        """Restore the rest of the state; the next `fit` uses its own first epoch."""
         self._resumption.end(self.model)
         self._resumption.position.begin_epoch(epoch)
         self._engine.epoch = epoch

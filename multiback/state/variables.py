@@ -231,8 +231,8 @@ def saved_entries(
 ) -> list[Entry]:
     """List the variables that a checkpoint of a model or of an optimizer has.
 
-    An optimizer that made no step keeps nothing for a weight that `build` would not
-    make again.
+    An optimizer without a step has no entry for a weight if `build` would not make
+    its slots again.
     """
     if isinstance(source, keras.optimizers.Optimizer):
         return _used(optimizer_entries(source))

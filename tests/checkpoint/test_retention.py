@@ -151,7 +151,7 @@ def test_a_slot_that_makes_no_sense_is_refused(make):
 
 
 def beats(one, other, labels):
-    """Tell whether one entry stands before another: by scores, then by age."""
+    """Return whether one entry stands before another: by scores, then by age."""
     for label in labels:
         mine, theirs = (e.goodness.get(label, -INF) for e in (one, other))
         if mine != theirs:

@@ -282,7 +282,7 @@ def yes_or_no(of: Evidence) -> Finding | None:
 
 
 def ignored_class(of: Evidence) -> Finding | None:
-    """`ignore_index=` of a class removes its rows; a mean without it does not."""
+    """`ignore_index=` of a class for a mean without it: it also removes its rows."""
     config = of.config
     metric = of.metric
     if isinstance(metric, TorchMetric):

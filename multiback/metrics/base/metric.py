@@ -95,7 +95,7 @@ class Metric(keras.metrics.Metric, abc.ABC):  # type: ignore[misc]  # Keras has 
         super().__init__(name=name, dtype=dtype)
         self._direction = KERAS_DIRECTIONS[self.direction]
         self.statistic = statistic
-        # Set by `group`: the last batch of the owner's members, for comparison.
+        # Set by `group` for an owner: the other members compare their batches with it.
         self.seen: sharing.Seen | None = None
         self._replicas = Replicas(statistic)
         self._state = {

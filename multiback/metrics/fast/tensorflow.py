@@ -93,7 +93,7 @@ def _count_binary(
     rows = tf.cast(tf.stack([above, positive, below, negative, usable]), tf.int32)
     tp, positives, tn, negatives, rest = tf.unstack(tf.reduce_sum(rows, axis=1))
     cells = tf.stack([tp, negatives - tn, tn, positives - tp])
-    # At most all are known, and usable.
+    # The sum is smaller if a label is unknown or a score is unusable.
     odd = positives + negatives + rest < 2 * tf.size(y_true)
     return exact.add_to_count(counts, cells), odd
 

@@ -54,7 +54,7 @@ def claim(bucket: Bucket, request: Request, taken: set[str]) -> tuple[str, str]:
 
 
 def abandoned(bucket: Bucket, objects: Objects, run_id: str | None) -> list[str]:
-    """Name the objects of writers that died: of a day ago, or of one run.
+    """Return the names of dead writers' objects: a day old, or of one run.
 
     Args:
         bucket: The run directory.

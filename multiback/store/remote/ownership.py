@@ -73,7 +73,7 @@ class _Claim:
         renewal = self._renewal
         with suppress(StoreError):
             self.renew()
-            # Skip a claim that was released while waiting.
+            # Released in the meantime: the claim must not come back.
             if renewal.is_over:
                 self._bucket.delete([self._name])
 
