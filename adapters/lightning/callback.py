@@ -56,7 +56,7 @@ class ModelCheckpoint(KnownArguments, _Base):  # type: ignore[misc]  # An option
             for others.
         save_top_k: How many of the best to keep; -1 keeps every checkpoint.
         save_last: Keep the newest too, whatever its score.
-        every_n_epochs: Judge after each so many epochs.
+        every_n_epochs: Score after every so many epochs.
         keep: Slots in place of `save_top_k` and `save_last`.
         filename: Template for names, such as "{epoch:03d}-{val_f1:.4f}".
         auto_insert_metric_name: Write `epoch=003` for `{epoch:03d}`.

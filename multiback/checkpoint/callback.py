@@ -83,7 +83,7 @@ class ModelCheckpoint(KnownArguments, keras.callbacks.Callback):  # type: ignore
         mode: "max", "min", or "auto" to ask the metric behind the name.
         save_top_k: How many of the best to keep; -1 keeps every checkpoint.
         save_last: Keep the newest too, whatever its score.
-        every_n_epochs: Judge after each so many epochs.
+        every_n_epochs: Score after every so many epochs.
         every_n_train_steps: Save in the middle of an epoch too, after each so many
             batches, however many steps the optimizer makes of one. Such a checkpoint
             has no score: the metrics of that moment are of another. `Last` and `Every`

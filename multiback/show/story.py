@@ -146,7 +146,7 @@ def read_story(directory: Place, run: str | None = None) -> Story:
 
 
 def read_stories(directory: Place) -> list[Story]:
-    """Read every run of a directory, the one that began last first.
+    """Read every run of a directory, the latest start first.
 
     Raises:
         NoCheckpointError: There is no run.

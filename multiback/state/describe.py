@@ -43,9 +43,9 @@ class Description:
 def describe(model: keras.Model) -> Description:
     """Describe a model's architecture and how it was compiled.
 
-    Classes are named by their public Keras name, so that what was written under torch
-    trains under JAX; the jit flag is left to `"auto"`. How inner models were compiled
-    is left out, because it has no effect there.
+    Classes are named by their public Keras name, so a description from torch trains
+    under JAX; the jit flag is left to `"auto"`. How inner models were compiled is left
+    out, because it has no effect there.
 
     Args:
         model: A built `keras.Model`.

@@ -50,8 +50,8 @@ def portable(config: Mapping[str, Any]) -> Config:
 def public_class(module: str, class_name: str) -> str | None:
     """Return the public module of a class of Keras's internals.
 
-    Under torch `keras.optimizers.Adam(...)` is an object of a subclass that only
-    torch can import; its config says so, although any Adam can read it.
+    Under torch `keras.optimizers.Adam(...)` is an object of a subclass that only torch
+    can import; its config names that subclass, although any Adam can read it.
 
     >>> public_class("keras.src.layers.core.dense", "Dense")
     'keras.layers'

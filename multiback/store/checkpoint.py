@@ -108,7 +108,7 @@ class Checkpoint:
     source: Source | None = field(default=None, compare=False, repr=False)
 
     def __repr__(self) -> str:
-        """Show where it is, when it was saved and what was measured."""
+        """Show its place, its time and its metrics."""
         facts = {"epoch": self.epoch, "step": self.step, **self.metrics}
         shown = ", ".join(
             f"{name}={x:.4g}" if isinstance(x, float) else f"{name}={x!r}"
@@ -134,8 +134,8 @@ class Checkpoint:
     def local_file(self, name: str) -> Iterator[Path]:
         """Provide a file of the checkpoint by its path, while the block runs.
 
-        A remote one is downloaded, verified, and deleted in the end; one that is
-        here is not verified by this.
+        A remote one is downloaded, verified, and deleted in the end; a local one is not
+        verified by this.
 
         Args:
             name: One of `files`.
@@ -236,8 +236,8 @@ class Checkpoint:
     def tensors_in_parts(self, boxes: Boxes) -> Parts:
         """Read some arrays only in the parts that this process holds.
 
-        Where an engine wrote the state, what is read is verified, and what shares a
-        block of 256 KiB with it; `verify` verifies all. Elsewhere all is read.
+        If an engine wrote the state, the blocks of 256 KiB that are read are verified;
+        `verify` verifies all. Otherwise all is read.
 
         Args:
             boxes: For each array that is not wanted whole, the boxes that are.

@@ -137,7 +137,7 @@ def parse_owner(raw: bytes, silent: float | None = 0.0) -> Owner | None:
 
 
 def refusal(owner: Owner | None, place: object, run_id: str) -> StoreError:
-    """Say that another process writes a run, and what a user can do."""
+    """Return the error for a run that another process writes, with advice."""
     who = "another process" if owner is None else owner.text
     end = "" if owner is None else f", or end it (`kill {owner.pid}` on {owner.host})"
     return StoreError(
@@ -160,7 +160,7 @@ def take_claim(
     Args:
         attempt: Takes the claim and returns None, or returns who else has it.
         place: The run directory.
-        timeout: Seconds after which `attempt` takes over what was not renewed.
+        timeout: Seconds after which `attempt` takes over a claim that was not renewed.
 
     Raises:
         StoreError: Its owner is alive: the claim was renewed in the meantime.

@@ -1,8 +1,8 @@
 """Values in the logs: numbers, arrays of numbers, and everything else.
 
 Metrics and callbacks log Python and NumPy numbers, arrays and tensors of any backend,
-on any device. What is decided and what is written go through these functions, so
-nothing in the logs is ever an error of saving.
+on any device. All decisions and all writing use these functions, so no value in the
+logs makes saving fail.
 """
 
 import math

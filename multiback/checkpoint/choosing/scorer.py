@@ -24,9 +24,9 @@ class Scorer:
     """Score logs by some monitors; remember all names that were ever logged.
 
     Args:
-        monitors: What to judge by.
+        monitors: The monitors to score by.
         prefixes: What stands before the names of a validation set.
-        fields: Names that the logs must have too, for they make a file's name.
+        fields: Names that the logs must have too, because they make a file's name.
 
     Attributes:
         monitors: The monitors, each once.

@@ -72,7 +72,7 @@ class ModelState:
             model: The model that it was read for.
 
         Raises:
-            CorruptCheckpointError: Keras's own file is not what was written.
+            CorruptCheckpointError: Keras's own file was changed.
             StateError: Something does not fit. The model is unchanged.
         """
         values: dict[str, np.ndarray | Placed] = {**self.whole, **self._placed}

@@ -23,7 +23,7 @@ def _always(_: Monitor) -> bool:
 
 
 class Shelf:
-    """Know what is kept, best and last; remove what no slot holds.
+    """Know the kept, best and last checkpoints; remove those that no slot holds.
 
     Args:
         directory: Where the checkpoints are.

@@ -22,7 +22,7 @@ AVERAGES = ("micro", "macro", "weighted", None)
 
 
 def check_average(average: str | None) -> None:
-    """Raise unless `average` is one that is known."""
+    """Raise unless `average` is known."""
     if not isinstance(average, str | None) or average not in AVERAGES:
         raise ArgumentError(
             f'average= wants "micro", "macro", "weighted" or None, not {average!r}.'

@@ -41,7 +41,7 @@ def as_arrays(state: State) -> dict[str, Any] | None:
 
 
 def is_for_xla() -> bool:
-    """Return whether XLA will compile what is being written."""
+    """Return whether XLA will compile the current graph."""
     return bool(GraphOrParentsInXlaContext(tf.compat.v1.get_default_graph()))
 
 

@@ -34,7 +34,7 @@ class PredictionSums(LabelStatistic):
 
     @property
     def probabilities(self) -> bool:
-        """Whether scores are to be probabilities."""
+        """Whether scores must be probabilities."""
         return not self.from_logits
 
     def prepare(self, given: Given) -> Batch:

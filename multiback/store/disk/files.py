@@ -87,7 +87,7 @@ class Files:
 
 @contextmanager
 def store_errors(doing: str, path: Path) -> Iterator[None]:
-    """Turn an `OSError` into a `StoreError` that says what was done to which path.
+    """Turn an `OSError` into a `StoreError` with the action and the path.
 
     >>> from pathlib import Path
     >>> with store_errors("open", Path("/no/such/file")):
@@ -176,8 +176,8 @@ def _advice(code: int | None) -> str:
 def open_regular(path: Path) -> int:
     """Open a regular file for reading; refuse links, pipes and devices.
 
-    A link in a checkpoint could lead a reader anywhere, and opening a pipe would
-    block for ever, hence the flags and the second look at what was opened.
+    A link in a checkpoint could lead a reader anywhere, and opening a pipe would block
+    for ever, hence the flags and the check of the open file.
     """
     flags = os.O_RDONLY | _BINARY
     flags |= getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)

@@ -37,7 +37,7 @@ class Listing:
         self._known: dict[str, tuple[Stamp, Checkpoint]] = {}
 
     def names(self) -> list[str]:
-        """List what may be checkpoints, whatever it holds."""
+        """List the names that may be checkpoints, without reading them."""
         return [entry.name for entry in self._entries()]
 
     def check(self) -> None:

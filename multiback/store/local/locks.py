@@ -251,7 +251,7 @@ class RunLocks:
         return held, None
 
     def _keep(self, path: Path, held: _Held) -> None:
-        """Make sure that a run is still this process's; take it again if it was lost.
+        """Raise if a run is not this process's any more; take it again if it was lost.
 
         Raises:
             StoreError: Another process has taken it.
@@ -341,7 +341,7 @@ class RunLocks:
             self._keep(path, _held[path])
 
     def end(self, run_id: str) -> None:
-        """Release a run; one that this process did not start is left alone."""
+        """Release a run; skip one that this process did not start."""
         path = self._path(digest_of(run_id))
         with _turn:
             held = _held.get(path)
