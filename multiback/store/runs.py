@@ -125,7 +125,7 @@ class Runs(abc.ABC):
 
     @abc.abstractmethod
     def remove(self, checkpoint: Checkpoint, *, run_id: str) -> None:
-        """Remove one checkpoint of a run; a missing one is no error.
+        """Remove one checkpoint of a run; a missing one is not an error.
 
         Args:
             checkpoint: Which one.

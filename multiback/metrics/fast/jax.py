@@ -16,7 +16,7 @@ Array = Any
 def as_arrays(state: dict[str, Array]) -> dict[str, Any] | None:
     """View a state as NumPy arrays; None while a compiled step is being written.
 
-    Outside of one, JAX compiles each operation by itself the first time, and takes
+    Outside of one, JAX compiles each operation separately the first time, and takes
     long to start it every time.
     """
     if not all(_is_known(value) for value in state.values()):

@@ -224,7 +224,7 @@ def delete_tree(files: Files, path: Path) -> None:
 
     Descriptors are used where the system has them: a folder that is replaced by a link
     during the deletion leads nowhere. Two processes may delete the same path: a missing
-    file is no error.
+    file is not an error.
     """
     if not _BY_DESCRIPTOR:
         _delete_by_path(files, path)

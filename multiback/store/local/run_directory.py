@@ -205,7 +205,7 @@ class RunDirectory(Runs):
         return reserved
 
     def remove(self, checkpoint: Checkpoint, *, run_id: str) -> None:
-        """Remove one checkpoint of a run; a missing one is no error."""
+        """Remove one checkpoint of a run; a missing one is not an error."""
         if checkpoint.path.parent != self._checkpoints:
             raise ArgumentError(
                 f"checkpoint must lie in {self._checkpoints}, but lies in "

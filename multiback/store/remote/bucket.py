@@ -189,7 +189,7 @@ class Bucket:
         )
 
     def delete(self, names: Iterable[str]) -> None:
-        """Delete objects, in this order; missing ones are no error."""
+        """Delete objects, in this order; missing ones are not errors."""
         for name in names:
             call = functools.partial(self._fs.rm_file, self._path(name))
             with suppress(FileNotFoundError):

@@ -194,7 +194,7 @@ class RemoteRunDirectory(Runs):
         self._bucket.delete(self._bucket.list(folder))
 
     def remove(self, checkpoint: Checkpoint, *, run_id: str) -> None:
-        """Remove one checkpoint of a run; a missing one is no error."""
+        """Remove one checkpoint of a run; a missing one is not an error."""
         with self._mirror.turn:
             self._mirror.refresh()
             if not checkpoint.path.exists():
