@@ -52,7 +52,7 @@ class Equivalents:
         keras: The metric for `compile`, or None.
         multiback: The metric for `compile`, or None.
         torchmetrics: The metric for `update(preds, target)`, or None.
-        reasons: By library, why there is not a metric, or what still differs.
+        reasons: By library, why there is no metric, or what still differs.
     """
 
     keras: Any
