@@ -55,7 +55,7 @@ PLAIN = (
     ),
     "tests/cli/test_tidying.py",
     "tests/show",
-    *(f"tests/test_{name}.py" for name in ("repository", "rooms", "warnings")),
+    *(f"tests/test_{name}.py" for name in ("repository", "rooms", "warnings", "words")),
 )
 
 # Tests of what no backend changes: the command line, translation, second opinions,
@@ -194,7 +194,7 @@ def in_frameworks(
     session: nox.Session, *command: str, hidden: Iterable[str] = (), **env: str
 ) -> None:
     """Run a command where all is installed, and some of it cannot be imported."""
-    session.create_tmp()  # What tests write goes on this disk, not on that of /tmp.
+    session.create_tmp()  # Tests write to this disk, not to that of /tmp.
     programs = session.cache_dir.resolve().parent / "frameworks" / "bin"
     hiding = {
         "MULTIBACK_TEST_HIDDEN": ",".join(hidden),
@@ -307,7 +307,7 @@ def docs(session: nox.Session) -> None:
 
 @nox.session
 def types(session: nox.Session) -> None:
-    """Check the types of what is installed, not of the source tree."""
+    """Check the types of the installed package, not of the source tree."""
     install(session, "types")
     session.chdir(session.create_tmp())
     session.run(

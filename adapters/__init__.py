@@ -1,1 +1,1 @@
-"""Where other ecosystems meet multiback: one file a library."""
+"""Adapters for other libraries: one file a library."""

@@ -1,8 +1,8 @@
-"""What a run measured, saved and chose, told to a logger.
+"""Send a run's scores, checkpoints and best checkpoint to a logger.
 
-A logger is told what a run directory says, so that runs of `fit`, of loops of your own
-and of Lightning are logged alike, while they go on or long afterwards, and training
-knows nothing of it.
+A logger receives the content of a run directory, so runs of `fit`, of your own loops
+and of Lightning are logged alike, during the training or long afterwards, and training
+does not depend on it.
 """
 
 import os
@@ -20,32 +20,32 @@ __all__ = ["LogRun", "Logger", "log_run"]
 
 
 class Logger(Protocol):
-    """What a logger can be told; write one for a service of yours."""
+    """The interface of a logger; write one for your own service."""
 
     def begin(self, run_id: str) -> None:
-        """Begin a run; called before anything else is told of it."""
+        """Begin a run; called before all other methods."""
 
     def measured(
         self, metrics: Mapping[str, float], *, epoch: int, step: int, time: float
     ) -> None:
-        """Log what was measured at one moment, saved or not; numbers only."""
+        """Log the numbers of one moment, saved or not."""
 
     def saved(self, checkpoint: Checkpoint) -> None:
-        """Log that a checkpoint was saved, and kept until now."""
+        """Log that a checkpoint was saved and is still kept."""
 
     def chosen(self, checkpoint: Checkpoint) -> None:
-        """Log the run's best checkpoint; called at the end, where there is one."""
+        """Log the run's best checkpoint; called at the end, if there is one."""
 
     def finish(self) -> None:
         """End the run."""
 
 
 class Reader:
-    """Tell loggers what they were not told yet.
+    """Send loggers what is new in a run directory.
 
     Args:
         dirpath: The run directory.
-        loggers: Who is told.
+        loggers: The loggers to call.
         run: Which run; the latest by default.
     """
 
@@ -63,7 +63,7 @@ class Reader:
         self._began = False
 
     def update(self) -> list[Checkpoint]:
-        """Tell what is new; return the run's checkpoints."""
+        """Log what is new; return the run's checkpoints."""
         rows = measurements(self._dirpath, run=self._run)
         if not rows:
             return []
@@ -86,14 +86,14 @@ class Reader:
         return found
 
     def finish(self) -> None:
-        """Tell the rest, and what is best."""
+        """Log the rest, and the best checkpoint."""
         found = self.update()
         best = None
         if found:
             try:
                 best = rank(found, None, "auto")[0]
             except (MonitorError, NoCheckpointError):
-                best = None  # The run was judged by nothing, or nothing has a score.
+                best = None  # The run had no monitor, or no checkpoint has a score.
         for logger in self._loggers:
             if best is not None:
                 logger.chosen(best)
@@ -104,7 +104,7 @@ class Reader:
 def log_run(
     dirpath: str | os.PathLike[str], *loggers: Logger, run: str | None = None
 ) -> None:
-    """Tell loggers of a whole run, once it has ended.
+    """Send a whole run to loggers, once it has ended.
 
     Args:
         dirpath: The run directory, or its URL.
@@ -112,7 +112,7 @@ def log_run(
         run: A run's id; the run that began last by default.
 
     Raises:
-        NoCheckpointError: Nothing was measured in the run.
+        NoCheckpointError: The run has no measurement.
 
     Example:
     >>> import tempfile, numpy as np
@@ -144,10 +144,10 @@ def log_run(
 
 
 class LogRun(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no types
-    """Tell loggers of a run while `fit` makes it.
+    """Send a run to loggers while `fit` makes it.
 
-    A checkpoint is told of once it is on the disk: one that is written in the
-    background may come an epoch later.
+    A checkpoint is logged once it is on the disk: one that is written in the background
+    may be logged an epoch later.
 
     Args:
         checkpoint: The `multiback.ModelCheckpoint`, which stands before this callback.
@@ -166,20 +166,20 @@ class LogRun(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no ty
         self._reader: Reader | None = None
 
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
-        """Follow the run that begins."""
+        """Follow the new run."""
         del logs
         self._reader = Reader(
             self._checkpoint.dirpath, self._loggers, self._checkpoint.run_id
         )
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
-        """Tell what is new."""
+        """Log what is new."""
         del epoch, logs
         if self._reader is not None:
             self._reader.update()
 
     def on_train_end(self, logs: Mapping[str, Any] | None = None) -> None:
-        """Tell the rest."""
+        """Log the rest."""
         del logs
         if self._reader is not None:
             self._reader.finish()

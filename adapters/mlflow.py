@@ -12,14 +12,14 @@ __all__ = ["MLflow"]
 class MLflow:
     """Log to an MLflow tracking server, or to files of this machine.
 
-    Each run of ours is one of MLflow's, under the same name. Metrics have the names of
-    the logs. The tag `multiback.kept` names the epochs whose checkpoints were kept, and
+    Each run is a run in MLflow, under the same name. Metrics have the names of the
+    logs. The tag `multiback.kept` names the epochs whose checkpoints were kept, and
     `multiback.best` is the best checkpoint's path; its scores are metrics `best/...`.
-    The best checkpoint is an artifact: `multiback.load(downloaded)` loads it. One that
-    lies at a URL is named and not copied.
+    The best checkpoint is an artifact: `multiback.load(downloaded)` loads it. A
+    checkpoint at a URL is named and not copied.
 
     Args:
-        experiment: The experiment's name; it is made when it is not there.
+        experiment: The experiment's name; it is created if missing.
         tracking_uri: Where to log to; MLflow's own default if not given.
         artifact: Copy the best checkpoint to MLflow.
 
@@ -82,13 +82,13 @@ class MLflow:
         self._client.log_batch(self.run_id, metrics=rows)
 
     def saved(self, checkpoint: Checkpoint) -> None:
-        """Add the epoch to those that were kept."""
+        """Add the epoch to the kept epochs."""
         self._kept.append(checkpoint.epoch)
         kept = ", ".join(map(str, self._kept))
         self._client.set_tag(self.run_id, "multiback.kept", kept)
 
     def chosen(self, checkpoint: Checkpoint) -> None:
-        """Name the best checkpoint, and copy it."""
+        """Log the best checkpoint, and copy it."""
         self._client.set_tag(self.run_id, "multiback.best", checkpoint.location)
         best = {f"best/{name}": x for name, x in checkpoint.metrics.items()}
         step = checkpoint.step or checkpoint.epoch

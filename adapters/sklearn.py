@@ -19,14 +19,14 @@ LastAxis = Literal["elements", "classes", "outputs"]
 
 
 class SklearnAccumulator(Accumulator):
-    """Collect everything and call a function of scikit-learn on it.
+    """Collect all batches and call a function of scikit-learn on them.
 
     Args:
         function: Takes `(y_true, y_pred)` and returns a number.
-        needs: "scores" for predictions as they are, "labels" for decided classes.
+        needs: "scores" for unchanged predictions, "labels" for decided classes.
         threshold: A score above it is class 1.
         last_axis: What the last axis of the predictions holds; None reads the shapes.
-        arguments: Further keyword arguments of the function.
+        arguments: More keyword arguments of the function.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class SklearnAccumulator(Accumulator):
         self.reset()
 
     def layout(self, y_true: Spec, y_pred: Spec) -> tuple[str, ...]:
-        """Name the one number, and check the shapes as far as they are known."""
+        """Name the single number, and check the shapes as far as they are known."""
         labels, scores = _known(y_true.shape), _known(y_pred.shape)
         if labels is not None and scores is not None:
             self._read((0, *labels), (0, *scores), y_pred)
@@ -108,7 +108,7 @@ class SklearnAccumulator(Accumulator):
         return axis
 
     def compute(self) -> Array:
-        """Call the function on everything since the last reset; NaN of nothing."""
+        """Call the function on all batches since the last reset; NaN without any."""
         y_true, y_pred, *weights = map(np.concatenate, zip(*self._batches, strict=True))
         if not y_true.size:
             return np.full(1, np.nan)
@@ -125,18 +125,18 @@ class SklearnAccumulator(Accumulator):
         return value.reshape(1)
 
     def reset(self) -> None:
-        """Forget everything."""
+        """Forget all batches."""
         self._batches: list[list[Array]] = []
 
 
 def _known(shape: Sequence[int | None] | None) -> tuple[int, ...] | None:
-    """Return a shape whose sizes are all known, or None."""
+    """Return a fully known shape, or None."""
     sizes = [size for size in shape or () if size is not None]
     return tuple(sizes) if shape is not None and len(sizes) == len(shape) else None
 
 
 def _by_shapes(true: tuple[int, ...], predicted: tuple[int, ...]) -> LastAxis | None:
-    """Return what the shapes say of the last axis; None where they say nothing."""
+    """Return the meaning of the last axis by the shapes; None if unclear."""
     one, ranks = predicted[-1:] in ((), (1,)), len(predicted) - len(true)
     if ranks == 0 and true == predicted and len(true) > 1 and not one:
         return None
@@ -146,7 +146,7 @@ def _by_shapes(true: tuple[int, ...], predicted: tuple[int, ...]) -> LastAxis | 
 
 
 def _fits(axis: LastAxis, true: tuple[int, ...], predicted: tuple[int, ...]) -> bool:
-    """Tell whether labels and predictions have one shape, read in this way."""
+    """Return whether labels and predictions have one shape under this reading."""
     if axis == "elements":
         return true in (predicted, (*predicted, 1)) or predicted == (*true, 1)
     if axis == "outputs":
@@ -162,7 +162,7 @@ def _elements(y_true: Array, y_pred: Array) -> tuple[Array, Array]:
 
 
 def _spread(values: Any, rows: tuple[int, ...], name: str) -> Array:
-    """Return one value a row, `(M,)`, of one a sample or one a row."""
+    """Return one value a row, `(M,)`, from one a sample or one a row."""
     values = keras.ops.convert_to_numpy(values)
     shape = values.shape
     if values.ndim > len(rows) and shape[-1] == 1:
@@ -178,7 +178,7 @@ def _spread(values: Any, rows: tuple[int, ...], name: str) -> Array:
 
 
 def _shown(shape: tuple[int, ...]) -> str:
-    """Write a shape; 0 stands for the batch."""
+    """Return a shape as text; 0 is the batch."""
     return f"({', '.join(str(size or 'N') for size in shape)})"
 
 
@@ -211,7 +211,7 @@ class SklearnMetric(HostMetric):
         self._arguments = arguments
 
     def written(self) -> str:
-        """Write what it was made from, for messages."""
+        """Return the metric's source text, for messages."""
         name = getattr(self._function, "__name__", "function")
         return f'{name}, needs="{self._needs}"'
 
@@ -264,12 +264,11 @@ def as_keras(
 ) -> Any:
     """Make a scikit-learn metric one that Keras can compile, on any backend.
 
-    All labels and predictions of an epoch are kept, and the function is called once
-    on the whole set, at the end: nothing is averaged over batches. Within an epoch
-    the logs show NaN, or with `compute_every=` what was computed last. Elements that
-    a Keras mask leaves out do not count. Under `weighted_metrics=` the weights become
-    the function's `sample_weight`; a function that has none is an error as soon as
-    there are any.
+    All labels and predictions of an epoch are kept, and the function is called once on
+    the whole set, at the end: nothing is averaged over batches. Within an epoch the
+    logs show NaN, or with `compute_every=` what was computed last. Masked elements do
+    not count. Under `weighted_metrics=` the weights become the function's
+    `sample_weight`; a function without this argument raises if there are weights.
 
     On TensorFlow the step must not be compiled by XLA: `jit_compile=False`.
 
@@ -285,14 +284,13 @@ def as_keras(
         direction: Which way is better, "max" or "min"; checkpoints read it.
         threshold: For "labels" of one score.
         last_axis: What the last axis of `y_pred` holds. None reads it from the shapes
-            and raises where they leave a doubt. "elements": nothing of its own; each
-            number is one prediction, as in `(N, 1)`, `(N, T)` or `(N, T, 1)`.
-            "classes": one score a class, as in `(N, T, C)`, for class ids `(N, T)`
-            or one-hot rows. "outputs": several labels or targets at once, as
-            scikit-learn takes `(N, C)`. The axes before it become one, so that
-            batches may have sequences of other lengths.
+            and raises if they are ambiguous. "elements": no meaning; each number is one
+            prediction, as in `(N, 1)`, `(N, T)` or `(N, T, 1)`. "classes": one score a
+            class, as in `(N, T, C)`, for class ids `(N, T)` or one-hot rows. "outputs":
+            several labels or targets at once, as scikit-learn takes `(N, C)`. The axes
+            before it become one, so that batches may have sequences of other lengths.
         compute_every: Compute after every so many batches too.
-        **arguments: Further arguments of the function, such as `average="macro"`.
+        **arguments: More arguments of the function, such as `average="macro"`.
 
     Returns:
         A Keras metric.
@@ -347,7 +345,7 @@ def _sklearn_metrics() -> Any:
 
 
 def _name_of(function: Function) -> str:
-    """Write a function as a name that `_find` finds."""
+    """Return a function's name, as `_find` takes it."""
     name: str = getattr(function, "__name__", "")
     if getattr(function, "__module__", "").startswith("sklearn.metrics"):
         return f"sklearn.metrics.{name}"
@@ -367,7 +365,7 @@ def _find(name: str) -> Function:
     module, _, attribute = name.rpartition(".")
     if found is None and module == "sklearn.metrics":
         library = _sklearn_metrics()
-        # A config may come from anybody's file: the public list, nothing else.
+        # A config may come from any file: only the public list is allowed.
         if attribute in library.__all__:
             found = getattr(library, attribute)
     if found is None or not callable(found):

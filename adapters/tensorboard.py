@@ -12,14 +12,14 @@ __all__ = ["TensorBoard"]
 
 
 class TensorBoard:
-    """Write event files that TensorBoard shows; TensorFlow is not needed.
+    """Write event files for TensorBoard; TensorFlow is not needed.
 
     Scalars have the metrics' names, and `checkpoint/saved` is 1 at each step whose
     checkpoint was kept. The text `checkpoint/best` names the best. The axis counts
     optimizer steps, or epochs where steps were not counted.
 
     Args:
-        log_dir: The folder of all runs; each gets one of its own in it.
+        log_dir: The folder of all runs; each run gets its own folder in it.
 
     Raises:
         MissingPackageError: TensorBoard is not installed.
@@ -73,7 +73,7 @@ class TensorBoard:
         self._write([value], checkpoint.step or checkpoint.epoch, checkpoint.created)
 
     def chosen(self, checkpoint: Checkpoint) -> None:
-        """Name the best checkpoint, and what it scored."""
+        """Log the best checkpoint and its scores."""
         scores = checkpoint.extra.get("scores", {})
         text = f"{checkpoint.location}: " + ", ".join(
             f"{name} = {score:g}" for name, score in scores.items()

@@ -12,16 +12,16 @@ __all__ = ["WandB"]
 class WandB:
     """Log to Weights & Biases, online or offline.
 
-    Each run of ours is one of theirs, under the same name. Metrics have the names of
-    the logs, with `epoch` and `step` beside them; the summary holds `best/...`,
+    Each run is a run in Weights & Biases, under the same name. Metrics have the names
+    of the logs, with `epoch` and `step` beside them; the summary holds `best/...`,
     `best_path` and the epochs whose checkpoints were kept. The best checkpoint becomes
-    an artifact of the type "model": `multiback.load(downloaded)` loads it. One that
-    lies at a URL is named and not copied.
+    an artifact of the type "model": `multiback.load(downloaded)` loads it. A checkpoint
+    at a URL is named and not copied.
 
     Args:
         project: The project's name.
         artifact: Copy the best checkpoint.
-        **arguments: Further arguments of `wandb.init`, such as `mode="offline"`.
+        **arguments: More arguments of `wandb.init`, such as `mode="offline"`.
 
     Raises:
         MissingPackageError: wandb is not installed.
@@ -67,7 +67,7 @@ class WandB:
         self._run.summary["kept_epochs"] = list(self._kept)
 
     def chosen(self, checkpoint: Checkpoint) -> None:
-        """Name the best checkpoint, and copy it."""
+        """Log the best checkpoint, and copy it."""
         best = {f"best/{name}": x for name, x in checkpoint.metrics.items()}
         self._run.summary.update({**best, "best_path": checkpoint.location})
         if self._artifact and not is_remote(checkpoint.location):

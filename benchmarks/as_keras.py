@@ -19,7 +19,7 @@ input: any other one would hide more of what a metric costs.
 To call torchmetrics in a loop of its own and to add that to `plain` would be no
 measure: such a loop finds its data in the caches and its memory allocated, and an
 update of BinaryAUROC(thresholds=200) takes half as long there as between two steps,
-whoever calls it. All have the callback, which does nothing where there is
+for any caller. All have the callback, which does nothing where there is
 nothing to call: without one that it must wait for, Keras wakes a thread each step,
 which costs as much as a metric.
 

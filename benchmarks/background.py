@@ -6,7 +6,7 @@ raw write    the same bytes written and fsynced by nothing but os.write
 commit       RunDirectory.commit, in this thread, with its checksums
 background   Writer, while this thread runs a loop in Python
 speed kept   that loop's speed during the commit, of its speed alone
-pure Python  the speed kept beside a thread that never lets go of the GIL
+pure Python  the speed kept beside a thread that never releases the GIL
 """
 
 import os

@@ -22,8 +22,8 @@ crash in the middle would leave neither.
 
 Before each turn as much memory as both need is touched and given back, by arrays and by
 the cache of a file. In a virtual machine whose host takes back what is free, the first
-touch of 0.3 GB takes from 0.3 to 1.5 s, a second later again, and whoever comes after
-one that has just freed some does not pay it: that decided earlier figures, and not what
+touch of 0.3 GB takes from 0.3 to 1.5 s, a second later again, and a program right after
+one that freed some does not pay it: that decided earlier figures, and not what
 a way does.
 
 multiback, Orbax and torch's distributed checkpoint fsync what they write; Keras and

@@ -71,14 +71,14 @@ def __getattr__(name: str) -> _Any:
 
 
 def _meant(name: str) -> str:
-    """Return what to write for a name that another library has, or nothing."""
+    """Return multiback's name for another library's name, or ""."""
     from multiback.other_names import translated  # noqa: PLC0415 - an error
 
     return translated(name)
 
 
 def __dir__() -> list[str]:
-    """List what is there and what would be loaded."""
+    """List all public names, loaded or not."""
     return sorted({*globals(), *__all__})
 
 

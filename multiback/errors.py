@@ -35,7 +35,7 @@ do next.
 def cleaned(text: str) -> str:
     r"""Replace what a terminal would obey: control characters, and half characters.
 
-    Names and ids come from files that anybody may have written.
+    Names and ids come from files of unknown origin.
 
     >>> cleaned("run \x1b[2J\u202eb") == "run \ufffd[2J\ufffdb"
     True
@@ -49,7 +49,7 @@ class MultibackError(Exception):
     """Catch this to catch everything that multiback raises on purpose."""
 
     def __str__(self) -> str:
-        """Return the message; what it quotes commands no terminal."""
+        """Return the message; quoted control characters are replaced."""
         return cleaned(super().__str__())
 
 
@@ -86,7 +86,7 @@ class CorruptCheckpointError(StoreError):
 
 
 class MultibackWarning(UserWarning):
-    """Filter by this to filter everything that multiback warns of."""
+    """Filter by this to filter every warning of multiback."""
 
 
 class NoDirectorySyncWarning(MultibackWarning):

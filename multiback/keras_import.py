@@ -1,9 +1,9 @@
-"""What happens when Keras is imported after multiback.
+"""Register the metrics when Keras is imported after multiback.
 
-`import multiback` loads nothing else, so that the command starts at once and a missing
-backend is no traceback of Keras. But a `.keras` file that holds one of our metrics must
-load after `import multiback` and `import keras`, in either order, and Keras knows only
-the classes that are registered with it. It has no hook for that, so a finder stands in
+`import multiback` does not load Keras, so the command starts at once and a missing
+backend does not end in a traceback of Keras. But a `.keras` file with one of our
+metrics must load after `import multiback` and `import keras`, in either order, and
+Keras knows only registered classes. It has no hook for that, so a finder stays in
 `sys.meta_path` until Keras has been imported, and then imports the metrics.
 """
 
@@ -49,7 +49,7 @@ class _KerasFinder(MetaPathFinder):
 
 
 class _KerasLoader(Loader):
-    """Import Keras, and then what has to be registered with it."""
+    """Import Keras, and then register the metrics."""
 
     def __init__(self, finder: _KerasFinder, loader: Loader) -> None:
         self._finder = finder
@@ -59,7 +59,7 @@ class _KerasLoader(Loader):
         return self._loader.create_module(spec)
 
     def exec_module(self, module: ModuleType) -> None:
-        # Others ask the loader for sources and resources.
+        # Other code asks the loader for sources and resources.
         module.__loader__ = self._loader
         if module.__spec__ is not None:
             module.__spec__.loader = self._loader

@@ -100,25 +100,25 @@ def held_value(variable: Any) -> Any:
 
 
 def set_first_epoch(model: keras.Model, epoch: int | None) -> None:
-    """Let the `fit` that is about to start begin at an epoch; None lets it be."""
+    """Set the first epoch of the `fit` that will start; None keeps it."""
     model._initial_epoch = epoch  # noqa: SLF001 - the only way, see above
 
 
 def is_seeded() -> bool:
-    """Tell whether `keras.utils.set_random_seed` was called."""
+    """Return whether `keras.utils.set_random_seed` was called."""
     return rng_utils.get_random_seed() is not None
 
 
 def steps_per_epoch() -> int | None:
-    """Return the `steps_per_epoch` of the `fit` that runs; no callback is told."""
+    """Return the `steps_per_epoch` of the running `fit`; callbacks do not get it."""
     given: int | None = fit_arguments().get("steps_per_epoch")
     return given
 
 
 def fit_arguments() -> Mapping[str, Any]:
-    """Return the local names of the `fit` that runs, its arguments among them.
+    """Return the local names of the running `fit`, with its arguments.
 
-    Empty outside of one.
+    Empty outside of `fit`.
     """
     frame = inspect.currentframe()
     while frame is not None:
@@ -130,12 +130,12 @@ def fit_arguments() -> Mapping[str, Any]:
 
 
 def fit_callbacks() -> list[Any]:
-    """Return the callbacks of the `fit` that runs, in their order; none outside."""
+    """Return the callbacks of the running `fit`, in their order; none outside."""
     return list(getattr(fit_arguments().get("callbacks"), "callbacks", ()))
 
 
 def user_metrics(model: keras.Model) -> tuple[list[Any], list[Any], bool]:
-    """Return what `metrics=` and `weighted_metrics=` hold, as they were given.
+    """Return the values of `metrics=` and `weighted_metrics=` as the user gave them.
 
     Returns:
         Both lists flattened, without None, and whether `weighted_metrics=` was given at
@@ -196,7 +196,7 @@ def is_compile_metrics(metric: Any) -> bool:
 
 
 def has_output_mask(model: keras.Model) -> bool:
-    """Tell whether an output that Keras knows symbolically carries a mask."""
+    """Return whether a symbolic output carries a mask."""
     outputs = getattr(model, "outputs", None) or []
     return any(get_keras_mask(one) is not None for one in keras.tree.flatten(outputs))
 
@@ -204,7 +204,7 @@ def has_output_mask(model: keras.Model) -> bool:
 def global_seed_state(*, create: bool = False) -> Any:
     """Return the variable of the generator that Keras uses where no seed is given.
 
-    None where there is no such generator yet and it is not to be made.
+    None if there is no such generator yet and it should not be made.
     """
     name = seed_generator.GLOBAL_SEED_GENERATOR
     if not create and global_state.get_global_attribute(name) is None:
@@ -223,7 +223,7 @@ class Length(int):
     is_over: Callable[[int], bool]
 
     def __new__(cls, batches: int, is_over: Callable[[int], bool]) -> Self:
-        """Make the number; `is_over` is told how many batches Keras has seen."""
+        """Make the number; `is_over` gets the number of batches that Keras has seen."""
         made = super().__new__(cls, batches)
         made.is_over = is_over
         return made
@@ -236,7 +236,7 @@ class Length(int):
 
 
 def keep_order(caller: FrameType | None) -> None:
-    """Let the adapter whose method called visit the batches in their order."""
+    """Let the adapter that called the method keep the batches in their order."""
     adapter = caller.f_locals.get("self") if caller else None
     if isinstance(adapter, PyDatasetAdapter):
         adapter.shuffle = False
@@ -253,7 +253,7 @@ def layers_of(model: Any) -> list[Any]:
 
 
 def sharing() -> contextlib.AbstractContextManager[None]:
-    """Make (de)serialisation keep one object one object, as `.keras` files do.
+    """Keep one object one object in (de)serialisation, as `.keras` files do.
 
     Without it a metric that is listed twice, or a layer that two parts of a
     subclassed model's config name, comes back as two.
@@ -333,7 +333,7 @@ def wrapped_function(metric: Any) -> tuple[Callable[..., Any], dict[str, Any]]:
 
 
 def automatic_mode(metric: Any) -> Literal["max", "min"] | None:
-    """Return what Keras's callbacks take for better of a metric, if they can tell."""
+    """Return the direction that Keras's callbacks assume for a metric, if any."""
     said = getattr(metric, "_direction", None)
     return None if said is None else "max" if said == "up" else "min"
 
@@ -356,14 +356,14 @@ class Part(NamedTuple):
     listed: bool
 
 
-# What holds further parts. Metrics and losses are left to their own group.
+# Attributes that hold further parts. Metrics and losses stay in their own group.
 _HOLDERS = ("Layer", "Functional", "Sequential", "Operation", "Cross", "Feature")
 _KEPT = (*_HOLDERS, "Optimizer")
 
 
 @functools.cache
 def _skipped(kind: str) -> frozenset[str]:
-    """Return the attributes that Keras's saving passes over.
+    """Return the attributes that Keras's saving skips.
 
     Cached: Keras makes a new layer each time to find them.
     """
@@ -417,13 +417,13 @@ def parts_of(model: keras.Model) -> list[Part]:  # noqa: C901 - one walk, as Ker
 
 
 def _attributes(value: Any, kind: str) -> Iterator[tuple[str, Any]]:
-    """Yield what Keras's saving looks at, in its order."""
+    """Yield the attributes that Keras's saving visits, in its order."""
     if kind in ("Sequential", "Functional"):
         yield "layers", value.layers
     for name in sorted(dir(value), key=saving_lib._name_key):  # noqa: SLF001 - see above
         if name.startswith("__") or name in _skipped(kind):
             continue
-        # A property may raise anything; Keras passes over it too.
+        # A property may raise any error; Keras skips it too.
         with contextlib.suppress(Exception):
             yield name, getattr(value, name)
 
@@ -431,10 +431,10 @@ def _attributes(value: Any, kind: str) -> Iterator[tuple[str, Any]]:
 def _below(
     part: Part, step: str, file: str, child: Any, *, listed: bool = False
 ) -> Part:
-    """Return a child, as it is reached from its parent."""
+    """Return a child, with its name and its way from the parent."""
     given = _given_name(child)
     if given and not _given_name(part.value):
-        # A name that is built of its parent's, which Keras has numbered.
+        # A name derived from its parent's name, which Keras has numbered.
         above = getattr(part.value, "name", None)
         given = "" if isinstance(above, str) and above in given else given
     return Part(
@@ -463,13 +463,13 @@ def own_variables(layer: Any) -> list[Any]:
 
 
 def seed_states(layer: Any) -> list[Any]:
-    """Return the state of each seed generator that a layer has itself."""
+    """Return the state of each of a layer's own seed generators."""
     return [one.state for one in layer._seed_generators]  # noqa: SLF001 - see above
 
 
 @contextlib.contextmanager
 def stores_of(path: Path) -> Iterator[tuple[Any, Any]]:
-    """Open a `.keras` file: what `load_own_variables` and `load_assets` read from.
+    """Open the stores of a `.keras` file for `load_own_variables` and `load_assets`.
 
     Yields:
         Two stores with `get(path)`, for variables and for assets; the second is None

@@ -1,4 +1,4 @@
-"""What the names of Keras, Lightning and torchmetrics are called here."""
+"""Multiback's names for names of Keras, Lightning and torchmetrics."""
 
 import sys
 
@@ -76,7 +76,7 @@ METRICS = {
 }
 
 
-# Beside the metrics: what people look for at the top.
+# Other than metrics: names that users look for at the top level.
 NAMES = {
     "BackupAndRestore": 'multiback.ModelCheckpoint(dirpath, resume="auto")',
     "EarlyStopping": "keras.callbacks.EarlyStopping beside multiback.ModelCheckpoint",
@@ -90,7 +90,7 @@ NAMES = {
 
 
 def translated(name: str) -> str:
-    """Return what to write here for another library's name, or nothing.
+    """Return what to write here for another library's name, or "".
 
     >>> translated("MeanMetric"), translated("Nothing")
     (' Write multiback.metrics.Mean().', '')

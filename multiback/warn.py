@@ -1,8 +1,9 @@
 """Warnings that point at the user's line.
 
-`stacklevel=` counts frames, and how many lie between a line of `fit` and ours depends
-on Keras, the backend and Python. So the line is looked for: the first frame, from the
-inside out, whose module belongs to no library that calls us.
+`stacklevel=` counts frames, and the number of frames between a line of `fit` and ours
+depends on Keras, the backend and Python. So this module searches for the line: the
+first frame, from the inside out, whose module does not belong to a library that calls
+multiback.
 """
 
 import sys
@@ -29,7 +30,7 @@ _CALLERS = {
 
 
 def warn(message: str, category: type[MultibackWarning]) -> None:
-    """Warn once a line of the user's.
+    """Warn once per line of the user's code.
 
     Args:
         message: One sentence of at most 200 characters, with cause and cure.

@@ -56,7 +56,7 @@ def test_the_import_check_can_fail():
 ORDERS = {
     "ours first": "import multiback, keras",
     "keras first": "import keras, multiback",
-    # Somebody asks whether Keras is installed, and a thread imports it.
+    # Other code asks whether Keras is installed, and a thread imports it.
     "a module of ours first": """
 import importlib.util, threading
 from multiback.checkpoint import Best

@@ -1,8 +1,8 @@
-"""The Keras end of adapters: metrics whose state lives on the host, not in tensors.
+"""The Keras side of adapters: metrics whose state is on the host, not in tensors.
 
-Libraries such as torchmetrics and scikit-learn count in their own memory, which no
-compiled step can hold. `HostMetric` is the Keras metric; the files named after a
-framework lead out of its compiled step and back.
+Libraries such as torchmetrics and scikit-learn accumulate in their own memory, outside
+of a compiled step. `HostMetric` is the Keras metric; the files named after a framework
+leave its compiled step and return.
 """
 
 from multiback.adapters.bridge.accumulator import Accumulator, Spec

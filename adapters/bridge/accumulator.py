@@ -1,4 +1,4 @@
-"""What another library accumulates on the host, and how often it has been asked."""
+"""Another library's accumulated state, and how often it was updated."""
 
 import abc
 import dataclasses
@@ -32,7 +32,7 @@ class Accumulator(abc.ABC):
 
     Attributes:
         takes_weights: Whether `update` understands `sample_weight`.
-        what: The library's name for it, for error messages.
+        what: The metric's name in its library, for error messages.
     """
 
     takes_weights: bool
@@ -40,7 +40,7 @@ class Accumulator(abc.ABC):
 
     @abc.abstractmethod
     def layout(self, y_true: Spec, y_pred: Spec) -> tuple[str, ...]:
-        """Name each number that `compute` returns: `""` alone where it is one.
+        """Name each number that `compute` returns: `""` for a single one.
 
         Raises:
             ArgumentError: Their number depends on the data.
@@ -50,7 +50,7 @@ class Accumulator(abc.ABC):
     def update(
         self, y_true: Any, y_pred: Any, sample_weight: Any = None, mask: Any = None
     ) -> None:
-        """Add one batch; what the mask leaves out does not count."""
+        """Add one batch; masked elements do not count."""
 
     @abc.abstractmethod
     def compute(self) -> Array:
@@ -58,18 +58,18 @@ class Accumulator(abc.ABC):
 
     @abc.abstractmethod
     def reset(self) -> None:
-        """Forget everything."""
+        """Forget all batches."""
 
     def doubt(self) -> str:
-        """Say why the numbers may be wrong, or return nothing."""
+        """Return why the numbers may be wrong, or ""."""
         return ""
 
 
 class Tally:
-    """An accumulator, how many batches it holds, and what it computed last.
+    """An accumulator, its number of batches, and its last computed value.
 
     Args:
-        accumulator: What does the work.
+        accumulator: The accumulator.
         compute_every: Compute after every so many batches; None for on demand only.
     """
 
@@ -80,7 +80,7 @@ class Tally:
         self.reset()
 
     def reset(self) -> None:
-        """Forget everything."""
+        """Forget all batches."""
         self.accumulator.reset()
         self.batches = 0
         self.computed_at = 0
@@ -91,12 +91,12 @@ class Tally:
         """Add one batch and return how many there are now.
 
         Args:
-            before: How many batches there were, as the step's variable says. 0
-                starts anew: a reset inside of a pure function is seen here only.
-            **arrays: What the accumulator takes.
+            before: The number of earlier batches, from the step's variable. 0 starts
+                again: only this shows a reset inside of a pure function.
+            **arrays: The arguments of the accumulator's `update`.
 
         Raises:
-            ArgumentError: The batches before are not the ones that are here.
+            ArgumentError: The earlier batches are not the ones that are here.
         """
         if before == 0 and self.batches:
             self.reset()
@@ -115,7 +115,7 @@ class Tally:
         return self.batches
 
     def compute(self) -> Array:
-        """Return float32 numbers of shape `(width,)`, computed once a batch at most.
+        """Return float32 numbers of shape `(width,)`, computed at most once a batch.
 
         Raises:
             ArgumentError: The library returned another number of numbers.

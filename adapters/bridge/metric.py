@@ -1,4 +1,4 @@
-"""The Keras face of what another library accumulates on the host."""
+"""A Keras metric for state that another library accumulates on the host."""
 
 import contextlib
 import copy
@@ -30,21 +30,21 @@ KERAS_DIRECTIONS = {"max": "up", "min": "down", None: None}
 class HostMetric(keras.metrics.Metric):  # type: ignore[misc]  # Keras has no types
     """A Keras metric whose state an accumulator keeps on the host.
 
-    Two variables stand for it in the step: how many batches there were, which keeps
-    updates in order, and the values that were computed last. Keras asks for the
-    result after every batch; to compute it each time would take longer than the
-    training, so inside of a step the last computed values are returned, NaN before
-    the first. They are computed when somebody asks outside of a step, as Keras does
-    at the end of an epoch, and every `compute_every` batches.
+    Two variables represent it in the step: the number of batches, which keeps updates
+    in order, and the last computed values. Keras asks for the result after every batch;
+    to compute it each time would take longer than the training, so inside of a step the
+    last computed values are returned, NaN before the first. They are computed when the
+    caller is outside of a step, as Keras is at the end of an epoch, and every
+    `compute_every` batches.
 
     Args:
-        accumulator: What does the work.
+        accumulator: The accumulator.
         name: Name of the metric in Keras's logs.
-        direction: Which way is better, "max" or "min"; None where nothing says so.
+        direction: Which way is better, "max" or "min"; None if unknown.
         compute_every: Compute after every so many batches too.
 
     Raises:
-        ArgumentError: `compute_every` is no number of batches.
+        ArgumentError: `compute_every` is not a number of batches.
     """
 
     _SINGLE: ClassVar[tuple[str, ...]] = ("",)
@@ -71,12 +71,12 @@ class HostMetric(keras.metrics.Metric):  # type: ignore[misc]  # Keras has no ty
         self.compute_every = compute_every
         self._tally = Tally(accumulator, compute_every)
         self._elements: tuple[str, ...] = self._SINGLE
-        # Keras tried it on made-up data, so it is compiled into a model.
+        # True once Keras tried it on made-up data: then it is compiled into a model.
         self._compiled = False
         self._warned = False
         self._batches = self.add_variable((), "zeros", dtype="int32", name="batches")
         self._values: Any = None
-        # The tally's values, and what `result` made of them.
+        # The tally's values, and the result that was made of them.
         self._shown: tuple[Any, Any] = (None, None)
 
     def update_state(
@@ -90,7 +90,7 @@ class HostMetric(keras.metrics.Metric):  # type: ignore[misc]  # Keras has no ty
             sample_weight: One number a sample or an element, or None.
 
         Raises:
-            ArgumentError: Weights came where the library knows none.
+            ArgumentError: Weights were given, but the library does not support them.
         """
         arrays = self._arrays(y_true, y_pred, sample_weight)
         if self._values is None:
@@ -100,7 +100,7 @@ class HostMetric(keras.metrics.Metric):  # type: ignore[misc]  # Keras has no ty
             return
         names, tally = tuple(arrays), self._tally
         if _in_plain_python():
-            # The variables follow when the values are computed.
+            # The variables are assigned when the values are computed.
             tally.update(tally.batches or int(self._batches), **arrays)
             return
 
@@ -120,7 +120,7 @@ class HostMetric(keras.metrics.Metric):  # type: ignore[misc]  # Keras has no ty
     def _arrays(
         self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor | None
     ) -> dict[str, Tensor]:
-        """Name what goes to the host."""
+        """Name the arrays for the host."""
         accumulator = self._tally.accumulator
         if sample_weight is not None and not accumulator.takes_weights:
             raise ArgumentError(
@@ -141,7 +141,7 @@ class HostMetric(keras.metrics.Metric):  # type: ignore[misc]  # Keras has no ty
         }
 
     def _build(self, y_true: Tensor, y_pred: Tensor) -> None:
-        """Learn what the result looks like."""
+        """Find the layout of the result."""
         tally = self._tally
         self._elements = tally.accumulator.layout(_spec(y_true), _spec(y_pred))
         tally.width = len(self._elements)
@@ -154,18 +154,18 @@ class HostMetric(keras.metrics.Metric):  # type: ignore[misc]  # Keras has no ty
         )
 
     def result(self) -> Tensor | dict[str, Tensor]:
-        """Return the value of everything added since the last reset.
+        """Return the value of all batches since the last reset.
 
         Returns:
-            A number; a dictionary of numbers where there are several. Inside of a
-            step what was computed last, and NaN where nothing was.
+            A number, or a dictionary of several. Inside a step it is the last computed
+            value, or NaN before the first one.
         """
         if self._values is None:
             return ops.convert_to_tensor(math.nan, dtype="float32")
         if not self._is_asked_in_step():
             self._compute()
         if not (_in_plain_python() and self._tally.batches):
-            # Copy: PyTorch assigns in place, and Keras keeps the logs of an epoch.
+            # Copy: PyTorch assigns in place, and Keras keeps an epoch's logs.
             return self._named(ops.copy(ops.convert_to_tensor(self._values)))
         of, shown = self._shown
         if of is not self._tally.values:
@@ -180,26 +180,26 @@ class HostMetric(keras.metrics.Metric):  # type: ignore[misc]  # Keras has no ty
         return self._elements != self._SINGLE
 
     def computed(self) -> Tensor | dict[str, Tensor]:
-        """Return what `result` does, computed now whoever asks."""
+        """Return the result, computed now even inside a step."""
         self._tally.asked = True
         return self.result()
 
     def written(self) -> str:
-        """Write what it was made from, for messages."""
+        """Return the metric's source text, for messages."""
         return self._tally.accumulator.what
 
     @contextlib.contextmanager
     def set_aside(self) -> Iterator[None]:
-        """Keep what was accumulated, and accumulate something else in the meantime.
+        """Set the accumulated state aside, and accumulate other data in the block.
 
-        The variables are the caller's to keep.
+        The caller keeps the variables.
         """
         kept = self._tally
         self._tally = copy.deepcopy(kept)
         try:
             yield
         finally:
-            if kept.width != self._tally.width:  # What it looks like is known now.
+            if kept.width != self._tally.width:  # The layout is known now.
                 kept.width = self._tally.width
                 kept.reset()
             self._tally = kept
@@ -208,7 +208,7 @@ class HostMetric(keras.metrics.Metric):  # type: ignore[misc]  # Keras has no ty
         """Return the number, or a dictionary of several."""
         if self._elements == self._SINGLE:
             return values[0]
-        # One operation: a slice for each of many elements would be slow to compile.
+        # A single operation: a slice for each element would compile slowly.
         numbers = ops.unstack(values, num=len(self._elements))
         return {
             f"{self.name}{element}": number
@@ -216,11 +216,11 @@ class HostMetric(keras.metrics.Metric):  # type: ignore[misc]  # Keras has no ty
         }
 
     def _is_asked_in_step(self) -> bool:
-        """Tell Keras's question after each batch from any other one.
+        """Return whether Keras asks for the result after a batch, and not a user.
 
-        Where a step is traced the trace tells. PyTorch's is not: there Keras asks
-        once after each update, and once more at the end of the epoch. A metric that
-        was never compiled is asked by somebody who wants to know.
+        In a traced step the trace shows it. PyTorch's step is not traced: there Keras
+        asks once after each update, and once more at the end of the epoch. For a metric
+        that was never compiled, every caller wants the value.
         """
         tally = self._tally
         asked, tally.asked = tally.asked, True
@@ -231,14 +231,14 @@ class HostMetric(keras.metrics.Metric):  # type: ignore[misc]  # Keras has no ty
         return bool(_backend().in_step(ops.convert_to_tensor(self._batches)))
 
     def _compute(self) -> None:
-        """Bring the values up to date, if their batches are here.
+        """Compute the values, if their batches are in this process.
 
-        They are elsewhere in a metric whose variables come from a checkpoint.
+        They are not in a metric whose variables come from a checkpoint.
         """
         tally = self._tally
         if _in_plain_python() and tally.batches:
             self._batches.assign(tally.batches)
-        # Waits for the steps that are under way.
+        # Waits for pending steps.
         batches = int(ops.convert_to_numpy(self._batches))
         if batches and batches == tally.batches:
             self._values.assign(tally.compute())
@@ -248,9 +248,9 @@ class HostMetric(keras.metrics.Metric):  # type: ignore[misc]  # Keras has no ty
                 warn(f"{self.name}: {doubt}", GuessedLogitsWarning)
 
     def reset_state(self) -> None:
-        """Forget everything."""
+        """Forget all batches."""
         if not in_stateless_scope():
-            # Waits for the steps that are under way.
+            # Waits for pending steps.
             ops.convert_to_numpy(self._batches)
             self._tally.reset()
         self._batches.assign(0)
@@ -259,18 +259,18 @@ class HostMetric(keras.metrics.Metric):  # type: ignore[misc]  # Keras has no ty
 
 
 def _in_plain_python() -> bool:
-    """Tell whether nothing is compiled or pure, so that variables are not needed."""
+    """Return whether no code is compiled or pure, so that variables are not needed."""
     return keras.backend.backend() == "torch" and not in_stateless_scope()
 
 
 @functools.cache
 def _backend() -> Any:
-    """Import the file that is named after Keras's backend."""
+    """Import the file named after Keras's backend."""
     return importlib.import_module(f".{keras.backend.backend()}", __package__)
 
 
 def _widen(tensor: Tensor) -> Tensor:
-    """Make float32 of narrower floats, which NumPy lacks."""
+    """Widen narrower floats to float32; NumPy lacks them."""
     return ops.cast(tensor, "float32") if _is_narrow(tensor.dtype) else tensor
 
 

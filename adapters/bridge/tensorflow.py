@@ -1,7 +1,7 @@
-"""Out of a compiled step of TensorFlow and back, by `tf.numpy_function`.
+"""Leave a compiled step of TensorFlow and return, by `tf.numpy_function`.
 
-XLA cannot compile that, and would say so in words that name neither the metric nor
-the argument. `tests/adapters/test_as_keras.py` notices when the private name changes.
+XLA cannot compile that, and its error names neither the metric nor the argument.
+`tests/adapters/test_as_keras.py` notices when the private name changes.
 """
 
 from collections.abc import Callable
@@ -39,7 +39,7 @@ def run(
         )
 
     def call(count: Any, *arrays: Any) -> tuple[Any, Any]:
-        # Copies: the buffers are TensorFlow's and live as long as this call.
+        # Copies: the buffers are TensorFlow's and live only during this call.
         batches, values = function(int(count), *(np.array(each) for each in arrays))
         return np.int32(batches), np.array(values)
 
@@ -50,5 +50,5 @@ def run(
 
 
 def in_step(count: Any) -> bool:  # noqa: ARG001 - one signature for every backend
-    """Tell whether a step is being traced."""
+    """Return whether a step is being traced."""
     return bool(tf.inside_function())

@@ -1,4 +1,4 @@
-"""PyTorch's step is plain Python: there is nothing to leave."""
+"""PyTorch's step is plain Python: the function is called directly."""
 
 from collections.abc import Callable
 from typing import Any
@@ -18,5 +18,5 @@ def run(
 
 
 def in_step(count: Any) -> bool:  # noqa: ARG001 - one signature for every backend
-    """Say no: nothing is traced."""
+    """Return False: PyTorch's step is not traced."""
     return False

@@ -21,32 +21,32 @@ class ModelCheckpoint(KnownArguments, _Base):  # type: ignore[misc]  # An option
 
     Give it to `Trainer(callbacks=[...])` in place of Lightning's own. Runs, slots and
     the command line are those of `multiback.ModelCheckpoint`: a name that was never
-    logged raises and says which was meant, NaN is never best, of equals the earliest
-    stays, and no run touches another's files. `multiback.load_best(dirpath)` gives the
-    saved tree, and `restore(module, dirpath)` puts the module's part of it back.
+    logged raises with the nearest name, NaN is never best, of equals the earliest
+    stays, and no run touches another run's files. `multiback.load_best(dirpath)` gives
+    the saved tree, and `restore(module, dirpath)` puts the module's part of it back.
 
-    It judges at the end of an epoch that was validated, or of each where nothing is
-    validated; with `val_check_interval=` after each validation. Where training ends
-    otherwise (`max_steps`, `max_time`, an epoch without validation), that state is
-    kept as the last, without a score. Sanity checking and
-    `fast_dev_run` are passed over. An error or Ctrl-C saves the state first. Global
-    rank zero decides and writes, by the numbers that it logged (`sync_dist=True` makes
-    them everybody's); what it raises is raised on all ranks. Strategies that divide one
-    model among processes (FSDP, DeepSpeed) are refused.
+    It scores at the end of each validated epoch, or of every epoch without validation
+    data; with `val_check_interval=` after each validation. Where training ends
+    otherwise (`max_steps`, `max_time`, an epoch without validation), that state is kept
+    as the last, without a score. Sanity checking and `fast_dev_run` are skipped. An
+    error or Ctrl-C saves the state first. Global rank zero decides and writes, by the
+    numbers that it logged (`sync_dist=True` makes them equal on all ranks); its errors
+    are raised on all ranks. Strategies that shard one model over processes (FSDP,
+    DeepSpeed) are refused.
 
     A checkpoint holds the state of the module, its optimizers and schedulers, the
     progress of the loops, the state of other callbacks, such as EarlyStopping, and what
     `on_save_checkpoint` adds; of averaged weights (EMAWeightAveraging) it holds those
     that were scored. It does not hold hyperparameters, the data module, a precision
-    plugin's loss scale, nor random generators, so a shuffled order is another after
-    resuming. Functions within a
-    state are what `configure_optimizers` makes again. Lightning logs float32.
+    plugin's loss scale, nor random generators, so a shuffled order differs after
+    resuming. Functions within a state are those that `configure_optimizers` makes
+    again. Lightning logs float32.
 
-    With `resume=` the trainer goes on with the epoch and the step that it would have
-    come to, as with `ckpt_path=`, which cannot be given too; what was saved in the
-    middle of an epoch after `val_check_interval` goes on there with a new pass over
-    the data, as in Lightning. `Trainer.test(ckpt_path="best")` reads Lightning's files
-    only: call `restore(module, dirpath)` and then `Trainer.test(module)`.
+    With `resume=` the trainer continues at the next epoch and step, as with
+    `ckpt_path=`, which cannot be given too; a checkpoint from the middle of an epoch
+    after `val_check_interval` continues there with a new pass over the data, as in
+    Lightning. `Trainer.test(ckpt_path="best")` reads Lightning's files only: call
+    `restore(module, dirpath)` and then `Trainer.test(module)`.
 
     Args:
         dirpath: The run directory, or its URL.
@@ -56,7 +56,7 @@ class ModelCheckpoint(KnownArguments, _Base):  # type: ignore[misc]  # An option
             for others.
         save_top_k: How many of the best to keep; -1 keeps every checkpoint.
         save_last: Keep the newest too, whatever its score.
-        every_n_epochs: Judge after each so many epochs.
+        every_n_epochs: Score after every so many epochs.
         keep: Slots in place of `save_top_k` and `save_last`.
         filename: Template for names, such as "{epoch:03d}-{val_f1:.4f}".
         auto_insert_metric_name: Write `epoch=003` for `{epoch:03d}`.
@@ -64,16 +64,16 @@ class ModelCheckpoint(KnownArguments, _Base):  # type: ignore[misc]  # An option
         save_on_exception: Save what an error has left.
         resume: "never", "auto", "must", or the path of a checkpoint, as for
             `multiback.ModelCheckpoint`.
-        save_on_background: Write while training goes on.
+        save_on_background: Write while training continues.
         buffers: How many copies of the state to hold in memory while writing.
-        on_save_error: "raise" what a disk refused, or "warn" and go on.
+        on_save_error: "raise" what a disk refused, or "warn" and continue.
         prefixes: What stands before the names of a validation set.
 
     Raises:
         ArgumentError: An argument is not usable; in `fit`, the strategy or the trainer.
-        MonitorError: In `fit`: the monitor was not logged, is no number, or nothing
-            says which way is better.
-        StateError: In `fit`: what is to be resumed does not fit the module.
+        MonitorError: In `fit`: the monitor was not logged, is not a number, or its
+            direction is unknown.
+        StateError: In `fit`: the checkpoint does not fit the module.
         StoreError: In `fit`: a checkpoint could not be written.
 
     Example:
@@ -129,7 +129,7 @@ class ModelCheckpoint(KnownArguments, _Base):  # type: ignore[misc]  # An option
             "buffers": buffers,
             "on_save_error": on_save_error,
             "prefixes": prefixes,
-            # Rank zero alone calls it, and Lightning brings the others in.
+            # Only rank zero calls it, and Lightning includes the other ranks.
             "distributed": False,
         }
         self._engine = Checkpointer(**self._options)
@@ -139,16 +139,16 @@ class ModelCheckpoint(KnownArguments, _Base):  # type: ignore[misc]  # An option
         self._known: dict[str, Any] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave out what writes: another process makes its own."""
+        """Leave out the writer: another process makes its own."""
         return {name: one for name, one in vars(self).items() if name != "_engine"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Begin with the arguments that were given."""
+        """Start with the original arguments."""
         self.__dict__.update(state)
         self._engine = Checkpointer(**self._options)
 
     def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:
-        """Refuse what cannot be served, before anything is trained."""
+        """Raise for unsupported settings, before training."""
         del pl_module
         if stage != "fit":
             return
@@ -170,7 +170,7 @@ class ModelCheckpoint(KnownArguments, _Base):  # type: ignore[misc]  # An option
             )
 
     def on_fit_start(self, trainer: Any, pl_module: Any) -> None:
-        """Begin the run, and resume what is to be resumed."""
+        """Begin the run, and resume its state."""
         self._fitting = self._validated = False
         self._known = None
         if trainer.fast_dev_run:
@@ -189,7 +189,7 @@ class ModelCheckpoint(KnownArguments, _Base):  # type: ignore[misc]  # An option
         self._fitting = True
 
     def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
-        """Judge where an epoch has several validations; otherwise at its end."""
+        """Score after each of several validations in an epoch; otherwise at its end."""
         del pl_module
         if not self._fitting or trainer.sanity_checking:
             return
@@ -198,9 +198,9 @@ class ModelCheckpoint(KnownArguments, _Base):  # type: ignore[misc]  # An option
             self._judge(trainer, trainer.current_epoch, {})
 
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
-        """Judge an epoch that was validated, or that nothing validates.
+        """Score an epoch that was validated, or any epoch without validation.
 
-        An epoch that is not judged, and with which training ends, is kept as the last.
+        If training ends with an epoch without a score, that epoch is kept as the last.
         """
         del pl_module
         if not self._fitting:
@@ -214,7 +214,7 @@ class ModelCheckpoint(KnownArguments, _Base):  # type: ignore[misc]  # An option
             self._save_end(trainer, trainer.current_epoch)
 
     def _save_end(self, trainer: Any, epochs: int, *, always: bool = False) -> None:
-        """Save where training stops, unless that was saved or nothing was trained.
+        """Save where training stops, unless it was saved or nothing was trained.
 
         Args:
             trainer: The trainer.
@@ -238,7 +238,7 @@ class ModelCheckpoint(KnownArguments, _Base):  # type: ignore[misc]  # An option
             self._on_rank_zero(trainer, save)
 
     def _judge(self, trainer: Any, epoch: int, plateaus: Mapping[str, float]) -> bool:
-        """Offer the state, on rank zero; return whether it was this epoch's turn."""
+        """Offer the state, on rank zero; return whether this epoch was due."""
         self._validated = False
         due: bool = (trainer.current_epoch + 1) % self._every_n_epochs == 0
         if due:
@@ -297,11 +297,11 @@ class ModelCheckpoint(KnownArguments, _Base):  # type: ignore[misc]  # An option
         self._known = trainer.strategy.broadcast(known)
 
     def on_fit_end(self, trainer: Any, pl_module: Any) -> None:
-        """Do the same where there was nothing left to train."""
+        """Do the same if no epoch was left to train."""
         self.on_train_end(trainer, pl_module)
 
     def _on_rank_zero(self, trainer: Any, action: Callable[[], Any]) -> Any:
-        """Do something on global rank zero; raise what it raises on every rank."""
+        """Run a function on global rank zero; raise its error on every rank."""
         answer = error = None
         if trainer.is_global_zero:
             try:
@@ -343,10 +343,10 @@ class ModelCheckpoint(KnownArguments, _Base):  # type: ignore[misc]  # An option
         return collect
 
     def _checkpoint(self, trainer: Any) -> dict[str, Any]:
-        """Return the weights, and what hooks of the module and of callbacks add.
+        """Return the weights, and the values that hooks of module and callbacks add.
 
-        Hooks may change the weights too: of averaged ones, which are scored, it is
-        they that are saved.
+        Hooks may change the weights too: averaged weights, which are scored, are the
+        ones that are saved.
         """
         module = trainer.lightning_module
         facts = {"epoch": trainer.current_epoch, "global_step": trainer.global_step}
@@ -409,7 +409,7 @@ class ModelCheckpoint(KnownArguments, _Base):  # type: ignore[misc]  # An option
 
     @best_model_path.setter
     def best_model_path(self, path: str) -> None:
-        """Take what a process that was started for training found to be best."""
+        """Take the best path from a process that was started for training."""
         slots = [one for one in self._options["keep"] or () if isinstance(one, Best)]
         k = slots[0].k if slots else self._options["save_top_k"]
         self._known = facts_of(path, None if k == -1 else k)
@@ -432,5 +432,5 @@ class ModelCheckpoint(KnownArguments, _Base):  # type: ignore[misc]  # An option
         return str(self._fact("last_model_path"))
 
     def _fact(self, name: str) -> Any:
-        """Ask rank zero's broadcast, or the engine while it works."""
+        """Read rank zero's broadcast, or the engine while it works."""
         return getattr(self._engine, name) if self._known is None else self._known[name]

@@ -1,4 +1,4 @@
-"""What a trainer and a run directory say: whether training ends, and what is best."""
+"""Facts of a trainer and a run directory: whether training ends, and what is best."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -26,10 +26,10 @@ def is_ending(trainer: Any) -> bool:
 
 
 def facts_of(path: str, k: int | None) -> dict[str, Any]:
-    """Return what is said of a run's checkpoints, read from its directory.
+    """Return the facts of a run's checkpoints, read from its directory.
 
     Args:
-        path: Its best checkpoint; nothing if there is none.
+        path: Its best checkpoint, or "".
         k: How many of the best are kept for their score; None for all.
     """
     scores: dict[str, float] = {}

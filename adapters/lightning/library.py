@@ -1,8 +1,7 @@
-"""Lightning itself, under the name that is in use.
+"""Lightning itself, under the installed name.
 
-Lightning goes by two names, `lightning` and `pytorch_lightning`, whose classes are
-strangers to each other. Of two that are installed, the one that was imported before
-this file is taken.
+Lightning has two names, `lightning` and `pytorch_lightning`, whose classes are
+unrelated. If both are installed, the one that was imported before this file is used.
 """
 
 import importlib
@@ -13,7 +12,7 @@ from multiback.errors import MissingPackageError
 
 
 def library() -> Any:
-    """Import Lightning under the name that is in use."""
+    """Import Lightning under the installed name."""
     names = ["lightning.pytorch", "pytorch_lightning"]
     names.sort(key=lambda name: name not in sys.modules)
     problems = []

@@ -1,4 +1,4 @@
-"""A run told to loggers while a Lightning trainer makes it."""
+"""Send a run to loggers while a Lightning trainer makes it."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,13 +11,13 @@ _Base: Any = pl.Callback
 
 
 class LogRun(_Base):  # type: ignore[misc]  # An optional library
-    """Tell loggers what a trainer's ModelCheckpoint measured, kept and chose.
+    """Send loggers what a trainer's ModelCheckpoint measured, kept and chose.
 
-    Without loggers the trainer's own are told, which have the scores from Lightning
+    Without loggers the trainer's own are used, which have the scores from Lightning
     already: `checkpoint/saved` at each step whose checkpoint was kept, and in the end
     `best/...` with the best checkpoint's scores and its path as a hyperparameter.
-    Lightning calls checkpoint callbacks last, so a checkpoint is told of an epoch
-    later. After an error, what it has saved is told by `log_run(dirpath, ...)`.
+    Lightning calls checkpoint callbacks last, so a checkpoint is logged an epoch later.
+    After an error, `log_run(dirpath, ...)` logs the saved checkpoints.
 
     Args:
         checkpoint: The `multiback.adapters.lightning.ModelCheckpoint` of the trainer.
@@ -37,7 +37,7 @@ class LogRun(_Base):  # type: ignore[misc]  # An optional library
         self._reader: Reader | None = None
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
-        """Follow the run that begins; global rank zero knows it."""
+        """Follow the new run; only global rank zero has it."""
         del pl_module
         self._reader = None
         if trainer.is_global_zero and self._checkpoint.run_id:
@@ -47,13 +47,13 @@ class LogRun(_Base):  # type: ignore[misc]  # An optional library
             )
 
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
-        """Tell what is new."""
+        """Log what is new."""
         del trainer, pl_module
         if self._reader is not None:
             self._reader.update()
 
     def on_fit_end(self, trainer: Any, pl_module: Any) -> None:
-        """Tell the rest: by now everything is on the disk."""
+        """Log the rest: by now everything is on the disk."""
         del trainer, pl_module
         reader, self._reader = self._reader, None
         if reader is not None:
@@ -62,13 +62,13 @@ class LogRun(_Base):  # type: ignore[misc]  # An optional library
     def on_exception(
         self, trainer: Any, pl_module: Any, exception: BaseException
     ) -> None:
-        """Tell what was saved before, and end what the loggers began."""
+        """Log earlier saves, and finish the runs that the loggers began."""
         del exception
         self.on_fit_end(trainer, pl_module)
 
 
 class _OwnLoggers:
-    """Lightning's loggers, told what Lightning does not tell them."""
+    """Lightning's loggers, with the values that Lightning does not log."""
 
     def __init__(self, loggers: Sequence[Any]) -> None:
         self._loggers = loggers
@@ -82,23 +82,23 @@ class _OwnLoggers:
             logger.log_hyperparams({key: value})
 
     def begin(self, run_id: str) -> None:
-        """Name our run."""
+        """Log our run's name."""
         self._name("multiback/run", run_id)
 
     def measured(
         self, metrics: Mapping[str, float], *, epoch: int, step: int, time: float
     ) -> None:
-        """Nothing: Lightning has logged it."""
+        """Do nothing: Lightning has logged it."""
 
     def saved(self, checkpoint: Checkpoint) -> None:
         """Mark the step."""
         self._log({"checkpoint/saved": float(checkpoint.epoch)}, checkpoint)
 
     def chosen(self, checkpoint: Checkpoint) -> None:
-        """Name the best checkpoint, and what it scored."""
+        """Log the best checkpoint and its scores."""
         scores = {f"best/{name}": x for name, x in checkpoint.metrics.items()}
         self._log(scores, checkpoint)
         self._name("multiback/best", checkpoint.location)
 
     def finish(self) -> None:
-        """Nothing: the trainer ends its loggers."""
+        """Do nothing: the trainer finishes its loggers."""

@@ -1,4 +1,4 @@
-"""What a checkpoint's tree holds, and a module's part of it put back."""
+"""A checkpoint's tree, and how to restore a module's part of it."""
 
 import os
 from typing import Any, Literal
@@ -6,7 +6,7 @@ from typing import Any, Literal
 import multiback
 from multiback.adapters.lightning.storable import filled
 
-# What else a checkpoint holds beside the module's state; any may be absent.
+# The other parts of a checkpoint beside the module's state; any may be absent.
 _GROUPS = (
     "optimizer_states",
     "lr_schedulers",
@@ -36,7 +36,7 @@ def restore(
         The module.
 
     Raises:
-        StateError: Something is missing, extra or of another shape; the module is
+        StateError: A value is missing, extra or of another shape; the module is
             unchanged.
 
     Example:
@@ -66,5 +66,5 @@ def load_weights(module: Any, state: Any) -> None:
 
 
 def template_of(module: Any) -> dict[str, Any]:
-    """Describe a checkpoint's tree: the rest is taken as it was saved."""
+    """Describe a checkpoint's tree; other parts are taken as they were saved."""
     return {"state_dict": module.state_dict(), **{group: {} for group in _GROUPS}}

@@ -1,4 +1,4 @@
-"""A trainer's own state: how far it is, and going on from there."""
+"""A trainer's own state: its progress, and how to continue from there."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,7 +9,7 @@ from multiback.errors import StateError
 
 
 def loops_of(trainer: Any) -> dict[str, Any]:
-    """Return how far training is, as Lightning writes it down."""
+    """Return a trainer's progress, in Lightning's format."""
     state = dict(trainer.fit_loop.state_dict())
     # A stateful loader's state may hold anything.
     state["state_dict"] = {}
@@ -17,10 +17,10 @@ def loops_of(trainer: Any) -> dict[str, Any]:
 
 
 def plateaus_of(trainer: Any) -> dict[str, float]:
-    """Return what schedulers such as ReduceLROnPlateau are about to be told.
+    """Return the next values for schedulers such as ReduceLROnPlateau.
 
     Lightning steps them after the hooks of an epoch's end, and not at all in a run that
-    it resumes from there, so whoever resumes has to.
+    it resumes from there, so the caller that resumes has to.
     """
     return {
         str(i): float(trainer.callback_metrics[config.monitor])
@@ -33,7 +33,7 @@ def plateaus_of(trainer: Any) -> dict[str, float]:
 
 
 def put_back(trainer: Any, module: Any, saved: Mapping[str, Any]) -> None:
-    """Put everything back; the module's part was checked already."""
+    """Restore everything; the module's part was checked already."""
     optimizers = dict(enumerate(trainer.strategy.optimizers))
     schedulers = {i: c.scheduler for i, c in enumerate(trainer.lr_scheduler_configs)}
     for group, live in (
@@ -47,7 +47,7 @@ def put_back(trainer: Any, module: Any, saved: Mapping[str, Any]) -> None:
                 f"configure_optimizers() made {len(live)}. Resume with those that "
                 "were saved, or restore(module, path) for the weights alone."
             )
-    # As in Lightning: what hooks of the module and of callbacks added is theirs again.
+    # As in Lightning: hooks of the module and of callbacks get back what they added.
     checkpoint = {
         "epoch": trainer.current_epoch,
         "global_step": trainer.global_step,

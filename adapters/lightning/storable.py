@@ -1,4 +1,4 @@
-"""States as trees of arrays: what a checkpoint holds of a state, and the way back."""
+"""States as trees of arrays: what a checkpoint holds, and how to restore it."""
 
 import importlib
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ _TEXT = "utf-8"
 
 
 def storable(node: Any) -> Any:
-    """Write a state as a tree of arrays: functions and objects are left out.
+    """Write a state as a tree of arrays, without functions and objects.
 
     >>> storable({"best": 0.5, "lr": (0.1, 1), "f": [abs, 2], "g": None})
     {'best': 0.5, 'lr': [0.1, 1], 'f': {'1': 2}}
@@ -35,7 +35,7 @@ def storable(node: Any) -> Any:
 
 
 def filled(now: Any, saved: Any) -> Any:
-    """Put what was stored into a state as it is now, which knows the functions.
+    """Put stored values into a current state, which has the functions.
 
     >>> saved = storable({"best": 5, "f": [abs, 2], "mode": "min"})
     >>> filled({"best": 9.0, "f": (abs, 1), "mode": "max"}, saved)
@@ -60,7 +60,7 @@ def filled(now: Any, saved: Any) -> Any:
 
 
 def is_complete(state: Any) -> bool:
-    """Tell whether a state can be stored with nothing left out.
+    """Return whether a state can be stored with nothing left out.
 
     >>> is_complete({"best": 0.5, "g": None}), is_complete([abs])
     (True, False)

@@ -9,24 +9,25 @@
 
 Where things are:
 
-`crosscheck` (check.py) streams (streaming, subjects, subjects_of_models, masks), asks
-the libraries (judging, verdict) and reports (report); `CrossCheck` (training.py) does
-it in `fit`, `assert_agrees` (testing.py) in tests.
+`crosscheck` (checking/check.py) streams (streaming, from_metrics, from_models, masks),
+compares with the libraries (compare, verdict) and reports (report); `CrossCheck`
+(training.py) does it in `fit`, `assert_agrees` (testing.py) in tests.
 
-What the libraries call a metric is in in_keras and in_torchmetrics, in multiback's
-words (meaning), and in alone.py what only one has; `equivalents` (equivalents.py) makes
-the others' metric objects from them. What they compute is in table.py, a line a class:
-counts, keras_counts, confusion, matching, samplewise for decided classes (scores,
-decisions), ranking, areas for curves, probabilistic, regression, aggregates for
-numbers; equivalent.py says what an equivalent is. arrays, columns, inputs bring arrays
-to one shape; libraries.py loads the others when they are needed.
+Each library's name of a metric is in translation/ (keras, torchmetrics), by multiback's
+names (spec); unmatched.py lists what only one library has; `equivalents`
+(equivalents.py) makes the metric objects of the others. Their values are in
+oracles/table.py, a line a class: counts, keras_counts, confusion, matching, samplewise
+for decided classes (scores, decisions), ranking, areas for curves, probabilistic,
+regression, aggregates for numbers; equivalent.py says what an equivalent is. arrays,
+columns, inputs bring arrays to one shape; libraries.py loads the others when they are
+needed.
 
-`audit` (audit.py) looks for lies_of_inputs, lies_of_sums and lies_of_names, by the
-evidence of one metric, and returns findings; spelling.py writes the line to change.
+`audit` (auditing/audit.py) runs the checks of inputs, sums and names, on the context of
+one metric, and returns findings; translation/source.py writes the line to change.
 
-`as_keras` (hosted.py; results, rebuild) hosts a metric by `multiback.adapters.bridge`;
-`as_torchmetric` (exported.py; functional, torch) is the way back. jax.py and torch.py
-alone import those frameworks, keras_private.py alone Keras's private names.
+`as_keras` (to_keras/) wraps a metric by `multiback.adapters.bridge`; `as_torchmetric`
+(to_torchmetrics/) is the other direction. Only jax.py and torch.py import those
+frameworks.
 """
 
 from multiback.adapters.torchmetrics.auditing.audit import audit

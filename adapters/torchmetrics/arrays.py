@@ -17,15 +17,15 @@ Array = np.ndarray[Any, Any]
 
 @dataclasses.dataclass(frozen=True)
 class Samples:
-    """Everything that a metric was given, batch after batch.
+    """All data of a metric, batch after batch.
 
     Attributes:
         y_true: Labels or targets, one row a sample.
         y_pred: Predictions, one row a sample.
         sample_weight: One weight a sample or an element, or None.
         batch_size: Rows in a batch; the last may be shorter.
-        numbers: `y_true` holds plain numbers to which nothing was predicted.
-        masked: What a Keras mask leaves out is left out; a row is an element.
+        numbers: `y_true` holds plain numbers without predictions.
+        masked: Masked elements are left out; a row is an element.
     """
 
     y_true: Array
@@ -51,12 +51,12 @@ class Elements:
 
 
 def as_floats(array: Array) -> Array:
-    """Round to float32 as Keras does, then widen, so that no more is lost."""
+    """Round to float32 as Keras does, then widen, to lose no more precision."""
     return np.asarray(np.asarray(array).astype("float32"), dtype="float64")
 
 
 def counted(labels: Array, ignored: Any) -> Array:
-    """Return where a label is none of the ignored ones: an id, several, or None."""
+    """Return where a label is not one of the ignored ones: an id, several, or None."""
     return np.isin(labels, [] if ignored is None else ignored, invert=True)
 
 

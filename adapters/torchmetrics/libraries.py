@@ -17,7 +17,7 @@ TORCHMETRICS_HINT = (
 
 
 def load_torchmetrics(who: str = "crosscheck") -> Any:
-    """Import torchmetrics, or say how to install what `who` needs."""
+    """Import torchmetrics, or raise with the install line for `who`."""
     try:
         import torch  # noqa: F401 - torchmetrics needs it
         import torchmetrics
@@ -40,7 +40,7 @@ def load_sklearn_metrics() -> Any | None:
 
 
 def missing_libraries() -> tuple[str, ...]:
-    """Return what each library that is not installed would add.
+    """Return what each missing library would add.
 
     Raises:
         MissingPackageError: Neither torchmetrics nor scikit-learn is installed.
@@ -50,13 +50,13 @@ def missing_libraries() -> tuple[str, ...]:
         hints.append(TORCHMETRICS_HINT)
     if load_sklearn_metrics() is None:
         if hints:
-            load_torchmetrics()  # Raises: nothing is left to compare with.
+            load_torchmetrics()  # Raises: no library is left to compare with.
         hints.append(SKLEARN_HINT)
     return tuple(hints)
 
 
 def has_torchmetrics() -> bool:
-    """Tell whether torchmetrics, and torch, which it needs, can be imported."""
+    """Return whether torchmetrics, and torch, which it needs, can be imported."""
     try:
         load_torchmetrics()
     except MissingPackageError:
@@ -72,7 +72,7 @@ def run_torchmetrics(metric: Any, *, y_true: np.ndarray, y_pred: np.ndarray) -> 
     """
     import torch
 
-    # float64 where it adds up floats: its default float32 would be a third opinion.
+    # float64 if it adds up floats: its default float32 would add its own rounding.
     metric.set_dtype(torch.float64)
     metric.update(preds=torch.tensor(y_pred), target=torch.tensor(y_true))
     return metric.compute().numpy()

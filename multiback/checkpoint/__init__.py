@@ -1,4 +1,4 @@
-"""Which checkpoint is best, when to save, what to keep.
+"""Decide which checkpoint is best, when to save, and what to keep.
 
 Names are loaded when they are first used: the command line needs few of them, and
 most need Keras, which takes seconds to import. Type checkers read the same names.

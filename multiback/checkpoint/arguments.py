@@ -1,4 +1,4 @@
-"""What Lightning's arguments mean, in slots."""
+"""Lightning's arguments, translated into slots."""
 
 import os
 import re
@@ -66,7 +66,7 @@ def place_to_write(path: Any) -> str | os.PathLike[str]:
     """Return the run directory to write into; see `expanded`.
 
     Raises:
-        ArgumentError: It is a file's name, as Keras's callback takes it.
+        ArgumentError: It is the name of a file, as for Keras's callback.
     """
     text = os.fsdecode(path) if isinstance(path, str | os.PathLike) else ""
     if text.endswith(_KERAS_FILES) or re.search(r"\{[^{}]*\}", text):
@@ -88,7 +88,7 @@ def check_flag(argument: str, value: Any) -> None:
 
 
 def check_prefixes(prefixes: Any) -> None:
-    """Raise unless it is several texts: one text would be taken letter by letter."""
+    """Raise unless it is several texts: one text would be read letter by letter."""
     if isinstance(prefixes, str) or not all(isinstance(p, str) and p for p in prefixes):
         raise ArgumentError(
             f"prefixes= wants a tuple of texts such as ('val_',), not {prefixes!r}."
@@ -96,7 +96,7 @@ def check_prefixes(prefixes: Any) -> None:
 
 
 def check_resume(resume: Any) -> None:
-    """Raise unless it is a word that is known, or a checkpoint's path."""
+    """Raise unless it is a known word or a checkpoint's path."""
     if resume in ("never", "auto", "must"):
         return
     check_path("resume=", resume)
@@ -123,7 +123,7 @@ def choose_slots(
     *,
     save_last: bool,
 ) -> tuple[list[Slot], Best | None]:
-    """Return the slots, and the one that says what is best, if one does.
+    """Return the slots, and the slot that decides what is best, if any.
 
     Raises:
         ArgumentError: An argument is not usable.
@@ -141,13 +141,13 @@ def choose_slots(
         )
     best = next((slot for slot in keep if isinstance(slot, Best)), None)
     if monitor is not None and (best is None or best.monitor != monitor):
-        # `monitor=` beside `keep=` says what `best_model_path` speaks of.
+        # With `keep=`, `monitor=` selects what `best_model_path` reports.
         best = Best(monitor)
     return list(keep), best
 
 
 def _refuse_metrics(monitor: object) -> None:
-    """Raise for a metric: it is callable, but its value stands in the logs by name."""
+    """Raise for a metric: it is callable, but its value is in the logs by name."""
     of = monitor if isinstance(monitor, type) else type(monitor)
     if hasattr(of, "update_state") and hasattr(of, "result"):
         name = getattr(monitor, "name", None)

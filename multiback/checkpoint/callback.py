@@ -1,4 +1,4 @@
-"""The Keras callback: when to ask the engine, and which names to expect."""
+"""The Keras callback: when to call the engine, and which log names to expect."""
 
 import contextlib
 import datetime as dt
@@ -50,10 +50,10 @@ from multiback.store import Checkpoint
 class ModelCheckpoint(KnownArguments, keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no types
     """Keep the checkpoints of `fit` that are best by a metric that you name.
 
-    A name that does not exist raises at once, with the nearest names: before
-    the first step on JAX and torch, after it on TensorFlow. It never overwrites a
-    checkpoint. A name that is absent this epoch, as under `validation_freq=2`, is
-    passed over; NaN is never best; of equals the earliest stays.
+    A name that does not exist raises at once, with the nearest names: before the first
+    step on JAX and torch, after it on TensorFlow. It never overwrites a checkpoint. A
+    name that is absent this epoch, as under `validation_freq=2`, is skipped; NaN is
+    never best; of equals the earliest stays.
 
     Each `fit` is a run of its own, unless `resume` says otherwise, and never
     touches what another run wrote into the same directory.
@@ -64,16 +64,16 @@ class ModelCheckpoint(KnownArguments, keras.callbacks.Callback):  # type: ignore
     another shell, `touch RUN/save-now` asks for a checkpoint, as `save()` does; at a
     URL, an object of that name, which is looked for every 15 seconds.
 
-    Checkpoints are written in the background. What speaks of them, such as
-    `best_model_path`, waits for the one that is being written, so a path that it gives
-    is there; `wait()` waits too. When `fit` returns, and at the end of a `with` block,
-    everything is on the disk. A checkpoint that could not be written is an error of the
-    next step, and at the latest of the end of `fit`.
+    Checkpoints are written in the background. Attributes that refer to them, such as
+    `best_model_path`, wait for a pending write, so their paths exist; `wait()` waits
+    too. When `fit` returns, and at the end of a `with` block, everything is on the
+    disk. A checkpoint that could not be written is an error of the next step, and at
+    the latest of the end of `fit`.
 
     Keras hands `sample_weight` and `class_weight` to `weighted_metrics=` only, and on
-    JAX it hands metrics no mask in `fit`. Where that will lose something a warning says
-    so when training begins; whether a loader or a generator brings weights, only
-    `multiback.adapters.torchmetrics.auditing.audit` can tell.
+    JAX it hands metrics no mask in `fit`. If that loses weights or masks, a warning
+    follows when training begins; only `multiback.adapters.torchmetrics.auditing.audit`
+    can check the weights of a loader or a generator.
 
     Args:
         dirpath: The run directory, or its URL, such as "s3://bucket/runs/tumour".
@@ -83,7 +83,7 @@ class ModelCheckpoint(KnownArguments, keras.callbacks.Callback):  # type: ignore
         mode: "max", "min", or "auto" to ask the metric behind the name.
         save_top_k: How many of the best to keep; -1 keeps every checkpoint.
         save_last: Keep the newest too, whatever its score.
-        every_n_epochs: Judge after each so many epochs.
+        every_n_epochs: Score after every so many epochs.
         every_n_train_steps: Save in the middle of an epoch too, after each so many
             batches, however many steps the optimizer makes of one. Such a checkpoint
             has no score: the metrics of that moment are of another. `Last` and `Every`
@@ -105,12 +105,12 @@ class ModelCheckpoint(KnownArguments, keras.callbacks.Callback):  # type: ignore
             what both have in the same shape, and warn of the rest, as for a new head.
         learning_rate: "saved" resumes the saved one, and warns where the model was
             compiled with another than then; "compiled" keeps the model's.
-        save_on_background: Write while training goes on, which waits only for one
-            copy of the state. False: it waits until the checkpoint is on the disk.
+        save_on_background: Write while training continues; it waits only for one copy
+            of the state. False: it waits until the checkpoint is on the disk.
         buffers: How many copies of the state to hold in memory while writing. With 2 a
             state is copied while the last is still being written; 1 takes half the
             memory, and waits.
-        on_save_error: "raise" what a disk refused, at the next step; "warn" to train on
+        on_save_error: "raise" what a disk refused, at the next step; "warn" to continue
             without that checkpoint. The earlier ones are intact either way.
         restore_best: When training ends, put the best checkpoint's weights into the
             model: those that were scored. With `use_ema` these are the raw weights;
@@ -126,8 +126,9 @@ class ModelCheckpoint(KnownArguments, keras.callbacks.Callback):  # type: ignore
             a run then resumes from a checkpoint of the middle of an epoch too, bit for
             bit. Without it a run resumes at the end of its last whole epoch: with plain
             arrays exactly, after `keras.utils.set_random_seed` and without
-            `steps_per_epoch`, which Keras lets begin anew; with `tf.data` as exactly as
-            the pipeline gives an epoch its order whatever was read before.
+            `steps_per_epoch`, under which Keras restarts the data; with `tf.data`
+            exactly if the pipeline's order in an epoch does not depend on earlier
+            reads.
         prefixes: What stands before the names of validation sets, for example
             `("val_", "test_clean_")` where another callback evaluates on a second.
         format: How the state is written: "safetensors", by one process; or by each
@@ -141,8 +142,8 @@ class ModelCheckpoint(KnownArguments, keras.callbacks.Callback):  # type: ignore
 
     Raises:
         ArgumentError: An argument is not usable.
-        MonitorError: In `fit`: the monitor is not in the logs, is no number, or
-            nothing says which way is better.
+        MonitorError: In `fit`: the monitor is not in the logs, is not a number, or its
+            direction is unknown.
         StoreError: In `fit`: a checkpoint could not be written; earlier ones are
             intact.
 
@@ -253,7 +254,7 @@ class ModelCheckpoint(KnownArguments, keras.callbacks.Callback):  # type: ignore
         self._awaited: list[str] = []
 
     def check(self, model: keras.Model, batch: tuple[Any, ...]) -> None:
-        """Try everything that could go wrong later, without training.
+        """Check everything that could fail later, without training.
 
         Args:
             model: The compiled model.
@@ -263,7 +264,7 @@ class ModelCheckpoint(KnownArguments, keras.callbacks.Callback):  # type: ignore
         Raises:
             MonitorError: A monitored name will not be in the logs, or nothing says
                 which way is better.
-            ArgumentError: `batch` is no such tuple.
+            ArgumentError: `batch` is not such a tuple.
         """
         if not isinstance(batch, tuple) or len(batch) not in (2, 3):
             raise ArgumentError(
@@ -281,7 +282,7 @@ class ModelCheckpoint(KnownArguments, keras.callbacks.Callback):  # type: ignore
             if problems is not None:
                 problems += check_logits(model)
         except MultibackError:
-            # Keras will tell no callback of it, and nothing will be written.
+            # Keras will not call a callback then, and nothing will be written.
             self._engine.end()
             raise
         self._checked = problems is not None
@@ -327,11 +328,11 @@ class ModelCheckpoint(KnownArguments, keras.callbacks.Callback):  # type: ignore
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, _: object
     ) -> None:
-        """Save what an error has left; act on a signal that came at the very end."""
+        """Save what an error has left; handle a signal that came at the very end."""
         self._signals.holding = False
         training, self._training = self._training, False
         ours = isinstance(error, MonitorError | StoreError)
-        # Of several processes one cannot know whether the others come here too.
+        # With several processes, one cannot know whether the others reach this point.
         alone = self._engine.team.is_alone
         if training and alone and not ours and not self._signals.hurried:
             with self._engine.rescuing():
@@ -350,7 +351,7 @@ class ModelCheckpoint(KnownArguments, keras.callbacks.Callback):  # type: ignore
         self._signals.restore()
 
     def _rescue(self, model: keras.Model) -> None:
-        """Save the state that an error has left, if there is anything new in it."""
+        """Save the state that an error has left, if it is not saved yet."""
         if self._batches == self._first_batches:
             return
         if keras.backend.backend() == "jax" and getattr(
@@ -362,7 +363,7 @@ class ModelCheckpoint(KnownArguments, keras.callbacks.Callback):  # type: ignore
         self._engine.save(model, step=self._batches, batch=self._batch, asked=False)
 
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002 - Keras's signature
-        """Check the names, begin the run, and resume what is to be resumed."""
+        """Check the names, begin the run, and resume its state."""
         self._training = False
         self._engine.scorer.reset()
         self._check_validation(self.model)
@@ -370,13 +371,13 @@ class ModelCheckpoint(KnownArguments, keras.callbacks.Callback):  # type: ignore
         self._engine.tell(lost_inputs(self.model))
         self._find_others()
         self._resumption.find_callbacks(keras_private.fit_callbacks(), self)
-        # A subclassed model may be built by its first batch only.
+        # A subclassed model may be built only by its first batch.
         with contextlib.suppress(StateError):
             self._engine.tell(describe(self.model).problems)
         epochs = int(self.params.get("epochs") or 0)
         self._engine.tell(self._resumption.position.problems(self.params.get("steps")))
         self._resumption.begin(self.model, self._engine.start(), epochs)
-        # Keras counts the batches of an epoch that is resumed from 0.
+        # Keras counts the batches of a resumed epoch from 0.
         self._batch = self._skipped = self._resumption.batch
         self._batches = self._first_batches = self._resumption.batches
         self._batches_a_call = getattr(self.model, "steps_per_execution", 1)
@@ -385,7 +386,7 @@ class ModelCheckpoint(KnownArguments, keras.callbacks.Callback):  # type: ignore
         self._training = self._signals.holding = True
 
     def set_params(self, params: Any) -> None:
-        """Check that the callbacks whose state we keep stand in front."""
+        """Check that the callbacks whose state is saved stand in front."""
         super().set_params(params)
         check_order(self._resumption.siblings, params)
 
@@ -397,7 +398,7 @@ class ModelCheckpoint(KnownArguments, keras.callbacks.Callback):  # type: ignore
         epoch: int,
         logs: Mapping[str, Any] | None = None,  # noqa: ARG002 - Keras's signature
     ) -> None:
-        """Restore the rest of what is resumed; the next `fit` begins as it says."""
+        """Restore the rest of the state; the next `fit` uses its own first epoch."""
         self._resumption.end(self.model)
         self._resumption.position.begin_epoch(epoch)
         self._engine.epoch = epoch
@@ -408,10 +409,10 @@ class ModelCheckpoint(KnownArguments, keras.callbacks.Callback):  # type: ignore
         batch: int,
         logs: Mapping[str, Any] | None = None,  # noqa: ARG002 - Keras's signature
     ) -> None:
-        """Save the state after the last batch, if it is time.
+        """Save the state after the last batch, if it is due.
 
-        Only here, never after a batch: there JAX's state may be gone, and torch's
-        belongs to another step. And `self.model` only to save: on JAX it costs.
+        Only here, never after a batch: there JAX's state may be deleted, and torch's
+        belongs to another step. Use `self.model` only to save: on JAX it is slow.
         """
         self._engine.surface()
         self._resumption.begin_batches()
@@ -422,12 +423,12 @@ class ModelCheckpoint(KnownArguments, keras.callbacks.Callback):  # type: ignore
         if self._signals.received is not None:
             self._leave()
         if not self._checked and batch > 0:
-            # Once: TensorFlow has built its metrics by now, or never will.
+            # Only once: TensorFlow has built its metrics by now, or never will.
             self._check_names(self.model)
             self._checked = True
 
     def _agreed(self, due: Callable[[], bool]) -> bool:
-        """Take over from rank 0 whether it is time, and what it was asked for."""
+        """Take from rank 0 whether a save is due, and whether a user asked for it."""
         is_due, self._triggers.asked, self._signals.received = self._engine.team.decide(
             lambda: (due(), self._triggers.asked, self._signals.received)
         )
@@ -456,20 +457,20 @@ class ModelCheckpoint(KnownArguments, keras.callbacks.Callback):  # type: ignore
 
     def _count(self, done: int) -> None:
         """Note how many batches of this epoch are done."""
-        # `steps_per_execution` numbers the last call as if it were whole.
+        # `steps_per_execution` numbers the last call as if it were complete.
         done = min(done, self.params.get("steps") or done)
         self._batches += done - self._batch
         self._batch = done
 
     def _leave(self) -> None:
-        """Save and end the training, as a signal wants it."""
+        """Save and end the training after a signal."""
         self._save(self.model, always=True)
         self._engine.wait()
         self._training = self._signals.holding = False
         self._signals.leave(self._farewell())
 
     def _farewell(self) -> str:
-        """Say what was saved where, and how to continue."""
+        """Return what was saved where, and how to continue."""
         saved = self._engine.last_model_path
         what = f"Saved {saved}." if saved else "Nothing was saved yet."
         return (
@@ -482,7 +483,7 @@ class ModelCheckpoint(KnownArguments, keras.callbacks.Callback):  # type: ignore
         batch: int,  # noqa: ARG002 - Keras's signature
         logs: Mapping[str, Any] | None = None,  # noqa: ARG002 - Keras's signature
     ) -> None:
-        """Leave a validation too, if a signal wants it."""
+        """End a validation too, after a signal."""
         if self._weights.wanted:
             self._weights.note(self.model)
         alone = self._engine.team.is_alone
@@ -490,7 +491,7 @@ class ModelCheckpoint(KnownArguments, keras.callbacks.Callback):  # type: ignore
             self._leave()
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
-        """Judge the epoch."""
+        """Score the epoch, and save if a slot wants it."""
         model = self.model
         if not self._checked:
             self._check_names(model)
@@ -536,7 +537,7 @@ class ModelCheckpoint(KnownArguments, keras.callbacks.Callback):  # type: ignore
             self._signals.leave(self._farewell())
 
     def _decision(self, epoch: int, before: Entry | None, *, saved: bool) -> str:
-        """Say what an epoch's logs decided."""
+        """Describe what an epoch's logs decided."""
         after = self._engine.shelf.leader()
         label, worst = self._engine.best_label, "saved" if saved else "not saved"
         if label is None:
@@ -550,7 +551,7 @@ class ModelCheckpoint(KnownArguments, keras.callbacks.Callback):  # type: ignore
         return f"Epoch {epoch}: {label} improved{was} to {score:.5g}; saved."
 
     def _behind(self) -> str:
-        """Name the callbacks of the user's that stand behind this one."""
+        """Return the names of the user's callbacks that stand behind this one."""
         callbacks = keras_private.fit_callbacks()
         places = [at for at, one in enumerate(callbacks) if one is self]
         names = [
@@ -566,7 +567,7 @@ class ModelCheckpoint(KnownArguments, keras.callbacks.Callback):  # type: ignore
         )
 
     def _find_others(self) -> None:
-        """Leave links and best.keras to a callback of ours that stands in front."""
+        """Leave links and best.keras to an earlier `ModelCheckpoint` of this `fit`."""
         callbacks = keras_private.fit_callbacks()
         places = [at for at, one in enumerate(callbacks) if one is self]
         first = [
@@ -599,7 +600,7 @@ class ModelCheckpoint(KnownArguments, keras.callbacks.Callback):  # type: ignore
                 self._engine.tell(write_best(self._engine.directory, best, model))
 
     def _put_best_back(self, model: keras.Model) -> None:
-        """Give the model the weights of this run's best checkpoint that is intact."""
+        """Give the model the weights of this run's best intact checkpoint."""
         best = [checkpoint for _, checkpoint in self._engine.shelf.ranked_here()]
         if best:
             first_intact(best, lambda one: restore_checkpoint(model, one))
@@ -619,7 +620,7 @@ class ModelCheckpoint(KnownArguments, keras.callbacks.Callback):  # type: ignore
 
     @property
     def best_model_path(self) -> str:
-        """The best checkpoint's directory; empty where there is none yet."""
+        """The best checkpoint's directory; empty before the first one."""
         return self._engine.best_model_path
 
     @property
@@ -631,8 +632,8 @@ class ModelCheckpoint(KnownArguments, keras.callbacks.Callback):  # type: ignore
     def best_threshold(self) -> float | list[float] | None:
         """The threshold that the best checkpoint's score was reached with.
 
-        None where the monitored metric chooses none; `multiback.threshold_of(path)`
-        reads it from a directory.
+        None where the monitored metric chooses no threshold;
+        `multiback.threshold_of(path)` reads it from a directory.
         """
         return self._engine.best_threshold
 
@@ -643,12 +644,12 @@ class ModelCheckpoint(KnownArguments, keras.callbacks.Callback):  # type: ignore
 
     @property
     def last_model_path(self) -> str:
-        """The newest checkpoint's directory; empty where there is none yet."""
+        """The newest checkpoint's directory; empty before the first one."""
         return self._engine.last_model_path
 
 
 def _has_ended_a_batch(error: BaseException) -> bool:
-    """Tell whether a callback's `on_train_batch_end` raised: the batch was trained."""
+    """Return whether `on_train_batch_end` raised: then the batch was trained."""
     trace = error.__traceback__
     while trace is not None:
         if trace.tb_frame.f_code.co_name == "on_train_batch_end":

@@ -1,7 +1,7 @@
-"""The engine: judge the logs, commit what a slot wants, remove what none holds.
+"""The engine: score the logs, commit what a slot wants, remove the rest.
 
-It knows a run directory and Keras's state, but neither `fit` nor callbacks: use
-it from a loop of your own, or `ModelCheckpoint` from `fit`.
+It knows a run directory and Keras's state, but neither `fit` nor callbacks: use it in
+your own loop, or `ModelCheckpoint` in `fit`.
 """
 
 import contextlib
@@ -71,14 +71,14 @@ from multiback.warn import warn
 class Checkpointer(KnownArguments):
     """Keep the best checkpoints of a training loop of your own.
 
-    Call `step(model, logs)` whenever there is something to judge, for example
-    after each epoch. Each call is one decision: save or not, and then what to
-    remove. A run never touches what another run wrote in the same directory.
+    Call `step(model, logs)` whenever there are logs to score, for example after each
+    epoch. Each call decides whether to save, and then what to remove. A run never
+    touches what another run wrote in the same directory.
 
-    The state is copied before `step` returns and written while the loop goes on. What
-    speaks of checkpoints, such as `best_model_path`, waits for the one that is being
-    written, so a path that it gives is there. A checkpoint that could not be written is
-    an error of the next call, and of the end of the `with` block.
+    The state is copied before `step` returns and written while the loop continues.
+    Attributes that refer to checkpoints, such as `best_model_path`, wait for a pending
+    write, so their paths exist. A checkpoint that could not be written is an error of
+    the next call, and of the end of the `with` block.
 
     Args:
         dirpath: The run directory, created when needed; or its URL, such as
@@ -93,18 +93,18 @@ class Checkpointer(KnownArguments):
         filename: Template for names, such as "{epoch:03d}-{val_f1:.4f}".
         auto_insert_metric_name: Write `epoch=003` for `{epoch:03d}`.
         save_weights_only: Leave out the optimizer and the metrics.
-        resume: "never" starts a new run; "auto" continues the directory's latest
-            run if there is one, with its best and its epochs; "must" raises if
-            there is none. The path of a checkpoint starts a new run from there.
-        save_on_background: Write while the loop goes on. False: `step` returns when
+        resume: "never" starts a new run; "auto" continues the directory's latest run,
+            if any, with its best and its epochs; "must" raises without one. The path of
+            a checkpoint starts a new run from there.
+        save_on_background: Write while the loop continues. False: `step` returns when
             the checkpoint is on the disk.
         buffers: How many copies of the state to hold in memory while writing. With 2 a
             state is copied while the last is still being written; 1 takes half the
             memory, and waits.
-        on_save_error: "raise" what a disk refused; "warn" to go on without that
+        on_save_error: "raise" what a disk refused; "warn" to continue without that
             checkpoint. The earlier ones are intact either way.
-        prefixes: What stands before the names of a validation set. A name with a
-            prefix that no name has this time is passed over.
+        prefixes: What stands before the names of a validation set. A name is skipped if
+            no name in the logs has its prefix this time.
         format: How the state is written: "safetensors", by one process; or by each
             process its part, with torch.distributed.checkpoint ("dcp") or with Orbax
             on JAX ("orbax"). Every format is read on any number of processes.
@@ -116,8 +116,8 @@ class Checkpointer(KnownArguments):
     Attributes:
         run_id: The id of the run; empty before it starts.
         keeps_metrics: Whether `step` saves the variables of `model.metrics`.
-        parts: Called with the `Moment` when something is saved: what else to keep for
-            whoever resumes, as JSON and as arrays.
+        parts: Called with the `Moment` when something is saved: what else to save for a
+            resume, as JSON and as arrays.
 
     Raises:
         ArgumentError: An argument is not usable.
@@ -207,7 +207,7 @@ class Checkpointer(KnownArguments):
         return self.directory.location
 
     def start(self) -> list[Checkpoint]:
-        """Begin a run, or continue one; `resume` and `step` do it if you do not.
+        """Begin a run, or continue one; `resume` and `step` call it if you do not.
 
         Returns:
             The checkpoints of the run that is continued, newest first: restore
@@ -229,7 +229,7 @@ class Checkpointer(KnownArguments):
             )
         self.end()
         self.shelf.clear()
-        # Orders go on: what earlier fits of this object saved is compared with.
+        # Orders continue: checkpoints of earlier fits of this object are compared too.
         self.epoch, self._judged = 0, False
         now = time.strftime("%Y%m%d-%H%M%S")
         self.run_id = self.team.decide(
@@ -243,7 +243,8 @@ class Checkpointer(KnownArguments):
         for checkpoint in self._adopted:
             self._order += 1
             adopt(self.shelf, self.scorer, checkpoint, self._order)
-        # A copy is no one's to remove, but whoever renamed the last wants to go on.
+        # Never delete a copy; but if the user renamed the newest checkpoint, continue
+        # from it.
         self.epoch = found[-1].epoch if found else 0
         self.directory.start_run(
             self.run_id,
@@ -257,14 +258,14 @@ class Checkpointer(KnownArguments):
         return [branch] if branch else found[::-1]
 
     def resume(self, model: Any) -> Any:
-        """Start, and put the last whole epoch of the run that is continued back.
+        """Start, and restore the last whole epoch of the continued run.
 
-        What was saved on an error in the middle of an epoch is passed over;
-        `multiback.restore(model, ckpt.last_model_path)` takes that.
+        A save on an error in the middle of an epoch is skipped;
+        `multiback.restore(model, ckpt.last_model_path)` loads it.
 
         Args:
-            model: A built Keras model; or a tree like that which was saved. Its
-                models and optimizers take their state, its other values are not used.
+            model: A built Keras model; or a tree like the saved one. Its models and
+                optimizers take their state, its other values are not used.
 
         Returns:
             None where a new run begins. Otherwise a report for a model, which
@@ -294,7 +295,7 @@ class Checkpointer(KnownArguments):
         step: int | None = None,
         thresholds: Mapping[str, Any] | None = None,
     ) -> bool:
-        """Judge one moment of training: save it if a slot wants it.
+        """Score one moment of training; save it if a slot wants it.
 
         Args:
             model: A built Keras model; a mapping, list, tuple or dataclass (a pytree)
@@ -314,8 +315,8 @@ class Checkpointer(KnownArguments):
             Whether a slot wanted it. `wait` returns the checkpoint.
 
         Raises:
-            MonitorError: A name that is monitored or part of `filename` is not in
-                the logs, a monitored one is no number, or has no known direction.
+            MonitorError: A name that is monitored or part of `filename` is not in the
+                logs, a monitored one is not a number, or has no known direction.
                 Nothing on disk was touched.
             StoreError: The checkpoint before this one could not be written, and this
                 one was not begun; or this one, without background. What was there
@@ -326,7 +327,7 @@ class Checkpointer(KnownArguments):
         values, answers = self.team.decide(
             lambda: (written_logs(logs), self.scorer.answers(logs))
         )
-        # First, so that nothing is written where a name is wrong.
+        # First, so that nothing is written if a name is wrong.
         scores = self.scorer.measure(values, answers)
         self.tell(nan_scores(scores))
         # Not before: the directions are known by now.
@@ -355,13 +356,12 @@ class Checkpointer(KnownArguments):
         asked: bool = True,
         always: bool = True,
     ) -> bool:
-        """Save now, without judging: no score is taken over from an earlier moment.
+        """Save now, without a score: none is taken from an earlier moment.
 
         Args:
             model: As for `step`.
             step: As for `step`.
-            batch: Batches completed in the epoch that is under way; None at its
-                end.
+            batch: Batches completed in the current epoch; None at its end.
             asked: Keep it for good. Otherwise it stays as long as a slot holds it,
                 and at least until the next.
             always: Save it even where no slot holds it.
@@ -391,7 +391,7 @@ class Checkpointer(KnownArguments):
         epoch: int | None = None,
         step: int | None = None,
     ) -> int:
-        """Write the logs to the run's history, without judging them.
+        """Write the logs to the run's history, without scoring them.
 
         Args:
             model: As for `step`.
@@ -440,8 +440,8 @@ class Checkpointer(KnownArguments):
         metrics: bool = True,
         thresholds: Mapping[str, Any] | None = None,
     ) -> bool:
-        """Save the model if a slot holds it, then remove what none holds any more."""
-        # Where others must do the same, at a moment that is the same for all.
+        """Save the model if a slot holds it, then remove unheld checkpoints."""
+        # Here, because the other processes must do the same at the same point.
         (self.surface if self.team.is_alone else self.wait)()
         if self._saver.is_idle:
             self.shelf.forget_missing()
@@ -510,7 +510,7 @@ class Checkpointer(KnownArguments):
         return True
 
     def surface(self) -> None:
-        """Raise what a save in the background ran into, if one did; never wait.
+        """Raise any pending background error; do not block.
 
         Raises:
             StoreError: A checkpoint could not be written; earlier ones are intact.
@@ -532,7 +532,7 @@ class Checkpointer(KnownArguments):
         return self.shelf.last
 
     def tell(self, problems: Sequence[str]) -> None:
-        """Warn, once of each."""
+        """Warn, once per sentence."""
         for problem in problems:
             if problem not in self._told:
                 self._told.add(problem)
@@ -565,22 +565,22 @@ class Checkpointer(KnownArguments):
         self.tell([f"{text}. The newest checkpoints were kept instead."])
 
     def end(self) -> None:
-        """Let other processes write the run; what is saved after this is its too."""
+        """Release the run. Later saves still belong to it."""
         if self.run_id:
             self.directory.end_run(self.run_id)
 
     def __enter__(self) -> Self:
-        """Return itself; `finish` is called when the block ends well."""
+        """Return itself; `finish` is called when the block ends without an error."""
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, _: object
     ) -> None:
-        """Finish; on an error, save what the last `step` was given, as it is now."""
+        """Finish; on an error, save the last model of `step`, as it is now."""
         if kind is None:
             self.finish()
             return
-        # Of several processes one cannot know whether the others come here too.
+        # With several processes, one cannot know whether the others reach this point.
         source = self._source if self.team.is_alone else None
         with self.rescuing():
             if source is not None and not isinstance(error, MonitorError | StoreError):
@@ -589,19 +589,19 @@ class Checkpointer(KnownArguments):
         self.end()
 
     def _save_unfinished(self, source: Any) -> None:
-        """Save what an error interrupted, unless it is saved as it is now."""
+        """Save what an error interrupted, unless it is already saved."""
         if self._kept and is_tree(source) and not changes_in_place(source):
             return
         if steps_of(source):
             self.save(source, batch=0, asked=False)
         else:
-            # Nobody knows how many steps it has made since.
+            # The number of steps since then is unknown.
             moment = Moment(self.epoch, self._step, batch=0)
             self._offer(source, {}, {}, moment, always=True)
 
     @contextlib.contextmanager
     def rescuing(self) -> Iterator[None]:
-        """Warn of what goes wrong while an error is on its way: that one goes first."""
+        """Warn of errors while another error propagates: that one comes first."""
         try:
             yield
         except Exception as error:  # noqa: BLE001 - see above
@@ -609,7 +609,7 @@ class Checkpointer(KnownArguments):
 
     @property
     def best_model_path(self) -> str:
-        """The best checkpoint's directory; empty where there is none yet."""
+        """The best checkpoint's directory; empty before the first one."""
         return next(iter(self._scores(Shelf.ranked)), "")
 
     @property
@@ -619,7 +619,7 @@ class Checkpointer(KnownArguments):
 
     @property
     def best_threshold(self) -> float | list[float] | None:
-        """The threshold of the best checkpoint's score; None where there is none."""
+        """The threshold of the best checkpoint's score, or None."""
         self._saver.settle()
         best = next((one for _, one in self.shelf.ranked()), None)
         return None if best is None else recorded_threshold(best)
@@ -631,7 +631,7 @@ class Checkpointer(KnownArguments):
 
     @property
     def best_label(self) -> str | None:
-        """What the best is best by; None without a monitor."""
+        """What the score measures; None without a monitor."""
         return self._best.monitor.label if self._best else None
 
     def score_of(self, entry: Entry) -> float:
@@ -651,7 +651,7 @@ class Checkpointer(KnownArguments):
 
     @property
     def last_model_path(self) -> str:
-        """The newest checkpoint's directory; empty where there is none yet."""
+        """The newest checkpoint's directory; empty before the first one."""
         self._saver.settle()
         last = self.shelf.last
         return "" if last is None else last.location

@@ -1,4 +1,4 @@
-"""What the arguments of other checkpoint callbacks are called here.
+"""How other checkpoint callbacks name their arguments.
 
 `docs/migration.md` has a row for each of them.
 """
@@ -34,7 +34,7 @@ OTHER_ARGUMENTS = {
 
 
 class KnownArguments(Shown):
-    """Refuse an unknown argument with the one that was meant, also for subclasses.
+    """Raise for an unknown argument, with the right name; also for subclasses.
 
     In `__new__`, so that `__init__` keeps the signature that people and editors read.
     """

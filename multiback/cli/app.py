@@ -1,4 +1,4 @@
-"""The commands and their options; each command's work is in a file of its own.
+"""The commands and their options; each command's work is in its own file.
 
 A command imports its file when it runs, so that the others start at once: Keras alone
 takes seconds.
@@ -56,7 +56,7 @@ app = typer.Typer(
 
 command = functools.partial(app.command, cls=_Command)
 
-# Text, for a URL is no Path.
+# Text, because a URL is not a Path.
 RunPath = Annotated[
     str,
     typer.Argument(help="A run directory, or its URL.", metavar="RUN"),
@@ -99,7 +99,7 @@ def _print_json(document: Any) -> None:
 
 
 def _console() -> "Console":
-    """Print as it is: names hold brackets, which are no markup."""
+    """Print text as it is: names may hold brackets, which are not markup."""
     from multiback.cli.output import CleanConsole
 
     return CleanConsole(markup=False, highlight=False, emoji=False)
@@ -121,7 +121,7 @@ def options(
         ),
     ] = False,
 ) -> None:
-    """Declare the options that stand before a command."""
+    """Declare the options before a command."""
     del version
 
 
@@ -193,7 +193,7 @@ def show(
 ) -> None:
     """Show one checkpoint: metrics, versions, files and variables.
 
-    Exits with 0, or with 1 if it is none or cannot be read.
+    Exits with 0, or with 1 if it is not a checkpoint or cannot be read.
     """
     from multiback.cli.commands.show import details, details_view
     from multiback.cli.records import one_listed
@@ -482,13 +482,13 @@ def predict(checkpoint: Path, inputs: Path, outputs: Path) -> None:
 
 
 def main() -> None:
-    """Run the command line; an error of ours is one message, not a traceback."""
+    """Run the command line; an error of multiback is one message, not a traceback."""
     try:
         app()
     except MultibackError as error:
         from multiback.cli.output import CleanConsole
 
-        # Unwrapped: a path that is broken in two cannot be copied.
+        # Not wrapped: a path that is broken in two cannot be copied.
         CleanConsole(stderr=True, highlight=False).print(
             f"{type(error).__name__}: {error}",
             style="red",

@@ -1,6 +1,6 @@
-"""Directories that Lightning's own ModelCheckpoint wrote: listed, never changed.
+"""Directories of Lightning's own ModelCheckpoint: listed, never changed.
 
-Nothing of the adapter is loaded for a run directory of ours.
+For a run directory of multiback the adapter is not loaded.
 """
 
 from pathlib import Path
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
 
 _SUFFIX = ".ckpt"
 
-# What the commands that look tell of, whoever wrote it.
+# The checkpoints that read-only commands show, of either library.
 Listed: TypeAlias = "Checkpoint | LightningFile"
 
 
 def lightning_directory(place: Place) -> "LightningDirectory | None":
-    """Open a directory that holds Lightning's files and no run of ours.
+    """Open a directory that holds Lightning's files and no multiback run.
 
     Args:
-        place: A path; a URL is none of Lightning's.
+        place: A path; Lightning's files are not read from URLs.
     """
     if "://" in str(place) or not Path(place).is_dir() or _is_ours(Path(place)):
         return None
@@ -36,10 +36,10 @@ def lightning_directory(place: Place) -> "LightningDirectory | None":
 
 
 def _is_ours(path: Path) -> bool:
-    """Tell whether a directory is a run directory, or a checkpoint in one.
+    """Return whether a directory is a run directory, or a checkpoint in one.
 
     Lightning has folders called `checkpoints` too, but without directories in them,
-    save those of strategies that divide a model.
+    except those of strategies that shard a model.
     """
     if any((path / name).exists() for name in ("runs.jsonl", "manifest.json")):
         return True
@@ -54,7 +54,7 @@ def _is_ours(path: Path) -> bool:
 
 
 def lightning_file(place: Place) -> "LightningFile | None":
-    """Read one of Lightning's files, or return None where it is none by its name.
+    """Read one of Lightning's files; return None if its name is not such a file's.
 
     Raises:
         CorruptCheckpointError: It cannot be read.
@@ -78,10 +78,10 @@ def lightning_file(place: Place) -> "LightningFile | None":
 
 
 def refuse_lightning(place: Place) -> None:
-    """Raise where a command is of our own checkpoints only.
+    """Raise where a command supports only multiback's checkpoints.
 
     Raises:
-        ArgumentError: It is a file or a directory of Lightning's.
+        ArgumentError: It is a file or a directory of Lightning.
     """
     path = Path(place)
     is_file = path.suffix == _SUFFIX and "://" not in str(place) and path.exists()

@@ -21,13 +21,13 @@ def read_data(path: Path) -> Data:
             or `y/NAME`.
 
     Raises:
-        ArgumentError: It is no such file.
+        ArgumentError: It is not such a file.
     """
     try:
         archive = np.load(path, allow_pickle=False)
         arrays = dict(archive) if isinstance(archive, np.lib.npyio.NpzFile) else None
     except (OSError, ValueError, zipfile.BadZipFile) as error:
-        # NumPy advises to unpickle what it does not know.
+        # NumPy suggests unpickling for unknown files.
         why = f": {error}" if isinstance(error, OSError) else ""
         raise ArgumentError(
             f"--data wants an .npz file of plain arrays, but {path} cannot be read as "

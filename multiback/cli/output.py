@@ -1,6 +1,6 @@
-"""What every command's output has in common: JSON, numbers, sizes, progress.
+"""Shared parts of every command's output: JSON, numbers, sizes, progress.
 
-Results go to stdout, everything else to stderr: a pipe gets the results alone.
+Results go to stdout, everything else to stderr: a pipe gets only the results.
 """
 
 import sys
@@ -23,12 +23,12 @@ from rich.table import Table
 from multiback.errors import cleaned
 from multiback.store.format.jsontext import dump
 
-# Faster work needs no bar, and a bar that flashes by is noise.
+# Faster work needs no bar, and a bar that flashes is noise.
 PATIENCE = 1.0
 
 
 class CleanConsole(Console):
-    """Print names and ids from files that anybody may have written."""
+    """Print names and ids from files of unknown origin."""
 
     def render(
         self, renderable: RenderableType, options: ConsoleOptions | None = None
@@ -62,7 +62,7 @@ def size_text(count: float) -> str:
 
 
 def number_text(value: float | None, digits: int = 4) -> str:
-    """Give a number in few characters, or a dash where there is none.
+    """Return a number in few characters, or a dash for None.
 
     >>> number_text(0.9134567), number_text(1.5e-7, 3), number_text(None)
     ('0.9135', '1.5e-07', '-')
@@ -82,7 +82,7 @@ def score_text(value: float | None) -> str:
 
 
 def count_text(count: int, noun: str) -> str:
-    """Say how many.
+    """Return a count with its noun.
 
     >>> count_text(1, "checkpoint"), count_text(2, "checkpoint")
     ('1 checkpoint', '2 checkpoints')
@@ -91,7 +91,7 @@ def count_text(count: int, noun: str) -> str:
 
 
 def plain_table(name: str, *numbers: str) -> Table:
-    """Return a table: names that fold rather than get lost, and numbers."""
+    """Return a table of names, which fold instead of being cut, and numbers."""
     table = Table(box=None, pad_edge=False)
     table.add_column(name, overflow="fold")
     for heading in numbers:
@@ -106,8 +106,8 @@ def progress_bar(
     """Show a bar on stderr once the work has taken more than a second.
 
     Args:
-        doing: What is done.
-        total: How many bytes it is about; None where nobody knows.
+        doing: The name of the work.
+        total: The total in bytes; None if unknown.
         console: Where to show it instead.
 
     Yields:

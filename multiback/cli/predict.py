@@ -1,4 +1,4 @@
-"""Predict with a checkpoint in a process of its own, under its own backend."""
+"""Predict with a checkpoint in another process, under another backend."""
 
 import os
 import subprocess

@@ -32,16 +32,16 @@ Record = dict[str, Any]
 
 
 def runs_in(directory: Place) -> "Runs | LightningDirectory":
-    """Open a directory of checkpoints, ours or Lightning's."""
+    """Open a directory of checkpoints, of multiback or Lightning."""
     return lightning_directory(directory) or open_run_directory(directory)
 
 
 def one_listed(path: Place) -> Listed:
-    """Open the checkpoint that an argument means, ours or Lightning's.
+    """Open the checkpoint of an argument, of multiback or Lightning.
 
     Raises:
         ArgumentError: It is a directory of checkpoints.
-        NoCheckpointError: There is none.
+        NoCheckpointError: There is no checkpoint.
     """
     if lightning_directory(path) is not None:
         raise ArgumentError(
@@ -52,14 +52,14 @@ def one_listed(path: Place) -> Listed:
 
 
 def one_checkpoint(path: Place) -> Checkpoint:
-    """Open the checkpoint that an argument means.
+    """Open the checkpoint of an argument.
 
     Args:
         path: A checkpoint, or a link to one such as `runs/tumour/best`.
 
     Raises:
         ArgumentError: It is a run directory.
-        NoCheckpointError: There is none.
+        NoCheckpointError: There is no checkpoint.
     """
     refuse_lightning(path)
     if is_run_directory(path):
@@ -75,18 +75,18 @@ def the_run(directory: Place, run: str | None) -> tuple[Runs, list[Checkpoint]]:
     """Return a run directory and the checkpoints of one run, the latest by default.
 
     Raises:
-        ArgumentError: It is a directory of Lightning's.
-        NoCheckpointError: There are none.
+        ArgumentError: It is a directory of Lightning.
+        NoCheckpointError: There are no checkpoints.
     """
     refuse_lightning(directory)
     return open_run_directory(directory), checkpoints_of(directory, run)
 
 
 def listed_run(directory: Place, run: str | None) -> Sequence[Listed]:
-    """Return the checkpoints of one run, ours or Lightning's; the latest by default.
+    """Return one run's checkpoints, of multiback or Lightning; the latest by default.
 
     Raises:
-        NoCheckpointError: There are none.
+        NoCheckpointError: There are no checkpoints.
     """
     theirs = lightning_directory(directory)
     if theirs is None:
@@ -123,14 +123,14 @@ def record(checkpoint: Listed) -> Record:
 
 
 def marks(checkpoint: Listed) -> Record:
-    """Return what Lightning calls one of its files, and what ours is a copy of."""
+    """Return Lightning's labels for a file, or which checkpoint ours is a copy of."""
     if isinstance(checkpoint, Checkpoint):
         return {"copy_of": checkpoint.saved_as} if checkpoint.is_copy else {}
     return {"marks": list(checkpoint.marks)}
 
 
 def is_checkpoint(place: Place) -> bool:
-    """Tell whether a path is one checkpoint, ours or Lightning's."""
+    """Return whether a path is one checkpoint, of multiback or Lightning."""
     path = Path(place)
     if "://" in str(place):
         return False
@@ -140,10 +140,10 @@ def is_checkpoint(place: Place) -> bool:
 
 
 def recorded_scores(checkpoint: Listed) -> dict[str, float]:
-    """Return what a checkpoint was judged by when it was saved, by label.
+    """Return a checkpoint's scores when it was saved, by label.
 
     Raises:
-        CorruptCheckpointError: They are no numbers: something else wrote them.
+        CorruptCheckpointError: They are not numbers: another program wrote them.
     """
     scores = checkpoint.extra.get("scores", {})
     try:

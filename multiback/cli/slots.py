@@ -1,4 +1,4 @@
-"""Read retention slots as a person types them: `Best(val_f1, 3)`, `Last(2)`.
+"""Read retention slots as a user types them: `Best(val_f1, 3)`, `Last(2)`.
 
 They look as in Python, but nothing is evaluated.
 """
@@ -27,7 +27,7 @@ def parse_slot(text: str) -> Slot:
         text: The slot's name and its arguments, in parentheses.
 
     Raises:
-        ArgumentError: It is none; the message shows how they look.
+        ArgumentError: It is not a slot; the message shows examples.
 
     Example:
         >>> slot = parse_slot("Best(2*p*r/(p+r), 3, mode=max)")
@@ -62,7 +62,7 @@ def _unreadable(text: str, why: str) -> ArgumentError:
 
 
 def _split(text: str) -> list[str]:
-    """Split at the commas that stand in no parentheses and no quotes.
+    """Split at the commas outside of parentheses and quotes.
 
     >>> _split("max(a, b), 3")
     ['max(a, b)', '3']
@@ -81,7 +81,7 @@ def _split(text: str) -> list[str]:
 
 
 def _unquoted(text: str) -> str:
-    """Take off the quotes that people add because Python wants them.
+    """Remove quotes that users add because Python needs them.
 
     >>> _unquoted("'val_f1'"), _unquoted("val_f1")
     ('val_f1', 'val_f1')

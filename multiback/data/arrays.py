@@ -1,4 +1,4 @@
-"""Batches and data as NumPy arrays, which `fit` takes on every backend."""
+"""Batches and data as NumPy arrays, which `fit` accepts on every backend."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,14 +10,14 @@ from multiback.errors import ArgumentError
 
 
 def as_arrays(part: Any, name: str) -> Any:
-    """Make arrays of what is in a structure, and tuples of its lists.
+    """Turn the leaves of a structure into arrays, and its lists into tuples.
 
     Args:
         part: Arrays or tensors of any framework in nested dicts, tuples and lists.
         name: What to call it in an error.
 
     Raises:
-        ArgumentError: There is something else in it, or something without a length.
+        ArgumentError: It holds anything else, or a value without a length.
     """
     if isinstance(part, Mapping):
         return {k: as_arrays(each, f"{name}[{k!r}]") for k, each in part.items()}

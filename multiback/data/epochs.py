@@ -1,11 +1,10 @@
-"""How `fit` goes through data of ours, epoch by epoch, from any batch on.
+"""How `fit` iterates over this package's data, epoch by epoch, from any batch.
 
 Keras reads a batch to build the model on JAX and torch and two on TensorFlow, which
 also reads ahead in training; at an epoch's end it makes an iterator that it never uses.
-So an iterator is of the epoch and begins at the position that are set when its first
-batch is read, and the next epoch comes only when Keras has seen its last. A hook for
-each batch would be too late under TensorFlow, and a dataset's own hooks come at other
-times on each backend.
+So an iterator takes its epoch and position when its first batch is read, and the next
+epoch starts only when Keras has seen the last batch. A hook for each batch would be too
+late under TensorFlow, and a dataset's own hooks run at other times on each backend.
 """
 
 import abc
@@ -21,28 +20,27 @@ from multiback.keras_private import Length, keep_order
 
 
 class Epochs(keras.utils.PyDataset, abc.ABC):  # type: ignore[misc]  # Keras has no types
-    """Data that begins an epoch where it is told to, under every backend.
+    """Data that can start an epoch at any batch, under every backend.
 
-    A subclass says how many batches there are, how to take one, and what its
-    position is.
+    A subclass defines the number of batches, how to read one, and its position.
     """
 
     def __init__(self) -> None:
-        # Workers would read ahead of what is trained on, in an order of their own.
+        # Workers would read ahead of the training, in their own order.
         super().__init__(workers=0)
         self._lock = threading.RLock()
-        # Where the next iterator begins: the epoch, and the batch in it.
+        # The start of the next iterator: the epoch, and the batch in it.
         self._next = (0, 0)
-        # The iterator in `fit`: where it began, and the last batch that it read.
+        # The iterator in `fit`: its start, and the last batch that it read.
         self._epoch, self._start, self._read = 0, 0, -1
         self._in_fit = self._fresh = False
 
     def __getstate__(self) -> dict[str, Any]:
-        """Allow copies: all but the lock."""
+        """Leave out the lock, to allow copies."""
         return {k: v for k, v in vars(self).items() if k != "_lock"}
 
     def __setstate__(self, state: Mapping[str, Any]) -> None:
-        """Take the copy up."""
+        """Restore from a copy or pickle."""
         self.__dict__.update(state, _lock=threading.RLock())
 
     @abc.abstractmethod
@@ -51,14 +49,14 @@ class Epochs(keras.utils.PyDataset, abc.ABC):  # type: ignore[misc]  # Keras has
 
     @abc.abstractmethod
     def _look(self, index: int) -> tuple[Any, ...]:
-        """Return a batch outside of training: to build the model, or to look at it."""
+        """Return a batch outside of training: to build the model, or to inspect it."""
 
     @abc.abstractmethod
     def _take(self, index: int) -> tuple[Any, ...]:
         """Return a batch by its number in the iterator in `fit`."""
 
     def _bind(self) -> None:
-        """Begin an iterator in `fit`."""
+        """Start an iterator in `fit`."""
         self._epoch, self._start = self._next
         self._read, self._fresh = -1, False
 
@@ -66,16 +64,16 @@ class Epochs(keras.utils.PyDataset, abc.ABC):  # type: ignore[misc]  # Keras has
     def num_batches(self) -> int:
         """The number of batches of an epoch, for Keras.
 
-        What it asks before training holds for every epoch. What it asks as an epoch
-        begins is for the iterator: how many are left of this one.
+        Before training the number is that of every epoch. At the start of an epoch it
+        is the number of batches that are left of this one.
         """
         left = self._next[1] if self._fresh else 0
         return Length(len(self) - left, self._is_over)
 
     def _is_over(self, seen: int) -> bool:
-        """Tell whether the epoch in `fit` is over; then the next one is next.
+        """Return whether the epoch in `fit` is over, and the next one starts.
 
-        Only then, not when the last batch is read: that may be to build the model.
+        Not already when the last batch is read: Keras may read it to build the model.
         """
         over = seen >= len(self) - self._start
         if over:
@@ -83,7 +81,7 @@ class Epochs(keras.utils.PyDataset, abc.ABC):  # type: ignore[misc]  # Keras has
         return over
 
     def __getitem__(self, index: int) -> tuple[Any, ...]:
-        """Return a batch by its number: in `fit`, in what is left of the epoch.
+        """Return a batch by its number; in `fit`, in the rest of the epoch.
 
         Raises:
             ArgumentError: `fit` does not read the batches in their order.
@@ -103,7 +101,7 @@ class Epochs(keras.utils.PyDataset, abc.ABC):  # type: ignore[misc]  # Keras has
             return self._take(index)
 
     def begin_epoch(self, epoch: int) -> None:
-        """Let the next iteration be of an epoch, from its first batch.
+        """Let the next iteration be an epoch, from its first batch.
 
         Args:
             epoch: Its number as Keras counts, from 0.
@@ -118,5 +116,5 @@ class Epochs(keras.utils.PyDataset, abc.ABC):  # type: ignore[misc]  # Keras has
         self._in_fit = self._fresh = True
 
     def on_epoch_end(self) -> None:
-        """Allow any batch to be looked at again."""
+        """Allow reading of any batch again."""
         self._in_fit = self._fresh = False

@@ -1,8 +1,8 @@
-"""Others' data loaders, in `fit`, with their own state as the position.
+"""Third-party data loaders in `fit`, with their own state as the position.
 
 A loader goes forward only, and Keras reads more than it trains on: to build the model,
-and ahead. So the loader is iterated here, once, and its state is kept from before each
-batch that training has not passed; and the batch itself, to hand it out again.
+and ahead. So the loader is iterated here, once. Each batch that training has not passed
+is kept, with the loader's state before it, to return it again.
 """
 
 from collections.abc import Iterator, Mapping
@@ -14,11 +14,11 @@ from multiback.data.plain import from_plain, to_plain
 from multiback.data.sources import Source
 from multiback.errors import ArgumentError, StateError
 
-_ENDLESS = 2**53  # What `len` of a Grain dataset that repeats is above.
+_ENDLESS = 2**53  # `len` of a Grain dataset that repeats is above this.
 
 
 class ResumableLoader(Epochs):
-    """A data loader of others for `fit` and for loops, resumable at any batch.
+    """A third-party data loader for `fit` and for loops, resumable at any batch.
 
     For torchdata's `StatefulDataLoader`, for Grain's datasets and loaders, and for all
     that has `state_dict()` and `load_state_dict()`, or iterators with `get_state()` and
@@ -27,23 +27,23 @@ class ResumableLoader(Epochs):
     `fit` makes of the loader itself cannot be resumed exactly, for Keras makes more
     iterators than there are epochs and reads ahead.
 
-    A run that is killed in the middle of an epoch so goes on there, bit for bit, where
-    the loader's state says all that its batches depend on. What a dataset draws
-    from a global generator, or in a worker process, is not in it. Give torch's samplers
-    a `generator=`. Batches become NumPy arrays, and lists in them tuples.
+    A run that was killed in the middle of an epoch continues there, bit for bit, if the
+    loader's state has everything that its batches depend on. Draws of a dataset from a
+    global generator, or in a worker process, are not in it. Give torch's samplers a
+    `generator=`. Batches become NumPy arrays, and lists in them tuples.
 
-    In a loop of your own, `for batch in data` is one epoch, or what is left of it;
-    `state_dict()` is the position after the batch that was handed out last.
+    In your own loop, `for batch in data` is one epoch, or the rest of it;
+    `state_dict()` is the position after the last returned batch.
 
     Args:
         loader: The loader. Nothing else may iterate it. Its batches are `x`, `(x,)`,
             `(x, y)` or `(x, y, sample_weight)`; a dict is `x`.
-        batches: How many batches are an epoch: the next one goes on where this one
-            ended, and the loader begins anew whenever it is through. None is
-            `len(loader)`: once through.
+        batches: How many batches are an epoch: the next epoch continues where this one
+            ended, and the loader restarts whenever it is exhausted. None is
+            `len(loader)`: one pass.
 
     Raises:
-        ArgumentError: The loader cannot say where it stands, or has no length.
+        ArgumentError: The loader has no state, or has no length.
 
     Example:
         >>> import numpy as np, multiback as mb
@@ -82,9 +82,9 @@ class ResumableLoader(Epochs):
                 f"An epoch has {self._batches} batches by the loader's len() or "
                 "batches=. Pass how many batches are an epoch as batches=."
             )
-        # Batches are counted from 0, over all epochs: the one that the loader gives
-        # next, where the next epoch and the one in `fit` begin, and the first one that
-        # may be wanted again.
+        # Batches are counted from 0, over all epochs: the loader's next one, the starts
+        # of the next epoch and of the one in `fit`, and the first one that may be
+        # requested again.
         self._cursor = self._next_at = self._bound = self._floor = 0
         self._states: dict[int, dict[str, Any]] = {}
         self._kept: dict[int, tuple[Any, ...]] = {}
@@ -94,9 +94,9 @@ class ResumableLoader(Epochs):
         return self._batches
 
     def begin_epoch(self, epoch: int) -> None:
-        """Let the next iteration be of an epoch, from its first batch.
+        """Let the next iteration be an epoch, from its first batch.
 
-        What an unfinished loop has left of the last one is passed over.
+        The rest of an unfinished epoch is skipped.
         """
         if self._next[1]:
             self._next_at += len(self) - self._next[1]
@@ -108,7 +108,7 @@ class ResumableLoader(Epochs):
 
     def _is_over(self, seen: int) -> bool:
         over = super()._is_over(seen)
-        # No more than numbers: the thread that reads for TensorFlow has the lock.
+        # Only numbers: the thread that reads for TensorFlow holds the lock.
         self._floor = max(self._floor, self._bound + seen)
         if over:
             self._next_at = self._bound + len(self) - self._start
@@ -121,7 +121,7 @@ class ResumableLoader(Epochs):
         return self._read_at(self._bound + index)
 
     def __iter__(self) -> Iterator[tuple[Any, ...]]:
-        """Go through what is left of the epoch, for a loop of one's own."""
+        """Iterate over the rest of the epoch, for a user's own loop."""
         epoch, start = self._next
         for number in range(start, len(self)):
             batch = self._read_at(self._next_at)
@@ -142,14 +142,14 @@ class ResumableLoader(Epochs):
             return self._kept[place]
 
     def _forget(self, floor: int) -> None:
-        """Drop what nobody will want again."""
+        """Discard batches that cannot be requested again."""
         for old in [n for n in self._kept if n < floor]:
             del self._kept[old]
         for old in [n for n in self._states if n < floor and n != self._next_at]:
             del self._states[old]
 
     def _read_next(self) -> None:
-        """Read a batch, and note where it came from."""
+        """Read a batch, and note its position."""
         self._note()
         batch = self._source.read(anew=not self._through)
         whole = tuple(batch) if isinstance(batch, list | tuple) else (batch,)
@@ -157,7 +157,7 @@ class ResumableLoader(Epochs):
         self._cursor += 1
 
     def _note(self) -> None:
-        """Keep the state from which the next batch comes."""
+        """Store the state before the next batch."""
         if self._cursor not in self._states:
             number = self._cursor - self._next_at + self._next[1]
             through = self._through and number % len(self) == 0
@@ -165,7 +165,7 @@ class ResumableLoader(Epochs):
             self._states[self._cursor] = to_plain(state, "the state")
 
     def _go_back(self, place: int) -> None:
-        """Let the loader stand at a batch that it has given, or before."""
+        """Move the loader back to an earlier batch."""
         self._note()
         known = [n for n in self._states if n <= place]
         if not known:
@@ -182,11 +182,11 @@ class ResumableLoader(Epochs):
     def state_dict(self) -> dict[str, Any]:
         """Return the position, and what it is a position in, as JSON values.
 
-        Inside of `fit` it is the begin of the epoch: how much of it was trained on,
-        only a callback knows.
+        Inside `fit` it is the start of the epoch: only a callback knows how much of it
+        was trained on.
 
         Raises:
-            ArgumentError: The loader's state is more than data.
+            ArgumentError: The loader's state is not plain data.
         """
         found = self.state_at(*self._next)
         if found is None:
@@ -201,7 +201,7 @@ class ResumableLoader(Epochs):
             batch: The number of the batch in it, from 0.
 
         Raises:
-            ArgumentError: The loader's state is more than data.
+            ArgumentError: The loader's state is not plain data.
         """
         if epoch == self._next[0]:
             first, number = self._next_at, batch - self._next[1]
@@ -223,13 +223,13 @@ class ResumableLoader(Epochs):
         return {"batches": self._batches, "of_loader": self._source.of_loader}
 
     def check_state(self, state: Mapping[str, Any]) -> None:
-        """Raise where a position is not of such a loader.
+        """Raise if a position belongs to another loader.
 
         Args:
             state: What `state_dict` returned.
 
         Raises:
-            StateError: An epoch has another number of batches, or it is of other data.
+            StateError: An epoch has another number of batches, or the data differ.
         """
         if "source" not in state:
             raise StateError("The position is of other data: it has no loader's state.")

@@ -1,6 +1,6 @@
-"""The state of others' data as JSON values: a checkpoint is data, never a pickle.
+"""The state of third-party data as JSON values: a checkpoint never holds a pickle.
 
-What JSON has no word for is written as an object with one key that begins with `$`.
+A value that JSON cannot hold is written as an object with one key that begins with `$`.
 """
 
 import base64
@@ -31,7 +31,7 @@ def to_plain(value: Any, name: str = "state") -> Any:  # noqa: PLR0911 - by kind
         name: What to call it in an error.
 
     Raises:
-        ArgumentError: There is something else in it.
+        ArgumentError: It holds anything else.
 
     Example:
         >>> to_plain({"generator": b"ab", "place": (1, 2)})
@@ -69,7 +69,7 @@ def from_plain(value: Any) -> Any:  # noqa: PLR0911 - by kind
     """Return what `to_plain` was given.
 
     Raises:
-        StateError: It is not of `to_plain`.
+        StateError: `to_plain` did not write it.
     """
     if isinstance(value, list):
         return [from_plain(each) for each in value]
@@ -98,7 +98,7 @@ def from_plain(value: Any) -> Any:  # noqa: PLR0911 - by kind
 
 
 def _is_tensor(value: Any) -> bool:
-    """Tell a torch tensor without importing torch."""
+    """Recognise a torch tensor without importing torch."""
     return type(value).__module__.partition(".")[0] == "torch" and hasattr(
         value, "numpy"
     )

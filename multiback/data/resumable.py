@@ -1,8 +1,8 @@
-"""Arrays in batches, in an order that can be taken up again in the middle of an epoch.
+"""Arrays in batches, in an order that can resume in the middle of an epoch.
 
-What a batch holds follows from (seed, epoch, number of the batch) alone, never from
-a global generator or from what was read before. So it does not matter how often and how
-far ahead Keras reads.
+The content of a batch depends on (seed, epoch, number of the batch) alone, never on a
+global generator or on earlier reads. So it does not matter how often and how far ahead
+Keras reads.
 """
 
 import math
@@ -18,15 +18,15 @@ from multiback.errors import ArgumentError, StateError
 
 
 class Resumable(Epochs):
-    """Arrays for `fit` and for loops of your own, resumable at any batch.
+    """Arrays for `fit` and for your own loops, resumable at any batch.
 
-    Use it in place of `fit(x, y, batch_size=)` where a run that is killed in the
-    middle of an epoch is to go on there, bit for bit, with
-    `ModelCheckpoint(..., data=data, every_n_train_steps=n, resume="auto")`. The
-    order is the same on every backend.
+    Use it in place of `fit(x, y, batch_size=)` if a run that was killed in the middle
+    of an epoch should continue there, bit for bit, with `ModelCheckpoint(...,
+    data=data, every_n_train_steps=n, resume="auto")`. The order is the same on every
+    backend.
 
-    In a loop of your own, `for batch in data` is one epoch, or what is left of it;
-    `state_dict()` is the position after the batch that was handed out last.
+    In your own loop, `for batch in data` is one epoch, or the rest of it;
+    `state_dict()` is the position after the last returned batch.
 
     Args:
         x: An array, or arrays in nested dicts, tuples and lists: what the model
@@ -98,7 +98,7 @@ class Resumable(Epochs):
         return self._batch(self._order, self._start + index)
 
     def __iter__(self) -> Iterator[tuple[Any, ...]]:
-        """Go through what is left of the epoch, for a loop of one's own."""
+        """Iterate over the rest of the epoch, for a user's own loop."""
         epoch, start = self._next
         order = self._order_of(epoch)
         for number in range(start, len(self)):
@@ -109,8 +109,8 @@ class Resumable(Epochs):
     def state_dict(self) -> dict[str, Any]:
         """Return the position, and what it is a position in, as JSON values.
 
-        Inside of `fit` it is the begin of the epoch: how much of it was trained on,
-        only a callback knows.
+        Inside `fit` it is the start of the epoch: only a callback knows how much of it
+        was trained on.
         """
         return self.state_at(*self._next)
 
@@ -131,7 +131,7 @@ class Resumable(Epochs):
         }
 
     def check_state(self, state: Mapping[str, Any]) -> None:
-        """Raise where a position is not of this data.
+        """Raise if a position belongs to other data.
 
         Args:
             state: What `state_dict` returned.
@@ -174,7 +174,7 @@ class Resumable(Epochs):
             raise IndexError(f"There is no batch {number} among {len(self)}.")
         rows = slice(number * self._batch_size, (number + 1) * self._batch_size)
         taken = rows if order is None else order[rows]
-        # A copy: a slice would let whoever gets the batch change the data.
+        # A copy: a slice would let the user of the batch change the data.
         return tuple(
             keras.tree.map_structure(lambda array: np.array(array[taken]), part)
             for part in self._parts
@@ -195,9 +195,9 @@ def _samples(parts: tuple[Any, ...]) -> int:
 def epoch_order(samples: int, seed: int, epoch: int) -> np.ndarray:
     """Return a permutation that depends on nothing but the arguments.
 
-    By sorting raw words of a counter-based generator: NumPy promises that these
-    never change, which it does not of `Generator.permutation`. A run can be resumed
-    under another NumPy, and under another backend.
+    It sorts the raw output of a counter-based generator: NumPy promises that this never
+    changes, but not for `Generator.permutation`. So a run can resume under another
+    NumPy, and under another backend.
 
     Args:
         samples: How many samples there are.

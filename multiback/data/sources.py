@@ -1,8 +1,8 @@
-"""Loaders of others that can say and set where they stand, in one manner.
+"""One interface for third-party loaders whose position can be saved.
 
-torch's `StatefulDataLoader` has `state_dict()` of the iterator that it made last, and
-the next iterator begins where `load_state_dict` says. Grain's iterators have
-`get_state()` and `set_state()`.
+torch's `StatefulDataLoader` has `state_dict()` of its latest iterator, and the next
+iterator begins where `load_state_dict` says. Grain's iterators have `get_state()` and
+`set_state()`.
 """
 
 from collections.abc import Iterator
@@ -12,21 +12,21 @@ from multiback.errors import ArgumentError, StateError
 
 
 class Source:
-    """An iterator over a loader that begins anew when it is through.
+    """An iterator over a loader that restarts when it is exhausted.
 
     Args:
         loader: Iterable, with `state_dict` and `load_state_dict`; or its iterators
             have `get_state` and `set_state`.
 
     Raises:
-        ArgumentError: It is not such a one.
+        ArgumentError: The loader has no saveable state.
     """
 
     def __init__(self, loader: Any) -> None:
         self._loader = loader
         self._iterator: Iterator[Any] | None = None
         self._begun: list[Any] = []
-        # Whether the iterator has given a batch, and whether it is through.
+        # Whether the iterator has given a batch, and whether it is exhausted.
         self._given = self._ended = False
         self.of_loader = _has(loader, "state_dict", "load_state_dict")
         if not hasattr(loader, "__iter__"):
@@ -37,12 +37,12 @@ class Source:
                 raise ArgumentError(_UNUSABLE.format(type(loader).__name__))
 
     def state(self, *, through: bool) -> dict[str, Any]:
-        """Return where the next batch comes from.
+        """Return the position of the next batch.
 
         Args:
             through: Whether the next batch is of a new iterator. The last one is then
-                brought to its end: a sampler may draw a last time there, and its state
-                does not tell whether it did.
+                read to its end: a sampler may draw a last time there, and its state
+                does not show that.
 
         Raises:
             ArgumentError: The last one is not at its end.
@@ -68,12 +68,12 @@ class Source:
         self._given = self._ended = False
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on where a state was taken.
+        """Continue from a saved state.
 
         torch's own samplers draw from their generators once more when the iterator is
-        made, from where these stood when it was made first. And
-        `StatefulDataLoader` draws a seed then, which its state does not know of: with
-        a generator that it shares with its sampler the next epoch would be another.
+        made, from the generators' state at its first creation. And `StatefulDataLoader`
+        then draws a seed, which is not in its state: with a generator that it shares
+        with its sampler the next epoch would differ.
 
         Raises:
             StateError: The loader refuses it.
@@ -103,10 +103,10 @@ class Source:
             self._begun, self._given = state["begun"], state["given"]
 
     def read(self, *, anew: bool) -> Any:
-        """Return the next batch, of a new iterator where the last one is through.
+        """Return the next batch, of a new iterator if the last one is exhausted.
 
         Args:
-            anew: Whether it may be through.
+            anew: Whether it may be exhausted.
 
         Raises:
             ArgumentError: There is no batch.

@@ -7,7 +7,7 @@ import torch
 
 
 def to_array(tensor: torch.Tensor) -> np.ndarray:
-    """Copy a tensor from wherever it is.
+    """Copy a tensor from any device.
 
     Raises:
         TypeError: NumPy has no such type.

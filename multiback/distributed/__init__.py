@@ -1,8 +1,8 @@
-"""Training on several processes: one decision, and each process writes its part.
+"""Training on several processes: one decision, and each process writes its shards.
 
-`ranks.py` lets processes agree, `shared_runs.py` lets them share a run directory, and
-an engine (`engine.py`) writes a state whose pieces lie in different processes, of which
-`divided.py` reads what this process needs.
+`ranks.py` lets processes agree, `shared_runs.py` lets them share a run directory, an
+engine (`formats.py`) writes a state that is sharded over processes, and `divided.py`
+reads this process's shards.
 """
 
 from multiback.distributed.divided import Held, read_held

@@ -1,8 +1,8 @@
-"""Restore what is divided among processes: each reads the parts that it holds.
+"""Restore sharded arrays; each process reads its own shards.
 
-A kernel that lies on the devices of several processes is no one's as a whole. So that
-nobody reads all of it, or has all of it in memory, its parts are read, verified and put
-onto the devices; the rest of the state goes the way of every state.
+No process holds the whole of a kernel that is sharded over several processes. So that
+no process reads all of it, or holds all of it in memory, its shards are read, verified
+and put onto the devices; the rest of the state is restored as usual.
 """
 
 import importlib
@@ -16,7 +16,7 @@ from multiback.store import Checkpoint
 from multiback.store.format.tensor_file import Array
 from multiback.store.sharded.regions import Box
 
-# Who knows how an array is divided, by the library that its class is from.
+# The module that knows how an array is sharded, by the library of its class.
 _MODULES = {
     "torch": "multiback.distributed.torch",
     "jax": "multiback.distributed.jax",
@@ -25,17 +25,17 @@ _MODULES = {
 
 
 class Divider(Protocol):
-    """Know how the arrays of a framework are divided: a module of an engine."""
+    """Know how a framework's arrays are sharded: a module of an engine."""
 
     def boxes(self, like: Any) -> list[Box] | None:
-        """Return which parts of an array this process holds; None if nobody tells."""
+        """Return this process's regions of an array; None if they are unknown."""
 
     def build(self, like: Any, boxes: Sequence[Box], parts: Sequence[Array]) -> Any:
-        """Make an array that is divided as another is, from this process's parts."""
+        """Make an array sharded like another one, from this process's shards."""
 
 
 class Held:
-    """A state as far as this process needs it.
+    """The part of a state that this process needs.
 
     Args:
         whole: Arrays that this process has whole.
@@ -50,17 +50,17 @@ class Held:
 def read_held(
     checkpoint: Checkpoint, index: Sequence[Mapping[str, Any]], likes: Mapping[str, Any]
 ) -> Held:
-    """Read a checkpoint's arrays, of those that are divided this process's parts.
+    """Read a checkpoint's arrays; of sharded arrays only this process's shards.
 
     Args:
         checkpoint: Where they are.
         index: Says which shapes and dtypes they have.
-        likes: What is to be restored, by its name in the checkpoint, if it is divided.
-            What has another shape or dtype there, or none that is said, is read whole,
-            for others to judge.
+        likes: The sharded targets, by name in the checkpoint. An array with another
+            shape or dtype there, or without them, is read whole, for the caller to
+            check.
 
     Raises:
-        CorruptCheckpointError: What is read is not what was written.
+        CorruptCheckpointError: The files are not as they were written.
     """
     shapes = {
         entry["key"]: (tuple(entry["shape"]), entry["dtype"])

@@ -1,4 +1,4 @@
-"""What an engine is: who copies a state at once and writes it later."""
+"""The interface of an engine: it copies a state at once and writes it later."""
 
 import importlib
 from collections.abc import Callable, Iterator, Mapping
@@ -28,7 +28,7 @@ class Engine(Protocol):
     """
 
     def stage(self, values: Mapping[str, Any]) -> tuple[set[str], Write]:
-        """Copy the values, for training goes on and changes them.
+        """Copy the values, because training continues and changes them.
 
         Args:
             values: The framework's arrays, or anything else, by key.
@@ -36,13 +36,13 @@ class Engine(Protocol):
         Returns:
             The keys that this engine takes; and what writes the copies into a folder
             that does not exist yet, later and in another thread, on every process at
-            once. Each writes what it holds.
+            once. Each process writes its own shards.
         """
 
 
 @contextmanager
 def engine_errors(folder: Path) -> Iterator[None]:
-    """Turn whatever a framework raises while it writes into a `StoreError`."""
+    """Turn any error of a framework's writer into a `StoreError`."""
     try:
         yield
     except MultibackError:
@@ -54,7 +54,7 @@ def engine_errors(folder: Path) -> Iterator[None]:
 def not_written(
     folder: Path, error: BaseException, rank: int | None = None
 ) -> StoreError:
-    """Say that a state was not written, and why."""
+    """Return the error for a state that was not written."""
     where = "" if rank is None else f"rank {rank} "
     raised = StoreError(
         f"{where}could not write its part of the state into {folder}: "
@@ -65,7 +65,7 @@ def not_written(
     return raised
 
 
-# Format: the backend that has it, its module, what it imports, how to install that.
+# Format: its backend, its module, what it imports, and how to install that.
 _ENGINES = MappingProxyType(
     {
         "dcp": ("torch", "multiback.distributed.torch", "torch", "multiback[torch]"),
@@ -119,7 +119,7 @@ def check_format(format: Any, backend: str, dirpath: Any) -> None:
 
 
 def engine_of(format: str, ranks: Ranks | None) -> Engine | None:
-    """Return who writes a format; None for our own.
+    """Return the engine of a format; None for safetensors.
 
     To be called by every process at the same point: an engine may open a connection.
 

@@ -1,4 +1,4 @@
-"""JAX: the processes of `jax.distributed.initialize`, and what each of them holds."""
+"""JAX: the processes of `jax.distributed.initialize`, and their shards."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,31 +6,31 @@ from typing import Any
 import jax
 import numpy as np
 
-# Private, but the only way to its store of keys without devices, whose collectives
-# belong to the training; Orbax goes the same way. A test notices a change.
+# Private, but the only way to its key-value store without devices; collectives belong
+# to the training. Orbax uses it too. A test notices a change.
 from jax._src.distributed import global_state
 
 from multiback.distributed.ranks import Ranks
 from multiback.store.format.tensor_file import Array
 from multiback.store.sharded.regions import Box
 
-# JAX ends a process whose peer is lost after 100 seconds unless told otherwise; this
-# is for one that is there and does not answer.
+# JAX ends a process whose peer is lost after 100 seconds by default; this time-out is
+# for a process that runs and does not answer.
 TIMEOUT = 600.0
 
 
 class ClientMessages:
-    """Messages through the service with which the processes found each other."""
+    """Messages through the service that connected the processes."""
 
     def __init__(self, client: Any) -> None:
         self._client = client
 
     def put(self, key: str, value: bytes) -> None:
-        """Set a key that was never set."""
+        """Set a new key."""
         self._client.key_value_set_bytes(key, value)
 
     def take(self, key: str) -> bytes | None:
-        """Return a key's value; None while it has none."""
+        """Return a key's value; None before it is set."""
         try:
             return bytes(self._client.key_value_try_get_bytes(key))
         except jax.errors.JaxRuntimeError as error:
@@ -56,18 +56,18 @@ def ranks() -> Ranks | None:
 
 
 def boxes(like: Any) -> list[Box]:
-    """Return which parts of an array the devices of this process hold, each once."""
+    """Return the regions of an array on this process's devices, each once."""
     shape = like.shape
     found = like.sharding.addressable_devices_indices_map(shape).values()
     return list(dict.fromkeys(_box(index, shape) for index in found))
 
 
 def build(like: Any, boxes: Sequence[Box], parts: Sequence[Array]) -> Any:
-    """Make an array that is divided as another is, from this process's parts."""
+    """Make an array sharded like another one, from this process's shards."""
     held = dict(zip(boxes, parts, strict=True))
 
     def part(index: Any) -> Array:
-        # A copy for each device: a part may be taken over, and donated later.
+        # A copy for each device: JAX may take a shard over, and donate it later.
         return np.array(held[_box(index, like.shape)])
 
     return jax.make_array_from_callback(like.shape, like.sharding, part)

@@ -1,4 +1,4 @@
-"""Orbax as an engine: each process writes the shards of JAX's arrays that it holds."""
+"""Orbax as an engine: each process writes its own shards of JAX arrays."""
 
 import logging
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ class Orbax:
     def __init__(self, ranks: Ranks | None) -> None:
         self._ranks = ranks
         self._saves = 0
-        # A line for each step of each save.
+        # Orbax logs a line for each step of each save.
         logging.getLogger("absl").setLevel(
             max(logging.getLogger("absl").level, logging.WARNING)
         )
@@ -36,8 +36,8 @@ class Orbax:
         copies = {
             key: _copy(value)
             for key, value in values.items()
-            # Orbax refuses arrays without elements; and among several processes those
-            # of which each has its own, where rank 0's counts.
+            # Orbax refuses arrays without elements; and, among several processes, local
+            # arrays, where rank 0's value counts.
             if isinstance(value, jax.Array)
             and value.size
             and (self._ranks is None or not value.is_fully_addressable)
@@ -49,8 +49,8 @@ class Orbax:
     def _options(self, number: int) -> Any:
         if self._ranks is None:
             return ocp.options.MultiprocessingOptions()
-        # With its processes named Orbax waits through JAX's service. Otherwise it would
-        # through a collective, which must not run beside the training's own.
+        # With named processes Orbax waits through JAX's service. Otherwise it uses a
+        # collective, which must not run beside the training's own.
         return ocp.options.MultiprocessingOptions(
             active_processes=set(range(self._ranks.size)),
             barrier_sync_key_prefix=f"multiback-{self._ranks.name}-{number}",
@@ -76,13 +76,13 @@ class _Save:
                 handler, multiprocessing_options=self._options
             ) as checkpointer,
         ):
-            # A "/" in a name would be a folder.
+            # A "/" in a name would create a folder.
             named = {quote(key, safe=""): one for key, one in self._copies.items()}
             checkpointer.save(folder, args=ocp.args.PyTreeSave(named))
 
 
 def _copy(value: jax.Array) -> jax.Array:
-    """Copy the shards that this process holds: the next step may take them over."""
+    """Copy this process's shards: the next step may take them over."""
     return jax.make_array_from_single_device_arrays(
         value.shape,
         value.sharding,

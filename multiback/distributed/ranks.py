@@ -1,12 +1,12 @@
-"""Let processes agree: rank 0 decides, the others hear what it decided.
+"""Let processes agree: rank 0 decides, the others receive its decision.
 
-Messages go through a store of keys and values that the framework's own start of the
-processes has made, and not through collectives: these wait for each other in the order
-in which they are called, and a checkpoint is written beside the training's own.
-Each thread has a channel of its own, so that the order of two threads never matters.
+Messages go through the key-value store of the framework that started the processes, and
+not through collectives: these wait for each other in the order of their calls, and a
+checkpoint is written beside the training's own. Each thread has its own channel, so the
+order of two threads never matters.
 
-Every wait ends: in the answer, in the error that another process told of, or in a
-`StoreError` once the time is up.
+Every wait ends: with the answer, with another process's error, or with a `StoreError`
+after the time-out.
 """
 
 import importlib
@@ -27,9 +27,9 @@ from multiback.warn import warn
 T = TypeVar("T")
 
 _SHORTEST_PAUSE, _LONGEST_PAUSE = 0.0005, 0.05
-# So long nobody wonders what is going on.
+# Seconds to wait before warning.
 _WORTH_TELLING_SECONDS = 30.0
-# After so many messages rank 0 waits until they were heard, and deletes them.
+# After so many messages rank 0 waits until they were received, and deletes them.
 _KEPT = 100
 
 _SAME_CALLS = (
@@ -44,10 +44,10 @@ class Messages(Protocol):
     """A store that all processes reach. No call waits for another process."""
 
     def put(self, key: str, value: bytes) -> None:
-        """Set a key that was never set."""
+        """Set a new key."""
 
     def take(self, key: str) -> bytes | None:
-        """Return a key's value; None while it has none."""
+        """Return a key's value; None before it is set."""
 
     def drop(self, key: str) -> None:
         """Delete a key."""
@@ -59,9 +59,9 @@ class Ranks:
     Every process makes one at the same point, and makes the same calls.
 
     Args:
-        messages: What they talk through.
+        messages: The key-value store for messages.
         rank: This process's number, from 0.
-        size: How many there are.
+        size: The number of processes.
         timeout: Seconds for which rank 0 waits for the others; they wait for it twice
             as long.
 
@@ -69,7 +69,7 @@ class Ranks:
         rank: As given.
         size: As given.
         timeout: As given.
-        name: Of these processes at this point.
+        name: The name of this group of processes, for its keys.
     """
 
     def __init__(
@@ -90,13 +90,13 @@ class Ranks:
         return self.rank == 0
 
     def decide(self, action: Callable[[], T]) -> T:
-        """Do something on rank 0; its answer, or its error, is everybody's.
+        """Run `action` on rank 0; return its result, or raise its error, on every rank.
 
         Args:
-            action: Returns something that JSON has.
+            action: Returns a JSON value.
 
         Raises:
-            Exception: What it raised on rank 0; elsewhere an error of ours.
+            Exception: The error of `action` on rank 0; on other ranks a copy of it.
         """
         if not self.is_first:
             answer: T = self.hear()
@@ -110,10 +110,10 @@ class Ranks:
         return found
 
     def together(self, action: Callable[[], T]) -> T:
-        """Do something on every rank; if it fails on one, it has failed on all.
+        """Run `action` on every rank; if one fails, raise on all.
 
         Raises:
-            Exception: What was raised here, or what another rank told of.
+            Exception: The error of this rank, or of another rank.
         """
         failed: BaseException | None = None
         answer: T
@@ -124,7 +124,7 @@ class Ranks:
 
         def judge() -> None:
             if failed is not None:
-                # Another one may be lost for good: do not wait for it.
+                # Another rank may be lost for good: do not wait for it.
                 self._next(self._gathered)
                 raise failed
             _raise_first(self._gather(None))
@@ -139,19 +139,19 @@ class Ranks:
         return answer
 
     def tell(self, answer: Any) -> None:
-        """Tell the other ranks something; rank 0 only."""
+        """Send a value to the other ranks; rank 0 only."""
         self._put({"answer": answer})
 
     def tell_error(self, error: BaseException) -> None:
-        """Tell the other ranks that something failed; rank 0 only."""
+        """Send an error to the other ranks; rank 0 only."""
         self._put({"error": _described(error)})
 
     def hear(self) -> Any:
-        """Return what rank 0 tells next.
+        """Return the next value of rank 0.
 
         Raises:
-            MultibackError: It told of an error.
-            StoreError: It told nothing in time.
+            MultibackError: Rank 0 sent an error.
+            StoreError: Rank 0 sent nothing in time.
         """
         channel, number = self._next(self._told)
         key = f"{channel}/{number}"
@@ -175,7 +175,7 @@ class Ranks:
                 self._messages.drop(f"{channel}/{old}")
 
     def _gather(self, value: Any) -> list[Any]:
-        """Bring every rank's value to rank 0; the others get nothing."""
+        """Collect every rank's value on rank 0; the others get nothing."""
         channel, number = self._next(self._gathered)
         keys = [f"{channel}/gathered/{number}/{rank}" for rank in range(self.size)]
         if not self.is_first:
@@ -188,7 +188,7 @@ class Ranks:
         return found
 
     def _next(self, counter: Counter[str]) -> tuple[str, int]:
-        """Return this thread's channel, and the number of its next message."""
+        """Return this thread's channel, and its next message's number."""
         is_writer = threading.current_thread().name == WRITER_THREAD
         channel = f"{self._prefix}/{'writer' if is_writer else 'main'}"
         number = counter[channel]
@@ -196,12 +196,12 @@ class Ranks:
         return channel, number
 
     def _wait(self, key: str, rank: int, begin: float | None = None) -> bytes:
-        """Wait for a message of a rank."""
+        """Wait for a message from a rank."""
         if self._broken:
             raise StoreError(self._broken)
         pause = _SHORTEST_PAUSE
         begin = time.monotonic() if begin is None else begin
-        # Rank 0 may be waiting for another itself, and then says for whom.
+        # Rank 0 may be waiting for another rank itself, and then says for which.
         limit = self.timeout if self.is_first else 2 * self.timeout
         while True:
             try:
@@ -236,14 +236,14 @@ def _described(error: BaseException) -> list[Any]:
 
 
 def _raise_first(told: list[Any]) -> None:
-    """Raise the first error that was gathered, if there is one."""
+    """Raise the first collected error, if any."""
     for rank, error in enumerate(told):
         if error is not None:
             _raise_told(error, rank)
 
 
 def _raise_told(error: list[Any], rank: int) -> NoReturn:
-    """Raise another rank's error as one of ours."""
+    """Raise another rank's error as an error of this package."""
     name, text, code = error
     kind = vars(errors).get(name)
     if not (isinstance(kind, type) and issubclass(kind, MultibackError)):
@@ -263,7 +263,7 @@ _STARTERS = {
 
 
 def ranks_here() -> Ranks | None:
-    """Return the processes that torch or JAX has started; None where this is alone."""
+    """Return the processes that torch or JAX has started; None for a single process."""
     for library, module in _STARTERS.items():
         if library in sys.modules:
             ask: Callable[[], Ranks | None] = importlib.import_module(module).ranks

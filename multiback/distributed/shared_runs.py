@@ -1,7 +1,7 @@
-"""A run directory that several processes write together: rank 0 does, all hear of it.
+"""A run directory that several processes write together, through rank 0.
 
-It has the methods of `RunDirectory` that training uses. Each is called by every process
-in the same order, and gives the same answer, or the same error, to all.
+It has the methods of `RunDirectory` that training uses. Every process calls each of
+them in the same order, and gets the same answer, or the same error.
 """
 
 import dataclasses
@@ -33,7 +33,7 @@ class SharedRuns(Runs):
 
     @staticmethod
     def over(runs: Runs, ranks: Ranks | None) -> Runs:
-        """Return a run directory for these processes, whichever it was for before."""
+        """Wrap a run directory for these ranks, unwrapping it first if needed."""
         plain = runs.runs if isinstance(runs, SharedRuns) else runs
         return plain if ranks is None else SharedRuns(plain, ranks)
 
@@ -49,11 +49,11 @@ class SharedRuns(Runs):
 
     @property
     def skipped(self) -> list[tuple[Any, str]]:  # type: ignore[override]  # As above.
-        """What the last listing passed over, as this process saw it."""
+        """What the last listing skipped, as this process saw it."""
         return list(self.runs.skipped)
 
     def checkpoints(self, run_id: str | None = None) -> list[Checkpoint]:
-        """List those that rank 0 sees.
+        """List the checkpoints that rank 0 sees.
 
         Raises:
             StoreError: Another rank does not see them: the directory is not shared.
@@ -119,14 +119,14 @@ class SharedRuns(Runs):
 
     @property
     def save_request(self) -> Any:
-        """A file by which others ask the writer for a checkpoint."""
+        """Return the file that requests a checkpoint from the writer."""
         return self.runs.save_request
 
     def commit(self, request: Request) -> Checkpoint:
-        """Write one checkpoint: each rank its part, rank 0 all else.
+        """Write one checkpoint: each rank its shards, rank 0 everything else.
 
         Raises:
-            StoreError: It failed on some rank. Nothing of it is left.
+            StoreError: A rank failed. Nothing of the checkpoint is left.
         """
         return self._lead(request) if self.ranks.is_first else self._follow(request)
 
@@ -159,7 +159,7 @@ class SharedRuns(Runs):
                     lambda: request.write_state and request.write_state(folder)
                 )
             finally:
-                # That it failed is what rank 0 tells next.
+                # The next message from rank 0 carries the error.
                 told = self.ranks.hear()
         if is_remote(self.location):
             name = told["name"]
@@ -182,7 +182,7 @@ class SharedRuns(Runs):
         self.ranks.decide(lambda: self.runs.append_history(record))
 
     def point(self, label: str, checkpoint: Checkpoint) -> None:
-        """Let a link such as `best` lead people to a checkpoint."""
+        """Let a link such as `best` lead users to a checkpoint."""
         self.ranks.decide(lambda: self.runs.point(label, checkpoint))
 
     def publish(self, name: str) -> None:

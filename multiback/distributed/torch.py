@@ -19,23 +19,23 @@ from multiback.store.format.tensor_file import Array
 from multiback.store.format.tensor_header import NATIVE
 from multiback.store.sharded.regions import Box
 
-# It says that a single process saves alone, which is what it was asked for.
+# torch warns that a single process saves alone, which is intended.
 _ALONE = "torch.distributed is disabled, unavailable or uninitialized"
 
 
 class StoreMessages:
-    """Messages through the store with which the processes found each other."""
+    """Messages through the store that connected the processes."""
 
     def __init__(self, store: Any) -> None:
         self._store = store
 
     def put(self, key: str, value: bytes) -> None:
-        """Set a key that was never set."""
+        """Set a new key."""
         self._store.set(key, value)
 
     def take(self, key: str) -> bytes | None:
-        """Return a key's value; None while it has none."""
-        # To wait in `get` would keep the store from other threads of this process.
+        """Return a key's value; None before it is set."""
+        # Waiting in `get` would block the store for other threads of this process.
         return bytes(self._store.get(key)) if self._store.check([key]) else None
 
     def drop(self, key: str) -> None:
@@ -50,9 +50,9 @@ def ranks() -> Ranks | None:
     size = dist.get_world_size()
     if size == 1:
         return None
-    # Private, but what a group of processes is made of; a test notices a change.
+    # Private, but the only way to a group's store; a test notices a change.
     store = dist.distributed_c10d._get_default_store()  # noqa: SLF001
-    # What `init_process_group(timeout=)` was given.
+    # The time-out of `init_process_group`.
     timeout = store.timeout.total_seconds()
     return Ranks(StoreMessages(store), dist.get_rank(), size, timeout)
 
@@ -60,22 +60,23 @@ def ranks() -> Ranks | None:
 class DistributedCheckpoint:
     """Write with torch.distributed.checkpoint, in its layout of safetensors files.
 
-    What each process has as a whole is shared out among them; of a DTensor each writes
-    its shard. The copies stay on the devices of the DTensors until they are written.
+    Each array that every process holds whole is written by one of them; of a DTensor
+    each process writes its shard. The copies stay on the devices of the DTensors until
+    they are written.
 
     Args:
         ranks: The processes, if there are several.
     """
 
     def __init__(self, ranks: Ranks | None) -> None:
-        # Here, for every training under torch imports this file.
+        # Imported here, because every training under torch imports this file.
         from torch.distributed import checkpoint  # noqa: PLC0415
 
         self._dcp = _checked(checkpoint)
         self._group: Any = None
         if ranks is not None:
-            # A group of its own: a save runs beside the training's collectives, and on
-            # the host.
+            # A separate group on the host, because a save runs beside the training's
+            # collectives.
             limit = dt.timedelta(seconds=ranks.timeout)
             self._group = dist.new_group(backend="gloo", timeout=limit)
         else:
@@ -90,8 +91,8 @@ class DistributedCheckpoint:
         }
 
         def write(folder: Path) -> None:
-            # Without an index there is one file a process, of which each says itself
-            # what is in it.
+            # Without an index there is one file per process, and each file describes
+            # itself.
             dcp = self._dcp
             writer = dcp.HuggingFaceStorageWriter(str(folder), save_distributed=True)
             try:
@@ -103,7 +104,7 @@ class DistributedCheckpoint:
                         no_dist=self._group is None,
                     )
             except dcp.CheckpointException as error:
-                # No Exception, and every rank's traceback is its text.
+                # It is not an Exception, and its text is every rank's traceback.
                 rank, (cause, _) = min(error.failures.items())
                 alone = self._group is None
                 raise not_written(folder, cause, None if alone else rank) from error
@@ -111,7 +112,7 @@ class DistributedCheckpoint:
         return set(copies), write
 
 
-# What both the layout and our reader have a name for.
+# The dtypes that both the layout and our reader can name.
 _DTYPES = frozenset(
     getattr(torch, dtype.name)
     for dtype in NATIVE.values()
@@ -139,14 +140,14 @@ def _copy(value: torch.Tensor) -> torch.Tensor:
 
 
 def boxes(like: Any) -> list[Box] | None:
-    """Return which part of a DTensor this process holds; None if torch does not tell.
+    """Return this process's region of a DTensor; None if torch does not say.
 
-    It is what torch's distributed checkpoint asks.
+    torch's distributed checkpoint makes the same call.
     """
     ask = getattr(like, "__create_chunk_list__", None)
     chunks = [] if ask is None else ask()
     local = tuple(like.to_local().shape)
-    # One that holds nothing, or not one block, is none of ours.
+    # Skip shards that are empty or not contiguous.
     if len(chunks) != 1 or tuple(chunks[0].sizes) != local:
         return None
     [chunk] = chunks
@@ -159,7 +160,7 @@ def boxes(like: Any) -> list[Box] | None:
 
 
 def build(like: Any, boxes: Sequence[Box], parts: Sequence[Array]) -> Any:
-    """Make a DTensor that is divided as another is, from this process's part."""
+    """Make a DTensor sharded like another one, from this process's shard."""
     del boxes
     made = torch.empty_like(like)
     made.to_local().copy_(tensor(parts[0]))

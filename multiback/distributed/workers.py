@@ -1,9 +1,9 @@
 """TensorFlow's workers: refused, because Keras 3 does not train on several.
 
-`fit` under `MultiWorkerMirroredStrategy` ends in Keras before a callback hears of it
-(Keras 3.15: "Attempt to convert a value (PerReplica..." in its symbolic build), and a
-loop of one's own would let every worker decide and write for itself. A test notices
-when that changes.
+Under `MultiWorkerMirroredStrategy` Keras's `fit` fails before it calls any callback
+(Keras 3.15: "Attempt to convert a value (PerReplica..." in its symbolic build), and in
+a user's own loop every worker would decide and write for itself. A test notices when
+that changes.
 """
 
 import json
@@ -11,17 +11,17 @@ from collections.abc import Mapping
 
 from multiback.errors import ArgumentError
 
-# Of the tasks in a cluster those that run the training's own program.
+# The tasks of a cluster that run the training's own program.
 _TRAINING = ("chief", "master", "worker")
 
 
 def worker_count(environment: Mapping[str, str]) -> int:
-    """Return how many processes TF_CONFIG says that train together.
+    """Return how many processes train together according to TF_CONFIG.
 
     >>> worker_count({"TF_CONFIG": '{"cluster": {"worker": ["a:1", "b:1"]}}'})
     2
 
-    With parameter servers one process trains, and tells the others what to do.
+    With parameter servers one process trains, and controls the others.
 
     >>> worker_count({"TF_CONFIG": '{"cluster": {"worker": ["a:1"], "ps": ["b:1"]}}'})
     1
@@ -40,14 +40,14 @@ def worker_count(environment: Mapping[str, str]) -> int:
 
 
 def refuse_workers(backend: str, environment: Mapping[str, str]) -> None:
-    """Raise where TensorFlow is to train on several workers.
+    """Raise if TensorFlow would train on several workers.
 
     Args:
         backend: Keras's.
         environment: The process's.
 
     Raises:
-        ArgumentError: It is.
+        ArgumentError: There are several workers.
     """
     count = worker_count(environment) if backend == "tensorflow" else 1
     if count > 1:

@@ -107,7 +107,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    """Say what a metric of another library is called here."""
+    """Raise with multiback's name for a metric of another library."""
     from multiback.other_names import translated  # noqa: PLC0415 - an error
 
     raise AttributeError(

@@ -14,7 +14,7 @@ Tensor = Any
 
 
 class Aggregate(Metric):
-    """A metric of plain numbers, for loops of your own.
+    """A metric of plain numbers, for your own loops.
 
     Whether more of them is better is not known: `direction` is None.
     """

@@ -25,8 +25,8 @@ Tensor = Any
 class _Hidden:
     """Keep metrics where Keras, which tracks attributes, does not find them.
 
-    Keras would save, reset and update the owner's variables once more for each
-    view that held it openly.
+    Keras would save, reset and update the owner's variables once more for each view
+    with a plain attribute.
     """
 
     def __init__(self, metric: Metric, owner: Metric) -> None:
@@ -38,8 +38,7 @@ class _Hidden:
 class View(keras.metrics.Metric):  # type: ignore[misc]  # Keras has no types
     """A metric that owns no variables and reads those of another one.
 
-    A saved view is a metric of its own when it is loaded: sharing saves time and is no
-    part of what a metric is.
+    A saved view is a metric of its own when it is loaded: sharing only saves time.
 
     `group` makes views; there is no need to call this.
 
@@ -84,7 +83,7 @@ class View(keras.metrics.Metric):  # type: ignore[misc]  # Keras has no types
         return self._hidden.metric.compute(state)
 
     def bounds(self) -> Any:
-        """Return what the value is certainly between, if the metric says so.
+        """Return certain bounds of the value, if the metric has them.
 
         Raises:
             ArgumentError: The metric has no error to bound.
@@ -144,7 +143,7 @@ class View(keras.metrics.Metric):  # type: ignore[misc]  # Keras has no types
         return self._hidden.owner.unusable()
 
     def update_state(self, *values: Tensor, **named: Tensor) -> None:
-        """Look at the shape alone: the owner adds the batch."""
+        """Record the batch's shape only: the owner adds the batch."""
         metric = self._hidden.metric
         if isinstance(metric, PairMetric):
             metric.decide_task(named["y_pred"] if "y_pred" in named else values[1])
@@ -154,7 +153,7 @@ class View(keras.metrics.Metric):  # type: ignore[misc]  # Keras has no types
         """Return the value of everything that the owner has added.
 
         Raises:
-            ArgumentError: This metric was given batches that its owner was not.
+            ArgumentError: This metric got batches that its owner did not get.
         """
         owner = self._hidden.owner
         if owner.seen is not None and not owner.seen.covers(self.seen):
@@ -168,11 +167,11 @@ class View(keras.metrics.Metric):  # type: ignore[misc]  # Keras has no types
         return self._hidden.metric.result_of(owner)
 
     def reset_state(self) -> None:
-        """Forget what this was given; the owner resets the state."""
+        """Forget the recorded batches; the owner resets the state."""
         self.seen.forget()
 
     def get_config(self) -> dict[str, Any]:
-        """Return what makes the metric again, by itself."""
+        """Return the arguments of the metric alone."""
         return {"metric": keras.saving.serialize_keras_object(self._hidden.metric)}
 
     @classmethod

@@ -1,1 +1,1 @@
-"""See a run: what was measured, what was kept, and why."""
+"""Show a run: its metrics, its checkpoints, and the reasons."""

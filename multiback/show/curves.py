@@ -11,7 +11,7 @@ from multiback.store import Place
 def plot(
     dirpath: Place, metrics: list[str] | str | None = None, *, run: str | None = None
 ) -> tuple[Any, Any]:
-    """Draw the metrics of a run over its epochs, and mark what was kept.
+    """Draw the metrics of a run over its epochs, and mark the kept checkpoints.
 
     A ring is a checkpoint on the disk, a star the best one, a dashed vertical line a
     place where the run was interrupted and resumed. The dotted line is training.

@@ -25,11 +25,11 @@ except ImportError as error:
         'pip install "multiback[report]"'
     ) from error
 
-# After Okabe and Ito: apart for people who see few colours, on white and on black.
+# Colours after Okabe and Ito: distinct for colour-blind users, on white and on black.
 COLOURS = ("#3a8fd0", "#d9702b", "#22a07a", "#c474a6", "#c2951c", "#8795a5")
 # Mid-grey is readable on white and on black.
 _INK = "#808080"
-# What keeps the file below 2 MB.
+# Keeps the file below 2 MB.
 _MOST_POINTS, _MOST_FIGURES, _MOST_RUNS = 400, 24, 6
 
 
@@ -126,7 +126,7 @@ def _figure(name: str, stories: Sequence[Story]) -> Any:
 
 
 def _line(plot: Any, run_id: str, data: dict[str, Any], **style: Any) -> Any:
-    """Draw a curve that says its name, run, epoch and value under the mouse."""
+    """Draw a curve that shows its name, run, epoch and value under the mouse."""
     count = len(data["epoch"])
     data = {**data, "name": [data["name"]] * count, "run": [run_id] * count}
     line = plot.line(
@@ -192,7 +192,7 @@ def _thinned(epochs: list[int], values: list[float]) -> tuple[list[int], list[fl
 
 
 def _alt(name: str, stories: Sequence[Story]) -> str:
-    """Say in words what a figure shows."""
+    """Describe a figure in words."""
     parts = []
     for story in stories:
         for series in (f"val_{name}", name):
@@ -256,7 +256,7 @@ def _when(time: float) -> str:
 
 
 def _pause(seconds: float) -> str:
-    """Write a pause in words.
+    """Return a pause in words.
 
     >>> _pause(90.0), _pause(0.0), _pause(7200.0)
     ('1.5 minutes', '', '2.0 hours')

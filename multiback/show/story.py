@@ -1,7 +1,7 @@
-"""What happened in a run, told from its history and its checkpoints. No Keras here.
+"""What happened in a run, from its history and its checkpoints. No Keras here.
 
-A decision is made again from the numbers that were recorded, so that a report needs
-nothing but the run directory.
+A decision is made again from the recorded numbers, so a report needs nothing but the
+run directory.
 """
 
 import dataclasses
@@ -17,7 +17,7 @@ from multiback.errors import MonitorError, NoCheckpointError
 from multiback.store import Checkpoint, Place, open_run_directory
 
 Outcome = Literal["first", "better", "tie", "worse", "nan", "missing"]
-# A pause this many times as long as the usual epoch is shown as one.
+# A pause this many times as long as the usual epoch is shown.
 _PAUSE = 5.0
 _SHORTEST_PAUSE = 60.0
 
@@ -54,7 +54,7 @@ class Epoch:
 
 @dataclasses.dataclass(frozen=True)
 class Decision:
-    """What one epoch's score meant for the best.
+    """The effect of one epoch's score on the best.
 
     Attributes:
         epoch: Epochs completed.
@@ -146,17 +146,17 @@ def read_story(directory: Place, run: str | None = None) -> Story:
 
 
 def read_stories(directory: Place) -> list[Story]:
-    """Read every run of a directory, the one that began last first.
+    """Read every run of a directory, the latest start first.
 
     Raises:
-        NoCheckpointError: There is none.
+        NoCheckpointError: There is no run.
     """
     known = open_run_directory(directory).run_ids()
     return [read_story(directory, one) for one in known or [None]]  # type: ignore[list-item]  # None raises
 
 
 def _lived(records: Sequence[Mapping[str, Any]]) -> list[Epoch]:
-    """Drop what a resumed run did again, and note how often and after which pause."""
+    """Drop epochs that a resumed run repeated; note the repeats and their pauses."""
     lived: list[Epoch] = []
     lost: dict[int, int] = {}
     for one in records:
@@ -191,7 +191,7 @@ def _with_pauses(epochs: Sequence[Epoch]) -> list[Epoch]:
 
 
 def decide(epochs: Sequence[Epoch], label: str, mode: Mode) -> list[Decision]:
-    """Judge each measurement by the best before it.
+    """Compare each measurement with the best before it.
 
     Args:
         epochs: The measurements.
@@ -221,7 +221,7 @@ def decide(epochs: Sequence[Epoch], label: str, mode: Mode) -> list[Decision]:
 
 
 def _monitor(label: str, mode: Mode) -> Monitor | None:
-    """Make a monitor of its label; None where only a function could."""
+    """Make a monitor from its label; None if it was a function."""
     quantity, _, where = label.partition(" where ")
     try:
         return Monitor(quantity, mode, where=where or None)
@@ -270,7 +270,7 @@ def _decision(
 
 
 def different(a: float, b: float) -> tuple[str, str]:
-    """Write two numbers with as many digits as it takes to tell them apart.
+    """Write two numbers with enough digits to distinguish them.
 
     >>> different(0.5, 0.7), different(0.91234567, 0.91234569)
     (('0.5000', '0.7000'), ('0.91234567', '0.91234569'))

@@ -1,4 +1,4 @@
-"""Write down how to build a model again, under any backend."""
+"""Serialise how to build a model again, under any backend."""
 
 import warnings
 from dataclasses import dataclass, field
@@ -43,18 +43,18 @@ class Description:
 def describe(model: keras.Model) -> Description:
     """Describe a model's architecture and how it was compiled.
 
-    Classes are named by their public Keras name, so that what was written under
-    torch trains under JAX; the jit flag is left to `"auto"`. How models inside
-    the model were compiled is left out, for it has no effect there.
+    Classes are named by their public Keras name, so a description from torch trains
+    under JAX; the jit flag is left to `"auto"`. How inner models were compiled is left
+    out, because it has no effect there.
 
     Args:
         model: A built `keras.Model`.
 
     Returns:
-        The description; what could not be described is in `problems`, not raised.
+        The description; `problems` lists what could not be described.
 
     Raises:
-        ArgumentError: `model` is no Keras model.
+        ArgumentError: `model` is not a Keras model.
         StateError: The model is not built.
 
     Example:
@@ -69,7 +69,7 @@ def describe(model: keras.Model) -> Description:
     problems: list[str] = []
     rate: float | None = None
     with sharing(), warnings.catch_warnings():
-        # Said below, in our words, and only where it matters.
+        # Reported below, in our words, and only where it matters.
         warnings.filterwarnings("ignore", message=".*includes a `lambda`")
         config = _architecture(model, problems)
         compiled = _compilation(model, problems)
@@ -92,7 +92,7 @@ def describe(model: keras.Model) -> Description:
 
 
 def _architecture(model: keras.Model, problems: list[str]) -> Config | None:
-    """Serialise the model without its compilation; None if it cannot be."""
+    """Serialise the model without its compilation; None if it cannot be done."""
     try:
         with no_compile_config(model):
             config: Config = keras.saving.serialize_keras_object(model)
@@ -114,14 +114,14 @@ def _architecture(model: keras.Model, problems: list[str]) -> Config | None:
 
 
 def _compilation(model: keras.Model, problems: list[str]) -> Config | None:
-    """Serialise what `compile` was called with; None if it cannot be."""
+    """Serialise the arguments of `compile`; None if it cannot be done."""
     if not model.compiled:
         return None
     try:
         config: Config = dict(model.get_compile_config() or {})
         if not config:
             return None
-        # The live one: with mixed_float16 Keras has wrapped it for loss scaling,
+        # The live optimizer: with mixed_float16 Keras has wrapped it for loss scaling,
         # and a rebuilt model does not always wrap it again.
         config["optimizer"] = keras.saving.serialize_keras_object(optimizer_of(model))
         if "jit_compile" in config:
@@ -143,11 +143,11 @@ def _compilation(model: keras.Model, problems: list[str]) -> Config | None:
 
 
 def _has_lambda(config: Config) -> bool:
-    """Say whether a config holds pickled code."""
+    """Return whether a config holds pickled code."""
     return any(node["class_name"] == "__lambda__" for node in objects_in(config))
 
 
 def brief(error: BaseException) -> str:
-    """Give an error's kind and first line."""
+    """Return an error's class and first line."""
     text = str(error).strip().splitlines()
     return f"{type(error).__name__}: {text[0][:200]}" if text else type(error).__name__

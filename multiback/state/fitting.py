@@ -1,4 +1,4 @@
-"""Does a stored array fit a variable? Pure functions on values."""
+"""Whether a stored array fits a variable: pure functions on values."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,9 +10,9 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Placed:
-    """A value that is on its devices already, divided as its variable is.
+    """A value that is already on its devices, sharded as its variable is.
 
-    It stands among host arrays where no process has the whole.
+    It replaces a host array where no process has the whole.
     """
 
     value: Any
@@ -27,10 +27,10 @@ _SHOWN = 10
 
 
 def fitted(value: np.ndarray | Placed, dtype: np.dtype) -> Any:
-    """Return what to assign to a variable of a dtype; None when a value would change.
+    """Return what to assign to a variable; None if a value would change.
 
     Args:
-        value: What was saved.
+        value: The saved value.
         dtype: The variable's.
     """
     if isinstance(value, Placed):
@@ -41,8 +41,8 @@ def fitted(value: np.ndarray | Placed, dtype: np.dtype) -> Any:
 def cast_exactly(array: np.ndarray, dtype: np.dtype) -> np.ndarray | None:
     """Copy an array to a dtype; None when a value would change.
 
-    Backends keep the same state in different dtypes (a seed is uint32 on JAX,
-    int32 on torch, int64 on TensorFlow), so the dtype itself is no criterion.
+    Backends keep the same state in different dtypes (a seed is uint32 on JAX, int32 on
+    torch, int64 on TensorFlow), so the dtype itself is not a criterion.
 
     >>> cast_exactly(np.array([7], "int64"), np.dtype("int32"))
     array([7], dtype=int32)
@@ -62,7 +62,7 @@ def cast_exactly(array: np.ndarray, dtype: np.dtype) -> np.ndarray | None:
 
 
 def rounded(value: np.ndarray | Placed, dtype: np.dtype) -> np.ndarray | None:
-    """Round an array of floats to a narrower float dtype; None for all else.
+    """Round an array of floats to a narrower float dtype; None for other dtypes.
 
     >>> rounded(np.array([0.1], "float32"), dtype_of("bfloat16"))
     array([0.100098], dtype=bfloat16)
@@ -74,7 +74,7 @@ def rounded(value: np.ndarray | Placed, dtype: np.dtype) -> np.ndarray | None:
 
 
 def is_float(dtype: np.dtype) -> bool:
-    """Tell whether a dtype is of floats, those of ml_dtypes among them."""
+    """Return whether a dtype is of floats, also of ml_dtypes."""
     try:
         ml_dtypes.finfo(dtype)  # type: ignore[no-untyped-call]  # It has no types
     except ValueError:
@@ -92,7 +92,7 @@ def dtype_of(name: str) -> np.dtype:
 
 
 def listing(problems: Sequence[str]) -> str:
-    """Write the first few problems, one a line, and count the rest.
+    """Return the first few problems, one a line, and count the rest.
 
     >>> print(listing(["a", "b"]))
     <BLANKLINE>

@@ -1,9 +1,9 @@
-"""See a tensor's values from the host, without a copy where that is possible.
+"""Read a tensor's values from the host, without a copy where possible.
 
-What is returned may be the tensor's own memory: JAX donates it to the next step,
-torch changes it in place and TensorFlow's is the live variable. Copy it at once.
-Frameworks are told by name: state/ imports none, and a tree may hold tensors of
-another framework than Keras runs on.
+The result may be the tensor's own memory: JAX donates it to the next step, torch
+changes it in place and TensorFlow's is the live variable. Copy it at once. Frameworks
+are recognised by module name: state/ imports none of them, and a tree may hold tensors
+of another framework than Keras runs on.
 """
 
 from collections.abc import Callable, Iterable
@@ -23,7 +23,7 @@ def host_view(value: Any) -> np.ndarray:
         An array of the same dtype and shape.
 
     Raises:
-        TypeError, ValueError, RuntimeError: It is none, or cannot be read.
+        TypeError, ValueError, RuntimeError: It is none of these, or cannot be read.
     """
     framework = framework_of(value)
     if framework == "torch":
@@ -43,9 +43,9 @@ def framework_of(value: Any) -> str:
 
 
 def is_sharded(value: Any) -> bool:
-    """Tell whether a tensor's values lie in several processes, in pieces.
+    """Return whether a tensor's values lie in several processes, in pieces.
 
-    To see all of it, every process has to look at it at the same point.
+    To read all of it, every process has to read it at the same point.
     """
     if framework_of(value) == "torch":
         return type(value).__name__ == "DTensor"
@@ -60,7 +60,7 @@ def _torch_view(value: Any) -> np.ndarray:
     tensor = value.detach().cpu().resolve_conj().resolve_neg()
     name = str(tensor.dtype).removeprefix("torch.")
     if name == "bfloat16" or name.startswith("float8"):
-        # torch has none of these for NumPy; float32 holds each of its values.
+        # torch has no NumPy version of these; float32 holds each of their values.
         return np.asarray(tensor.float().numpy()).astype(getattr(ml_dtypes, name))
     return np.asarray(tensor.numpy())
 
@@ -68,24 +68,24 @@ def _torch_view(value: Any) -> np.ndarray:
 def _tensorflow_view(value: Any) -> np.ndarray:
     tensor = value.read_value() if hasattr(value, "read_value") else value
     try:
-        # `.numpy()` copies; the buffer protocol does not, and lacks a few dtypes.
+        # `.numpy()` copies; the buffer protocol does not, but lacks a few dtypes.
         return np.asarray(memoryview(tensor))
     except (BufferError, TypeError, ValueError):
         return np.asarray(tensor.numpy())
 
 
 def is_on_cuda(value: Any) -> bool:
-    """Tell whether a value is a whole torch tensor in the memory of a GPU of CUDA."""
+    """Return whether a value is a whole torch tensor in a CUDA GPU's memory."""
     return is_whole_tensor(value) and bool(value.is_cuda)
 
 
 def is_whole_tensor(value: Any) -> bool:
-    """Tell whether a value is a torch tensor, all of it in this process."""
+    """Return whether a value is a torch tensor, all of it in this process."""
     return framework_of(value) == "torch" and not is_sharded(value)
 
 
 def page_locked_for(variables: Iterable[Any]) -> Callable[[int], np.ndarray] | None:
-    """Return what allocates page-locked memory, where variables live on CUDA."""
+    """Return an allocator of page-locked memory, if variables are on CUDA."""
     if not any(is_on_cuda(variable.value) for variable in variables):
         return None
     from multiback.state.torch import page_locked  # noqa: PLC0415 - optional
@@ -112,6 +112,6 @@ def _copy_variable(variable: Any, target: np.ndarray) -> None:
     """Copy a variable's value through a view of it."""
     view = host_view(variable.value)
     if view.dtype != target.dtype or view.shape != target.shape:
-        # A dtype that its framework shows NumPy as another; Keras knows which.
+        # A dtype that its framework shows to NumPy as another one; Keras knows it.
         view = np.asarray(variable.numpy())
     np.copyto(target, view.astype(target.dtype, copy=False))

@@ -1,4 +1,4 @@
-"""JAX's arrays whose pieces lie in several processes, for `host.py`."""
+"""JAX arrays whose shards lie in several processes, for `host.py`."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from jax.experimental import multihost_utils
 
 
 def gathered(value: Any) -> np.ndarray:
-    """Bring all pieces of an array to every process, at the same point in each."""
+    """Gather an array on every process, at the same point in each."""
     return np.asarray(multihost_utils.process_allgather(value, tiled=True))
 
 
@@ -18,5 +18,5 @@ def key_data(key: Any) -> tuple[np.ndarray, str]:
 
 
 def key_from(data: np.ndarray, name: str) -> Any:
-    """Make a typed key again."""
+    """Make a typed key from its numbers."""
     return jax.random.wrap_key_data(data, impl=name)

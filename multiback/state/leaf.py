@@ -1,7 +1,7 @@
-"""What a leaf of a tree is on the disk: one array, and a word for what it was.
+"""A tree's leaf on the disk: one array, and a word for its type.
 
 A number or a tensor is its values. Text, large integers, keys of random generators and
-the like are bytes or numbers too; the word says how to make them again.
+similar leaves are bytes or numbers; the word says how to make them again.
 """
 
 import contextlib
@@ -17,11 +17,11 @@ from multiback.state.host import framework_of, host_view
 
 _INT64 = 1 << 63
 BYTES = ("text", "bytes", "int", "none")
-"""Words for leaves that may have another length than a template's."""
+"""Words for leaves whose length may differ from a template's."""
 
 
 def encoded(leaf: Any) -> tuple[np.ndarray, str] | None:
-    """Return a leaf's array and its word; None where it cannot be data.
+    """Return a leaf's array and its word; None if it cannot be stored.
 
     >>> encoded("min")
     (array([109, 105, 110], dtype=uint8), 'text')
@@ -51,7 +51,7 @@ def _as_bytes(leaf: Any) -> tuple[bytes, str] | None:
     if leaf is None:
         return b"", "none"
     if isinstance(leaf, str):
-        # Lone surrogates are text for Python, and must come back.
+        # Lone surrogates are valid text in Python, and must be restored.
         return leaf.encode("utf-8", "surrogatepass"), "text"
     if isinstance(leaf, bytes | bytearray):
         return bytes(leaf), "bytes"
@@ -93,7 +93,7 @@ def decoded(array: np.ndarray, word: str) -> Any:  # noqa: PLR0911 - one a kind
 
 
 def branches_of(node: Any) -> Mapping[str, Any] | None:
-    """Return what a node that is several arrays consists of; None for other nodes.
+    """Return the parts of a node that is several arrays; None for other nodes.
 
     Dataclasses by field; sparse tensors and slices by indices and values.
     """
@@ -129,7 +129,7 @@ def branches_of(node: Any) -> Mapping[str, Any] | None:
 
 
 def put_together(like: Any, branches: Mapping[str, Any]) -> Any:
-    """Make a node of several arrays from what was saved of it.
+    """Make a node of several arrays from its saved parts.
 
     Args:
         like: A node of the same kind.
@@ -149,12 +149,12 @@ def put_together(like: Any, branches: Mapping[str, Any]) -> Any:
 
 
 def is_shape_only(leaf: Any) -> bool:
-    """Tell whether a template's leaf has a shape and no values (`jax.eval_shape`)."""
+    """Return whether a template's leaf has a shape and no values (`jax.eval_shape`)."""
     return type(leaf).__name__ == "ShapeDtypeStruct"
 
 
 def plain_name(leaf: Any) -> str:
-    """Name a leaf's class for an error."""
+    """Return a leaf's class name for an error."""
     with contextlib.suppress(Exception):
         return f"{type(leaf).__module__}.{type(leaf).__qualname__}".removeprefix(
             "builtins."

@@ -1,6 +1,7 @@
-"""Find for each of a model's variables the value that was saved of it.
+"""Find the saved value of each of a model's variables.
 
-Nothing is assigned here: what fits becomes a plan, what does not a list of sentences.
+Nothing is assigned here: matches become a plan, and problems become a list of
+sentences.
 """
 
 import itertools
@@ -46,9 +47,9 @@ class Pairs:
     Attributes:
         rows: The pairs, in the model's order.
         how: "way" or "position"; "name and way" where the two sides differ.
-        missing: Of the model, not in the checkpoint.
-        unused: In the checkpoint, not of the model.
-        contradictions: Names of the user's that stand elsewhere, in sentences.
+        missing: Variables of the model that the checkpoint does not have.
+        unused: Variables of the checkpoint that the model does not have.
+        contradictions: Names from the user at other places, in sentences.
     """
 
     rows: list[tuple[Entry, Mapping[str, Any]]]
@@ -59,7 +60,7 @@ class Pairs:
 
     @property
     def differences(self) -> list[str]:
-        """What one side lacks, and what contradicts, in sentences."""
+        """Differences between both sides, in sentences."""
         return [
             *(_only_here(entry) for entry in self.missing),
             *(_only_there(entry) for entry in self.unused),
@@ -86,9 +87,9 @@ def _only_there(entry: Mapping[str, Any]) -> str:
 def pair(current: list[Entry], saved: Index) -> Pairs:
     """Pair a group's variables by the way to each, or else by position.
 
-    By the way where both sides have the same set of ways, as Keras's own files do.
-    A position, or a place in a list, is refused where a name that the user gave says
-    another. Checkpoints without ways are paired by position.
+    By the way where both sides have the same set of ways, as Keras's own files do. A
+    position, or a place in a list, is refused if a name from the user contradicts it.
+    Checkpoints without ways are paired by position.
     """
     here = [None if one.place is None else one.place.way for one in current]
     there = [one.get("way") for one in saved]
@@ -109,7 +110,7 @@ def pair(current: list[Entry], saved: Index) -> Pairs:
 
 
 def pair_common(current: list[Entry], saved: Index, arrays: Values) -> Pairs:
-    """Pair what both sides have in the same shape; leave the rest.
+    """Pair the variables that both sides have in the same shape.
 
     By the names that the user gave, where these are unique; else by the way; and by
     position for a checkpoint without ways.
@@ -128,7 +129,7 @@ def pair_common(current: list[Entry], saved: Index, arrays: Values) -> Pairs:
                     stored = by_name[name]
                 else:
                     stored = by_way.get(one.place.way)
-                    # It has another name there that the user gave.
+                    # The user gave it another name there.
                     if stored and stored.get("name") in named:
                         stored = None
             if stored is not None:
@@ -188,7 +189,7 @@ def by_owner(
 
     Args:
         current: The optimizer's variables.
-        saved: What was saved of it.
+        saved: Its saved entries.
         arrays: The values by key.
         moved: The model's position of each saved weight.
         rounding: As for `restore`.
@@ -204,7 +205,7 @@ def by_owner(
         for entry in saved
     ]
     if not any("owner" in entry for entry in saved):
-        # It had made no step: what `build` makes was not saved.
+        # It had made no step: variables that `build` makes were not saved.
         known = set(there)
         current = [one for one in current if (one.owner, one.slot) in known]
         here = [(entry.owner, entry.slot) for entry in current]
@@ -245,9 +246,9 @@ def fitted_pairs(
 ) -> tuple[Plan, list[str]]:
     """Check shape and values of each pair.
 
-    Each variable gets an array of its own: JAX may take the host buffer over
-    without a copy and later donate it, and one buffer under two names fails
-    there ("Attempt to donate the same buffer twice").
+    Each variable gets its own array: JAX may take the host buffer over without a copy
+    and later donate it, and one buffer under two names fails there ("Attempt to donate
+    the same buffer twice").
     """
     plan: Plan = []
     problems: list[str] = []
@@ -318,7 +319,7 @@ def metrics_plan(
 
 
 def _owners(paths: Sequence[str]) -> list[str]:
-    """Return the metric of each run of variables."""
+    """Return the metric of each group of variables."""
     return [owner for owner, _ in itertools.groupby(paths, _owner)]
 
 
@@ -329,7 +330,7 @@ def _owner(path: str) -> str:
 def _by_metric(
     current: list[Entry], saved: Index, arrays: Values
 ) -> tuple[Plan, list[str]]:
-    """Pair each metric's variables; zeros where a metric's layout has changed."""
+    """Pair each metric's variables; zeros if a metric's layout has changed."""
 
     def key_here(entry: Entry) -> str:
         return _owner(without_number(str(entry.variable.path)))

@@ -1,7 +1,8 @@
 """State that layers keep outside of Keras's variables, from Keras's own file.
 
-Vocabularies, lookup tables, the buffers of torch modules: what `save_own_variables` and
-`save_assets` of a layer write. And what is derived from state and kept beside it.
+Vocabularies, lookup tables, the buffers of torch modules: everything that a layer's
+`save_own_variables` and `save_assets` write. Also values that layers compute from their
+variables and store.
 """
 
 import contextlib
@@ -17,9 +18,9 @@ from multiback.errors import StateError
 from multiback.keras_private import KERAS_SOURCE, Part, layers_of, stores_of
 from multiback.state.variables import walk
 
-# Keras's own layers whose state is not all in variables. The others that
-# override `save_own_variables` (Dense, EinsumDense, Embedding, convolutions)
-# do it to merge LoRA into the kernel, and have their variables all the same.
+# Keras's own layers with state outside of variables. The others that override
+# `save_own_variables` (Dense, EinsumDense, Embedding, convolutions) do it to merge LoRA
+# into the kernel, and their state is in variables.
 _VOCABULARIES = (
     keras.layers.StringLookup,
     keras.layers.IntegerLookup,
@@ -34,7 +35,7 @@ _STATE_METHODS = (
 
 
 def has_own_state(layer: Any) -> bool:
-    """Say whether a layer has state now that is no variable."""
+    """Return whether a layer has state outside of variables now."""
     if isinstance(layer, _VOCABULARIES):
         return (
             can_have_own_state(layer)
@@ -44,9 +45,9 @@ def has_own_state(layer: Any) -> bool:
 
 
 def can_have_own_state(layer: Any) -> bool:
-    """Say whether a layer writes and reads state that is no variable."""
+    """Return whether a layer writes and reads state outside of variables."""
     if isinstance(layer, _VOCABULARIES):
-        # A vocabulary that was given, not adapted, is in the config.
+        # A vocabulary that the user gave, not adapted, is in the config.
         return layer.get_config().get("vocabulary") is None
     wrapper = getattr(keras.layers, "TorchModuleWrapper", None)
     if wrapper is not None and isinstance(layer, wrapper):
@@ -58,12 +59,12 @@ def can_have_own_state(layer: Any) -> bool:
 
 
 def _definer(kind: type, name: str) -> type:
-    """Return the class whose definition of a method is in force."""
+    """Return the class that defines the method in use."""
     return next((each for each in kind.__mro__ if name in vars(each)), keras.Layer)
 
 
 def ways_of_own_state(model: keras.Model) -> list[str]:
-    """Return the way to each layer that has state now that is no variable."""
+    """Return the way to each layer that has state outside of variables now."""
     return [
         part.way
         for part in walk(model)
@@ -83,16 +84,15 @@ def stateful_layers(model: keras.Model) -> list[str]:
 def restore_own_state(
     model: keras.Model, file: Path | None, saved: Sequence[str] | None
 ) -> list[str]:
-    """Give the layers what a checkpoint has of their own state.
+    """Give the layers their own state from a checkpoint.
 
     Args:
         model: The model.
-        file: Keras's file in the checkpoint; None where there is none.
-        saved: The ways to the layers that had such state; None where the checkpoint
-            does not say.
+        file: Keras's file in the checkpoint, or None.
+        saved: The ways to the layers that had such state; None if unknown.
 
     Returns:
-        What could not be put back, in sentences.
+        The state that could not be restored, in sentences.
 
     Raises:
         StateError: A layer refused its state; the model is as it was.
@@ -141,7 +141,7 @@ def _not_there(part: Part) -> str:
 
 
 def _load(part: Part, variables: Any, assets: Any) -> bool:
-    """Give one layer its state; say whether there was any."""
+    """Give one layer its state; return whether there was any."""
     folder = assets.get(part.path) if assets is not None else None
     in_file = variables.get(part.path)
     has_assets = _overrides(part.value, "load_assets")
@@ -166,14 +166,14 @@ def _overrides(layer: Any, name: str) -> bool:
 
 @contextlib.contextmanager
 def _undone_on_error(parts: Any) -> Iterator[None]:
-    """Put back what the layers held where one of them raises."""
+    """Restore the layers' previous state if one of them raises."""
     with tempfile.TemporaryDirectory(prefix="multiback-") as scratch:
         before = []
         for number, part in enumerate(parts):
             store: dict[str, Any] = {}
             folder = Path(scratch, str(number))
             folder.mkdir()
-            # A layer that has no state yet may not be able to write it.
+            # A layer without state may not be able to write it.
             with contextlib.suppress(Exception):
                 part.value.save_own_variables(store)
                 if _overrides(part.value, "save_assets"):
@@ -194,10 +194,10 @@ def _undone_on_error(parts: Any) -> Iterator[None]:
 
 
 def follow_variables(model: keras.Model) -> None:
-    """Recompute what is derived from variables and kept beside them.
+    """Recompute values cached from variables.
 
-    An adapted `Normalization` keeps constants, which Keras computes again when it
-    loads a file, and compiled functions hold the old ones.
+    An adapted `Normalization` keeps constants, which Keras computes again when it loads
+    a file, and compiled functions hold the old ones.
     """
     adapted = [
         layer
@@ -211,7 +211,7 @@ def follow_variables(model: keras.Model) -> None:
 
 
 def forget_compiled(model: keras.Model) -> None:
-    """Drop compiled functions, which hold old constants; a running `fit` needs its."""
+    """Drop compiled functions, which hold old constants; a running `fit` keeps its."""
     model.test_function = model.predict_function = None
     if getattr(model, "train_function", None) is not None:
         model.make_train_function(force=True)

@@ -14,7 +14,7 @@ from multiback.keras_private import KERAS_SOURCE
 
 Config = dict[str, Any]
 
-# Where a public name of a serialisable Keras class may be.
+# Modules that may hold the public name of a serialisable Keras class.
 _NAMESPACES = (
     "optimizers",
     "optimizers.schedules",
@@ -48,10 +48,10 @@ def portable(config: Mapping[str, Any]) -> Config:
 
 
 def public_class(module: str, class_name: str) -> str | None:
-    """Return the public module that a class of Keras's internals stands for.
+    """Return the public module of a class of Keras's internals.
 
-    Under torch `keras.optimizers.Adam(...)` is an object of a subclass that only
-    torch can import; its config says so, although any Adam can read it.
+    Under torch `keras.optimizers.Adam(...)` is an object of a subclass that only torch
+    can import; its config names that subclass, although any Adam can read it.
 
     >>> public_class("keras.src.layers.core.dense", "Dense")
     'keras.layers'
@@ -80,8 +80,8 @@ def without_learning_rate(optimizer: Any) -> tuple[Any, float | None]:
         optimizer: A serialised optimizer, perhaps with others inside.
 
     Returns:
-        The config with `None` for each number, and the number; None where there
-        is none or several differ.
+        The config with `None` for each number, and the number; None without one, or if
+        several differ.
 
     >>> without_learning_rate({"config": {"learning_rate": 0.1}})
     ({'config': {'learning_rate': None}}, 0.1)
@@ -99,7 +99,7 @@ def without_learning_rate(optimizer: Any) -> tuple[Any, float | None]:
 
 
 def with_learning_rate(optimizer: Any, rate: float) -> Any:
-    """Put a learning rate back where `without_learning_rate` took one out."""
+    """Put back the learning rate that `without_learning_rate` removed."""
     return _rates_changed(optimizer, lambda old: rate if old is None else old)
 
 
@@ -152,8 +152,8 @@ def _rewritten(node: Any, change: Callable[[Config], Config]) -> Any:
 def _renumbered(config: Config) -> Config:
     """Number shared objects in order of appearance; Keras numbers by address.
 
-    An address can be used again while Keras serialises. Objects that share a
-    number but not a config are such strangers and lose it.
+    An address can be reused while Keras serialises. Objects that share a number but not
+    a config are unrelated and lose it.
     """
     seen: dict[int, list[Config]] = {}
     for node in objects_in(config):

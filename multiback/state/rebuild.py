@@ -1,4 +1,4 @@
-"""Make the described model again: compiled, its optimizer built."""
+"""Build the described model again: compiled, with its optimizer built."""
 
 import contextlib
 import copy
@@ -16,7 +16,7 @@ from multiback.state.describe import brief
 from multiback.state.portable import Config, objects_in, with_learning_rate
 from multiback.state.variables import check_model, optimizer_of
 
-# Where a function's bare name, which is all that a config holds, may be Keras's.
+# Where Keras may define a function of this bare name, which is all that a config holds.
 _KERAS_FUNCTIONS = (
     keras.activations,
     keras.constraints,
@@ -27,7 +27,7 @@ _KERAS_FUNCTIONS = (
     keras.regularizers,
 )
 
-# Keras's own default, for an optimizer whose learning rate nobody remembers.
+# Keras's own default, for an optimizer without a recorded learning rate.
 _LEARNING_RATE = 0.001
 
 
@@ -41,8 +41,8 @@ def rebuild(
 ) -> keras.Model:
     """Build a model from `describe(model).config`, ready for `restore`.
 
-    Weights are drawn anew and the random generators of Python and NumPy are left
-    as they were.
+    Weights get new random values; the random generators of Python and NumPy stay as
+    they were.
 
     Args:
         config: The description's config.
@@ -58,7 +58,7 @@ def rebuild(
         The model.
 
     Raises:
-        ArgumentError: `config` is no description's config.
+        ArgumentError: `config` is not a description's config.
         StateError: A class or function is unknown, or the model cannot be built.
             The error that Keras raised is its cause.
 
@@ -94,9 +94,8 @@ def rebuild(
 def write_keras_file(model: keras.Model, path: str | Path) -> None:
     """Write Keras's own `.keras` file, without how the model was compiled.
 
-    For layers whose state is no variable (`Description.needs_keras_file`), and
-    for readers that have Keras only. A metric that does not serialise cannot
-    make it fail.
+    For layers with state outside of variables (`Description.needs_keras_file`), and for
+    readers that have Keras only. A metric that does not serialise cannot make it fail.
 
     Args:
         model: The model.
@@ -111,7 +110,7 @@ def write_keras_file(model: keras.Model, path: str | Path) -> None:
 def custom_classes(model: keras.Model) -> dict[str, type]:
     """Return a model's own class and its layers', but Keras's, by name.
 
-    As `custom_objects`, to rebuild in the same process what nobody has registered.
+    As `custom_objects`, to rebuild unregistered classes in the same process.
     """
     classes = [type(layer) for layer in layers_of(model)]
     return {
@@ -175,7 +174,7 @@ def rebuild_from_keras_file(
 def _prepared(
     config: Mapping[str, Any], *, compile: bool, learning_rate: float | None
 ) -> Config:
-    """Fit a description's config to this backend and this call."""
+    """Adapt a description's config to this backend and this call."""
     if not isinstance(config, Mapping) or "class_name" not in config:
         raise ArgumentError(
             "config must be the config of a description, describe(model).config, "
@@ -191,7 +190,7 @@ def _prepared(
         _LEARNING_RATE if learning_rate is None else float(learning_rate),
     )
     if keras.config.backend() == "torch" and "steps_per_execution" in compilation:
-        # A matter of speed only, and Keras refuses more than one under torch.
+        # It only concerns speed, and Keras refuses more than one under torch.
         compilation["steps_per_execution"] = 1
     return {**prepared, "compile_config": compilation}
 
@@ -201,7 +200,7 @@ def _guarded(
     config: Config,
     custom_objects: Mapping[str, Any] | None,
 ) -> Any:
-    """Make the model; say in our words what is missing."""
+    """Build the model; raise an error that names what is missing."""
     try:
         with _random_state_kept():
             return make()
@@ -212,7 +211,7 @@ def _guarded(
         rest = {name: part for name, part in config.items() if name != "compile_config"}
         needed: list[str] = []
         optional: list[str] = []
-        # What could not be built may not even be a config.
+        # A config that could not be built may be invalid.
         with contextlib.suppress(Exception):
             needed = _unknown(rest, custom_objects)
             optional = _unknown(compilation, custom_objects)
@@ -236,26 +235,26 @@ def _guarded(
 
 
 def _root(error: BaseException) -> BaseException:
-    """Return what an error began with: Keras wraps it, text and all, several times."""
+    """Return the first cause of an error: Keras wraps it several times."""
     below = error.__cause__ or error.__context__
     return error if below is None else _root(below)
 
 
 def _set_trainable(model: Any, trainable: Sequence[bool] | None) -> None:
-    """Freeze the layers that were frozen; a subclass's config does not tell.
+    """Freeze the layers that were frozen; a subclass's config lacks this.
 
-    Before compiling, since the optimizer has slots for what trains.
+    Before compiling, because the optimizer has slots for trainable weights.
     """
     layers = layers_of(model)
     if trainable is None or len(trainable) != len(layers):
         return
-    # Parents stand before their children, and setting one sets all below it.
+    # Parents come before their children, and setting one sets all below it.
     for layer, flag in zip(layers, trainable, strict=True):
         layer.trainable = flag
 
 
 def _built(model: Any) -> keras.Model:
-    """Build the optimizer too, where Keras has not."""
+    """Build the optimizer too, if Keras has not."""
     optimizer = optimizer_of(model)
     if optimizer is not None and model.built and not optimizer.built:
         optimizer.build(model.trainable_variables)

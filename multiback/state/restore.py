@@ -44,16 +44,15 @@ class RestoreReport:
 
     Attributes:
         restored: How many variables were assigned, for each group.
-        metrics_reset: The metrics are not those that were saved; they start
-            from zero.
-        notes: What was left out, in sentences.
-        left_out: Those of the notes that change how training continues, or what the
-            model predicts: each way back warns of them.
+        metrics_reset: The metrics differ from the saved ones; they start from zero.
+        notes: Everything that was left out, in sentences.
+        left_out: The notes that change how training continues, or what the model
+            predicts: each caller warns of them.
         paired: How the variables of a group were paired with the saved ones: by "way",
             which goes through attributes and containers, by "position", or, with
             `strict=False`, by "name and way".
         kept: With `strict=False`: the model's variables that kept their values.
-        unused: With `strict=False`: what the checkpoint has and the model has not.
+        unused: With `strict=False`: what only the checkpoint has.
     """
 
     restored: Mapping[str, int]
@@ -77,17 +76,17 @@ def restore(
 ) -> RestoreReport:
     """Assign a snapshot's values to a model that has the same variables.
 
-    Nothing is assigned before everything was checked: after a `StateError` the
-    model holds what it held (only its optimizer may have been built).
+    Nothing is assigned before everything was checked: after a `StateError` the model is
+    unchanged (only its optimizer may have been built).
 
     Args:
         model: A built model. Its optimizer is built if it is not yet.
-        arrays: The values by key, from `Snapshot.arrays` or a file; `Placed` where
-            they are divided among processes.
+        arrays: The values by key, from `Snapshot.arrays` or a file; `Placed` if they
+            are sharded over processes.
         index: The entries of `Snapshot.index`.
-        optimizer: Restore the variables of the optimizers. Without them, or where the
-            model or the snapshot has none, an optimizer is left as it is. So is one
-            whose variables differ from the saved ones, and the report says so.
+        optimizer: Restore the variables of the optimizers. Without them, or without an
+            optimizer on either side, an optimizer is left as it is. So is one whose
+            variables differ from the saved ones, and the report says so.
         seeds: Restore the state of seed generators. Leave them out where the
             model's random layers changed.
         strict: Raise where the weights differ. False: restore what both sides have in
@@ -98,7 +97,7 @@ def restore(
         What was restored and what was not.
 
     Raises:
-        ArgumentError: `model` is no Keras model.
+        ArgumentError: `model` is not a Keras model.
         StateError: The model is not built; the snapshot is a tree's; a weight
             is missing, extra, of another shape, or a value does not fit the
             variable's dtype. The message lists all of them.
@@ -181,7 +180,7 @@ class Prepared:
         self._notes += [note] if note else []
 
     def _plan_pairs(self, group: str, pairs: Pairs, *, strict: bool) -> list[str]:
-        """Plan a group of weights or seeds; return what keeps it from fitting."""
+        """Plan a group of weights or seeds; return what does not fit."""
         plan, unfit = fitted_pairs(pairs.rows, self._arrays, self._rounding)
         self._plans[group], self._paired[group] = plan, pairs.how
         if strict:
@@ -196,7 +195,7 @@ class Prepared:
         saved: Mapping[str, Index],
         moved: Mapping[int, int],
     ) -> None:
-        """Plan each optimizer whose variables are those that were saved of it."""
+        """Plan each optimizer whose variables match the saved ones."""
         here: dict[str | None, list[Entry]] = {}
         for one in current:
             here.setdefault(one.optimizer, []).append(one)
@@ -209,7 +208,7 @@ class Prepared:
                 self._leave_out(_not_here(self._model, way))
             elif way not in there:
                 text = f"The checkpoint holds no {_name(way)}; the model's was kept."
-                # A compiled optimizer is left out on purpose by `save_weights_only`.
+                # `save_weights_only` leaves out a compiled optimizer on purpose.
                 (self._notes.append if way is None else self._leave_out)(text)
             else:
                 found, problems = by_owner(
@@ -262,7 +261,7 @@ class Prepared:
 
 
 class PreparedOptimizer:
-    """The same for an optimizer that stands for itself, in a tree.
+    """The same for an optimizer without a model, in a tree.
 
     Args:
         optimizer: The optimizer, built for the weights that it had.
@@ -271,7 +270,7 @@ class PreparedOptimizer:
         where: Its place in the tree.
 
     Raises:
-        StateError: Its variables are not those that were saved.
+        StateError: Its variables are not the saved ones.
     """
 
     def __init__(
@@ -300,7 +299,7 @@ def _name(way: str | None) -> str:
 
 
 def _not_here(model: keras.Model, way: str | None) -> str:
-    """Say that the model lacks an optimizer that was saved."""
+    """Note that the model lacks a saved optimizer."""
     if way is None and optimizer_of(model) is None:
         return "The model is not compiled; the checkpoint's optimizer was left out."
     return (
@@ -311,7 +310,7 @@ def _not_here(model: keras.Model, way: str | None) -> str:
 def _build_attributes(
     model: keras.Model, saved: Index, weights: list[Entry], moved: Mapping[int, int]
 ) -> None:
-    """Build the optimizers that are attributes for the weights that they had."""
+    """Build the optimizers that are attributes, for their saved weights."""
     for way, optimizer in optimizers_of(model):
         if way is None or optimizer.built:
             continue
@@ -328,11 +327,11 @@ def without_frozen_slots(model: keras.Model, index: Index) -> list[Mapping[str, 
     """Leave out optimizer variables of weights that do not train.
 
     They are in a snapshot of a model that was frozen after its optimizer was built,
-    without compiling it again. Keras updates none of them any more, and a model that
-    is compiled anew has none.
+    without compiling it again. Keras does not update them any more, and a newly
+    compiled model does not have them.
 
     Args:
-        model: The model that is to be restored.
+        model: The model to restore.
         index: The entries of `Snapshot.index`.
     """
     weights = [entry for entry in index if entry["group"] == "weights"]

@@ -18,7 +18,7 @@ Allocate = Callable[[Kinds], Mapping[str, np.ndarray]]
 
 @dataclass(frozen=True)
 class Snapshot:
-    """State on the host, that training can no longer change.
+    """State on the host, which training can no longer change.
 
     Attributes:
         arrays: The values, one host array for each key.
@@ -50,8 +50,8 @@ def snapshot(
         source: A built `keras.Model`, or a mapping (possibly nested, with lists,
             tuples and dataclasses) of names to arrays, tensors, numbers, text, models
             and optimizers, such as a torch `state_dict` or a JAX pytree.
-        weights_only: Leave out optimizer and metrics. Weights and the state of
-            seed generators stay. Says nothing about a tree.
+        weights_only: Leave out optimizer and metrics. Weights and the state of seed
+            generators stay. Has no effect on a tree.
         metrics: Take the variables of `model.metrics` too.
         into: Where to copy to, such as `Writer.buffer`: a function that takes the
             dtype and shape of each key and returns arrays to fill.
@@ -60,8 +60,8 @@ def snapshot(
         The values and their index, for `restore` or `tree`.
 
     Raises:
-        ArgumentError: `source` is neither a model nor a mapping, or a leaf is
-            no array.
+        ArgumentError: `source` is neither a model nor a mapping, or a leaf is not an
+            array.
         StateError: The model is not built.
 
     Example:
@@ -86,7 +86,7 @@ def snapshot(
 def values(
     source: Any, *, weights_only: bool = False, metrics: bool = True
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Return what `snapshot` copies, as it is: tensors on their devices.
+    """Return the values that `snapshot` copies, on their devices.
 
     Args:
         source: As for `snapshot`.

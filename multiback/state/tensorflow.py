@@ -1,4 +1,4 @@
-"""TensorFlow's random generators, for `leaf.py`; import where TensorFlow is."""
+"""TensorFlow's random generators, for `leaf.py`; import only with TensorFlow."""
 
 from typing import Any
 

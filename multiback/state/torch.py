@@ -1,4 +1,4 @@
-"""Host arrays and torch tensors, for `tree.py` and `host.py`; import where torch is."""
+"""Host arrays and torch tensors, for `tree.py` and `host.py`; imports torch."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -14,7 +14,7 @@ def tensor(array: np.ndarray) -> torch.Tensor:
     """Copy a host array to a tensor of the same kind of number."""
     name = array.dtype.name
     if name == "bfloat16" or name.startswith("float8"):
-        # torch takes none from NumPy; float32 holds each of its values.
+        # torch cannot read these from NumPy; float32 holds each of their values.
         return torch.tensor(array.astype("float32")).to(getattr(torch, name))
     return torch.tensor(array)
 
@@ -34,7 +34,7 @@ def sparse(like: torch.Tensor, parts: Mapping[str, Any]) -> torch.Tensor:
 
 
 def sharded(array: np.ndarray, like: Any) -> Any:
-    """Divide a host array, which every process has, as a DTensor is divided."""
+    """Shard a host array, which every process has, like a DTensor."""
     return torch.distributed.tensor.distribute_tensor(
         tensor(array).to(like.dtype),
         like.device_mesh,
@@ -45,9 +45,9 @@ def sharded(array: np.ndarray, like: Any) -> Any:
 
 
 def page_locked(size: int) -> np.ndarray:
-    """Return so many bytes that a GPU writes to by itself, several times as fast.
+    """Return page-locked memory, to which a GPU writes several times as fast.
 
-    Where the system gives none it is plain memory, with a warning.
+    Without such memory on this system, return plain memory, with a warning.
     """
     try:
         return np.asarray(torch.empty(size, dtype=torch.uint8, pin_memory=True).numpy())
@@ -66,7 +66,7 @@ def copy_to_host(pairs: Iterable[tuple[torch.Tensor, np.ndarray]]) -> None:
     devices = set()
     for value, target in pairs:
         if target.nbytes:
-            # By bytes: NumPy's bfloat16 and float8 are none that torch takes.
+            # By bytes: torch does not accept NumPy's bfloat16 and float8.
             raw = torch.from_numpy(target.reshape(-1).view(np.uint8))
             plain = value.detach()
             raw.view(plain.dtype).reshape(plain.shape).copy_(plain, non_blocking=True)

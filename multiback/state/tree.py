@@ -25,14 +25,14 @@ from multiback.warn import warn
 
 Parts = tuple[str | int, ...]
 
-# safetensors keeps this name for itself and drops a tensor that is called so.
+# safetensors reserves this name and drops a tensor of that name.
 _RESERVED = "__metadata__"
 
 
 def leaves(
     source: Mapping[str, Any],
 ) -> tuple[dict[str, np.ndarray], list[dict[str, Any]]]:
-    """See a tree's leaves from the host, and index them.
+    """Return a tree's leaves as host arrays, with their index.
 
     Args:
         source: Mappings, lists and tuples down to arrays, tensors or numbers.
@@ -43,7 +43,7 @@ def leaves(
         The arrays by key, which may be the leaves' own memory, and the index.
 
     Raises:
-        ArgumentError: A name is neither, or a leaf is no array or number.
+        ArgumentError: A name is neither, or a leaf is not an array or a number.
 
     >>> arrays, index = leaves({"params": {"dense/0": [1.0, 2]}})
     >>> list(arrays)
@@ -67,14 +67,14 @@ def leaves(
 
 
 def is_tree(source: Any) -> bool:
-    """Tell whether a value is a mapping, a list, a tuple or a dataclass of others."""
+    """Return whether a value is a mapping, a list, a tuple or a dataclass of others."""
     return isinstance(source, Mapping | list | tuple) or (
         dataclasses.is_dataclass(source) and not isinstance(source, type)
     )
 
 
 def is_keras_object(leaf: Any) -> bool:
-    """Tell whether a leaf is a model or an optimizer, whose variables are leaves."""
+    """Return whether a leaf is a model or an optimizer, whose variables are leaves."""
     return isinstance(leaf, keras.Model | keras.optimizers.Optimizer)
 
 
@@ -84,7 +84,7 @@ def keras_objects(source: Any) -> list[tuple[Parts, Any]]:
 
 
 def changes_in_place(source: Any) -> bool:
-    """Tell whether a tree holds what training changes in place: objects and tensors."""
+    """Return whether training changes a tree in place: objects and tensors."""
     return any(
         is_keras_object(leaf)
         or isinstance(leaf, keras.Variable)
@@ -129,7 +129,7 @@ def live_leaves(
 
 
 def _is_key(value: Any) -> bool:
-    """Tell whether a value of JAX is a typed key of a random generator."""
+    """Return whether a value of JAX is a typed key of a random generator."""
     return str(value.dtype).startswith("key<")
 
 
@@ -145,7 +145,7 @@ def _entry(parts: Parts, word: str, shape: Any, dtype: Any) -> dict[str, Any]:
     }
     numbered = [i for i, part in enumerate(parts) if type(part) is int]
     if numbered:
-        # Which numbers among the parts are names, not positions in a list.
+        # The numbers among the parts that are names, not positions in a list.
         entry["numbered"] = numbered
     if word:
         entry["leaf"] = word
@@ -165,11 +165,11 @@ def key_of(parts: Parts) -> str:
 
 
 def tree(arrays: StateDict, index: Sequence[Mapping[str, Any]]) -> Any:
-    """Rebuild the nested dictionaries and lists that a tree's snapshot was of.
+    """Rebuild the nested dictionaries and lists of a tree's snapshot.
 
-    Tuples come back as lists; dataclasses, sparse tensors, models and optimizers as
-    dictionaries; branches without a leaf do not come back: use `restore_tree` with a
-    template where that matters.
+    Tuples become lists; dataclasses, sparse tensors, models and optimizers become
+    dictionaries; branches without a leaf are lost: use `restore_tree` with a template
+    if that matters.
 
     Args:
         arrays: The host arrays by key.
@@ -199,17 +199,17 @@ def restore_tree(
     """Return the stored arrays in the template's structure.
 
     Args:
-        template: A tree of the same structure, shapes and dtypes; its values
-            are not used, and it is not changed. An empty mapping in it takes
-            whatever was saved there, for a torch optimizer has no slots before
-            its first step.
+        template: A tree of the same structure, shapes and dtypes; its values are not
+            used, and it is not changed. An empty mapping in it takes everything that
+            was saved there, because a torch optimizer has no slots before its first
+            step.
         arrays: The host arrays by key.
         index: The snapshot's index.
 
     Returns:
         The template with every leaf replaced: a Python number by a number, a torch
-        tensor by a new one on the same device, all else by a new host array. Tuples
-        and named tuples stay what they were.
+            tensor by a new one on the same device, and anything else by a new host
+            array. Tuples and named tuples stay tuples.
 
     Raises:
         StateError: A leaf is missing, extra or of another shape, or a value does
@@ -232,7 +232,7 @@ def restore_tree(
     wanted = {
         key_of(parts): _kind(leaf, parts)
         for parts, leaf in template_leaves
-        # Older checkpoints hold nothing for None.
+        # Older checkpoints have no entry for None.
         if leaf is not None or key_of(parts) in words
     }
     empty = list(_empty(template, ()))
@@ -281,7 +281,7 @@ def _under(at: Parts, index: Sequence[Mapping[str, Any]]) -> list[Mapping[str, A
 def _inside(
     at: Parts, index: Sequence[Mapping[str, Any]], arrays: StateDict
 ) -> tuple[dict[str, np.ndarray], list[Mapping[str, Any]]]:
-    """Return what was saved of a model or an optimizer in a tree."""
+    """Return the saved entries of a model or an optimizer in a tree."""
     rows = [one for one in _under(at, index) if "inside" in one]
     inner = [one["inside"] for one in rows]
     values = {e["key"]: arrays[one["key"]] for one, e in zip(rows, inner, strict=True)}
@@ -291,7 +291,7 @@ def _inside(
 def _prepared(
     source: Any, arrays: StateDict, index: list[Mapping[str, Any]], at: Parts
 ) -> Any:
-    """Check what is to be restored into a model or an optimizer of a template."""
+    """Check the saved values of a model or an optimizer of a template."""
     where = "/".join(map(str, at))
     if not index:
         raise StateError(
@@ -304,7 +304,7 @@ def _prepared(
 
 
 class _Kind(NamedTuple):
-    """What an array's values are of."""
+    """The kind of an array's values."""
 
     dtype: np.dtype[Any]
     shape: tuple[int, ...]
@@ -312,7 +312,7 @@ class _Kind(NamedTuple):
 
 
 class _Saved(NamedTuple):
-    """What goes into a template: arrays and words by key, and whole branches."""
+    """The saved values for a template: arrays and words by key, and whole branches."""
 
     arrays: Mapping[str, np.ndarray]
     words: Mapping[str, str]
@@ -324,7 +324,7 @@ class _Position(int):
 
 
 def _parts(entry: Mapping[str, Any]) -> Parts:
-    """Return an entry's path, names and positions told apart."""
+    """Return an entry's path, with names and positions distinguished."""
     names = entry.get("numbered", ())
     return tuple(
         _Position(part) if isinstance(part, int) and i not in names else part
@@ -335,7 +335,7 @@ def _parts(entry: Mapping[str, Any]) -> Parts:
 def _decoded(
     entry: Mapping[str, Any], arrays: StateDict, *, frameworks: bool = True
 ) -> Any:
-    """Return an entry's leaf; without frameworks as an array where it was a tensor."""
+    """Return an entry's leaf; without its framework, a tensor becomes an array."""
     array, word = arrays[entry["key"]], str(entry.get("leaf", ""))
     if word in BYTES or frameworks:
         return decoded(array, word)
@@ -391,7 +391,7 @@ def _leaves(node: Any, parts: Parts = ()) -> Iterator[tuple[Parts, Any]]:
 
 
 def _view(leaf: Any, parts: Parts) -> tuple[np.ndarray, str]:
-    """See one leaf as a host array of its own dtype, with the word for what it is."""
+    """Return one leaf as a host array of its own dtype, with the word for its type."""
     found = encoded(leaf)
     if found is None:
         raise _no_array(leaf, parts)
@@ -399,7 +399,7 @@ def _view(leaf: Any, parts: Parts) -> tuple[np.ndarray, str]:
 
 
 def _kind(leaf: Any, parts: Parts) -> "_Kind":
-    """Return what a template's leaf wants."""
+    """Return the kind of value that a template's leaf needs."""
     if is_sharded(leaf) or is_shape_only(leaf):
         if str(leaf.dtype).startswith("key<"):
             raise _no_array(leaf, parts)
@@ -412,7 +412,7 @@ def _kind(leaf: Any, parts: Parts) -> "_Kind":
 
 
 def _no_array(leaf: Any, parts: Parts) -> ArgumentError:
-    """Say which leaf cannot be stored."""
+    """Return the error for a leaf that cannot be stored."""
     return ArgumentError(
         f"The leaf {'/'.join(map(str, parts))!r} must be an array, a tensor, a number "
         f"or text, but it is {plain_name(leaf)}. Take it out of the tree, or save what "
@@ -436,7 +436,7 @@ def _checked(
 
 
 def _with_lists(node: Any) -> Any:
-    """Turn dictionaries with positions for names back into lists."""
+    """Turn dictionaries whose names are positions back into lists."""
     if not isinstance(node, dict):
         return node
     branches = {name: _with_lists(branch) for name, branch in node.items()}
@@ -446,7 +446,7 @@ def _with_lists(node: Any) -> Any:
 
 
 def _filled(node: Any, saved: _Saved, parts: Parts) -> Any:  # noqa: PLR0911 - one a kind
-    """Copy a template with stored arrays for leaves and branches for empty ones."""
+    """Copy a template, with stored arrays for leaves and branches for empty ones."""
     if parts in saved.branches:
         return saved.branches[parts]
     if is_keras_object(node):
@@ -461,7 +461,8 @@ def _filled(node: Any, saved: _Saved, parts: Parts) -> Any:  # noqa: PLR0911 - o
         items = [_filled(item, saved, (*parts, i)) for i, item in enumerate(node)]
         if isinstance(node, list):
             return items
-        # A named tuple takes its fields one by one, a plain tuple takes one iterable.
+        # A named tuple takes its fields as separate arguments, a plain tuple takes one
+        # iterable.
         named = type(node) is not tuple
         return type(node)(*items) if named else tuple(items)
     key = key_of(parts)
@@ -471,7 +472,7 @@ def _filled(node: Any, saved: _Saved, parts: Parts) -> Any:  # noqa: PLR0911 - o
 
 
 def _alike(leaf: Any, array: np.ndarray, word: str) -> Any:
-    """Turn a stored array into what a leaf of the template is."""
+    """Convert a stored array to the type of a template's leaf."""
     if word in BYTES or word.partition(":")[0] in ("jax.key", "tf.Generator"):
         return decoded(array, word)
     if isinstance(leaf, bool | int | float):

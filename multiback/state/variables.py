@@ -1,11 +1,10 @@
-"""Which variables a model has, in an order that is the same after a reload.
+"""The variables of a model, in an order that is the same after a reload.
 
-Position is the key and the path is a hint, because paths change:
-`net/d1/kernel` is `d1/kernel` after a reload and `adam` becomes `adam_2`. Beside them
-stands the way to each variable through attributes and containers, for position changes
-where a program makes its layers in another order. Optimizer slots are told apart by the
-model variable that owns them, so that a changed `layer.trainable` is noticed instead of
-shifting every slot by some.
+Position is the key and the path is a hint, because paths change: `net/d1/kernel` is
+`d1/kernel` after a reload and `adam` becomes `adam_2`. The way to each variable through
+attributes and containers is stored too, because positions change if a program makes its
+layers in another order. Optimizer slots are identified by the model variable that owns
+them, so a changed `layer.trainable` is noticed instead of shifting the slots.
 """
 
 import itertools
@@ -43,16 +42,16 @@ class Place:
 
 @dataclass(frozen=True)
 class Entry:
-    """One variable with its place: what an index entry says, and the variable.
+    """One variable with its place and the fields of its index entry.
 
     Attributes:
         key: The name of its array.
         group: One of `GROUPS`.
         variable: The variable.
         owner: For a slot: the position of the weight that it belongs to.
-        slot: What the optimizer keeps in it.
+        slot: The content of the slot.
         optimizer: The way to an optimizer other than the compiled one.
-        place: How a weight or a seed is reached; None where no walk finds it.
+        place: How a weight or a seed is reached; None if the walk does not find it.
     """
 
     key: str
@@ -95,7 +94,7 @@ def entries(model: keras.Model) -> dict[str, list[Entry]]:
         A list for each of `"weights"`, `"seeds"`, `"optimizer"`, `"metrics"`.
 
     Raises:
-        ArgumentError: `model` is no Keras model.
+        ArgumentError: `model` is not a Keras model.
         StateError: The model has no variables yet because it is not built.
     """
     check_model(model)
@@ -148,9 +147,9 @@ def check_model(model: Any) -> None:
 
 
 def optimizer_of(model: keras.Model) -> Any | None:
-    """Return the compiled optimizer; None where the model has none.
+    """Return the compiled optimizer, or None.
 
-    A model from `load_model(compile=False)` has no such attribute at all.
+    A model from `load_model(compile=False)` has no such attribute.
     """
     return getattr(model, "optimizer", None)
 
@@ -173,13 +172,13 @@ def optimizers_of(model: keras.Model) -> list[tuple[str | None, Any]]:
 
 
 def has_stepped(entries_of_one: Iterable[Entry]) -> bool:
-    """Tell whether an optimizer has made a step, or has begun to gather one."""
+    """Return whether an optimizer has made a step, or has started to accumulate one."""
     counts = [one.variable for one in entries_of_one if one.slot == "iteration"]
     return not counts or any(int(np.asarray(host_view(v.value))) for v in counts)
 
 
-# What the walk found below a model, while it has the same parts and variables: the walk
-# takes 1 ms a layer, and an index is made for each checkpoint.
+# Result of the walk below a model, while it has the same parts and variables: the walk
+# takes 1 ms a layer, and each checkpoint needs an index.
 _WALKED: weakref.WeakKeyDictionary[Any, tuple[tuple[int, ...], list[Part]]] = (
     weakref.WeakKeyDictionary()
 )
@@ -192,13 +191,13 @@ def walk(model: keras.Model) -> list[Part]:
     mark = (*parts, *map(id, model.variables))
     known = _WALKED.get(model)
     if known is None or known[0] != mark:
-        # Without the model itself, which would never be collected.
+        # Without the model itself, which would then never be freed.
         known = _WALKED[model] = (mark, parts_of(model)[1:])
     return [Part(model, "", "", "", listed=False), *known[1]]
 
 
 def _places_of(model: keras.Model, wanted: Sequence[Any]) -> Mapping[int, Place]:
-    """Return the place of each variable by its id, as far as the walk finds them."""
+    """Return the place of each variable by its id, if the walk finds it."""
     known = {id(variable) for variable in wanted}
     places: dict[int, Place] = {}
     for part in walk(model):
@@ -215,12 +214,12 @@ def _places_of(model: keras.Model, wanted: Sequence[Any]) -> Mapping[int, Place]
 
 
 def _named(layer: Any) -> Iterator[tuple[str, Any]]:
-    """Yield a layer's own variables and seeds, each with a name of its own."""
+    """Yield a layer's own variables and seeds, each with a unique name."""
     own = own_variables(layer)
     count = Counter(str(variable.name) for variable in own)
     for position, variable in enumerate(own):
         name = str(variable.name)
-        # Keras numbers what has no name by what the process made before.
+        # Keras numbers unnamed variables by a count of the whole process.
         is_given = count[name] == 1 and not re.fullmatch(r"variable(_\d+)?", name)
         yield (name if is_given else str(position)), variable
     for position, state in enumerate(seed_states(layer)):
@@ -232,8 +231,8 @@ def saved_entries(
 ) -> list[Entry]:
     """List the variables that a checkpoint of a model or of an optimizer has.
 
-    An optimizer that made no step keeps nothing for a weight that `build` would not
-    make again.
+    An optimizer without a step has no entry for a weight if `build` would not make
+    its slots again.
     """
     if isinstance(source, keras.optimizers.Optimizer):
         return _used(optimizer_entries(source))
@@ -252,9 +251,9 @@ def saved_entries(
 
 
 def optimizer_entries(optimizer: Any) -> list[Entry]:
-    """List the variables of an optimizer that stands for itself.
+    """List the variables of an optimizer without a model.
 
-    No model tells which weight owns a slot: the slots are owned by their position.
+    No model says which weight owns a slot: the slots are owned by their position.
     """
     own = ("iteration", "learning_rate")
     return [
@@ -314,7 +313,7 @@ def owned_slots(
             stem, _, part = stem.rpartition("_")
             tail = f"{part}_{tail}"
         if not stem:
-            # An unnamed variable is numbered by what the process made before it.
+            # Keras numbers an unnamed variable by a count of the whole process.
             found.append((None, without_number(name)))
             continue
         positions = places[stem]
@@ -343,12 +342,12 @@ def _keyed(
 
 
 def _distinct(variables: Iterable[Any]) -> list[Any]:
-    """Drop repeats by identity, as a shared layer or seed generator causes."""
+    """Drop repeats by identity: layers and seed generators may be shared."""
     return list({id(variable): variable for variable in variables}.values())
 
 
 def build_optimizer(model: keras.Model) -> None:
-    """Create the optimizer's slots, which Keras leaves to the first batch."""
+    """Create the optimizer's slots, which Keras creates in the first batch."""
     optimizer = optimizer_of(model)
     if optimizer is not None and not optimizer.built:
         optimizer.build(model.trainable_variables)

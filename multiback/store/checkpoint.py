@@ -41,7 +41,7 @@ class Source(Protocol):
 
     @property
     def url(self) -> str:
-        """What a person calls the checkpoint."""
+        """The checkpoint's URL for messages."""
 
     def borrow(self, name: str, entry: FileEntry) -> AbstractContextManager[Path]:
         """Provide one of its files, verified, for as long as the block runs."""
@@ -50,13 +50,13 @@ class Source(Protocol):
         """Read its architecture, verified."""
 
 
-# Epoch, step and a few metrics say which one it is.
+# Epoch, step and a few metrics identify a checkpoint.
 _SHOWN = 6
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """One committed checkpoint, as its manifest tells it.
+    """One committed checkpoint, as its manifest describes it.
 
     Get it from `RunDirectory.checkpoints`, `RunDirectory.commit` or
     `open_checkpoint`. Nothing but the manifest has been read until a method is
@@ -67,8 +67,8 @@ class Checkpoint:
             copied to.
         name: The directory's name.
         run_id: The run that wrote it.
-        sequence: The order of commits in the run directory, over all runs. The number
-            of a newest checkpoint that was removed is given again.
+        sequence: The order of commits in the run directory, over all runs. If the
+            newest checkpoint was removed, its number is used again.
         epoch: The epoch that the writer gave.
         step: The step that the writer gave.
         metrics: The metrics that the writer gave; NaN is possible.
@@ -78,7 +78,7 @@ class Checkpoint:
         files: Size and checksum of each file but the manifest.
         architecture: The architecture's file name in the run directory, or None.
         architecture_checksum: The checksum of that file, or None.
-        extra: Whatever else the writer added.
+        extra: Other values that the writer added.
         state_format: In which format the state is; "safetensors" unless another was
             asked for.
         saved_as: The name that it was committed under; None if its manifest does not
@@ -106,7 +106,7 @@ class Checkpoint:
     source: Source | None = field(default=None, compare=False, repr=False)
 
     def __repr__(self) -> str:
-        """Show where it is, when it was saved and what was measured."""
+        """Show its place, its time and its metrics."""
         facts = {"epoch": self.epoch, "step": self.step, **self.metrics}
         shown = ", ".join(
             f"{name}={x:.4g}" if isinstance(x, float) else f"{name}={x!r}"
@@ -122,9 +122,9 @@ class Checkpoint:
 
     @property
     def is_copy(self) -> bool:
-        """Whether a person copied it to this name, or renamed it.
+        """Whether a user copied or renamed this directory.
 
-        Nothing counts such a directory, and nothing removes it.
+        Such a directory is neither counted nor removed.
         """
         return self.saved_as not in (None, self.name)
 
@@ -132,8 +132,8 @@ class Checkpoint:
     def local_file(self, name: str) -> Iterator[Path]:
         """Provide a file of the checkpoint by its path, while the block runs.
 
-        A remote one is downloaded, verified, and deleted in the end; one that is
-        here is not verified by this.
+        A remote one is downloaded, verified, and deleted in the end; a local one is not
+        verified by this.
 
         Args:
             name: One of `files`.
@@ -156,7 +156,7 @@ class Checkpoint:
             raise error
 
     def damage(self, progress: Progress | None = None) -> list[StoreError]:
-        """Read every file once and return all that is wrong, where `verify` stops.
+        """Read every file and return all errors, where `verify` raises the first.
 
         Args:
             progress: Called with the number of bytes read since the last call, of
@@ -173,7 +173,7 @@ class Checkpoint:
         return sum(entry.size for entry in self.files.values())
 
     def _faults(self, progress: Progress | None) -> Iterator[StoreError]:
-        """Yield what is wrong with each file, as far as it is asked for."""
+        """Lazily yield one error per damaged file."""
         try:
             if read_checkpoint(self.path) != self:
                 yield CorruptCheckpointError(
@@ -232,10 +232,10 @@ class Checkpoint:
         return arrays
 
     def tensors_in_parts(self, boxes: Boxes) -> Parts:
-        """Read of some arrays only the parts that this process holds.
+        """Read some arrays only in the parts that this process holds.
 
-        Where an engine wrote the state, what is read is verified, and what shares a
-        block of 256 KiB with it; `verify` verifies all. Elsewhere all is read.
+        If an engine wrote the state, the blocks of 256 KiB that are read are verified;
+        `verify` verifies all. Otherwise all is read.
 
         Args:
             boxes: For each array that is not wanted whole, the boxes that are.
@@ -284,7 +284,7 @@ class Checkpoint:
     def stream_tensors(self) -> Iterator[tuple[str, Array]]:
         """Read one array after the other: for a state larger than the memory.
 
-        Of another format than safetensors all are read at once.
+        In other formats than safetensors all arrays are read at once.
 
         Yields:
             Name and array, in the file's order. An array is only known to be right
@@ -322,7 +322,7 @@ class Checkpoint:
         return _parsed(self.path / file_name, content)
 
     def architecture_document(self) -> Any | None:
-        """Read the architecture, verified, or return None if there is none."""
+        """Read the architecture, verified, or return None."""
         content = self._architecture_bytes()
         if content is None:
             return None
@@ -361,13 +361,13 @@ class Checkpoint:
 
 
 def open_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
-    """Read one checkpoint's manifest, wherever the checkpoint lies.
+    """Read the manifest of one checkpoint.
 
     Args:
         path: The checkpoint's directory, or a link to it such as `best`.
 
     Raises:
-        ArgumentError: `path` is no path.
+        ArgumentError: `path` is not a path.
         NoCheckpointError: There is no manifest.
         CorruptCheckpointError: The manifest cannot be trusted.
     """
@@ -396,8 +396,8 @@ def read_checkpoint(directory: Path) -> Checkpoint:
     try:
         with os.fdopen(descriptor, "rb", buffering=0) as stream:
             size = os.fstat(descriptor).st_size
-            # One byte more, so that growth shows. To ask for the most that may be
-            # would allocate it.
+            # Read one byte more, to notice growth. Asking for the maximum would
+            # allocate it.
             raw = b"" if size > MAX_MANIFEST else stream.read(size + 1)
         if size > MAX_MANIFEST:
             raise _untrusted(manifest, f"it has more than {MAX_MANIFEST} bytes")

@@ -1,4 +1,4 @@
-"""Tell a checkpoint from the copies that people make beside it."""
+"""Recognise the copies that users make of a checkpoint."""
 
 import os
 from collections.abc import Iterable
@@ -33,5 +33,5 @@ def _changed(checkpoint: Checkpoint) -> tuple[int, str]:
     try:
         return os.lstat(checkpoint.path / MANIFEST).st_ctime_ns, checkpoint.name
     except OSError:
-        # Taken away since it was listed.
+        # Removed since it was listed.
         return 0, checkpoint.name

@@ -30,7 +30,7 @@ class ArrayDifference:
         dtypes: The dtypes in a and in b; "" where it is absent.
         shapes: The shapes; None where it is absent.
         norms: The Euclidean norms, in float64; None where it is absent.
-        change: The norm of b minus a; None where there is no such difference.
+        change: The norm of b minus a; None without such a difference.
         largest: The largest absolute difference of two elements; None as above.
     """
 
@@ -68,7 +68,7 @@ class Difference:
 
 
 def compare(a: Checkpoint, b: Checkpoint) -> Difference:
-    """Compare two checkpoints, of whichever runs, directories and backends.
+    """Compare two checkpoints of any runs, directories and backends.
 
     Args:
         a: The one to compare with.
@@ -149,7 +149,7 @@ def _is_nan(value: object) -> bool:
 def _side_by_side(
     a: Checkpoint, b: Checkpoint
 ) -> Iterator[tuple[str, Array | None, Array | None]]:
-    """Read both states at once; hold back only arrays whose partner is to come."""
+    """Read both states at once; keep an array only until its partner is read."""
     waiting: tuple[dict[str, Array], dict[str, Array]] = ({}, {})
     for pair in zip_longest(a.stream_tensors(), b.stream_tensors()):
         for side, item in enumerate(pair):
@@ -168,7 +168,7 @@ def _side_by_side(
 
 
 def _compared(name: str, a: Array | None, b: Array | None) -> ArrayDifference:
-    """Compare two arrays, of which one may be absent."""
+    """Compare two arrays; one may be absent."""
     both = (a, b)
     dtypes = tuple("" if one is None else one.dtype.name for one in both)
     shapes = tuple(None if one is None else one.shape for one in both)
@@ -185,7 +185,7 @@ def _compared(name: str, a: Array | None, b: Array | None) -> ArrayDifference:
         verdict = "same" if same else "changed"
         change = largest = 0.0
         if not same:
-            # Infinity minus infinity is NaN, which is what there is to say.
+            # Infinity minus infinity is NaN, which is the right answer.
             with np.errstate(invalid="ignore", over="ignore"):
                 step = wide[1] - wide[0]  # type: ignore[operator]  # both are there
             change, largest = _norm(step), float(np.abs(step).max(initial=0.0))

@@ -20,7 +20,7 @@ Place = str | os.PathLike[str]
 
 
 def is_remote(place: object) -> bool:
-    """Tell whether a path is a URL of another machine, or of memory.
+    """Return whether a path is a URL of another machine, or of memory.
 
     >>> is_remote("s3://bucket/run"), is_remote("runs/a"), is_remote("file:///runs/a")
     (True, False, False)
@@ -33,7 +33,7 @@ def _is_file(place: str) -> bool:
 
 
 def _path(place: Place) -> Place:
-    """Return what a file's URL means."""
+    """Return the path of a file URL."""
     if isinstance(place, str) and _is_file(place):
         return url2pathname(urlsplit(place).path)
     return place
@@ -62,14 +62,14 @@ def open_run_directory(place: Place, *, claim_timeout: float = CLAIM_TIMEOUT) ->
 
 
 def open_checkpoint(path: Place) -> Checkpoint:
-    """Read one checkpoint's manifest, wherever the checkpoint lies.
+    """Read the manifest of one checkpoint, local or remote.
 
     Args:
         path: The checkpoint's directory, or a link to it such as `best`; or the URL
             of a checkpoint in a run directory.
 
     Raises:
-        ArgumentError: `path` is no path.
+        ArgumentError: `path` is not a path.
         NoCheckpointError: There is no manifest.
         CorruptCheckpointError: The manifest cannot be trusted.
     """
@@ -94,7 +94,7 @@ def open_checkpoint(path: Place) -> Checkpoint:
 
 
 def is_run_directory(place: Place) -> bool:
-    """Tell whether a path or URL is a run directory, not a checkpoint in one."""
+    """Return whether a path or URL is a run directory, not a checkpoint in one."""
     if not is_remote(place):
         return Path(_path(place), "checkpoints").is_dir()
     from multiback.store.remote.bucket import Bucket  # noqa: PLC0415 - as above

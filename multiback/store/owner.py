@@ -126,7 +126,7 @@ def parse_owner(raw: bytes, silent: float | None = 0.0) -> Owner | None:
         return None
     if not texts[1].isprintable() or type(pid) is not int or not 0 < pid < 1 << 31:
         return None
-    # Bounds of what the system's calls take.
+    # Limits of the system's calls.
     if type(started) not in (int, float) or not 0 <= started < 1 << 36:
         return None
     if silent is None:
@@ -137,7 +137,7 @@ def parse_owner(raw: bytes, silent: float | None = 0.0) -> Owner | None:
 
 
 def refusal(owner: Owner | None, place: object, run_id: str) -> StoreError:
-    """Say that another process writes a run, and what a user can do."""
+    """Return the error for a run that another process writes, with advice."""
     who = "another process" if owner is None else owner.text
     end = "" if owner is None else f", or end it (`kill {owner.pid}` on {owner.host})"
     return StoreError(
@@ -148,7 +148,7 @@ def refusal(owner: Owner | None, place: object, run_id: str) -> StoreError:
 
 
 def digest_of(run_id: str) -> str:
-    """Return what stands for a run's id in file names."""
+    """Return the digest of a run's id for file names."""
     return xxhash.xxh3_128_hexdigest(run_id.encode("utf-8", "surrogatepass"))
 
 
@@ -160,10 +160,10 @@ def take_claim(
     Args:
         attempt: Takes the claim and returns None, or returns who else has it.
         place: The run directory.
-        timeout: Seconds after which `attempt` takes over what was not renewed.
+        timeout: Seconds after which `attempt` takes over a claim that was not renewed.
 
     Raises:
-        StoreError: Its owner is alive: the claim was renewed meanwhile.
+        StoreError: Its owner is alive: the claim was renewed in the meantime.
     """
     seen: Owner | None = None
     pause = min(timeout / RENEWALS_A_TIMEOUT, _LONGEST_PAUSE)
@@ -230,7 +230,7 @@ class Renewal:
         return self._over.is_set()
 
     def end(self) -> None:
-        """Call it no more; a call that is going on is not waited for."""
+        """Stop calling it; do not wait for a pending call."""
         self._over.set()
 
 
@@ -258,7 +258,7 @@ def _machine() -> str:
 
 
 def _exists(pid: int) -> bool:
-    """Tell whether this machine has a process of a number."""
+    """Return whether this machine has a process of a number."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -270,7 +270,7 @@ def _exists(pid: int) -> bool:
 
 
 def _is_zombie(pid: int) -> bool:
-    """Tell whether a process has ended and its parent has not asked how."""
+    """Return whether a process has ended and its parent has not asked how."""
     try:
         status = Path(f"/proc/{pid}/stat").read_text(errors="replace")
     except OSError:

@@ -1,4 +1,4 @@
-"""What a commit is asked to write, checked before the disk is touched."""
+"""What a commit will write, checked before the disk is touched."""
 
 import operator
 from collections.abc import Callable, Mapping
@@ -32,8 +32,8 @@ class Request:
     """One checkpoint to commit; checked when it is made, before the disk is touched.
 
     Args:
-        name: The directory's name. If it is taken, by whichever run, "-v2", "-v3" and
-            so on is put behind: nothing is ever overwritten.
+        name: The directory's name. If any run has taken it, "-v2", "-v3" and so on is
+            appended: nothing is ever overwritten.
         run_id: The run that owns it.
         tensors: NumPy arrays by name. They must not change until they are written.
         labels: What else to call an array, by its name: other readers of the file
@@ -90,7 +90,7 @@ class Request:
     architecture_content: bytes | None = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        """Check everything, and keep it as it is now."""
+        """Check everything, and store it as it is now."""
         check_name("name", self.name)
         tensors = dict(self.tensors)
         labels = {
@@ -127,7 +127,7 @@ class Request:
                 if self.architecture is None
                 else _document(self.architecture, "architecture")
             ),
-            # To find out now, not after gigabytes were written.
+            # Find out now, not after gigabytes were written.
             extra=load(dump(self.extra, argument="extra")),
         )
         self._check_manifest()
@@ -173,7 +173,7 @@ class Request:
 
 
 def check_name(argument: str, name: object) -> None:
-    """Refuse a name that cannot be a directory's on every operating system."""
+    """Raise unless a name can be a directory's on every operating system."""
     if fault := name_fault(name):
         raise ArgumentError(
             f"{argument} must be a plain file name, but is {name!r:.220}: {fault}. "
@@ -205,7 +205,7 @@ def _document(content: Any, argument: str) -> bytes:
 def _check_file_names(
     documents: Mapping[str, Any], extra: Mapping[str, Path], folder: str
 ) -> None:
-    """Refuse two files of one name; case counts for nothing on some systems."""
+    """Raise if two files have one name; case is ignored, as on some systems."""
     taken = {name.casefold(): name for name in (STATE, MANIFEST, _BLOCKS, folder)}
     asked = [(f"documents[{name!r}]", name, ".json") for name in documents]
     asked += [(f"extra_files[{name!r}]", name, "") for name in extra]

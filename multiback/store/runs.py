@@ -1,7 +1,7 @@
-"""What a run directory is, wherever it lies: subclass `Runs` to add a store.
+"""The interface of a run directory: subclass `Runs` to add a store.
 
-What follows from the manifests alone, such as which run is the latest, is written here
-once. Stores differ in how they list, write, rename and remove.
+What follows from the manifests alone, such as the latest run, is written here once.
+Stores differ in how they list, write, rename and remove.
 """
 
 import abc
@@ -27,7 +27,7 @@ class Runs(abc.ABC):
 
     Attributes:
         path: The directory; of a remote one, a local directory with its manifests.
-        skipped: What the last listing passed over: places and reasons.
+        skipped: What the last listing skipped: places and reasons.
     """
 
     path: Path
@@ -56,10 +56,10 @@ class Runs(abc.ABC):
 
     @abc.abstractmethod
     def records(self) -> Sequence[Mapping[str, Any]]:
-        """Return the history's records, oldest first; a torn line is passed over."""
+        """Return the history's records, oldest first; skip torn lines."""
 
     def run_ids(self) -> list[str]:
-        """List the runs, the one that started last first."""
+        """List the runs, the latest start first."""
         return self._last_first(self.checkpoints())
 
     def latest_run(self) -> str | None:
@@ -125,7 +125,7 @@ class Runs(abc.ABC):
 
     @abc.abstractmethod
     def remove(self, checkpoint: Checkpoint, *, run_id: str) -> None:
-        """Remove one checkpoint of a run; one that is gone already is no error.
+        """Remove one checkpoint of a run; a missing one is not an error.
 
         Args:
             checkpoint: Which one.
@@ -138,7 +138,7 @@ class Runs(abc.ABC):
 
     @abc.abstractmethod
     def missing(self, checkpoints: Iterable[Checkpoint]) -> list[Checkpoint]:
-        """Return those of some of its checkpoints that are not there any more."""
+        """Return those of some checkpoints that do not exist any more."""
 
     @abc.abstractmethod
     def prune(
@@ -146,8 +146,8 @@ class Runs(abc.ABC):
     ) -> list[Checkpoint]:
         """Remove those checkpoints of one run that a function does not keep.
 
-        Copies that people made, and what they renamed, neither count nor go. No commit
-        slips between the choice and the removal. Links such as `best` that led to a
+        Copied and renamed directories are neither counted nor removed. No commit
+        happens between the choice and the removal. Links such as `best` that led to a
         removed checkpoint are removed too.
 
         Args:
@@ -186,13 +186,13 @@ class Runs(abc.ABC):
 
     @abc.abstractmethod
     def collect_garbage(self, *, dry_run: bool = False) -> Sequence[Any]:
-        """Delete what ended writers left behind, and architectures that are unused.
+        """Delete leftovers of ended writers, and unused architectures.
 
         Args:
             dry_run: Delete nothing.
 
         Returns:
-            The paths or URLs of what was deleted, or would be.
+            The paths or URLs that were deleted, or would be.
         """
 
     @abc.abstractmethod
@@ -205,7 +205,7 @@ class Runs(abc.ABC):
     @property
     @abc.abstractmethod
     def save_request(self) -> Any:
-        """A file by which others ask the writer for a checkpoint."""
+        """Return the file that requests a checkpoint from the writer."""
 
     @abc.abstractmethod
     def publish(self, name: str) -> None:
@@ -213,11 +213,11 @@ class Runs(abc.ABC):
 
     @abc.abstractmethod
     def point(self, label: str, checkpoint: Checkpoint) -> None:
-        """Let a link such as `best` lead people to a checkpoint.
+        """Let a link such as `best` lead users to a checkpoint.
 
-        A convenience for eyes and shells: readers of this package compute the best
-        and the last from the manifests. Where links are not possible, a text file
-        holds the relative path; at a URL there is none.
+        A convenience for eyes and shells: readers of this package compute the best and
+        the last from the manifests. Where links are not possible, a text file holds the
+        relative path; at a URL there is no link.
 
         Args:
             label: The link's name in the run directory.
@@ -228,7 +228,7 @@ class Runs(abc.ABC):
 def last_first(
     started: Iterable[Mapping[str, Any]], committed: Iterable[str]
 ) -> list[str]:
-    """List runs, the one that started last first, then those of which no start is told.
+    """List runs, the latest start first, then those without a recorded start.
 
     Args:
         started: A record of each start.

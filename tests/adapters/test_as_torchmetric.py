@@ -251,7 +251,7 @@ def test_two_processes_agree_on_the_number_of_both(tmp_path):
     ]
     for values in answers:
         np.testing.assert_allclose(values[:4], right, rtol=1e-6)
-    # And each goes on with its own afterwards.
+    # And each continues with its own state afterwards.
     own = [
         f1_score(labels[:80], scores[:80] > 0.5),
         f1_score(labels[80:], scores[80:] > 0.5),

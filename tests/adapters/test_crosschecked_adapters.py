@@ -58,7 +58,7 @@ class HalvedRecall(tc.BinaryRecall):
 
 def test_a_hosted_metric_that_is_wrong_is_found(real, monkeypatch):
     (row,) = crosscheck(as_keras(HalvedRecall(), "halved"), real["binary"])
-    # A subclass is nobody's equivalent: its own value decides.
+    # A subclass has no equivalent: its own value decides.
     assert row.verdict == "no equivalent"
     compute = tc.BinaryRecall.compute
     monkeypatch.setattr(tc.BinaryRecall, "compute", lambda self: compute(self) / 2)

@@ -208,7 +208,7 @@ def test_a_number_of_classes_that_differs_is_an_error():
 
 
 def sure(rng, n=200):
-    """Labels and logits, many of which lie in [0, 1]."""
+    """Labels and logits; many logits lie in [0, 1]."""
     y = (rng.random(n) < 0.5).astype("float32")
     return y, (y + 0.8 * rng.normal(size=n)).astype("float32")[:, None]
 

@@ -1,6 +1,6 @@
-"""Every metric of the three libraries is translated, or has none for a reason.
+"""Every metric of the three libraries is translated, or not, for a reason.
 
-Where there are equivalents, they give one number on real data.
+Equivalents give one number on real data.
 """
 
 import inspect
@@ -21,7 +21,7 @@ pytestmark = [
         keras.backend.backend() != "torch",
         reason="names and arguments are no backend's; JAX compiles every shape",
     ),
-    # What torchmetrics says of memory, and of a class that nobody predicted.
+    # torchmetrics' warnings of memory, and of a class without predictions.
     pytest.mark.filterwarnings("ignore::UserWarning:torchmetrics.*"),
     pytest.mark.filterwarnings("ignore:.*may be off by"),
 ]

@@ -16,7 +16,7 @@ from multiback.errors import ArgumentError, MissingPackageError
 K = keras.metrics
 SIZES = {"binary": None, "multiclass": 10, "multilabel": 5, "regression": None}
 
-# The data, the metric, and the libraries that have none.
+# The data, the metric, and the libraries without an equivalent.
 SAME = [
     ("binary", lambda: ours.Accuracy(threshold=0.3), ""),
     ("binary", ours.F1Score, ""),

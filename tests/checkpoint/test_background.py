@@ -1,4 +1,4 @@
-"""Saving while training goes on: true copies, nothing lost, no error swallowed."""
+"""Saving while training continues: true copies, nothing lost, no error swallowed."""
 
 import copy
 import errno
@@ -22,7 +22,7 @@ SCORE = mb.Monitor("score", mode="max", early=False)
 
 
 class GatedFiles(Files):
-    """A disk that gets no further than the first byte until it is let go."""
+    """A disk that stops at the first byte until it is released."""
 
     def __init__(self):
         self.reached, self.gate = threading.Event(), threading.Event()
@@ -222,7 +222,7 @@ def test_a_full_disk_is_an_error_of_the_next_step_or_of_the_end(tmp_path, last):
     assert caught.value.errno == errno.ENOSPC
     text = str(caught.value)
     assert re.search(r"write \d+ bytes at position \d+ of \S+/checkpoints/", text)
-    # As soon as it is known: not an epoch later.
+    # At once, not an epoch later.
     assert len(ran) == (6 if last else 4)
     for one in RunDirectory(tmp_path).checkpoints():
         one.verify()
@@ -282,7 +282,7 @@ def test_without_background_a_checkpoint_is_there_when_a_step_returns(tmp_path):
 
 
 class Secretive(keras.layers.Layer):
-    """Keeps something that is no variable, as a tokenizer does."""
+    """Keeps state outside of variables, as a tokenizer does."""
 
     secret = b""
 

@@ -13,7 +13,7 @@ from multiback.checkpoint.choosing.direction import (
 )
 from multiback.errors import ArgumentError
 
-# A mean of something, and what nobody knows the direction of.
+# A mean of a value, and a name without a known direction.
 UNDIRECTED = {"Mean", "MeanMetricWrapper", "Metric", "Sum", "MeanTensor"}
 UNDIRECTED |= {"CosineSimilarity"}
 

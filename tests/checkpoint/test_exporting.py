@@ -45,7 +45,7 @@ def test_plain_keras_reads_the_best_model_without_multiback(tmp_path):
 
 
 class Own(keras.layers.Dense):
-    """A layer that nobody has registered."""
+    """A layer that is not registered."""
 
 
 def test_a_layer_of_the_programs_own_needs_no_registration_to_be_exported(tmp_path):

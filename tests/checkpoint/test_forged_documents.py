@@ -1,6 +1,6 @@
-"""A checkpoint whose checksums fit but whose documents somebody else wrote.
+"""A checkpoint whose checksums fit but whose documents were forged.
 
-Loading and resuming give a model or an error of ours, never another exception.
+Loading and resuming give a model or an error of multiback, never another exception.
 """
 
 import contextlib

@@ -253,7 +253,7 @@ def test_a_layer_that_was_frozen_without_compiling_again_loads_and_trains(tmp_pa
     fit(made, mb.ModelCheckpoint(tmp_path), epochs=1)
     again = mb.load_last(tmp_path)
     assert [layer.trainable for layer in again.layers] == [False, True]
-    # TensorFlow's own goes on to train it, in the step that it had traced before.
+    # TensorFlow's own continues to train it, in the step that it had traced before.
     frozen, trained_on = again.get_weights()[0], again.get_weights()[2]
     fit(again, epochs=1)
     np.testing.assert_array_equal(again.get_weights()[0], frozen)

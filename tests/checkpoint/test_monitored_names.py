@@ -283,7 +283,7 @@ def test_names_of_a_custom_train_step_are_found_in_the_logs(tmp_path):
 
 
 class Several(keras.metrics.Mean):
-    """A metric with several results, whose names nobody can choose."""
+    """A metric with several results, whose names cannot be chosen."""
 
     def update_state(self, y_true, y_pred, sample_weight=None):  # noqa: ARG002 - Keras's signature
         super().update_state(ops.abs(y_true - y_pred))

@@ -151,7 +151,7 @@ def test_a_slot_that_makes_no_sense_is_refused(make):
 
 
 def beats(one, other, labels):
-    """Tell whether one entry stands before another: by scores, then by age."""
+    """Return whether one entry stands before another: by scores, then by age."""
     for label in labels:
         mine, theirs = (e.goodness.get(label, -INF) for e in (one, other))
         if mine != theirs:
@@ -230,10 +230,10 @@ SCORE = st.one_of(
 
 
 class Retention(RuleBasedStateMachine):
-    """Checkpoints come, disks fail, processes start again; what no slot holds goes.
+    """Checkpoints come, disks fail, processes start again; unheld checkpoints go.
 
-    `history` is all that ever came but what could not be written; `on_disk` is what is
-    there, of which removals may have failed.
+    `history` is every checkpoint but those that could not be written; `on_disk` is the
+    content of the disk, which may include failed removals.
     """
 
     def __init__(self):
@@ -278,7 +278,7 @@ class Retention(RuleBasedStateMachine):
             return
         self.history.append(entry)
         if entry.order in holding:
-            # First the new one, then what nobody holds, as `Shelf.tidy` does.
+            # First the new one, then unheld ones, as `Shelf.tidy` does.
             self.on_disk.append(entry)
             self.no_promise_is_broken()
             self.tidy(holding, fails)

@@ -1,4 +1,4 @@
-"""What a directory by somebody else holds never commands the reader's terminal."""
+"""A directory of unknown origin never controls the reader's terminal."""
 
 import warnings
 

@@ -41,7 +41,7 @@ def even_batches():
 
 
 def replacing_sampler():
-    """Draw from a generator while an epoch goes on."""
+    """Draw from a generator during an epoch."""
     generator = torch.Generator().manual_seed(2)
     sampler = torch.utils.data.RandomSampler(
         ROWS, replacement=True, num_samples=10, generator=generator
@@ -190,7 +190,7 @@ def test_a_second_reader_gets_the_same_batches():
     made.on_epoch_begin()
     first = [made[i][1].tolist() for i in range(4)]
     assert [made[i][1].tolist() for i in range(4)] == first
-    # One that Keras has passed, and whose batch is gone, is read anew.
+    # A batch that Keras has passed, and that was dropped, is read again.
     assert made._is_over(3) is False
     made[3]
     assert [made[i][1].tolist() for i in range(4)] == first

@@ -28,7 +28,7 @@ def root(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def ranks(root):
-    """What two processes with two devices each have told of all cases."""
+    """The reports of two processes with two devices each, for all cases."""
     for _ in range(_TRIES):
         found = run("jax", "jax_child", root, free_port(), *CASES, ranks=2)
         # JAX takes no port 0: another process may have been quicker.

@@ -1,4 +1,4 @@
-"""Folders that look as if Orbax had written them, by somebody else."""
+"""Forged folders that look as if Orbax had written them."""
 
 import json
 

@@ -32,7 +32,7 @@ def root(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def ranks(root):
-    """What two processes have told of all cases."""
+    """The reports of two processes, for all cases."""
     found = run("torch", "torch_child", root, *CASES, ranks=2)
     return [child.told for child in found]
 

@@ -20,7 +20,7 @@ SCORES = (0.5, 0.875, 0.75)
 
 @pytest.fixture
 def run(tmp_path):
-    """Three epochs, of which the second was best, and the third last."""
+    """Three epochs: the second is the best, the third the last."""
     with mb.Checkpointer(tmp_path / "run", "val_f1", mode="max") as checkpointer:
         for i, score in enumerate(SCORES):
             logs = {"val_f1": score, "loss": 1 - score}

@@ -69,7 +69,7 @@ def make_model(kind, compiled=None):
 
 @pytest.fixture(scope="module")
 def data():
-    """Draw steps, labels of each kind, and what is no padding."""
+    """Draw steps, labels of each kind, and a mask of padding."""
     rng = np.random.default_rng(0)
     x = rng.normal(size=(ROWS, STEPS, 4)).astype("float32")
     kept = np.arange(STEPS) < rng.integers(1, STEPS + 1, ROWS)[:, None]

@@ -24,7 +24,7 @@ LABELS = {"task": "multilabel", "num_labels": 5}
 
 
 def draw(task, n=200, shape=()):
-    """Draw labels, hard predictions and scores, of which a fifth are wrong."""
+    """Draw labels, hard predictions and scores; a fifth are wrong."""
     rng = np.random.default_rng(7)
     if task == "multiclass":
         y_true = rng.choice(5, (n, *shape), p=[0.6, 0.1, 0.1, 0.1, 0.1])

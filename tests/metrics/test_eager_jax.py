@@ -45,7 +45,7 @@ def test_the_first_batch_of_a_shape_compiles_little(rng, compilations):
 
 
 def test_it_counts_as_the_specification_does(rng):
-    # As NumPy's int64, of which JAX would keep the lower half, and as JAX's own.
+    # As NumPy's int64, where JAX would keep the lower half, and as JAX's own.
     labels = rng.integers(0, 2, 100) + np.where(np.arange(100) == 7, 2**32, 0)
     scores = jax.numpy.asarray(rng.random(100), "bfloat16")
     statistic = mb.metrics.F1Score().statistic

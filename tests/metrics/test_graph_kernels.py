@@ -77,7 +77,7 @@ def test_a_graph_carries_counts_that_are_full():
 
 
 def left_in_a_step_and_in_its_loop():
-    """Tell whether a batch is left to the specification."""
+    """Return whether a batch is left to the specification."""
     import tensorflow as tf
 
     from multiback.metrics.fast import tensorflow as kernels

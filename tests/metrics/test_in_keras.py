@@ -228,7 +228,7 @@ def test_logs_hold_arrays_and_checkpoints_leave_them_out(tmp_path):
 
 
 class Batches(keras.utils.PyDataset):
-    """Data in batches, of which the last is short."""
+    """Data in batches; the last one is short."""
 
     def __init__(self, x, y):
         super().__init__()

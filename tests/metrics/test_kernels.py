@@ -285,7 +285,7 @@ def test_the_very_same_tensors_are_counted_once_for_all_metrics_of_a_kind(calls)
     assert len(calls) == 1
     for metric in metrics:
         assert value(metric) == stream(type(metric)(), (LABELS, SCORES))
-    # The plain arrays count anew, each time.
+    # The plain arrays count again, each time.
     assert len(calls) == 1 + 3
 
 

@@ -157,7 +157,7 @@ def test_torchmetrics_agrees_on_every_threshold(name):
         best, threshold = theirs(torch.tensor(scores), torch.tensor(y_true))
         mine = make(name, target, capacity=ROWS)
         assert stream(mine, (y_true, scores)) == pytest.approx(float(best), abs=1e-6)
-        # Theirs is the lowest score that counts, of `score >= threshold`.
+        # scikit-learn's is the lowest score that counts, of `score >= threshold`.
         assert mine.threshold() == pytest.approx(float(threshold), abs=1e-6)
 
 

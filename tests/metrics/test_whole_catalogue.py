@@ -2,8 +2,8 @@
 
 One stored table holds float64 oracles of fixed cases, with ties, NaN, a single class
 and an absent one among them; every backend has to meet it. After a change of the
-catalogue: `PYTHONPATH=tests python -m support.oracles`. The tests stand together
-because they share shapes, for each of which JAX compiles every operation.
+catalogue: `PYTHONPATH=tests python -m support.oracles`. The tests are in one file
+because they share shapes, and JAX compiles every operation for each shape.
 """
 
 import importlib.util

@@ -1,4 +1,4 @@
-"""A real S3 server on this machine, and a wire to it that somebody cuts."""
+"""A real S3 server on this machine, and a connection that a test cuts."""
 
 import contextlib
 import socket

@@ -48,7 +48,7 @@ def test_a_second_process_is_told_who_has_the_run_and_may_change_nothing(url):
         saved.verify()
         assert [one.pid for one in runs.writers()] == [first.pid]
         assert tell(first, "commit") == "one-v2"
-        # Another run of the same directory is in nobody's way.
+        # Another run of the same directory does not interfere.
         runs.start_run("other", {})
         runs.end_run("other")
     assert names(url) == ["one", "one-v2"]

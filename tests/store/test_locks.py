@@ -458,7 +458,7 @@ def test_without_locks_a_claim_that_is_not_renewed_is_taken_over(tmp_path, commi
         first.send_signal(signal.SIGCONT)
         assert tell(first, "commit").startswith("refused")
         assert [one.is_me for one in runs.writers()] == [True]
-        # Once the run is free it may go on.
+        # Once the run is free it may continue.
         runs.end_run("shared")
         assert tell(first, "commit") == "one"
     assert names(tmp_path) == ["mine", "one"]

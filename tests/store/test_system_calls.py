@@ -155,7 +155,7 @@ def test_wherever_the_power_goes_every_commit_verifies_and_the_best_is_the_best(
                 disk.apply(kind, *rest)
             if not (tree := copy.deepcopy(disk.tree)).entries():
                 continue
-            # The directory that the run was put into belongs to somebody else.
+            # The directory of the run belongs to another user.
             tree = tree.entries()["run"]
             rebuilt = tmp_path / f"{case}-{number}"
             rolls = dice if isinstance(case, int) else None

@@ -22,7 +22,7 @@ SCHEDULED = Path("/proc/thread-self/schedstat")
 
 
 class SlowFiles(Files):
-    """A disk whose first fsync of each commit waits until it is let go."""
+    """A disk whose first fsync of each commit waits until it is released."""
 
     def __init__(self):
         self.reached, self.let_go = threading.Event(), threading.Event()

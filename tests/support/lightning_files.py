@@ -93,7 +93,7 @@ def plain(path, **state):
 
 
 def with_a_long_directory(path, size):
-    """Write an archive whose last record tells of a directory of so many bytes."""
+    """Write an archive whose last record claims a directory of so many bytes."""
     memory = io.BytesIO()
     archive(memory, b"")
     data = bytearray(memory.getvalue())

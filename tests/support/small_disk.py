@@ -1,4 +1,4 @@
-"""A disk that is really full: a small one, mounted where nobody else sees it."""
+"""A disk that is really full: a small one, mounted for this process only."""
 
 import contextlib
 import os
@@ -25,7 +25,7 @@ def run_apart(program, folder, *arguments):
 
 
 def may_mount(folder):
-    """Tell whether this user may mount a disk in a namespace of their own."""
+    """Return whether this user may mount a disk in a namespace of their own."""
     if shutil.which("unshare") is None:
         return False
     command = [*APART, "mount", "-t", "tmpfs", "tmpfs", str(folder)]

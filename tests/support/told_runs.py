@@ -38,7 +38,7 @@ def record(runs, epoch, metrics, *, run_id="a", time=None):
 
 
 def make_run(path, scores, kept=(), *, run_id="a", name="val_f1", mode="max"):
-    """Make a run of some epochs, of which a few are kept."""
+    """Make a run of some epochs; a few of their checkpoints are kept."""
     runs = RunDirectory(path)
     runs.start_run(run_id, {"monitors": [name]})
     for epoch, score in enumerate(scores, start=1):

@@ -1,8 +1,8 @@
 """The zip archive that `torch.save` writes, read with bounded memory.
 
-An array is a member of the archive as it lies in memory, uncompressed, with a CRC-32;
-`data.pkl` says what the arrays are. An archive that says something else of itself, of
-which hostile ones can say much, is refused before it is believed.
+An array is an uncompressed member of the archive, in its memory layout, with a CRC-32;
+`data.pkl` describes the arrays. An archive with any other layout may be hostile and is
+refused before it is read.
 """
 
 import struct
@@ -17,14 +17,14 @@ import numpy as np
 
 from multiback.adapters.lightning.own_files.pickled import Tensor
 
-# The most that is read in one piece: the directory of an archive of a hundred
-# thousand arrays takes half of it.
+# The most that is read at once: the directory of an archive of a hundred thousand
+# arrays takes half of it.
 MAX_PIECE = 16 << 20
 # 300 bytes a tensor.
 MAX_PICKLE = 64 << 20
 MAX_SCALARS = 4096
 _PIECE = 1 << 20
-# What zipfile raises for archives that are not what they say.
+# zipfile's errors for invalid archives.
 _BROKEN = (
     zipfile.BadZipFile,
     EOFError,
@@ -61,7 +61,7 @@ def dtype_of(tensor: Tensor) -> str:
 
 
 class _Pieces:
-    """A file of which no more than a piece is read at once."""
+    """A file that is read in pieces of limited size."""
 
     def __init__(self, path: Path) -> None:
         self._file = path.open("rb")
@@ -69,7 +69,7 @@ class _Pieces:
         self.seekable, self.close = self._file.seekable, self._file.close
 
     def read(self, count: int = -1) -> bytes:
-        # Without a count zipfile asks for the last bytes of a file.
+        # Without a count zipfile wants the last bytes of a file.
         piece = self._file.read(min(count, MAX_PIECE) if count >= 0 else MAX_PIECE)
         if count > MAX_PIECE or (count < 0 and self._file.read(1)):
             raise ValueError(f"its directory has more than {MAX_PIECE >> 20} MiB")
@@ -77,7 +77,7 @@ class _Pieces:
 
 
 class Archive:
-    """A `torch.save` archive whose directory can be believed.
+    """A `torch.save` archive whose directory was checked.
 
     Args:
         archive: The open archive.
@@ -100,12 +100,12 @@ class Archive:
             and one.file_size == one.compress_size
             for one in self._members.values()
         )
-        # Members that overlap would be more than the file.
+        # Overlapping members would exceed the file's size.
         if not stored or sum(m.file_size for m in self._members.values()) > size:
             raise ValueError("members that are compressed or overlap, unlike torch's")
 
     def pickle(self) -> bytes:
-        """Read what says what the arrays are."""
+        """Read the description of the arrays."""
         member = self._members[f"{self._folder}data.pkl"]
         if member.file_size > MAX_PICKLE:
             raise ValueError(f"a data.pkl of more than {MAX_PICKLE >> 20} MiB")
@@ -117,7 +117,7 @@ class Archive:
                 yield piece
 
     def scalar(self, value: object) -> float | None:
-        """Return a number, or that of a tensor without dimensions, or None."""
+        """Return a number, or a tensor's without dimensions, or None."""
         if isinstance(value, int | float) and not isinstance(value, bool):
             return float(value)
         if not isinstance(value, Tensor) or value.shape:
@@ -136,7 +136,7 @@ class Archive:
         return float(numbers[value.offset])
 
     def missing(self, tensor: Tensor) -> bool:
-        """Tell whether a tensor's bytes are not there."""
+        """Return whether a tensor's bytes are missing."""
         member = self._members.get(f"{self._folder}data/{tensor.storage.key}")
         kind = DTYPES.get(tensor.storage.kind, "uint8")
         wanted = tensor.storage.count * np.dtype(kind).itemsize

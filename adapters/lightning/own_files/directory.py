@@ -22,15 +22,15 @@ _MAX_ENTRIES = 100_000
 class LightningDirectory:
     """The checkpoints under a directory, as the command line lists them.
 
-    A run is a folder that holds some; its id is the folder's path from here. Nothing
-    that a file holds is unpickled, and neither Lightning nor torch is needed.
+    A run is a folder with checkpoints; its id is the folder's relative path. No file is
+    unpickled, and neither Lightning nor torch is needed.
 
     Args:
         path: Such as `lightning_logs`, one version of it, or a `dirpath=`.
 
     Attributes:
         path: The directory.
-        skipped: What the last listing passed over: paths and reasons.
+        skipped: What the last listing skipped: paths and reasons.
 
     Example:
     >>> import tempfile
@@ -49,11 +49,11 @@ class LightningDirectory:
         return str(self.path)
 
     def is_empty(self) -> bool:
-        """Tell whether nothing here has a checkpoint's name."""
+        """Return whether no file here has a checkpoint's name."""
         return next(self._candidates(), None) is None
 
     def _candidates(self) -> Iterator[Path]:
-        """Walk over what has a checkpoint's name, within bounds."""
+        """Walk over files with a checkpoint's name, within bounds."""
         seen = 0
         for folder, folders, files in os.walk(self.path):
             depth = len(Path(folder).relative_to(self.path).parts)
@@ -77,7 +77,7 @@ class LightningDirectory:
             run_id: Only those of this run; None for all.
 
         Returns:
-            Those that can be read; `skipped` tells of the others.
+            The readable checkpoints; `skipped` lists the others.
         """
         self.skipped = []
         folders: dict[str, list[LightningFile]] = {}
@@ -107,11 +107,11 @@ class LightningDirectory:
         return [replace(one, sequence=i) for i, one in enumerate(found, start=1)]
 
     def writers(self) -> Sequence[Owner]:
-        """Return who writes here: Lightning leaves no trace of it."""
+        """Return an empty list: Lightning does not record its writers."""
         return ()
 
     def latest_run(self) -> str | None:
-        """Return the run of the newest file, or None where there is none."""
+        """Return the run of the newest file, or None."""
         found = self.checkpoints()
         return found[-1].run_id if found else None
 
@@ -121,7 +121,7 @@ def _age(one: LightningFile) -> tuple[float, int, str]:
 
 
 def _unreadable(path: Path) -> str | None:
-    """Say why something is not even opened, or return None."""
+    """Return why a file is not even opened, or None."""
     if path.is_symlink():
         return "it is a symbolic link to elsewhere"
     if path.is_dir():
@@ -134,7 +134,7 @@ def _unreadable(path: Path) -> str | None:
 def _judged(
     files: Sequence[LightningFile], links: Sequence[Path]
 ) -> Iterator[LightningFile]:
-    """Yield one folder's files with their scores, and with what Lightning says."""
+    """Yield one folder's files with their scores and Lightning's labels."""
     ordered = sorted(files, key=_age)
     judged = [
         one.judged(own)
@@ -161,9 +161,9 @@ def _judged(
 
 
 def _twin(one: LightningFile, judged: Sequence[LightningFile]) -> LightningFile:
-    """Return the file whose scores are this one's: itself, or one of its moment.
+    """Return the file with this one's scores: itself, or one of the same moment.
 
-    Of `last.ckpt` no callback knows a score, but of the file that was saved with it.
+    Callbacks record no score of `last.ckpt`, but of the file that was saved with it.
     Two trainings may have left files of one step in one folder.
     """
     same = [x for x in judged if (x.epoch, x.step) == (one.epoch, one.step)]
@@ -172,10 +172,10 @@ def _twin(one: LightningFile, judged: Sequence[LightningFile]) -> LightningFile:
 
 
 def _nearest(one: LightningFile) -> list[Opinion]:
-    """Return what callbacks said that write into this file's folder.
+    """Return the records of callbacks that write into this file's folder.
 
-    Each file holds all callbacks' states. A directory may have been moved since, so
-    those count whose folder has the longest end in common with this one's.
+    Each file holds all callbacks' states. A directory may have been moved since, so the
+    records whose folder shares the longest end with this one's count.
     """
     here = one.path.parent.parts
 

@@ -21,12 +21,12 @@ _MODE = re.compile(r"'mode': '(min|max)'")
 
 @dataclass(frozen=True)
 class Opinion:
-    """What one of Lightning's ModelCheckpoints knew when a file was written.
+    """The state of one Lightning ModelCheckpoint when a file was written.
 
     Attributes:
-        monitor: What it judges by.
+        monitor: The name that it monitors.
         mode: Which way is better; "" if it does not say.
-        folder: Where it writes, as it calls it.
+        folder: Its folder, as it wrote it.
         scores: By file name.
         best: The name of the best file.
         last: The name of the newest file.
@@ -42,7 +42,7 @@ class Opinion:
 
 @dataclass(frozen=True)
 class LightningFile:
-    """A checkpoint that Lightning wrote, as its file tells it.
+    """A checkpoint that Lightning wrote, as its file describes it.
 
     Its fields are named as those of `multiback.store.Checkpoint`, so that the command
     line lists both alike. Epochs and steps count as Lightning counts them.
@@ -53,14 +53,14 @@ class LightningFile:
         sequence: The place among the files that are listed, oldest first.
         epoch: The epoch in which it was saved; the first is 0.
         step: The optimizer steps until then.
-        metrics: What its name tells, and exactly what it was judged by.
+        metrics: The numbers in its name, and the exact monitored value.
         created: When it was written, in seconds since 1970.
         size: Bytes.
         versions: Lightning's version.
         variables: The name, shape and dtype of each tensor of the module's state.
         marks: "best" and "last", as Lightning sees it; filled by the listing.
-        extra: What it was judged by, as a manifest of ours has it.
-        opinions: What Lightning's callbacks knew.
+        extra: Its scores, as in a manifest of multiback.
+        opinions: The states of Lightning's callbacks.
     """
 
     path: Path
@@ -91,14 +91,14 @@ class LightningFile:
         return str(self.path)
 
     def judged(self, opinions: tuple[Opinion, ...]) -> "LightningFile":
-        """Add what callbacks knew of this file, or of another of the same moment."""
+        """Add the callbacks' records of this file, or of another of the same moment."""
         scores = {one.monitor: one.scores[self.name] for one in opinions}
         modes = {one.monitor: one.mode for one in opinions if one.mode}
         extra = {"scores": scores, "modes": modes, "ranking": list(modes)[:1]}
         return replace(self, metrics={**self.metrics, **scores}, extra=extra)
 
     def damage(self, progress: Callable[[int], None] | None = None) -> list[str]:
-        """Read the file; tell of each part that differs from its CRC-32.
+        """Read the file; yield an error for each part that differs from its CRC-32.
 
         The archive has a CRC-32 of each array and none of itself, so a file that was
         replaced by a whole other one shows no damage.
@@ -117,7 +117,7 @@ class LightningFile:
 
 
 def metrics_in(name: str) -> dict[str, float]:
-    """Read what a file's name tells, rounded as it is there.
+    """Read the numbers in a file's name, as rounded there.
 
     >>> metrics_in("epoch=3-step=40-val_f1=0.91-v1.ckpt"), metrics_in("last.ckpt")
     ({'val_f1': 0.91}, {})
@@ -130,14 +130,14 @@ def metrics_in(name: str) -> dict[str, float]:
 
 
 def read_file(path: Path, run_id: str = ".") -> LightningFile:
-    """Read what a file says of itself, and no array.
+    """Read a file's description of itself, and no array.
 
     Args:
         path: A regular file.
         run_id: What to call the run.
 
     Raises:
-        CorruptCheckpointError: It is no checkpoint of Lightning's, or not whole.
+        CorruptCheckpointError: It is not a checkpoint of Lightning, or is incomplete.
     """
     try:
         status = path.stat()
@@ -175,10 +175,10 @@ def read_file(path: Path, run_id: str = ".") -> LightningFile:
 
 
 def _state_of(archive: Archive) -> dict[str, Any]:
-    """Return the dictionary that is a checkpoint.
+    """Return the dictionary of a checkpoint.
 
     Raises:
-        ValueError: It is none.
+        ValueError: It is not a checkpoint.
     """
     state = read_pickle(archive.pickle())
     if not isinstance(state, dict):
@@ -190,7 +190,7 @@ def _state_of(archive: Archive) -> dict[str, Any]:
 
 
 def _tensors(state: Mapping[str, Any]) -> list[tuple[str, Tensor]]:
-    """Return the tensors of a module's state, by names that a terminal can show."""
+    """Return the tensors of a module's state, with names safe in a terminal."""
     found = state.get("state_dict")
     pairs = found.items() if isinstance(found, dict) else ()
     return [
@@ -201,7 +201,7 @@ def _tensors(state: Mapping[str, Any]) -> list[tuple[str, Tensor]]:
 
 
 def _opinions(archive: Archive, callbacks: object) -> tuple[Opinion, ...]:
-    """Return what each ModelCheckpoint of Lightning's knew."""
+    """Return the state of each of Lightning's ModelCheckpoints."""
     found = []
     for key, state in callbacks.items() if isinstance(callbacks, dict) else ():
         if not isinstance(state, dict) or not _is_name(state.get("monitor")):
@@ -230,7 +230,7 @@ def _is_name(value: object) -> bool:
 
 
 def _parts(path: object) -> tuple[str, ...]:
-    """Part a path of any system; one empty part where there is none.
+    """Split a path of any system; one empty part for None.
 
     >>> _parts("/runs/a/last.ckpt")[-2:], _parts(None)
     (('a', 'last.ckpt'), ('',))

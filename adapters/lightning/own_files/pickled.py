@@ -1,9 +1,9 @@
 """A pickle read as data: nothing in it is ever imported or called.
 
-`torch.save` writes a pickle, and unpickling may run whatever its author wrote. What is
-wanted of it are numbers, texts, dictionaries and the shapes of tensors, so its few
-operations are carried out here: a class is a name, what it would make is `OPAQUE`, and
-each operation makes at most one small object, of which the number is limited.
+`torch.save` writes a pickle, and unpickling may run any code of its author. Only
+numbers, texts, dictionaries and the shapes of tensors are needed, so this file carries
+out its few operations: a class is a name, its objects are `OPAQUE`, and each operation
+makes at most one small object. The number of operations is limited.
 """
 
 import itertools
@@ -12,12 +12,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-# Sixteen thousand parameters under Adam take two millions.
+# Sixteen thousand parameters under Adam need two million operations.
 MAX_OPERATIONS = 4_000_000
 
 
 class _Opaque:
-    """Something that is not looked into."""
+    """An object that is not inspected."""
 
     def __repr__(self) -> str:
         return "OPAQUE"
@@ -36,7 +36,7 @@ class Global:
 
 @dataclass(frozen=True)
 class Storage:
-    """The bytes of tensors, which lie in a file of their own.
+    """The bytes of tensors, which lie in a separate file.
 
     Attributes:
         kind: Such as "FloatStorage".
@@ -54,8 +54,8 @@ class Tensor:
     """A tensor's description.
 
     Attributes:
-        storage: Where its elements are.
-        offset: The first of them.
+        storage: The storage of its elements.
+        offset: The index of its first element.
         shape: Its shape.
     """
 
@@ -69,7 +69,7 @@ def _is_count(value: object) -> bool:
 
 
 def _storage(given: Any) -> Any:
-    """Return what `torch.save` means by a persistent id."""
+    """Return the storage of a persistent id of `torch.save`."""
     if not isinstance(given, tuple) or len(given) < 5 or given[0] != "storage":  # noqa: PLR2004 - ("storage", kind, key, place, count)
         return OPAQUE
     _, kind, key, _, count = given[:5]
@@ -92,7 +92,7 @@ def _parameter(given: tuple[Any, ...]) -> Any:
 
 
 def _dictionary(given: tuple[Any, ...]) -> Any:
-    # With contents it would be copied, which a short pickle can ask for many times.
+    # With content it would be copied, and a short pickle can request many copies.
     return OPAQUE if given else {}
 
 
@@ -105,7 +105,7 @@ _MAKERS: dict[str, Callable[[tuple[Any, ...]], Any]] = {
 }
 _CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False, "EMPTY_TUPLE": ()}
 _PASSED_OVER = {"PROTO", "FRAME", "STOP"}
-# How many of the stack an operation takes to make something that is not looked into.
+# The number of stack entries that an operation replaces by an opaque object.
 _TAKES = {
     "NEWOBJ": 2,
     "NEWOBJ_EX": 3,
@@ -125,14 +125,14 @@ class _Machine:
         self.memory: dict[int, Any] = {}
 
     def take(self) -> Any:
-        """Take the top."""
+        """Pop the top of the stack."""
         top = self.stack.pop()
         if top is _MARK:
             raise ValueError("a mark where a value is needed")
         return top
 
     def since_mark(self) -> list[Any]:
-        """Take all that was put on the stack since the last mark."""
+        """Return everything on the stack since the last mark."""
         taken = []
         while (top := self.stack.pop()) is not _MARK:
             taken.append(top)
@@ -140,25 +140,25 @@ class _Machine:
         return taken
 
     def top(self) -> Any:
-        """Look at the top."""
+        """Return the top of the stack."""
         return self.stack[-1]
 
     def set_items(self, flat: list[Any]) -> None:
-        """Fill a dictionary with keys and values that follow one another."""
+        """Fill a dictionary from alternating keys and values."""
         target = self.top()
         if isinstance(target, dict):
             for key, value in zip(flat[::2], flat[1::2], strict=True):
-                # The hash of nested tuples can take for ever.
+                # The hash of nested tuples can take extremely long.
                 if isinstance(key, str | int | float | bytes | None):
                     target[key] = value
 
     def append(self, items: list[Any]) -> None:
-        """Lengthen a list."""
+        """Extend a list."""
         if isinstance(self.top(), list):
             self.top().extend(items)
 
     def reduce(self) -> None:
-        """Make what a few known functions would make, and nothing of others."""
+        """Make the objects of a few known functions; others become opaque."""
         given, function = self.take(), self.take()
         maker = _MAKERS.get(function.name) if isinstance(function, Global) else None
         known = maker is not None and isinstance(given, tuple)
@@ -210,7 +210,7 @@ class _Machine:
             case "BINPERSID":
                 push(_storage(self.take()))
             case "BUILD":
-                self.take()  # What a dictionary of torch's knows beside its items.
+                self.take()  # A torch dictionary's other attributes.
             case "POP":
                 self.stack.pop()
             case "POP_MARK" | "ADDITEMS":
@@ -237,14 +237,14 @@ def read_pickle(data: bytes, limit: int = MAX_OPERATIONS) -> Any:
 
     Args:
         data: The pickle.
-        limit: How many operations it may have.
+        limit: The maximum number of operations.
 
     Returns:
-        What it says: numbers, texts, lists, tuples, dictionaries, tensors'
-        descriptions, names of classes, and `OPAQUE` for all else.
+        Its content: numbers, texts, lists, tuples, dictionaries, tensors' descriptions,
+            names of classes, and `OPAQUE` for anything else.
 
     Raises:
-        ValueError: It is no pickle, or too long a one.
+        ValueError: It is not a pickle, or is too long.
 
     >>> import pickle
     >>> read_pickle(pickle.dumps({"epoch": 3, "f": print, "x": [(0.5, None)]}))

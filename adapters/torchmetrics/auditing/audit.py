@@ -1,9 +1,9 @@
-"""Find metrics that lie by construction.
+"""Find metrics that are wrong by construction.
 
-`crosscheck` asks other libraries whether a number is right for what the metric was
-given. An audit asks whether the metric was given the right things, and whether its
-name says what it is. It needs none of the other libraries; it lives beside
-`crosscheck` because both feed a model's metrics by the same machinery.
+`crosscheck` compares a number with other libraries, for the same inputs. An audit
+checks whether the metric got the right inputs, and whether its name describes its
+value. It needs no other library; it is here because both feed a model's metrics in the
+same way.
 """
 
 import dataclasses
@@ -38,7 +38,7 @@ from multiback.adapters.torchmetrics.checking.from_models import from_model
 from multiback.adapters.torchmetrics.checking.streaming import check_cuts
 from multiback.errors import ArgumentError
 
-# In this order: the first that finds something explains the number.
+# In this order: the first finding explains the number.
 CHECKS: tuple[Callable[[Evidence], Finding | None], ...] = (
     broadcast_labels,
     yes_or_no,
@@ -64,23 +64,23 @@ def audit(
 ) -> Audit:
     """Find compiled metrics whose number is not what their name says.
 
-    Functions that Keras averages over batches and that are no means over samples;
-    labels that broadcast; weights and masks that a metric never sees; logits given to
-    a metric of probabilities; an AUC whose thresholds see nothing; one column of
-    scores where the largest is taken; class ids where one-hot rows are, and the other
-    way round; names that hide one another; callbacks that monitor what they cannot
-    rank. Each finding has two different numbers on these data, so that whatever only
-    could lie is left in peace.
+    Functions that Keras averages over batches and that are not means over samples;
+    labels that broadcast; weights and masks that a metric never sees; logits given to a
+    metric of probabilities; an AUC whose thresholds separate nothing; one column of
+    scores where the largest is taken; class ids in place of one-hot rows, and vice
+    versa; names that hide one another; callbacks that monitor what they cannot rank.
+    Each finding has two different numbers on these data: only metrics whose value is
+    actually wrong are reported.
 
     Args:
         model: A compiled model.
         data: `(x, y)` or `(x, y, sample_weight)`, as for `model.evaluate`.
         class_weight: As for `model.fit`; class ids only.
-        callbacks: As for `model.fit`; those with a `monitor` are looked at.
+        callbacks: As for `model.fit`; those with a `monitor` are checked.
         batch_size: Rows in a batch.
 
     Returns:
-        What was found: print it, or call its `raise_if_any()` in a test.
+        The findings: print them, or call `raise_if_any()` in a test.
 
     Raises:
         ArgumentError: The model or the data are not usable.
@@ -127,7 +127,7 @@ def audit(
 
 
 def _lies(of: Evidence, subjects: Sequence[Subject]) -> list[Finding]:
-    """Return what explains the number, if it is wrong."""
+    """Return the finding that explains the number, if it is wrong."""
     for check in CHECKS:
         found = check(of)
         if found is not None:

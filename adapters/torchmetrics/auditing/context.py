@@ -1,4 +1,4 @@
-"""What an audit knows of one metric, and how it asks for another number."""
+"""One audited metric and its data, and ways to compute other numbers from them."""
 
 import dataclasses
 from typing import Any
@@ -15,17 +15,17 @@ from multiback.adapters.torchmetrics.checking.streaming import Cut, Fed, Streams
 from multiback.adapters.torchmetrics.translation.source import spell
 from multiback.errors import ArgumentError
 
-# What a reader of a log would call another number.
+# The relative difference that a reader would call another number.
 RELATIVE, ABSOLUTE = 1e-4, 1e-6
 
 
 @dataclasses.dataclass(frozen=True)
 class Evidence:
-    """A metric, what it was given, and what the model says of its output.
+    """A metric, its data, and the model's facts about its output.
 
     Attributes:
         subject: The metric with its logged value and its samples.
-        weights: One weight a sample or an element, if the model is to have them.
+        weights: One weight a sample or an element, if the model gets them.
         loss: The loss of the output: a name, a function, an object or None.
     """
 
@@ -40,7 +40,7 @@ class Evidence:
 
     @property
     def samples(self) -> Samples:
-        """What the metric was given, without what is masked."""
+        """The metric's data, without masked elements."""
         return self.subject.samples
 
     @property
@@ -59,15 +59,15 @@ class Evidence:
         return type(self.metric).__module__.startswith("multiback.metrics.")
 
     def differs(self, value: Value | None) -> bool:
-        """Tell whether a value is another number than the logged one."""
+        """Return whether a value differs from the logged one."""
         return value is not None and are_different(self.subject.value, value)
 
     def value(self, metric: Any = None, **changes: Any) -> Value | None:
-        """Return a metric's value on all samples at once, or None where it has none.
+        """Return a metric's value on all samples at once, or None.
 
         Args:
-            metric: Another metric than this one.
-            **changes: Fields of the samples that are to be something else.
+            metric: A metric to use in place of this one.
+            **changes: Fields of the samples to replace.
         """
         samples = dataclasses.replace(self.samples, **changes)
         streams = Streams([Fed(metric or self.metric, samples)], built=metric is None)
@@ -80,7 +80,7 @@ class Evidence:
 
     @property
     def config(self) -> dict[str, Any]:
-        """The metric's arguments; nothing of a wrapped one that cannot be written."""
+        """The metric's arguments; empty for a wrapped metric that cannot be written."""
         try:
             found: dict[str, Any] = self.metric.get_config()
         except ArgumentError:
@@ -89,7 +89,7 @@ class Evidence:
 
     @property
     def is_hosted(self) -> bool:
-        """True for what `as_keras` made, of torchmetrics or scikit-learn."""
+        """True for a metric of `as_keras`, from torchmetrics or scikit-learn."""
         return isinstance(self.metric, HostMetric)
 
     def like(self, **changes: Any) -> Any:
@@ -106,11 +106,11 @@ class Evidence:
         return Finding(kind, subject.name, subject.value, should, reason, change)
 
     def instead(self, new: str) -> str:
-        """Write what to replace, and by what."""
+        """Describe the replacement of this metric."""
         return f"{spell(self.metric)}  →  {new}"
 
     def holds_ids(self) -> bool:
-        """Tell whether labels are class ids and predictions one score a class."""
+        """Return whether labels are class ids and predictions one score a class."""
         true, predicted = self.y_true, self.y_pred
         flat = true.ndim == predicted.ndim - 1 or (
             true.ndim == predicted.ndim and true.shape[-1] == 1
@@ -124,7 +124,7 @@ class Evidence:
         )
 
     def is_one_hot(self) -> bool:
-        """Tell whether each row of labels is of one class, one score a class."""
+        """Return whether each row of labels is of one class, one score a class."""
         true = self.y_true
         return (
             true.shape == self.y_pred.shape
@@ -135,19 +135,19 @@ class Evidence:
         )
 
     def is_distribution(self) -> bool:
-        """Tell whether each row of predictions adds up to 1, as a softmax does."""
+        """Return whether each row of predictions adds up to 1, as a softmax does."""
         rows = self.y_pred.sum(axis=-1)
         return bool((self.y_pred >= 0).all() and np.allclose(rows, 1, atol=1e-3))
 
     @property
     def is_categorical(self) -> bool:
-        """True where the loss, or the shape, says that one class of several holds."""
+        """True if the loss, or the shape, shows that one class of several holds."""
         return "categorical" in loss_name(self.loss) or (
             not loss_name(self.loss) and self.is_one_hot()
         )
 
     def probabilities(self) -> Array:
-        """Return what the logits mean."""
+        """Return the probabilities of the logits."""
         logits = self.y_pred.astype("float64")
         if not self.is_categorical:
             return sigmoid(logits).astype("float32")
@@ -156,7 +156,7 @@ class Evidence:
 
 
 def are_different(a: Value, b: Value) -> bool:
-    """Tell whether a reader would call two values different numbers."""
+    """Return whether a reader would call two values different numbers."""
     left, right = np.ravel(a), np.ravel(b)
     return left.shape != right.shape or not np.allclose(
         left, right, rtol=RELATIVE, atol=ABSOLUTE, equal_nan=True
@@ -164,12 +164,12 @@ def are_different(a: Value, b: Value) -> bool:
 
 
 def are_equal(a: Value | None, b: Value | None) -> bool:
-    """Tell whether two values are there and one number to a reader."""
+    """Return whether two values exist and look equal to a reader."""
     return a is not None and b is not None and not are_different(a, b)
 
 
 def are_integers(array: Array) -> bool:
-    """Tell whether all values are whole."""
+    """Return whether all values are whole."""
     return bool((array == np.floor(array)).all())
 
 
@@ -185,7 +185,7 @@ def loss_of(model: Any, output: int) -> Any:
 
 
 def loss_name(loss: Any) -> str:
-    """Return a loss's name in lower case without underscores, or nothing.
+    """Return a loss's name in lower case without underscores, or "".
 
     >>> loss_name("binary_crossentropy"), loss_name(keras.losses.BinaryCrossentropy())
     ('binarycrossentropy', 'binarycrossentropy')
@@ -197,7 +197,7 @@ def loss_name(loss: Any) -> str:
 
 
 def loss_takes_logits(loss: Any) -> bool | None:
-    """Tell whether a loss is of logits; None where it does not say."""
+    """Return whether a loss takes logits; None if unknown."""
     if isinstance(loss, keras.losses.Loss):
         found = loss.get_config().get("from_logits")
         return None if found is None else bool(found)

@@ -1,4 +1,4 @@
-"""What an audit found: the number, the right number, and the line to change."""
+"""The findings of an audit: the number, the right number, and the line to change."""
 
 import dataclasses
 import io
@@ -31,13 +31,13 @@ Kind = Literal[
 
 @dataclasses.dataclass(frozen=True)
 class Finding:
-    """One number that is not what its name says.
+    """One number that does not match its name.
 
     Attributes:
-        kind: What is wrong, in a few words.
+        kind: The fault, in a few words.
         name: The name in the logs, or what a callback monitors.
-        gives: The number that is logged; None where there is none.
-        should: The number that it should be; None where nobody can know it.
+        gives: The logged number, or None.
+        should: The right number; None if it is unknown.
         reason: Why, in a sentence.
         change: What to write instead, or what to do.
     """
@@ -52,11 +52,11 @@ class Finding:
 
 @dataclasses.dataclass(frozen=True)
 class Audit:
-    """What `audit` found; print it, or ask `ok` and `raise_if_any()`.
+    """The findings of `audit`; print them, or use `ok` and `raise_if_any()`.
 
     Attributes:
-        findings: The lies, in the order of the logs.
-        checked: The log names that were looked at.
+        findings: The findings, in the order of the logs.
+        checked: The log names that were checked.
 
     Example:
     >>> lie = Finding("averaged over batches", "f1", 0.11, 0.14, "a mean", "F1Score")
@@ -72,7 +72,7 @@ class Audit:
 
     @property
     def ok(self) -> bool:
-        """True if nothing was found."""
+        """True if there are no findings."""
         return not self.findings
 
     def __iter__(self) -> Iterator[Finding]:
@@ -82,10 +82,10 @@ class Audit:
         return len(self.findings)
 
     def raise_if_any(self) -> None:
-        """Do nothing if nothing was found.
+        """Raise if there is a finding.
 
         Raises:
-            WrongMetricError: Something was; the message lists it.
+            WrongMetricError: There are findings; the message lists them.
         """
         if self.findings:
             raise WrongMetricError(str(self))

@@ -1,7 +1,8 @@
-"""Numbers that lie because a metric is fed what it does not take.
+"""Checks for metrics that get the wrong inputs.
 
-Each function looks at one metric and returns a finding or None. A finding needs two
-different numbers on these data: what could lie and does not is left in peace.
+Each function checks one metric and returns a finding or None. A finding needs two
+different numbers on these data: only metrics whose value is actually wrong are
+reported.
 """
 
 from typing import Any
@@ -34,7 +35,7 @@ from multiback.adapters.torchmetrics.translation.spec import (
 from multiback.adapters.torchmetrics.translation.torchmetrics import of_theirs
 from multiback.errors import ArgumentError
 
-# An epsilon in a denominator, or a sum in another order, may leave [0, 1] by less.
+# An epsilon in a denominator, or another order of a sum, may leave [0, 1] by less.
 OUTSIDE = 1e-3
 THRESHOLD_KINDS = (
     "BinaryAccuracy",
@@ -81,7 +82,7 @@ SPARSE_KINDS = (
 
 
 def labels_of_another_form(of: Evidence) -> Finding | None:
-    """Class ids where one-hot rows are taken for granted, or the other way round."""
+    """Class ids where one-hot rows are assumed, or vice versa."""
     kind, classes = kind_of(of.metric), of.y_pred.shape[-1]
     if kind in ONE_HOT_KINDS and of.holds_ids():
         ids = of.y_true.reshape(of.y_pred.shape[:-1]).astype("int64")
@@ -152,7 +153,7 @@ def compared_scores(of: Evidence) -> Finding | None:
 
 
 def _one_hot_as_ids(of: Evidence, kind: str) -> Finding | None:
-    """One-hot rows on both sides, each number of which is taken for a class id."""
+    """One-hot rows on both sides, where each number is taken for a class id."""
     rows = of.is_one_hot() and bool((of.y_pred.sum(axis=-1) == 1).all())
     if kind not in ("IoU", "MeanIoU") or not rows or of.y_pred.min() < 0:
         return None
@@ -167,13 +168,13 @@ def _one_hot_as_ids(of: Evidence, kind: str) -> Finding | None:
 
 
 def _are_chances(of: Evidence) -> bool:
-    """Tell whether predictions are one probability for each label."""
+    """Return whether predictions are one probability for each label."""
     scores = of.y_pred
     return scores.size == of.y_true.size and 0 <= scores.min() <= scores.max() <= 1
 
 
 def one_column(of: Evidence) -> Finding | None:
-    """The largest of one score is always that one."""
+    """The largest of a single score is always that score."""
     kind = kind_of(of.metric)
     if of.y_pred.ndim < 2 or of.y_pred.shape[-1] != 1:  # noqa: PLR2004 - rows and columns
         return None
@@ -195,7 +196,7 @@ def one_column(of: Evidence) -> Finding | None:
 
 
 def logits(of: Evidence) -> Finding | None:
-    """Logits given to a metric of probabilities, or the other way round."""
+    """Logits given to a metric of probabilities, or vice versa."""
     scores = of.y_pred
     if scores.dtype.kind != "f" or not are_integers(of.y_true) or of.y_true.min() < 0:
         return None
@@ -222,7 +223,7 @@ def logits(of: Evidence) -> Finding | None:
 
 
 def _hosted_logits(of: Evidence) -> Finding | None:
-    """Logits given to what torchmetrics or scikit-learn computes."""
+    """Logits given to a wrapped metric of torchmetrics or scikit-learn."""
     config = of.config
     if config.get("needs") == "labels" and config["threshold"] != 0.5:  # noqa: PLR2004 - the default
         return None  # The threshold is one of logits.
@@ -248,7 +249,7 @@ def hosted_logits(of: Evidence) -> Finding | None:
 
 
 def yes_or_no(of: Evidence) -> Finding | None:
-    """One class of several, each scored as a yes or a no."""
+    """One class of several, with each class scored as a yes or a no."""
     classes = of.y_pred.shape[-1]
     several = classes > 2 and of.is_one_hot() and of.is_distribution()  # noqa: PLR2004 - of two classes both are right or wrong
     if not several:
@@ -281,7 +282,7 @@ def yes_or_no(of: Evidence) -> Finding | None:
 
 
 def ignored_class(of: Evidence) -> Finding | None:
-    """`ignore_index=` of a class, which removes its rows, for a mean without it."""
+    """`ignore_index=` of a class for a mean without it: it also removes its rows."""
     config = of.config
     metric = of.metric
     if isinstance(metric, TorchMetric):
@@ -308,7 +309,7 @@ def ignored_class(of: Evidence) -> Finding | None:
 
 
 def _of_classes(of: Evidence, classes: list[int]) -> Any:
-    """Make multiback's metric of these classes; None where there is none."""
+    """Make multiback's metric of these classes, or return None."""
     try:
         if of.is_ours:
             return of.like(ignore_index=None, classes=classes)
@@ -355,9 +356,9 @@ def _of_logits(of: Evidence, config: dict[str, Any]) -> str:
 
 
 def ignored_mask(of: Evidence) -> Finding | None:
-    """A metric of Keras's that counts what the model masks."""
+    """A metric of Keras that counts masked elements."""
     if of.subject.unmasked is None or of.subject.weighted or of.is_ours:
-        return None  # multiback's own honour the mask, some by the row.
+        return None  # multiback's own apply the mask, some by the row.
     should = of.value()
     if not of.differs(should):
         return None
@@ -376,7 +377,7 @@ def ignored_weights(of: Evidence) -> Finding | None:
     if of.weights is None or of.subject.weighted:
         return None
     metric = of.metric
-    if isinstance(metric, TorchMetric):  # It knows no weights; ours does.
+    if isinstance(metric, TorchMetric):  # It does not support weights; ours does.
         try:
             metric = as_ours(of_theirs(metric.hosted, None))
         except NoneSuchError:

@@ -1,4 +1,4 @@
-"""Names that hide one another, and monitors that nobody can rank."""
+"""Checks for names that hide one another, and monitors that cannot be ranked."""
 
 import collections
 from collections.abc import Iterable, Sequence
@@ -15,12 +15,12 @@ from multiback.checkpoint.choosing.direction import direction_of, find_direction
 
 
 def hidden(model: Any, subjects: Sequence[Subject], logs: Any) -> Iterable[Finding]:
-    """Yield each number that another one of the same name replaces in the logs.
+    """Yield each number that another metric of the same name replaces in the logs.
 
     Args:
         model: The compiled model.
-        subjects: Its metrics by the name that each asks for, with its own value.
-        logs: What `evaluate` reported.
+        subjects: Its metrics by their original names, with their own values.
+        logs: The result of `evaluate`.
     """
     container = keras_private.compile_metrics(model)
     numbers: list[tuple[str, Value, str]] = [
@@ -92,10 +92,11 @@ def _finding(monitor: str, reason: str, change: str) -> Finding:
 def _doubt(
     name: str, callback: Any, known: str | None, subjects: Sequence[Subject]
 ) -> str:
-    """Say why `mode="auto"` is not enough for a name; nothing where it is.
+    """Return why `mode="auto"` is not enough for a name, or "".
 
     Keras compares the name with the metrics' own names, which have no output's name
-    before them, and asks the metric; a subclass says what its base class is.
+    before them, and then uses the metric; a subclass returns its base class's
+    direction.
     """
     nothing = f"nothing says whether more or less of {name!r} is better"
     if not type(callback).__module__.startswith("keras."):
@@ -120,6 +121,6 @@ def _doubt(
 
 
 def _has_result_of_its_own(metric: Any) -> bool:
-    """Tell whether a class of the user's computes another result than Keras's."""
+    """Return whether a user's class computes another result than Keras's."""
     own = (k for k in type(metric).__mro__ if not k.__module__.startswith("keras."))
     return any("result" in vars(kind) for kind in own)

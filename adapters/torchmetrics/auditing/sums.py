@@ -1,7 +1,8 @@
-"""Numbers that lie by the way in which they are added up.
+"""Checks for metrics whose sum or mean is wrong.
 
-Each function looks at one metric and returns a finding or None. A finding needs two
-different numbers on these data: what could lie and does not is left in peace.
+Each function checks one metric and returns a finding or None. A finding needs two
+different numbers on these data: only metrics whose value is actually wrong are
+reported.
 """
 
 from typing import Any
@@ -24,8 +25,8 @@ from multiback.adapters.torchmetrics.to_keras.as_keras import TorchMetric
 from multiback.adapters.torchmetrics.translation.source import is_function, spell
 from multiback.errors import ArgumentError
 
-# Pairs of a positive and a negative that thresholds cannot tell apart, and the area
-# that this costs, from which on an AUC is called saturated.
+# Share of pairs of a positive and a negative that thresholds cannot distinguish, and
+# the area that this costs, above which an AUC is called saturated.
 TIED, LOST = 0.1, 0.01
 
 
@@ -53,7 +54,7 @@ def broadcast_labels(of: Evidence) -> Finding | None:
 
 
 def averaged(of: Evidence) -> Finding | None:
-    """A function of a batch that is no mean over samples."""
+    """A function of a batch that is not a mean over samples."""
     subject = of.subject
     if weights_are_mangled(subject):
         return None
@@ -85,7 +86,7 @@ def averaged(of: Evidence) -> Finding | None:
 
 
 def saturated(of: Evidence) -> Finding | None:
-    """An AUC whose thresholds cannot tell positives from negatives."""
+    """An AUC whose thresholds cannot separate positives from negatives."""
     metric = of.metric
     if of.is_hosted or of.is_ours:
         return _few_bins(of)
@@ -137,7 +138,7 @@ def _few_bins(of: Evidence) -> Finding | None:
         return None
     try:
         exact = of.value(of.like(**change))
-    except ArgumentError:  # It cannot be written, so not made again.
+    except ArgumentError:  # It has no source text, so it cannot be made again.
         return None
     if exact is None or np.nanmax(np.abs(np.subtract(exact, of.subject.value))) < LOST:
         return None

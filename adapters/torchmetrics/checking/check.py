@@ -1,4 +1,4 @@
-"""Compare what Keras streamed with what two other libraries say."""
+"""Compare values that Keras streamed with those of two other libraries."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -30,13 +30,13 @@ def crosscheck(
 ) -> Report:
     """Check each metric's streamed value against torchmetrics and scikit-learn.
 
-    torchmetrics and scikit-learn are given the whole set at once; scikit-learn
-    computes in float64, and its number decides: what agrees with it is right, whatever
-    torchmetrics says. What float32 arithmetic cannot explain is "wrong", unless a known
-    convention explains exactly that difference. Then the same
-    predictions are streamed again in other batches and in another order: a number
-    that moves is "wrong" whoever else gives it. A metric that neither library knows
-    is at least compared with its own value on the whole set at once.
+    torchmetrics and scikit-learn are given the whole set at once; scikit-learn computes
+    in float64, and its number decides: a value that agrees with it is right, even if
+    torchmetrics differs. A difference that float32 arithmetic cannot explain is
+    "wrong", unless a known convention explains exactly that difference. Then the same
+    predictions are streamed again in other batches and in another order: a number that
+    moves is "wrong", even if a library agrees. A metric that neither library knows is
+    at least compared with its own value on the whole set at once.
 
     Args:
         model_or_metrics: A compiled Keras model, whose compiled metrics are
@@ -46,8 +46,7 @@ def crosscheck(
             `(x, y, sample_weight)` as for `model.evaluate`; Keras gives weights to
             `weighted_metrics=` only. For metrics `(y_true, y_pred)` or
             `(y_true, y_pred, sample_weight)`; for `Mean`, `Sum`, `Max` and `Min`
-            `(values,)` or `(values, sample_weight)`. What a model's mask leaves
-            out is not compared.
+            `(values,)` or `(values, sample_weight)`. Masked elements are not compared.
         batch_size: Rows in a batch, or several numbers to try.
         shuffles: How many other orders of the rows to try, each in several batches.
 
@@ -58,8 +57,8 @@ def crosscheck(
 
     Raises:
         ArgumentError: The model, the metrics or the data are not usable.
-        MissingPackageError: Neither torchmetrics nor scikit-learn is installed. Where
-            one is missing, its column is empty, and the report says so.
+        MissingPackageError: Neither torchmetrics nor scikit-learn is installed. If one
+            is missing, its column is empty, and the report says so.
 
     Example:
     >>> import numpy as np
@@ -74,13 +73,13 @@ def crosscheck(
     is_model = isinstance(model_or_metrics, keras.Model)
     check_data(data, "(x, y)" if is_model else "(y_true, y_pred)")
     cuts = Cuts(check_cuts(batch_size, shuffles), shuffles)
-    missing_libraries()  # At least one is needed.
+    missing_libraries()  # At least one library is needed.
     collect = from_model if is_model else from_metrics
     return report_on(collect(model_or_metrics, data, cuts))
 
 
 def report_on(subjects: Sequence[Subject]) -> Report:
-    """Judge each metric."""
+    """Compare each metric."""
     first, *others = subjects[0].cuts
     return Report(
         tuple(map(judge, subjects)),
@@ -92,7 +91,7 @@ def report_on(subjects: Sequence[Subject]) -> Report:
 
 
 def check_model(model: Any) -> None:
-    """Refuse what is no model."""
+    """Raise unless `model` is a Keras model."""
     if not isinstance(model, keras.Model):
         raise ArgumentError(
             f"model= wants a compiled Keras model, not {model!r:.80}; crosscheck takes "
@@ -101,7 +100,7 @@ def check_model(model: Any) -> None:
 
 
 def check_data(data: Any, wanted: str) -> None:
-    """Refuse what is no tuple of as many arrays as wanted."""
+    """Raise unless `data` is a tuple of the expected length."""
     lengths = (2, 3) if wanted == "(x, y)" else (1, 2, 3)
     if not isinstance(data, tuple | list) or len(data) not in lengths:
         came = type(data).__name__
@@ -118,7 +117,7 @@ def check_data(data: Any, wanted: str) -> None:
 
 
 def _check_rows(data: Sequence[Any]) -> None:
-    """Refuse arrays of a model that do not have one row a sample each."""
+    """Raise unless a model's arrays have one row a sample each."""
     named = zip(("x", "y", "sample_weight"), data, strict=False)
     rows = {
         name: {rows for leaf in keras.tree.flatten(part) for rows in np.shape(leaf)[:1]}

@@ -1,4 +1,4 @@
-"""Give one metric its row: what the libraries say, and how far Keras is from it."""
+"""Compare one metric with the other libraries, and make its row."""
 
 import dataclasses
 import functools
@@ -32,7 +32,7 @@ from multiback.adapters.torchmetrics.translation.source import ungrouped
 
 
 def judge(subject: Subject) -> Row:
-    """Give one metric its row."""
+    """Compare one metric, and make its row."""
     translation = equivalent(subject.metric, subject.samples)
     row = _judge_value(subject, translation)
     if row.verdict == "wrong" or weights_are_mangled(subject):
@@ -61,7 +61,7 @@ def judge(subject: Subject) -> Row:
 
 
 def weights_are_mangled(subject: Subject) -> bool:
-    """Tell whether Keras's loss has changed the weights before the metric saw them.
+    """Return whether Keras's loss changed the weights before the metric saw them.
 
     `keras.losses.loss.apply_mask` does on torch: `sample_weight *= float_mask`.
     """
@@ -73,7 +73,7 @@ def weights_are_mangled(subject: Subject) -> bool:
 
 
 def _judge_value(subject: Subject, translation: Equivalent | NoEquivalent) -> Row:
-    """Compare what Keras streamed with what the libraries say."""
+    """Compare the streamed value with the libraries' values."""
     if isinstance(translation, NoEquivalent):
         return _judge_by_itself(subject, translation.reason)
     theirs, their_note = None, ""
@@ -119,7 +119,7 @@ def _judge_value(subject: Subject, translation: Equivalent | NoEquivalent) -> Ro
 def _convention(
     subject: Subject, translation: Equivalent, near: Callable[[Any, Any], bool]
 ) -> str:
-    """Return the convention that explains the difference, or nothing."""
+    """Return the convention that explains the difference, or None."""
     convention = translation.convention
     if convention is None:
         return ""
@@ -130,7 +130,7 @@ def _convention(
 
 
 def _mask(subject: Subject) -> str:
-    """Name the mask if a metric of Keras's agrees as soon as it is not honoured."""
+    """Name the mask if a metric of Keras agrees once the mask is ignored."""
     if subject.unmasked is None or _library(type(subject.metric)) != "keras":
         return ""
     unmasked = dataclasses.replace(subject, samples=subject.unmasked, unmasked=None)
@@ -146,7 +146,7 @@ def _mask(subject: Subject) -> str:
 
 
 def _explain(subject: Subject, row: Row, near: Callable[[Any, Any], bool]) -> str:
-    """Say what a wrong number should be, and where it goes wrong if that is clear."""
+    """Return what a wrong number should be, and where it goes wrong if known."""
     right = row.torchmetrics if row.sklearn is None else row.sklearn
     parts = [
         f"{show_exactly(row.value)} streamed, but "
@@ -206,7 +206,7 @@ def _judge_by_itself(subject: Subject, reason: str) -> Row:
 
 
 def replacement(subject: Subject) -> str:
-    """Name the metric that a function's name asks for, if it is plain."""
+    """Return the name of the metric that a function's name suggests, if clear."""
     name = subject.name.lower()
     for word, metric in (
         ("f1", "multiback.metrics.F1Score"),
@@ -221,7 +221,7 @@ def replacement(subject: Subject) -> str:
 
 
 def _ask(library: str, compute: Callable[[], Any] | None) -> tuple[Value | None, str]:
-    """Compute a library's value, or give its words where it refuses the data."""
+    """Compute a library's value, or return its message if it refuses the data."""
     if compute is None:
         return None, ""
     try:
@@ -234,14 +234,14 @@ def _ask(library: str, compute: Callable[[], Any] | None) -> tuple[Value | None,
 
 
 def _quietly(compute: Callable[[], Any]) -> Any:
-    """Compute without the library's warnings: what they say is in the verdict."""
+    """Compute without the library's warnings: the verdict covers them."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return compute()
 
 
 def describe(metric: Any) -> str:
-    """Name a metric's library and class, or its function."""
+    """Return a metric's library and class, or its function."""
     if type(metric) is keras.metrics.MeanMetricWrapper:
         return f"function {metric.name}"
     return _class_name(type(ungrouped(metric)))

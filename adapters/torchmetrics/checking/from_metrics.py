@@ -1,4 +1,4 @@
-"""Stream data through metrics and collect each value with what its metric was given."""
+"""Stream data through metrics and collect each value with the metric's data."""
 
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -30,13 +30,13 @@ class Subject:
     Attributes:
         name: Its name in the logs.
         metric: The metric object.
-        value: As Keras streamed it.
-        samples: What the metric was given.
+        value: The value that Keras streamed.
+        samples: The metric's data.
         stream: Computes the metric's value for a cut into batches.
-        cuts: Ways to cut the rows, the first of which gave the value.
-        unmasked: The samples with what a Keras mask leaves out, if there is one.
+        cuts: Ways to cut the rows; the first one gave the value.
+        unmasked: The samples including masked elements, if there is a mask.
         weighted: It is one of `weighted_metrics=`.
-        output: Index of the model's output that it is about.
+        output: Index of the metric's output of the model.
     """
 
     name: str
@@ -55,9 +55,9 @@ class Subject:
 
 
 def to_array(value: Any, name: str) -> Array:
-    """Copy an array or tensor to NumPy; floats as float32, as Keras hands them on."""
+    """Copy an array or tensor to NumPy; floats as float32, as Keras passes them."""
     array = np.asarray(ops.convert_to_numpy(value) if ops.is_tensor(value) else value)
-    # By its name: bfloat16 is no kind of NumPy's own.
+    # By its name: bfloat16 is not one of NumPy's own kinds.
     if "float" in array.dtype.name:
         array = array.astype("float32")
         if np.isnan(array).any():
@@ -98,7 +98,7 @@ def make_samples(
 
 @dataclasses.dataclass(frozen=True)
 class Cuts:
-    """How the rows are to be cut, before their number is known."""
+    """The ways to cut the rows, before their number is known."""
 
     sizes: tuple[int, ...]
     shuffles: int = 0

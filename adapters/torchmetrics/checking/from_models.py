@@ -1,4 +1,4 @@
-"""Collect the value of each of a model's compiled metrics with what it was given."""
+"""Collect the values of a model's compiled metrics with the metrics' data."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -40,9 +40,9 @@ def from_model(
         data: `(x, y)` or `(x, y, sample_weight)`, as for `model.evaluate`.
         cuts: How to cut them into batches.
         evaluate: Take the values from `model.evaluate`. It resets the metrics, so
-            that inside of `fit` the predictions are streamed instead.
-        numbered: Give each metric the name that it asks for, even if another one
-            replaces it in the logs; otherwise that is an error.
+            inside `fit` the predictions are streamed instead.
+        numbered: Give each metric its original name, even if another metric replaces it
+            in the logs; otherwise that is an error.
     """
     if not model.compiled:
         raise ArgumentError(
@@ -78,7 +78,7 @@ def from_model(
     weights = _weight_an_output(container, weight, len(y_pred))
     masks = output_masks(model, container, x, size)
 
-    # One object an output: metrics of a group are to be given the same tensors.
+    # One object an output: metrics of a group must get the same tensors.
     weighted = [
         make_samples(true, predicted, one, size)
         for true, predicted, one in zip(y_true, y_pred, weights, strict=True)
@@ -136,7 +136,7 @@ def _predict(model: Any, x: Any, batch_size: int) -> Any:
 
 
 def _logged(logs: Any, name: str, result: Any) -> Value | dict[str, Value]:
-    """Return what `evaluate` reported under a name, or under a result's own keys."""
+    """Return the result of `evaluate` under a name, or under a result's own keys."""
     wanted = list(result) if isinstance(result, Mapping) else [name]
     for key in wanted:
         if key not in logs:

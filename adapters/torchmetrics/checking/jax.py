@@ -9,7 +9,7 @@ Update = Callable[[list[Any], list[Any]], list[Any]]
 
 
 def compiled(update: Update) -> Update:
-    """Compile a pure function; run it op by op where it looks at values."""
+    """Compile a pure function; run it op by op if it reads values."""
     fast = jax.jit(update)
 
     def run(state: list[Any], batch: list[Any]) -> list[Any]:

@@ -1,6 +1,6 @@
-"""What a Keras mask leaves out of a model's outputs.
+"""Read the Keras masks of a model's outputs.
 
-`model.predict` drops the mask, so the model is called once more to see it.
+`model.predict` drops the mask, so the model is called once more to read it.
 """
 
 from typing import Any
@@ -17,7 +17,7 @@ from multiback.errors import ArgumentError
 def output_masks(
     model: Any, container: Any, x: Any, batch_size: int
 ) -> list[Array | None]:
-    """Return one mask an output, or None where it carries none."""
+    """Return one mask an output, or None for an output without one."""
 
     def masks_of(start: int) -> list[Array | None]:
         batch = keras.tree.map_structure(
@@ -41,7 +41,7 @@ def output_masks(
 
 
 def without_masked(samples: Samples, mask: Array) -> Samples:
-    """Keep what the mask keeps, one row an element."""
+    """Keep the unmasked elements, one row an element."""
     arrays = {"y_true": samples.y_true, "y_pred": samples.y_pred}
     if samples.sample_weight is not None:
         weight = samples.sample_weight

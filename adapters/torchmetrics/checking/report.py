@@ -1,4 +1,4 @@
-"""What a cross-check found: rows, a table, and an error for tests."""
+"""The result of a cross-check: rows, a table, and an error for tests."""
 
 import dataclasses
 import io
@@ -34,15 +34,15 @@ class Row:
     Attributes:
         name: Its name in the logs.
         metric: Its library and class, or its function.
-        value: As Keras streamed it; a tuple where it has several elements.
+        value: The value that Keras streamed; a tuple of several elements.
         torchmetrics: torchmetrics' value, or None.
         sklearn: scikit-learn's value in float64, or None.
         difference: The largest absolute difference; for a metric without
             equivalent, from its own value on the whole set at once.
         verdict: "agrees", "differs by convention", "wrong" or "no equivalent".
-        reason: Why, where that needs saying; else empty.
-        spread: How far the value moves when the same rows come in other batches or
-            in another order; None where that was not tried.
+        reason: The reason, if one is needed; else empty.
+        spread: How far the value moves when the same rows come in other batches or in
+            another order; None if that was not tried.
     """
 
     name: str
@@ -58,14 +58,14 @@ class Row:
 
 @dataclasses.dataclass(frozen=True)
 class Report:
-    """What `crosscheck` found; print it, or ask `ok` and `raise_if_wrong()`.
+    """The result of `crosscheck`; print it, or use `ok` and `raise_if_wrong()`.
 
     Attributes:
         rows: One a metric, in the order of the logs.
         samples: Number of samples.
         batch_size: Rows in a batch.
         cuts: In what other batches the same rows were streamed.
-        notes: What concerns all rows, such as a library that is not installed.
+        notes: Notes for all rows, such as a library that is not installed.
 
     Example:
     >>> row = Row("f1", "function f1", 0.11, None, None, 0.03, "wrong", "averaged")
@@ -81,7 +81,7 @@ class Report:
     notes: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
-        """Say what was found in one line; `print` shows the table."""
+        """Summarise in one line; `print` shows the table."""
         found = ", ".join(f"{one.name} {one.verdict}" for one in self.rows)
         return f"<Report of {self.samples} samples: {found or 'no metrics'}>"
 
@@ -106,7 +106,7 @@ class Report:
         raise ArgumentError(f"name= wants one of {known}, not {name!r}.")
 
     def raise_if_wrong(self) -> None:
-        """Do nothing if every metric is right.
+        """Raise if a metric is wrong.
 
         Raises:
             WrongMetricError: At least one metric is wrong; the message lists

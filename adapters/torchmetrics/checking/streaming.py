@@ -1,8 +1,7 @@
 """Stream arrays through metrics, cut into batches in more than one way.
 
-Whatever a metric means, it means it of the data: a number that moves when the same
-rows come in other batches or in another order is no metric of them. One cut hides
-that as soon as the data fit into one batch.
+A metric's value must not depend on batch size or row order. A single cut hides that if
+the data fit into one batch.
 """
 
 import contextlib
@@ -57,7 +56,7 @@ class Cut:
 
 
 def check_cuts(batch_size: Any, shuffles: Any) -> tuple[int, ...]:
-    """Return the batch sizes, or say what is wrong with the arguments."""
+    """Return the batch sizes, or raise for invalid arguments."""
     sizes = tuple(batch_size) if isinstance(batch_size, Sequence) else (batch_size,)
     if not sizes or any(
         isinstance(size, bool) or not isinstance(size, int) or size < 1
@@ -89,7 +88,7 @@ def plan(sizes: Sequence[int], shuffles: int, rows: int) -> tuple[Cut, ...]:
 
 @dataclasses.dataclass(frozen=True)
 class Fed:
-    """A metric with all that it is to be given.
+    """A metric with all of its data.
 
     Attributes:
         metric: The metric object.
@@ -106,8 +105,8 @@ class Streams:
     """The values of several metrics, for any cut of the same rows.
 
     They are updated side by side, with the same tensors: a member of
-    `multiback.metrics.group` reads what its owner was given. Each metric's state is
-    left as it was.
+    `multiback.metrics.group` reads its owner's data. Each metric's state is left as it
+    was.
 
     Args:
         fed: The metrics, all with as many rows.
@@ -136,7 +135,7 @@ class Streams:
         before = [(v, np.array(v.numpy())) for m in metrics for v in m.variables]
         for metric in metrics:
             metric.reset_state()
-        # A compiled update would lead to what the first cut had put in place.
+        # A compiled update would use the state objects of the first cut.
         compiles = keras.backend.backend() == "jax" and not any(
             isinstance(metric, HostMetric) for metric in metrics
         )
@@ -154,7 +153,7 @@ class Streams:
         return values
 
     def _arrays(self) -> dict[int, Array]:
-        """Return each array once: what is the same array becomes the same tensor."""
+        """Return each array once: equal arrays become the same tensor."""
         arrays = [
             array
             for one in self._fed
@@ -210,7 +209,7 @@ class Streams:
 
 
 def _result(metric: Any) -> Any:
-    """Ask for the value as nobody does within a step."""
+    """Compute the value outside a step."""
     return metric.computed() if isinstance(metric, HostMetric) else metric.result()
 
 

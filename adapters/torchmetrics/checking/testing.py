@@ -21,16 +21,16 @@ def assert_agrees(
 ) -> Report:
     """Fail unless every metric agrees with torchmetrics and scikit-learn.
 
-    A metric that neither library knows fails too: nothing would have been compared.
-    For one of your own that is only to be independent of the batches, allow
-    "no equivalent".
+    A metric that neither library knows fails too: nothing would have been compared. For
+    your own metric that only has to be independent of the batches, allow "no
+    equivalent".
 
     Args:
         model_or_metrics: As for `crosscheck`.
         data: As for `crosscheck`.
         batch_size: Rows in a batch, or several numbers to try.
         shuffles: How many other orders of the rows to try.
-        allow: Verdicts that pass besides "agrees".
+        allow: Verdicts that pass, in addition to "agrees".
 
     Returns:
         The report, for more assertions.

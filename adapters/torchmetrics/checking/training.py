@@ -20,7 +20,7 @@ class CrossCheck(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has n
     """Cross-check the compiled metrics every few epochs, on a sample.
 
     The model predicts the sample, and the metrics are streamed over the predictions;
-    their running state is put back, and training goes on exactly as without.
+    their running state is restored, and training continues exactly as without.
 
     Args:
         data: `(x, y)` or `(x, y, sample_weight)`, as for `crosscheck`.
@@ -30,7 +30,7 @@ class CrossCheck(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has n
         max_samples: Rows to check, drawn once where there are more; None for all.
 
     Attributes:
-        reports: What was found, by epoch, counted from 0.
+        reports: The reports, by epoch, counted from 0.
 
     Raises:
         ArgumentError: An argument is not usable.
@@ -72,7 +72,7 @@ class CrossCheck(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has n
                 )
         if on_wrong not in ("warn", "raise"):
             raise ArgumentError(f'on_wrong= wants "warn" or "raise", not {on_wrong!r}.')
-        missing_libraries()  # At least one is needed.
+        missing_libraries()  # At least one library is needed.
         self.reports: dict[int, Report] = {}
         self._data = _sample(data, max_samples)
         self._every_n_epochs = every_n_epochs
@@ -81,7 +81,7 @@ class CrossCheck(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has n
         self._told: set[str] = set()
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
-        """Check, if it is time."""
+        """Check, if it is due."""
         del logs
         if (epoch + 1) % self._every_n_epochs:
             return
@@ -105,7 +105,7 @@ def _sample(data: tuple[Any, ...], max_samples: int | None) -> tuple[Any, ...]:
     rows = len(keras.tree.flatten(data[0])[0])
     if max_samples is None or rows <= max_samples:
         return data
-    # A generator of its own: the global ones belong to the training.
+    # A separate generator: the global ones belong to the training.
     drawn = np.sort(np.random.default_rng(0).choice(rows, max_samples, replace=False))
     return tuple(
         None

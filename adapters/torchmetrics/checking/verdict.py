@@ -1,12 +1,12 @@
 """Decide what a difference means.
 
-How far right numbers may lie apart follows from the arithmetic, in units of one
-float32 rounding, u = 2**-24 (relative). A ratio of exact counts rounds both
-operands, the quotient and the conversion (4 u); an average adds one a column. A
-sum of rounded terms is a random walk: k additions stray by more than six
-standard deviations, 6 sqrt(k) u, in no run that anybody will see. Losing the
-same way every time (a counter that stops, an average over batches) grows like k
-instead, which is why this catches it and a worst-case bound of k u would not.
+How far right numbers may lie apart follows from the arithmetic, in units of one float32
+rounding, u = 2**-24 (relative). A ratio of exact counts rounds both operands, the
+quotient and the conversion (4 u); an average adds one a column. A sum of rounded terms
+is a random walk: k additions practically never stray by more than six standard
+deviations, 6 sqrt(k) u. A constant error (a counter that stops, an average over
+batches) grows like k instead, so this limit catches it and a worst-case bound of k u
+would not.
 """
 
 import math
@@ -35,7 +35,7 @@ def difference(a: Any, b: Any) -> float:
 
 
 def close(value: Any, expected: Any, rtol: float, scale: float = 0.0) -> bool:
-    """Tell whether every element lies within `rtol` of what is expected.
+    """Return whether every element lies within `rtol` of the expected one.
 
     Args:
         value: A number or several.
@@ -51,13 +51,13 @@ def close(value: Any, expected: Any, rtol: float, scale: float = 0.0) -> bool:
 
 
 def within(value: Any, known: list[Any], bounds: Any, *, rtol: float) -> bool:
-    """Tell whether a value and what is known of it lie within certified bounds.
+    """Return whether a value and its references lie within certified bounds.
 
     Args:
         value: A number or several.
-        known: The same of other libraries.
+        known: The values of other libraries.
         bounds: The smallest and the largest value.
-        rtol: Relative difference that roundings explain besides.
+        rtol: Additional relative difference that roundings explain.
     """
     low, high = (np.asarray(bound, "float64").ravel() for bound in bounds)
     for each in (value, *known):

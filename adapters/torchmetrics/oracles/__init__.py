@@ -1,1 +1,1 @@
-"""What torchmetrics and scikit-learn compute for each metric."""
+"""The values of torchmetrics and scikit-learn for each metric."""

@@ -58,7 +58,7 @@ def _aggregate(
             None if weighted else theirs,
             lambda: of_numbers(values, weights),
             additions=0 if exact else samples.additions,
-            # What cancels in a sum was rounded before.
+            # Terms that cancel in a sum were rounded before.
             scale=0.0 if exact else of_numbers(abs(values), abs(weights)),
             note=f"{NO_WEIGHTS}; {note}" if weighted else note,
         )

@@ -58,7 +58,7 @@ def class_scores(samples: Samples, num_classes: int) -> Elements:
 
 
 def columns(config: dict[str, Any], samples: Samples) -> list[Column]:
-    """Return one ranking a class or label, without what is ignored."""
+    """Return one ranking a class or label, without ignored rows."""
     ignored = config["ignore_index"]
     if config["task"] == "multiclass":
         elements = class_scores(samples, config["num_classes"])
@@ -101,9 +101,9 @@ def columns(config: dict[str, Any], samples: Samples) -> list[Column]:
 
 
 def by_bin(config: dict[str, Any], column: Column) -> Array:
-    """Return which bin each score lies in.
+    """Return the bin of each score.
 
-    Where float32 could round a score over an edge, the bins on both sides are one.
+    If float32 could round a score over an edge, the bins on both sides are merged.
     """
     scores = column.scores
     if not config["from_logits"] or config["task"] == "multiclass":
@@ -119,7 +119,7 @@ def by_bin(config: dict[str, Any], column: Column) -> Array:
 
 
 def probabilities(config: dict[str, Any], column: Column) -> Array:
-    """Return scores that torchmetrics takes as they are, in the same order."""
+    """Return scores in the same order that torchmetrics accepts unchanged."""
     if config["from_logits"] and config["task"] != "multiclass":
         return sigmoid(column.scores)
     return column.scores

@@ -1,4 +1,4 @@
-"""What follows from the whole confusion matrix: counts, balance, agreement."""
+"""Values that follow from the whole confusion matrix: counts, balance, agreement."""
 
 import math
 from typing import Any
@@ -143,7 +143,7 @@ def balanced_accuracy(config: dict[str, Any], samples: Samples) -> Equivalent:
 def matthews(config: dict[str, Any], samples: Samples) -> Equivalent:
     """Translate `multiback.metrics.MatthewsCorrelation`."""
     elements = decided(config, samples)
-    # Labels side by side flatten here: each label of each row is an element.
+    # Multilabel input is flattened here: each label of each row is an element.
     kept = keep(elements, counted(elements.labels, config["ignore_index"]))
     # A sum over no element, or over elements of one class, has no spread.
     weighed = kept if kept.weights is None else keep(kept, kept.weights != 0)
@@ -194,7 +194,7 @@ def _equivalent(
     *,
     scale: float = 0.0,
 ) -> Equivalent:
-    """Put torchmetrics' metric beside what scikit-learn computes."""
+    """Put torchmetrics' metric beside scikit-learn's value."""
     weighted = samples.sample_weight is not None
     expected = sklearn if load_sklearn_metrics() is not None else None
     convention = None

@@ -88,7 +88,7 @@ def _why_not_theirs(kind: str, config: dict[str, Any], samples: Samples) -> str:
 
 
 def choose(elements: Elements, chosen: Any) -> Elements:
-    """Leave the columns of these labels, in their order; all where it is None."""
+    """Return the columns of these labels, in their order; all for None."""
     if chosen is None:
         return elements
     ids = np.atleast_1d(chosen)
@@ -102,7 +102,7 @@ def choose(elements: Elements, chosen: Any) -> Elements:
 def _convention(
     kind: str, config: dict[str, Any], sklearn: Compute
 ) -> Convention | None:
-    """Name what torchmetrics is known to do differently with these arguments."""
+    """Return what torchmetrics does differently with these arguments."""
     if kind not in CLASSES:
         return None
     expected = sklearn if load_sklearn_metrics() is not None else None
@@ -128,7 +128,7 @@ def _convention(
 
 
 def ignores_a_class(config: dict[str, Any]) -> bool:
-    """Tell whether `ignore_index` is one of several classes."""
+    """Return whether `ignore_index` is one of several classes."""
     ignored = config["ignore_index"]
     return (
         config["task"] == "multiclass"
@@ -138,7 +138,7 @@ def ignores_a_class(config: dict[str, Any]) -> bool:
 
 
 def ignored_class(expected: Compute | None) -> Convention:
-    """Name what happens to predictions of an ignored class."""
+    """Return what happens to predictions of an ignored class."""
     return Convention(
         "ignored class",
         "an ignored class leaves the average here, as its labels do; torchmetrics "

@@ -28,7 +28,7 @@ def decided(config: dict[str, Any], samples: Samples) -> Elements:
     Args:
         config: Arguments `task`, `threshold`, `from_logits` and, for a multilabel
             task, `num_labels`.
-        samples: Everything that the metric was given.
+        samples: The metric's data.
     """
     if config["task"] == "multiclass":
         return classes(samples)

@@ -1,4 +1,4 @@
-"""What it means that another library has a metric too."""
+"""How a metric maps to torchmetrics and scikit-learn."""
 
 import dataclasses
 from collections.abc import Callable
@@ -13,14 +13,13 @@ NO_WEIGHTS = "torchmetrics has no sample weights here"
 
 @dataclasses.dataclass(frozen=True)
 class Convention:
-    """A known difference in what libraries mean by one name.
+    """A known difference between libraries under one name.
 
     Attributes:
-        name: What it is called.
-        reason: Who does what, in one sentence.
-        expected: Computes in float64 what the metric gives if this is the whole
-            difference; only then it is excused. None where scikit-learn, which
-            would say so, is missing.
+        name: Its name.
+        reason: Which library does what, in one sentence.
+        expected: Computes in float64 the metric's value if this is the only difference;
+            only then it is excused. None without scikit-learn, which is needed for it.
     """
 
     name: str
@@ -40,9 +39,9 @@ class Equivalent:
         additions: Rounded additions on the way; 0 where the metric counts.
         scale: Size of the terms whose difference the value is: a rounding is
             relative to it even where the value is near 0.
-        note: Why a library is left out, or what else to know.
-        bounds: Computes the smallest and the largest value that agree, where the
-            metric approximates and says by how much at most.
+        note: Why a library is left out, or another remark.
+        bounds: Computes the smallest and the largest value that agree, if the metric
+            approximates with a known bound.
     """
 
     torchmetrics: Compute | None
@@ -57,10 +56,10 @@ class Equivalent:
 
 @dataclasses.dataclass(frozen=True)
 class NoEquivalent:
-    """Neither library can say, for this reason."""
+    """Neither library has the metric, for this reason."""
 
     reason: str
 
 
-# From the arguments of a metric and what it was given.
+# From a metric's arguments and data.
 Translation = Callable[[dict[str, Any], Samples], Equivalent | NoEquivalent]

@@ -84,7 +84,7 @@ def top_k_accuracy(config: dict[str, Any], samples: Samples) -> Equivalent:
     kept = counted(labels, ignored)
 
     def scored(hits: Any) -> Any:
-        """Average a share of hits, given as a function of the rows to look at."""
+        """Average a share of hits, given as a function of the selected rows."""
         if average in ("micro", "weighted"):
             return hits(kept) if kept.any() else config["zero_division"]
         present = [kept & (labels == c) for c in range(classes)]

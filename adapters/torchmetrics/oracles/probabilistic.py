@@ -31,7 +31,7 @@ NUMPYS = "scikit-learn's column is NumPy's"
 
 
 def _elements(config: dict[str, Any], samples: Samples) -> Elements:
-    """Return class ids and scores of every class, as they came: `(N, classes)`."""
+    """Return class ids and the unchanged scores of every class: `(N, classes)`."""
     if config["task"] == "multiclass":
         elements = class_scores(samples, config["num_classes"])
     else:
@@ -91,7 +91,7 @@ def loss(kind: str) -> Translation:
             import torch
 
             metric = load_torchmetrics().text.Perplexity()
-            # It takes the softmax of what it is given: log p gives p.
+            # It takes the softmax of its input: log p gives p.
             logs = _log_probabilities(config, elements.predictions)
             metric.update(torch.tensor(logs)[None], torch.tensor(elements.labels)[None])
             value = metric.compute().double()
@@ -139,7 +139,7 @@ def calibration_error(config: dict[str, Any], samples: Samples) -> Equivalent:
     weights = np.ones(len(hits)) if weights is None else weights
 
     def numpys() -> Any:
-        # The product is that of float32: on an edge it decides.
+        # Multiply in float32: this decides on which side of an edge a score lies.
         place = confidence.astype("float32") * np.float32(bins)
         index = place.astype("int64").clip(0, bins - 1)
         weight, sure, right = (
@@ -156,7 +156,7 @@ def calibration_error(config: dict[str, Any], samples: Samples) -> Equivalent:
         return np.average(gap**power, weights=weight[held]) ** (1 / power)
 
     def theirs() -> Any:
-        # What is ignored was left out.
+        # Ignored rows were left out.
         metric = make("CalibrationError", {**config, "ignore_index": None})
         given = shares[:, 1] if config["task"] == "binary" else shares
         return run_torchmetrics(metric, y_true=elements.labels, y_pred=given)

@@ -39,7 +39,7 @@ def area(kind: str, sklearn_name: str) -> Translation:
 
 
 def operating_point(kind: str, condition: str) -> Translation:
-    """Return the translation of the best value where another is high enough."""
+    """Return the translation of the best rate subject to a minimum of another."""
 
     def translate(config: dict[str, Any], samples: Samples) -> Equivalent:
         score = functools.partial(_best, condition, config[condition])
@@ -88,7 +88,7 @@ def _equivalent(
         import torch
 
         def one(column: Column) -> float:
-            # Each column is a ranking of its own, without what is ignored.
+            # Each column is a separate ranking, without ignored rows.
             alone = {**config, "task": "binary", "ignore_index": None}
             metric = make(kind, alone)
             scores = torch.tensor(probabilities(config, column))
@@ -103,7 +103,7 @@ def _equivalent(
             bins = by_bin(config, one)
             if best:
                 return score(one.labels, 2 * bins + one.labels, one.weights)
-            # One after another: positives that tie would share the last precision.
+            # One after another: tied positives would share the last precision.
             places = np.empty(len(bins), "int64")
             places[np.lexsort((-one.labels, bins))] = np.arange(len(bins))
             return score(one.labels, places, one.weights)
@@ -135,7 +135,7 @@ def _equivalent(
 def _average(
     config: dict[str, Any], found: list[Column], score: Callable[[Column], float]
 ) -> Any:
-    """Average what has positives and negatives."""
+    """Average the columns that have positives and negatives."""
     values = np.array([np.nan if one.one_class else score(one) for one in found])
     if len(found) == 1:
         return values[0]

@@ -130,7 +130,7 @@ def explained(kind: str, sklearn_name: str) -> Translation:
 
 
 def _size(values: Elements, regressors: int) -> float:
-    """Return the size of what R2 takes from 1, at least 1."""
+    """Return the size of the term that R2 subtracts from 1, at least 1."""
     spread = np.var(values.labels, axis=0)
     lost = np.mean((values.labels - values.predictions) ** 2, axis=0)
     parts = lost[spread > 0] / spread[spread > 0]

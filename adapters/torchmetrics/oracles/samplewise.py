@@ -55,7 +55,7 @@ def overlap(sklearn_name: str) -> Translation:
 
 
 def _sample(config: dict[str, Any], score: Score, label: Array, guess: Array) -> Any:
-    """Return the overlap within one sample, NaN where nothing counts."""
+    """Return the overlap within one sample, NaN if no element counts."""
     kept, how = counted(label, config["ignore_index"]), config["average"]
     if not kept.any():
         return math.nan if how is not None else [math.nan] * _columns(config)
@@ -70,7 +70,7 @@ def _sample(config: dict[str, Any], score: Score, label: Array, guess: Array) ->
     each = [
         score(label[kept[:, c], c], guess[kept[:, c], c]) for c in range(label.shape[1])
     ]
-    if config["task"] == "multiclass":  # What does not occur leaves the mean.
+    if config["task"] == "multiclass":  # An absent class leaves the mean.
         occurs = (label | guess).any(axis=0) & counted(classes, config["ignore_index"])
         each = list(np.where(occurs, each, math.nan))
     if how is None:

@@ -66,7 +66,7 @@ SCORES = {
 def score_of(
     score: Score, elements: Elements, zero_division: float, **arguments: Any
 ) -> Any:
-    """Call scikit-learn's function; `zero_division` where nothing is left."""
+    """Call scikit-learn's function; return `zero_division` if no row is left."""
     if score.inverted:
         plain = dataclasses.replace(score, inverted=False)
         return 1.0 - score_of(plain, elements, 1.0 - zero_division, **arguments)
@@ -87,7 +87,7 @@ def score_of(
 
     if score.function != "jaccard_score" or not math.isnan(zero_division):
         return compute(zero_division)
-    # jaccard_score refuses NaN: what depends on zero_division= is undefined.
+    # jaccard_score rejects NaN: values that depend on zero_division= are undefined.
     low, high = compute(0.0), compute(1.0)
     return low if low == high else zero_division
 
@@ -99,7 +99,7 @@ def column_scores(
     zero_division: float,
     ignore_index: Any,
 ) -> Any:
-    """Score labels that may hold at once: each alone, then their average.
+    """Score labels that may hold together: each alone, then their average.
 
     scikit-learn's own indicator form cannot leave single elements out.
     """
@@ -128,7 +128,7 @@ def class_scores(
     ignore_index: Any,
     chosen: Any = None,
 ) -> Any:
-    """Score classes of which one holds; those that do not occur leave the mean.
+    """Score exclusive classes; absent classes leave the mean.
 
     Of the `chosen` ones, if any: a single id gives its own number.
     """
@@ -177,7 +177,7 @@ def _weigh(where: Array, elements: Elements) -> float:
 
 
 def mean(values: list[float], weights: Array, zero_division: float) -> float:
-    """Average what is defined."""
+    """Average the defined values."""
     defined = ~np.isnan(values)
     total = weights[defined].sum()
     if total == 0:

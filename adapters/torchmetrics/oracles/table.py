@@ -1,6 +1,6 @@
-"""Which torchmetrics and scikit-learn metric a Keras metric is.
+"""The torchmetrics and scikit-learn equivalents of each Keras metric.
 
-One line a class, and the arguments that the class was made with.
+One line a class, and the arguments of the class.
 """
 
 import dataclasses
@@ -38,12 +38,12 @@ NOT_LISTED = "crosscheck knows no number to compare it with"
 
 
 def equivalent(metric: Any, samples: Samples) -> Equivalent | NoEquivalent:
-    """Translate a metric object, or say why it cannot be translated.
+    """Translate a metric object, or return why it cannot be translated.
 
     Args:
-        metric: A Keras or multiback metric. A subclass of a known one is
-            compared as that one: it bears its name in the logs.
-        samples: Everything that the metric was given.
+        metric: A Keras or multiback metric. A subclass of a known metric is compared as
+            that metric: it has its name in the logs.
+        samples: The metric's data.
     """
     metric = of_function(ungrouped(metric))
     if metric is None:
@@ -67,7 +67,7 @@ def equivalent(metric: Any, samples: Samples) -> Equivalent | NoEquivalent:
 
 
 def _of_hosted(metric: TorchMetric, samples: Samples) -> Equivalent | NoEquivalent:
-    """Translate what torchmetrics computes within Keras as multiback's."""
+    """Translate a torchmetrics metric wrapped for Keras as multiback's."""
     if metric.several:
         return NoEquivalent("torchmetrics computes several numbers, each logged alone")
     try:
@@ -82,13 +82,13 @@ def _of_hosted(metric: TorchMetric, samples: Samples) -> Equivalent | NoEquivale
     found = TABLE[type(known)](config, samples)
     if isinstance(found, NoEquivalent) or found.convention is None:
         return found
-    # It is torchmetrics that has the other convention here.
+    # Here torchmetrics has the other convention.
     theirs = dataclasses.replace(found.convention, expected=found.torchmetrics)
     return dataclasses.replace(found, convention=theirs)
 
 
 def _as_ours(cls: Any) -> Translation:
-    """Translate a metric of Keras as the one of multiback that means the same."""
+    """Translate a metric of Keras as multiback's equivalent."""
 
     def translate(
         config: dict[str, Any], samples: Samples
@@ -105,7 +105,7 @@ def _columns(samples: Samples) -> int:
 
 
 def known_base(metric: Any) -> type | None:
-    """Return the known class that a subclass is compared as, if it is a subclass."""
+    """Return the known base class of a subclass, or None."""
     metric = ungrouped(metric)
     known = _known_class(metric)
     return None if known is type(metric) else known
@@ -163,7 +163,7 @@ TABLE: dict[Any, Translation] = {
     keras.metrics.Recall: keras_counts.ratio("Recall"),
     keras.metrics.SparseCategoricalAccuracy: keras_counts.class_accuracy,
 }
-# What is compared where classes= chooses among the numbers.
+# The value to compare if classes= selects some of the numbers.
 CHOOSES_CLASSES = (
     ours.AUROC,
     ours.AveragePrecision,

@@ -15,18 +15,18 @@ from multiback.adapters.torchmetrics.to_keras.inputs import Inputs
 from multiback.adapters.torchmetrics.to_keras.results import flatten, layout
 from multiback.errors import ArgumentError
 
-# What torchmetrics calls targets and predictions: the usual, and the exceptions.
+# torchmetrics' names for targets and predictions: the usual ones, and the exceptions.
 _NAMES = (("target", "preds"), ("targets", "preds"), ("p", "q"))
 
 
 class TorchAccumulator(Accumulator):
-    """A torchmetrics metric that is given Keras's arrays.
+    """A torchmetrics metric that takes Keras's arrays.
 
     Args:
         metric: The metric; it is used, not copied.
 
     Raises:
-        ArgumentError: It takes something else than targets and predictions.
+        ArgumentError: It takes anything other than targets and predictions.
     """
 
     takes_weights = False
@@ -50,14 +50,14 @@ class TorchAccumulator(Accumulator):
         self, y_true: Any, y_pred: Any, sample_weight: Any = None, mask: Any = None
     ) -> None:
         """Add one batch."""
-        del sample_weight  # `takes_weights` says that there is none.
+        del sample_weight  # `takes_weights` excludes weights.
         import torch
 
-        # Detached, so that no update draws a graph.
+        # Detached, so that no update builds a graph.
         y_true = torch.as_tensor(y_true).detach()
         y_pred = torch.as_tensor(y_pred).detach()
         if y_pred.device != self.metric.device:
-            # Where Keras runs on PyTorch the predictions say which device.
+            # On PyTorch the predictions define the device.
             if keras.backend.backend() == "torch":
                 self.metric.to(y_pred.device)
             y_true = y_true.to(self.metric.device)
@@ -80,10 +80,10 @@ class TorchAccumulator(Accumulator):
         metric.update(**dict(zip(self._names, (target, preds), strict=True)))
 
     def compute(self) -> Any:
-        """Return the numbers for everything added since the last reset.
+        """Return the numbers for all batches since the last reset.
 
-        NaN where everything was ignored and the metric has no number for that, and
-        where logits came in spite of `from_logits=False`.
+        NaN if everything was ignored and the metric has no number for that, and if
+        logits came in spite of `from_logits=False`.
         """
         import torch
 
@@ -99,7 +99,7 @@ class TorchAccumulator(Accumulator):
         return np.array([float(number) for number in numbers])
 
     def doubt(self) -> str:
-        """Say that scores were no probabilities."""
+        """Return that scores were not probabilities, or ""."""
         if not self._outside:
             return ""
         says = "guesses for each batch whether they are logits"
@@ -111,7 +111,7 @@ class TorchAccumulator(Accumulator):
         )
 
     def reset(self) -> None:
-        """Forget everything."""
+        """Forget all batches."""
         self.metric.reset()
         self._counts, self._outside = False, 0
 
@@ -170,7 +170,7 @@ class TorchMetric(HostMetric):
         return self._metric
 
     def written(self) -> str:
-        """Write what it was made from, for messages."""
+        """Return the metric's source text, for messages."""
         written = f"{type(self._metric).__name__}(...)"
         if self.from_logits is None:
             return written
@@ -214,19 +214,18 @@ def as_keras(
 ) -> Any:
     """Make a torchmetrics metric one that Keras can compile, on any backend.
 
-    It streams: torchmetrics keeps the state, Keras resets it, and nothing is
-    averaged over batches. Within an epoch the logs show what was computed last
-    (NaN before the first time), because to compute an exact AUROC after every batch
-    takes far longer than to update it; the value at the epoch's end is of all
-    batches. So is that of `evaluate`; a `train_step` of your own, `train_on_batch`
-    and the like see each batch's logs only and want `compute_every=1`.
+    It streams: torchmetrics keeps the state, Keras resets it, and nothing is averaged
+    over batches. Within an epoch the logs show the last computed value (NaN before the
+    first time), because to compute an exact AUROC after every batch takes far longer
+    than to update it; the value at the epoch's end is of all batches. So is that of
+    `evaluate`; your own `train_step`, `train_on_batch` and similar callers see only
+    each batch's logs and need `compute_every=1`.
 
     Keras's conventions are translated: `(y_true, y_pred)` for `(preds, target)`, a
     column `(N, 1)` for numbers `(N,)`, classes, labels and channels in the last axis
     (of images where `keras.config.image_data_format()` says so), one-hot rows for class
-    ids, whole numbers in a float `y_true`. Elements that a Keras mask leaves out do not
-    count. torchmetrics has no sample weights: under
-    `weighted_metrics=` they are an error as soon as there are any.
+    ids, whole numbers in a float `y_true`. Masked elements do not count. torchmetrics
+    has no sample weights: under `weighted_metrics=` any weights raise an error.
 
     A model that is compiled with it can be saved and loaded (import this module
     first) if torchmetrics stores the arguments of the metric's class, as it does for
@@ -249,7 +248,7 @@ def as_keras(
 
     Returns:
         A Keras metric, whose `direction` is torchmetrics' `higher_is_better`; for a
-        collection a list of them.
+        collection a list of Keras metrics.
 
     Raises:
         ArgumentError: The metric takes something else than predictions and targets;

@@ -1,8 +1,8 @@
 """Write a torchmetrics metric as a class and its arguments, and make it again.
 
-torchmetrics keeps no record of the arguments, but nearly every class stores each as
-an attribute of the same name. What was read there is trusted only if a metric made
-from it has the same attributes.
+torchmetrics does not record the arguments, but nearly every class stores each as an
+attribute of the same name. The attributes are trusted only if a metric made from them
+has the same attributes.
 """
 
 import importlib
@@ -17,14 +17,14 @@ from multiback.errors import ArgumentError
 
 Config = dict[str, Any]
 
-# What every torchmetrics metric takes and a config can hold.
+# Arguments that every torchmetrics metric takes and a config can hold.
 _COMMON = (
     "compute_on_cpu",
     "dist_sync_on_step",
     "sync_on_compute",
     "compute_with_cache",
 )
-# Attributes that say what a metric went through, not what it is.
+# Attributes that record a metric's history, not its settings.
 _HISTORY = {
     "_backward_hooks",
     "_cache",
@@ -63,7 +63,7 @@ def from_config(config: Config) -> Any:
     """Make the metric that a config describes, with no data in it.
 
     Raises:
-        ArgumentError: It describes something else, or a class that is not known.
+        ArgumentError: It does not describe a metric, or the class is unknown.
     """
     torchmetrics = load_torchmetrics("as_keras()")
     module, _, name = config["class_name"].rpartition(".")
@@ -77,7 +77,7 @@ def from_config(config: Config) -> Any:
                 f"{config['class_name']} is no class of torchmetrics. If it is yours, "
                 f'load with custom_objects={{"{name}": {name}}}.'
             )
-    # A config may come from anybody's file: nothing but metrics is made.
+    # A config may come from any file: only metrics are made.
     if not (isinstance(cls, type) and issubclass(cls, torchmetrics.Metric)):
         raise ArgumentError(f"{config['class_name']} is no torchmetrics.Metric.")
     return _make(cls, config["arguments"])
@@ -126,7 +126,7 @@ def _plain(metric: Any, name: str, value: Any) -> Any:
 
 
 def _differences(metric: Any, again: Any) -> list[str]:
-    """Name the attributes that say something else."""
+    """Return the names of the attributes that differ."""
     mine, theirs = _attributes(metric), _attributes(again)
     return sorted(
         name
@@ -136,7 +136,7 @@ def _differences(metric: Any, again: Any) -> list[str]:
 
 
 def _attributes(metric: Any) -> dict[str, Any]:
-    """Return what a metric is, without its data, as comparable values."""
+    """Return a metric's settings, without its data, as comparable values."""
     states = set(metric._defaults)  # noqa: SLF001 - the only list of the states
     return {
         name: _comparable(value)
@@ -156,7 +156,7 @@ def _comparable(value: Any) -> Any:
         return _attributes(value)
     if value is None or isinstance(value, bool | int | float | str):
         return value
-    # A function: its name; a bound or wrapped one differs by identity only.
+    # A function: its name; bound or wrapped functions differ by identity only.
     return getattr(value, "__qualname__", type(value).__qualname__)
 
 

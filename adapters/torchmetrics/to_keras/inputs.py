@@ -1,8 +1,8 @@
-"""Bring Keras's labels and predictions to what a torchmetrics metric takes.
+"""Convert Keras's labels and predictions for a torchmetrics metric.
 
 Keras puts classes, labels and channels last, gives a column where numbers are wanted,
 and targets as floats; torchmetrics wants classes and channels in the second axis, plain
-numbers, and integers to classify. Each package of torchmetrics has a layout of its own.
+numbers, and integers to classify. Each package of torchmetrics has its own layout.
 """
 
 from typing import Any, Literal
@@ -36,13 +36,13 @@ _CLASSES: dict[str, Domain] = {
     "Perplexity": "perplexity",
 }
 _DICTIONARIES = ("QualityWithNoReference", "SpatialDistortionIndex")
-# Torchmetrics takes the largest of several scores here, whatever their scale.
+# Here torchmetrics takes the largest of several scores, at any scale.
 _LARGEST = (
     "MulticlassConfusionMatrix",
     "MulticlassExactMatch",
     "MulticlassStatScores",
 )
-# How far rounding may take a probability out of [0, 1].
+# How far rounding may move a probability out of [0, 1].
 OUTSIDE = 1e-3
 
 
@@ -55,8 +55,8 @@ class Inputs:
             guesses for each batch.
 
     Raises:
-        ArgumentError: The metric takes no arrays of labels and predictions, or
-            `from_logits=` does not concern it.
+        ArgumentError: The metric takes no arrays of labels and predictions, or has no
+            use for `from_logits=`.
     """
 
     def __init__(self, metric: Any, from_logits: bool | None = None) -> None:
@@ -78,8 +78,8 @@ class Inputs:
         """Return `(target, preds)` as torchmetrics wants them.
 
         Args:
-            y_true: Torch tensor. For classes ids, or rows as long as those of the
-                scores, of which the largest element is meant.
+            y_true: Torch tensor. For classes: ids, or rows as long as those of the
+                scores, whose largest element is the class.
             y_pred: Torch tensor.
 
         Raises:
@@ -109,13 +109,13 @@ class Inputs:
         return _same_rank(y_true, y_pred)
 
     def outside(self, preds: Tensor) -> int:
-        """Count the scores that are no probabilities, where torchmetrics guesses."""
+        """Count the scores that are not probabilities, where torchmetrics guesses."""
         if not self.guesses or self.from_logits or not preds.is_floating_point():
             return 0
         return int(((preds < -OUTSIDE) | (preds > 1 + OUTSIDE)).sum())
 
     def _scores(self, scores: Tensor) -> Tensor:
-        """Make probabilities of logits; keep rounded ones from being taken for them."""
+        """Convert logits to probabilities; keep rounded ones in [0, 1]."""
         if not scores.is_floating_point() or self.from_logits is None:
             return scores
         if not self.from_logits:
@@ -197,7 +197,7 @@ class Inputs:
     def _sequences(self, y_true: Tensor, y_pred: Tensor) -> tuple[Tensor, Tensor]:
         """Return class ids `(B, T)` and logits `(B, T, classes)`."""
         ids = _class_ids(y_true, y_pred)
-        # Torchmetrics takes the softmax of what it is given: log p gives p.
+        # torchmetrics takes the softmax of its input: log p gives p.
         scores = y_pred.log() if self.from_logits is False else y_pred
         if scores.ndim == 2:  # noqa: PLR2004 - a mask has made one row of each element
             return ids.reshape(1, -1), scores[None]
@@ -205,7 +205,7 @@ class Inputs:
 
 
 def _domain_of(metric: Any) -> tuple[Domain, Any]:
-    """Return what a metric, or the one that it wraps, is about, and that metric."""
+    """Return the domain of a metric, or of its inner metric, and that metric."""
     found: dict[Domain, Any] = {}
     for module in metric.modules():
         domain = _domain_of_class(type(module))

@@ -1,4 +1,4 @@
-"""Name the numbers in what a torchmetrics metric computes."""
+"""Name the numbers in a torchmetrics metric's result."""
 
 import copy
 import warnings
@@ -11,13 +11,13 @@ from multiback.errors import ArgumentError
 
 Tensor = Any
 
-# Two numbers of rows, and of what has no known size: a result whose shape depends on
-# the data changes it between the two.
+# Two numbers of rows, and two sizes for unknown axes: a result whose shape depends on
+# the data differs between the two.
 _TRIES = ((4, 32), (6, 40))
 
 
 def flatten(result: Any) -> list[tuple[str, Any]]:
-    """Return a suffix and a number for each number, `""` where there is one.
+    """Return a suffix and a value for each number, `""` for a single one.
 
     Elements have their index, the values of a mapping their key.
 
@@ -50,8 +50,8 @@ def layout(
         metric: A torchmetrics metric.
         update: Adds `(metric, target, preds)`.
         inputs: Arranges targets and predictions.
-        y_true: What the targets look like.
-        y_pred: What the predictions look like.
+        y_true: Shape and dtype of the targets.
+        y_pred: Shape and dtype of the predictions.
 
     Returns:
         One suffix a number. A metric that made-up data does not suit is taken to

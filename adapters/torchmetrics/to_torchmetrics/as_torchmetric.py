@@ -20,7 +20,7 @@ def as_torchmetric(metric: Any, **arguments: Any) -> Any:
     Args:
         metric: A multiback metric, or a Keras metric whose variables add up, as
             Keras's own do. It is held, but its own state is neither read nor changed.
-        **arguments: What every torchmetrics metric takes, such as
+        **arguments: Arguments of every torchmetrics metric, such as
             `dist_sync_on_step`.
 
     Returns:
@@ -29,8 +29,8 @@ def as_torchmetric(metric: Any, **arguments: Any) -> Any:
         `y_true` in Keras; for a metric of plain values `(values, sample_weight)`.
 
     Raises:
-        ArgumentError: Keras runs on another backend; or the metric is none whose
-            states can be merged.
+        ArgumentError: Keras runs on another backend; or the metric's states cannot be
+            merged.
         MissingPackageError: torchmetrics or torch is not installed.
 
     Example:

@@ -16,13 +16,13 @@ State = dict[str, Tensor]
 
 
 class Functional(abc.ABC):
-    """What a metric accumulates, apart from the object that holds it.
+    """A metric's accumulated state, separate from its object.
 
     Attributes:
         metric: The metric.
         pairs: Whether it compares targets with predictions, rather than taking
             plain values.
-        identity: Metrics that accumulate the same have the same.
+        identity: Equal for metrics with the same accumulated state.
     """
 
     identity: str
@@ -82,7 +82,7 @@ class StatisticFunctional(Functional):
         return self.metric.statistic.merge(a, b)  # type: ignore[no-any-return]
 
     def compute(self, state: State) -> Tensor:
-        """Return the value, and warn once a cause of what cannot be used."""
+        """Return the value, and warn once per cause of unusable values."""
         self.metric.warn_of_unusable(
             {
                 key: keras.ops.convert_to_numpy(state[key])
@@ -97,7 +97,7 @@ class VariablesFunctional(Functional):
     """A Keras metric whose variables add up, as Keras adds those of replicas.
 
     Raises:
-        ArgumentError: It has no variables yet, or some that do not add up.
+        ArgumentError: It has no variables yet, or its variables do not add up.
     """
 
     def __init__(self, metric: keras.metrics.Metric) -> None:
@@ -113,7 +113,8 @@ class VariablesFunctional(Functional):
                     "processes could not be merged."
                 )
         self._count = len(variables)
-        # What a copy, which Keras makes anew, makes its variables from.
+        # A copy, which Keras makes from the config, makes its variables from these
+        # shapes.
         self._example: list[Any] | None = None
         config = {k: v for k, v in metric.get_config().items() if k != "name"}
         self.identity = _digest((type(metric).__qualname__, config))
@@ -153,7 +154,7 @@ class VariablesFunctional(Functional):
         return self.metric.stateless_result(list(state.values()))
 
     def _make_variables(self) -> None:
-        """Let a copy make the variables that the metric makes in its first update."""
+        """Let a copy make the variables of the metric's first update."""
         if len(self.metric.variables) < self._count and self._example is not None:
             self.metric.update_state(*self._example)
             self.metric.reset_state()
@@ -167,10 +168,10 @@ class VariablesFunctional(Functional):
 
 
 def functional(metric: Any) -> Functional:
-    """Take a metric apart.
+    """Split a metric into pure functions and a state.
 
     Raises:
-        ArgumentError: It is no metric, or none whose states can be merged.
+        ArgumentError: It is not a metric, or its states cannot be merged.
     """
     if isinstance(metric, ours.Metric):
         return StatisticFunctional(metric)

@@ -28,7 +28,7 @@ class _Packing:
     """Write a state as bytes, and back.
 
     Args:
-        state: A state of the shapes and dtypes that all will have.
+        state: A state with the shapes and dtypes of all states.
     """
 
     def __init__(self, state: State) -> None:
@@ -53,7 +53,7 @@ class _Packing:
         start = 0
         for key, shape, dtype in self.layout:
             size = torch.Size(shape).numel() * dtype.itemsize
-            # Copy: a view of another dtype wants its bytes aligned.
+            # Copy: a view of another dtype needs aligned bytes.
             part = packed[start : start + size].clone().view(dtype).reshape(shape)
             yield key, part
             start += size
@@ -80,7 +80,7 @@ class ForeignMetric(torchmetrics.Metric):  # type: ignore[misc]  # untyped
 
     Args:
         metric: The metric; its own state is neither read nor changed.
-        **arguments: What every torchmetrics metric takes.
+        **arguments: Arguments of every torchmetrics metric.
     """
 
     is_differentiable = False
@@ -106,7 +106,7 @@ class ForeignMetric(torchmetrics.Metric):  # type: ignore[misc]  # untyped
 
     @property
     def higher_is_better(self) -> bool | None:
-        """Which way is better, if the metric says so."""
+        """Which way is better, if known."""
         metric = self._functional.metric
         if not isinstance(metric, OurMetric):
             return None
@@ -119,7 +119,7 @@ class ForeignMetric(torchmetrics.Metric):  # type: ignore[misc]  # untyped
             setattr(self, self._state, self._packing.pack(after))
 
     def compute(self) -> Tensor:
-        """Return the value of everything added since the last reset."""
+        """Return the value of all batches since the last reset."""
         with keras.device(_name(self.device)):
             return self._functional.compute(
                 self._packing.unpack(getattr(self, self._state))
@@ -187,7 +187,7 @@ class ForeignValueMetric(ForeignMetric):
 
 
 def as_foreign(metric: Any, **arguments: Any) -> ForeignMetric:
-    """Choose the class by what the metric takes."""
+    """Choose the class by the metric's arguments."""
     cls = ForeignPairMetric if functional(metric).pairs else ForeignValueMetric
     return cls(metric, **arguments)
 

@@ -1,7 +1,7 @@
-"""A metric object in the words of the other libraries: `equivalents`.
+"""Translate a metric object for the other libraries: `equivalents`.
 
-`in_keras.py` and `in_torchmetrics.py` translate to and from multiback's words
-(meaning.py); crosscheck asks the same tables what to compare with.
+`keras.py` and `torchmetrics.py` translate to and from multiback's names (spec.py);
+crosscheck uses the same tables to choose what to compare with.
 """
 
 import dataclasses
@@ -39,7 +39,7 @@ _MAKE: dict[str, Callable[[Meaning], Any]] = {
     "multiback": as_ours,
     "torchmetrics": as_theirs,
 }
-# What tells a metric from other objects of its library.
+# The attributes that distinguish a metric from other objects of its library.
 _ADDS = {"keras": "update_state", "multiback": "update_state", "torchmetrics": "update"}
 _BY_SCORE = ("AUROC", "AveragePrecision", *OPERATING_POINTS)
 
@@ -52,7 +52,7 @@ class Equivalents:
         keras: The metric for `compile`, or None.
         multiback: The metric for `compile`, or None.
         torchmetrics: The metric for `update(preds, target)`, or None.
-        reasons: By library, why there is none, or what differs all the same.
+        reasons: By library, why there is no metric, or what still differs.
     """
 
     keras: Any
@@ -65,16 +65,16 @@ def equivalents(metric: Any, *, num_classes: int | None = None) -> Equivalents:
     """Translate a metric into the same metric of the other libraries.
 
     Args:
-        metric: A Keras, multiback or torchmetrics metric. What `as_keras` and
-            `as_torchmetric` made, and members of a group, stand for what is inside.
+        metric: A Keras, multiback or torchmetrics metric. For metrics of `as_keras` and
+            `as_torchmetric`, and members of a group, the inner metric is translated.
         num_classes: How many classes, labels or outputs there are, where the metric
             does not know: those of Keras do not.
 
     Returns:
-        New metric objects, and the reasons where there is none.
+        New metric objects, or the reasons.
 
     Raises:
-        ArgumentError: It is no metric of these libraries.
+        ArgumentError: It is not a metric of these libraries.
         MissingPackageError: torchmetrics is not installed.
 
     Example:
@@ -115,10 +115,10 @@ def equivalents(metric: Any, *, num_classes: int | None = None) -> Equivalents:
 
 
 def _inside(metric: Any) -> Any:
-    """Return what an adapter or a group stands for."""
+    """Return the inner metric of an adapter or a group."""
     if isinstance(metric, TorchMetric):
         return metric.hosted
-    # By its module: the class is made of torchmetrics, which need not be there.
+    # By its module: the class needs torchmetrics, which may not be installed.
     if (
         type(metric).__module__
         == "multiback.adapters.torchmetrics.to_torchmetrics.torch"
@@ -130,7 +130,7 @@ def _inside(metric: Any) -> Any:
 def _differences(  # noqa: C901 - a table
     meaning: Meaning, made: Mapping[str, Any]
 ) -> Iterator[tuple[str, str]]:
-    """Yield a library and what is different about its metric all the same."""
+    """Yield remaining differences, by library."""
     kerass, ours, theirs = (made[library] for library in LIBRARIES)
     kind = meaning.kind
     if kind in _BY_SCORE:

@@ -1,4 +1,4 @@
-"""What Keras calls a metric of multiback, and the other way round."""
+"""Keras's names for multiback's metrics, and vice versa."""
 
 import inspect
 from collections.abc import Callable, Mapping
@@ -35,7 +35,7 @@ def of_keras(metric: Any, count: int | None) -> Meaning:
         count: How many classes or labels there are, which Keras does not know.
 
     Raises:
-        NoneSuchError: The others have none.
+        NoneSuchError: The other libraries have no such metric.
     """
     name, metric = metric.name, of_function(metric)
     if metric is None:
@@ -58,7 +58,7 @@ def of_keras(metric: Any, count: int | None) -> Meaning:
 
 
 def of_function(metric: Any) -> Any | None:
-    """Return the class's metric for one of a function of Keras's, None for others'."""
+    """Return the metric of a Keras function; None for other functions."""
     if not is_function(metric):
         return metric
     cls: Any = getattr(keras.metrics, kind_of(metric) or "", None)
@@ -68,7 +68,7 @@ def of_function(metric: Any) -> Any | None:
 
 
 def _refuse_options(kind: str, config: Mapping[str, Any]) -> None:
-    """Raise where an option is set that the others have not."""
+    """Raise if an option is set that the others do not have."""
     for option in ("top_k", "class_id", "label_weights"):
         if config.get(option) is not None:
             raise NoneSuchError(f"no other library counts as {kind} with {option} does")
@@ -201,7 +201,7 @@ def as_keras_metric(of: Meaning) -> Any:
     """Make the metric of Keras.
 
     Raises:
-        NoneSuchError: There is none.
+        NoneSuchError: Keras has no such metric.
     """
     if of.kind in ("ConcordanceCorrelation", "PearsonCorrelation"):
         raise NoneSuchError(
@@ -234,7 +234,7 @@ def as_keras_metric(of: Meaning) -> Any:
 
 
 def _of_chosen(of: Meaning) -> Any:
-    """Make the metric of Keras of some classes: it has the overlap only."""
+    """Make Keras's metric of some classes: only its overlap metrics select classes."""
     if of.kind != "JaccardIndex" or of.get("average", "macro") != "macro":
         raise NoneSuchError(f"Keras has no {of.kind} of some classes averaged so")
     chosen = [int(each) for each in np.atleast_1d(of.config["classes"])]
@@ -255,7 +255,7 @@ def _average(of: Meaning) -> str:
 def _counted(of: Meaning) -> Any | None:  # noqa: PLR0911 - a table
     """Make a metric of decided classes."""
     k, average = keras.metrics, of.config.get("average", "micro")
-    # What Keras counts without looking at columns, and by class.
+    # Keras's metrics that count without columns, and by class.
     flat = of.task == "binary" or (of.task, average) == ("multilabel", "micro")
     match of.kind:
         case "Accuracy" if flat:
@@ -277,7 +277,7 @@ def _counted(of: Meaning) -> Any | None:  # noqa: PLR0911 - a table
 
 def _f_of(of: Meaning) -> Any | None:
     chosen = None if of.task == "multiclass" else _threshold(of)
-    if chosen == 0:  # Keras takes none that is not above 0.
+    if chosen == 0:  # Keras takes only thresholds above 0.
         return None
     average = "micro" if of.task == "binary" else of.get("average")
     if of.kind == "FBetaScore":

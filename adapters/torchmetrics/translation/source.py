@@ -14,7 +14,7 @@ _HOMES = {"keras": "keras.metrics.", "multiback": "multiback.metrics."}
 def spell(metric: Any, **changes: Any) -> str:
     """Write the call that makes a metric, with other arguments.
 
-    Arguments that have their default value are left away.
+    Arguments with their default value are left out.
 
     >>> spell(keras.metrics.AUC(curve="PR"), from_logits=True)
     "keras.metrics.AUC(curve='PR', from_logits=True)"
@@ -41,12 +41,12 @@ def spell(metric: Any, **changes: Any) -> str:
 
 
 def is_function(metric: Any) -> bool:
-    """Tell whether a metric is a function that Keras averages."""
+    """Return whether a metric is a function that Keras averages."""
     return type(metric) is keras.metrics.MeanMetricWrapper
 
 
 def kind_of(metric: Any) -> str:
-    """Return the name of a Keras class, also for a Keras function of its meaning.
+    """Return the name of a Keras class, also for the equivalent function.
 
     >>> kind_of(keras.metrics.AUC()), kind_of(keras.metrics.MeanMetricWrapper(
     ...     keras.metrics.binary_accuracy))
@@ -62,8 +62,8 @@ def kind_of(metric: Any) -> str:
 
 
 def ungrouped(metric: Any) -> Any:
-    """Return the metric that a member of `multiback.metrics.group` stands for."""
-    # By its module: what group() returns beside its owners has no public name.
+    """Return the inner metric of a member of `multiback.metrics.group`."""
+    # By its module: the members of group() other than owners have no public class.
     if type(metric).__module__ == "multiback.metrics.grouping":
         return keras.saving.deserialize_keras_object(metric.get_config()["metric"])
     return metric

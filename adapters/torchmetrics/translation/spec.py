@@ -1,7 +1,7 @@
-"""What a metric measures, in multiback's words, whatever library it is of.
+"""What a metric measures, in multiback's names, for metrics of any library.
 
-`in_torchmetrics.py` and `in_keras.py` translate from and to their library. Crosscheck
-asks them which metric to compare with, `equivalents` for the metric itself.
+`torchmetrics.py` and `keras.py` translate from and to their library. Crosscheck uses
+them to choose what to compare with, `equivalents` to make the metric itself.
 """
 
 import dataclasses
@@ -11,7 +11,7 @@ from typing import Any
 import multiback.metrics as ours
 from multiback.errors import ArgumentError
 
-# What a task calls the number of its classes.
+# The argument for the number of classes, by task.
 SIZES = {"multiclass": "num_classes", "multilabel": "num_labels"}
 UNKNOWN_SIZE = "say num_classes=: the metric does not know how many"
 
@@ -22,10 +22,10 @@ class NoneSuchError(Exception):
 
 @dataclasses.dataclass(frozen=True)
 class Meaning:
-    """A metric of multiback, or one that multiback has not.
+    """A metric of multiback, or one that multiback does not have.
 
     Attributes:
-        kind: Its class in `multiback.metrics`; Keras's where there is none.
+        kind: Its class in `multiback.metrics`; else Keras's class.
         config: The arguments that matter, by multiback's names.
     """
 
@@ -33,7 +33,7 @@ class Meaning:
     config: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def get(self, argument: str, default: Any = None) -> Any:
-        """Return an argument, or the default where it is not given."""
+        """Return an argument, or its default."""
         value = self.config.get(argument)
         return default if value is None else value
 
@@ -44,7 +44,7 @@ class Meaning:
 
 
 def of_ours(metric: Any, count: int | None) -> Meaning:
-    """Read a metric of multiback; `count` is not needed, it knows its classes."""
+    """Read a metric of multiback, which has its own `count` of classes."""
     del count
     config = {
         k: v for k, v in metric.get_config().items() if k not in ("name", "dtype")
@@ -58,7 +58,7 @@ def as_ours(of: Meaning) -> Any:
     """Make the metric of multiback.
 
     Raises:
-        NoneSuchError: There is none.
+        NoneSuchError: multiback has no such metric.
     """
     cls = getattr(ours, of.kind, None)
     if cls is None:

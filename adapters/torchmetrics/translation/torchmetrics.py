@@ -1,4 +1,4 @@
-"""What torchmetrics calls a metric of multiback, and the other way round."""
+"""torchmetrics' names for multiback's metrics, and vice versa."""
 
 import dataclasses
 import importlib
@@ -35,10 +35,10 @@ class Class:
     """A class of torchmetrics.
 
     Attributes:
-        name: Its name, after that of the task where there are tasks.
+        name: Its name, without the task's prefix.
         arguments: multiback's argument: torchmetrics' name for it.
         home: The package of torchmetrics.
-        constants: What else to pass.
+        constants: More arguments to pass.
     """
 
     name: str
@@ -54,7 +54,7 @@ def _same(*names: str) -> dict[str, str]:
 _RATIO = _same("average", "threshold")
 _EMPTY = _RATIO | _same("zero_division")
 
-# By multiback's names, and Keras's where multiback has none.
+# By multiback's names, or Keras's for metrics that only Keras has.
 CLASSES: dict[str, Class] = {
     "AUROC": Class("AUROC", _same("average")),
     "Accuracy": Class("Accuracy", _RATIO),
@@ -127,7 +127,7 @@ def call(kind: str, config: Mapping[str, Any]) -> tuple[str, str, dict[str, Any]
 
     Args:
         kind: A key of `CLASSES`.
-        config: multiback's arguments, as many as are known.
+        config: multiback's arguments, as far as known.
     """
     found = CLASSES[kind]
     task = "multiclass" if kind == "TopKAccuracy" else config.get("task", "")
@@ -156,8 +156,8 @@ def decided_score(
 ) -> Callable[[], Any]:
     """Defer a metric of torchmetrics over decided classes.
 
-    It is handed decided classes, never scores: given a score outside of [0, 1] it
-    would apply a sigmoid, batch by batch.
+    It gets decided classes, never scores: given a score outside of [0, 1] it would
+    apply a sigmoid, batch by batch.
     """
     config = {k: v for k, v in config.items() if k != "threshold"}
 
@@ -180,7 +180,7 @@ def as_theirs(of: Meaning) -> Any:
     """Make the metric of torchmetrics.
 
     Raises:
-        NoneSuchError: There is none.
+        NoneSuchError: torchmetrics has no such metric.
     """
     load_torchmetrics("equivalents")
     _refuse(of)
@@ -188,7 +188,7 @@ def as_theirs(of: Meaning) -> Any:
 
 
 def _refuse(of: Meaning) -> None:
-    """Raise where torchmetrics' class of that name gives another number."""
+    """Raise if torchmetrics' class of that name gives another number."""
     kind, average, zero = of.kind, of.get("average"), of.get("zero_division", 0.0)
     size = SIZES.get(of.task or "")
     ignored, classes = of.get("ignore_index", -1), of.get("num_classes", 0)
@@ -237,7 +237,7 @@ def of_theirs(metric: Any, count: int | None) -> Meaning:
     """Read a metric of torchmetrics.
 
     Raises:
-        NoneSuchError: The others have none.
+        NoneSuchError: The other libraries have no such metric.
     """
     kind, task = _kind(metric)
     _refuse_options(metric, kind)
@@ -303,7 +303,7 @@ def _kind(metric: Any) -> tuple[str, str]:
 
 
 def _refuse_options(metric: Any, kind: str) -> None:
-    """Raise where an option is set that the others have not."""
+    """Raise if an option is set that the others do not have."""
     name = type(metric).__name__
     for option, usual in (
         ("max_fpr", (None,)),

@@ -1,6 +1,6 @@
-"""What one library measures and the others do not, each with its reason."""
+"""Metrics without a counterpart, and why."""
 
-# Of Keras, what the others have not.
+# Keras's metrics without a counterpart.
 OF_KERAS: dict[str, str] = {
     "CategoricalHinge": "multiback has no hinge loss; torchmetrics' "
     "MulticlassHingeLoss takes the softmax of scores outside of [0, 1]",
@@ -22,7 +22,7 @@ OF_KERAS: dict[str, str] = {
     ),
 }
 
-# Of torchmetrics, by the name after the task's, what the others have not.
+# torchmetrics' metrics without a counterpart, by the name without the task's.
 OF_TORCHMETRICS: dict[str, str] = {
     "CatMetric": "it keeps all values and is no number",
     "ContinuousRankedProbabilityScore": "it is of ensembles",
@@ -55,7 +55,7 @@ OF_TORCHMETRICS: dict[str, str] = {
     "WeightedMeanAbsolutePercentageError": "the others have no such error",
 }
 
-# Of multiback and Keras, what torchmetrics has not.
+# Metrics of multiback and Keras without a counterpart in torchmetrics.
 NOT_OF_TORCHMETRICS: dict[str, str] = {
     "BrierScore": "torchmetrics has no Brier score",
     "LogLoss": "torchmetrics has no log loss; text.Perplexity is its exponential",

@@ -74,13 +74,13 @@ def without_number(name: str) -> str:
 
 
 def made_by_keras(stem: str) -> bool:
-    """Tell whether a name, perhaps with prefixes, ends as Keras names a metric."""
+    """Return whether a name, perhaps with prefixes, ends as Keras names a metric."""
     parts = stem.split("_")
     return any("_".join(parts[start:]) in NAME_MODES for start in range(len(parts)))
 
 
 def check_mode(mode: Any) -> None:
-    """Raise unless an argument says which way is better, or to ask."""
+    """Raise unless an argument is "max", "min" or "auto"."""
     if mode not in ("auto", "max", "min"):
         raise ArgumentError(f'mode= wants "auto", "max" or "min", not {mode!r}.')
 
@@ -114,7 +114,7 @@ def register_direction(name: str, mode: Mode) -> None:
 
 
 def find_direction(name: str) -> Mode | None:
-    """Return which way is better by a name alone, or None where nothing says so.
+    """Return which way is better by a name alone, or None if unknown.
 
     Args:
         name: The log name without the prefix of a validation set.
@@ -123,15 +123,15 @@ def find_direction(name: str) -> Mode | None:
     ('max', None)
     """
     found = _REGISTRY.get(name) or _REGISTRY.get(without_number(name))
-    # As the losses of several outputs are called.
+    # The names of losses of several outputs.
     return found or ("min" if name.endswith("_loss") else None)
 
 
 def direction_of(metric: Any) -> Mode | None:
     """Return which way is better by a metric object, or None.
 
-    A subclass of a Keras metric that computes another result may turn it round,
-    so it is not taken for what it inherits from.
+    A subclass of a Keras metric may compute another result, so it does not inherit the
+    direction.
     """
     if isinstance(metric, HasDirection) and metric.direction in ("max", "min"):
         return metric.direction

@@ -1,8 +1,8 @@
 """Arithmetic over log names, evaluated without `eval`.
 
-A name that is no Python identifier stands in backticks: "`val/f1` * 2".
-One element of an array is indexed: "val_recall[1]". NaN goes through: no comparison,
-`max` or `min` makes a number of it.
+A name that is not a Python identifier stands in backticks: "`val/f1` * 2". One element
+of an array is indexed: "val_recall[1]". NaN stays NaN, also in comparisons, `max` and
+`min`.
 """
 
 import ast
@@ -48,13 +48,13 @@ _ONE: Mapping[str, Callable[[float], float]] = {
 }
 _SEVERAL: Mapping[str, Callable[..., float]] = {"max": max, "min": min}
 _QUOTED = re.compile(r"`([^`]+)`")
-# No real monitor is longer or deeper; the limits keep Python's parser and stack safe.
+# No real monitor is longer or deeper; the limits protect Python's parser and stack.
 _LONGEST = 1000
 _DEEPEST = 50
 
 
 class _NoAnswerError(ArithmeticError):
-    """A NaN came in, so there is no answer."""
+    """A NaN was read, so there is no answer."""
 
 
 class Expression:
@@ -70,7 +70,7 @@ class Expression:
         names: The log names.
 
     Raises:
-        ArgumentError: The text is no such expression.
+        ArgumentError: The text is not such an expression.
 
     Example:
     >>> f1 = Expression("2 * p * r / (p + r)")
@@ -107,7 +107,7 @@ class Expression:
         return stand_in
 
     def _check(self, node: ast.AST, deepest: int) -> list[Read]:
-        """Return what is read below a node; raise on anything that is not allowed."""
+        """Return what a node reads; raise for anything that is not allowed."""
         if not deepest:
             raise ValueError(f"it is nested deeper than {_DEEPEST} levels")
         match node:
@@ -138,7 +138,7 @@ class Expression:
         return [read for child in children for read in self._check(child, deepest - 1)]
 
     def _read(self, node: ast.AST) -> Read:
-        """Return the name, and the index, that a node is."""
+        """Return the name and the index of a node."""
         match node:
             case ast.Name(id=name):
                 return self._quoted.get(name, name), ()
@@ -154,7 +154,7 @@ class Expression:
 
     @property
     def single(self) -> Read | None:
-        """The name and the index, where the expression is nothing but one element."""
+        """The name and the index, if the expression is a single element."""
         if isinstance(self._tree, ast.Name):
             # Not the tree's own: Python's parser changes some letters (NFKC).
             return self._quoted.get(self._tree.id, self.text.strip(" ()")), ()
@@ -163,8 +163,8 @@ class Expression:
     def direction(self, of_name: Callable[[str], Mode | None]) -> Mode | None:
         """Return which way is better, or None where that depends on the values.
 
-        A sum of what is better when higher is better when higher. What multiplies or
-        divides must be a constant.
+        A sum of terms that are better when higher is better when higher. Factors and
+        divisors must be constants.
 
         Args:
             of_name: Returns which way is better by a log name, or None.
@@ -173,7 +173,7 @@ class Expression:
         return None if not sign else "max" if sign > 0 else "min"
 
     def _sign(self, node: ast.AST, of_name: Callable[[str], Mode | None]) -> float:
-        """Return 1 where more is better, -1 where less is, 0 where nothing says so."""
+        """Return 1 where more is better, -1 where less is, 0 if unknown."""
         sign = functools.partial(self._sign, of_name=of_name)
         found = 0.0
         match node:
@@ -206,7 +206,7 @@ class Expression:
             return math.nan
 
     def holds(self, values: Mapping[str, Any]) -> bool:
-        """Evaluate as a condition; what has no answer does not hold."""
+        """Evaluate as a condition; without an answer it does not hold."""
         value = self(values)
         return not math.isnan(value) and bool(value)
 
@@ -242,7 +242,7 @@ class Expression:
 
 
 def _constant(node: ast.AST) -> float | None:
-    """Return the number that a node is, signed or not; None for anything else."""
+    """Return a node's number, with its sign; None for anything else."""
     sign = 1.0
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
         node, sign = node.operand, -1.0

@@ -9,19 +9,19 @@ from multiback.checkpoint.choosing.names import find_element, split_element
 from multiback.errors import ArgumentError
 
 _FIELD = re.compile(r"\{([^{}:]+)(?::([^{}]*))?\}")
-# The store allows 200 bytes, and "-v2" may come behind.
+# The store allows 200 bytes, and "-v2" may follow.
 _LONGEST = 180
 _WIDEST = 99
-# What every checkpoint knows: whole numbers, and no log names.
+# The fields that every checkpoint has: whole numbers, no log names.
 _COUNTED = ("epoch", "step", "batch")
 
 Piece: TypeAlias = str | tuple[str, str]
 
 
 def default_template(monitor: str | None) -> list[Piece]:
-    """Return the template for a run that is judged by one log name, or none."""
+    """Return the template for a run with one monitored log name, or none."""
     template: list[Piece] = [("epoch", "03d"), "-", ("step", "")]
-    # Made, not parsed: a metric's name may hold a brace or a colon.
+    # Built, not parsed: a metric's name may hold a brace or a colon.
     return template if monitor is None else [*template, "-", (monitor, ".4f")]
 
 
@@ -33,7 +33,7 @@ def parse_template(template: str) -> list[Piece]:
             metric's name may hold any character but braces and a colon.
 
     Raises:
-        ArgumentError: A format fits no number.
+        ArgumentError: A format does not fit numbers.
     """
     if not isinstance(template, str) or not template:
         raise ArgumentError(
@@ -70,7 +70,7 @@ def fields_of(template: Sequence[Piece]) -> list[str]:
 
 
 def safe(text: str) -> str:
-    """Replace what a file system or a shell could read as something else.
+    """Replace characters that a file system or a shell could misread.
 
     >>> safe("val/f1 score")
     'val_f1_score'
@@ -106,7 +106,7 @@ def format_name(
             return piece
         name, form = piece
         read = find_element(name, values)
-        # Absent this time, as validation is in some epochs.
+        # Absent this time, as validation in some epochs.
         if read is None or element_fault(read[0], values[read[0]], read[1]):
             text = "none"
         else:

@@ -1,8 +1,8 @@
-"""What stands in the logs: numbers, arrays of numbers, and everything else.
+"""Values in the logs: numbers, arrays of numbers, and everything else.
 
 Metrics and callbacks log Python and NumPy numbers, arrays and tensors of any backend,
-on any device. What is decided and what is written go through these functions, so
-nothing in the logs is ever an error of saving.
+on any device. All decisions and all writing use these functions, so no value in the
+logs makes saving fail.
 """
 
 import math
@@ -22,7 +22,7 @@ Written: TypeAlias = "float | list[Any] | dict[str, list[int]] | str"
 
 @runtime_checkable
 class _TorchTensor(Protocol):
-    """A tensor that may need gradients, be on a device or have a dtype of torch's."""
+    """A tensor that may need gradients, be on a device or have a dtype of torch."""
 
     def detach(self) -> Any:
         """Return it without gradients."""
@@ -39,7 +39,7 @@ class _TorchTensor(Protocol):
 
 @runtime_checkable
 class _HostCopy(Protocol):
-    """A tensor whose scalars NumPy cannot always convert itself, as TensorFlow's."""
+    """A tensor whose scalars NumPy cannot always convert, such as TensorFlow's."""
 
     def numpy(self) -> Any:
         """Return it as NumPy's array or scalar."""
@@ -66,7 +66,7 @@ def readable(value: Any) -> Any:
 
 
 def _array(value: Any) -> np.ndarray | None:
-    """Return numbers as float64; None or an error where there are none."""
+    """Return numbers as float64; None or an error for anything else."""
     if isinstance(value, _TorchTensor):
         if value.is_complex():
             return None
@@ -75,7 +75,7 @@ def _array(value: Any) -> np.ndarray | None:
         value = value.numpy()
     array = np.asarray(value)
     if array.dtype.kind == "O" and array.ndim == 0:
-        # Such as a Decimal or a large integer; a string tensor of TensorFlow is not.
+        # Such as a Decimal or a large integer, unlike a string tensor of TensorFlow.
         single = array.item()
         return None if isinstance(single, str | bytes) else np.asarray(float(single))
     if array.dtype.kind not in _NUMBERS:
@@ -84,7 +84,7 @@ def _array(value: Any) -> np.ndarray | None:
 
 
 def written(value: Any) -> Written:
-    """Return a value of the logs as JSON has it.
+    """Return a value of the logs as JSON.
 
     >>> written(np.float32(0.5)), written(np.eye(2)), written(np.ones((70, 70)))
     (0.5, [[1.0, 0.0], [0.0, 1.0]], {'shape': [70, 70]})
@@ -103,7 +103,7 @@ def written(value: Any) -> Written:
 
 
 def written_logs(logs: Mapping[str, Any]) -> dict[str, Written]:
-    """Return logs as JSON has them, under their names."""
+    """Return logs as JSON, under their names."""
     return {str(name): written(value) for name, value in logs.items()}
 
 
@@ -121,14 +121,14 @@ def numbers_of(values: Mapping[str, Any]) -> dict[str, float]:
 
 
 def other_values(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields of a manifest for what `metrics`, all numbers, cannot hold."""
+    """Return the manifest fields for values that `metrics`, numbers only, lacks."""
     numbers = numbers_of(values)
     other = {name: value for name, value in values.items() if name not in numbers}
     return {"values": other} if other else {}
 
 
 def element_fault(name: str, value: Any, index: tuple[int, ...]) -> str | None:
-    """Say why a value, or one element of it, is not a number; None where it is.
+    """Return why a value, or one element of it, is not a number; None if it is.
 
     Args:
         name: What the logs call it.
@@ -166,7 +166,7 @@ def element_fault(name: str, value: Any, index: tuple[int, ...]) -> str | None:
 
 
 def _shape(value: Any) -> tuple[int, ...] | None:
-    """Return the shape of a written value or an array; None where it is neither."""
+    """Return the shape of a written value or an array; None for anything else."""
     if isinstance(value, Mapping) and set(value) == {"shape"}:
         return tuple(value["shape"])
     found = readable(value)

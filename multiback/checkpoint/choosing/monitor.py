@@ -1,4 +1,4 @@
-"""What a run is judged by: one comparable number from the logs."""
+"""What a run is ranked by: one comparable number from the logs."""
 
 import dataclasses
 import functools
@@ -18,7 +18,7 @@ from multiback.checkpoint.choosing.log_values import (
 from multiback.checkpoint.choosing.names import Read, find_name, split_element
 from multiback.errors import ArgumentError, MonitorError
 
-# Numbers, NumPy arrays, and what else was logged.
+# Numbers, NumPy arrays, and other logged values.
 Logs = Mapping[str, Any]
 
 
@@ -76,7 +76,7 @@ class Monitor:
 
     @property
     def label(self) -> str:
-        """What to call the score: the log name, the text or the function's name."""
+        """The name of the score: the log name, the text or the function's name."""
         if isinstance(self.quantity, str):
             label = self.quantity if self.single is None else element_name(*self.single)
         else:
@@ -85,13 +85,13 @@ class Monitor:
 
     @functools.cached_property
     def _expression(self) -> Expression | None:
-        """The parsed text; None for a function or for what can only be a name."""
+        """The parsed text; None for a function, or for text that can only be a name."""
         if not isinstance(self.quantity, str):
             return None
         try:
             return Expression(self.quantity)
         except ArgumentError:
-            # A name such as "val f1"; if the logs lack it, the error will list it.
+            # A name such as "val f1"; if it is not in the logs, the error lists it.
             return None
 
     @functools.cached_property
@@ -107,7 +107,7 @@ class Monitor:
 
     @property
     def name(self) -> str | None:
-        """What the logs call the quantity, or the element; None for anything else."""
+        """The quantity's name in the logs, or the element's; None for anything else."""
         return None if self.single is None else element_name(*self.single)
 
     def direction(self, of_name: Callable[[str], Mode | None]) -> Mode | None:
@@ -117,7 +117,7 @@ class Monitor:
         return self._expression.direction(of_name) if self._expression else None
 
     def reads(self, available: Collection[str] = ()) -> frozenset[Read]:
-        """Return what a measurement reads, as far as it is known: names and indices.
+        """Return the names and indices that a measurement reads, as far as known.
 
         Args:
             available: The logs' names: "val/f1" is a name where they have it, and
@@ -132,7 +132,7 @@ class Monitor:
         return reads | (self._condition.reads if self._condition else frozenset())
 
     def _element(self, available: Collection[str]) -> Read | None:
-        """Return the one name and index that the quantity is; None for a sum."""
+        """Return the single name and index of the quantity; None for a sum."""
         if not isinstance(self.quantity, str):
             return None
         for read in ((self.quantity, ()), split_element(self.quantity)):
@@ -155,7 +155,7 @@ class Monitor:
         )
 
     def fault(self, logs: Mapping[str, Any]) -> str | None:
-        """Say why what is read cannot be ranked, as an array cannot; None if it can."""
+        """Return why a value cannot be ranked, such as an array; None if it can."""
         for name, index in sorted(self.reads(logs)):
             found = find_name(name, logs)
             if found is not None and (why := element_fault(found, logs[found], index)):
@@ -191,7 +191,7 @@ class Monitor:
         return self._expression(values) if self._expression else None
 
     def _answer(self, answer: Any) -> float | None:
-        """Check what a function of the logs returned."""
+        """Check a function's result."""
         found = None if answer is None else readable(answer)
         if found is not None and not isinstance(found, float):
             is_array = isinstance(found, np.ndarray)

@@ -1,4 +1,4 @@
-"""Match the name that a user gave with the names that the logs have."""
+"""Match a user's name with the names in the logs."""
 
 import difflib
 import re
@@ -13,12 +13,12 @@ Read = tuple[str, tuple[int, ...]]
 
 
 def find_name(wanted: str, available: Collection[str]) -> str | None:
-    """Return the available name that was meant, or None.
+    """Return the available name that fits, or None.
 
-    An exact match wins. Otherwise the number that Keras adds is overlooked, if
-    exactly one name fits then. A number that the user gave is overlooked only
-    behind a name that Keras itself makes up: `precision_1` may have become
-    `precision_3`, but `top_5` is not `top_1`.
+    An exact match wins. Otherwise the number that Keras adds is ignored, if exactly one
+    name fits then. A number in the user's name is ignored only after a name that Keras
+    itself generates: `precision_1` may have become `precision_3`, but `top_5` is not
+    `top_1`.
 
     Args:
         wanted: The name that the user gave.
@@ -68,7 +68,7 @@ def split_element(wanted: str) -> Read:
 
 
 def find_element(wanted: str, available: Collection[str]) -> Read | None:
-    """Return the available name and the index that were meant, or None.
+    """Return the available name and the index that fit, or None.
 
     Raises:
         MonitorError: Several names fit.
@@ -82,7 +82,7 @@ def find_element(wanted: str, available: Collection[str]) -> Read | None:
 
 
 def missing_name(wanted: str, available: Collection[str], hint: str = "") -> str:
-    """Say that a name does not exist, which ones are near and which there are."""
+    """Return the error for a missing name: near names, and all names."""
     near = difflib.get_close_matches(wanted, list(available), n=3, cutoff=0.6)
     lines = [f"There is nothing called {wanted!r} to monitor."]
     if near:

@@ -1,4 +1,4 @@
-"""What a checkpoint was judged by, as its manifest keeps it."""
+"""The scores of a checkpoint, as its manifest keeps them."""
 
 import dataclasses
 import math
@@ -16,8 +16,7 @@ class Judgement:
         scores: By monitor label; no entry where it was not measured, fails its
             condition or does not beat the others by enough.
         modes: Which way is better, by label.
-        ranking: The labels that decide what is best, in turn; none where nothing
-            was monitored.
+        ranking: The labels that decide what is best, in turn; empty without a monitor.
     """
 
     scores: Mapping[str, float] = dataclasses.field(default_factory=dict)

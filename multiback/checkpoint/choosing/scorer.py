@@ -1,4 +1,4 @@
-"""From the logs of one moment to what the slots compare, with early errors."""
+"""From the logs to the scores that slots compare, with early errors."""
 
 import contextlib
 import difflib
@@ -16,17 +16,17 @@ from multiback.checkpoint.choosing.names import (
 )
 from multiback.errors import ArgumentError, MonitorError
 
-# Per label of a function: its score, or which name it missed.
+# Per label of a function: its score, or the missing name.
 Answers = Mapping[str, Sequence[Any]]
 
 
 class Scorer:
-    """Judge logs by some monitors, remembering which names were ever there.
+    """Score logs by some monitors; remember all names that were ever logged.
 
     Args:
-        monitors: What to judge by.
+        monitors: The monitors to score by.
         prefixes: What stands before the names of a validation set.
-        fields: Names that the logs must have too, for they make a file's name.
+        fields: Names that the logs must have too, because they make a file's name.
 
     Attributes:
         monitors: The monitors, each once.
@@ -58,7 +58,7 @@ class Scorer:
         self.reset()
 
     def reset(self) -> None:
-        """Forget what one run's logs had."""
+        """Forget the names of one run's logs."""
         self.modes: dict[str, Mode] = {
             m.label: m.mode for m in self.monitors if m.mode != "auto"
         }
@@ -99,7 +99,7 @@ class Scorer:
         """Return which way is better, and remember it.
 
         Raises:
-            MonitorError: Nothing says so.
+            MonitorError: The direction is unknown.
         """
         label = monitor.label
         if label not in self.modes:
@@ -139,7 +139,7 @@ class Scorer:
         return find_direction(base) if key is None else self.directions[key]
 
     def answers(self, logs: Mapping[str, Any]) -> dict[str, list[Any]]:
-        """Ask the functions among the monitors, which see the logs as they are.
+        """Call the functions among the monitors with the original logs.
 
         Returns:
             By label, as JSON has it: the score or None, and the name of the logs that
@@ -165,8 +165,8 @@ class Scorer:
             answers: What `answers` returned for the logs as they were.
 
         Raises:
-            MonitorError: A name is not there and never was, what it stands for
-                cannot be ranked, or no direction is known.
+            MonitorError: A name was never logged, its value cannot be ranked, or no
+                direction is known.
         """
         answers = self.answers(logs) if answers is None else answers
         scores: dict[str, float] = {}
@@ -176,7 +176,7 @@ class Scorer:
             if monitor.label in answers:
                 score, absent = answers[monitor.label]
                 if absent is not None:
-                    # A function that reads a name which is not there.
+                    # A function read a missing name.
                     missing = [absent]
                     self._failed[monitor.label] = absent
             elif not missing:
@@ -196,7 +196,7 @@ class Scorer:
     def _check_fields(
         self, logs: Mapping[str, Any], scores: Mapping[str, float]
     ) -> None:
-        """Raise where a file's name cannot be made."""
+        """Raise if a file name cannot be made."""
         known = {**logs, **scores}
         known |= {m.label: 0.0 for m in self.monitors if m.label not in known}
         for name in self._fields:
@@ -209,16 +209,16 @@ class Scorer:
     def _refuse_absent(
         self, name: str, logs: Mapping[str, Any], hint: str = ""
     ) -> None:
-        """Raise where a name is absent that never was there, and should be."""
+        """Raise if a name is absent that was never logged and should be."""
         if logs and name not in self._seen and not self._is_off(name, logs):
             raise MonitorError(missing_name(name, [*logs], hint))
 
     def doubtful_fields(self, available: Collection[str]) -> list[str]:
-        """Say which fields of the file's name look misspelt, before training.
+        """Return the fields of the file name that look misspelt, before training.
 
         Args:
-            available: Names without the prefix of a validation set. Other
-                callbacks may add more, so this is no error yet.
+            available: Names without the prefix of a validation set. Other callbacks may
+                add more, so this is not an error yet.
         """
         known = self._prefixed(available)
         absent = [name for name in self._fields if find_element(name, known) is None]
@@ -230,21 +230,21 @@ class Scorer:
         ]
 
     def _is_off(self, name: str, logs: Mapping[str, Any]) -> bool:
-        """Tell whether the name's validation set was not measured this time."""
+        """Return whether the name's validation set was not measured this time."""
         return any(
             name.startswith(prefix) and not any(n.startswith(prefix) for n in logs)
             for prefix in self._prefixes
         )
 
     def remember(self, logs: Mapping[str, Any]) -> None:
-        """Note which names the logs have, or had in an earlier part of the run."""
+        """Note names of the logs, or of an earlier part of the run."""
         for monitor in self.monitors:
             names = monitor.names(logs)
             self._seen.update(name for name in names if find_name(name, logs))
         self._seen.update(name for name in self._fields if find_element(name, logs))
 
     def known_directions(self, names: Collection[str]) -> dict[str, Mode]:
-        """Return which way is better, for the names that anything says it of."""
+        """Return which way is better, for the names whose direction is known."""
         found: dict[str, Mode] = {}
         for name in names:
             with contextlib.suppress(MonitorError):  # Several metrics fit.
@@ -254,7 +254,7 @@ class Scorer:
         return found
 
     def is_measured(self, monitor: Monitor) -> bool:
-        """Return whether the logs ever had what a monitor reads."""
+        """Return whether the logs ever had a monitor's names."""
         if not isinstance(monitor.quantity, str):
             return True
         return not monitor.missing(self._seen) or monitor.label in self._seen
@@ -267,7 +267,7 @@ class Scorer:
 
 
 def nan_scores(scores: Mapping[str, float]) -> list[str]:
-    """Say which scores are NaN, and where NaN comes from.
+    """Return which scores are NaN, and where NaN comes from.
 
     >>> nan_scores({"f1": 0.5})
     []

@@ -1,4 +1,4 @@
-"""Show an object by the arguments that it was made with."""
+"""Show an object by its constructor's arguments."""
 
 import reprlib
 from typing import Any, Self
@@ -8,7 +8,7 @@ _SHORT.maxstring = _SHORT.maxother = 60
 
 
 class Shown:
-    """Remember how a call looked; only its text, so that copies and pickles work.
+    """Store the text of a constructor call; text survives copies and pickles.
 
     >>> class Last(Shown):
     ...     def __init__(self, n=1, *, name=""): pass
@@ -19,11 +19,11 @@ class Shown:
     _call = ""
 
     def __new__(cls, *args: Any, **arguments: Any) -> Self:
-        """Write the call down."""
+        """Store the call's text."""
         made = super().__new__(cls)
         words = [_text(one) for one in args]
         words += [f"{name}={_text(one)}" for name, one in arguments.items()]
-        # Past a subclass's own way to set attributes.
+        # Bypass a subclass's own `__setattr__`.
         object.__setattr__(made, "_call", f"({', '.join(words)})")
         return made
 

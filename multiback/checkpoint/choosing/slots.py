@@ -22,12 +22,12 @@ class Entry:
     Attributes:
         order: Later checkpoints have larger numbers; no two have the same.
         epoch: Epochs completed.
-        step: Batches trained on, or what a loop of the user's own says.
+        step: Batches trained on, or the number that the user's own loop gave.
         created: Seconds since 1970.
         goodness: By monitor label, more is better; no entry where it was not
             measured, is NaN or fails its condition.
         boundary: Saved at the end of an epoch, not in the middle of one.
-        asked: Saved because somebody asked for it.
+        asked: Saved because the user asked for it.
     """
 
     order: int
@@ -60,7 +60,7 @@ def _as_monitor(
 
 
 def check_number(argument: str, value: object, smallest: int) -> None:
-    """Raise unless an argument is an integer that is large enough."""
+    """Raise unless an argument is a large enough integer."""
     whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
     if not whole or value < smallest:  # type: ignore[operator]  # An integer, checked
         raise ArgumentError(
@@ -74,7 +74,7 @@ class Best(Slot):
     Args:
         monitor: A `Monitor`, or what makes one.
         k: How many; -1 for all that have a score.
-        mode: "max", "min" or "auto", where `monitor` is no `Monitor`.
+        mode: "max", "min" or "auto", if `monitor` is not a `Monitor`.
         then: Monitors that decide between equals, in turn.
 
     Example:
@@ -112,7 +112,7 @@ class Best(Slot):
         return ranked(entries, self.labels)
 
     def newest(self) -> Slot | None:
-        """Return what holds as many of the newest: nothing was measured so far."""
+        """Return as many of the newest, before anything was measured."""
         if self.k == -1:
             return All()
         return Last(self.k) if self.k else None
@@ -123,10 +123,10 @@ class Best(Slot):
         return [monitor.label for monitor in self.monitors]
 
     def accepts(self, entry: Entry, entries: Sequence[Entry]) -> bool:
-        """Tell whether a newcomer beats what it would replace by `min_delta`.
+        """Return whether a newcomer beats what it would replace by `min_delta`.
 
-        Asked once, when it comes: a newcomer that does not has no score, so what
-        is held never depends on what was removed in the meantime.
+        Called once, for a new checkpoint: one that does not has no score, so the held
+        checkpoints never depend on earlier removals.
         """
         label = self.monitor.label
         if not self.monitor.min_delta or label not in entry.goodness:
@@ -182,8 +182,8 @@ class Every(Slot):
         epochs: Hold the first one after each so many epochs.
         steps: Hold the first one after each so many steps; an epoch's end need not
             meet a multiple.
-        hours: Hold the first one of all, and then the first one that is so much
-            later than the one before.
+        hours: Hold the very first, and then the first that is so much later than the
+            previous one.
     """
 
     def __init__(
@@ -234,7 +234,7 @@ class Pareto(Slot):
 
     Args:
         *monitors: At least two monitors, or log names.
-        mode: "max", "min" or "auto", for all that are no `Monitor`.
+        mode: "max", "min" or "auto", for all arguments that are not a `Monitor`.
     """
 
     def __init__(
@@ -264,7 +264,7 @@ class Pareto(Slot):
 
 
 def _dominates(other: Entry, one: Entry, labels: Sequence[str]) -> bool:
-    """Tell whether `other` is as good by every label, and better or earlier."""
+    """Return whether `other` is as good by every label, and better or earlier."""
     if other is one:
         return False
     mine = [one.goodness[label] for label in labels]
@@ -279,10 +279,10 @@ def kept(
 ) -> set[int]:
     """Return the `order` of each entry that some slot holds.
 
-    What somebody asked for stays, whatever the slots say, and so does `always`, what
-    was saved because the training stopped. Where the newest that stays is of the
-    middle of an epoch, so does the newest of an epoch's end: from there any training
-    can be resumed.
+    A checkpoint that the user asked for stays in any case, and so does `always`, which
+    was saved because the training stopped. If the newest that stays is of the middle of
+    an epoch, the newest of an epoch's end stays too: any training can resume from
+    there.
     """
     ordered = sorted(entries, key=lambda entry: entry.order)
     held = {entry.order for slot in slots for entry in slot.held(ordered)}

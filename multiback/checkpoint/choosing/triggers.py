@@ -6,23 +6,23 @@ from typing import Protocol
 from multiback.checkpoint.choosing.slots import check_number
 from multiback.errors import ArgumentError
 
-# How long to go without looking whether the request file is there: on a network
-# disk even that costs more than a callback may.
+# Seconds between looks for the request file: on a network disk each look is too slow
+# for a callback.
 _LOOK_SECONDS = 1.0
 
 
 class Request(Protocol):
-    """What asks for a save by being there, as a `pathlib.Path` does."""
+    """A request for a save that exists or not, like a `pathlib.Path`."""
 
     def exists(self) -> bool:
-        """Tell whether it is there."""
+        """Return whether it exists."""
 
     def unlink(self, missing_ok: bool = ...) -> None:
-        """Take it away."""
+        """Delete it."""
 
 
 class Triggers:
-    """Tell whether it is time to save; pure but for the request file.
+    """Return whether it is time to save; pure but for the request file.
 
     Args:
         every_n_train_steps: Each time so many more batches were trained on.
@@ -74,7 +74,7 @@ class Triggers:
         self._saved_at = self._looked_at = now
 
     def due(self, batches: int, now: float) -> bool:
-        """Tell whether to save now; asked at the begin of each batch.
+        """Return whether to save now; called at the start of each batch.
 
         Args:
             batches: How many batches were trained on.
@@ -92,7 +92,7 @@ class Triggers:
         )
 
     def saved(self, now: float) -> None:
-        """Note that there was a save, for whatever reason."""
+        """Note that a save happened, for any reason."""
         self._saved_at = now
         if self.asked and self._request is not None:
             self._request.unlink(missing_ok=True)

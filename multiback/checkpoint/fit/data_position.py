@@ -1,8 +1,8 @@
-"""Where a run stands in the middle of an epoch, in the data and in the metrics.
+"""The position of a run in the middle of an epoch, in the data and in the metrics.
 
 Keras makes an epoch's iterator after `on_epoch_begin`, and resets the metrics before
-it. The data is told its position in time, and then knows by itself what to read; how
-much of it was trained on, only the callback can say: TensorFlow reads ahead.
+it. The data gets its position in time, and then knows what to read; only the callback
+knows how much of it was trained on, because TensorFlow reads ahead.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ from multiback.store import Checkpoint
 
 @runtime_checkable
 class Seekable(Protocol):
-    """Data that can begin an epoch at any of its batches, as those of `mb.data`."""
+    """Data that can begin an epoch at any of its batches, such as `mb.data`."""
 
     def __len__(self) -> int:
         """Return the number of batches of a whole epoch."""
@@ -29,7 +29,7 @@ class Seekable(Protocol):
         """Return the state before a batch, as JSON values; None where unknown."""
 
     def check_state(self, state: Mapping[str, Any]) -> None:
-        """Raise where a state is of other data."""
+        """Raise if a state belongs to other data."""
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Let the next iteration begin at the state's `epoch` and `batch`."""
@@ -45,7 +45,7 @@ class Position:
         data: The data; None where its position is not known.
 
     Raises:
-        ArgumentError: The data cannot be told where to begin.
+        ArgumentError: The data cannot begin at a given batch.
     """
 
     def __init__(self, data: Any = None) -> None:
@@ -70,7 +70,7 @@ class Position:
         return self._data is None and keras.backend.backend() == "tensorflow"
 
     def state(self, epoch: int, batch: int) -> tuple[dict[str, Any], list[str]]:
-        """Return what to save beside the epoch and the batch, and what is amiss.
+        """Return what to save beside the epoch and the batch, and the problems.
 
         Args:
             epoch: How many epochs are done.
@@ -91,10 +91,10 @@ class Position:
     def resumable(
         self, newest_first: Sequence[Checkpoint]
     ) -> tuple[list[Checkpoint], list[str]]:
-        """Leave out checkpoints of the middle of an epoch whose place cannot be found.
+        """Drop mid-epoch checkpoints whose position cannot be restored.
 
         Returns:
-            The rest, newest first, and why others were left out, in sentences.
+            The rest, newest first, and the reasons for the dropped ones, in sentences.
         """
         kept: list[Checkpoint] = []
         notes: list[str] = []
@@ -107,7 +107,7 @@ class Position:
         return kept, notes
 
     def _obstacle(self, checkpoint: Checkpoint) -> str | None:
-        """Say why training cannot go on in the middle; "" where none expects it to."""
+        """Return why training cannot resume mid-epoch; "" if no checkpoint needs it."""
         if self._data is None:
             return ""
         if checkpoint.extra.get("weights_only"):
@@ -117,28 +117,28 @@ class Position:
             self._data.check_state(place)
         except MultibackError as error:
             return str(error)
-        # After the last batch there is nothing for an iterator to begin with.
+        # After the last batch an iterator has nothing to begin with.
         return None if place["batch"] < len(self._data) else ""
 
     def build(self, model: keras.Model, candidates: Sequence[Checkpoint]) -> bool:
-        """Build the metrics, where there is any to restore; tell whether they are.
+        """Build the metrics, if any are to be restored; return whether they are built.
 
-        TensorFlow leaves it to the first step, which is too late. A test step builds
-        them by public means; what it counts and draws is overwritten or reset.
+        TensorFlow builds them in the first step, which is too late. A test step builds
+        them by public means; its counts and random draws are overwritten or reset.
         """
         if all(_is_boundary(one) for one in candidates) or _are_built(model):
             return True
         try:
             model.test_on_batch(*self._data[0])  # type: ignore[index]  # Not None here
-        except Exception:  # noqa: BLE001 - a model that cannot test: the epoch begins anew
+        except Exception:  # noqa: BLE001 - a model that cannot test: the epoch restarts
             return False
         return _are_built(model)
 
     def seek(self, checkpoint: Checkpoint) -> tuple[int, list[str]]:
-        """Let the epoch that is about to begin do so where the checkpoint was.
+        """Let the next epoch begin at the checkpoint's position.
 
         Returns:
-            How many of its batches are done, and what keeps it from being exact.
+            How many of its batches are done, and why it is not exact, if it is not.
         """
         self._ahead = None
         if self._data is None:
@@ -147,20 +147,20 @@ class Position:
             place = _position_of(checkpoint)
             self._data.check_state(place)
         except MultibackError as error:
-            # Of an epoch's end: `resumable` left out the others.
+            # At an epoch's end: `resumable` dropped the others.
             return 0, [f"{checkpoint.name}: {error} The resume may not be bit-exact."]
         self._data.load_state_dict(place)
         self._ahead = int(place["epoch"])
         return int(place["batch"]), []
 
     def begin_epoch(self, epoch: int) -> None:
-        """Tell the data which epoch begins: Keras's number, not its own count."""
+        """Set the data's epoch to Keras's number, not its own count."""
         if self._data is not None and self._ahead != epoch:
             self._data.begin_epoch(epoch)
         self._ahead = None
 
     def problems(self, steps: int | None) -> list[str]:
-        """Say what keeps a resume from being exact, in sentences.
+        """Return why a resume would not be exact, in sentences.
 
         Args:
             steps: How many batches `fit` takes for an epoch.

@@ -1,8 +1,8 @@
-"""Whether the weights that are saved are those that were scored.
+"""Whether the saved weights are the scored weights.
 
-`SwapEMAWeights` puts an optimizer's averages into the model for the validation, and
-unless told otherwise takes them out again before anything is saved. A callback cannot
-see the others, but it can see the weights.
+`SwapEMAWeights` puts an optimizer's averages into the model for the validation, and by
+default takes them out again before anything is saved. A callback does not see other
+callbacks, but it sees the weights.
 """
 
 from typing import Any
@@ -22,7 +22,7 @@ _SWAPPED = (
 class ScoredWeights:
     """Compare the weights in a run's first validation with those at the epoch's end.
 
-    One variable is enough, for averages replace all of them. Nothing is looked at
+    One variable is enough, because averages replace all of them. Nothing is compared
     unless the optimizer keeps averages.
     """
 
@@ -43,12 +43,12 @@ class ScoredWeights:
         return self._wanted
 
     def note(self, model: keras.Model) -> None:
-        """Remember a weight as it is in the validation."""
+        """Copy a weight as it is in the validation."""
         self._wanted = False
         self._scored = _witness(model)
 
     def problems(self, model: keras.Model) -> list[str]:
-        """Say so where the weights at the epoch's end are others."""
+        """Warn if the weights changed between validation and the end of the epoch."""
         scored, self._scored = self._scored, None
         if scored is None or np.array_equal(scored, _witness(model), equal_nan=True):
             return []
@@ -56,6 +56,6 @@ class ScoredWeights:
 
 
 def _witness(model: keras.Model) -> np.ndarray:
-    """Copy the last variable that trains: the output's, which every step changes."""
+    """Copy the last trainable variable: the output's, which every step changes."""
     variables: list[Any] = model.trainable_variables
     return np.asarray(variables[-1].numpy())

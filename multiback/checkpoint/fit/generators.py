@@ -1,7 +1,7 @@
-"""The global random generators, which Keras saves none of.
+"""The global random generators, which Keras does not save.
 
-Python's and NumPy's always; torch's where torch was imported, for its data loaders
-shuffle under every backend; Keras's own where somebody draws without a seed.
+Python's and NumPy's always; torch's if torch was imported, because its data loaders
+shuffle under every backend; Keras's own if any code draws without a seed.
 """
 
 import random
@@ -34,9 +34,9 @@ def generator_states() -> dict[str, np.ndarray]:
 
 
 def restore_generators(states: Mapping[str, np.ndarray]) -> None:
-    """Put the states back; a generator that was not saved stays as it is."""
+    """Restore the states; a generator that was not saved stays as it is."""
     if "keras" in states:
-        # First: to make it draws from Python's.
+        # First: creating it draws from Python's generator.
         state = global_seed_state(create=True)
         state.assign(np.array(states["keras"]).astype(str(state.dtype)))
     if "python" in states:

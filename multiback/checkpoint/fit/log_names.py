@@ -1,4 +1,4 @@
-"""Check monitored names against what a model is going to log."""
+"""Check monitored names against the names that a model will log."""
 
 import contextlib
 import re
@@ -22,22 +22,22 @@ _HINT = (
 
 @runtime_checkable
 class HasThreshold(Protocol):
-    """A metric that may say which threshold its value was reached with."""
+    """A metric that may return the threshold of its value."""
 
     def threshold(self) -> Any:
         """Return the threshold."""
 
 
 def check_names(model: keras.Model, scorer: Scorer) -> list[str] | None:
-    """Check the names, and tell the scorer which way each metric is better.
+    """Check the names, and give the scorer each metric's direction.
 
     Returns:
-        What may mislead, in sentences; or None where it is too early to know:
-        before its first batch, TensorFlow has not built the metrics.
+        Warnings, in sentences; or None if it is too early to know: before its first
+        batch, TensorFlow has not built the metrics.
 
     Raises:
         MonitorError: A monitored name will not be in the logs, cannot be ranked, or
-            stands for two metrics, or nothing says which way is better.
+            stands for two metrics, or no direction is known.
     """
     try:
         rows = logged_metrics(model)
@@ -70,7 +70,7 @@ def check_names(model: keras.Model, scorer: Scorer) -> list[str] | None:
 
 
 def names_of_training(model: keras.Model) -> list[str]:
-    """Return the names that training logs, as far as they are known before it."""
+    """Return the names that training logs, as far as known in advance."""
     try:
         return [name for name, _, _ in logged_metrics(model)]
     except ValueError:
@@ -80,7 +80,7 @@ def names_of_training(model: keras.Model) -> list[str]:
 
 
 def thresholds_of(model: keras.Model, prefix: str) -> dict[str, Any]:
-    """Return the thresholds that metrics chose for what they hold now, by log name.
+    """Return the thresholds that metrics chose for their current state, by log name.
 
     Args:
         model: The model in training.
@@ -103,12 +103,12 @@ def thresholds_of(model: keras.Model, prefix: str) -> dict[str, Any]:
 
 
 def _chooses(metric: Any) -> bool:
-    """Return whether a metric chooses a threshold; in most it is an argument."""
+    """Return whether a metric chooses a threshold; usually it is an argument."""
     return isinstance(metric, HasThreshold) and callable(metric.threshold)
 
 
 def writes_own_logs(model: keras.Model) -> bool:
-    """Tell whether the names in the logs are the model's own business."""
+    """Return whether the model itself decides the names in the logs."""
     return any(
         getattr(type(model), name) is not getattr(keras.Model, name)
         for name in ("train_step", "test_step", "get_metrics_result")
@@ -130,7 +130,7 @@ def logged_metrics(model: keras.Model) -> list[tuple[str, Any, Mode | None]]:
     for metric in model.metrics:
         result = metric.result()
         if keras_private.is_compile_metrics(metric):
-            # The same order; fewer names than metrics where one hides another.
+            # In the same order; fewer names than metrics if one hides another.
             modes = [direction_of(owner) for owner in metric.metrics]
             hidden = len(modes) - len(result)
             if hidden:
@@ -147,7 +147,7 @@ def logged_metrics(model: keras.Model) -> list[tuple[str, Any, Mode | None]]:
 def _hiding(
     result: Mapping[str, Any], hidden: int
 ) -> list[tuple[str, Any, Mode | None]]:
-    """Repeat the names that Keras's numbering has given twice: `a, a, a_1`."""
+    """Repeat the names that Keras's numbering gave twice: `a, a, a_1`."""
     numbered = [name for name in result if re.search(r"_\d+$", name)]
     return [(name, result[name], None) for name in numbered[-hidden:]]
 
@@ -158,5 +158,5 @@ def _flat(
     """Drop the name of a metric whose result is a dictionary, as Keras does."""
     if not isinstance(value, dict):
         return [(name, value, mode)]
-    # One object cannot say which way is better for each of its results.
+    # One object cannot have a direction for each of its results.
     return [row for key, each in value.items() for row in _flat(str(key), each, None)]

@@ -1,7 +1,7 @@
 """Compare what the loss and the metrics of each output take: logits or probabilities.
 
-Nothing in Keras compares them. A loss of logits beside metrics of probabilities is the
-commonest way to a wrong number without an error.
+Keras does not compare them. A loss of logits beside metrics of probabilities is the
+most common cause of a wrong number without an error.
 """
 
 from typing import Any, Protocol, runtime_checkable
@@ -39,8 +39,8 @@ class TakesProbabilities(Protocol):
 def check_logits(model: keras.Model) -> list[str]:
     """Compare each loss with the metrics of the same output.
 
-    A model with a step or a loss of its own is left alone, and so are losses that are
-    not Keras's objects and outputs whose last operation cannot be read.
+    Models with their own step or loss are skipped, and so are losses that are not Keras
+    objects and outputs whose last operation cannot be read.
 
     Returns:
         Losses that are wrong themselves, in sentences.
@@ -80,7 +80,7 @@ def _check_metrics(name: str, metrics: list[Any]) -> None:
 
 
 def _takes_logits(loss: Any) -> bool:
-    """Return whether a loss is an object of Keras's that was given from_logits=True."""
+    """Return whether a loss is a Keras object with from_logits=True."""
     is_keras = type(loss).__module__.startswith("keras.")
     return is_keras and getattr(loss, "from_logits", False) is True
 
@@ -98,12 +98,12 @@ def last_activation(output: Any) -> str | None:
     if not type(operation).__module__.startswith("keras."):
         return None
     if kind in ("Sigmoid", "Softmax"):
-        # A layer, or what a function of keras.ops becomes.
+        # A layer, or the operation of a function of keras.ops.
         found = kind.lower()
     elif kind in _WITH_ACTIVATION and isinstance(operation, keras.layers.Layer):
         found = _name_of(operation.activation)
         if kind == "Activation" and found == "linear":
-            # As a cast to float32 behind a sigmoid is written.
+            # Such as a cast to float32 after a sigmoid.
             found = last_activation(operation.input)
     return found
 

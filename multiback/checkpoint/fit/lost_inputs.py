@@ -1,9 +1,9 @@
-"""What Keras drops on the way to metrics: weights, and on JAX masks.
+"""What Keras does not pass to metrics: weights, and on JAX masks.
 
-Keras hands weights to `weighted_metrics=` only, and JAX's `fit` hands metrics no mask.
-Neither a metric nor its result can tell; a callback can, from how `fit` was called,
-where the data are arrays or a `tf.data.Dataset`. Loaders and generators say only in
-their batches whether they bring weights: there `audit` tells.
+Keras passes weights to `weighted_metrics=` only, and JAX's `fit` passes no mask to
+metrics. Neither a metric nor its result shows this; a callback sees it in the arguments
+of `fit`, if the data are arrays or a `tf.data.Dataset`. Loaders and generators show
+only in their batches whether they contain weights: `audit` checks those.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,9 +27,9 @@ MASK = (
 
 
 def lost_inputs(model: keras.Model) -> list[str]:
-    """Say what the `fit` that runs will not hand to the model's metrics.
+    """Return what the running `fit` will not pass to the model's metrics.
 
-    A model with a step of its own may hand its metrics anything: nothing is said.
+    A model with its own step may pass anything to its metrics: nothing is reported.
     """
     cls = type(model)
     plain_steps = all(
@@ -72,18 +72,18 @@ def _lost_weights(fit: Mapping[str, Any], names: Sequence[str]) -> list[str]:
 
 
 def _brings_weights(data: Any) -> bool:
-    """Tell whether a `tf.data.Dataset` yields `(x, y, sample_weight)`."""
-    # Public, of TensorFlow, which this file may not import.
+    """Return whether a `tf.data.Dataset` yields `(x, y, sample_weight)`."""
+    # Public in TensorFlow, which this file may not import.
     spec = getattr(data, "element_spec", None)
     return isinstance(spec, tuple) and len(spec) == 3  # noqa: PLR2004 - a triple
 
 
 def _ignores(metric: Any) -> bool:
-    """Tell whether a metric leaves out labels that mark padding."""
+    """Return whether a metric skips labels that mark padding."""
     if not isinstance(metric, keras.metrics.Metric):
         return False
     config: Mapping[str, Any] = metric.get_config()
-    # A member of a group holds the metric that it is.
+    # A member of a group holds its metric.
     held: Any = config.get("metric")
     if isinstance(held, dict):
         config = held["config"]
@@ -91,7 +91,7 @@ def _ignores(metric: Any) -> bool:
 
 
 def _names(metrics: Sequence[Any]) -> list[str]:
-    """Name metrics as they were given: objects, functions and names."""
+    """Name metrics as the user gave them: objects, functions and names."""
     return [
         one
         if isinstance(one, str)

@@ -1,7 +1,7 @@
-"""The state of other callbacks, which Keras throws away when `fit` begins.
+"""The state of other callbacks, which Keras discards when `fit` begins.
 
-By a list of fields, never all of them: settings such as `min_delta` belong to the
-program, not to the checkpoint.
+A list names the fields to save: settings such as `min_delta` belong to the program, not
+to the checkpoint.
 """
 
 from collections.abc import Mapping, Sequence
@@ -31,20 +31,21 @@ Arrays: TypeAlias = Mapping[str, np.ndarray]
 
 @runtime_checkable
 class HasState(Protocol):
-    """A callback of the user's own that can be saved: JSON values and arrays."""
+    """A user's callback that can be saved: JSON values and arrays."""
 
     def get_state(self) -> Mapping[str, Any]:
         """Return the state."""
 
     def set_state(self, state: Mapping[str, Any]) -> None:
-        """Take the state back."""
+        """Restore the state."""
 
 
 def check_siblings(callbacks: Sequence[Any]) -> None:
-    """Raise unless the state of each callback can be kept.
+    """Raise unless the state of each callback can be saved.
 
     Raises:
-        ArgumentError: Somebody else's callback without `get_state` and `set_state`.
+        ArgumentError: A callback of another library without `get_state` and
+            `set_state`.
     """
     for callback in callbacks:
         if not isinstance(callback, HasState) and _fields(callback) is None:
@@ -57,13 +58,13 @@ def check_siblings(callbacks: Sequence[Any]) -> None:
 
 
 def check_order(callbacks: Sequence[Any], params: Any) -> None:
-    """Raise unless `fit` has the callbacks, each in front of ours.
+    """Raise unless `fit` has the callbacks, each in front of `ModelCheckpoint`.
 
-    What stands behind has not seen the epoch's end yet when we save it. Keras hands
-    the same `params` to one callback after the other.
+    A callback behind it has not seen the epoch's end yet at the save. Keras passes the
+    same `params` to one callback after the other.
 
     Raises:
-        ArgumentError: A callback is not there, or stands behind.
+        ArgumentError: A callback is missing, or stands behind.
     """
     for callback in callbacks:
         if isinstance(callback, keras.callbacks.Callback) and (
@@ -79,16 +80,16 @@ def check_order(callbacks: Sequence[Any], params: Any) -> None:
 def known_callbacks(
     callbacks: Sequence[Any], ours: Any, named: Sequence[Any]
 ) -> tuple[list[Any], list[str]]:
-    """Find the callbacks of `fit` whose state can be kept without being named.
+    """Find the callbacks of `fit` whose state can be saved without being named.
 
     Args:
-        callbacks: Those of `fit`, in their order.
+        callbacks: The callbacks of `fit`, in their order.
         ours: The callback that saves.
-        named: Those that the user named, which are kept anyway.
+        named: The callbacks that the user named, which are saved anyway.
 
     Returns:
-        Those in front of ours, and in sentences those behind it: these have not seen
-        the epoch's end when we save.
+        The callbacks in front of `ours`, and in sentences those behind it, which have
+        not seen the epoch's end at the save.
     """
     if not any(one is ours for one in callbacks):
         return [], []
@@ -111,7 +112,7 @@ def known_callbacks(
 def sibling_states(
     callbacks: Sequence[Any],
 ) -> tuple[list[dict[str, Any]], dict[str, np.ndarray]]:
-    """Copy the callbacks' states: JSON values, and the arrays that these name."""
+    """Copy the callbacks' states: JSON values, and the arrays in them."""
     states: list[dict[str, Any]] = []
     arrays: dict[str, np.ndarray] = {}
     for number, callback in enumerate(callbacks):
@@ -136,10 +137,11 @@ def restore_siblings(
     arrays: Arrays,
     named: int,
 ) -> list[str]:
-    """Give the callbacks their states back, each that of the next of its class.
+    """Restore the callbacks' states, by class and in order.
 
     Args:
-        callbacks: Those whose state is kept; the first `named` by the user.
+        callbacks: The callbacks with a saved state; the first `named` ones are the
+            user's.
         states: What was saved.
         arrays: The arrays that these name.
         named: How many the user named.
@@ -180,7 +182,7 @@ def restore_siblings(
 
 
 def _fields(callback: Any) -> tuple[str, ...] | None:
-    """Return the fields to keep; None for a class that is not known."""
+    """Return the fields to save; None for an unknown class."""
     for kind, fields in _FIELDS.items():
         if isinstance(callback, kind):
             return fields
@@ -188,14 +190,14 @@ def _fields(callback: Any) -> tuple[str, ...] | None:
 
 
 def _plain(value: Any) -> Any:
-    """Return a number of any library's as a float: a monitored log may be a tensor."""
+    """Return any library's number as a float: a monitored log may be a tensor."""
     if value is None or isinstance(value, str | bool | int | float | list):
         return value
     return readable(value)
 
 
 def _without_arrays(value: Any, key: str, arrays: dict[str, np.ndarray]) -> Any:
-    """Move arrays out of a value; a mapping with their key stays in their place."""
+    """Move arrays out of a value; a mapping with their key takes their place."""
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, np.ndarray):

@@ -1,14 +1,14 @@
-"""Continue a run where it was: what a model's variables do not hold.
+"""Continue a run exactly: restore what a model's variables do not hold.
 
-Each thing has its moment. The model, the epoch and the other callbacks in
-`on_train_begin`: these were reset by then, for they stand in front. History, which
-stands behind, and the generators, from which others may draw before training, in the
-first `on_epoch_begin`.
+Each part is restored at its own time. The model, the epoch and the other callbacks in
+`on_train_begin`: those stand in front and were reset by then. The history, which stands
+behind, and the generators, from which others may draw before training, in the first
+`on_epoch_begin`.
 
 In the middle of an epoch three things differ. Keras has just reset the metrics, and a
-schedule in front of us has begun the epoch a second time: model and callbacks are
-restored once more in that `on_epoch_begin`. And torch draws when it makes the epoch's
-iterator: the generators are restored when the first batch begins.
+schedule in front has begun the epoch a second time: model and callbacks are restored
+once more in that `on_epoch_begin`. And torch draws when it makes the epoch's iterator:
+the generators are restored when the first batch begins.
 """
 
 from collections.abc import Mapping, Sequence
@@ -42,12 +42,12 @@ from multiback.store import Checkpoint
 from multiback.warn import warn
 
 _RANDOM = "random/"
-# A checkpoint's state, and what it says of its training.
+# A checkpoint's state, and its facts about the training.
 _Contents = tuple[ModelState, Facts]
 
 
 class Resumption:
-    """Save and restore the state of a training around the model's.
+    """Save and restore a training's state beside the model's.
 
     Args:
         engine: Where the checkpoints are.
@@ -83,7 +83,7 @@ class Resumption:
         self._engine = engine
         self._optimizer, self._strict = optimizer, strict
         self._saved_rate = saved_rate
-        # What the model has when training begins; what the saved rate began as.
+        # The model's rate when training begins, and the initial value of the saved one.
         self._compiled_rate: float | None = None
         self._first_rate: float | None = None
         self._pending: _Contents | None = None
@@ -119,8 +119,8 @@ class Resumption:
     ) -> None:
         """Restore what can be when training begins.
 
-        From the newest checkpoint; from the last whole epoch's, where the position
-        in the data cannot be restored.
+        From the newest checkpoint; if the position in the data cannot be restored, from
+        the last whole epoch's.
 
         Args:
             model: The model to train.
@@ -154,7 +154,7 @@ class Resumption:
     def _candidates(
         self, model: keras.Model, newest_first: Sequence[Checkpoint]
     ) -> tuple[list[Checkpoint], bool]:
-        """Return the checkpoints to begin from, and whether there, or an epoch anew."""
+        """Return the candidates, and whether to resume mid-epoch or at its start."""
         found, problems = self.position.resumable(newest_first)
         if not self.position.build(model, found):
             found = [one for one in found if one.extra.get("boundary", True)]
@@ -166,7 +166,7 @@ class Resumption:
             return found, True
         newest = newest_first[0]
         if newest.run_id != self._engine.run_id:
-            # Asked for by its path.
+            # The user named its path.
             text = (
                 f"{newest.location} is of the middle of an epoch; the epoch begins "
                 "anew, with all of its batches."
@@ -182,7 +182,7 @@ class Resumption:
         return [], False
 
     def _restored(self, model: keras.Model, checkpoint: Checkpoint) -> _Contents:
-        """Restore the model, if every file is intact; return what the files hold."""
+        """Restore the model, if every file is intact; return the files' contents."""
         facts = trainer_facts(checkpoint)
         state = ModelState(
             model,
@@ -200,21 +200,21 @@ class Resumption:
                 f"{', '.join((report.kept + report.unused)[:4])}."
             )
             warn(text, RestoreWarning)
-        # The other notes are of metrics, which start again with the epoch anyway.
+        # The other notes are of metrics, which an epoch resets anyway.
         warn_of(report)
         if not report.restored["optimizer"]:
             self._engine.tell([n for n in report.notes if n not in report.left_out])
         return state, facts
 
     def _set_rate(self, model: keras.Model, facts: Facts) -> None:
-        """Keep the compiled learning rate, or warn where the saved one is another."""
+        """Keep the compiled learning rate, or warn if the saved one differs."""
         saved, compiled = _learning_rate(model), self._compiled_rate
         if self._saved_rate:
             self._first_rate = facts.get("compiled_rate", compiled)
         if saved is None or compiled is None or saved == compiled:
             return
         if not self._saved_rate:
-            # By assignment, as callbacks do it.
+            # By assignment, as callbacks do.
             model.optimizer.learning_rate = compiled
         elif facts.get("compiled_rate") not in (None, compiled):
             text = (
@@ -225,7 +225,7 @@ class Resumption:
             warn(text, RestoreWarning)
 
     def find_callbacks(self, callbacks: Sequence[Any], ours: Any) -> None:
-        """Keep the state of the callbacks of `fit` whose state is known."""
+        """Save the state of the callbacks of `fit` whose class is known."""
         found, behind = known_callbacks(callbacks, ours, self._named)
         self.siblings = [*self._named, *found]
         self._engine.tell(behind)
@@ -239,7 +239,7 @@ class Resumption:
             )
 
     def end(self, model: keras.Model) -> None:
-        """Restore the rest: the first epoch begins, or none is left to run."""
+        """Restore the rest: the first epoch begins, or no epoch is left."""
         if self._pending is None:
             return
         (state, facts), self._pending = self._pending, None
@@ -267,14 +267,14 @@ class Resumption:
             }
 
     def begin_batches(self) -> None:
-        """Restore the generators, if they still are to be."""
+        """Restore the generators, if that is still pending."""
         if self._generators:
             restore_generators(self._generators)
             self._generators = {}
 
 
 def _learning_rate(model: keras.Model) -> float | None:
-    """Return the compiled optimizer's learning rate; None where a schedule gives it."""
+    """Return the compiled optimizer's learning rate; None under a schedule."""
     optimizer = optimizer_of(model)
     for variable in () if optimizer is None else optimizer.variables:
         if variable.name == "learning_rate":
@@ -283,7 +283,7 @@ def _learning_rate(model: keras.Model) -> float | None:
 
 
 def _not_exact(position: Position) -> list[str]:
-    """Say why a resume cannot be bit-exact, in sentences."""
+    """Return why a resume cannot be bit-exact, in sentences."""
     said = []
     if not position.is_known and steps_per_epoch():
         said.append(
@@ -301,7 +301,7 @@ def _not_exact(position: Position) -> list[str]:
 
 
 def _nothing_left(epoch: int, epochs: int, *, stopped: bool) -> list[str]:
-    """Say that a resumed run has no epoch left to train."""
+    """Return the warning that a resumed run has no epoch left to train."""
     advice = (
         'Pass a larger epochs=, or resume="never" to begin a new run in this directory.'
     )
@@ -315,7 +315,7 @@ def _nothing_left(epoch: int, epochs: int, *, stopped: bool) -> list[str]:
 
 
 def _history(model: keras.Model, logs: Mapping[str, Any], epoch: int) -> dict[str, Any]:
-    """Return Keras's history as it will be once it has seen the logs too.
+    """Return Keras's history including these logs.
 
     It stands behind all callbacks.
     """
@@ -329,7 +329,7 @@ def _history(model: keras.Model, logs: Mapping[str, Any], epoch: int) -> dict[st
         for name, value in logs.items():
             values.setdefault(name, []).append(value)
     plain = {str(k): [written(one) for one in v] for k, v in values.items()}
-    # A history with a gap would be another history.
+    # A history with a gap would be wrong.
     kept = {
         k: v for k, v in plain.items() if all(isinstance(x, float | list) for x in v)
     }
@@ -337,6 +337,6 @@ def _history(model: keras.Model, logs: Mapping[str, Any], epoch: int) -> dict[st
 
 
 def _history_of(model: keras.Model) -> Any | None:
-    """Return Keras's own record; None where the caller of `fit` left it out."""
+    """Return Keras's own record; None if the caller of `fit` left it out."""
     found = getattr(model, "history", None)
     return found if isinstance(found, keras.callbacks.History) else None

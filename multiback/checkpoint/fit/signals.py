@@ -13,8 +13,8 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 class StopSignals:
     """Note SIGINT and SIGTERM while training; a second one leaves at once.
 
-    Handlers are installed in the main thread only, where Python allows it, and
-    only over what is not ignored; what was there before comes back and is called.
+    Handlers are installed in the main thread only, where Python allows it, and never
+    over ignored signals; the previous handlers are restored and called.
 
     Attributes:
         received: The signal that waits, if any.
@@ -29,19 +29,19 @@ class StopSignals:
         self._previous: dict[int, Any] = {}
 
     def install(self) -> None:
-        """Take the signals over."""
+        """Install the signal handlers."""
         self.received, self.hurried = None, False
         if threading.current_thread() is not threading.main_thread():
             return
         for number in _SIGNALS:
             previous = signal.getsignal(number)
-            # None: installed by something else than Python.
+            # None: the handler was not installed from Python.
             if previous not in (signal.SIG_IGN, None):
                 self._previous[number] = previous
                 signal.signal(number, self._note)
 
     def restore(self) -> None:
-        """Give the signals back."""
+        """Restore the previous signal handlers."""
         while self._previous:
             signal.signal(*self._previous.popitem())
 
@@ -58,10 +58,10 @@ class StopSignals:
             os.kill(os.getpid(), number)
 
     def leave(self, text: str) -> NoReturn:
-        """Act on the signal that waited: by the previous handler, then by leaving.
+        """Act on the pending signal: call the previous handler, then leave.
 
         Args:
-            text: What to tell the user last: what was saved, and how to continue.
+            text: The last message for the user: what was saved, and how to continue.
 
         Raises:
             KeyboardInterrupt: For SIGINT, as Python's own handler does.

@@ -1,4 +1,4 @@
-"""PyTorch's global generators, for `generators.py`; import only where torch is."""
+"""PyTorch's global generators, for `generators.py`; import only with torch."""
 
 import numpy as np
 import torch
@@ -7,9 +7,9 @@ _DEVICE = "torch/{}"
 
 
 def torch_generators() -> dict[str, np.ndarray]:
-    """Copy the state of the processor's generator and of each GPU's."""
+    """Copy the states of the CPU's generator and of each GPU's."""
     states = {"torch": torch.get_rng_state()}
-    # Asking a GPU that is not in use would begin to use it.
+    # Asking an unused GPU would initialise it.
     if torch.cuda.is_initialized():
         for number, state in enumerate(torch.cuda.get_rng_state_all()):
             states[_DEVICE.format(number)] = state
@@ -17,7 +17,7 @@ def torch_generators() -> dict[str, np.ndarray]:
 
 
 def restore_torch_generators(states: dict[str, np.ndarray]) -> None:
-    """Put the states back, of those devices that are there."""
+    """Restore the states of the devices that exist."""
     if "torch" in states:
         torch.set_rng_state(torch.from_numpy(np.array(states["torch"])))
     for number in range(torch.cuda.device_count()):

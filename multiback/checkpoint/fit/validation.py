@@ -1,4 +1,4 @@
-"""Find out before the first batch that a monitored validation will not happen."""
+"""Raise before the first batch if a monitored validation will not happen."""
 
 from collections.abc import Collection, Mapping
 from typing import Any
@@ -11,7 +11,7 @@ PREFIX = "val_"
 def validation_fault(
     monitored: Collection[str], logged: Collection[str], fit: Mapping[str, Any]
 ) -> str | None:
-    """Say why `fit` will never log a name that is monitored; None where it may.
+    """Return why `fit` will never log a monitored name; None if it may.
 
     Args:
         monitored: The names that are expected in the logs, with their prefixes.

@@ -1,7 +1,7 @@
 """A checkpoint's documents, checked: a file whose checksum fits may still be hostile.
 
-A checksum finds damage and stops no forger. What is read here has the keys and types
-that the rest of the package relies on, or is a `CorruptCheckpointError`.
+A checksum finds damage but does not stop a forger. Documents have the keys and types
+that the rest of the package relies on, or raise `CorruptCheckpointError`.
 """
 
 import contextlib
@@ -19,30 +19,30 @@ from multiback.store.format.payload import verify_file
 
 Facts = dict[str, Any]
 KERAS_FILE = "model.keras"
-"""Keras's own file in a checkpoint, where a layer has state that is no variable."""
+"""Keras's own file in a checkpoint, for layers with state outside variables."""
 
 
 class Judged(Protocol):
-    """What was judged: a checkpoint of ours, or one of another library's."""
+    """A scored checkpoint: of this package or of another library."""
 
     @property
     def extra(self) -> Mapping[str, Any]:
-        """What it was judged by, among other things."""
+        """Its scores, among other values."""
 
     @property
     def metrics(self) -> Mapping[str, float]:
-        """The numbers that were measured."""
+        """The measured numbers."""
 
     @property
     def location(self) -> str:
-        """What a person calls it."""
+        """Its name for messages."""
 
 
 def variables_of(checkpoint: Checkpoint) -> list[Facts]:
     """Return the index of a checkpoint's arrays.
 
     Raises:
-        CorruptCheckpointError: It is no such index.
+        CorruptCheckpointError: It is not a valid index.
     """
     index = checkpoint.document("variables")
     if not isinstance(index, list) or not all(_is_entry(each) for each in index):
@@ -54,7 +54,7 @@ _TEXTS = ("way", "name", "optimizer")
 
 
 def _is_entry(entry: object) -> bool:
-    """Tell whether an entry has what `restore` and `tree` take from it."""
+    """Return whether an entry has the fields that `restore` and `tree` read."""
     if not isinstance(entry, dict):
         return False
     if not all(isinstance(entry.get(key), str) for key in ("key", "group", "path")):
@@ -74,10 +74,10 @@ def _is_entry(entry: object) -> bool:
 
 
 def trainer_facts(checkpoint: Checkpoint) -> Facts:
-    """Return what a checkpoint says of its training.
+    """Return a checkpoint's facts about its training.
 
     Raises:
-        CorruptCheckpointError: It is no such document.
+        CorruptCheckpointError: It is not a valid document.
     """
     facts = checkpoint.document("trainer")
     if not isinstance(facts, dict):
@@ -150,10 +150,10 @@ _FACTS: Mapping[str, tuple[Callable[[object], bool], str]] = {
 
 
 def judgement_of(checkpoint: Judged) -> Judgement:
-    """Return what a checkpoint was judged by.
+    """Return a checkpoint's recorded scores.
 
     Raises:
-        CorruptCheckpointError: Its manifest holds no such thing.
+        CorruptCheckpointError: Its manifest does not hold valid scores.
     """
     if fault := _judgement_fault(checkpoint.extra):
         raise CorruptCheckpointError(
@@ -165,13 +165,13 @@ def judgement_of(checkpoint: Judged) -> Judgement:
 
 
 def recorded_values(checkpoint: Judged) -> dict[str, Any]:
-    """Return all that was logged when a checkpoint was saved, as it is written."""
+    """Return everything that was logged when a checkpoint was saved."""
     other = checkpoint.extra.get("values", {})
     return {**(other if isinstance(other, Mapping) else {}), **checkpoint.metrics}
 
 
 def recorded_directions(checkpoint: Judged) -> dict[str, Mode]:
-    """Return which way is better, by log name, as it was known while training."""
+    """Return which way is better, by log name, as known during training."""
     found = checkpoint.extra.get("directions", {})
     if not isinstance(found, Mapping):
         return {}
@@ -182,9 +182,9 @@ def recorded_threshold(checkpoint: Judged, monitor: str | None = None) -> Any | 
     """Return the threshold that a score was reached with, or None.
 
     Args:
-        checkpoint: It holds what was recorded.
-        monitor: A metric's name; by default what the checkpoint was judged by, else
-            the only one that was recorded.
+        checkpoint: The checkpoint.
+        monitor: A metric's name; by default the checkpoint's monitor, else the only
+            recorded metric.
 
     Raises:
         MonitorError: Several names fit.
@@ -201,7 +201,7 @@ def recorded_threshold(checkpoint: Judged, monitor: str | None = None) -> Any | 
 
 
 def _judgement_fault(extra: Mapping[str, Any]) -> str | None:
-    """Say why a manifest's extra fields hold no judgement, or return None.
+    """Return why a manifest's extra fields hold no valid scores, or None.
 
     >>> _judgement_fault({"scores": {"val_f1": 0.5}, "modes": {"val_f1": "max"}})
     >>> _judgement_fault({"scores": [0.5]})
@@ -220,7 +220,7 @@ def _judgement_fault(extra: Mapping[str, Any]) -> str | None:
 
 
 def is_measurement(record: Mapping[str, Any]) -> bool:
-    """Tell whether a history's record says when it was made and what was measured."""
+    """Return whether a history's record has a time and measurements."""
     return (
         isinstance(record.get("run_id"), str)
         and type(record.get("epoch")) is int

@@ -1,4 +1,4 @@
-"""Write one file that plain Keras reads, whole or not at all."""
+"""Write one file that plain Keras reads, completely or not at all."""
 
 import os
 import secrets
@@ -25,12 +25,12 @@ _LONGEST = 90
 
 
 def temporary_beside(out: Path) -> Path:
-    """Return a name in the same directory; what a killed process leaves is garbage."""
+    """Return a name in the same directory; a killed process leaves it as garbage."""
     return out.with_name(f"{TEMPORARY}{secrets.token_hex(8)}-{out.name}")
 
 
 def put(temporary: Path, out: Path) -> None:
-    """Give the finished file its name, durably."""
+    """Rename the finished file, durably."""
     files = Files()
     if out.is_dir():
         raise StoreError(f"{out} must be a file, but is a directory. Choose another.")
@@ -44,10 +44,11 @@ def write_model(model: keras.Model, out: Path) -> None:
 
     Args:
         model: The model.
-        out: An absolute path. What is there is replaced once the new file is whole.
+        out: An absolute path. An existing file is replaced once the new file is
+            complete.
 
     Raises:
-        StoreError: The operating system refused; what was there is intact.
+        StoreError: The operating system refused; an existing file is intact.
     """
     temporary = temporary_beside(out)
     try:
@@ -78,10 +79,10 @@ def export_best(
         live: The model that was trained: it knows the classes of its layers.
 
     Returns:
-        What did not work, in sentences: the checkpoint is there all the same.
+        The problems, in sentences: the checkpoint exists in any case.
     """
     if ordered[0].architecture is None:
-        # Told when training began: the model cannot be written down.
+        # Reported when training began: the model cannot be serialised.
         return []
     known = custom_classes(live)
 

@@ -1,4 +1,4 @@
-"""Find checkpoints: those of a run, the best of them, the first that is intact.
+"""Find checkpoints: of a run, the best, the first intact one.
 
 No Keras here: the command line lists and ranks without it.
 """
@@ -58,7 +58,7 @@ def checkpoints_of(dirpath: PathLike, run: str | None) -> list[Checkpoint]:
             that started last among those that have a checkpoint.
 
     Raises:
-        NoCheckpointError: There are none.
+        NoCheckpointError: There are no checkpoints.
     """
     dirpath = expanded("dirpath=", dirpath)
     directory = open_run_directory(dirpath)
@@ -84,7 +84,7 @@ def checkpoints_of(dirpath: PathLike, run: str | None) -> list[Checkpoint]:
 
 
 def _what_to_pass(directory: Runs) -> str:
-    """Say what to do where a directory has not the checkpoint that was asked for."""
+    """Return advice for a directory without the requested checkpoint."""
     here = not is_remote(directory.location)
     with contextlib.suppress(ArgumentError, StoreError):
         open_checkpoint(directory.location)
@@ -103,17 +103,15 @@ def _what_to_pass(directory: Runs) -> str:
 def rank(
     found: Sequence[Checkpoint], monitor: str | None, mode: Mode | Literal["auto"]
 ) -> list[Checkpoint]:
-    """Sort checkpoints, best first; those without a score are left out.
+    """Sort checkpoints, best first; drop those without a score.
 
     Args:
         found: Checkpoints of one run or of several, oldest first.
-        monitor: A metric's name or an expression; None for what the runs were
-            judged by.
+        monitor: A metric's name or an expression; None for the runs' own monitor.
         mode: "max", "min" or "auto".
 
     Raises:
-        ArgumentError: `mode` is another word, or contradicts what the run was
-            judged by.
+        ArgumentError: `mode` is another word, or contradicts the run's own direction.
         MonitorError: A run had no monitor, several had different ones, or the name
             was never recorded.
         NoCheckpointError: None has a score.
@@ -143,7 +141,7 @@ def _scored(
 def _as_judged(
     found: Sequence[Checkpoint], mode: Mode | Literal["auto"]
 ) -> tuple[list[str], list[Judgement]]:
-    """Return what the runs were judged by, and the judgements."""
+    """Return the runs' own monitors and recorded scores."""
     newest = judgement_of(found[-1])
     labels = list(newest.ranking)
     if not labels:
@@ -186,7 +184,7 @@ def _as_judged(
 
 
 def _criteria(judgement: Judgement) -> tuple[tuple[str, str], ...]:
-    """Return what decided, without the numbers that Keras adds to names."""
+    """Return the deciding names, without the numbers that Keras adds to names."""
     return tuple(
         (canonical_name(label), judgement.modes.get(label, ""))
         for label in judgement.ranking
@@ -196,9 +194,9 @@ def _criteria(judgement: Judgement) -> tuple[tuple[str, str], ...]:
 def _rescored(
     found: Sequence[Checkpoint], monitor: Monitor, label: str
 ) -> list[Judgement]:
-    """Score checkpoints by the metrics that were recorded with them.
+    """Score checkpoints by their recorded metrics.
 
-    Those that did not record the name, or recorded that the other way is better, have
+    Checkpoints that did not record the name, or recorded the opposite direction, have
     no score.
     """
     wanted: Mode | None = None if monitor.mode == "auto" else monitor.mode
@@ -220,7 +218,7 @@ def _rescored(
         wanted = wanted or direction or Scorer([monitor]).mode(monitor)
         score = own.scores.get(label) if is_own else monitor.measure(values)
         fits = monitor.mode != "auto" or direction in (None, wanted)
-        # Under the text that was given, which is what the caller ranks by.
+        # Under the given text, which the caller ranks by.
         scores.append(
             Judgement({label: score}, {label: wanted})
             if score is not None and fits
@@ -233,7 +231,7 @@ def _rescored(
 
 
 def _direction_of(checkpoint: Checkpoint, monitor: Monitor) -> Mode | None:
-    """Return which way is better, as it was known while training; or None."""
+    """Return which way is better, as known during training; or None."""
     directions = recorded_directions(checkpoint)
 
     def of_name(name: str) -> Mode | None:
@@ -253,8 +251,8 @@ def better_run(
 ) -> list[str]:
     """Say, in a sentence, that another run of a directory has a better checkpoint.
 
-    Compared are runs that were judged by the same, or by `monitor`, with variables of
-    the same shapes.
+    Compared are runs with the same monitor, or by `monitor`, with variables of the same
+    shapes.
     """
     everything = open_run_directory(dirpath).checkpoints()
     criteria = _criteria(judgement_of(best))
@@ -267,7 +265,7 @@ def better_run(
             and (monitor is not None or _criteria(judgement_of(one)) == criteria)
         )
     ]
-    # The best stands last: it decides which way is better.
+    # The best is last: it decides which way is better.
     rivals.sort(key=lambda one: one == best)
     with contextlib.suppress(MonitorError, ArgumentError, StoreError):
         labels, entries = _scored(rivals, monitor, mode)
@@ -296,10 +294,10 @@ def _shapes(checkpoint: Checkpoint) -> list[Any]:
 
 
 def first_intact(ordered: Sequence[Checkpoint], read: Callable[[Checkpoint], T]) -> T:
-    """Read the first checkpoint that is intact, saying which were passed over.
+    """Read the first intact checkpoint, and warn which were skipped.
 
     Raises:
-        CorruptCheckpointError: None is.
+        CorruptCheckpointError: No checkpoint is intact.
     """
     for checkpoint in ordered:
         try:
@@ -353,7 +351,7 @@ def history(dirpath: PathLike, *, run: str | None = None) -> list[dict[str, Any]
 
 
 def measurements(dirpath: PathLike, *, run: str | None) -> list[dict[str, Any]]:
-    """Read a run's history as it was written, without what a resumed run did again.
+    """Read a run's history without the epochs that a resumed run repeated.
 
     Args:
         dirpath: The run directory.
@@ -382,7 +380,7 @@ def measurements(dirpath: PathLike, *, run: str | None) -> list[dict[str, Any]]:
         own = lived.setdefault(record["run_id"], [])
         moment = record["epoch"], record["step"]
         while own and (own[-1]["epoch"], own[-1]["step"]) >= moment:
-            # A resumed run has done it again, or did not come so far.
+            # A resumed run has repeated it, or did not come so far.
             own.pop()
         own.append(record)
     return [record for own in lived.values() for record in own]
@@ -397,8 +395,8 @@ def threshold_of(
     it with the loaded model: `model.predict(x) > threshold_of(run)`.
 
     Args:
-        path: A checkpoint's directory; or a run directory, whose best is meant.
-        monitor: The metric's name in the logs; by default what the run was judged by.
+        path: A checkpoint's directory; or a run directory, for its best checkpoint.
+        monitor: The metric's name in the logs; by default the run's monitor.
         run: Which run of a run directory; the latest by default.
 
     Returns:

@@ -60,12 +60,12 @@ def load_best(
     compile: bool = True,
     safe_mode: bool = True,
 ) -> Any:
-    """Load the best checkpoint of a run, under whichever backend Keras has now.
+    """Load the best checkpoint of a run, under any backend.
 
     Args:
         dirpath: The run directory, or its URL.
-        monitor: A recorded metric, or an expression of some, to be best by; by
-            default what the run was judged by.
+        monitor: A recorded metric, or an expression of some, to be best by; by default
+            the run's monitor.
         mode: "max", "min" or "auto", for such a monitor.
         run: A run's id; "all" for the best of every run that recorded the monitor;
             "latest", the default, for the run that started last.
@@ -79,7 +79,7 @@ def load_best(
 
     Raises:
         ArgumentError: `dirpath` or `mode` is not usable.
-        NoCheckpointError: There is no checkpoint, or none with a score.
+        NoCheckpointError: There is no checkpoint, or no checkpoint has a score.
         MonitorError: The monitor is not among the recorded metrics.
         CorruptCheckpointError: No checkpoint is intact.
         StateError: The model cannot be rebuilt; the message says what it needs.
@@ -145,7 +145,7 @@ def load(
 
 
 def _opened(path: PathLike) -> Checkpoint:
-    """Open one checkpoint; say so where it is a whole run directory."""
+    """Open one checkpoint; raise a clear error for a whole run directory."""
     path = expanded("path=", path)
     if is_run_directory(path):
         raise NoCheckpointError(
@@ -181,7 +181,7 @@ def _load(
         "learning_rate": trainer_facts(checkpoint).get("learning_rate"),
     }
     if KERAS_FILE in checkpoint.files:
-        # Read as a file by Keras, so verify it first.
+        # Keras reads it as a file, so verify it first.
         checkpoint.verify()
         with keras_file(checkpoint) as file:
             model = rebuild_from_keras_file(file, config, **settings)
@@ -234,8 +234,8 @@ def restore(
 ) -> Any:
     """Put a checkpoint's state into a model that you built.
 
-    All of it comes back: variables, optimizers, and what layers keep outside of
-    variables, such as vocabularies. What is left out is in the report, with a warning.
+    Everything is restored: variables, optimizers, and layer state outside of variables,
+    such as vocabularies. Everything left out is in the report, with a warning.
 
     Args:
         model: A built Keras model with the same variables; or, for a checkpoint
@@ -252,11 +252,12 @@ def restore(
             bfloat16 model.
 
     Returns:
-        For a model, a `RestoreReport` of what was restored; for a mapping, the
-        arrays in its structure.
+        For a model, a `RestoreReport` of the restored parts; for a mapping, the arrays
+        in its structure.
 
     Raises:
-        ArgumentError: `model` is no model and no mapping, or `path` no path.
+        ArgumentError: `model` is neither a model nor a mapping, or `path` is not a
+            path.
         StateError: A weight is missing, extra or of another shape; the model is
             unchanged.
     """
@@ -303,5 +304,5 @@ def restore(
 def restore_checkpoint(
     model: keras.Model | Mapping[str, Any], checkpoint: Checkpoint, **how: bool
 ) -> RestoreReport | Any:
-    """Put one opened checkpoint's state into a model or a mapping's structure."""
+    """Restore one opened checkpoint's state into a model or a mapping's structure."""
     return restore_from(model, checkpoint, variables_of(checkpoint), **how)

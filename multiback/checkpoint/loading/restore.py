@@ -33,17 +33,17 @@ class ModelState:
         model: The model, built; its optimizer is built if it is not yet.
         checkpoint: Where the state is.
         index: What the checkpoint's arrays are.
-        optimizer: Whether the optimizers' state will be wanted.
+        optimizer: Whether the optimizers' state will be restored.
         strict: Whether all weights must fit; see `multiback.state.restore`.
         rounding: Whether floats may be rounded to a narrower dtype of the model.
-        own_state: Whether layers take what they keep outside of variables, too. Not
-            where the model was just made from Keras's own file.
+        own_state: Whether layers take their state outside of variables, too. False if
+            the model was just made from Keras's own file.
 
     Attributes:
         whole: The arrays by name that this process has whole.
 
     Raises:
-        CorruptCheckpointError: What is read is not what was written.
+        CorruptCheckpointError: The files are not as they were written.
     """
 
     def __init__(
@@ -71,12 +71,12 @@ class ModelState:
             model: The model that it was read for.
 
         Raises:
-            CorruptCheckpointError: Keras's own file is not what was written.
+            CorruptCheckpointError: Keras's own file was changed.
             StateError: Something does not fit. The model is unchanged.
         """
         values: dict[str, np.ndarray | Placed] = {**self.whole, **self._placed}
         prepared = Prepared(model, values, self._index, **self._how)
-        # Before the variables: a layer may write some of them by itself.
+        # Before the variables: a layer may write some of them itself.
         left_out = self._restore_own_state(model) if self._own_state else []
         report = prepared.apply()
         return dataclasses.replace(
@@ -86,7 +86,7 @@ class ModelState:
         )
 
     def _restore_own_state(self, model: keras.Model) -> list[str]:
-        """Give the layers their own state; return what could not be put back."""
+        """Restore the layers' own state; return what could not be restored."""
         saved = trainer_facts(self._checkpoint).get("own_state")
         if KERAS_FILE not in self._checkpoint.files:
             return restore_own_state(model, None, saved)
@@ -97,10 +97,10 @@ class ModelState:
 def _divided_variables(
     model: keras.Model, index: Index, *, optimizer: bool
 ) -> dict[str, Any]:
-    """Return the divided values of a model by what was saved of them.
+    """Return the sharded values of a model by their saved entries.
 
-    Only where it is plain which is which. All else is left to `restore`, which checks
-    the whole.
+    Only for unambiguous matches. Everything else is left to `restore`, which checks the
+    whole.
     """
     check_model(model)
     build_optimizer(model)
@@ -124,7 +124,7 @@ def _divided_variables(
 
 
 def warn_of(report: RestoreReport) -> None:
-    """Warn of what a restore left out although it changes what the model does."""
+    """Warn of skipped state that changes what the model computes."""
     for text in report.left_out:
         warn(text, RestoreWarning)
 
@@ -144,7 +144,7 @@ def restore_from(
         **how: For a model, as for `ModelState`.
 
     Raises:
-        CorruptCheckpointError: What is read is not what was written.
+        CorruptCheckpointError: The files are not as they were written.
         StateError: Something does not fit.
     """
     if isinstance(model, keras.Model):
@@ -158,10 +158,10 @@ def restore_from(
 
 
 def _restored_tree(template: Any, held: Held, index: Index) -> Any:
-    """Restore a tree around its divided leaves, and put these in."""
+    """Restore a tree around its sharded leaves, and insert these."""
     if not held.placed:
         return restore_tree(template, held.whole, index)
-    # A number for each of them, in the template as in the state.
+    # A number for each sharded leaf, in the template as in the state.
     numbers = dict.fromkeys(held.placed, np.zeros(()))
     around = _replaced(template, (), numbers.get)
     restored = restore_tree(around, held.whole | numbers, index)
@@ -184,6 +184,6 @@ def _replaced(
         items = [_replaced(one, (*parts, i), swap) for i, one in enumerate(node)]
         if type(node) in (list, tuple):
             return type(node)(items)
-        # A named tuple takes its fields one by one.
+        # A named tuple takes its fields as separate arguments.
         return type(node)(*items) if isinstance(node, tuple) else items
     return swap(key_of(parts), node)

@@ -1,8 +1,8 @@
-"""Save in the background, and bring back what became of it.
+"""Save in the background, and report the result.
 
-The training thread copies the state and decides; the writer's thread commits, moves
-the links and removes what no slot holds any more. It alone changes the shelf while it
-runs, and the training thread only while it does not.
+The training thread copies the state and decides; the writer's thread commits, moves the
+links and removes checkpoints that no slot holds any more. Only the writer's thread
+changes the shelf while it runs, and only the training thread while it does not.
 """
 
 import dataclasses
@@ -27,11 +27,11 @@ class Saver:
     """Commit drafts onto a shelf, one at a time.
 
     Args:
-        shelf: Where they belong.
+        shelf: Where the checkpoints are kept.
         tell: Takes sentences to warn of.
         background: Return while a draft is written.
         buffers: Copies of the state in memory.
-        on_error: "raise", or "warn" and go on.
+        on_error: "raise", or "warn" and continue.
 
     Raises:
         ArgumentError: An argument is not usable.
@@ -81,12 +81,12 @@ class Saver:
 
         Args:
             draft: What to write.
-            entry: What the slots know of it.
+            entry: Its values for the slots.
             run_id: The run that it belongs to.
 
         Raises:
-            StoreError: The one before it could not be written; or, without
-                background, this one. Not under "warn".
+            StoreError: The previous one could not be written; or, without background,
+                this one. Not under "warn".
         """
         writer = self._open()
         try:
@@ -113,7 +113,7 @@ class Saver:
             self.wait()
 
     def guard(self, call: Callable[[], T]) -> T | None:
-        """Call what changes the disk; raise its error or warn, as was asked for.
+        """Call `action`, which changes the disk; raise its error or warn.
 
         Returns:
             What it returned; None after a warning.
@@ -123,7 +123,7 @@ class Saver:
         except (OSError, MemoryError) as error:
             self._fail(as_store_error(error, self._shelf.directory.location))
         except Exception:
-            # Ctrl-C is not one: what is being written is finished.
+            # Ctrl-C is not an error of the disk: the pending write is finished.
             self._shelf.expect_nothing()
             raise
         return None
@@ -140,7 +140,7 @@ class Saver:
             self._tell([f"{self._lost} saves in a row failed: {error}"])
 
     def surface(self) -> None:
-        """Bring up what happened in the background; never wait.
+        """Raise any pending background error; do not block.
 
         Raises:
             StoreError: A checkpoint could not be written. Not under "warn".
@@ -153,16 +153,16 @@ class Saver:
 
     @property
     def is_idle(self) -> bool:
-        """Whether nothing is being written, so that the shelf may be changed."""
+        """Whether no write is pending, so that the shelf may be changed."""
         return self._writer is None or not self._writer.is_busy
 
     def settle(self) -> None:
-        """Wait for what is being written; keep its error for the next who asks."""
+        """Wait for the pending write; keep its error for the next caller."""
         if self._writer is not None:
             self._writer.join()
 
     def wait(self) -> None:
-        """Wait for what is being written.
+        """Wait for the pending write.
 
         Raises:
             StoreError: As for `surface`.
@@ -171,7 +171,7 @@ class Saver:
         self.surface()
 
     def close(self) -> None:
-        """Wait, and give the memory back.
+        """Wait, and release the memory.
 
         Raises:
             StoreError: As for `surface`.

@@ -1,6 +1,6 @@
-"""The checkpoints of one run that are on the disk, and what the slots say of them.
+"""The checkpoints of one run on the disk, and which of them the slots hold.
 
-One that is being written counts for the slots already, as if it were there.
+A pending checkpoint already counts for the slots as if it were written.
 """
 
 import dataclasses
@@ -23,16 +23,16 @@ def _always(_: Monitor) -> bool:
 
 
 class Shelf:
-    """Know what is kept, best and last; remove what no slot holds.
+    """Know the kept, best and last checkpoints; remove those that no slot holds.
 
     Args:
         directory: Where the checkpoints are.
-        slots: What holds them.
-        best: What decides which is best, if anything does.
+        slots: The rules that hold checkpoints.
+        best: The slot that decides which is best, if any.
 
     Attributes:
         is_measured: Returns whether a monitor was ever in the logs.
-        points: Whether the links `best` and `last` are ours to move.
+        points: Whether this object moves the links `best` and `last`.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class Shelf:
         self.clear()
 
     def __getstate__(self) -> dict[str, Any]:
-        """Allow copies, as tuners make of a callback: all but the lock."""
+        """Leave out the lock: tuners copy a callback."""
         rows = {entry.order: (entry, one) for entry, one in self.rows}
         return {**vars(self), "directory": self.directory.location, "_rows": rows}
 
@@ -57,67 +57,67 @@ class Shelf:
         vars(self).update(state, directory=open_run_directory(state["directory"]))
 
     def clear(self) -> None:
-        """Forget all, for another run."""
+        """Forget all checkpoints, for another run."""
         self._past = [*self._past, *self.rows]
-        # Replaced whole, never changed: another thread may be reading it.
+        # Replaced, never changed: another thread may be reading it.
         self._rows = {}
         self._pointed: dict[str, Checkpoint] = {}
 
     def forget_run(self, run_id: str) -> None:
-        """Leave out what an earlier fit saved for a run that is continued now."""
+        """Drop an earlier fit's checkpoints of a run that is continued now."""
         self._past = [row for row in self._past if row[1].run_id != run_id]
 
     def expect(self, entry: Entry) -> None:
-        """Count with a checkpoint that is about to be written."""
+        """Add the pending entry of a checkpoint that will be written."""
         self._rows = {**self._rows, entry.order: (entry, None)}
 
     def expect_nothing(self) -> None:
-        """Forget what was expected and did not come."""
+        """Drop the pending entry of a save that failed."""
         self._rows = {order: row for order, row in self._rows.items() if row[1]}
 
     def add(self, entry: Entry, checkpoint: Checkpoint) -> None:
-        """Put a checkpoint that was committed onto the shelf."""
+        """Add a committed checkpoint."""
         self._rows = {**self._rows, entry.order: (entry, checkpoint)}
 
     def forget(self, checkpoints: Collection[Checkpoint]) -> None:
-        """Leave checkpoints out of all decisions, and on the disk."""
+        """Drop checkpoints from all decisions, but leave them on the disk."""
         self._rows = {
             order: row for order, row in self._rows.items() if row[1] not in checkpoints
         }
 
     @property
     def rows(self) -> list[Row]:
-        """All that are on the disk."""
+        """All checkpoints on the disk."""
         return [(entry, one) for entry, one in self._rows.values() if one is not None]
 
     @property
     def entries(self) -> list[Entry]:
-        """What the slots know of the checkpoints, and of the one that is expected."""
+        """The slots' entries of the checkpoints, and of the pending one."""
         return [entry for entry, _ in self._rows.values()]
 
     @property
     def last(self) -> Checkpoint | None:
-        """The newest that is on the disk."""
+        """The newest checkpoint on the disk."""
         rows = self.rows
         return rows[-1][1] if rows else None
 
     def ranked(self) -> list[Row]:
-        """Return those that have a score and are on the disk, best first.
+        """Return the checkpoints on the disk that have a score, best first.
 
         Those of earlier fits of the same object are among them.
         """
         return self._ordered(Best.ranked, [*self._past, *self.rows])
 
     def ranked_here(self) -> list[Row]:
-        """Return those of the run that is written now, best first."""
+        """Return the checkpoints of the current run that have a score, best first."""
         return self._ordered(Best.ranked, self.rows)
 
     def chosen(self) -> list[Row]:
-        """Return those that are kept for their score, best first."""
+        """Return the checkpoints that are kept for their score, best first."""
         return self._ordered(Best.held, [*self._past, *self.rows])
 
     def leader(self) -> Entry | None:
-        """Return the best so far, be it written or still expected."""
+        """Return the best so far, written or pending."""
         if self._best is None:
             return None
         entries = [*(entry for entry, _ in self._past), *self.entries]
@@ -135,7 +135,7 @@ class Shelf:
         return [rows[entry.order] for entry in order(self._best, entries)]
 
     def _slots_now(self) -> list[Slot]:
-        """Return the slots; those whose monitor was never measured hold the newest."""
+        """Return the slots; one whose monitor was never measured holds the newest."""
         slots: list[Slot | None] = [
             slot.newest()
             if isinstance(slot, Best) and not self.is_measured(slot.monitor)
@@ -145,13 +145,13 @@ class Shelf:
         return [slot for slot in slots if slot is not None]
 
     def holding(self, newcomer: Entry) -> set[int]:
-        """Return the `order` of each entry that stays once the newcomer is there."""
+        """Return the `order` of each entry that stays once the new one is written."""
         return kept([*self.entries, newcomer], self._slots_now())
 
     def counting(
         self, scores: Mapping[str, float], newcomer: Entry
     ) -> dict[str, float]:
-        """Leave out the scores that are too little above what they would replace."""
+        """Drop scores that beat what they would replace by too little."""
         return {
             label: scores[label]
             for label in newcomer.goodness
@@ -164,14 +164,14 @@ class Shelf:
         return not slots or any(slot.accepts(newcomer, self.entries) for slot in slots)
 
     def tidy(self, newest: int, run_id: str) -> list[str]:
-        """Move the links, then remove what no slot holds.
+        """Move the links, then remove checkpoints that no slot holds.
 
         Args:
             newest: The `order` of the checkpoint that stays in any case.
             run_id: The run whose checkpoints these are.
 
         Returns:
-            What did not work, in sentences: it costs no training.
+            The problems, in sentences: they do not stop the training.
         """
         holding = kept(self.entries, self._slots_now(), always={newest})
         doomed = [row for row in self.rows if row[0].order not in holding]
@@ -188,7 +188,8 @@ class Shelf:
                     self.directory.point(label, target)
                     self._pointed[label] = target
                 except StoreError as error:
-                    # For eyes only: it must not keep what no slot holds on the disk.
+                    # For users only: an error here must not keep unheld checkpoints on
+                    # the disk.
                     problems.append(str(error))
         for row in doomed:
             try:
@@ -203,9 +204,9 @@ class Shelf:
         ]
 
     def forget_missing(self) -> None:
-        """Leave out what somebody took away: a ghost must not be the best.
+        """Forget checkpoints that were deleted from outside.
 
-        Not to be called while anything is being written.
+        Do not call it while a write is pending.
         """
         rows = [*self._past, *self.rows]
         missing = self.directory.missing([one for _, one in rows])
@@ -214,11 +215,11 @@ class Shelf:
 
 
 def adopt(shelf: Shelf, scorer: Scorer, checkpoint: Checkpoint, order: int) -> None:
-    """Put a checkpoint onto the shelf, with the scores that it was judged by.
+    """Add an existing checkpoint, with its recorded scores.
 
     Args:
-        shelf: Where it belongs.
-        scorer: Takes over its names, and which way is better.
+        shelf: Where to add it.
+        scorer: Takes over its names and directions.
         checkpoint: Of the same run.
         order: Its place among all that are saved.
     """
@@ -239,18 +240,18 @@ def adopt(shelf: Shelf, scorer: Scorer, checkpoint: Checkpoint, order: int) -> N
 
 
 def judge_anew(shelf: Shelf, scorer: Scorer, adopted: Collection[Checkpoint]) -> None:
-    """Judge what was adopted by monitors that are new.
+    """Score existing checkpoints by new monitors.
 
     Args:
-        shelf: Where they are.
-        scorer: Knows the monitors, and by now which way is better.
-        adopted: What was adopted.
+        shelf: Where they are kept.
+        scorer: Has the monitors, and knows the directions by now.
+        adopted: The existing checkpoints.
     """
     for entry, checkpoint in shelf.rows:
         if checkpoint in adopted:
             scores = dict(judgement_of(checkpoint).scores)
             for monitor in scorer.monitors:
-                # Functions may need more than what was kept.
+                # Functions may need more than the recorded values.
                 known = monitor.label in judgement_of(checkpoint).modes
                 if not known and isinstance(monitor.quantity, str):
                     score = monitor.measure(recorded_values(checkpoint))

@@ -1,4 +1,4 @@
-"""The processes of a training as the engine sees them: one of several, or alone."""
+"""The processes of a training as the engine sees them: several, or one."""
 
 import contextlib
 import os
@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 
 class Team:
-    """Ask the other processes, if there are any.
+    """Communicate with the other processes, if any.
 
     Args:
         format: How the state is written.
@@ -30,7 +30,7 @@ class Team:
 
     Attributes:
         format: As given.
-        engine: What writes the state, if not the store itself.
+        engine: The state writer, if it is not the store itself.
     """
 
     def __init__(self, format: str, *, distributed: bool) -> None:
@@ -40,17 +40,17 @@ class Team:
         self._ranks: Ranks | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        """Allow copies, as tuners make of a callback; `gather` comes again."""
+        """Allow copies, as tuners make of a callback; `gather` must be called again."""
         return {**vars(self), "engine": None, "_ranks": None}
 
     def gather(self, runs: Runs) -> Runs:
-        """Find out who there is, and return the run directory for all of them.
+        """Find the processes, and return the run directory for all of them.
 
         Args:
             runs: The run directory.
 
         Raises:
-            ArgumentError: They are processes that cannot agree.
+            ArgumentError: The processes cannot communicate.
         """
         if self._distributed:
             refuse_workers(keras.backend.backend(), os.environ)
@@ -61,7 +61,7 @@ class Team:
         return SharedRuns.over(runs, self._ranks)
 
     def _meet(self, ranks: Ranks, location: str) -> None:
-        """Raise on every rank unless all are here, for the same directory."""
+        """Raise on every rank unless all have the same directory."""
         mine = [self.format, location]
         wanted = ranks.decide(lambda: mine)
 
@@ -86,9 +86,9 @@ class Team:
 
     @contextlib.contextmanager
     def apart(self) -> Iterator[None]:
-        """Build what is built in the block in this process alone.
+        """Build variables in the block in this process alone.
 
-        JAX would divide it among all, and wait for those that build nothing.
+        JAX would shard them over all processes, and wait for those that build nothing.
         """
         if self.is_alone:
             yield
@@ -101,9 +101,9 @@ class Team:
             keras.distribution.set_distribution(before)
 
     def decide(self, action: Callable[[], T]) -> T:
-        """Return on every rank what an action returns on rank 0; or raise its error.
+        """Return the result of an action on rank 0 on every rank, or raise its error.
 
         Args:
-            action: Returns something that JSON has. Not called on other ranks.
+            action: Returns a JSON value. Not called on other ranks.
         """
         return action() if self._ranks is None else self._ranks.decide(action)

@@ -1,4 +1,4 @@
-"""Describe one checkpoint of a model, or of a mapping of arrays, to be written."""
+"""Describe one checkpoint of a model, or of a mapping of arrays, for the store."""
 
 import dataclasses
 import functools
@@ -46,9 +46,9 @@ class Moment:
 
     Attributes:
         epoch: Epochs completed.
-        step: Batches trained on; in a loop of the user's own, what the loop says.
-        batch: Batches completed in the epoch that is under way; None at its end.
-        asked: Somebody asked for it.
+        step: Batches trained on; in a user's own loop, the number that it gave.
+        batch: Batches completed in the current epoch; None at its end.
+        asked: The user asked for it.
     """
 
     epoch: int
@@ -60,8 +60,8 @@ class Moment:
 def steps_of(source: Any) -> int:
     """Return how many steps a model's optimizer has made.
 
-    Where the compiled one makes none, or there are several models and optimizers in a
-    tree, the most that one has made; 0 where there is none.
+    If the compiled optimizer makes no steps, or a tree has several models and
+    optimizers, the largest number of steps; 0 without an optimizer.
     """
     made = iterations_of(source)
     return made.get("optimizer") or max(made.values(), default=0)
@@ -88,7 +88,7 @@ def iterations_of(source: Any) -> dict[str, int]:
 
 
 def _iterations(optimizer: Any) -> int:
-    # With gradient accumulation it is computed, and no variable.
+    # With gradient accumulation it is computed, and not a variable.
     return int(keras.ops.convert_to_numpy(optimizer.iterations))
 
 
@@ -107,12 +107,12 @@ def versions() -> dict[str, str]:
 
 @dataclasses.dataclass(frozen=True)
 class Draft:
-    """A checkpoint that can be written while training goes on.
+    """A checkpoint that can be written while training continues.
 
     Attributes:
         request: What to write: copies, on the host.
-        problems: In sentences, what will not load again without help.
-        cleanup: Call it once the request was written, or will not be.
+        problems: In sentences, what will not load without help.
+        cleanup: Call it once the request was written, or was dropped.
     """
 
     request: Request
@@ -134,21 +134,21 @@ def draft(
     is_writer: bool = True,
     **fields: Any,
 ) -> Draft:
-    """Copy what the model holds now.
+    """Copy the current state of the model.
 
     Args:
         name: The name to give it.
         model: A built Keras model, a tree of arrays, or a function that returns one.
         weights_only: Leave out the optimizer and the metrics.
         metric_states: Whether to keep the variables of `model.metrics`.
-        trainer: Further facts for whoever resumes; JSON.
-        arrays: Further arrays for whoever resumes; copied too.
-        into: Takes dtypes and shapes, and what allocates if not plain memory is to
-            be; returns arrays to fill.
+        trainer: More facts for a resume; JSON.
+        arrays: More arrays for a resume; copied too.
+        into: Takes dtypes and shapes, and an allocator unless plain memory is wanted;
+            returns arrays to fill.
         scratch: Returns a new path for temporary files, in the run directory.
-        engine: What writes the model's own arrays; None for the store itself.
-        is_writer: Whether this process writes more than its part. One that does not
-            copies nothing else, and asks for nothing else.
+        engine: The writer of the model's own arrays; None for the store itself.
+        is_writer: Whether this process writes more than its part. If not, it copies
+            only its part.
         **fields: As for `Request`.
 
     Raises:
@@ -224,7 +224,7 @@ def draft(
 
 
 def _own_state_lost(tree: Any) -> list[str]:
-    """Say which models of a tree have state that only a model's checkpoint keeps."""
+    """Return the models of a tree with state that only a model's checkpoint keeps."""
     return [
         f"The model at {'/'.join(map(str, at))!r} has state outside of its variables "
         f"(layer {way!r}), which a mapping does not keep. Save that model alone too."
@@ -243,7 +243,7 @@ def _copied(
     engine: Engine | None,
     is_writer: bool,
 ) -> tuple[list[dict[str, Any]], Write | None]:
-    """Copy the state; return its index, and what writes an engine's part of it."""
+    """Copy the state; return its index, and the writer of an engine's part."""
     if engine is None and is_writer:
         return snapshot(
             model, weights_only=weights_only, metrics=metrics, into=into
@@ -253,7 +253,7 @@ def _copied(
         into({})
         for each in live.values():
             if is_sharded(each):
-                # The writer asks everybody for it at this point.
+                # The writer asks all processes for it at this point.
                 host_view(each)
         return index, None
     taken, write = engine.stage(live)

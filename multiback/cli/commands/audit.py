@@ -12,6 +12,6 @@ def audit_report(model: keras.Model, data: Data) -> Any:
     """Find compiled metrics that are wrong by construction.
 
     Raises:
-        ArgumentError: There are none, or the data do not fit.
+        ArgumentError: The model has no metrics, or the data do not fit.
     """
     return audit(model, data)

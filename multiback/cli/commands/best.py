@@ -1,4 +1,4 @@
-"""`multiback best`: which checkpoint is best, after the fact, by what was recorded."""
+"""`multiback best`: which checkpoint is best, by its recorded metrics."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -31,8 +31,8 @@ def best_record(
 
     Args:
         directory: The run directory.
-        by: A recorded metric or an expression of some; by default what the run was
-            judged by.
+        by: A recorded metric or an expression of some; by default the run's own
+            monitor.
         where: A condition on recorded metrics, instead of the run's own.
         mode: "max", "min" or "auto".
         run: A run's id; the latest run by default.
@@ -71,18 +71,18 @@ def best_record(
 
 
 def entries_of(found: Sequence[Listed], monitors: Sequence[Monitor]) -> list[Entry]:
-    """Judge checkpoints of one run; an entry's order is its place in `found`.
+    """Score checkpoints of one run; an entry's order is its place in `found`.
 
     Args:
         found: The checkpoints, oldest first.
-        monitors: What to judge by; no two of one label.
+        monitors: The monitors to score by; no two of one label.
 
     Raises:
         MonitorError: A name was never recorded, or no direction is known.
     """
     available = {name for one in found for name in _values(one)}
     scorer = Scorer(monitors)
-    # What the run took for better is better, unless the monitor says otherwise.
+    # The run's own direction counts, unless the monitor has one.
     recorded = _modes(found)
     for monitor in monitors:
         unconditioned = dataclasses.replace(monitor, where=None).label
@@ -102,17 +102,17 @@ def entries_of(found: Sequence[Listed], monitors: Sequence[Monitor]) -> list[Ent
 
 
 def _modes(found: Sequence[Listed]) -> dict[str, Any]:
-    """Return which way was better, as the newest checkpoint recorded it."""
+    """Return the directions, as the newest checkpoint recorded them."""
     return dict(judgement_of(found[-1]).modes)
 
 
 def _values(one: Listed) -> dict[str, Any]:
-    """Return all that is recorded; a score may be a function's, and in no metric."""
+    """Return all recorded values; a score may be a function's, and not a metric."""
     return {**recorded_scores(one), **recorded_values(one)}
 
 
 def _measure(monitor: Monitor, one: Listed) -> float | None:
-    """Score a checkpoint as the run did, or anew where something else is asked."""
+    """Score a checkpoint as the run did, or again for another monitor."""
     modes = judgement_of(one).modes
     own = monitor.label in modes and monitor.mode in ("auto", modes[monitor.label])
     if own and monitor.where is None:

@@ -19,11 +19,11 @@ def compiled_model(checkpoint: Checkpoint, modules: Sequence[str]) -> keras.Mode
 
     Args:
         checkpoint: Which one; it is verified on the way.
-        modules: Modules of yours to import first, for your own layers and metrics.
+        modules: Your own modules to import first, for your layers and metrics.
 
     Raises:
         CorruptCheckpointError: The checkpoint is not intact.
-        StateError: It holds no model, or one that was not compiled.
+        StateError: It holds no model, or its model was not compiled.
     """
     model = load(checkpoint.path, custom_objects=objects_in(modules))
     if not isinstance(model, keras.Model):
@@ -46,7 +46,7 @@ def crosscheck_report(
     """Cross-check a model's compiled metrics.
 
     Raises:
-        ArgumentError: It has none, or the data do not fit.
+        ArgumentError: The model has no metrics, or the data do not fit.
         MissingPackageError: torchmetrics or torch is not installed.
     """
     return crosscheck(model, data, batch_size=list(batch_size), shuffles=shuffles)

@@ -1,4 +1,4 @@
-"""`multiback demo`: the main job on real data, in one minute."""
+"""`multiback demo`: the main use on real data, in one minute."""
 
 import importlib.util
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ from multiback.cli.predict import predict_under
 from multiback.errors import MissingPackageError, StateError
 
 BACKENDS = ("tensorflow", "jax", "torch")
-# Two float32 predictions of a probability, each rounded through a few layers.
+# Two float32 predictions of a probability, each rounded in a few layers.
 SAME = 1e-5
 Data = tuple[np.ndarray, np.ndarray]
 
@@ -55,7 +55,7 @@ def tumours() -> tuple[Data, Data]:
 
 
 def synthetic() -> tuple[Data, Data]:
-    """Return made-up data of the same shape, for a machine without scikit-learn."""
+    """Return random data of the same shape, for a machine without scikit-learn."""
     rng = np.random.default_rng(0)
     x = rng.normal(size=(569, 30)).astype("float32")
     y = (x[:, :3].sum(1) + rng.normal(size=569) > 1).astype("int64")
@@ -152,7 +152,7 @@ def run_demo(directory: Path, *, epochs: int, console: Console) -> None:
 def _reload(
     backend: str, checkpoint: str, inputs: np.ndarray, expected: np.ndarray
 ) -> str:
-    """Say how far the predictions under a backend are from the expected ones."""
+    """Return how far the predictions under a backend are from the expected ones."""
     if importlib.util.find_spec(backend) is None:
         return f'  {backend:<11} not installed: pip install "multiback\\[{backend}]"'
     try:
@@ -165,7 +165,7 @@ def _reload(
 
 
 def _crosscheck(model: keras.Model, data: Data, console: Console) -> None:
-    """Print the cross-check table, or how to get it."""
+    """Print the cross-check table, or how to install its packages."""
     try:
         from multiback.adapters.torchmetrics import (  # noqa: PLC0415 - optional
             crosscheck,

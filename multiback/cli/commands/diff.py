@@ -16,7 +16,7 @@ _DIGITS = 3
 
 
 def difference(a: Checkpoint, b: Checkpoint) -> Record:
-    """Compare two checkpoints, of whichever runs and backends.
+    """Compare two checkpoints of any runs and backends.
 
     Args:
         a: The one to compare with.
@@ -26,7 +26,7 @@ def difference(a: Checkpoint, b: Checkpoint) -> Record:
         CorruptCheckpointError: A file is not what its manifest says.
     """
     found = compare(a, b)
-    # Keys are positions; the paths are for people, and so is the index's order.
+    # Keys are positions; the paths are for users, and so is the index's order.
     paths = {entry["key"]: entry["path"] for one in (b, a) for entry in variables(one)}
     places = {key: place for place, key in enumerate(paths)}
     ordered = sorted(found.arrays, key=lambda one: places.get(one.name, len(places)))
@@ -59,7 +59,7 @@ def _variable(one: ArrayDifference, paths: Mapping[str, str]) -> Record:
 
 
 def difference_view(shown: Record) -> RenderableType:
-    """Lay out what `difference` returned: what is the same is only counted."""
+    """Lay out the result of `difference`: equal entries are only counted."""
     parts: list[RenderableType] = [f"a  {shown['a']}", f"b  {shown['b']}", ""]
     parts += [
         f"{name}: {_value(old)} → {_value(new)}"
@@ -111,7 +111,7 @@ def _variables(found: Sequence[Record]) -> list[RenderableType]:
 
 
 def _value(value: Any) -> str:
-    """Write a value on a part of a line.
+    """Write a value on part of a line.
 
     >>> _value({"units": 4})
     '{"units": 4}'

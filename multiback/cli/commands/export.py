@@ -1,4 +1,4 @@
-"""`multiback export`: one file that Keras, or anything, reads without multiback."""
+"""`multiback export`: one file that can be read without multiback."""
 
 import importlib
 import inspect
@@ -34,16 +34,16 @@ def export(
     modules: Sequence[str] = (),
     force: bool = False,
 ) -> Path:
-    """Write a checkpoint as one file; its name's ending says in which format.
+    """Write a checkpoint as one file, in the format of the file's ending.
 
-    The file appears whole or not at all.
+    The file appears complete or not at all.
 
     Args:
         checkpoint: Which one; it is verified on the way.
         out: `.keras` for a whole model without how it was compiled, which plain
             `keras.saving.load_model` reads under any backend; `.weights.h5` for
             `model.load_weights`; `.safetensors` for the weights by their paths.
-        modules: Modules of yours to import first, for your own layers.
+        modules: Your own modules to import first, for your layers.
         force: Replace a file that is there.
 
     Returns:
@@ -52,7 +52,7 @@ def export(
     Raises:
         ArgumentError: The ending is none of these, or the file is there already.
         CorruptCheckpointError: The checkpoint is not intact.
-        StateError: There is no model in it, or the model cannot be built.
+        StateError: It holds no model, or the model cannot be built.
     """
     ending = next(
         (e for e in (KERAS, WEIGHTS, SAFETENSORS) if out.name.endswith(e)), ""
@@ -81,7 +81,7 @@ def export(
 def weights(checkpoint: Checkpoint) -> dict[str, Array]:
     """Return a model's weights by path, or a tree's arrays by name.
 
-    Optimizer, metrics and random generators mean something to multiback only.
+    Only multiback can use the state of optimizer, metrics and random generators.
     """
     arrays = checkpoint.tensors()
     named: dict[str, Array] = {}
@@ -111,7 +111,7 @@ def _model(checkpoint: Checkpoint, ending: str, modules: Sequence[str]) -> keras
 def objects_in(modules: Sequence[str]) -> Mapping[str, Any]:
     """Import modules and return their classes and functions by name."""
     if modules:
-        # As `python -m` does: a script's own modules lie beside it.
+        # As `python -m` does: a script's own modules are in its directory.
         sys.path.insert(0, str(Path.cwd()))
     objects: dict[str, Any] = {}
     for name in modules:

@@ -1,4 +1,4 @@
-"""`multiback gc`: delete what dead writers left."""
+"""`multiback gc`: delete the leftovers of dead writers."""
 
 from pathlib import Path
 from typing import Any
@@ -13,15 +13,15 @@ from multiback.store import Place, is_run_directory, open_run_directory
 
 
 def collect(directory: Place, *, dry_run: bool) -> Record:
-    """Delete what dead writers left, and architectures that no checkpoint names.
+    """Delete leftovers of dead writers, and architectures that no checkpoint names.
 
     Args:
         directory: The run directory.
         dry_run: Delete nothing.
 
     Raises:
-        ArgumentError: It is a directory of Lightning's.
-        NoCheckpointError: It is no run directory.
+        ArgumentError: It is a directory of Lightning.
+        NoCheckpointError: It is not a run directory.
         StoreError: Another process holds the lock, or a file cannot be deleted.
     """
     refuse_lightning(directory)
@@ -34,7 +34,7 @@ def collect(directory: Place, *, dry_run: bool) -> Record:
     found = runs.collect_garbage(dry_run=True)
     sizes = {path: _size(path) if isinstance(path, Path) else 0 for path in found}
     if not dry_run:
-        # Asked again under the lock: a writer may have died in between.
+        # Read again under the lock: a writer may have died in between.
         sizes = {path: sizes.get(path, 0) for path in runs.collect_garbage()}
     return {
         "directory": runs.location,
@@ -44,7 +44,7 @@ def collect(directory: Place, *, dry_run: bool) -> Record:
 
 
 def _size(path: Path) -> int:
-    """Add up what a file or directory holds, without following links."""
+    """Return the size of a file or directory, without following links."""
     try:
         if path.is_dir() and not path.is_symlink():
             return sum(_size(child) for child in path.iterdir())
@@ -56,7 +56,7 @@ def _size(path: Path) -> int:
 
 
 def collect_view(done: Record) -> RenderableType:
-    """Lay out what `collect` returned."""
+    """Lay out the result of `collect`."""
     removed: list[dict[str, Any]] = done["removed"]
     if not removed:
         return "Nothing to collect."

@@ -27,7 +27,7 @@ def history_rows(directory: Place, run: str | None = None) -> list[Record]:
         run: A run's id; the run that began last by default.
 
     Raises:
-        ArgumentError: It is a directory of Lightning's, or there is no such run.
+        ArgumentError: It is a directory of Lightning, or there is no such run.
         NoCheckpointError: Nothing was measured.
     """
     refuse_lightning(directory)
@@ -56,7 +56,7 @@ def history_csv(rows: Sequence[Record]) -> str:
 
 
 class HistoryTable:
-    """Lay rows out for the width that there is.
+    """Lay out rows for the available width.
 
     Args:
         rows: What `history_rows` returned.
@@ -77,7 +77,7 @@ class HistoryTable:
         columns = {
             "epoch": [str(row["epoch"]) for row in self._rows],
             "step": [str(row["step"]) for row in self._rows],
-            # Metrics of a validation first: they are what is judged by.
+            # Validation metrics first: checkpoints are ranked by them.
             **{name: columns[name] for name in columns if name.startswith("val")},
             **columns,
             "time": [_time(row["time"]) for row in self._rows],

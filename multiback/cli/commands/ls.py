@@ -17,7 +17,7 @@ from multiback.errors import MultibackError, NoCheckpointError
 from multiback.store import Checkpoint, Owner, Place
 
 METRICS = 3
-# A name that is longer than both is folded.
+# A longer name is folded.
 _NAME, _SHARE = 24, 0.5
 
 
@@ -55,7 +55,7 @@ def listing(directory: Place, run: str | None = None) -> Record:
 
 
 def checkpoint_table(directory: Place, run: str | None = None) -> RenderableType:
-    """Show a run directory's checkpoints, with what each was judged by.
+    """Show a run directory's checkpoints, with their scores.
 
     Args:
         directory: The run directory.
@@ -74,14 +74,14 @@ def checkpoint_table(directory: Place, run: str | None = None) -> RenderableType
 
 
 class _Run(NamedTuple):
-    """One run's checkpoints, laid out for the width that there is.
+    """One run's checkpoints, laid out for the available width.
 
     Attributes:
         run_id: The run.
         found: Its checkpoints, oldest first.
-        marks: What is noted behind each: "best", "last", or Lightning's own words.
-        epochs: The epochs that ran; None where no history says so.
-        monitor: What it was judged by, or None.
+        marks: The notes behind each: "best", "last", or Lightning's own words.
+        epochs: The epochs that ran; None if there is no history.
+        monitor: The monitor's label, or None.
         mode: Which way is better, or None.
     """
 
@@ -111,7 +111,7 @@ class _Run(NamedTuple):
         return ", ".join(facts)
 
     def _table(self, width: int) -> Table:
-        """Take the columns that fit, the most important ones first."""
+        """Return the columns that fit, the most important ones first."""
         longest = max(len("checkpoint"), *(len(one.name) for one in self.found))
         left = width - min(longest, max(_NAME, int(width * _SHARE)))
         notes = [", ".join([*each, *copied(one)]) for one, each in self._marked()]
@@ -176,7 +176,7 @@ def _runs(directory: Place, found: Sequence[Listed]) -> list[_Run]:
             described.append(_Run(run_id, own, theirs, None, None, None))
             continue
         monitor = mode = best = None
-        with contextlib.suppress(MultibackError):  # Judged by nothing, or no score.
+        with contextlib.suppress(MultibackError):  # No monitor, or no score.
             judgement = judgement_of(ours[-1])
             monitor = next(iter(judgement.ranking), None)
             mode = judgement.modes.get(monitor) if monitor else None
@@ -191,13 +191,13 @@ def _runs(directory: Place, found: Sequence[Listed]) -> list[_Run]:
 
 
 def _epochs(directory: Place, run_id: str) -> int | None:
-    """Return how many epochs a run has gone through, by its history."""
+    """Return how many epochs a run has completed, by its history."""
     rows = measurements(directory, run=run_id)
     return rows[-1]["epoch"] if rows else None
 
 
 def copied(one: Listed) -> list[str]:
-    """Say of which checkpoint this is a copy, if it is one."""
+    """Return which checkpoint this one is a copy of, if any."""
     is_copy = isinstance(one, Checkpoint) and one.is_copy
     return [f"copy of {one.saved_as}"] if is_copy else []  # type: ignore[union-attr]
 
@@ -215,7 +215,7 @@ def _writer(owner: Owner) -> Record:
 
 
 def _written(owner: Owner) -> str:
-    """Say who writes a run, or left it."""
+    """Return which process writes a run, or has left it."""
     if owner.death is None:
         return f"being written by {owner.text}"
     return f"left by {owner.text}: {owner.death}"
@@ -224,7 +224,7 @@ def _written(owner: Owner) -> str:
 def _found(
     directory: Place, run: str | None
 ) -> tuple[str, Sequence[Listed], Sequence[tuple[Any, str]], Sequence[Owner]]:
-    """Return where it is, what there is, what was passed over, and who writes."""
+    """Return the location, the checkpoints, the skipped paths and the writers."""
     runs = runs_in(directory)
     found: Sequence[Listed] = runs.checkpoints(run)
     if not found:

@@ -37,7 +37,7 @@ def prune(
         What was removed and what was kept.
 
     Raises:
-        ArgumentError: A slot cannot be read, or none keeps anything.
+        ArgumentError: A slot cannot be read, or no slot keeps anything.
         MonitorError: A metric was never recorded, or has no known direction.
     """
     slots = [parse_slot(text) for text in keep]
@@ -52,7 +52,7 @@ def prune(
     def choose(found: Sequence[Checkpoint]) -> list[Checkpoint]:
         held: set[int] = set()
         for slot in slots:
-            # Each on its own: two slots may judge one name by two conditions.
+            # Separately: two slots may score one name under two conditions.
             held |= kept(entries_of(found, slot.monitors), [slot])
         if not held:
             raise ArgumentError(
@@ -80,7 +80,7 @@ def prune(
 def _point_again(
     runs: Runs, labels: Sequence[str], run_id: str, last: Checkpoint
 ) -> None:
-    """Let links that led to a removed checkpoint lead to the next in line."""
+    """Let links to a removed checkpoint lead to the next one."""
     for label in labels:
         if (runs.path / label).is_symlink():
             continue
@@ -94,7 +94,7 @@ def _point_again(
 
 
 def prune_view(done: Record) -> RenderableType:
-    """Lay out what `prune` returned."""
+    """Lay out the result of `prune`."""
     removed, remaining = done["removed"], done["kept"]
     table = plain_table("checkpoint", "epoch", "size", "")
     for one in sorted([*removed, *remaining], key=lambda one: one["sequence"]):

@@ -20,7 +20,8 @@ def write_report(
         run: A run's id, for one directory; every run of each by default.
 
     Raises:
-        ArgumentError: The file is no HTML file, or a run was named for several.
+        ArgumentError: The file is not an HTML file, or a run was named for several
+            directories.
         NoCheckpointError: A directory holds no run.
     """
     if out.suffix != ".html":

@@ -39,14 +39,14 @@ def details(checkpoint: Listed) -> Record:
 
 
 def variables(checkpoint: Checkpoint) -> list[dict[str, Any]]:
-    """Return a checkpoint's index of variables; empty where it has none."""
+    """Return a checkpoint's index of variables; empty without one."""
     if "variables.json" not in checkpoint.files:
         return []
     return variables_of(checkpoint)
 
 
 def details_view(shown: Record, *, with_variables: bool) -> RenderableType:
-    """Lay out what `details` returned.
+    """Lay out the result of `details`.
 
     Args:
         shown: What `details` returned.
@@ -91,14 +91,14 @@ def details_view(shown: Record, *, with_variables: bool) -> RenderableType:
 
 
 def _without_architecture(shown: Record) -> str:
-    """Say how a checkpoint is loaded that holds no architecture."""
+    """Return how to load a checkpoint without an architecture."""
     if "marks" in shown:
         return "none: load_from_checkpoint of your LightningModule"
     return "none: restore() into a model"
 
 
 def _groups(index: Sequence[dict[str, Any]]) -> str:
-    """Say how many variables each group has.
+    """Return how many variables each group has.
 
     >>> _groups([{"group": "weights"}, {"group": "weights"}, {"group": "seeds"}])
     '2 weights, 1 seeds'

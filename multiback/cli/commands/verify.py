@@ -19,14 +19,14 @@ Found = tuple[Sequence[Listed], list[Record]]
 
 
 def find(path: Place, run: str | None = None) -> Found:
-    """Return the checkpoints that are to be verified, and what is wrong already.
+    """Return the checkpoints to verify, and the errors found so far.
 
     Args:
         path: A run directory, or one checkpoint.
         run: Only this run of the directory.
 
     Raises:
-        NoCheckpointError: There is nothing there.
+        NoCheckpointError: There is no checkpoint.
     """
     if lightning_directory(path) is None and not is_run_directory(path):
         try:
@@ -53,7 +53,7 @@ def verify(found: Found, progress: Callable[[int], None] | None = None) -> Recor
         progress: Called with the number of bytes read since the last call.
 
     Returns:
-        How many are intact, and everything that is wrong.
+        The number of intact checkpoints, and all errors.
     """
     checkpoints, wrong = found
     wrong = list(wrong)
@@ -78,7 +78,7 @@ def _is_ours(one: object) -> bool:
 
 
 def verify_view(done: Record) -> RenderableType:
-    """Lay out what `verify` returned."""
+    """Lay out the result of `verify`."""
     read = f"{count_text(done['checked'], 'checkpoint')}, {size_text(done['bytes'])}"
     if done["ok"] and done["checksum"] == "crc32":
         return (

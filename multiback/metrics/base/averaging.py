@@ -22,7 +22,7 @@ AVERAGES = ("micro", "macro", "weighted", None)
 
 
 def check_average(average: str | None) -> None:
-    """Raise unless `average` is one that is known."""
+    """Raise unless `average` is known."""
     if not isinstance(average, str | None) or average not in AVERAGES:
         raise ArgumentError(
             f'average= wants "micro", "macro", "weighted" or None, not {average!r}.'
@@ -47,7 +47,7 @@ def check_has_classes(record: Task, average: Average) -> None:
         average: How classes are averaged.
 
     Raises:
-        ArgumentError: It is.
+        ArgumentError: `classes=` is given.
     """
     plain = record.kind == "binary" or (
         record.kind == "multiclass" and average == "micro"
@@ -78,8 +78,8 @@ def average_ratio(
         table: The counts that both came from.
         average: "micro", "macro", "weighted" or None.
         zero_division: Value of a ratio without a denominator.
-        exclusive: The columns are classes of which one holds, so that a class
-            that does not occur leaves the mean.
+        exclusive: The columns are exclusive classes, so a class that does not occur
+            leaves the mean.
         ignored: Columns that leave the mean.
 
     Returns:

@@ -1,4 +1,4 @@
-"""What all metrics over counts share, except for the formula."""
+"""The shared parts of all metrics over counts, without the formula."""
 
 import abc
 import math
@@ -73,7 +73,7 @@ class CountMetric(PairMetric):
             return table
         xp = namespace(table.invalid)
         columns = table.tp, table.fp, table.tn, table.fn
-        if self.task == "binary":  # The negative class sees it the other way round.
+        if self.task == "binary":  # The negative class is the reverse.
             tp, fp, tn, fn = columns
             columns = tuple(
                 xp.concatenate(pair)
@@ -106,7 +106,7 @@ class TaskMetric(CountMetric):
     Args:
         record: What is classified.
         hits_only: The formula for classes reads no false positives and no true
-            negatives, which cost most of the time.
+            negatives, which take most of the time.
         zero_division: Value of a ratio without a denominator: 0, 1 or NaN.
         name: Name in the logs.
         dtype: Accepted as Keras's metrics do; the arithmetic stays exact.
@@ -176,7 +176,7 @@ class RatioMetric(TaskMetric):
         """Return the metric's value for a state of NumPy arrays."""
         if not self._is_one_ratio():
             return self.compute(state)
-        # Of four cells, which take Python less time than NumPy's first operation.
+        # With four cells Python takes less time than NumPy's first operation.
         high, low = state["counts"].tolist()
         weights = zip(*state["weighted"].tolist(), strict=True)
         tp, fp, tn, fn = (
@@ -198,7 +198,7 @@ class RatioMetric(TaskMetric):
         return kernels.ratio_of_two_classes(state, self.fraction, self.zero_division)
 
     def _is_one_ratio(self) -> bool:
-        """Tell whether the value is `fraction` of the positive class."""
+        """Return whether the value is `fraction` of the positive class."""
         return (
             self.task == "binary"
             and self.record.classes is None

@@ -54,8 +54,8 @@ def pick_column(column: int | None, columns: int) -> int:
 def as_threshold(edges: Array) -> Array:
     """Return the largest float32 below each edge, so that `score > threshold` has it.
 
-    A score that lies on the edge is then above the threshold, also where scores of
-    float32 lie further apart than the bins.
+    A score on the edge is then above the threshold, even if float32 scores lie further
+    apart than the bins.
     """
     with np.errstate(all="ignore"):
         rounded = edges.astype("float32")
@@ -86,7 +86,7 @@ def roc_points(positives: Array, negatives: Array, edges: Array) -> ROCCurve:
 def precision_recall_points(
     positives: Array, negatives: Array, edges: Array
 ) -> PrecisionRecallCurve:
-    """Return the curve of counts by bins; NaN where there is no positive."""
+    """Return the curve of counts by bins; NaN without positives."""
     tp, fp, thresholds = _above(positives, negatives, edges)
     with np.errstate(all="ignore"):
         precision = tp / (tp + fp)

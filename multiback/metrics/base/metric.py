@@ -1,4 +1,4 @@
-"""The Keras face of a metric: variables around a statistic and a formula."""
+"""The Keras class of a metric: variables around a statistic and a formula."""
 
 import abc
 import inspect
@@ -43,7 +43,7 @@ KERAS_DIRECTIONS = {"max": "up", "min": "down", None: None}
 
 @runtime_checkable
 class Bounded(Protocol):
-    """A metric that approximates, and says by how much at most."""
+    """A metric that approximates, with a bound of its error."""
 
     def compute_bounds(self, state: State) -> Tensor:
         """Return the smallest and the largest value that the data could have."""
@@ -77,14 +77,14 @@ class Metric(keras.metrics.Metric, abc.ABC):  # type: ignore[misc]  # Keras has 
 
     direction: ClassVar[Direction | None]
     value_range: ClassVar[tuple[float, float]]
-    # What to do about an argument of others that this metric does not have.
+    # Advice for other libraries' arguments that this metric does not have.
     instead: ClassVar[Mapping[str, str]] = {}
     # What is classified, if anything.
     record: Task | None = None
     _arguments: dict[str, Any]  # Set by `checked`.
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Check what the subclass's constructor is given, and keep it as config."""
+        """Check the arguments of a subclass's constructor, and keep them as config."""
         super().__init_subclass__(**kwargs)
         if "__init__" in vars(cls):
             cls.__init__ = checked(cls.__init__)  # type: ignore[method-assign]
@@ -98,7 +98,7 @@ class Metric(keras.metrics.Metric, abc.ABC):  # type: ignore[misc]  # Keras has 
         super().__init__(name=name, dtype=dtype)
         self._direction = KERAS_DIRECTIONS[self.direction]
         self.statistic = statistic
-        # Set by `group`: what the others of it compare with, if this is their owner.
+        # Set by `group` for an owner: the other members compare their batches with it.
         self.seen: sharing.Seen | None = None
         self._replicas = Replicas(statistic)
         self._state = {
@@ -138,7 +138,7 @@ class Metric(keras.metrics.Metric, abc.ABC):  # type: ignore[misc]  # Keras has 
     def compute_in_step(self, _state: State, _kernels: Any) -> Tensor | None:
         """Return the value within a compiled step; None leaves it to `compute`.
 
-        Keras wants it after each batch, whether or not anybody looks.
+        Keras wants it after each batch, even if it is not shown.
 
         Args:
             _state: The state, as tensors.
@@ -204,7 +204,7 @@ class Metric(keras.metrics.Metric, abc.ABC):  # type: ignore[misc]  # Keras has 
         return self.result_of(self)
 
     def result_of(self, owner: "Metric") -> Tensor:
-        """Return the value of everything that another metric was given."""
+        """Return the value of another metric's data."""
         if kernels is not None:
             kernels.same_batch.forget()
             value = kernels.result(self._on_arrays, owner._views)  # noqa: SLF001 - of this class
@@ -233,7 +233,7 @@ class Metric(keras.metrics.Metric, abc.ABC):  # type: ignore[misc]  # Keras has 
         return self.compute_on_arrays(state)
 
     def warn_of_unusable(self, state: State) -> None:
-        """Warn once a cause of what cannot be used, for a state of NumPy arrays."""
+        """Warn once per cause of unusable values, for a state of NumPy arrays."""
         if not isinstance(self.statistic, PairStatistic):
             return
         for cause, count in self.statistic.unusable(state).items():
@@ -344,7 +344,7 @@ class Metric(keras.metrics.Metric, abc.ABC):  # type: ignore[misc]  # Keras has 
         )
 
     def reset_state(self) -> None:
-        """Forget everything that was added."""
+        """Forget all batches."""
         if kernels is not None:
             kernels.same_batch.forget()
         if self.seen is not None:
@@ -352,7 +352,7 @@ class Metric(keras.metrics.Metric, abc.ABC):  # type: ignore[misc]  # Keras has 
         super().reset_state()
 
     def __repr__(self) -> str:
-        """Show the arguments that are not left at their default."""
+        """Show the arguments that differ from their defaults."""
         defaults: dict[str, Any] = {}
         for base in reversed(type(self).__mro__):
             if "__init__" in vars(base) and base is not object:

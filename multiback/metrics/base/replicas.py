@@ -1,10 +1,10 @@
 """One state a replica, for statistics whose states do not add.
 
-TensorFlow's `MirroredStrategy` gives each replica a copy of a metric's variables
-and adds the copies up where they are read. A maximum of 50 and one of 13 were 63.
-Where adding is no merge, each copy therefore has a row for every replica: a replica
-writes its own, so that the sum of the copies is all rows, and these are merged. JAX
-computes on global arrays and Keras on torch has no replicas: there is one row.
+TensorFlow's `MirroredStrategy` gives each replica a copy of a metric's variables and
+adds the copies up where they are read. A maximum of 50 and one of 13 were 63. Where
+adding is not a merge, each copy therefore has a row for every replica: a replica writes
+its own, so that the sum of the copies is all rows, and these are merged. JAX computes
+on global arrays and Keras on torch has no replicas: there is one row.
 """
 
 from typing import Any

@@ -82,7 +82,7 @@ class ScoreMetric(PairMetric):
     value_range: ClassVar[tuple[float, float]] = (0.0, 1.0)
     # Positives alone have no value.
     needs_negatives: ClassVar[bool] = True
-    # Bounds further apart than this are worth a warning.
+    # Warn if the bounds are further apart than this.
     wide: ClassVar[float] = 0.01
     # The curve that the value is read from.
     curve: ClassVar[Literal["roc", "precision_recall"]] = "roc"
@@ -278,7 +278,7 @@ class ScoreMetric(PairMetric):
     def _title(self, whole: Array, *, exact: bool) -> str:
         """Return the name with the value and its bounds, if it is one value."""
         if whole.ndim > 1:
-            return self.name
+            return str(self.name)
         value, low, high = (float(number) for number in whole)
         title = f"{self.name} {value:.4f}"
         if exact or np.isnan(value):
@@ -352,10 +352,11 @@ class ScoreMetric(PairMetric):
         self._warn_if_wide(gap, scores)
 
     def _looks_at_bounds(self) -> bool:
-        """Tell whether the value that is being computed may bring a warning.
+        """Return whether the value that is being computed may bring a warning.
 
         Values are known once an epoch on JAX and TensorFlow, when Keras asks for the
-        logs. On torch it is each batch, of which few are looked at: that takes time.
+        logs. On torch it is each batch; only a few are checked, because that takes
+        time.
         """
         self._calls += 1
         call = self._calls

@@ -1,4 +1,4 @@
-"""How the members of a group notice that they were not given the same batches."""
+"""How the members of a group notice that they got different batches."""
 
 import weakref
 from typing import Any
@@ -9,17 +9,17 @@ from keras import ops
 
 from multiback.keras_private import in_stateless_scope
 
-# On torch, Keras tries all metrics on made-up data, and once more after an error in
-# one of them: those in front of it have then seen more than those behind.
+# On torch, Keras tries all metrics on made-up data, and once more after an error in one
+# of them: the metrics before it have then seen more than those after it.
 TRIES_TWICE = keras.backend.backend() == "torch"
 
 
 class Seen:
-    """How often a metric was updated, and with what last.
+    """How often a metric was updated, and its last batch.
 
     This happens in Python, so once a step outside of a compiled function and once a
     trace inside of one. The last batch of a group is held until the next one comes or
-    the metric is reset: an object that is not the same may hold the same numbers.
+    the metric is reset: a different object may hold the same numbers.
     """
 
     def __init__(self) -> None:
@@ -34,11 +34,11 @@ class Seen:
         self.last = [_held(value) for value in values if value is not None]
 
     def forget(self) -> None:
-        """Hold the last batch no longer."""
+        """Release the last batch."""
         self.last = []
 
     def covers(self, other: "Seen") -> bool:
-        """Tell whether whatever `other` was given came here too."""
+        """Return whether every batch of `other` came here too."""
         if self.calls < other.calls:
             return False
         if not self.last or not other.last:
@@ -49,7 +49,7 @@ class Seen:
 
 
 def _held(value: Any) -> Any:
-    """Return what to compare: the value, or where it is being traced a reference.
+    """Return what to compare: the value, or in a trace a reference.
 
     A tracer must not outlive its trace.
     """

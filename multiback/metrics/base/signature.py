@@ -1,8 +1,8 @@
 """One way to check and to keep the arguments of every metric's constructor.
 
-A constructor's signature is written out, so that `help` and an IDE show it. Wrapping
-it here gives unknown arguments an error that says what was meant, and makes the
-signature the config, without a line in the constructors.
+A constructor's signature is written out, so that `help` and an IDE show it. Wrapping it
+here gives unknown arguments an error with the right name, and makes the signature the
+config, without a line in the constructors.
 """
 
 import difflib
@@ -16,7 +16,7 @@ from multiback.metrics.inputs.arguments import as_plain
 
 Init = TypeVar("Init", bound=Callable[..., None])
 
-# What Keras, torchmetrics and scikit-learn call an argument.
+# Keras's, torchmetrics' and scikit-learn's names of an argument.
 HABITS = {
     "class_id": "classes",
     "ignore_class": "ignore_index",
@@ -28,7 +28,7 @@ HABITS = {
     "target_class_ids": "classes",
     "thresholds": "threshold",
 }
-# What to do about an argument that the class has under no name.
+# Advice for an argument that the class does not have.
 ADVICE = {
     "beta": "FBetaScore has it.",
     "capacity": "Metrics of ranked scores, such as AUROC, have it.",
@@ -64,7 +64,7 @@ def checked(init: Init) -> Init:
             bound = signature.bind(self, *args, **kwargs)
         except TypeError as error:
             _raise_readable(type(self), signature, kwargs, error)
-        # A base's constructor is called from within, with arguments of its own.
+        # A base's constructor is called from inside, with its own arguments.
         if "_arguments" not in vars(self):
             bound.apply_defaults()
             self._arguments = _kept(signature, bound.arguments)
@@ -113,7 +113,7 @@ def _raise_readable(
 
 
 def _advice(cls: type, unknown: str, known: list[str]) -> str:
-    """Say what was meant by an argument that a class does not have."""
+    """Return advice for an argument that a class does not have."""
     name = HABITS.get(unknown, unknown)
     if unknown in known or name in known:
         return f"Did you mean {name}=?"

@@ -14,8 +14,8 @@ from multiback.metrics.statistics.counts import CountTable
 Tensor = Any
 
 
-# A plain mean over classes leaves out those that do not occur, and so has to know
-# what was predicted.
+# A plain mean over classes leaves out absent classes, and so needs the predicted
+# classes.
 _ALL_BUT_MACRO = frozenset({"micro", "weighted", None})
 
 
@@ -120,7 +120,7 @@ class Accuracy(RatioMetric):
         )
 
     def fraction(self, table: CountTable) -> tuple[Tensor, Tensor]:
-        """Return what was right, and everything."""
+        """Return the right elements, and all elements."""
         if self.task == "multiclass":
             return table.tp, table.tp + table.fn
         right = table.tp + table.tn
@@ -333,7 +333,7 @@ class HammingDistance(RatioMetric):
         )
 
     def fraction(self, table: CountTable) -> tuple[Tensor, Tensor]:
-        """Return what was wrong, and everything."""
+        """Return the wrong elements, and all elements."""
         if self.task == "multiclass":
             return table.fn, table.tp + table.fn
         wrong = table.fp + table.fn

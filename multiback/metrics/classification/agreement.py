@@ -1,8 +1,8 @@
 """Agreement beyond chance: MCC and kappa.
 
-Neither score multiplies counts: torchmetrics' products leave float32 at some 6e9
-samples, from where on its MCC is 0.0. Both follow from shares of
-each class, in which nothing but the true difference cancels.
+Neither score multiplies counts: torchmetrics' products overflow float32 from about 6e9
+samples, where its MCC becomes 0.0. Both are computed from the shares of each class,
+where only the true difference cancels.
 """
 
 from collections.abc import Mapping
@@ -38,7 +38,7 @@ def _shares(table: CountTable, task: TaskName) -> tuple[Tensor, Tensor, Tensor, 
     cells = ops.stack([table.tp, table.fp, table.tn, table.fn])
     if task == "multilabel":  # Every label of every row is an element.
         cells = ops.sum(cells, axis=1, keepdims=True)
-    if task != "multiclass":  # The negative class sees it the other way round.
+    if task != "multiclass":  # The negative class is the reverse.
         other = ops.stack([cells[2], cells[3], cells[0], cells[1]])
         cells = ops.concatenate([cells, other], axis=1)
     total = ops.sum(cells[:, 0])
@@ -141,8 +141,8 @@ class MatthewsCorrelation(TaskMetric):
         tp, fp, tn, fn = _shares(table, self.task)
         covariance = ops.sum(tp * tn - fp * fn)
         predicted = ops.sum((tp + fp) * (tn + fn))
-        # What a NaN predicts is a class of its own, the same for all of them. Less
-        # than that may be a rounding of huge counts.
+        # NaN predictions are one class of their own. A smaller value may be a rounding
+        # of huge counts.
         none = ops.sum(fn) - ops.sum(fp)
         none = ops.where(none > NO_SHARE, none, 0.0)
         predicted = predicted + none * (1.0 - none)
@@ -272,6 +272,6 @@ class CohenKappa(PairMetric):
             cost = apart if kind == "linear" else ops.square(apart)
         by_chance = ops.sum(shares, axis=1)[:, None] * ops.sum(shares, axis=0)[None, :]
         observed, expected = ops.sum(cost * shares), ops.sum(cost * by_chance)
-        # Without disagreement by chance 1 - 0/0 is to be zero_division.
+        # Without disagreement by chance 1 - 0/0 has to be zero_division.
         value = 1.0 - ratio(observed, expected, 1.0 - self.zero_division)
         return ops.where(invalid > 0, float("nan"), value)

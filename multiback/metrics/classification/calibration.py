@@ -1,4 +1,4 @@
-"""Whether confidence means what it says: expected and maximum calibration error."""
+"""Whether confidence matches accuracy: expected and maximum calibration error."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -68,7 +68,7 @@ class ConfidenceBins(PredictionSums):
             weights = ops.where(batch.valid, batch.weights, 0.0)
         place = ops.where(inside, confidence, 0.0) * self.n_bins
         bins = ops.clip(ops.cast(place, "int32"), 0, last - 1)
-        # Anything but a probability makes its bin NaN, unless it does not count.
+        # A value that is not a probability makes its bin NaN, unless it does not count.
         confidence = ops.where(inside, confidence, float("nan"))
         confidence = ops.where(ops.equal(weights, 0.0), 0.0, weights * confidence)
         hits = ops.where(hit, weights, 0.0)
@@ -181,7 +181,7 @@ class CalibrationError(PairMetric):
         weight, confidence, hits = table[0], table[1], table[2]
         total = ops.sum(weight)
         gap = ratio(ops.abs(hits - confidence), weight, 0.0)
-        # An empty bin has no gap; one of NaN has, whatever the norm.
+        # An empty bin has no gap; a NaN bin has one, under any norm.
         norm = self.norm
         if norm == "max":
             value = ops.max(gap) + 0.0 * ops.sum(gap)

@@ -222,7 +222,7 @@ class StatScores(TaskMetric):
         >>> [int(number) for number in metric.result()]
         [2, 1, 0, 1, 3]
 
-        Classes, of which two are looked at:
+        Two of several classes:
 
         >>> metric = StatScores(
         ...     task="multiclass", num_classes=3, average=None, classes=[1, 2]

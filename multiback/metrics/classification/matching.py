@@ -23,9 +23,8 @@ class TopKAccuracy(CountMetric):
     Formula: `tp / (tp + fn)` for each class, where a hit is a label among the best
     scores.
 
-    Use it for many classes, of which the first few are shown to a user. Equal scores
-    rank by index, the first one best, as `argmax` does. A row with a NaN score is never
-    a hit.
+    Use it for many classes, if a user sees only the first few. Equal scores rank by
+    index, the first one best, as `argmax` does. A row with a NaN score is never a hit.
 
     Args:
         num_classes: Number of classes, at least 2.
@@ -155,7 +154,7 @@ class ExactMatch(CountMetric):
         >>> float(metric.result())
         0.5
 
-        Sequences of class ids, of which -1 is padding:
+        Sequences of class ids with -1 as padding:
 
         >>> metric = ExactMatch(task="multiclass", num_classes=3, ignore_index=-1)
         >>> metric.update_state([[0, 1], [2, -1]], [[0, 2], [2, 0]])

@@ -1,7 +1,7 @@
 """Best value of one rate subject to a minimum of another, and its threshold.
 
-The values are those of thresholds between bins, each of which the data really have;
-one inside of a bin can only be better, by what `bounds()` says.
+The values are those of thresholds between bins, which the data really reach; a
+threshold inside a bin can only be better, within `bounds()`.
 """
 
 import abc
@@ -32,7 +32,7 @@ NEARLY = 2.0**-22
 
 
 class Rates(NamedTuple):
-    """What thresholds give, each `(columns, thresholds)`, from the highest down."""
+    """The rates of thresholds, each `(columns, thresholds)`, from the highest down."""
 
     precision: Tensor
     recall: Tensor
@@ -44,7 +44,7 @@ class OperatingPoint(ScoreMetric):
     """The best value that a threshold reaches while another stays high enough.
 
     Args:
-        at_least: What the other one has to be at least, in [0, 1].
+        at_least: The minimum of the other rate, in [0, 1].
         record: What is classified.
         average: How the values of classes or labels become one.
         capacity: How many scores to keep, or None.
@@ -54,7 +54,7 @@ class OperatingPoint(ScoreMetric):
     """
 
     condition: ClassVar[str]
-    # With few samples one more of them moves the value by a percent.
+    # With few samples one sample moves the value by a percent.
     wide = 0.1
 
     def __init__(
@@ -94,21 +94,22 @@ class OperatingPoint(ScoreMetric):
 
     @abc.abstractmethod
     def choose(self, rates: Rates) -> tuple[Tensor, Tensor]:
-        """Return what is to be high, and what has to be at least so much."""
+        """Return the rate to maximise, and the rate with a minimum."""
 
     def score(self, histogram: Histogram) -> tuple[Tensor, Tensor, Tensor]:
-        """Return the best value, and between what it lies."""
+        """Return the best value and its bounds."""
         tp, fp = _above(histogram)
         value, _ = self._best(tp, fp, 0.0)
         if histogram.exact:
             return value, value, value
-        # Where weights or huge counts are rounded, the condition holds approximately.
+        # Weights and huge counts are rounded, so the condition holds only
+        # approximately.
         rounded = ops.logical_or(
             histogram.weighted > 0.0, ops.max(tp + fp) >= float(2**24)
         )
         slack = ops.where(rounded, ROUNDING, 0.0)
         low, _ = self._best(tp, fp, slack)
-        # At best all positives of a bin score higher than all its negatives.
+        # At best all positives of a bin score higher than all of its negatives.
         inside, _ = self._best(tp[:, 1:], fp[:, :-1], -slack)
         high, _ = self._best(tp, fp, -slack)
         return value, low, ops.maximum(inside, high)
@@ -147,7 +148,7 @@ class OperatingPoint(ScoreMetric):
         return float(thresholds[0]) if len(thresholds) == 1 else thresholds
 
     def _best(self, tp: Tensor, fp: Tensor, slack: Any) -> tuple[Tensor, Tensor]:
-        """Return the best value of each column, and at which threshold."""
+        """Return the best value of each column, and its threshold."""
         negatives = fp[:, -1:]
         rates = Rates(
             precision=ratio(tp, tp + fp, 0.0),

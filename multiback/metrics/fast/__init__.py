@@ -1,6 +1,6 @@
-"""Kernels for what `keras.ops` does slowly or wrongly on one backend.
+"""Kernels for operations that `keras.ops` does slowly or wrongly on one backend.
 
-A file named after a framework is the only one that imports it; `arrays` works on
-NumPy arrays. The statistics' `keras.ops` versions are the specification, and
+A file named after a framework is the only one that imports it; `arrays` works on NumPy
+arrays. The statistics' `keras.ops` versions are the specification, and
 `tests/metrics/test_kernels.py` compares them.
 """

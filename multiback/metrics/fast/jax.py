@@ -1,4 +1,4 @@
-"""JAX kernels: what no `keras.ops` offers, or what XLA does slowly as it writes it."""
+"""JAX kernels: operations that `keras.ops` lacks, or that XLA runs slowly from it."""
 
 from collections.abc import Callable
 from typing import Any
@@ -16,7 +16,7 @@ Array = Any
 def as_arrays(state: dict[str, Array]) -> dict[str, Any] | None:
     """View a state as NumPy arrays; None while a compiled step is being written.
 
-    Outside of one, JAX compiles each operation by itself the first time, and takes
+    Outside of one, JAX compiles each operation separately the first time, and takes
     long to start it every time.
     """
     if not all(_is_known(value) for value in state.values()):
@@ -25,7 +25,7 @@ def as_arrays(state: dict[str, Array]) -> dict[str, Any] | None:
 
 
 def _is_known(value: Array) -> bool:
-    # What other processes hold is not for this one to see.
+    # An array of other processes cannot be read here.
     return not isinstance(value, jax.core.Tracer) and value.is_fully_addressable
 
 
@@ -48,7 +48,7 @@ def update(
 
 
 def _is_plain(values: Any) -> bool:
-    """Tell whether these are numbers in an array, of which nothing can be refused."""
+    """Return whether these are plain number arrays, without values to refuse."""
     if isinstance(values, np.ndarray):
         return values.dtype.kind in "biuf"
     return isinstance(values, jax.Array) and _is_known(values)
@@ -76,7 +76,7 @@ def roc_area(
         state: That of a `ScoreHistogram` with one column.
         bins: Number of bins.
         otherwise: Computes the area of other states than those of fewer than 2**24
-            scores without weights, in a branch of its own.
+            scores without weights, in a separate branch.
     """
     (high, low), weighted = state["counts"], state["weighted"][0]
     # The last cells: NaN, all together.
@@ -91,11 +91,11 @@ def roc_area(
 
 
 def _won_pairs(negatives: Array, positives: Array) -> tuple[Array, Array, Array]:
-    """Return how many negatives, positives and pairs that the positive wins there are.
+    """Return the numbers of negatives, positives and pairs that the positive wins.
 
-    A tie counts half. Four neighbouring bins become one, and the pairs between them
-    are counted, until one is left: passes that XLA vectorises, over 4/3 of the bins,
-    with 3 roundings of a sum each. A prefix sum took ten times as long.
+    A tie counts half. Four neighbouring bins become one, and the pairs between them are
+    counted, until one is left: passes that XLA vectorises, over 4/3 of the bins, with 3
+    roundings of a sum each. A prefix sum took ten times as long.
     """
     won = None
     while won is None or negatives.shape[0] > 1:

@@ -1,9 +1,9 @@
 """Count a batch in NumPy, where eager PyTorch would take longer to start than to run.
 
-One operation of `keras.ops` on PyTorch takes about as long as NumPy takes for a
-batch of 32 altogether. A kernel returns None for a batch that is not plain: a label
-that the task does not know, a NaN score, shapes that do not fit. The specification
-counts that one, or words its error.
+One operation of `keras.ops` on PyTorch takes about as long as NumPy takes for a batch
+of 32 altogether. A kernel returns None for a batch that is not plain: an unknown label,
+a NaN score, shapes that do not fit. Then the specification counts it, or raises the
+error.
 """
 
 import dataclasses
@@ -28,11 +28,11 @@ from multiback.metrics.statistics.task_counts import (
 
 Array = npt.NDArray[Any]
 
-# A product of matrices counts the pairs within rows of so many bins: which of them a
-# positive (row) wins over a negative (column); a tie counts half.
+# A matrix product counts the pairs within rows of this many bins: a positive (row) wins
+# over a negative (column); a tie counts half.
 WIDTH = 16
 WINS = np.tri(WIDTH) - np.eye(WIDTH) / 2.0
-# Of each kind of float: integers as wide, and the bits of 1.
+# By float type: the integer type of the same width, and the bits of 1.
 _BITS: dict[str, tuple[Any, Any]] = {
     "f": (np.uint32, np.uint32(0x3F800000)),
     "d": (np.uint64, np.uint64(0x3FF0000000000000)),
@@ -56,7 +56,7 @@ def _matched(y_true: Array, y_pred: Array) -> tuple[Array, Array] | None:
 
 
 def _positive(y_true: Array) -> Array | None:
-    """Tell which labels are 1, if all others are 0."""
+    """Return which labels are 1, if all others are 0."""
     if y_true.dtype == bool:
         return y_true
     positive = y_true == 1
@@ -69,15 +69,15 @@ def _has_nan(scores: Array) -> bool:
 
 
 def _are_usable(scores: Array, *, from_logits: bool) -> bool:
-    """Tell whether no score is NaN and each one a probability, if it is to be one."""
+    """Return whether no score is NaN, and each is a probability if required."""
     if from_logits:
         return not _has_nan(scores)
     # The bits of floats of at least 0 are in order, and all others are above: one
-    # comparison does for both ends and NaN.
+    # comparison checks both ends and NaN.
     bits, one = _BITS[scores.dtype.char]
     if not np.count_nonzero(scores.view(bits) > one):
         return True
-    # Among them may be -0, which is as good as 0.
+    # Some of them may be -0, which equals 0.
     return bool(((scores >= 0.0) & (scores <= 1.0)).all())
 
 
@@ -273,9 +273,9 @@ def roc_area(
 ) -> tuple[float, float, float] | None:
     """Return area under the ROC curve, gap of its bounds and number of scores.
 
-    Of a state that counts one ranking in bins. None where a count has left its low
-    word, or there are weights: too rare to be worth a second formula. The last cells
-    are NaN and all together.
+    For a state that counts one ranking in bins. None if a count has left its low word,
+    or with weights: too rare for a second formula. The last cells are NaN and the
+    total.
     """
     high, low = counts
     if high[-1] or low[-1] >= COUNT_BASE or weighted[0, -1] != 0.0:
@@ -285,12 +285,12 @@ def roc_area(
     counted = low[: 2 * bins].reshape(2, bins)
     if bins % WIDTH:
         counted = np.pad(counted, ((0, 0), (0, -bins % WIDTH)))
-    # Half the memory of float64, and exact: all together are fewer than 2**24.
+    # Half the memory of float64, and exact: the total is less than 2**24.
     table = counted.reshape(2, -1, WIDTH).astype(np.float32)
     negatives, positives = table
     below, above = (table @ _ONES).astype(np.float64)
     # Pairs within rows of bins, by their places in the row, and pairs of two rows.
-    # Those within rows are many only where few rows hold scores: few roundings.
+    # Pairs within rows are many only if few rows hold scores: few roundings.
     inside = (positives.T @ negatives).astype(np.float64)
     up_to = below.cumsum()
     pairs = float(up_to[-1] * above.sum())
@@ -318,7 +318,7 @@ def add_cells(counts: Array, cells: Array) -> None:
 
 
 def add_scores(counts: Array, ids: Array) -> None:
-    """Add 1 to each cell as often as its id occurs, in place, and to all together."""
+    """Add 1 to each cell as often as its id occurs, in place, and to the total."""
     low = counts[1]
     if ids.size > low.size:
         low += np.bincount(ids, minlength=low.size).astype(np.int32)
@@ -326,7 +326,7 @@ def add_scores(counts: Array, ids: Array) -> None:
         np.add.at(low, ids, _ONE)
     total = int(low[-1]) + ids.size
     low[-1] = total
-    # No cell has more than all together.
+    # No cell has more than the total.
     if total >= COUNT_BASE:
         _carry(counts)
 
@@ -339,7 +339,7 @@ def _carry(counts: Array) -> None:
 
 @dataclasses.dataclass(frozen=True)
 class Kernel:
-    """How to count a batch, and how to add what it returns to a state's counts."""
+    """How to count a batch, and how to add the result to a state's counts."""
 
     tally: Callable[[Any, Array, Array], Any | None]
     add: Callable[[Array, Any], None]

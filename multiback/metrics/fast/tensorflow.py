@@ -1,8 +1,8 @@
-"""TensorFlow kernels: what no `keras.ops` offers, or does slowly in a graph.
+"""TensorFlow kernels: operations that `keras.ops` lacks, or runs slowly in a graph.
 
-Keras compiles with XLA only where there is a GPU. In a graph on the CPU each operation
-costs a microsecond or two however small it is, so that few are wanted: a plain batch
-takes a fifth of those of the specification. XLA fuses many small ones, and gets that.
+Keras compiles with XLA only with a GPU. In a graph on the CPU each operation costs a
+microsecond or two at any size, so kernels use few: a plain batch takes a fifth of the
+operations of the specification. XLA fuses many small ones, and gets the specification.
 """
 
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-# Nothing public tells whether XLA will compile the graph that is being written;
+# Only a private name shows whether XLA will compile the current graph;
 # `tests/metrics/test_graph_kernels.py` notices when this name changes.
 from tensorflow.python.ops.control_flow_util import GraphOrParentsInXlaContext
 
@@ -27,7 +27,7 @@ from multiback.metrics.statistics.task_counts import BinaryCounts
 
 Tensor = Any
 
-# Products of matrices with these add up all of a row, and what is before each column.
+# Matrix products with these sum a whole row, and the columns before each column.
 _ALL = np.ones((WIDTH, WIDTH))
 _BEFORE = np.triu(_ALL, 1)
 _BELOW = _BEFORE + np.eye(WIDTH) / 2.0
@@ -41,7 +41,7 @@ def as_arrays(state: State) -> dict[str, Any] | None:
 
 
 def is_for_xla() -> bool:
-    """Tell whether XLA will compile what is being written."""
+    """Return whether XLA will compile the current graph."""
     return bool(GraphOrParentsInXlaContext(tf.compat.v1.get_default_graph()))
 
 
@@ -93,13 +93,13 @@ def _count_binary(
     rows = tf.cast(tf.stack([above, positive, below, negative, usable]), tf.int32)
     tp, positives, tn, negatives, rest = tf.unstack(tf.reduce_sum(rows, axis=1))
     cells = tf.stack([tp, negatives - tn, tn, positives - tp])
-    # No more are known, nor usable, than there are.
+    # The sum is smaller if a label is unknown or a score is unusable.
     odd = positives + negatives + rest < 2 * tf.size(y_true)
     return exact.add_to_count(counts, cells), odd
 
 
 def _usable(scores: Tensor, *, from_logits: bool) -> Tensor:
-    """Tell which scores are not NaN and, if they are to be, probabilities."""
+    """Return which scores are not NaN and, if required, probabilities."""
     if from_logits:
         return tf.equal(scores, scores)
     return tf.logical_and(scores >= 0.0, scores <= 1.0)
@@ -173,7 +173,7 @@ def roc_area(state: State, bins: int, otherwise: Callable[[], Tensor]) -> Tensor
         state: That of a `ScoreHistogram` with one column.
         bins: Number of bins.
         otherwise: Computes the area of other states than those of fewer than 2**24
-            scores without weights, in a branch of its own.
+            scores without weights, in a separate branch.
     """
     counts, weighted = state["counts"], state["weighted"]
     # Sums of fewer than 2**24 are exact, but a GPU multiplies matrices in fewer bits.
@@ -188,17 +188,17 @@ def roc_area(state: State, bins: int, otherwise: Callable[[], Tensor]) -> Tensor
             table = tf.pad(table, [(0, 0), (0, -bins % WIDTH**2)])
         table = tf.reshape(table, (-1, WIDTH))
         negatives, positives = tf.split(table, 2)
-        # How many negatives are below each bin: in the groups of rows of bins before,
-        # in the rows before, in the bins before in its row, and half of its own.
+        # The number of negatives below each bin: in earlier groups of rows, in earlier
+        # rows, in earlier bins of its row, and half of its own.
         rows = tf.reshape(tf.matmul(negatives, everything[:, :1]), (-1, WIDTH))
         groups = tf.matmul(np.tri(rows.shape[0], k=-1, dtype=everything.dtype), rows)
         lower = tf.matmul(groups, everything) + tf.matmul(rows, before)
         lower = tf.matmul(negatives, below) + tf.reshape(lower, (-1, 1))
         pairs = tf.reduce_sum(rows) * tf.reduce_sum(positives)
-        # One class makes this 0 / 0.
+        # A single class makes this 0 / 0.
         return tf.cast(tf.reduce_sum(positives * lower) / pairs, tf.float32)
 
-    # The last cells: NaN, all together.
+    # The last cells: NaN, and the total.
     last = tf.reduce_sum(counts[:, -2:] * [[0, 1], [1, 0]])
     last += tf.reduce_sum(state["unusable"])
     weights = tf.reduce_sum(tf.abs(weighted[:, -1]))

@@ -1,9 +1,9 @@
 """PyTorch kernels for what `keras.ops` does slowly or wrongly there.
 
-`keras.ops.segment_sum` accumulates int32 in float32 (off by 1024 past 2**24)
-and takes 9 to 15 times as long as `bincount`. An operation of `keras.ops` takes 5
-to 20 microseconds to start, so that a batch in the host's memory is counted in
-NumPy, on views that share the tensors' memory.
+`keras.ops.segment_sum` accumulates int32 in float32 (off by 1024 past 2**24) and takes
+9 to 15 times as long as `bincount`. An operation of `keras.ops` takes 5 to 20
+microseconds to start, so a batch in the host's memory is counted in NumPy, on views
+that share the tensors' memory.
 """
 
 import weakref
@@ -24,7 +24,7 @@ _KINDS = frozenset("fiub")
 
 
 def as_array(values: Any) -> Array | None:
-    """View a tensor in the host's memory as an array, if there is a plain way."""
+    """View a tensor in the host's memory as an array, or return None."""
     # A subclass may be anything.
     if type(values) in _TENSORS:
         if values.requires_grad:
@@ -62,7 +62,7 @@ class HostViews:
         """View one variable; None if it is not in the host's memory."""
         tensor = held_value(self._variables[name])
         view = self._views.get(name)
-        # A tensor may be given other memory, as moving it to a device does.
+        # A tensor may get other memory, for example when it is moved to a device.
         if view is not None and view[0] is tensor and view[1] == tensor.data_ptr():
             return view[2]
         array = as_array(tensor)
@@ -77,19 +77,19 @@ class HostViews:
 
 
 class SameBatch:
-    """What was counted in the last batch, for other metrics that are given it too.
+    """The counts of the last batch, for other metrics with the same batch.
 
-    Keras hands the very same tensors to every metric of an output. A tensor is the
-    same if it is that object (held weakly: its graph may be large) and was not
-    written to. NumPy may write to memory that it shares with a tensor unseen, so an
-    entry serves each metric once, and none after a result or a reset.
+    Keras passes the same tensors to every metric of an output. A tensor is the same if
+    it is that object (held weakly: its graph may be large) and was not written to.
+    NumPy may write to shared memory unnoticed, so an entry serves each metric once, and
+    is dropped after a result or a reset.
     """
 
     def __init__(self) -> None:
         self.forget()
 
     def forget(self) -> None:
-        """Take nothing for the same any more."""
+        """Drop the last batch."""
         self._batch: tuple[Any, Any] | None = None
         self._versions = (0, 0)
         # A list: one comparison takes less time than a hash.
@@ -97,10 +97,10 @@ class SameBatch:
         self._served: set[int] = set()
 
     def tally(self, metric: Any, kernel: Kernel, y_true: Any, y_pred: Any) -> Any:
-        """Return what a kernel counts in a batch, or counted for another metric.
+        """Return a kernel's counts of a batch, perhaps counted for another metric.
 
         Args:
-            metric: Who asks.
+            metric: The metric that asks.
             kernel: That of the metric's statistic.
             y_true: The batch's labels.
             y_pred: The batch's predictions.
@@ -111,7 +111,7 @@ class SameBatch:
         except (AttributeError, RuntimeError):  # An array, or an inference tensor.
             return _count(kernel, statistic, y_true, y_pred)
         last = self._batch
-        # One that was collected under the same id is served anew: that is safe.
+        # If the id was reused after garbage collection, recount; that is safe.
         if (
             last is None
             or versions != self._versions
@@ -143,10 +143,10 @@ same_batch = SameBatch()
 
 
 def _is_plain_step() -> bool:
-    """Tell whether variables and tensors are what they seem.
+    """Return whether variables and tensors hold real values.
 
-    They are not while Keras tries a metric on made-up data or takes the state for
-    an argument, nor while PyTorch compiles a step.
+    They do not while Keras tries a metric on made-up data or takes the state for an
+    argument, nor while PyTorch compiles a step.
     """
     return not (in_stateless_scope() or torch.compiler.is_compiling())
 
@@ -160,7 +160,7 @@ def add_batch(metric: Any, views: HostViews, batch: tuple[Any, ...]) -> bool:
         batch: `y_true, y_pred`.
 
     Returns:
-        Whether it was added; otherwise the specification is to do it.
+        Whether it was added; otherwise the specification has to add it.
     """
     kernel = KERNELS.get(type(metric.statistic))
     if kernel is None or not _is_plain_step():
@@ -178,10 +178,10 @@ def add_batch(metric: Any, views: HostViews, batch: tuple[Any, ...]) -> bool:
 def result(
     compute: Callable[[dict[str, Any]], Any | None], views: HostViews
 ) -> Any | None:
-    """Compute a result from a state in the host's memory, if that is where it is.
+    """Compute a result from a state in the host's memory, or return None.
 
     Args:
-        compute: The formula on arrays; None where it has none.
+        compute: The formula on arrays, or None.
         views: The metric's variables.
     """
     if not _is_plain_step():
@@ -194,7 +194,7 @@ def result(
 
 
 def to_host(state: dict[str, Any]) -> dict[str, Any]:
-    """Copy the small parts of a state to the host, which say what is unusable."""
+    """Copy the small parts of a state, which count unusable values, to the host."""
     return {
         key: value.detach().cpu().numpy()
         for key, value in state.items()

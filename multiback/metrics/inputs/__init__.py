@@ -1,1 +1,1 @@
-"""Check what a metric is given and bring it into one shape."""
+"""Check a metric's inputs and bring them into one shape."""

@@ -31,7 +31,7 @@ def as_integer(name: str, value: Any, smallest: int, context: str = "") -> int:
 
 
 def as_plain(arguments: dict[str, Any]) -> dict[str, Any]:
-    """Return arguments with Python's numbers for NumPy's, which JSON does not know.
+    """Return arguments with Python's numbers in place of NumPy's, for JSON.
 
     Example:
         >>> as_plain({"num_classes": np.int64(3), "threshold": 0.5})
@@ -51,12 +51,12 @@ def _plain(value: Any) -> Any:
 
 
 def is_real(value: Any) -> bool:
-    """Tell whether an argument is a real number; True and False are not."""
+    """Return whether an argument is a real number; True and False are not."""
     return isinstance(value, numbers.Real) and not isinstance(value, bool | np.bool_)
 
 
 def is_whole(value: Any) -> bool:
-    """Tell whether an argument is a whole number; True and False are not."""
+    """Return whether an argument is a whole number; True and False are not."""
     return isinstance(value, numbers.Integral) and is_real(value)
 
 
@@ -72,7 +72,7 @@ def as_ids(
         largest: The largest id.
 
     Raises:
-        ArgumentError: It is something else, is empty, or names an id twice.
+        ArgumentError: It is anything else, is empty, or names an id twice.
 
     Example:
         >>> as_ids("classes", np.array([2, 1]), 0, 2)

@@ -17,7 +17,7 @@ from multiback.metrics.inputs.task import Ids, as_tuple
 
 Tensor = Any
 
-# What no task takes for a label: the smallest int32.
+# The smallest int32, which is not a label of any task.
 NO_LABEL = -(2**31)
 
 
@@ -58,7 +58,7 @@ class Batch:
 
 @dataclasses.dataclass(frozen=True)
 class Given:
-    """What a metric is given, as it came.
+    """The unchanged inputs of a metric.
 
     Attributes:
         y_true: Labels or targets.
@@ -82,7 +82,7 @@ def _dtype(x: Tensor) -> str:
 
 
 def to_tensor(x: Tensor, name: str) -> Tensor:
-    """Convert an array of numbers; what int32 cannot hold stays no label."""
+    """Convert an array of numbers; a value that int32 cannot hold becomes invalid."""
     wide = isinstance(x, np.ndarray) and x.dtype.kind in "iu" and x.dtype.itemsize > 4  # noqa: PLR2004 - bytes of an int32
     if wide and keras.backend.backend() == "jax":
         # JAX would keep the lower 32 bits, and so take 2**32 + 1 for 1.
@@ -105,7 +105,7 @@ def _no_numbers(x: Any, name: str) -> ArgumentError:
 
 
 def is_float(x: Tensor) -> bool:
-    """Tell whether a tensor holds floats."""
+    """Return whether a tensor holds floats."""
     return "float" in _dtype(x)
 
 
@@ -120,7 +120,7 @@ def squeeze_last(x: Tensor) -> Tensor:
 
 
 def shapes_differ(y_true: Tensor, y_pred: Tensor, wanted: str) -> ArgumentError:
-    """Make the error that names both shapes."""
+    """Return the error that names both shapes."""
     return ArgumentError(
         f"y_true has shape {tuple(y_true.shape)} and y_pred has shape "
         f"{tuple(y_pred.shape)}; {wanted}"
@@ -128,7 +128,7 @@ def shapes_differ(y_true: Tensor, y_pred: Tensor, wanted: str) -> ArgumentError:
 
 
 def same_shape(a: Tensor, b: Tensor) -> bool:
-    """Tell whether two shapes agree, as far as they are known while tracing."""
+    """Return whether two shapes agree, as far as they are known while tracing."""
     return len(a.shape) == len(b.shape) and all(
         m is None or n is None or m == n for m, n in zip(a.shape, b.shape, strict=True)
     )
@@ -180,7 +180,7 @@ def finish(
         weights = ops.cast(
             like_elements(given.sample_weight, labels, "sample_weight"), "float32"
         )
-        # What weighs nothing may have any label.
+        # An element without weight may have any label.
         counts = ops.logical_and(counts, ops.not_equal(weights, 0.0))
         weights = ops.reshape(weights, shape)
     one_hot = len(raw_labels.shape) > len(labels.shape)
@@ -204,13 +204,13 @@ def finish(
 
 
 def to_labels(y_true: Tensor, num_classes: int) -> tuple[Tensor, Tensor]:
-    """Return int32 labels, and where they are not one of the classes."""
+    """Return int32 labels, and which of them are not classes."""
     if _dtype(y_true) in {"int64", "uint32", "uint64"}:
         # A cast to int32 alone would take 2**32 + 1 for 1.
         y_true = ops.clip(ops.cast(y_true, "int64"), NO_LABEL, -(NO_LABEL + 1))
     labels = ops.cast(y_true, "int32")
     if is_float(y_true):
-        # Neither 0.5 nor NaN is 0, which may be the label to ignore.
+        # Neither 0.5 nor NaN is 0, which may be the ignored label.
         whole = ops.equal(ops.cast(labels, y_true.dtype), y_true)
         labels = ops.where(whole, labels, NO_LABEL)
     return labels, ops.logical_or(labels < 0, labels >= num_classes)
@@ -338,7 +338,7 @@ def value_batch(
         kept = ops.ones_like(cast[0]) if weights is None else weights
         weights = ops.where(missing, 0.0, kept)
     if weights is not None:
-        # What does not count may be NaN.
+        # An element that does not count may be NaN.
         cast = [ops.where(ops.equal(weights, 0.0), 0.0, column) for column in cast]
     return Values(tuple(cast), weights)
 

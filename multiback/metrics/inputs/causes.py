@@ -1,6 +1,6 @@
-"""Why an element cannot be used: the causes that metrics count, and what mends each.
+"""Why an element cannot be used: the causes that metrics count, and the cure of each.
 
-Values never raise: a compiled step cannot, and one script is to behave alike on all
+Values never raise: a compiled step cannot, and one script should behave alike on all
 backends. They are counted by cause, and a result outside of a compiled step warns.
 """
 
@@ -25,10 +25,10 @@ CAUSES = (
     "infinite",
 )
 NUMBER = {name: index for index, name in enumerate(CAUSES)}
-# Without a usable label there is no right value.
+# A right value needs a usable label.
 OF_LABELS = slice(0, 3)
 
-# What was found after its number, and what mends it: one sentence together.
+# What was found, after its number, and the cure: one sentence together.
 WORDS = {
     "unknown_label": (
         "labels are not {known}",

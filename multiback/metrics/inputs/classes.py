@@ -22,7 +22,7 @@ from multiback.metrics.inputs.task import Ids
 
 Tensor = Any
 
-# Shares of classes that were rounded to bfloat16 add up to 1 only nearly.
+# Class shares in bfloat16 add up to 1 only approximately.
 SHARES_OFF = 2.0**-6
 
 
@@ -52,7 +52,7 @@ def class_batch(
             `(...)` or, beside one-hot rows, one-hot rows.
         ignore_index: Elements with this label are left out.
         num_classes: Number of classes.
-        float_ids: Take whole floats that are no scores for class ids.
+        float_ids: Take whole floats that are not scores for class ids.
 
     Returns:
         A batch of shape `(N,)` whose predictions are class ids.
@@ -88,9 +88,9 @@ def class_batch(
 
 
 def _are_one_hot(y_true: Tensor, y_pred: Tensor, num_classes: int) -> bool:
-    """Tell whether labels and predictions that are no scores are both one-hot rows.
+    """Return whether labels and predictions are both one-hot rows, not scores.
 
-    By their shapes alone: what a number means must not change from batch to batch.
+    By their shapes alone: the meaning of a number must not change from batch to batch.
     """
     return (
         not is_float(y_pred)
@@ -103,7 +103,7 @@ def _are_one_hot(y_true: Tensor, y_pred: Tensor, num_classes: int) -> bool:
 def _are_ids(
     y_true: Tensor, y_pred: Tensor, num_classes: int, *, float_ids: bool
 ) -> bool:
-    """Tell whether predictions are class ids and not scores."""
+    """Return whether predictions are class ids and not scores."""
     rank = len(y_pred.shape)
     if is_float(y_pred):
         has_scores = rank and y_pred.shape[-1] in (num_classes, None)
@@ -130,12 +130,12 @@ def first_largest(scores: Tensor) -> Tensor:
     """Return the int32 index of the first largest score of each row."""
     if keras.backend.backend() == "torch":
         return ops.cast(ops.argmax(scores, axis=-1), "int32")
-    # XLA's argmax takes two to four times as long, for it does not vectorise.
+    # XLA's argmax takes two to four times as long, because it does not vectorise.
     last = scores.shape[-1] - 1
     # Without `initial` Keras refuses an empty batch on TensorFlow.
     best = ops.max(scores, axis=-1, keepdims=True, initial=-float("inf"))
     largest = ops.equal(scores, best)
-    # Where the largest is NaN nothing equals it.
+    # If the largest is NaN, no score equals it.
     index = ops.where(largest, ops.arange(last + 1, dtype="int32"), last)
     return ops.min(index, axis=-1, initial=last)
 
@@ -200,7 +200,7 @@ def hit_batch(
     ignore_index: Ids,
     num_classes: int,
 ) -> Batch:
-    """Prepare elements of which it matters only whether their class was predicted.
+    """Prepare elements for which only a hit or a miss of their class matters.
 
     Args:
         given: As for `class_batch`.
@@ -256,7 +256,7 @@ def score_batch(
     num_classes: int,
     soft: bool = False,
 ) -> Batch:
-    """Prepare elements whose scores of all classes are wanted.
+    """Prepare elements with the scores of all classes.
 
     Args:
         given: As for `class_batch`, with scores of shape `(..., num_classes)`.
@@ -303,7 +303,7 @@ def score_batch(
 def _class_labels(
     y_true: Tensor, y_pred: Tensor, predictions: Tensor, num_classes: int
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Return int32 labels like `predictions`, where they are no class, and as given."""
+    """Return int32 labels like `predictions`, where they are invalid, and `y_true`."""
     if len(y_true.shape) == len(predictions.shape) + 1 and y_true.shape[-1] == 1:
         y_true = squeeze_last(y_true)
     if _is_one_hot(y_true, predictions, num_classes):

@@ -1,4 +1,4 @@
-"""Scores of each class or label against the rest, as histogram and buffer take them."""
+"""Scores of each class or label against the rest, for histogram and buffer."""
 
 import dataclasses
 from typing import Any
@@ -14,11 +14,11 @@ Tensor = Any
 
 @dataclasses.dataclass(frozen=True)
 class ScoreTask:
-    """Which scores are ranked, and apart from which others.
+    """Which scores are ranked together.
 
     Attributes:
-        num_classes: Number of classes, of which one holds; each is ranked against
-            the rest. None for other tasks.
+        num_classes: Number of exclusive classes; each is ranked against the rest. None
+            for other tasks.
         num_labels: Number of labels that may hold at once, or None.
         micro: All classes or labels are ranked together.
         together: Which ones are, if not all.
@@ -80,7 +80,7 @@ class ScoreTask:
         return f"class ids from 0 to {self.num_classes - 1} or one-hot rows"
 
     def comparable(self, scores: Tensor) -> Tensor:
-        """Return what ranks: probabilities, or logits; NaN for what is neither."""
+        """Return rankable scores; NaN for invalid ones."""
         if not self.from_logits:
             outside = ops.logical_or(scores < 0.0, scores > 1.0)
             return ops.where(outside, float("nan"), scores)
@@ -110,7 +110,7 @@ def _against_rest(batch: Batch, num_classes: int) -> Batch:
 def softmax_logits(scores: Tensor) -> Tensor:
     """Return `log(p / (1 - p))` of the softmax p over the last axis.
 
-    By way of p, all probabilities near 1 would be one.
+    Computed from p, all probabilities near 1 would be equal.
 
     Args:
         scores: Float tensor of shape `(N, C)`.
@@ -122,7 +122,7 @@ def softmax_logits(scores: Tensor) -> Tensor:
     # Without `initial` Keras refuses an empty batch on TensorFlow.
     top = ops.max(scores, axis=-1, initial=-float("inf"))
     largest = ops.expand_dims(top - rest, -1)
-    # What is not the best has p of at most 1/2, where 1 - p keeps every bit.
+    # All but the best have a p of at most 1/2, where 1 - p keeps every bit.
     log_p = ops.minimum(scores - ops.expand_dims(ops.logaddexp(top, rest), -1), -0.5)
     others = log_p - ops.log1p(-ops.exp(log_p))
     return ops.where(is_best, largest, others)

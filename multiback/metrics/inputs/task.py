@@ -1,4 +1,4 @@
-"""What is classified, and how labels and scores are read: one record for all metrics.
+"""The arguments of classification, and how labels and scores are read, in one record.
 
 A metric's signature lists the arguments, the record checks them, and statistics are
 made from it.
@@ -32,7 +32,7 @@ SIZES = {"multiclass": ("num_classes", 2), "multilabel": ("num_labels", 1)}
 
 @dataclasses.dataclass(frozen=True)
 class Task:
-    """The arguments that say what is classified.
+    """The arguments of classification.
 
     Args:
         task: "binary", "multiclass" (each element has one class), "multilabel" (each
@@ -43,7 +43,7 @@ class Task:
         threshold: A probability above it is positive.
         from_logits: The scores are logits.
         ignore_index: A label, or several: elements with it are left out.
-        classes: A class id or label, or several: what the value is of.
+        classes: A class id or label, or several: the classes that the value describes.
         allowed: The tasks that the metric has.
 
     Raises:
@@ -88,7 +88,7 @@ class Task:
         object.__setattr__(self, name, value)
 
     def _check_size(self) -> None:
-        """Check num_classes and num_labels, of which a task has one or none."""
+        """Check num_classes and num_labels; a task has one of them or neither."""
         for task, (name, smallest) in SIZES.items():
             value = getattr(self, name)
             if task == self.task:
@@ -107,8 +107,8 @@ class Task:
                 )
 
     def _check_ids(self) -> None:
-        """Check ignore_index and classes, and that they have nothing in common."""
-        # The smallest int32 stands for any value that is not a label.
+        """Check ignore_index and classes, and that they do not overlap."""
+        # The smallest int32 represents every value that is not a label.
         ignored = as_ids("ignore_index", self.ignore_index, 1 - 2**31, 2**31 - 1)
         if isinstance(ignored, tuple):
             ignored = tuple(sorted(ignored)) if len(ignored) > 1 else ignored[0]
@@ -149,19 +149,19 @@ class Task:
 
     @property
     def chosen(self) -> tuple[int, ...] | None:
-        """The classes or labels that the value is of, in order; None for all."""
+        """The classes or labels that the value describes, in order; None for all."""
         return as_tuple(self.classes)
 
     @property
     def is_single(self) -> bool:
-        """Whether the value is of one class, which `average=None` leaves a scalar."""
+        """Whether the value describes one class, a scalar under `average=None`."""
         return isinstance(self.classes, int)
 
     def decided(self, y_pred: Tensor) -> "Task":
-        """Return the task that a shape leaves no doubt of: "binary".
+        """Return the task of an unambiguous shape: "binary".
 
         Args:
-            y_pred: Predictions, of which the last axis is looked at.
+            y_pred: Predictions; only their last axis matters.
 
         Raises:
             ArgumentError: There may be several classes or labels.

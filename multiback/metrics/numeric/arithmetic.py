@@ -1,7 +1,7 @@
-"""Formulas that work on NumPy arrays as they do on tensors.
+"""Formulas that work on NumPy arrays and on tensors.
 
-Eager PyTorch keeps the state of a metric in the host's memory, where NumPy computes
-a formula in less time than `keras.ops` takes for its first operation.
+Eager PyTorch keeps the state of a metric in the host's memory, where NumPy computes a
+formula in less time than `keras.ops` takes for its first operation.
 """
 
 from typing import Any

@@ -1,8 +1,7 @@
 """Counting and summing by id, jittable on every backend.
 
-The `keras.ops` versions are the specification. A backend that needs a
-function of its own has a file named after it;
-`tests/metrics/test_large_batches.py` compares them.
+The `keras.ops` versions are the specification. A backend that needs another function
+has a file named after it; `tests/metrics/test_large_batches.py` compares them.
 """
 
 from typing import Any
@@ -17,7 +16,7 @@ _BLOCK, _BITS = 32, 6
 
 
 def count_cases(case: Tensor, counted: Tensor, odd: Tensor) -> Tensor:
-    """Count how often each of four cases occurs, and what is odd, in one pass.
+    """Count how often each of four cases occurs, and the odd elements, in one pass.
 
     Five sums are five passes to XLA, nine times as slow as adding up five fields of
     one integer: the elements of a block first, then all blocks.
@@ -125,6 +124,6 @@ def sum_by_id(ids: Tensor, values: Tensor, length: int) -> Tensor:
 
 
 def _blocks_to_sum(size: int, length: int) -> int:
-    """Return in how many blocks to add up: more take room, and fewer round more."""
+    """Return the number of blocks: more take more memory, fewer round more."""
     few_roundings = min(size // max(length, 256), 1024)
     return max(few_roundings, -(-size // 2**22), 1)

@@ -23,7 +23,7 @@ _LOW_MASK = COUNT_BASE - 1
 
 
 def carry(count: Tensor) -> Tensor:
-    """Move what the low words hold above base 2**24 to the high words."""
+    """Move the part of the low words above base 2**24 to the high words."""
     return _carry(count[0], count[1])
 
 
@@ -38,20 +38,20 @@ def _carry(high: Tensor, low: Tensor) -> Tensor:
 
 def add_to_count(count: Tensor, batch: Tensor) -> Tensor:
     """Add integers in [0, 2**31 - 2**25] to a count."""
-    # With jax_enable_x64 a sum of int32 is int64, and so the state would become.
+    # With jax_enable_x64 a sum of int32 is int64, and so would be the state.
     return _carry(count[0], count[1] + ops.cast(batch, "int32"))
 
 
 def add_ids_to_count(count: Tensor, ids: Tensor, numbers: Tensor) -> Tensor:
     """Add small int32 numbers to the cells of a count that ids name.
 
-    Most batches touch few cells of many, and none of these is full: only then is
-    every cell gone through.
+    Most batches touch few cells of many, without a full one: only a full cell needs a
+    pass over all.
     """
     count = bins.add_at(count, ids, ops.cast(numbers, "int32"))
     few = isinstance(ids.shape[0], int) and ids.shape[0] < count.shape[1]
     touched = ops.take(count[1], ids) if few else count[1]
-    # One tensor through, or XLA copies it.
+    # Pass a single tensor through `cond`; XLA copies tuples.
     return ops.cond(
         ops.any(touched > _LOW_MASK),
         lambda: carry(count),

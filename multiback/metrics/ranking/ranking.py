@@ -1,4 +1,4 @@
-"""How well scores rank: AUROC and average precision, with certified bounds."""
+"""Ranking metrics: AUROC and average precision, with certified bounds."""
 
 from typing import Any
 
@@ -183,7 +183,7 @@ class AUROC(ScoreMetric):
         scores = self._scores
         if not isinstance(scores, ScoreHistogram) or scores.task.columns != 1:
             return None
-        # The kernels know this class's formula, not that of a subclass.
+        # The kernels have this class's formula, not that of a subclass.
         own = type(self).score is AUROC.score
         one = own and self.record.classes is None
         return scores if one and not self._each else None
@@ -356,7 +356,7 @@ class AveragePrecision(ScoreMetric):
         # With weights many small positives may lie in the first.
         low_weighted = _integral(hits, all_before + n, 1.0, p)
         low = ops.where(histogram.weighted > 0.0, low_weighted, low)
-        # Precision grows along positives in a row, so that the last has the most.
+        # Precision grows along positives in a row, so the last one has the most.
         high = p * ratio(hits + p, all_before + p, 0.0)
         middle = ops.where(single, p * end, middle)
         middle = ops.clip(middle, low, high)

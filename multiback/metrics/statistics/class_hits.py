@@ -1,4 +1,4 @@
-"""How often a class was found: all that plain accuracy needs."""
+"""How often a class was found: the counts of plain accuracy."""
 
 import dataclasses
 from typing import Any
@@ -19,8 +19,8 @@ Tensor = Any
 class ClassHits(Counts):
     """Count, for each class, labels that were predicted and those that were not.
 
-    `tp` and `fn` hold them; `fp` and `tn` stay 0. Whether a label's score is the
-    first largest takes one pass over the scores, and which score is it several.
+    `tp` and `fn` hold them; `fp` and `tn` stay 0. Whether a label's score is the first
+    largest takes a single run through the scores; which score it is takes several.
 
     Args:
         num_classes: Number of classes.
@@ -32,7 +32,7 @@ class ClassHits(Counts):
 
     @property
     def columns(self) -> int:
-        """One a class."""
+        """One column a class."""
         return self.num_classes
 
     def prepare(self, given: Given) -> Batch:
@@ -51,7 +51,7 @@ class ClassHits(Counts):
         if batch.weights is None:
             cells = count_ids(ids, 2 * n + 1)
         else:
-            # A weight that does not count may be NaN.
+            # An excluded element's weight may be NaN.
             weights = ops.where(batch.valid, batch.weights, 0.0)
             cells = sum_by_id(ids, weights, 2 * n + 1)
         tp, fn = cells[:n], cells[n : 2 * n]

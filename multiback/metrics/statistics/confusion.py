@@ -26,8 +26,7 @@ class ConfusionCounts(LabelCells):
     Args:
         num_classes: Number of classes; None for binary and multilabel tasks, where
             a label is 0 or 1.
-        num_labels: Number of labels, each of which has a matrix of its own; None for
-            the other tasks.
+        num_labels: Number of labels, with one matrix each; None for the other tasks.
         threshold: A probability above it is positive.
         from_logits: The scores are logits.
         ignore_index: Elements with this label are left out.
@@ -51,7 +50,7 @@ class ConfusionCounts(LabelCells):
 
     @property
     def probabilities(self) -> bool:
-        """Whether the threshold is compared with what is to be a probability."""
+        """Whether the threshold is compared with probabilities."""
         return self.num_classes is None and not self.from_logits
 
     def prepare(self, given: Given) -> Batch:
@@ -85,7 +84,7 @@ class ConfusionCounts(LabelCells):
         ids = ops.reshape(ids, (-1,))
         if batch.weights is None:
             return [count_ids(ids, self.cells + 1)[:-1]]
-        # A weight that does not count may be NaN.
+        # An excluded element's weight may be NaN.
         weights = ops.where(batch.valid, batch.weights, 0.0)
         weights = ops.reshape(weights, (-1,))
         return [sum_by_id(ids, weights, self.cells + 1)[:-1]]

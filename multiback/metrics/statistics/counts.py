@@ -25,7 +25,7 @@ Tensor = Any
 
 @dataclasses.dataclass(frozen=True)
 class CountTable:
-    """What a state says: float32 tensors of shape `(columns,)`.
+    """The values of a state: float32 tensors of shape `(columns,)`.
 
     A column is a class, a label, or the positive class of a binary task.
 
@@ -48,8 +48,8 @@ class LabelCells(LabelStatistic):
     """Accumulate any number of counts.
 
     The state is "counts", a count of `exact` of each cell; "weighted" and "squares",
-    sums of `exact` of the weights of each cell and of their squares, which say how
-    many rows of equal weight they are worth; and "unusable".
+    sums of `exact` of the weights of each cell and of their squares, which give the
+    effective number of rows; and "unusable".
     """
 
     @property
@@ -72,7 +72,7 @@ class LabelCells(LabelStatistic):
         """Return the counts of a batch, weighted if it has weights."""
 
     def tally(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Return all counts of a batch, and whether something is unusable."""
+        """Return all counts of a batch, and whether a value is unusable."""
         parts = [ops.reshape(part, (-1,)) for part in self.count(batch)]
         return ops.concatenate(parts), self.is_odd(batch)
 
@@ -123,7 +123,7 @@ class Counts(LabelCells):
 
     @property
     def cells(self) -> int:
-        """Four a column."""
+        """Four cells a column."""
         return 4 * self.columns
 
     def read(self, state: State) -> CountTable:
@@ -136,7 +136,7 @@ class Counts(LabelCells):
 
 
 def score_threshold(threshold: float, *, from_logits: bool) -> float:
-    """Move the threshold to where the scores are, which leaves them exact."""
+    """Move the threshold to the unit of the scores, which leaves them exact."""
     if not from_logits:
         return threshold
     if threshold in (0.0, 1.0):

@@ -1,4 +1,4 @@
-"""Sums of scoring rules over labels: what log loss, perplexity and Brier add up."""
+"""Sums of scoring rules over labels, for log loss, perplexity and Brier score."""
 
 import dataclasses
 from typing import Any, ClassVar, Literal
@@ -34,7 +34,7 @@ class PredictionSums(LabelStatistic):
 
     @property
     def probabilities(self) -> bool:
-        """Whether scores are to be probabilities."""
+        """Whether scores must be probabilities."""
         return not self.from_logits
 
     def prepare(self, given: Given) -> Batch:
@@ -64,7 +64,7 @@ class PredictionSums(LabelStatistic):
 
 @dataclasses.dataclass(frozen=True)
 class LossSums(PredictionSums):
-    """Add up one loss an element, the weights, and what an interval needs.
+    """Add up one loss an element, the weights, and the terms of an interval.
 
     "sums" is float32 of shape `(2, 5)`, as `sums_for_mean` returns them.
 
@@ -99,7 +99,7 @@ class LossSums(PredictionSums):
         if batch.weights is not None:
             weights = ops.where(batch.valid, ops.cast(batch.weights, losses.dtype), 0.0)
         words = sums_for_mean(losses, weights, equal=batch.weights is None)
-        # What is no number anywhere makes the sum none.
+        # An invalid number anywhere makes the sum invalid.
         finite = ops.isfinite(words[0, 0])
         odd = ops.logical_or(ops.any(batch.wrong), ops.logical_not(finite))
         sums = exact.merge_sums(state["sums"], words)
@@ -175,12 +175,12 @@ class LossSums(PredictionSums):
         known = ops.expand_dims(ops.clip(batch.labels, 0, self.num_classes - 1), -1)
         if self.from_logits and self.kind == "log":
             own = ops.take_along_axis(scores, known, axis=-1)[:, 0]
-            # Of differences, which are exact: large logits would round the loss away.
+            # Differences are exact: large logits would round the loss away.
             return ops.logsumexp(scores - ops.expand_dims(own, -1), axis=-1)
         if self.from_logits:
             scores = ops.softmax(scores, axis=-1)
         own = ops.take_along_axis(scores, known, axis=-1)[:, 0]
-        # A NaN is not inside either, whichever class it belongs to.
+        # A NaN is not inside either, for any class.
         inside = ops.all(ops.logical_and(scores >= 0.0, scores <= 1.0), axis=-1)
         if self.kind == "log":
             loss = -ops.log(own)

@@ -1,9 +1,9 @@
 """Centred second moments of targets and predictions.
 
-Sums of squares lose everything where the mean is large: torchmetrics' R2 at a
-target mean of 1e4 is 0.0 for a true 0.75. Here each batch is centred first, and
-batches are merged as Chan, Golub and LeVeque (1979) do. The residual is a third
-variable of its own, for it cannot be had from the others without cancellation.
+Sums of squares lose everything where the mean is large: torchmetrics' R2 at a target
+mean of 1e4 is 0.0 for a true 0.75. Here each batch is centred first, and batches are
+merged as Chan, Golub and LeVeque (1979) do. The residual is a third variable, because
+computing it from the others would cancel.
 """
 
 import dataclasses
@@ -25,7 +25,7 @@ _LEFT, _RIGHT = [0, 1, 0, 2], [0, 1, 1, 2]  # t t, p p, t p, r r
 
 @dataclasses.dataclass(frozen=True)
 class MomentTable:
-    """What a state says: float32 tensors of shape `(D,)`.
+    """The values of a state: float32 tensors of shape `(D,)`.
 
     Attributes:
         rows: Number of rows whose weight is not 0.
@@ -79,7 +79,7 @@ class Moments(PairStatistic):
         batch = self._values(given)
         new = self._of_batch(batch)
         moments = self._merged(state["moments"], new)
-        # What is no number anywhere makes a moment none.
+        # An invalid number anywhere makes a moment invalid.
         odd = ops.logical_not(ops.all(ops.isfinite(new)))
         return {**state, "moments": moments}, odd
 

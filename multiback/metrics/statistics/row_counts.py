@@ -1,4 +1,4 @@
-"""Counting rows that are right as a whole, and labels among the best scores."""
+"""Counts of rows that are completely right, and of labels among the best scores."""
 
 import dataclasses
 from typing import Any
@@ -36,7 +36,7 @@ class TopKCounts(Counts):
 
     @property
     def columns(self) -> int:
-        """One a class."""
+        """One column a class."""
         return self.num_classes
 
     def prepare(self, given: Given) -> Batch:
@@ -57,7 +57,7 @@ class TopKCounts(Counts):
         if batch.weights is None:
             cells = count_ids(ids, 2 * n + 1)
         else:
-            # A weight that does not count may be NaN.
+            # An excluded element's weight may be NaN.
             weights = ops.where(batch.valid, batch.weights, 0.0)
             cells = sum_by_id(ids, weights, 2 * n + 1)
         tp, fn = cells[:n], cells[n : 2 * n]
@@ -70,7 +70,7 @@ class TopKCounts(Counts):
 
 @dataclasses.dataclass(frozen=True)
 class ExactMatchCounts(Counts):
-    """Count rows of which every element is right (`tp`), and the others (`fn`).
+    """Count rows whose elements are all right (`tp`), and the others (`fn`).
 
     An element that is masked or ignored does not spoil its row; a row of nothing
     else is left out. One unknown label makes its row invalid.
@@ -91,12 +91,12 @@ class ExactMatchCounts(Counts):
 
     @property
     def columns(self) -> int:
-        """One: all rows."""
+        """One column: all rows."""
         return 1
 
     @property
     def probabilities(self) -> bool:
-        """Whether the threshold is compared with what is to be a probability."""
+        """Whether the threshold is compared with probabilities."""
         return self.num_classes is None and not self.from_logits
 
     def prepare(self, given: Given) -> Batch:

@@ -41,7 +41,7 @@ class SampleRatios(LabelStatistic):
     kind: Literal["jaccard", "dice"]
     counts: BinaryCounts | MulticlassCounts | MultilabelCounts
     average: str | None
-    # NaN equals nothing, and statistics are compared.
+    # NaN is not equal to itself, and statistics are compared.
     zero_division: float | None
     classes: tuple[int, ...] | None = None
 
@@ -66,7 +66,7 @@ class SampleRatios(LabelStatistic):
 
     @property
     def probabilities(self) -> bool:
-        """Whether the threshold is compared with what is to be a probability."""
+        """Whether the threshold is compared with probabilities."""
         return self.counts.probabilities
 
     def prepare(self, given: Given) -> Batch:
@@ -82,7 +82,7 @@ class SampleRatios(LabelStatistic):
         batch, sample_weight = self.prepare(given), given.sample_weight
         elements = elements_of_row(batch, given.y_true)
         values, weights = self._ratios(*self._overlap(batch, elements))
-        # What is masked or ignored as a whole leaves the mean.
+        # A row that is completely masked or ignored leaves the mean.
         held = ops.any(ops.reshape(batch.valid, (-1, elements)), axis=1, keepdims=True)
         weights = ops.where(held, weights, 0.0)
         if sample_weight is not None:
@@ -129,7 +129,7 @@ class SampleRatios(LabelStatistic):
             threshold = score_threshold(
                 self.counts.threshold, from_logits=self.counts.from_logits
             )
-            # A NaN score is a miss of its label, whichever that is.
+            # A NaN score is a miss of its label.
             above = ops.where(
                 batch.hopeless, ops.equal(labels, 0), batch.predictions > threshold
             )
@@ -194,7 +194,7 @@ class SampleRatios(LabelStatistic):
 
 
 def elements_of_row(batch: Batch, y_true: Tensor) -> Any:
-    """Return the number of labels of a row; a tensor where it is not known yet.
+    """Return the number of labels of a row; a tensor while it is unknown.
 
     TensorFlow traces batches whose sizes differ with unknown sizes.
     """

@@ -1,4 +1,4 @@
-"""Which bin a score falls into: the same one on every backend.
+"""The bin of a score: the same one on every backend.
 
 The bins are uniform in `asinh(logit / 4)`, so that they are fine around 1/2 and
 reach far into both tails; |logit| is clipped at 1e4. Logarithms round differently
@@ -20,7 +20,7 @@ Array = npt.NDArray[Any]
 LARGEST = 1e4
 SCALE = 4.0
 SPAN = math.asinh(LARGEST / SCALE)
-# Some devices take what is smaller for 0.
+# Some devices round smaller numbers to 0.
 SMALLEST = float(np.finfo("float32").tiny)
 # Searching the table for more scores takes longer than their logarithms.
 SEARCHED = 512
@@ -49,7 +49,7 @@ def lower_edges(bins: int, *, logits: bool) -> Array:
         with np.errstate(all="ignore"):
             edges = 1.0 / (1.0 + np.exp(-edges))
         edges[edges <= SMALLEST] = -math.inf
-    edges[0] = -math.inf  # What is clipped lies in the outer bins.
+    edges[0] = -math.inf  # Clipped scores lie in the outer bins.
     edges.flags.writeable = False
     return edges
 
@@ -87,7 +87,7 @@ def bin_ids(scores: Tensor, bins: int, *, logits: bool) -> Tensor:
     place = ops.arcsinh(logit / SCALE) * per_unit(bins) + 0.5
     ids = ops.cast(ops.floor(place), "int32") + bins // 2
     ids = ops.clip(ids, 0, bins - 1)
-    # A copy: tensors of PyTorch share memory that may be written to.
+    # A copy: tensors of PyTorch share memory that other code may write to.
     table = ops.convert_to_tensor(edge_table(bins, logits=logits).copy())
     below = ops.less(scores, ops.take(table, ids))
     above = ops.greater_equal(scores, ops.take(table, ids + 1))

@@ -1,4 +1,4 @@
-"""Exact scores in a buffer of fixed size, for where no binning can rank them."""
+"""Exact scores in a buffer of fixed size, for data that binning cannot rank."""
 
 import dataclasses
 from typing import Any, ClassVar
@@ -50,7 +50,7 @@ class ScoreBuffer(LabelStatistic):
 
     @property
     def probabilities(self) -> bool:
-        """Whether scores are to be probabilities."""
+        """Whether scores must be probabilities."""
         return not self.task.from_logits
 
     def prepare(self, given: Given) -> Batch:
@@ -84,7 +84,7 @@ class ScoreBuffer(LabelStatistic):
         places = ops.arange(self.capacity, dtype="int32")
         keep = places < ops.expand_dims(b["used"], -1)
         merged = self._append(a, b["scores"], b["signed"], keep)
-        # What did not fit into b is missing here too.
+        # Values that did not fit into b are missing here too.
         return {
             **merged,
             "used": a["used"] + b["used"],
@@ -92,7 +92,7 @@ class ScoreBuffer(LabelStatistic):
         }
 
     def unusable(self, state: dict[str, Any]) -> dict[str, int]:
-        """Return how many elements have each cause, and how many had no room."""
+        """Return the number of elements with each cause, and of those without room."""
         missing = int(state["used"].max()) - self.capacity
         more = {"beyond_capacity": missing} if missing > 0 else {}
         return {**super().unusable(state), **more}
@@ -139,18 +139,18 @@ class ScoreBuffer(LabelStatistic):
             scores = ops.where(outside, float("nan"), scores)
         elif self.task.num_classes is not None:
             scores = ops.softmax(scores, axis=-1)
-        # -0 and 0 are one score.
+        # -0 and 0 are the same score.
         return ops.where(ops.equal(scores, 0.0), ops.zeros_like(scores), scores)
 
     def _append(
         self, state: State, scores: Tensor, signed: Tensor, keep: Tensor
     ) -> State:
-        """Put what is kept, `(columns, N)`, behind what is there."""
-        room = self.capacity + 1  # The last place takes what is not kept.
+        """Append the kept values, `(columns, N)`, to the used ones."""
+        room = self.capacity + 1  # The last place takes dropped values.
         kept = ops.cast(keep, "int32")
         upto = ops.cast(ops.cumsum(kept, axis=-1), "int32")
         place = ops.expand_dims(state["used"], -1) + upto - kept
-        # Keras tries metrics on a state without contents, whose `used` is anything.
+        # Keras tries metrics on a state without contents, whose `used` is arbitrary.
         place = ops.where(keep, ops.clip(place, 0, self.capacity), self.capacity)
         columns = ops.arange(self.task.columns, dtype="int32") * room
         place = ops.reshape(place + ops.expand_dims(columns, -1), (-1, 1))

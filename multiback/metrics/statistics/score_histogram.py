@@ -1,7 +1,7 @@
-"""A histogram of scores for each class: all that ranking metrics need.
+"""A histogram of scores for each class, for ranking metrics.
 
-No binning is right for every range of scores, so whatever is computed from it comes
-with the error that the order inside of bins could make.
+No binning is right for every range of scores, so every value computed from it comes
+with the possible error from the order inside bins.
 """
 
 import dataclasses
@@ -28,7 +28,7 @@ BINS = 128 * 128
 
 @dataclasses.dataclass(frozen=True)
 class Histogram:
-    """What a state says, one row a ranking.
+    """The values of a state, one row a ranking.
 
     Attributes:
         negatives: `(columns, bins)` float32, from the lowest scores to the highest.
@@ -36,7 +36,7 @@ class Histogram:
         undefined: `(columns,)`, not 0 if a score is NaN, a label unknown or a weight
             negative.
         weighted: Scalar, not 0 if batches came with weights.
-        exact: Each bin holds one score, so that what shares a bin ties.
+        exact: True if each bin holds a single score, so scores in one bin are ties.
     """
 
     negatives: Tensor
@@ -62,15 +62,15 @@ class ScoreHistogram(LabelCells):
 
     @property
     def probabilities(self) -> bool:
-        """Whether scores are to be probabilities."""
+        """Whether scores must be probabilities."""
         return not self.task.from_logits
 
     @property
     def cells(self) -> int:
-        """For each ranking the bins of both classes and the NaN; and all together.
+        """For each ranking the bins of both classes and the NaN; and the total.
 
-        No bin holds more than all together, so that one cell tells whether any count
-        has left its low word, and whether there are weights.
+        No bin holds more than the total, so one cell shows whether any count has left
+        its low word, and whether there are weights.
         """
         return self.task.columns * (2 * self.bins + 1) + 1
 
@@ -82,7 +82,7 @@ class ScoreHistogram(LabelCells):
         """Return the state with a batch in it, and whether something is unusable."""
         if given.sample_weight is not None or keras.backend.backend() == "torch":
             return super().add(state, given)
-        # To go through all cells for each small batch takes XLA four times as long.
+        # A pass over all cells for each small batch takes XLA four times as long.
         batch = self.prepare(given)
         odd = self.is_odd(batch)
         batch, ids = self.places(batch)
@@ -136,7 +136,7 @@ class ScoreHistogram(LabelCells):
         if batch.weights is None:
             cells = count_ids(ids, self.cells)[:-1]
         else:
-            # A weight that does not count may be NaN.
+            # An excluded element's weight may be NaN.
             weights = ops.where(valid, ops.reshape(batch.weights, (-1,)), 0.0)
             cells = sum_by_id(ids, weights, self.cells)[:-1]
         return [cells, ops.sum(cells)]
@@ -161,7 +161,7 @@ class ScoreHistogram(LabelCells):
         """Return the lower edge of each bin in float64, as scores, `(1, bins)`."""
         edges = lower_edges(self.bins, logits=self.task.from_logits)
         if self.task.from_logits and self.task.num_classes is not None:
-            # Their bins are those of logits, but they are shown as a softmax.
+            # Their bins are of logits, but they are shown as a softmax.
             with np.errstate(all="ignore"):
                 edges = 1.0 / (1.0 + np.exp(-edges))
             edges[0] = -math.inf

@@ -20,8 +20,9 @@ from multiback.metrics.numeric.arithmetic import namespace
 Tensor = Any
 State = dict[str, Tensor]
 
-# The layout and the meaning of every state. Raise it where either changes: what was
-# saved in the middle of an epoch is then not restored, and the metric says so.
+# The version of the layout and the meaning of every state. Raise it if either changes:
+# state that was saved in the middle of an epoch is then not restored, and the metric
+# warns.
 STATE_VERSION = 2
 
 _NOTHING = bytes(2 * 4 * len(CAUSES))
@@ -30,13 +31,13 @@ _NOTHING = bytes(2 * 4 * len(CAUSES))
 class Statistic(abc.ABC):
     """Describe what is accumulated; subclasses are frozen dataclasses.
 
-    Four pure functions, none of which branches in Python on a tensor's values,
-    so that each runs under `jax.jit`, `tf.function(jit_compile=True)` and eager
-    PyTorch alike. Equal statistics accumulate equal numbers.
+    Four pure functions, without branches in Python on a tensor's values, so each runs
+    under `jax.jit`, `tf.function(jit_compile=True)` and eager PyTorch alike. Equal
+    statistics accumulate equal numbers.
 
     Attributes:
-        adds: Adding two states element by element is a valid `merge`. Where it is
-            not, a metric keeps one state a replica; see `replicas`.
+        adds: Adding two states element by element is a valid `merge`. If not, a metric
+            keeps one state a replica; see `replicas`.
     """
 
     adds: ClassVar[bool] = True
@@ -61,9 +62,9 @@ class Statistic(abc.ABC):
 class PairStatistic(Statistic):
     """A statistic of labels or targets against predictions.
 
-    Its state has "unusable", a count of `exact` of elements that cannot be used, one
-    a cause of `inputs.causes`. Causes are told apart only where there is something
-    to tell: that takes a good batch no time.
+    Its state has "unusable", a count of `exact` of elements that cannot be used, one a
+    cause of `inputs.causes`. Causes are distinguished only if there are any: a good
+    batch takes no extra time.
 
     Attributes:
         words_of: Causes for which a warning has other words than usual.
@@ -98,7 +99,8 @@ class PairStatistic(Statistic):
     def note(self, state: State, given: Given, odd: Tensor) -> Tensor:
         """Return the count of causes with those of a batch in it."""
         unusable = state["unusable"]
-        # From what was given: what XLA had fused would have to be stored otherwise.
+        # Read the original input: otherwise values that XLA fused would have to be
+        # stored.
         return ops.cond(
             odd,
             lambda: exact.add_to_count(unusable, self.causes(given)),
@@ -107,10 +109,10 @@ class PairStatistic(Statistic):
 
     @abc.abstractmethod
     def explain_labels(self) -> str:
-        """Say which labels or targets can be used."""
+        """Describe the labels or targets that can be used."""
 
     def unusable(self, state: dict[str, Any]) -> dict[str, int]:
-        """Return how many elements have each cause that there is, of host arrays."""
+        """Return the number of elements by cause, for host arrays."""
         counts = state["unusable"]
         if counts.tobytes() == _NOTHING:  # A tenth of the time of `any`.
             return {}
@@ -132,7 +134,7 @@ class PairStatistic(Statistic):
 
 
 class LabelStatistic(PairStatistic):
-    """A statistic of labels, which it can tell from what is no label.
+    """A statistic of labels, which can recognise invalid labels.
 
     Attributes:
         negative_weights: Negative weights mean something.
@@ -166,7 +168,7 @@ class LabelStatistic(PairStatistic):
         )
 
     def invalid(self, state: State) -> Tensor:
-        """Return how many elements had a label that cannot be used."""
+        """Return how many elements had an unusable label."""
         counts = state["unusable"][:, OF_LABELS]
         return exact.count_to_float(namespace(counts).sum(counts, axis=1))
 

@@ -15,7 +15,7 @@ Tensor = Any
 
 
 def sums_for_mean(terms: Tensor, weights: Tensor, *, equal: bool) -> Tensor:
-    """Add up what a weighted mean and its standard error need, over the last axis.
+    """Add up the terms of a weighted mean and its standard error, over the last axis.
 
     Of terms t with weights w: `w t`, `w`, `w^2`, `w^2 t` and `w^2 t^2`. The first two
     make the mean m; its squared standard error, `sum(w^2 (t - m)^2) / sum(w)^2`,
@@ -24,7 +24,7 @@ def sums_for_mean(terms: Tensor, weights: Tensor, *, equal: bool) -> Tensor:
     Args:
         terms: Float tensor `(..., N)`.
         weights: The same shape and dtype; a term of weight 0 may be infinite or NaN.
-        equal: Each weight is 0 or 1, so that three sums are all.
+        equal: Each weight is 0 or 1, so three sums are enough.
 
     Returns:
         float32 tensor `(2, 5, ...)`, in the words of `exact`.
@@ -47,7 +47,7 @@ class WeightedSums(abc.ABC):
 
     @abc.abstractmethod
     def terms(self, batch: Values) -> Tensor:
-        """Return what is added up, one number an element."""
+        """Return the terms of the sum, one number an element."""
 
     def no_sums(self) -> Tensor:
         """Return the sums of no data."""
@@ -125,7 +125,7 @@ class ErrorSums(WeightedSums, PairStatistic):
     def add(self, state: State, given: Given) -> tuple[State, Tensor]:
         """Return the state with a batch in it, and whether something is unusable."""
         sums, words = self.added(state["sums"], self._values(given))
-        # What is no number anywhere makes the sum none.
+        # An invalid number anywhere makes the sum invalid.
         odd = ops.logical_not(ops.isfinite(words[0, 0]))
         return {**state, "sums": sums}, odd
 
@@ -177,7 +177,7 @@ class Extremes(Statistic):
         """Return the state with one more batch in it."""
         batch = value_batch((values,), sample_weight, mask)
         column = ops.cast(batch.columns[0], "float32")
-        # One more element makes an empty batch no special case.
+        # Append a neutral element so that an empty batch needs no special case.
         column = ops.concatenate([column, ops.zeros((1,), dtype="float32")])
         counts = ops.ones_like(column[:-1], dtype="bool")
         if batch.weights is not None:
@@ -206,7 +206,7 @@ class Extremes(Statistic):
         return {"extremes": merged}
 
     def read(self, state: State) -> tuple[Tensor, Tensor]:
-        """Return the largest and the smallest; NaN where there is none."""
+        """Return the largest and the smallest; NaN without data."""
         words = state["extremes"]
         words = ops.where(ops.equal(words[2], 0.0), float("nan"), words)
         return words[0], -words[1]

@@ -1,4 +1,4 @@
-"""What is counted for a binary, a multilabel and a multiclass task."""
+"""The counts of a binary, a multilabel and a multiclass task."""
 
 import dataclasses
 from typing import Any
@@ -62,7 +62,7 @@ class BinaryCounts(Counts):
 
     @property
     def columns(self) -> int:
-        """One: the positive class."""
+        """One column: the positive class."""
         return 1
 
     @property
@@ -125,7 +125,7 @@ class MultilabelCounts(Counts):
 
     @property
     def columns(self) -> int:
-        """One a label."""
+        """One column a label."""
         return self.num_labels
 
     @property
@@ -153,7 +153,7 @@ class MultilabelCounts(Counts):
 
 @dataclasses.dataclass(frozen=True)
 class MulticlassCounts(Counts):
-    """Count each of several classes, of which exactly one holds.
+    """Count each of several exclusive classes.
 
     Args:
         num_classes: Number of classes.
@@ -165,7 +165,7 @@ class MulticlassCounts(Counts):
 
     @property
     def columns(self) -> int:
-        """One a class."""
+        """One column a class."""
         return self.num_classes
 
     def prepare(self, given: Given) -> Batch:
@@ -197,7 +197,7 @@ class MulticlassCounts(Counts):
             cells = count_ids(ids, 3 * n + 1)
         else:
             weights = ops.concatenate([batch.weights, batch.weights])
-            # A weight that does not count may be NaN.
+            # An excluded element's weight may be NaN.
             weights = ops.where(ops.equal(ids, 3 * n), 0.0, weights)
             cells = sum_by_id(ids, weights, 3 * n + 1)
         tp, fp, fn = cells[:n], cells[n : 2 * n], cells[2 * n : 3 * n]

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from multiback.store.format.tensor_file import Array
 from multiback.store.format.tensor_header import build_header
 
-# What vector units and direct memory access like best.
+# The alignment that vector units and direct memory access want.
 _ALIGNMENT = 64
 
 Kind = tuple[npt.DTypeLike, tuple[int, ...]]
@@ -31,7 +31,7 @@ class Buffer:
     def arrays(
         self, kinds: Mapping[str, Kind], allocate: Callable[[int], Array]
     ) -> dict[str, Array]:
-        """Return arrays of these dtypes and shapes, with whatever they held last."""
+        """Return arrays of these dtypes and shapes, with their last content."""
         wanted = {
             name: (np.dtype(d), tuple(shape)) for name, (d, shape) in kinds.items()
         }
@@ -45,7 +45,7 @@ class Buffer:
             end = size + dtype.itemsize * math.prod(shape)
             places[name] = slice(size, end)
             size = end
-        # First let go of the old memory: two states may not fit at once.
+        # Release the old memory first: two states may not fit at once.
         self._kinds, self._arrays = {}, {}
         if self._memory.size < size:
             self._memory = np.empty(0, np.uint8)
@@ -58,12 +58,12 @@ class Buffer:
         return self._arrays
 
     def is_in(self, arrays: Iterable[Array]) -> bool:
-        """Tell whether an array lies in this memory."""
+        """Return whether an array lies in this memory."""
         return any(np.may_share_memory(array, self._memory) for array in arrays)
 
 
 def allocate_aligned(size: int) -> Array:
-    """Return so many bytes of uninitialised memory."""
+    """Return `size` bytes of uninitialised memory."""
     whole = np.empty(size + _ALIGNMENT, np.uint8)
     start = -whole.ctypes.data % _ALIGNMENT
     return whole[start : start + size]

@@ -1,11 +1,11 @@
-"""Give the thread that writes its turn soon.
+"""Shorten the GIL switch interval while a checkpoint is written.
 
-A call that lets go of the GIL gets it back from a thread that runs Python only after
-the interpreter's switch interval, which is 5 ms. A commit makes about 75 such calls,
-nearly all of them tiny, so beside a loop in Python it took up to 0.4 s longer than
-alone. While one runs the interval is a tenth of that: a thread that computes is asked
-to let others in so many times more, and each time is microseconds. Nothing else is
-slower, for the interval counts only while a thread waits.
+A call that releases the GIL gets it back from a thread that runs Python only after the
+interpreter's switch interval, which is 5 ms. A commit makes about 75 such calls, nearly
+all of them tiny, so beside a loop in Python it took up to 0.4 s longer than alone.
+During a commit the interval is a tenth of that: a computing thread yields ten times as
+often, and each time costs microseconds. Nothing else is slower, because the interval
+counts only while a thread waits.
 """
 
 import sys
@@ -22,9 +22,9 @@ _before = _ours = 0.0
 
 @contextmanager
 def soon() -> Iterator[None]:
-    """Shorten the switch interval while the block runs, in however many threads.
+    """Shorten the switch interval while the block runs, for any number of threads.
 
-    An interval that somebody else sets meanwhile stays.
+    If other code sets the interval in the block, that value stays.
     """
     global _inside, _before, _ours  # noqa: PLW0603 - the interval is the process's too
     with _turn:

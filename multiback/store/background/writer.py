@@ -1,9 +1,9 @@
 """Commit in the background, so that training waits for one memory copy only.
 
-Each commit runs in a thread of its own that is no daemon: Python joins it before it
-exits, so a pending commit finishes, and there is no idle thread to stop. The thread
-spends its time in system calls and in the checksum, both of which release the GIL, and
-gets it back soon (switching.py).
+Each commit runs in its own thread, not a daemon: Python joins it before it exits, so a
+pending commit finishes, and there is no idle thread to stop. The thread spends its time
+in system calls and in the checksum, which both release the GIL, and gets it back
+quickly (switch_interval.py).
 """
 
 import threading
@@ -22,8 +22,8 @@ from multiback.store.request import Request
 from multiback.store.runs import Runs
 from multiback.warn import warn
 
-# A shorter wait is nothing to bother anyone with.
-# A wait is worth a warning if it is longer, and this share of the time between saves.
+# Do not warn of short waits. Warn if the wait is longer than this, and longer than this
+# share of the time between saves.
 _WORTH_TELLING_SECONDS = 1.0
 _WORTH_TELLING_SHARE = 0.1
 
@@ -33,13 +33,13 @@ Then = Callable[[Checkpoint], object]
 
 
 class _Outcome:
-    """What became of the last commit; outlives the writer, to be told at the end."""
+    """Outcome of the last commit; outlives the writer, to be reported at the end."""
 
     error: BaseException | None = None
     newest: Checkpoint | None = None
 
     def raise_error(self) -> None:
-        """Raise the error that is kept, once."""
+        """Raise the stored error, once."""
         error, self.error = self.error, None
         if error is not None:
             raise error
@@ -52,7 +52,7 @@ def _commit(
     cleanup: Callable[[], object] | None,
     outcome: _Outcome,
 ) -> None:
-    """Commit, and keep what comes of it."""
+    """Commit, and store the result or the error."""
     try:
         try:
             outcome.newest = runs.commit(request)
@@ -68,9 +68,9 @@ def _commit(
 class Writer:
     """Commit checkpoints in a background thread, at most one at a time.
 
-    Arrays that are handed over must not change until they are written. The arrays
-    of `buffer` are made for this: fill them, submit them, and ask again for the next
-    checkpoint; the memory changes hands by itself and is allocated once.
+    Submitted arrays must not change until they are written. The arrays of `buffer` are
+    made for this: fill them, submit them, and ask again for the next checkpoint; the
+    memory changes hands by itself and is allocated once.
 
     Args:
         runs: The run directory to commit into.
@@ -92,7 +92,7 @@ class Writer:
         ...             "first", run_id="a", tensors=arrays, epoch=1, step=9, metrics={}
         ...         )
         ...         writer.submit(request)
-        ...         # Here training goes on.
+        ...         # Here training continues.
         ...         writer.wait().tensors()["w"][0, 0]
         np.float32(2.0)
     """
@@ -109,19 +109,19 @@ class Writer:
         self._is_closed = False
         self._submitted = 0.0
         self._has_told = False
-        # An error that nobody asks for is told when the writer or Python ends.
+        # An error that was never raised is reported when the writer or Python ends.
         weakref.finalize(self, self._outcome.raise_error)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave out what is going on: a copy begins anew."""
+        """Leave out the pending commit: a copy starts idle."""
         return {"runs": self._runs, "buffers": self._number}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Begin anew."""
+        """Start idle."""
         self.__init__(**state)  # type: ignore[misc]  # The same class, no other's
 
     def is_for(self, path: Path) -> bool:
-        """Tell whether it commits into a run directory."""
+        """Return whether this writer commits into a run directory."""
         return self._runs.path == path
 
     @property
@@ -136,7 +136,7 @@ class Writer:
     ) -> dict[str, Array]:
         """Return arrays to copy a state into, that no commit is reading.
 
-        They hold what they held last; until they are submitted, the same are
+        They keep their last content; until they are submitted, the same arrays are
         returned again. If every buffer is being written, this waits.
 
         Args:
@@ -155,7 +155,7 @@ class Writer:
             return free[0].arrays(kinds, allocate)
 
     def ready(self) -> None:
-        """Wait until a submission would not have to, as `submit` does.
+        """Wait until `submit` would not have to wait.
 
         Raises:
             Exception: As for `submit`.
@@ -173,8 +173,8 @@ class Writer:
     ) -> None:
         """Hand a checkpoint over and return while it is written.
 
-        If the one before is not written yet, wait for it; the first time that this
-        takes long with a `SlowDiskWarning`.
+        If the previous one is not written yet, wait for it; the first long wait raises
+        a `SlowDiskWarning`.
 
         Args:
             request: What to write.
@@ -186,8 +186,8 @@ class Writer:
 
         Raises:
             ArgumentError: The writer is closed.
-            Exception: The commit before this one failed; this one is not begun.
-                Submit it again if training is to go on.
+            Exception: The commit before this one failed; this one is not begun. Submit
+                it again to continue training.
         """
         with self._turn:
             self._check_open("submit")
@@ -220,7 +220,7 @@ class Writer:
         """Commit in the background; the thread keeps the writer until it is done."""
         with soon():
             _commit(self._runs, request, then, cleanup, self._outcome)
-        # An error that is kept leads to this frame, and must not keep the writer.
+        # A stored error refers to this frame, and must not keep the writer alive.
         del self
 
     def _check_open(self, method: str) -> None:
@@ -235,7 +235,7 @@ class Writer:
             self._thread, self._busy = None, []
 
     def _join(self) -> None:
-        """Wait for the pending commit; the first time that it takes long, say so."""
+        """Wait for the pending commit; warn at the first long wait."""
         thread = self._thread
         if thread is not None and thread.is_alive():
             start = time.perf_counter()
@@ -254,7 +254,7 @@ class Writer:
         self._release_if_done()
 
     def raise_error(self) -> None:
-        """Raise what a commit in the background ran into, once; never wait.
+        """Raise the error of a background commit, once; do not block.
 
         Raises:
             Exception: The last commit failed.
@@ -275,14 +275,14 @@ class Writer:
         return self._outcome.newest
 
     def join(self) -> None:
-        """Wait until nothing is pending; an error is kept."""
+        """Wait until nothing is pending; a stored error stays stored."""
         with self._turn:
             if self._thread is not None:
                 self._thread.join()
             self._release_if_done()
 
     def close(self) -> None:
-        """Wait until nothing is pending, and take nothing more.
+        """Wait until nothing is pending, and accept no more commits.
 
         Raises:
             Exception: As for `wait`.
@@ -300,7 +300,7 @@ class Writer:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, _: object
     ) -> None:
-        """Close; an error that is on its way goes on, with ours as a note."""
+        """Close; an exception in flight continues, with our error as a note."""
         try:
             self.close()
         except BaseException as ours:
@@ -310,7 +310,7 @@ class Writer:
 
 
 def check_buffers(buffers: Any) -> None:
-    """Refuse a number of buffers that is none."""
+    """Raise unless `buffers` is a positive integer."""
     if not isinstance(buffers, int) or buffers < 1:
         raise ArgumentError(
             f"buffers must be a whole number of at least 1, but is {buffers!r}. "
@@ -322,10 +322,9 @@ _writers: "weakref.WeakSet[Writer]" = weakref.WeakSet()
 
 
 def wait_for(path: Path) -> None:
-    """Wait for what this process is committing into a run directory.
+    """Wait for this process's pending commit into a run directory.
 
-    So that a reader sees what the same program has saved just before. Errors stay
-    where they are.
+    So a reader sees the last save of the same program. Stored errors stay stored.
 
     Args:
         path: The run directory, resolved.

@@ -36,8 +36,8 @@ class Files:
         return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY, 0o666)
 
     def open_append(self, path: Path) -> int:
-        """Open a file so that every write lands at its end, whoever writes."""
-        # No link: in a directory by others it may lead to any file of this user.
+        """Open a file so that every write of any process is appended."""
+        # No link: in a shared directory it may lead to any file of this user.
         flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | _BINARY
         flags |= getattr(os, "O_NOFOLLOW", 0)
         return os.open(path, flags, 0o666)
@@ -69,7 +69,7 @@ class Files:
         source.rename(target)
 
     def replace(self, source: Path, target: Path) -> None:
-        """Give a file a name, taking it from whatever file bears it."""
+        """Give a file a name, replacing any file of that name."""
         source.replace(target)
 
     def symlink(self, target: str, path: Path) -> None:
@@ -87,7 +87,7 @@ class Files:
 
 @contextmanager
 def store_errors(doing: str, path: Path) -> Iterator[None]:
-    """Turn an `OSError` into a `StoreError` that says what was done to which path.
+    """Turn an `OSError` into a `StoreError` with the action and the path.
 
     >>> from pathlib import Path
     >>> with store_errors("open", Path("/no/such/file")):
@@ -107,7 +107,7 @@ def store_errors(doing: str, path: Path) -> Iterator[None]:
 def as_store_error(
     error: OSError | MemoryError, path: object, doing: str = "save into"
 ) -> StoreError:
-    """Say what was done to which path, and why it failed."""
+    """Return an error that names the action, the path and the reason."""
     if isinstance(error, StoreError):
         return error
     code = error.errno if isinstance(error, OSError) else errno.ENOMEM
@@ -115,7 +115,7 @@ def as_store_error(
     raised = StoreError(
         f"could not {doing} {path}: {cause or 'not enough memory'}. {_advice(code)}"
     )
-    # Kept so that a caller can tell a full disk from a missing right.
+    # Kept so that a caller can distinguish a full disk from a missing permission.
     raised.errno = code
     raised.__cause__ = error
     return raised
@@ -147,7 +147,7 @@ _told: set[int] = set()
 
 @contextmanager
 def closing(files: Files, descriptor: int, path: Path) -> Iterator[None]:
-    """Close a written file in the end; of two failures the first is raised."""
+    """Close a written file at the end; of two errors the first is raised."""
     try:
         yield
     except BaseException:
@@ -159,7 +159,7 @@ def closing(files: Files, descriptor: int, path: Path) -> Iterator[None]:
 
 
 def _advice(code: int | None) -> str:
-    """Say what a person can do about an operating system's error."""
+    """Return advice for an operating system's error."""
     if code in _NO_SPACE:
         return "Free some space on that disk; committed checkpoints are untouched."
     if code in _NO_RIGHTS:
@@ -176,8 +176,8 @@ def _advice(code: int | None) -> str:
 def open_regular(path: Path) -> int:
     """Open a regular file for reading; refuse links, pipes and devices.
 
-    A link in a checkpoint could lead a reader anywhere, and opening a pipe would
-    block for ever, hence the flags and the second look at what was opened.
+    A link in a checkpoint could lead a reader anywhere, and opening a pipe would block
+    for ever, hence the flags and the check of the open file.
     """
     flags = os.O_RDONLY | _BINARY
     flags |= getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
@@ -215,16 +215,16 @@ def make_directories(files: Files, path: Path) -> None:
 # Whether a directory can be opened and changed by its descriptor: not on Windows.
 _BY_DESCRIPTOR = {os.open, os.unlink, os.rmdir, os.rename} <= os.supports_dir_fd
 _FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0)
-# Ours have three levels; each takes a descriptor, of which a process may have few.
+# A run directory has three levels. Each takes a descriptor, and processes may have few.
 _DEEPEST = 50
 
 
 def delete_tree(files: Files, path: Path) -> None:
-    """Delete a file, a link or a directory with all it holds; follow no link.
+    """Delete a file, a link or a directory and its content; follow no link.
 
-    By descriptors where the system has them, so that a folder that somebody swaps for a
-    link meanwhile leads nowhere. Two processes may delete the same: what is gone
-    already is no error.
+    Descriptors are used where the system has them: a folder that is replaced by a link
+    during the deletion leads nowhere. Two processes may delete the same path: a missing
+    file is not an error.
     """
     if not _BY_DESCRIPTOR:
         _delete_by_path(files, path)
@@ -232,7 +232,7 @@ def delete_tree(files: Files, path: Path) -> None:
     with suppress(FileNotFoundError):
         parent = os.open(path.parent, _FOLDER)
         try:
-            # Deeper folders come up to here one after the other.
+            # Deeper folders are moved up to here and deleted one after the other.
             waiting = [path]
             while waiting:
                 _delete_within(
@@ -281,7 +281,7 @@ def _delete_within(
 
 
 def _delete_by_path(files: Files, path: Path) -> None:
-    """Delete where there are no descriptors; looks before each removal."""
+    """Delete without descriptors; check the path before each removal."""
     with suppress(FileNotFoundError):
         if path.is_symlink() or not path.is_dir():
             files.unlink(path)

@@ -1,4 +1,4 @@
-"""Take things away from a run directory so that no reader ever sees a half."""
+"""Remove entries of a run directory so that no reader sees a partial checkpoint."""
 
 import secrets
 from collections.abc import Iterable, Sequence
@@ -13,7 +13,7 @@ DELETED = ".del-"
 
 
 def scratch(prefix: str) -> str:
-    """Return a name that no one has."""
+    """Return an unused temporary name."""
     return prefix + secrets.token_hex(8)
 
 
@@ -26,7 +26,7 @@ def hide(files: Files, path: Path) -> Path:
 
 
 def delete_hidden(files: Files, hidden: Sequence[Path]) -> None:
-    """Wait until some siblings are invisible for good, then delete them."""
+    """Wait until the hidden names are durable, then delete them."""
     for folder in dict.fromkeys(path.parent for path in hidden):
         sync_directory(files, folder)
     for path in hidden:
@@ -35,7 +35,7 @@ def delete_hidden(files: Files, hidden: Sequence[Path]) -> None:
 
 
 def discard(files: Files, path: Path) -> None:
-    """Clean up after a failure; what cannot be deleted now is garbage later."""
+    """Clean up after a failure; later garbage collection takes what remains."""
     with suppress(OSError):
         if path.name.startswith("."):
             delete_tree(files, path)
@@ -51,7 +51,7 @@ def collect(files: Files, garbage: Iterable[Path]) -> None:
 
 
 def collect_if_possible(files: Files, garbage: Iterable[Path]) -> list[str]:
-    """Delete what can be deleted; return why the rest cannot."""
+    """Delete as much as possible; return the problems."""
     problems = []
     for path in garbage:
         try:

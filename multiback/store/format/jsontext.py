@@ -1,8 +1,8 @@
 """Strict JSON in which NaN and the infinities survive.
 
-Python writes a bare ``NaN``, which is no JSON and which other readers refuse.
-Here the three values become the strings "NaN", "Infinity" and "-Infinity"; a text
-that happens to read so gets a tilde in front, so nothing is lost either way.
+Python writes a bare ``NaN``, which is invalid JSON and which other readers refuse. Here
+the three values become the strings "NaN", "Infinity" and "-Infinity"; a string that
+equals one of them gets a tilde in front, so nothing is lost.
 """
 
 import json
@@ -62,7 +62,7 @@ def load(raw: bytes) -> Any:
     """Read what `dump` wrote.
 
     Raises:
-        ValueError: The bytes are no strict JSON, name a key twice, or are nested
+        ValueError: The bytes are not strict JSON, name a key twice, or are nested
             beyond what Python can read.
 
     Example:
@@ -70,8 +70,8 @@ def load(raw: bytes) -> Any:
         {'loss': -inf, 'note': 'NaN'}
     """
     value = load_strict(raw)
-    # Most documents hold nothing that must be decoded, and the walk takes as long
-    # as the parsing. An escape could spell one of the names.
+    # Most documents hold nothing to decode, and the walk takes as long as the parsing.
+    # An escape could spell one of the names.
     if not _MARKED.search(raw):
         return value
     try:

@@ -1,9 +1,8 @@
 """The manifest's bytes: what they hold, and how they are checked.
 
-A manifest is a JSON object whose first line is its own checksum, over every byte
-after that line; so any changed byte shows, even a space. Keys that this version
-does not know are ignored; what an older reader would misread gets a new
-`FORMAT_VERSION`.
+A manifest is a JSON object whose first line is its own checksum, over every byte after
+that line; so any changed byte shows, even a space. Unknown keys are ignored; a change
+that an older reader would misread gets a new `FORMAT_VERSION`.
 """
 
 from collections.abc import Mapping
@@ -17,16 +16,16 @@ from multiback.store.format.names import MAX_STORED_NAME, name_fault, path_fault
 from multiback.store.format.payload import FileEntry
 
 FORMAT = "multiback-checkpoint"
-# Version 2 has the state of `state_format` in a folder of that name. What has none is
-# written as version 1, which older readers know.
+# Version 2 has the state of `state_format` in a folder of that name. A manifest without
+# it is written as version 1, which older readers know.
 FORMAT_VERSION = 2
 SAFETENSORS = "safetensors"
 MANIFEST = "manifest.json"
-# Far above what a run writes: names are printed, and all are held in memory.
+# Far above real use: names are printed, and all are held in memory.
 MAX_MANIFEST = 16 << 20
 MAX_TEXT = 1000
 MAX_METRICS = 10_000
-# What calendars and 64-bit counters hold.
+# The limits of calendars and 64-bit counters.
 _LATEST, _LARGEST = 1 << 36, 1 << 63
 
 
@@ -62,7 +61,7 @@ def parse_manifest(raw: bytes) -> Manifest:
     """Read a manifest.
 
     Raises:
-        ValueError: The reason why these bytes are no manifest that can be trusted.
+        ValueError: The reason why these bytes are not a valid manifest.
     """
     fields = load(raw)
     if not isinstance(fields, dict) or fields.get("format") != FORMAT:
@@ -106,7 +105,7 @@ def _checksum_line(body: bytes) -> bytes:
 
 
 def _of(fields: dict[str, Any], key: str, kind: type) -> Any:
-    """Take a field of exactly this type: True is no sequence number."""
+    """Return a field of exactly this type: True is not a sequence number."""
     value = fields.get(key)
     if type(value) is not kind:
         raise ValueError(f"its {key} must be of type {kind.__name__}: {value!r:.40}")

@@ -1,8 +1,7 @@
 """Which names may become a file or a directory in a run directory.
 
-Names come from users' format strings and from manifests that somebody else may
-have written, and must mean the same on every operating system: a run trained on
-Linux is copied to Windows.
+Names come from users' format strings and from manifests of unknown origin, and must
+mean the same on every operating system: a run trained on Linux is copied to Windows.
 """
 
 import functools
@@ -17,7 +16,7 @@ _SEPARATORS = frozenset("/\\:")
 
 
 def name_fault(name: object, *, limit: int = MAX_NAME_BYTES) -> str | None:
-    """Say why a name cannot be a file's, or return None if it can.
+    """Return why a name cannot be a file's name, or None if it can.
 
     >>> name_fault("epoch=003-val_f1=0.91") is None
     True
@@ -34,7 +33,7 @@ def name_fault(name: object, *, limit: int = MAX_NAME_BYTES) -> str | None:
 # The manifests of a run name the same few files again and again.
 @functools.lru_cache(maxsize=256)
 def _text_fault(name: str, limit: int) -> str | None:
-    """Say why a text cannot be a file's name."""
+    """Return why a text cannot be a file's name."""
     if not name:
         return "it is empty"
     if name[0] == ".":
@@ -51,7 +50,7 @@ def _text_fault(name: str, limit: int) -> str | None:
 
 
 def path_fault(name: object) -> str | None:
-    """Say why a text cannot be a file's path in a checkpoint, or None if it can.
+    """Return why a text cannot be a file's path in a checkpoint, or None.
 
     Each part is a name as `name_fault` wants it; parts are joined by "/".
 
@@ -72,7 +71,7 @@ def path_fault(name: object) -> str | None:
 
 
 def without_secrets(text: str) -> str:
-    """Hide user and password in URLs: a text is shown, logged and stored.
+    """Hide user and password in URLs before a text is shown, logged or stored.
 
     >>> without_secrets("could not open ftp://me:secret@host/run@home")
     'could not open ftp://***@host/run@home'

@@ -1,6 +1,6 @@
 """Write and read whole files with their checksums, in bounded memory.
 
-The checksum is taken of the bytes on their way, never in a second pass. xxh3 runs
+The checksum is computed while the bytes are copied, never in a second pass. xxh3 runs
 well above any disk's speed; it finds damage, it does not stop a forger.
 """
 
@@ -16,9 +16,9 @@ from multiback.store.disk.files import Files, closing, open_regular, store_error
 
 PIECE = 4 << 20
 
-# Each call that lets go of the GIL waits up to 5 ms to get it back from a thread that
-# runs Python; so few calls, of many bytes each. Still far below a second each, for
-# Ctrl-C, and below what one call takes on any system (2 GiB).
+# Each call that releases the GIL waits up to 5 ms to get it back from a thread that
+# runs Python; so use few calls with many bytes. Each still takes far less than a
+# second, for Ctrl-C, and fewer bytes than any system's limit for one call (2 GiB).
 _WRITTEN_AT_ONCE = 64 << 20
 _GATHERED = 1 << 20
 
@@ -40,7 +40,7 @@ class FileEntry:
 
     @classmethod
     def of(cls, content: bytes) -> "FileEntry":
-        """Describe a content that is in memory."""
+        """Describe a content in memory."""
         return cls(len(content), xxhash.xxh3_128_hexdigest(content))
 
 
@@ -85,7 +85,7 @@ def _pieces(chunks: Iterable[bytes | memoryview]) -> Iterator[memoryview]:
 def write_all(
     files: Files, descriptor: int, data: memoryview, *, path: Path, position: int
 ) -> None:
-    """Write all of `data`, however many calls it takes."""
+    """Write all of `data` in as many calls as needed."""
     doing = f"write {len(data)} bytes at position {position} of"
     with store_errors(doing, path):
         while len(data):
@@ -146,10 +146,10 @@ def verify_file(path: Path, entry: FileEntry, progress: Progress | None = None) 
 
 
 def read_file(path: Path, entry: FileEntry) -> bytes:
-    """Read a file whole and return its content once it was compared."""
+    """Read a whole file and return its content after comparing it."""
     descriptor = open_expected(path, entry)
     with store_errors("read", path), os.fdopen(descriptor, "rb") as stream:
-        # One byte more than expected, so that growth shows and nothing else is read.
+        # Read one byte more than expected, to notice growth, and nothing else.
         content = stream.read(entry.size + 1)
     check_digest(path, entry, xxhash.xxh3_128_hexdigest(content))
     return content

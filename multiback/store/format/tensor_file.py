@@ -34,7 +34,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 def check_tensors(
     tensors: Mapping[str, Array], labels: Mapping[str, str] | None = None
 ) -> None:
-    """Refuse what cannot be stored, before anything is written."""
+    """Raise for arrays that cannot be stored, before anything is written."""
     for name, array in tensors.items():
         if not isinstance(name, str):
             raise ArgumentError(
@@ -71,7 +71,7 @@ def _kinds(tensors: Mapping[str, Array]) -> dict[str, tuple[str, tuple[int, ...]
 def _chunks(
     head: bytes, order: list[str], tensors: Mapping[str, Array]
 ) -> Iterator[bytes | memoryview]:
-    """Yield the file's content; only an array that is not plain is copied, alone."""
+    """Yield the file's content; copy only arrays that are not contiguous."""
     yield head
     run: _Run | None = None
     for name in order:
@@ -86,7 +86,7 @@ def _chunks(
 
 
 class _Run:
-    """Arrays that lie one behind the other in one memory, as a buffer's do."""
+    """Consecutive arrays in one memory, such as a buffer's."""
 
     def __init__(self, first: Array) -> None:
         self._first = first

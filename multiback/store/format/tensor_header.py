@@ -102,8 +102,8 @@ def build_header(
         labels: What else to call an array, by its name; kept in the metadata.
 
     Returns:
-        The file's first bytes (length and header) and the names in the order in
-        which their arrays follow.
+        The file's first bytes (length and header) and the names in the order of their
+        arrays.
 
     Raises:
         ArgumentError: A name or a dtype that cannot be stored.
@@ -152,7 +152,7 @@ def build_header(
 
 
 def _itemsize(name: str, dtype: str, _shape: tuple[int, ...]) -> int:
-    """Return an item's bytes; refuse what has no place in a file."""
+    """Return an item's bytes; raise for a dtype that cannot be stored."""
     if name == _METADATA:
         raise ArgumentError(
             f"tensors must not be named {_METADATA!r}, which the safetensors format "
@@ -181,7 +181,7 @@ def parse_header(raw: bytes, payload: int) -> list[Slot]:
         no overlap and no gap.
 
     Raises:
-        ValueError: The reason, for the caller to put a file's name before.
+        ValueError: The reason; the caller adds the file's name.
 
     Example:
         >>> parse_header(b'{"a":{"dtype":"U8","shape":[2],"data_offsets":[0,2]}}', 2)
@@ -220,7 +220,7 @@ def parse_metadata(raw: bytes) -> dict[str, Any]:
 
 
 def _viewed(metadata: object) -> dict[str, str]:
-    """Read which arrays are stored as bytes, and of which dtype they are."""
+    """Return the arrays that are stored as bytes, with their true dtypes."""
     if not isinstance(metadata, dict):
         raise ValueError("the metadata is no JSON object")  # noqa: TRY004  (as above)
     text = metadata.get(DTYPES_KEY, "{}")
@@ -260,7 +260,7 @@ def _slot(name: str, entry: object, logical: str | None) -> Slot:
 
 
 def _sizes(values: object) -> bool:
-    """Tell whether a value is a list of integers of 0 or more, of 64 bits at most."""
+    """Return whether a value is a list of integers of 0 or more, of 64 bits at most."""
     return isinstance(values, list) and all(
         type(value) is int and 0 <= value < 1 << 63 for value in values
     )

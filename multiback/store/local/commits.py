@@ -51,7 +51,7 @@ class Reservation:
         names: Iterable[str],
         others: Iterable[str],
     ) -> "Reservation":
-        """Choose what is free; the directory's lock is held.
+        """Choose a free number and name; the directory's lock is held.
 
         Args:
             request: What is to be written.
@@ -71,7 +71,7 @@ class Reservation:
         return cls(folder / directory, sequence, name)
 
     def renamed(self, wanted: str, names: Iterable[str]) -> "Reservation":
-        """Choose another name if a person has taken this one meanwhile."""
+        """Choose another name if this one was taken in the meantime."""
         taken = {name.casefold() for name in names}
         if self.name.casefold() not in taken:
             return self
@@ -84,7 +84,7 @@ _RESERVED = re.compile(
 
 
 def _digest(name: str) -> str:
-    """Return what stands for a name; case counts for nothing on some systems."""
+    """Return the digest of a name; case is ignored, as on some systems."""
     return digest_of(name.casefold())
 
 

@@ -1,8 +1,8 @@
 """Append-only files of one JSON object a line.
 
-A process may die, or a disk fill up, in the middle of a line. The next append
-starts on a fresh line and readers pass over what does not parse, so one torn line
-costs one record.
+A process may die, or a disk fill up, in the middle of a line. The next append starts on
+a fresh line and readers skip lines that do not parse, so one torn line costs one
+record.
 """
 
 import os
@@ -21,7 +21,7 @@ from multiback.store.disk.files import (
 from multiback.store.format.jsontext import dump, load
 from multiback.store.format.payload import write_all
 
-# Far above what a run writes; a file by others can claim any size.
+# Far above real use; a foreign file can claim any size.
 MAX_JOURNAL = 256 << 20
 MAX_LINE = 16 << 20
 
@@ -58,7 +58,7 @@ def line_of(record: Mapping[str, Any], *, argument: str) -> bytes:
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
-    """Read the records, oldest first, without those that are torn or no records.
+    """Read the records, oldest first, without torn and invalid lines.
 
     Raises:
         StoreError: The file is a link or a pipe, is larger than any journal, or
@@ -81,7 +81,7 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
                 f"{path} must have at most {MAX_JOURNAL} bytes, but has {size}. Move "
                 f"it away."
             )
-        # A longer line comes in parts, none of which is a record.
+        # A longer line is read in parts, which do not parse.
         return list(parse_lines(iter(lambda: stream.readline(MAX_LINE), b"")))
 
 

@@ -1,4 +1,4 @@
-"""Links such as `best` that lead people to a checkpoint; a cache, never the truth."""
+"""Links such as `best` that lead users to a checkpoint; a cache, never the truth."""
 
 from pathlib import Path
 
@@ -12,13 +12,13 @@ from multiback.store.request import check_name
 _OWN_NAMES = frozenset(
     {"checkpoints", "history.jsonl", "lock", "runs.jsonl", "save-now"}
 )
-# What every label leads to.
+# The folder that every label leads to.
 _TARGET = b"checkpoints/"
 _OWN_PREFIXES = ("arch-", "lock-")
 
 
 def check_link(directory: Path, label: str) -> None:
-    """Refuse a label that would take the place of something else."""
+    """Raise if a label would replace something that is not a label."""
     check_name("label", label)
     if label.casefold() in _OWN_NAMES or label.casefold().startswith(_OWN_PREFIXES):
         raise ArgumentError(
@@ -39,7 +39,7 @@ def check_link(directory: Path, label: str) -> None:
 
 
 def _is_link(path: Path) -> bool:
-    """Tell whether a file is what stands where links are not possible."""
+    """Return whether a file is our text fallback for a link."""
     with store_errors("read", path), path.open("rb") as stream:
         return stream.read(len(_TARGET)) == _TARGET
 

@@ -37,15 +37,15 @@ class Listing:
         self._known: dict[str, tuple[Stamp, Checkpoint]] = {}
 
     def names(self) -> list[str]:
-        """List what may be checkpoints, whatever it holds."""
+        """List the names that may be checkpoints, without reading them."""
         return [entry.name for entry in self._entries()]
 
     def check(self) -> None:
-        """Refuse a link in the directory's place.
+        """Raise if the directory is a link.
 
         Raises:
-            StoreError: It is one. In a directory of others it may lead anywhere, and
-                what lies there would be taken for this run directory's.
+            StoreError: It is a link. In a shared directory it may lead anywhere, and
+                files there would count as this run directory's.
         """
         if self._directory.is_symlink():
             target = os.path.realpath(self._directory)
@@ -82,7 +82,7 @@ class Listing:
         )
 
     def read(self) -> tuple[list[Checkpoint], Skipped]:
-        """Return the checkpoints, oldest commit first, and what was passed over."""
+        """Return the checkpoints, oldest commit first, and what was skipped."""
         with _no_collector():
             return self._read()
 
@@ -113,9 +113,11 @@ class Listing:
             if before is not None and _at_rest(before, now):
                 # Changed while it was read: the next stamp will differ.
                 known[entry.name] = (before, one)
-        # Replaced whole: what is gone is forgotten, and no other thread sees a half.
+        # Replaced whole: deleted entries are forgotten, and no other thread sees a
+        # partial dictionary.
         self._known = known
-        # Of the same commit ours before copies: of equals the first is best.
+        # Of the same commit, the checkpoint comes before its copies: the first of
+        # equals is best.
         found.sort(key=lambda o: (o.sequence, o.created, o.is_copy, o.name))
         return found, skipped
 
@@ -124,9 +126,8 @@ class Listing:
 def _no_collector() -> Iterator[None]:
     """Pause the garbage collector: parsing makes many objects and no cycles.
 
-    Walking all of them again and again took a third of the time, and more than a
-    third the more there were. Threads may do this at once: the first to pause it is
-    the one to let it go on.
+    Repeated collections took a third of the time or more. Several threads may do this
+    at once: the first to pause the collector is the one to resume it.
     """
     was_on = gc.isenabled()
     gc.disable()
@@ -138,7 +139,7 @@ def _no_collector() -> Iterator[None]:
 
 
 def _stamp(directory: str) -> Stamp | None:
-    """Return what changes when a manifest does; None where there is none."""
+    """Return values that change with a manifest; None without one."""
     try:
         status = os.lstat(f"{directory}{os.sep}{MANIFEST}")
     except OSError:
@@ -153,6 +154,6 @@ def _stamp(directory: str) -> Stamp | None:
 
 
 def _at_rest(stamp: Stamp, now: int) -> bool:
-    """Tell whether a file was last changed long before it was read."""
+    """Return whether a file was last changed long before it was read."""
     *_, modified, changed = stamp
     return max(modified, changed) < now - AT_REST_NS

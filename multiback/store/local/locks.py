@@ -7,7 +7,7 @@ their holder ends, and only then: a stopped process keeps its run.
 
 A lock means something only as long as its file has the name that others open. So the
 file behind the lock is compared with the one that has the name, after it was taken and
-before each rename; if somebody removed it, it is made and taken again.
+before each rename; if it was removed, it is made and taken again.
 
 Some network mounts have no locks. There the note that names the writer is the claim,
 renewed and taken over as at a URL (owner.py), and nothing guards the directory.
@@ -112,12 +112,12 @@ def _locked(path: Path, timeout: float) -> _Lock | None:
         taken = _Lock(path, lock, (held[-1].st_dev, held[-1].st_ino))
         if taken.is_current:
             return taken
-        # Removed since it was opened: others have the new one.
+        # Removed since it was opened: other processes lock a new file.
         lock.release()
 
 
 def _warn_of_no_locks(path: Path) -> None:
-    """Say once a directory that its file system has no locks."""
+    """Warn once per directory that its file system has no locks."""
     if path.parent not in _told:
         _told.add(path.parent)
         warn(
@@ -169,7 +169,7 @@ def _busy(path: Path, timeout: float, who: str) -> StoreError:
 
 @dataclass
 class _Held:
-    """A run that this process holds: `lock` is None where there are no locks."""
+    """A run that this process holds; `lock` is None where there are no locks."""
 
     run_id: str
     lock: _Lock | None
@@ -200,11 +200,11 @@ class RunLocks:
         return self._directory / f"{LOCK_PREFIX}{digest}"
 
     def temporary(self, run_id: str) -> Path:
-        """Return a new temporary name that tells whose it is."""
+        """Return a new temporary name that identifies its run."""
         return self._directory / scratch(f"{TEMPORARY}{digest_of(run_id)}-")
 
     def start(self, run_id: str) -> bool:
-        """Take a run, until `end` or the end of this process; tell if it is new here.
+        """Take a run, until `end` or the process ends; return whether it is new here.
 
         Raises:
             StoreError: Another process writes it.
@@ -226,7 +226,7 @@ class RunLocks:
         return is_new
 
     def _take(self, path: Path, run_id: str) -> tuple[_Held | None, Owner | None]:
-        """Take a run for the process, or return who else has it without locks.
+        """Take a run, or return its other owner where there are no locks.
 
         Raises:
             StoreError: Another process holds its lock.
@@ -251,7 +251,7 @@ class RunLocks:
         return held, None
 
     def _keep(self, path: Path, held: _Held) -> None:
-        """Make sure that a run is still this process's; take it again if it was lost.
+        """Raise if a run is not this process's any more; take it again if it was lost.
 
         Raises:
             StoreError: Another process has taken it.
@@ -273,7 +273,7 @@ class RunLocks:
             self._write_note(path, held)
 
     def _write_note(self, path: Path, held: _Held) -> None:
-        """Say who holds a lock."""
+        """Note which process holds a lock."""
         temporary = self.temporary(held.run_id)
         note = _note_of(path)
         try:
@@ -285,11 +285,11 @@ class RunLocks:
             raise
 
     def _claim(self, path: Path, content: bytes) -> Owner | None:
-        """Create the note where there are no locks; return whose is there."""
+        """Create the note where there are no locks; return its owner."""
         note = _note_of(path)
         probe = self._directory / scratch(TEMPORARY)
         write_file(self._files, probe, [])
-        # By the file system's clock: this machine's may differ.
+        # By the file system's clock: this machine's clock may differ.
         now = probe.stat().st_mtime
         discard(self._files, probe)
         other, age = _read(path, now)
@@ -306,13 +306,13 @@ class RunLocks:
         except StoreError as error:
             if not isinstance(error.__cause__, FileExistsError):
                 raise
-            # Another process was quicker.
+            # Another process was faster.
             return _read(path, now)[0] or parse_owner(content)
         return None
 
     @contextmanager
     def holding(self, run_id: str) -> Iterator[None]:
-        """Hold a run while the block runs; one that was started is held already.
+        """Hold a run while the block runs; a started run is held already.
 
         Raises:
             StoreError: Another process writes it.
@@ -341,7 +341,7 @@ class RunLocks:
             self._keep(path, _held[path])
 
     def end(self, run_id: str) -> None:
-        """Release a run; one that this process did not start is left alone."""
+        """Release a run; skip one that this process did not start."""
         path = self._path(digest_of(run_id))
         with _turn:
             held = _held.get(path)
@@ -360,9 +360,9 @@ class RunLocks:
 
     @contextmanager
     def idle(self, digest: str) -> Iterator[bool]:
-        """Hold a run by the digest of its id; tell whether nobody is writing it.
+        """Hold a run by the digest of its id; yield whether no process writes it.
 
-        Then what it left behind may be deleted in the block.
+        If so, its leftovers may be deleted in the block.
         """
         path = self._path(digest)
         with _turn:
@@ -397,9 +397,9 @@ def _note_of(path: Path) -> Path:
 
 
 def _read(path: Path, now: float | None = None) -> tuple[Owner | None, float | None]:
-    """Read who has a run, and how old the note is; None where there is none."""
+    """Read a run's owner and the age of the note; None without one."""
     try:
-        # Opened, and not only asked for: network disks then look at the server.
+        # Open the file, do not only stat it: network disks then ask the server.
         descriptor = open_regular(_note_of(path))
         with os.fdopen(descriptor, "rb", buffering=0) as stream:
             raw, modified = stream.read(MAX_NOTE), os.fstat(descriptor).st_mtime
@@ -410,7 +410,7 @@ def _read(path: Path, now: float | None = None) -> tuple[Owner | None, float | N
 
 
 def _renew(path: Path, content: bytes) -> bool:
-    """Renew this process's note; tell whether it is there."""
+    """Renew this process's note; return whether it exists."""
     note = _note_of(path)
     try:
         if note.read_bytes() != content:
@@ -422,7 +422,7 @@ def _renew(path: Path, content: bytes) -> bool:
 
 
 def _unlink(path: Path, files: Files) -> None:
-    """Remove a run's note and lock; left over, they are no harm."""
+    """Remove a run's note and lock; leftovers do no harm."""
     with suppress(OSError):
         if os.path.lexists(_note_of(path)):
             files.unlink(_note_of(path))
@@ -432,7 +432,7 @@ def _unlink(path: Path, files: Files) -> None:
 
 
 def _release_unused(path: Path, held: _Held, files: Files) -> None:
-    """Release a run that nobody in this process needs."""
+    """Release a run that this process does not need any more."""
     if held.users or held.is_started or _held.get(path) is not held:
         return
     del _held[path]
@@ -441,7 +441,7 @@ def _release_unused(path: Path, held: _Held, files: Files) -> None:
         if _renew(path, held.note):
             _unlink(path, files)
     elif held.lock is not None:
-        # While it is locked: who waits for it notices that its name is gone.
+        # Unlink while it is locked: a waiting process notices that its name is gone.
         if held.lock.is_current:
             _unlink(path, files)
         held.lock.lock.release()
@@ -458,7 +458,7 @@ def _release_all() -> None:
 
 
 def _forget() -> None:
-    """After a fork they are the parent's; filelock has closed the files."""
+    """After a fork the locks are the parent's; filelock has closed the files."""
     global _turn  # noqa: PLW0603 - another thread may have held it
     _held.clear()
     _turns.clear()

@@ -8,7 +8,8 @@ were, and the new one is whole or absent.
 Files are written under the run's lock alone, so that runs do not wait for each other;
 the directory's lock is held while a number and a name are chosen and given. A temporary
 directory bears its run, its number and its name (as checksums), so that other commits
-leave them free. Who holds a run knows that its temporary directories are garbage.
+leave them free. The process that holds a run knows that its temporary directories are
+garbage.
 """
 
 import os
@@ -73,7 +74,7 @@ class RunDirectory(Runs):
 
     Attributes:
         path: The directory.
-        skipped: What the last listing passed over: paths and reasons.
+        skipped: What the last listing skipped: paths and reasons.
 
     Example:
         >>> import tempfile
@@ -131,7 +132,7 @@ class RunDirectory(Runs):
         return read_lines(self.path / "runs.jsonl")
 
     def records(self) -> list[dict[str, Any]]:
-        """Return the history's records, oldest first; a torn line is passed over."""
+        """Return the history's records, oldest first; skip torn lines."""
         return read_lines(self.path / "history.jsonl")
 
     def start_run(self, run_id: str, info: Mapping[str, Any]) -> None:
@@ -140,7 +141,7 @@ class RunDirectory(Runs):
         self._make()
         is_new = self._run_locks.start(run_id)
         mine = digest_of(run_id) if is_new else None
-        # On another machine a file may be open: no reason not to train.
+        # A file may be open on another machine: do not stop training for it.
         for problem in self._collect(collect_if_possible, mine):
             warn(f"Left over, and left alone: {problem}", OwnerWarning)
         append_line(self._files, self.path / "runs.jsonl", record, argument="info")
@@ -160,7 +161,7 @@ class RunDirectory(Runs):
                 reserved = self._reserve(request)
             temporary = reserved.directory
             try:
-                # Not before: nobody collects it while there is a reservation.
+                # Not before: nothing is collected while there is a reservation.
                 write_architecture(
                     self._files, self.path, request, self._run_locks.temporary
                 )
@@ -171,7 +172,7 @@ class RunDirectory(Runs):
                     )
                     target = self._checkpoints / reserved.name
                     with self._locked():
-                        # Writing took a while, in which anything may have happened.
+                        # Writing took a while, in which anything may have changed.
                         self._run_locks.check(request.run_id)
                         reserved = reserved.renamed(request.name, self._listing.names())
                         if reserved.name == target.name:
@@ -204,7 +205,7 @@ class RunDirectory(Runs):
         return reserved
 
     def remove(self, checkpoint: Checkpoint, *, run_id: str) -> None:
-        """Remove one checkpoint of a run; one that is gone already is no error."""
+        """Remove one checkpoint of a run; a missing one is not an error."""
         if checkpoint.path.parent != self._checkpoints:
             raise ArgumentError(
                 f"checkpoint must lie in {self._checkpoints}, but lies in "
@@ -215,7 +216,7 @@ class RunDirectory(Runs):
                 found = read_checkpoint(checkpoint.path)
             except NoCheckpointError:
                 return
-            # The name may have been given to another commit in the meantime.
+            # The name may belong to another commit by now.
             if found.run_id != run_id or found != checkpoint:
                 raise StoreError(
                     f"{checkpoint.path} must be a checkpoint of the run {run_id!r}, "
@@ -226,7 +227,7 @@ class RunDirectory(Runs):
         delete_hidden(self._files, [doomed])
 
     def missing(self, checkpoints: Iterable[Checkpoint]) -> list[Checkpoint]:
-        """Return those of its checkpoints that are not there any more."""
+        """Return those of its checkpoints that do not exist any more."""
         # A disk that is away has lost nothing.
         if not self._checkpoints.is_dir():
             return []
@@ -253,7 +254,7 @@ class RunDirectory(Runs):
         append_line(self._files, self.path / "history.jsonl", record, argument="record")
 
     def collect_garbage(self, *, dry_run: bool = False) -> list[Path]:
-        """Delete what dead writers left behind, and architectures nobody names."""
+        """Delete leftovers of dead writers, and unused architectures."""
         if not self._checkpoints.is_dir():
             return []
         found: list[Path] = []
@@ -275,7 +276,7 @@ class RunDirectory(Runs):
         collect_all: Callable[[Files, Iterable[Path]], list[str]],
         mine: str | None = None,
     ) -> list[str]:
-        """Let a function delete what writers left behind that have ended.
+        """Let a function delete the leftovers of writers that have ended.
 
         Args:
             collect_all: Takes paths and returns problems.
@@ -306,7 +307,7 @@ class RunDirectory(Runs):
                 if left and (is_idle or digest == mine):
                     problems += collect_all(self._files, left)
         with self._locked():
-            # Of no run: they are only made under this lock.
+            # Of no run: these are only made under this lock.
             others = [
                 path
                 for each in folders
@@ -317,26 +318,26 @@ class RunDirectory(Runs):
         return problems + collect_all(self._files, [*others, *doomed])
 
     def _make(self) -> None:
-        """Create the directory if need be; refuse a link in its place."""
+        """Create the directory if needed; raise if a link is in its place."""
         make_directories(self._files, self._checkpoints)
         self._listing.check()
 
     @contextmanager
     def _holding(self, run_id: str) -> Iterator[None]:
-        """Create the directory if need be, and hold a run."""
+        """Create the directory if needed, and hold a run."""
         self._make()
         with store_errors("save into", self.path), self._run_locks.holding(run_id):
             yield
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        """Create the directory if need be, and hold its lock."""
+        """Create the directory if needed, and hold its lock."""
         self._make()
         with directory_lock(self.path / "lock", self._lock_timeout):
             yield
 
     def _unused_architectures(self, garbage: Sequence[Path]) -> list[Path]:
-        """List the architectures that no manifest names or is about to name."""
+        """List the architectures that no manifest names or will name."""
         if set(_hidden(self._checkpoints, TEMPORARY)) - set(garbage):
             return []
         used = {one.architecture for one in self.checkpoints()}
@@ -355,19 +356,19 @@ class RunDirectory(Runs):
 
     @property
     def save_request(self) -> Path:
-        """A file by which others ask the writer for a checkpoint."""
+        """Return the file that requests a checkpoint from the writer."""
         return self.path / SAVE_REQUEST
 
     def publish(self, name: str) -> None:
-        """Let readers see a file that was written into `path`: here, they do."""
+        """Let readers see a file that was written into `path`: here they do."""
 
     def point(self, label: str, checkpoint: Checkpoint) -> None:
-        """Let a link such as `best` lead people to a checkpoint."""
+        """Let a link such as `best` lead users to a checkpoint."""
         check_link(self.path, label)
         with self._locked():
             point(self._files, self.path / label, checkpoint)
 
 
 def _hidden(folder: Path, prefix: str) -> list[Path]:
-    """List a directory's entries whose names begin in a way."""
+    """List a directory's entries by the beginning of their names."""
     return sorted(path for path in folder.iterdir() if path.name.startswith(prefix))

@@ -2,8 +2,8 @@
 
 The least that every object store can do. An object appears whole or not at all, a
 listing shows what was written before it, and nothing is ever appended to, renamed or
-locked. Each call may be repeated, so each is, with pauses that grow, where its failure
-may pass; s3fs and its like repeat single requests besides.
+locked. Each call may be repeated, so temporary failures are retried with growing
+pauses; s3fs and similar packages also retry single requests.
 """
 
 import atexit
@@ -31,11 +31,11 @@ from multiback.store.format.names import HIDDEN, without_secrets
 
 ATTEMPTS = 6
 FIRST_PAUSE = 0.2
-# Seconds after which nothing is tried again: some file systems take a minute to fail.
+# Seconds after which nothing is retried: some file systems take a minute to fail.
 PATIENCE = 60.0
-# To try again would give the same answer.
+# Errors that a retry would repeat.
 _PERMANENT = (FileNotFoundError, PermissionError, NotImplementedError, TypeError)
-# What the file systems call the time at which an object was written.
+# The keys under which file systems report the time of the last write.
 _TIMES = ("LastModified", "updated", "last_modified", "mtime", "created")
 
 # As store/writer.py names its threads.
@@ -48,11 +48,11 @@ _with_secrets: dict[str, str] = {}
 
 @dataclass(frozen=True)
 class ObjectInfo:
-    """What a listing tells of an object.
+    """An object's entry in a listing.
 
     Attributes:
         size: Bytes.
-        modified: When it was written, in seconds since 1970; None if nothing says so.
+        modified: When it was written, in seconds since 1970; None if unknown.
         stamp: Differs where the object does.
     """
 
@@ -86,7 +86,7 @@ class Bucket:
         given = url.rstrip("/")
         self.url = url = without_secrets(given)
         if given != self.url:
-            # Remembered by this process alone, so that `location` can be opened.
+            # Only in this process, so that `location` can be opened.
             _with_secrets.setdefault(self.url, given)
         given = next(
             (
@@ -146,7 +146,7 @@ class Bucket:
         }
 
     def read(self, names: Sequence[str]) -> dict[str, bytes]:
-        """Read small objects at once; those that are gone are left out."""
+        """Read small objects at once; skip missing ones."""
         paths = {self._path(name): name for name in names}
 
         def call() -> dict[str, bytes]:
@@ -179,7 +179,7 @@ class Bucket:
         """Read an object into a file.
 
         Raises:
-            FileNotFoundError: There is none.
+            FileNotFoundError: The object does not exist.
         """
         self._try(
             "download",
@@ -189,7 +189,7 @@ class Bucket:
         )
 
     def delete(self, names: Iterable[str]) -> None:
-        """Delete objects, in this order; those that are gone are no error."""
+        """Delete objects, in this order; missing ones are not errors."""
         for name in names:
             call = functools.partial(self._fs.rm_file, self._path(name))
             with suppress(FileNotFoundError):
@@ -198,7 +198,7 @@ class Bucket:
     def _try(
         self, doing: str, name: str, call: Callable[[], T], *, absent: bool = False
     ) -> T:
-        """Call until it works, as long as there is hope.
+        """Retry with backoff until the deadline.
 
         What is absent may be an answer, as for a download; for an upload it is the
         bucket that is missing.
@@ -215,7 +215,7 @@ class Bucket:
                 over = attempt == ATTEMPTS or time.monotonic() > end
                 if over or isinstance(error, _PERMANENT):
                     raise self._failed(doing, name, attempt, error) from error
-            # Not all at the same moment: others were cut off too.
+            # Jitter, so that clients do not retry together.
             time.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - no secret
             pause *= 2
         raise AssertionError
@@ -239,8 +239,8 @@ def _outlive_pending_saves() -> None:
     """Let a pending save finish before Python shuts down what uploads it.
 
     Python joins the thread that writes when it exits, but before that it closes the
-    executor in which asyncio looks up host names. What is registered here comes still
-    before that, and there is no public way to.
+    executor in which asyncio looks up host names. The callback here runs before that,
+    and there is no public way to register one.
     """
     register = getattr(threading, "_register_atexit", None)
     if register is None:

@@ -1,9 +1,9 @@
-"""Names that no two writers share, in a place that locks nothing.
+"""Reserve unique checkpoint names on object stores, which have no locks.
 
-A name is claimed before anything is uploaded under it: a writer puts an object of its
-own there and lists. Whoever sees another's object gives up the name and takes another;
-of two writers at least the later one does. A claim without a manifest is what a dead
-writer left, once its run starts again or a day has passed.
+A writer claims a name before it uploads anything under it: it writes an object of its
+own there and lists the folder. A writer that sees another's object chooses another
+name; of two writers at least the later one does. A claim without a manifest is a dead
+writer's leftover, once its run starts again or a day has passed.
 """
 
 import os
@@ -55,12 +55,12 @@ def claim(bucket: Bucket, request: Request, taken: set[str]) -> tuple[str, str]:
 
 
 def abandoned(bucket: Bucket, objects: Objects, run_id: str | None) -> list[str]:
-    """Name the objects of writers that died: of a day ago, or of one run.
+    """Return the names of dead writers' objects: a day old, or of one run.
 
     Args:
         bucket: The run directory.
         objects: What is there.
-        run_id: A run that nobody writes for, because it is about to start.
+        run_id: A run that no process writes, because it is about to start.
     """
     unfinished = {n: files for n, files in objects.items() if MANIFEST not in files}
     marks = [
@@ -69,7 +69,7 @@ def abandoned(bucket: Bucket, objects: Objects, run_id: str | None) -> list[str]
         for file_name, info in files.items()
         if file_name.startswith(_CLAIM) and info.size <= _MAX_CLAIM
     ]
-    # The run starts, so nobody writes for it.
+    # The run is starting, so no other process writes it.
     own = set()
     for mark, content in bucket.read(marks if run_id else []).items():
         with suppress(ValueError):
@@ -85,5 +85,5 @@ def abandoned(bucket: Bucket, objects: Objects, run_id: str | None) -> list[str]
 
 
 def is_old(modified: float | None) -> bool:
-    """Tell whether whoever wrote it then is dead by now."""
+    """Return whether the writer of an object must be dead by now."""
     return modified is not None and modified < time.time() - GARBAGE_AFTER

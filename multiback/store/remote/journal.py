@@ -1,8 +1,8 @@
-"""Records one after the other, where nothing can be appended to.
+"""Records in order, on a store without append.
 
-A writer keeps its newest records in one object, which it writes again with each that
-is added, and begins another object when that one is full. Names begin with the time,
-so a listing has them in order; no two writers share an object.
+A writer keeps its newest records in one object, which it writes again with each new
+record, and starts another object when that one is full. Names begin with the time, so a
+listing has them in order; no two writers share an object.
 """
 
 import secrets
@@ -18,7 +18,7 @@ MAX_OBJECT = 64 << 20
 
 
 class RemoteJournal:
-    """Append records, and read everybody's.
+    """Append records, and read those of all writers.
 
     Args:
         bucket: Where.
@@ -43,7 +43,7 @@ class RemoteJournal:
         self._turn = threading.Lock()
 
     def append(self, record: Mapping[str, Any], *, argument: str) -> None:
-        """Write one record behind the others."""
+        """Write one record after the others."""
         line = line_of(record, argument=argument)
         with self._turn:
             is_full = len(self._lines) == self._per_object or (
@@ -55,7 +55,7 @@ class RemoteJournal:
             self._lines.append(line)
 
     def _next_name(self) -> str:
-        """Return a name behind all others, even if this machine's clock is slow."""
+        """Return a name after all others, even if this machine's clock is slow."""
         newest = max(self._bucket.list(self._folder), default="")
         number = newest.rpartition("/")[2].partition("-")[0]
         after = int(number) + 1 if number.isdecimal() else 0
@@ -63,10 +63,10 @@ class RemoteJournal:
         return f"{self._folder}/{now:020d}-{secrets.token_hex(4)}.jsonl"
 
     def records(self) -> list[dict[str, Any]]:
-        """Read all records, oldest first, without those that are none."""
+        """Read all valid records, oldest first."""
         with self._turn:
             found = sorted(self._bucket.list(self._folder).items())
-            # A larger one is not from here, and is read into memory whole.
+            # A larger object is not a journal, and would be read into memory whole.
             stamps = {name: i.stamp for name, i in found if i.size <= MAX_OBJECT}
             known = {
                 name: self._read[name]

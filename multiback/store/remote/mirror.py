@@ -35,7 +35,7 @@ _making = threading.Lock()
 
 
 class _Scratch(Files):
-    """Wait for no disk: what is here is worth nothing once the process ends."""
+    """Skip fsync: this directory is temporary."""
 
     def sync(self, descriptor: int) -> None:
         """Do nothing."""
@@ -55,8 +55,8 @@ class Mirror:
     Attributes:
         bucket: The remote run directory.
         local: The local one.
-        skipped: What the last refresh passed over: URLs and reasons.
-        turn: To hold where several steps belong together.
+        skipped: What the last refresh skipped: URLs and reasons.
+        turn: A lock for several steps that belong together.
     """
 
     def __init__(self, bucket: Bucket) -> None:
@@ -73,12 +73,12 @@ class Mirror:
         return self.local.path / CHECKPOINTS / name
 
     def forget(self, name: str) -> None:
-        """Remove a checkpoint here; the next refresh asks for it anew."""
+        """Remove a checkpoint here; the next refresh lists it again."""
         self._known.pop(name, None)
         shutil.rmtree(self.path_of(name), ignore_errors=True)
 
     def keep_manifest(self, name: str) -> None:
-        """Delete all but the manifest: the rest is remote by now."""
+        """Delete all but the manifest: the other files are uploaded."""
         for path in self.path_of(name).iterdir():
             if path.name != MANIFEST:
                 path.unlink()
@@ -86,9 +86,9 @@ class Mirror:
     def refresh(self) -> Objects:
         """Bring the mirror up to date.
 
-        A checkpoint is committed if its manifest is there and every file that it
-        names has the size that it says. Others are passed over; one without a
-        manifest is being written, or is garbage.
+        A checkpoint is committed if its manifest is there and every file that it names
+        has the size that it says. Others are skipped; one without a manifest is being
+        written, or is garbage.
 
         Returns:
             What is there remotely, by the checkpoint's name and the file's.
@@ -147,7 +147,7 @@ class Mirror:
 def _incomplete(
     files: Mapping[str, FileEntry], there: Mapping[str, ObjectInfo]
 ) -> str | None:
-    """Say which file of a checkpoint is not there as its manifest wants it."""
+    """Return which file of a checkpoint is missing or has another size."""
     for name, entry in files.items():
         if name not in there:
             return f"{name} is not there"

@@ -3,16 +3,16 @@
 `writers/HASH/` holds an object for each process that writes a run, or would like to:
 its claim. A process puts its own there and lists. It has the run if it sees no other;
 else it takes its own away and tries again after a while of random length. So of two
-that come at once at least the later one sees the other. A claim that holds is renewed
-by commits and by a timer; one that was not renewed for `claim_timeout` seconds is taken
-over with a warning, as is one whose process is known to have ended.
+simultaneous processes at least the later one sees the other. A claim that holds is
+renewed by commits and by a timer; one that was not renewed for `claim_timeout` seconds
+is taken over with a warning, as is one whose process is known to have ended.
 
 A process that was taken over from may wake up. So each renewal lists again: of two that
-hold a run, the one that took it last has it. That is asked before a commit writes,
-before its manifest, and once more after that, with the manifest taken back.
+hold a run, the one that took it last has it. This is checked before a commit writes,
+before its manifest, and once more after that, and then the manifest is withdrawn.
 
-How long another has been silent is told by the server's clock, against this process's
-own object; where listings have no times, by the time that the claim carries.
+The server's clock says how long another process has been silent, compared with this
+process's own object; where listings have no times, the time in the claim does.
 """
 
 import os
@@ -55,7 +55,7 @@ class _Claim:
         self._renewal = Renewal(self._renew_quietly, interval)
 
     def renew(self) -> Owner | None:
-        """Write it again; return who has taken the run over meanwhile."""
+        """Write it again; return the process that has taken over the run, if any."""
         self._bucket.write(self._name, self._owner.dumped())
         folder = self._name.rpartition("/")[0]
         for name, other in look(self._bucket, folder, self._name):
@@ -64,21 +64,21 @@ class _Claim:
                 self.end()
                 return other
         if self._renewal.is_over:
-            # The other has ended.
+            # The other process has ended.
             self._begin()
         return None
 
     def _renew_quietly(self) -> None:
-        """Renew it now and then; a failure passes, or a commit meets it."""
+        """Renew it periodically; a failure is temporary, or a commit meets it."""
         renewal = self._renewal
         with suppress(StoreError):
             self.renew()
-            # Released meanwhile: it must not come back.
+            # Released in the meantime: the claim must not come back.
             if renewal.is_over:
                 self._bucket.delete([self._name])
 
     def end(self) -> None:
-        """Release the run; left over, it names a process that has ended."""
+        """Release the run; a leftover claim names a process that has ended."""
         self._renewal.end()
         with suppress(StoreError):
             self._bucket.delete([self._name])
@@ -90,8 +90,8 @@ def look(bucket: Bucket, folder: str, mine: str | None) -> Iterator[tuple[str, O
     Args:
         bucket: The run directory.
         folder: The folder.
-        mine: This process's own object, written just now, by whose time others are
-            judged.
+        mine: This process's own object, just written; its time is the reference for
+            others.
     """
     listed = {n: i for n, i in bucket.list(folder).items() if i.size <= MAX_NOTE}
     now = listed[mine].modified if mine in listed else None
@@ -149,7 +149,7 @@ class RemoteOwnership:
                     continue
                 if why is not None and other.holds:
                     warn_of_takeover(other, why)
-                # Also what this process put there before, and lost.
+                # Includes an earlier object of this process that was lost.
                 self._bucket.delete([name])
             if others:
                 self._bucket.delete([mine])
@@ -175,7 +175,7 @@ class RemoteOwnership:
         return {name: info.size for name, info in listed if is_old(info.modified)}
 
     def check(self, run_id: str) -> None:
-        """Renew this process's claim; refuse a change of another's run.
+        """Renew this process's claim; raise if another process holds the run.
 
         Raises:
             StoreError: Another process writes it.
@@ -195,7 +195,7 @@ class RemoteOwnership:
             raise refusal(other, self._bucket.url, run_id)
 
     def release(self, run_id: str) -> None:
-        """Release a run; one that this process did not claim is left alone."""
+        """Release a run; skip one that this process did not claim."""
         with _turn:
             held = _claims.pop((self._bucket.url, run_id), None)
         if held is not None:
@@ -213,7 +213,7 @@ def release_all() -> None:
 
 
 def forget() -> None:
-    """After a fork they are the parent's."""
+    """After a fork the claims are the parent's."""
     global _turn  # noqa: PLW0603 - another thread may have held it
     _claims.clear()
     _turn = threading.Lock()

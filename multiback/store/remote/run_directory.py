@@ -1,4 +1,4 @@
-"""A run directory at a URL: s3://, gs://, memory:// or whatever fsspec knows.
+"""A run directory at any URL that fsspec knows: s3://, gs://, memory://.
 
 Object stores rename nothing, append to nothing and lock nothing, but what they show is
 whole, and a listing shows all that was written before it. So the local store remains
@@ -50,7 +50,7 @@ class RemoteRunDirectory(Runs):
 
     Attributes:
         path: A temporary local directory with copies of the manifests.
-        skipped: What the last listing passed over: URLs and reasons.
+        skipped: What the last listing skipped: URLs and reasons.
 
     Raises:
         ArgumentError: fsspec knows no such URL.
@@ -140,8 +140,8 @@ class RemoteRunDirectory(Runs):
         """Write one checkpoint: whole when this returns, or not at all.
 
         Raises:
-            StoreError: It could not be uploaded, in spite of several attempts.
-                Earlier ones are intact. Or another process writes this run.
+            StoreError: It could not be uploaded in several attempts. Earlier ones are
+                intact. Or another process writes this run.
         """
         with self._mirror.turn:
             self._ownership.check(request.run_id)
@@ -157,7 +157,7 @@ class RemoteRunDirectory(Runs):
                 with suppress(StoreError):
                     self._withdraw(name)
                 raise
-            # A claim that stays is no harm: there is a manifest.
+            # A leftover claim does no harm: there is a manifest.
             with suppress(StoreError):
                 self._bucket.delete([mark])
             self._mirror.keep_manifest(name)
@@ -167,7 +167,7 @@ class RemoteRunDirectory(Runs):
         """Upload a checkpoint's files, and its manifest when all of them are there."""
         name = staged.architecture
         if name is not None and name not in self._written:
-            # Once a process, though it may be there: so it looks young to `garbage`.
+            # Once per process, even if the file exists: so it looks young to `garbage`.
             self._bucket.upload(self.path / name, name)
             self._written.add(name)
         folder = f"{CHECKPOINTS}/{staged.name}"
@@ -184,7 +184,7 @@ class RemoteRunDirectory(Runs):
                 )
         self._ownership.check(staged.run_id)
         self._bucket.upload(staged.path / MANIFEST, f"{folder}/{MANIFEST}")
-        # Another process may have taken the run over while this one hung.
+        # Another process may have taken over the run while this one hung.
         self._ownership.check(staged.run_id)
 
     def _withdraw(self, name: str) -> None:
@@ -194,7 +194,7 @@ class RemoteRunDirectory(Runs):
         self._bucket.delete(self._bucket.list(folder))
 
     def remove(self, checkpoint: Checkpoint, *, run_id: str) -> None:
-        """Remove one checkpoint of a run; one that is gone already is no error."""
+        """Remove one checkpoint of a run; a missing one is not an error."""
         with self._mirror.turn:
             self._mirror.refresh()
             if not checkpoint.path.exists():
@@ -224,7 +224,7 @@ class RemoteRunDirectory(Runs):
         self._history.append(record, argument="record")
 
     def garbage(self) -> dict[str, int]:
-        """Find what dead writers left a day ago, and architectures nobody names.
+        """Find day-old leftovers of dead writers, and unused architectures.
 
         Returns:
             Sizes by name.
@@ -248,7 +248,7 @@ class RemoteRunDirectory(Runs):
         """Delete what `garbage` finds.
 
         Returns:
-            The URLs of what was deleted, or would be.
+            The URLs that were deleted, or would be.
         """
         found = list(self.garbage())
         if not dry_run:
@@ -261,7 +261,7 @@ class RemoteRunDirectory(Runs):
 
     @property
     def save_request(self) -> RemoteRequest:
-        """An object by which others ask the writer for a checkpoint."""
+        """Return the object that requests a checkpoint from the writer."""
         return RemoteRequest(self.location, SAVE_REQUEST)
 
     def publish(self, name: str) -> None:

@@ -1,8 +1,9 @@
-"""A request from outside, where it takes a while to see whether there is one.
+"""A request for a checkpoint, looked for in the background.
 
-An object that anybody may put into the run directory. To ask for it is a round trip,
-and minutes where the connection is cut; a training asks before each batch. So it is
-looked for in the background, now and then, and the answer is that of the last look.
+Any process may put an object into the run directory to request a checkpoint. To look
+for it takes a round trip, and minutes where the connection is cut; training asks before
+each batch. So a background thread looks periodically, and the answer is that of the
+last look.
 """
 
 import threading
@@ -12,7 +13,7 @@ from contextlib import suppress
 from multiback.errors import StoreError
 from multiback.store.remote.bucket import Bucket
 
-# Each look costs a request, which some object stores charge for.
+# Each look costs a request, and some object stores charge for it.
 LOOK_SECONDS = 15.0
 
 
@@ -38,7 +39,7 @@ class RemoteRequest:
         return type(self), (self._bucket.url, self._name)
 
     def exists(self) -> bool:
-        """Tell what the last look saw, and look again once it is time; never wait."""
+        """Return what the last look saw and look again when it is due; do not block."""
         now = time.monotonic()
         with self._turn:
             is_idle = self._looking is None or not self._looking.is_alive()
@@ -47,7 +48,7 @@ class RemoteRequest:
                 self._looking = threading.Thread(
                     target=self._look, args=(self._looks,), daemon=True
                 )
-                # Without another thread there is no look, and training goes on.
+                # Without another thread there is no look, and training continues.
                 with suppress(RuntimeError):
                     self._looking.start()
             return self._is_there
@@ -56,12 +57,12 @@ class RemoteRequest:
         with suppress(StoreError):
             is_there = self._name in self._bucket.list(self._name)
             with self._turn:
-                # A look that began before it was taken away says nothing.
+                # A look that began before the object was deleted proves nothing.
                 if looks == self._looks:
                     self._is_there = is_there
 
     def unlink(self, missing_ok: bool = False) -> None:  # noqa: ARG002 - Path's own
-        """Take it away; where that fails it asks once more."""
+        """Delete the object; if that fails, one more checkpoint is saved."""
         with suppress(StoreError):
             self._bucket.delete([self._name])
         with self._turn:

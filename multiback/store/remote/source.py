@@ -35,7 +35,7 @@ class RemoteSource:
 
     @contextmanager
     def borrow(self, name: str, entry: FileEntry) -> Iterator[Path]:
-        """Download a file, verify it, and delete it in the end.
+        """Download a file, verify it, and delete it at the end.
 
         Raises:
             CorruptCheckpointError: It is not what the manifest says.

@@ -1,9 +1,9 @@
-"""Checksums of the blocks of a file: so that a part of it is verified alone.
+"""Checksums of the blocks of a file, to verify a part of it alone.
 
 The manifest has one checksum for each file, which takes the whole file to compare. A
 process that needs a part of a state reads a part of its files, and compares the blocks
-that this part touches. Their checksums are in `state-blocks.json`, which is a file of
-the checkpoint like any other: the manifest vouches for it, and `verify` reads all.
+that this part touches. Their checksums are in `state-blocks.json`, a file of the
+checkpoint like any other: the manifest has its checksum, and `verify` reads all.
 """
 
 import os
@@ -19,7 +19,7 @@ from multiback.store.disk.files import open_regular, store_errors
 from multiback.store.format.payload import PIECE, FileEntry, open_expected, verify_file
 
 BLOCKS = "state-blocks"
-# What a few bytes cost to read; the checksums of a gigabyte are 64 kB.
+# A small read costs about this much; the checksums of a gigabyte are 64 kB.
 BLOCK = 256 << 10
 _DIGITS = 16
 
@@ -67,11 +67,11 @@ class PartReader:
     Args:
         folder: The folder.
         files: Each file's size and checksum, by its path in the folder.
-        document: What `state-blocks.json` says; None where there is none, in which
-            case a file of which any byte is wanted is verified whole.
+        document: The content of `state-blocks.json`; without it (None) each file that
+            is read is verified whole.
 
     Raises:
-        CorruptCheckpointError: The document is none of ours.
+        CorruptCheckpointError: The document is not one that this package wrote.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class PartReader:
         self._whole: set[str] = set()
 
     def check(self, name: str, begin: int, end: int) -> None:
-        """Verify the bytes of a range, and what shares a block with them."""
+        """Verify the bytes of a range, and the rest of the blocks that it touches."""
         while begin < end:
             stop = min(end, begin + PIECE)
             numbers = range(begin // BLOCK, -(-stop // BLOCK))
@@ -99,7 +99,7 @@ class PartReader:
         Raises:
             CorruptCheckpointError: There is no such file or range, or it is not what
                 was written.
-            ValueError: The range is none.
+            ValueError: The range is invalid.
         """
         path = self.folder / name
         if name not in self.files or not 0 <= begin <= end <= self.files[name].size:
@@ -130,7 +130,7 @@ class PartReader:
 
 
 def _blocks_of(folder: Path, document: Any) -> dict[str, str]:
-    """Return the checksums of each file, if the document is as we write it."""
+    """Return the checksums of each file, if the document is valid."""
     files = document.get("files") if isinstance(document, dict) else None
     if (
         not isinstance(files, dict)

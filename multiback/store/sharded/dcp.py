@@ -29,7 +29,7 @@ from multiback.store.format.tensor_header import (
 from multiback.store.sharded.blocks import PartReader
 from multiback.store.sharded.regions import Box, Boxes, common, size_of, slices
 
-# What torch calls them; a test notices when that changes.
+# torch's names; a test notices a change.
 _PLACES, _OFFSETS = "DCP_SHARDING_INFO", "saved_offsets"
 
 Piece = tuple[tuple[int, ...], Array]
@@ -75,7 +75,7 @@ def read(folder: Path, files: Mapping[str, FileEntry]) -> dict[str, Array]:
 def read_parts(
     reader: PartReader, boxes: Boxes
 ) -> tuple[dict[str, Array], dict[str, list[Array]]]:
-    """Read of some arrays parts, and of each file only the bytes that are needed.
+    """Read parts of some arrays, and only the needed bytes of each file.
 
     Args:
         reader: Reads the folder.
@@ -119,7 +119,7 @@ def read_parts(
 
 @dataclass(frozen=True)
 class _Lying:
-    """A piece of an array that lies in a file, from some byte on."""
+    """A piece of an array in a file, from one byte on."""
 
     file: str
     slot: Slot
@@ -128,7 +128,7 @@ class _Lying:
 
     @property
     def box(self) -> Box:
-        """The part of its array that it is."""
+        """The region of the array that this piece covers."""
         return tuple(
             (at, at + size) for at, size in zip(self.at, self.slot.shape, strict=True)
         )
@@ -152,13 +152,13 @@ def _slots(
 
 
 def _part(reader: PartReader, key: str, lying: list[_Lying], box: Box) -> Array:
-    """Read what a box has of an array's pieces, which must fill it."""
+    """Read a box from an array's pieces, which must fill it."""
     dtype = lying[0].slot.dtype
     if {(one.slot.dtype, len(one.at)) for one in lying} != {(dtype, len(box))}:
         raise ValueError(f"the pieces of {key!r} differ in dtype or dimensions")
     overlaps = [(one, common(one.box, box)) for one in lying]
     touched = [(one, there) for one, there in overlaps if there is not None]
-    # Before anything is allocated: what is wanted must be there.
+    # Before anything is allocated: the pieces must cover the box.
     if sum(size_of(there) for _, there in touched) != size_of(box):
         raise ValueError(f"the pieces of {key!r} do not fill the part {list(box)}")
     part = np.empty([end - begin for begin, end in box], dtype)
@@ -173,7 +173,7 @@ def _part(reader: PartReader, key: str, lying: list[_Lying], box: Box) -> Array:
 
 
 def _read_piece(reader: PartReader, one: _Lying, box: Box) -> Array:
-    """Read a part of a piece: the rows that have some of it, and no others."""
+    """Read a part of a piece: only the rows that it needs."""
     slot = one.slot
     if not slot.shape or 0 in slot.shape:
         raw = reader.read(one.file, one.begin, one.begin + slot.end - slot.begin)
@@ -186,7 +186,7 @@ def _read_piece(reader: PartReader, one: _Lying, box: Box) -> Array:
 
 
 def _array(raw: memoryview, dtype: np.dtype[Any]) -> Array:
-    """Return bytes as numbers, little-endian as they are written."""
+    """Return bytes as numbers; they are written little-endian."""
     if sys.byteorder == "big" and dtype.itemsize > 1:
         dtype = dtype.newbyteorder("<")
     return np.require(np.frombuffer(raw, np.uint8).view(dtype), requirements="A")
@@ -225,7 +225,7 @@ def join(key: str, pieces: list[Piece]) -> Array:
     (first, array), *others = pieces
     if not others and not any(first):
         return array
-    # Of the same number of dimensions as their offsets, which `_place` has seen to.
+    # `_place` has checked that offsets and pieces have the same dimensions.
     if {(one.dtype, one.ndim) for _, one in pieces} != {(array.dtype, array.ndim)}:
         raise ValueError(f"the pieces of {key!r} differ in dtype or dimensions")
     shape = tuple(

@@ -1,9 +1,9 @@
-"""The state of a checkpoint in another format than ours: a folder, and who reads it.
+"""The state of a checkpoint in a format other than ours: a folder and its reader.
 
-An engine writes whatever files it likes into a folder of the checkpoint, each of which
-is in the manifest with its size and its checksum. Before an engine reads, every file is
-verified and nothing else may be in the folder, so that it reads what was written. Where
-a part is wanted, the blocks are verified that are read (`blocks.py`).
+An engine writes files of any kind into a folder of the checkpoint; the manifest has the
+size and checksum of each. Before an engine reads, every file is verified and no other
+file may be in the folder. For a partial read only the blocks that are read are verified
+(`blocks.py`).
 """
 
 import importlib
@@ -24,11 +24,11 @@ from multiback.store.sharded.blocks import PartReader, digests_of
 from multiback.store.sharded.regions import Boxes
 
 Read = Callable[[Path, Mapping[str, FileEntry]], dict[str, Array]]
-# Whole arrays, and of those that are wanted in parts one part for each box.
+# Whole arrays; for arrays that are read in parts, one part for each box.
 Parts = tuple[dict[str, Array], dict[str, list[Array]]]
 ReadParts = Callable[[PartReader, Boxes], Parts]
 
-# By module: a format's library is imported where it is read, and not before. Each has
+# By module: a format's library is imported only where it is read. Each has
 # `read(folder, files)` and `read_parts(reader, boxes)`.
 _READERS = MappingProxyType(
     {"dcp": "multiback.store.sharded.dcp", "orbax": "multiback.store.sharded.orbax"}
@@ -66,7 +66,7 @@ def read_parts(name: str, reader: PartReader, boxes: Boxes) -> Parts:
         name: The format.
         reader: Reads the folder.
         boxes: What is wanted of the arrays that are not wanted whole. Names that the
-            folder does not have are passed over.
+            folder does not have are skipped.
 
     Raises:
         CorruptCheckpointError: The folder has other files than the manifest says, or
@@ -113,7 +113,7 @@ def check_folder(folder: Path, files: Mapping[str, FileEntry]) -> None:
 
 
 def _walk(folder: Path) -> Iterator[Path]:
-    """Yield the files below a folder; refuse what is no file and no folder."""
+    """Yield the files below a folder; raise unless each is a file or a folder."""
     if not stat.S_ISDIR(folder.lstat().st_mode):
         raise _link(folder)
     with os.scandir(folder) as entries:
@@ -135,7 +135,7 @@ def _link(path: Path) -> CorruptCheckpointError:
 
 
 def settle(files: Files, folder: Path) -> tuple[dict[str, FileEntry], dict[str, str]]:
-    """Wait until all that an engine wrote is on the disk, and describe it.
+    """Wait until all files of an engine are on the disk, and describe them.
 
     Args:
         files: How to change the file system.

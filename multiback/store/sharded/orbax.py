@@ -60,7 +60,7 @@ def read(folder: Path, files: Mapping[str, FileEntry]) -> dict[str, Array]:
 def read_parts(
     reader: PartReader, boxes: Boxes
 ) -> tuple[dict[str, Array], dict[str, list[Array]]]:
-    """Read of some arrays parts: the chunks that these touch, verified before.
+    """Read parts of some arrays: the chunks that they touch, verified before.
 
     Args:
         reader: Reads the folder.
@@ -93,12 +93,12 @@ def read_parts(
     return {name: all_of for name, [all_of] in found.items()}, parts
 
 
-# The file of the database that a value lies in, its first byte and that after it.
+# A value's file in the database, its first byte and its end.
 Place = tuple[str, int, int]
 
 
 def places_of(library: Any, reader: PartReader) -> dict[str, Place | None]:
-    """Return where each value of the database lies, verifying what says so.
+    """Return where each value of the database lies, from verified index files.
 
     Args:
         library: TensorStore.
@@ -108,7 +108,7 @@ def places_of(library: Any, reader: PartReader) -> dict[str, Place | None]:
         Places by key; None for a value of a few bytes, which lies beside its key.
 
     Raises:
-        ValueError, LookupError: It is no database.
+        ValueError, LookupError: It is not a database.
     """
     reader.check(_ROOT, 0, reader.files[_ROOT].size)
     store = library.KvStore.open(f"file://{reader.folder}/").result()
@@ -157,14 +157,14 @@ def _check_chunks(
     separator = about.get("dimension_separator", ".")
     for numbers in {n for box in boxes for n in chunks_of(box, about["chunks"])}:
         key = f"{quote(name, safe='')}/{separator.join(map(str, numbers)) or '0'}"
-        # A chunk that is nowhere cannot be verified, so it is not read either.
+        # A chunk without a place cannot be verified, so it is not read either.
         if (place := places[key]) is not None:
             reader.check(*place)
 
 
 @contextmanager
 def _orbax_errors(folder: Path) -> Iterator[None]:
-    """Turn what TensorStore raises into an error of ours."""
+    """Turn TensorStore's errors into errors of this package."""
     try:
         yield
     except (
@@ -184,7 +184,7 @@ def _orbax_errors(folder: Path) -> Iterator[None]:
 def _opened(
     library: Any, folder: Path, files: Mapping[str, FileEntry]
 ) -> dict[str, Any]:
-    """Open the arrays of a folder; nothing of them is read yet."""
+    """Open the arrays of a folder; nothing is read yet."""
     database = {"driver": "ocdbt", "base": f"file://{folder}/"}
     keys = library.KvStore.open(database).result().list().result()
     names = [
@@ -210,7 +210,7 @@ def _opened(
 
 
 def _check_sizes(opened: Mapping[str, Any], there: int) -> None:
-    """Refuse arrays that need more bytes than there are."""
+    """Raise if the arrays need more bytes than the files have."""
     claimed = sum(
         math.prod(map(int, one.shape)) * one.dtype.numpy_dtype.itemsize
         for one in opened.values()

@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 
 Box = tuple[tuple[int, int], ...]
-# The boxes that are wanted of some arrays, by name.
+# The boxes to read of some arrays, by name.
 Boxes = Mapping[str, Sequence[Box]]
 
 
@@ -58,7 +58,7 @@ def common(one: Box, other: Box) -> Box | None:
 
 
 def is_inside(box: Box, shape: Sequence[int]) -> bool:
-    """Tell whether a box is a part of an array.
+    """Return whether a box is a part of an array.
 
     >>> is_inside(((0, 4),), (4,)), is_inside(((0, 4),), (3,)), is_inside((), (3,))
     (True, False, False)

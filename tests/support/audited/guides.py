@@ -1,6 +1,6 @@
-"""Small models compiled as Keras's guides and code examples compile theirs.
+"""Small models compiled as in Keras's guides and code examples.
 
-Each function is named after what the guide is about, and returns the model and the
+Each function has the name of its guide's subject, and returns the model and the
 arguments of `audit`. Data are few random numbers; nothing is trained.
 """
 

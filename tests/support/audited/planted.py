@@ -1,7 +1,7 @@
-"""Small models of which each tells one lie; `PLANTED` names it.
+"""Small models with one wrong number each; `PLANTED` names it.
 
-A value is (what audit calls it, the name in the logs, a function that returns the
-model and the arguments of `audit`).
+A value is (audit's name for it, the name in the logs, a function that returns the model
+and the arguments of `audit`).
 """
 
 import keras
@@ -54,7 +54,7 @@ def several(metrics, y, *, activation="softmax", **more):
 
 
 def sequences(metrics):
-    """Tokens of which 0 is masked, one binary label each."""
+    """Tokens with 0 as padding, one binary label each."""
     tokens = np.random.default_rng(11).integers(1, 9, (ROWS, 6)).astype("int32")
     tokens[np.arange(6) >= np.arange(1, 7).repeat(12)[:ROWS, None]] = 0
     embedding = keras.layers.Embedding(9, 1, mask_zero=True)
@@ -92,7 +92,7 @@ class MeanOfBatchRecalls(keras.metrics.Metric):
 
 
 class TwoNumbers(keras.metrics.Metric):
-    """A dictionary, one key of which is the name of another metric."""
+    """A dictionary with one key that is the name of another metric."""
 
     def __init__(self, name="two"):
         super().__init__(name=name)

@@ -67,7 +67,7 @@ def kernel_shards(model):
 
 
 def meshes(folder):
-    """Train on four devices, go on with two, then with one, then with none said."""
+    """Train on four devices, continue with two, then with one, then without a mesh."""
     losses, restored, shards, saved = [], [], [], []
     for epochs, devices in ((2, 4), (3, 2), (4, 1), (5, None)):
         if devices is None:
@@ -175,7 +175,7 @@ def large():
 
 
 def reading(folder):
-    """Restore a state of which each process holds a half, and count what is read."""
+    """Restore a state with one half in each process, and count read bytes."""
     distribute(4)
     model = large()
     change(model, 3)

@@ -104,7 +104,7 @@ def fit(rank, folder, how):
 
 
 def shards(_, folder):
-    """A tree of which each process holds a half of each array."""
+    """A tree with one half of each array in each process."""
     from torch.distributed.tensor import Replicate, Shard, distribute_tensor
 
     mesh = torch.distributed.device_mesh.init_device_mesh("cpu", (SIZE,))
@@ -135,7 +135,7 @@ def shards(_, folder):
 
 
 def reading(_, folder):
-    """Restore tensors of which each process holds a half, and count what is read."""
+    """Restore tensors with one half in each process, and count read bytes."""
     from torch.distributed.tensor import Replicate, Shard, distribute_tensor
 
     mesh = torch.distributed.device_mesh.init_device_mesh("cpu", (SIZE,))

@@ -90,7 +90,7 @@ def train(run, ending):
 
 
 def forked(folder, ending):
-    """Start one; in the child this returns None, and the program goes on there."""
+    """Start one; in the child this returns None, and the program continues there."""
     child = os.fork()
     if child:
         return child

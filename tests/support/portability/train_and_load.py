@@ -116,7 +116,7 @@ def load(runs):
             verbose=0,
             callbacks=[resumed],
         )
-        # One epoch was left, and the history goes on from the other backend's.
+        # One epoch was left, and the history continues from the other backend's.
         assert history.epoch == [0, 1, 2, 3, 4]
         assert resumed.best_model_score >= expected["score"]
         # In the middle of an epoch: the same batches, the averaged loss included.
