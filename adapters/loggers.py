@@ -114,25 +114,25 @@ def log_run(
     Raises:
         NoCheckpointError: The run has no measurement.
 
-    Example:
-    >>> import tempfile, numpy as np
-    >>> from multiback import Checkpointer
-    >>> class Print:
-    ...     def begin(self, run_id): pass
-    ...     def measured(self, metrics, *, epoch, step, time): print(epoch, metrics)
-    ...     def saved(self, checkpoint): print("kept", checkpoint.epoch)
-    ...     def chosen(self, checkpoint): print("best", checkpoint.metrics)
-    ...     def finish(self): pass
-    >>> folder = tempfile.TemporaryDirectory()
-    >>> with Checkpointer(folder.name, "f1", mode="max", save_last=False) as ckpt:
-    ...     for f1 in (0.5, 0.9):
-    ...         saved = ckpt.step({"w": np.ones(2)}, {"f1": f1})
-    >>> log_run(folder.name, Print())
-    1 {'f1': 0.5}
-    2 {'f1': 0.9}
-    kept 2
-    best {'f1': 0.9}
-    >>> folder.cleanup()
+    Examples:
+        >>> import tempfile, numpy as np
+        >>> from multiback import Checkpointer
+        >>> class Print:
+        ...     def begin(self, run_id): pass
+        ...     def measured(self, metrics, *, epoch, step, time): print(epoch, metrics)
+        ...     def saved(self, checkpoint): print("kept", checkpoint.epoch)
+        ...     def chosen(self, checkpoint): print("best", checkpoint.metrics)
+        ...     def finish(self): pass
+        >>> folder = tempfile.TemporaryDirectory()
+        >>> with Checkpointer(folder.name, "f1", mode="max", save_last=False) as ckpt:
+        ...     for f1 in (0.5, 0.9):
+        ...         saved = ckpt.step({"w": np.ones(2)}, {"f1": f1})
+        >>> log_run(folder.name, Print())
+        1 {'f1': 0.5}
+        2 {'f1': 0.9}
+        kept 2
+        best {'f1': 0.9}
+        >>> folder.cleanup()
     """
     if not measurements(dirpath, run=run):
         raise NoCheckpointError(
@@ -153,10 +153,10 @@ class LogRun(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no ty
         checkpoint: The `multiback.ModelCheckpoint`, which stands before this callback.
         *loggers: Such as `multiback.adapters.tensorboard.TensorBoard("logs")`.
 
-    Example:
-    >>> import multiback as mb
-    >>> checkpoint = mb.ModelCheckpoint("runs/tumour", monitor="val_loss")
-    >>> callbacks = [checkpoint, LogRun(checkpoint)]
+    Examples:
+        >>> import multiback as mb
+        >>> checkpoint = mb.ModelCheckpoint("runs/tumour", monitor="val_loss")
+        >>> callbacks = [checkpoint, LogRun(checkpoint)]
     """
 
     def __init__(self, checkpoint: Any, *loggers: Logger) -> None:

@@ -29,11 +29,11 @@ class MLflow:
     Attributes:
         run_id: MLflow's id of the run; empty before it begins.
 
-    Example:
-    >>> import multiback as mb
-    >>> from multiback.adapters.loggers import LogRun
-    >>> checkpoint = mb.ModelCheckpoint("runs/tumour", monitor="val_loss")
-    >>> callbacks = [checkpoint, LogRun(checkpoint, MLflow("tumours"))]
+    Examples:
+        >>> import multiback as mb
+        >>> from multiback.adapters.loggers import LogRun
+        >>> checkpoint = mb.ModelCheckpoint("runs/tumour", monitor="val_loss")
+        >>> callbacks = [checkpoint, LogRun(checkpoint, MLflow("tumours"))]
     """
 
     def __init__(

@@ -299,12 +299,12 @@ def as_keras(
         ArgumentError: An argument is not usable.
         MissingPackageError: `function` is a name, and scikit-learn is not installed.
 
-    Example:
-    >>> metric = as_keras("f1_score", needs="labels", direction="max")
-    >>> metric.update_state([0, 1, 1], [0.3, 0.2, 0.9])
-    >>> metric.update_state([0, 1], [0.8, 0.7])
-    >>> round(float(metric.result()), 6)
-    0.666667
+    Examples:
+        >>> metric = as_keras("f1_score", needs="labels", direction="max")
+        >>> metric.update_state([0, 1, 1], [0.3, 0.2, 0.9])
+        >>> metric.update_state([0, 1], [0.8, 0.7])
+        >>> round(float(metric.result()), 6)
+        0.666667
     """
     if needs not in ("scores", "labels"):
         raise ArgumentError(f'needs= wants "scores" or "labels", not {needs!r}.')

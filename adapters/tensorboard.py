@@ -24,11 +24,11 @@ class TensorBoard:
     Raises:
         MissingPackageError: TensorBoard is not installed.
 
-    Example:
-    >>> import multiback as mb
-    >>> from multiback.adapters.loggers import LogRun
-    >>> checkpoint = mb.ModelCheckpoint("runs/tumour", monitor="val_loss")
-    >>> callbacks = [checkpoint, LogRun(checkpoint, TensorBoard("logs"))]
+    Examples:
+        >>> import multiback as mb
+        >>> from multiback.adapters.loggers import LogRun
+        >>> checkpoint = mb.ModelCheckpoint("runs/tumour", monitor="val_loss")
+        >>> callbacks = [checkpoint, LogRun(checkpoint, TensorBoard("logs"))]
     """
 
     def __init__(self, log_dir: str | os.PathLike[str]) -> None:

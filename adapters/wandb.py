@@ -26,11 +26,12 @@ class WandB:
     Raises:
         MissingPackageError: wandb is not installed.
 
-    Example:
-    >>> import multiback as mb
-    >>> from multiback.adapters.loggers import LogRun
-    >>> checkpoint = mb.ModelCheckpoint("runs/tumour", monitor="val_loss")
-    >>> callbacks = [checkpoint, LogRun(checkpoint, WandB("tumours", mode="offline"))]
+    Examples:
+        >>> import multiback as mb
+        >>> from multiback.adapters.loggers import LogRun
+        >>> checkpoint = mb.ModelCheckpoint("runs/tumour", monitor="val_loss")
+        >>> logger = WandB("tumours", mode="offline")
+        >>> callbacks = [checkpoint, LogRun(checkpoint, logger)]
     """
 
     def __init__(

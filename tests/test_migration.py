@@ -55,6 +55,7 @@ def test_each_argument_of_lightning_has_its_row(argument):
 
 def test_what_the_page_says_to_write_is_there():
     known = {*arguments_of(mb.ModelCheckpoint), *arguments_of(mb.Monitor), *mb.__all__}
+    known |= {*arguments_of(mb.restore), *arguments_of(mb.load_best)}
     known |= {name for name in dir(mb.ModelCheckpoint) if not name.startswith("_")}
     sections = ("keras.callbacks.ModelCheckpoint",)
     sections += ("lightning.pytorch.callbacks.ModelCheckpoint",)

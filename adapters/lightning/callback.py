@@ -76,14 +76,14 @@ class ModelCheckpoint(KnownArguments, _Base):  # type: ignore[misc]  # An option
         StateError: In `fit`: the checkpoint does not fit the module.
         StoreError: In `fit`: a checkpoint could not be written.
 
-    Example:
-    >>> import lightning.pytorch as pl, multiback as mb
-    >>> checkpoint = ModelCheckpoint("runs/tumour", monitor="val_f1", mode="max")
-    >>> trainer = pl.Trainer(
-    ...     callbacks=[checkpoint], accelerator="cpu", logger=False, barebones=False
-    ... )
-    >>> trainer.checkpoint_callback is checkpoint
-    True
+    Examples:
+        >>> import lightning.pytorch as pl, multiback as mb
+        >>> checkpoint = ModelCheckpoint("runs/tumour", monitor="val_f1", mode="max")
+        >>> trainer = pl.Trainer(
+        ...     callbacks=[checkpoint], accelerator="cpu", logger=False, barebones=False
+        ... )
+        >>> trainer.checkpoint_callback is checkpoint
+        True
     """
 
     def __init__(

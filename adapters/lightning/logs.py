@@ -24,10 +24,10 @@ class LogRun(_Base):  # type: ignore[misc]  # An optional library
         *loggers: Such as `multiback.adapters.mlflow.MLflow()`, as for Keras's
             `multiback.adapters.loggers.LogRun`.
 
-    Example:
-    >>> from multiback.adapters.lightning import ModelCheckpoint
-    >>> checkpoint = ModelCheckpoint("runs/tumour", monitor="val_loss")
-    >>> callbacks = [checkpoint, LogRun(checkpoint)]
+    Examples:
+        >>> from multiback.adapters.lightning import ModelCheckpoint
+        >>> checkpoint = ModelCheckpoint("runs/tumour", monitor="val_loss")
+        >>> callbacks = [checkpoint, LogRun(checkpoint)]
     """
 
     def __init__(self, checkpoint: Any, *loggers: Logger) -> None:

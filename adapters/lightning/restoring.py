@@ -39,18 +39,19 @@ def restore(
         StateError: A value is missing, extra or of another shape; the module is
             unchanged.
 
-    Example:
-    >>> import tempfile, torch
-    >>> from multiback import Checkpointer
-    >>> module = torch.nn.Linear(2, 1)
-    >>> folder = tempfile.TemporaryDirectory()
-    >>> with Checkpointer(folder.name) as checkpointer:
-    ...     saved = checkpointer.step({"state_dict": module.state_dict()}, {}, step=1)
-    >>> restore(torch.nn.Linear(2, 1), folder.name, which="last").weight.equal(
-    ...     module.weight
-    ... )
-    True
-    >>> folder.cleanup()
+    Examples:
+        >>> import tempfile, torch
+        >>> from multiback import Checkpointer
+        >>> module = torch.nn.Linear(2, 1)
+        >>> folder = tempfile.TemporaryDirectory()
+        >>> with Checkpointer(folder.name) as checkpointer:
+        ...     state = {"state_dict": module.state_dict()}
+        ...     saved = checkpointer.step(state, {}, step=1)
+        >>> restore(torch.nn.Linear(2, 1), folder.name, which="last").weight.equal(
+        ...     module.weight
+        ... )
+        True
+        >>> folder.cleanup()
     """
     saved = multiback.restore(template_of(module), path, which=which, run=run)
     if hasattr(module, "on_load_checkpoint"):

@@ -147,20 +147,20 @@ class ModelCheckpoint(KnownArguments, keras.callbacks.Callback):  # type: ignore
         StoreError: In `fit`: a checkpoint could not be written; earlier ones are
             intact.
 
-    Example:
-    >>> import keras, numpy as np, tempfile, multiback as mb
-    >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, "sigmoid")])
-    >>> model.compile("adam", "binary_crossentropy", metrics=[mb.metrics.F1Score()])
-    >>> x, y = np.eye(2), np.array([0, 1])
-    >>> folder = tempfile.TemporaryDirectory()
-    >>> checkpoint = mb.ModelCheckpoint(folder.name, monitor="val_f1_score")
-    >>> history = model.fit(
-    ...     x, y, validation_data=(x, y), epochs=2, verbose=0, callbacks=[checkpoint]
-    ... )
-    >>> best = mb.load_best(folder.name)
-    >>> checkpoint.best_model_score == max(history.history["val_f1_score"])
-    True
-    >>> folder.cleanup()
+    Examples:
+        >>> import keras, numpy as np, tempfile, multiback as mb
+        >>> last = keras.layers.Dense(1, "sigmoid")
+        >>> model = keras.Sequential([keras.Input((2,)), last])
+        >>> model.compile("adam", "binary_crossentropy", metrics=[mb.metrics.F1Score()])
+        >>> x, y = np.eye(2), np.array([0, 1])
+        >>> folder = tempfile.TemporaryDirectory()
+        >>> checkpoint = mb.ModelCheckpoint(folder.name, monitor="val_f1_score")
+        >>> more = {"validation_data": (x, y), "callbacks": [checkpoint]}
+        >>> history = model.fit(x, y, epochs=2, verbose=0, **more)
+        >>> best = mb.load_best(folder.name)
+        >>> checkpoint.best_model_score == max(history.history["val_f1_score"])
+        True
+        >>> folder.cleanup()
     """
 
     def __init__(

@@ -122,16 +122,16 @@ class Checkpointer(KnownArguments):
     Raises:
         ArgumentError: An argument is not usable.
 
-    Example:
-    >>> import keras, tempfile
-    >>> model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
-    >>> folder = tempfile.TemporaryDirectory()
-    >>> with Checkpointer(folder.name, monitor="f1_score", save_last=False) as ckpt:
-    ...     for f1_score in (0.5, 0.9, 0.7):
-    ...         saved = ckpt.step(model, {"f1_score": f1_score})
-    >>> ckpt.best_model_score
-    0.9
-    >>> folder.cleanup()
+    Examples:
+        >>> import keras, tempfile
+        >>> model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+        >>> folder = tempfile.TemporaryDirectory()
+        >>> with Checkpointer(folder.name, monitor="f1_score", save_last=False) as ckpt:
+        ...     for f1_score in (0.5, 0.9, 0.7):
+        ...         saved = ckpt.step(model, {"f1_score": f1_score})
+        >>> ckpt.best_model_score
+        0.9
+        >>> folder.cleanup()
     """
 
     def __init__(

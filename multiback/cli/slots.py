@@ -29,7 +29,7 @@ def parse_slot(text: str) -> Slot:
     Raises:
         ArgumentError: It is not a slot; the message shows examples.
 
-    Example:
+    Examples:
         >>> slot = parse_slot("Best(2*p*r/(p+r), 3, mode=max)")
         >>> slot.monitor.label, slot.k
         ('2*p*r/(p+r)', 3)

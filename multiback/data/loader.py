@@ -45,7 +45,7 @@ class ResumableLoader(Epochs):
     Raises:
         ArgumentError: The loader has no state, or has no length.
 
-    Example:
+    Examples:
         >>> import numpy as np, multiback as mb
         >>> class Counts:
         ...     at = 0

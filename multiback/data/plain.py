@@ -33,7 +33,7 @@ def to_plain(value: Any, name: str = "state") -> Any:  # noqa: PLR0911 - by kind
     Raises:
         ArgumentError: It holds anything else.
 
-    Example:
+    Examples:
         >>> to_plain({"generator": b"ab", "place": (1, 2)})
         {'generator': {'$bytes': 'YWI='}, 'place': {'$tuple': [1, 2]}}
     """

@@ -40,7 +40,7 @@ class Resumable(Epochs):
     Raises:
         ArgumentError: An argument is not usable.
 
-    Example:
+    Examples:
         >>> import numpy as np, multiback as mb
         >>> data = mb.data.Resumable(np.arange(5), batch_size=2, seed=0)
         >>> [x.tolist() for (x,) in data]
@@ -207,7 +207,7 @@ def epoch_order(samples: int, seed: int, epoch: int) -> np.ndarray:
     Returns:
         The positions of the samples, int64, in the order in which to visit them.
 
-    Example:
+    Examples:
         >>> epoch_order(5, seed=0, epoch=0).tolist()
         [0, 3, 1, 2, 4]
     """

@@ -202,15 +202,15 @@ def group(*metrics: Metric) -> list[keras.metrics.Metric]:
         ArgumentError: A metric is not multiback's, occurs twice or is in a group
             already.
 
-    Example:
-    >>> from multiback.metrics import Precision, Recall
-    >>> precision, recall = group(Precision(), Recall())
-    >>> for metric in (precision, recall):
-    ...     metric.update_state([0, 1, 1, 0], [0.1, 0.9, 0.3, 0.8])
-    >>> float(precision.result()), float(recall.result())
-    (0.5, 0.5)
-    >>> len(precision.variables), len(recall.variables)
-    (4, 0)
+    Examples:
+        >>> from multiback.metrics import Precision, Recall
+        >>> precision, recall = group(Precision(), Recall())
+        >>> for metric in (precision, recall):
+        ...     metric.update_state([0, 1, 1, 0], [0.1, 0.9, 0.3, 0.8])
+        >>> float(precision.result()), float(recall.result())
+        (0.5, 0.5)
+        >>> len(precision.variables), len(recall.variables)
+        (4, 0)
     """
     owners: dict[Statistic, Metric] = {}
     grouped: list[keras.metrics.Metric] = []

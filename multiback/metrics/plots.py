@@ -63,7 +63,7 @@ def roc(
     Raises:
         MissingPackageError: matplotlib is not installed.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> curve = np.array([0, 0, 1]), np.array([0, 0.5, 1]), np.array([2, 0.8, 0.1])
         >>> figure, axes = roc({"cat": curve}, thresholds={"cat": 0.8})
@@ -113,7 +113,7 @@ def precision_recall(
     Raises:
         MissingPackageError: matplotlib is not installed.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> curve = np.array([0.5, 1, 1]), np.array([1, 0.5, 0]), np.array([0.1, 0.8])
         >>> figure, axes = precision_recall({"cat": curve}, thresholds={"cat": 0.8})
@@ -165,7 +165,7 @@ def heat_map(
         ArgumentError: The names do not fit the shape.
         MissingPackageError: matplotlib is not installed.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> names = ["cat", "dog"]
         >>> figure, axes = heat_map(np.array([[5, 1], [0, 4]]), names, names)
@@ -223,7 +223,7 @@ def calibration(
     Raises:
         MissingPackageError: matplotlib is not installed.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> figure, axes = calibration(
         ...     np.array([0.25, 0.75]), np.array([0.5, 1.0]), np.array([0.4, 0.6])
@@ -266,7 +266,7 @@ def bars(
     Raises:
         MissingPackageError: matplotlib is not installed.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> figure, axes = bars(np.array([0.5, 0.75]), ["cat", "dog"])
         >>> [float(bar.get_height()) for bar in axes.patches]
@@ -310,7 +310,7 @@ def point(
     Raises:
         MissingPackageError: matplotlib is not installed.
 
-    Example:
+    Examples:
         >>> figure, axes = point(0.75, "f1_score", value_range=(0.0, 1.0))
         >>> axes.get_title()
         'f1_score 0.7500'
@@ -354,7 +354,7 @@ def scores_by_class(
             name.
         MissingPackageError: matplotlib is not installed.
 
-    Example:
+    Examples:
         >>> figure, axes = scores_by_class([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8], 0.5)
         >>> axes.get_legend_handles_labels()[1]
         ['class 0', 'class 1', 'threshold 0.5']
@@ -399,7 +399,7 @@ def regression(y_true: Any, y_pred: Any, *, ax: Any = None) -> tuple[Any, Any]:
         ArgumentError: The shapes differ, or no pair is finite.
         MissingPackageError: matplotlib is not installed.
 
-    Example:
+    Examples:
         >>> figure, axes = regression([1.0, 2.0, 3.0], [1.1, 1.9, 3.2])
         >>> axes.collections[0].get_offsets().tolist()
         [[1.0, 1.1], [2.0, 1.9], [3.0, 3.2]]

@@ -29,7 +29,7 @@ def plot(
         MissingPackageError: matplotlib is not installed.
         NoCheckpointError: There is no such run.
 
-    Example:
+    Examples:
         >>> import multiback as mb
         >>> figure, axes = mb.plot("runs/tumour", "f1_score")  # doctest: +SKIP
     """

@@ -198,7 +198,7 @@ def decide(epochs: Sequence[Epoch], label: str, mode: Mode) -> list[Decision]:
         label: The monitor's label, as a manifest records it.
         mode: Which way is better.
 
-    Example:
+    Examples:
         >>> scores = [0.5, 0.7, 0.7, 0.6]
         >>> made = [Epoch(i + 1, i, 0.0, {"f1": f}) for i, f in enumerate(scores)]
         >>> for decision in decide(made, "f1", "max"):

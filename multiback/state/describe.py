@@ -57,7 +57,7 @@ def describe(model: keras.Model) -> Description:
         ArgumentError: `model` is not a Keras model.
         StateError: The model is not built.
 
-    Example:
+    Examples:
         >>> import keras
         >>> model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
         >>> model.compile("adam", loss="mse")

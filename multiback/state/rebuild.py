@@ -62,7 +62,7 @@ def rebuild(
         StateError: A class or function is unknown, or the model cannot be built.
             The error that Keras raised is its cause.
 
-    Example:
+    Examples:
         >>> import keras
         >>> from multiback.state import describe
         >>> model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])

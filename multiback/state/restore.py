@@ -102,7 +102,7 @@ def restore(
             is missing, extra, of another shape, or a value does not fit the
             variable's dtype. The message lists all of them.
 
-    Example:
+    Examples:
         >>> import keras
         >>> from multiback.state import snapshot
         >>> model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])

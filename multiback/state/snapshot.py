@@ -64,7 +64,7 @@ def snapshot(
             array.
         StateError: The model is not built.
 
-    Example:
+    Examples:
         >>> import keras
         >>> model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
         >>> taken = snapshot(model)

@@ -77,7 +77,7 @@ def compare(a: Checkpoint, b: Checkpoint) -> Difference:
     Raises:
         CorruptCheckpointError: A file is not what its manifest says.
 
-    Example:
+    Examples:
         >>> import tempfile
         >>> import numpy as np
         >>> from multiback.store import Request, RunDirectory

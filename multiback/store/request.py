@@ -60,7 +60,7 @@ class Request:
         ArgumentError: Something in it cannot be stored.
         StoreError: A document or the manifest is larger than readers take.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> arrays = {"kernel": np.ones((2, 2))}
         >>> asked = Request(

@@ -32,11 +32,11 @@ class LightningDirectory:
         path: The directory.
         skipped: What the last listing skipped: paths and reasons.
 
-    Example:
-    >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     LightningDirectory(folder).checkpoints()
-    []
+    Examples:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     LightningDirectory(folder).checkpoints()
+        []
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:

@@ -85,16 +85,16 @@ def audit(
     Raises:
         ArgumentError: The model or the data are not usable.
 
-    Example:
-    >>> import keras
-    >>> import numpy as np
-    >>> model = keras.Sequential([keras.layers.Dense(1, kernel_initializer="ones")])
-    >>> loss = keras.losses.BinaryCrossentropy(from_logits=True)
-    >>> model.compile(loss=loss, metrics=[keras.metrics.AUC(name="auc")])
-    >>> x = np.linspace(-3, 3, 40, dtype="float32")[:, None]
-    >>> (lie,) = audit(model, (x, (np.sin(5 * x) > 0.5).astype("float32")))
-    >>> lie.kind, lie.change.split("  →  ")[1]
-    ('logits as probabilities', 'keras.metrics.AUC(from_logits=True)')
+    Examples:
+        >>> import keras
+        >>> import numpy as np
+        >>> model = keras.Sequential([keras.layers.Dense(1, kernel_initializer="ones")])
+        >>> loss = keras.losses.BinaryCrossentropy(from_logits=True)
+        >>> model.compile(loss=loss, metrics=[keras.metrics.AUC(name="auc")])
+        >>> x = np.linspace(-3, 3, 40, dtype="float32")[:, None]
+        >>> (lie,) = audit(model, (x, (np.sin(5 * x) > 0.5).astype("float32")))
+        >>> lie.kind, lie.change.split("  →  ")[1]
+        ('logits as probabilities', 'keras.metrics.AUC(from_logits=True)')
     """
     check_model(model)
     check_data(data, "(x, y)")

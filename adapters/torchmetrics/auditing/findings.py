@@ -58,13 +58,14 @@ class Audit:
         findings: The findings, in the order of the logs.
         checked: The log names that were checked.
 
-    Example:
-    >>> lie = Finding("averaged over batches", "f1", 0.11, 0.14, "a mean", "F1Score")
-    >>> print(Audit((lie,), checked=("f1", "auc")))
-    2 metrics checked, 1 finding
-    f1: averaged over batches
-      gives 0.11, should give 0.14: a mean
-      change: F1Score
+    Examples:
+        >>> kind = "averaged over batches"
+        >>> lie = Finding(kind, "f1", 0.11, 0.14, "a mean", "F1Score")
+        >>> print(Audit((lie,), checked=("f1", "auc")))
+        2 metrics checked, 1 finding
+        f1: averaged over batches
+          gives 0.11, should give 0.14: a mean
+          change: F1Score
     """
 
     findings: tuple[Finding, ...]

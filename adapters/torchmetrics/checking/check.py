@@ -60,15 +60,16 @@ def crosscheck(
         MissingPackageError: Neither torchmetrics nor scikit-learn is installed. If one
             is missing, its column is empty, and the report says so.
 
-    Example:
-    >>> import numpy as np
-    >>> from multiback.metrics import F1Score, Precision
-    >>> y_true = np.array([0, 1, 1, 0, 1])
-    >>> y_pred = np.array([0.1, 0.9, 0.4, 0.6, 0.8])
-    >>> report = crosscheck([F1Score(), Precision()], (y_true, y_pred), batch_size=2)
-    >>> [(row.name, row.verdict) for row in report]
-    [('f1_score', 'agrees'), ('precision', 'agrees')]
-    >>> report.raise_if_wrong()
+    Examples:
+        >>> import numpy as np
+        >>> from multiback.metrics import F1Score, Precision
+        >>> y_true = np.array([0, 1, 1, 0, 1])
+        >>> y_pred = np.array([0.1, 0.9, 0.4, 0.6, 0.8])
+        >>> metrics = [F1Score(), Precision()]
+        >>> report = crosscheck(metrics, (y_true, y_pred), batch_size=2)
+        >>> [(row.name, row.verdict) for row in report]
+        [('f1_score', 'agrees'), ('precision', 'agrees')]
+        >>> report.raise_if_wrong()
     """
     is_model = isinstance(model_or_metrics, keras.Model)
     check_data(data, "(x, y)" if is_model else "(y_true, y_pred)")

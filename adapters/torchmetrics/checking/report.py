@@ -67,11 +67,11 @@ class Report:
         cuts: In what other batches the same rows were streamed.
         notes: Notes for all rows, such as a library that is not installed.
 
-    Example:
-    >>> row = Row("f1", "function f1", 0.11, None, None, 0.03, "wrong", "averaged")
-    >>> report = Report((row,), samples=100, batch_size=32)
-    >>> report.ok, report["f1"].value
-    (False, 0.11)
+    Examples:
+        >>> row = Row("f1", "function f1", 0.11, None, None, 0.03, "wrong", "averaged")
+        >>> report = Report((row,), samples=100, batch_size=32)
+        >>> report.ok, report["f1"].value
+        (False, 0.11)
     """
 
     rows: tuple[Row, ...]

@@ -38,11 +38,11 @@ def assert_agrees(
     Raises:
         WrongMetricError: An `AssertionError`, with the table and the reasons.
 
-    Example:
-    >>> import numpy as np
-    >>> from multiback.metrics import Recall
-    >>> y_true, y_pred = np.array([0, 1, 1, 1]), np.array([0.2, 0.9, 0.4, 0.8])
-    >>> report = assert_agrees(Recall(), (y_true, y_pred))
+    Examples:
+        >>> import numpy as np
+        >>> from multiback.metrics import Recall
+        >>> y_true, y_pred = np.array([0, 1, 1, 1]), np.array([0.2, 0.9, 0.4, 0.8])
+        >>> report = assert_agrees(Recall(), (y_true, y_pred))
     """
     report = crosscheck(
         model_or_metrics, data, batch_size=batch_size, shuffles=shuffles

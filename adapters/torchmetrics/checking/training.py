@@ -37,16 +37,16 @@ class CrossCheck(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has n
         MissingPackageError: Neither torchmetrics nor scikit-learn is installed.
         WrongMetricError: In training, with `on_wrong="raise"`.
 
-    Example:
-    >>> import numpy as np
-    >>> from multiback.metrics import Recall
-    >>> model = keras.Sequential([keras.layers.Dense(1, "sigmoid")])
-    >>> model.compile("sgd", "binary_crossentropy", metrics=[Recall()])
-    >>> x, y = np.eye(4, dtype="float32"), np.array([[0], [1], [1], [0]])
-    >>> check = CrossCheck(data=(x, y), on_wrong="raise")
-    >>> _ = model.fit(x, y, epochs=1, verbose=0, callbacks=[check])
-    >>> check.reports[0]["recall"].verdict
-    'agrees'
+    Examples:
+        >>> import numpy as np
+        >>> from multiback.metrics import Recall
+        >>> model = keras.Sequential([keras.layers.Dense(1, "sigmoid")])
+        >>> model.compile("sgd", "binary_crossentropy", metrics=[Recall()])
+        >>> x, y = np.eye(4, dtype="float32"), np.array([[0], [1], [1], [0]])
+        >>> check = CrossCheck(data=(x, y), on_wrong="raise")
+        >>> _ = model.fit(x, y, epochs=1, verbose=0, callbacks=[check])
+        >>> check.reports[0]["recall"].verdict
+        'agrees'
     """
 
     def __init__(

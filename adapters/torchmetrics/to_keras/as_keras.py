@@ -255,13 +255,13 @@ def as_keras(
             or, when Keras first uses it, its result has no fixed shape.
         MissingPackageError: torchmetrics or torch is not installed.
 
-    Example:
-    >>> from torchmetrics.classification import BinaryAUROC
-    >>> auroc = as_keras(BinaryAUROC(), name="auroc")
-    >>> auroc.update_state([0, 1, 1], [0.3, 0.2, 0.9])
-    >>> auroc.update_state([0, 1], [0.8, 0.7])
-    >>> round(float(auroc.result()), 6), auroc.direction
-    (0.5, 'max')
+    Examples:
+        >>> from torchmetrics.classification import BinaryAUROC
+        >>> auroc = as_keras(BinaryAUROC(), name="auroc")
+        >>> auroc.update_state([0, 1, 1], [0.3, 0.2, 0.9])
+        >>> auroc.update_state([0, 1], [0.8, 0.7])
+        >>> round(float(auroc.result()), 6), auroc.direction
+        (0.5, 'max')
     """
     torchmetrics = load_torchmetrics("as_keras()")
     if isinstance(metric, torchmetrics.MetricCollection):

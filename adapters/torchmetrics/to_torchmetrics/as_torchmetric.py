@@ -33,13 +33,13 @@ def as_torchmetric(metric: Any, **arguments: Any) -> Any:
             merged.
         MissingPackageError: torchmetrics or torch is not installed.
 
-    Example:
-    >>> import keras, torch
-    >>> from multiback.metrics import F1Score
-    >>> if keras.backend.backend() == "torch":
-    ...     f1 = as_torchmetric(F1Score())
-    ...     f1.update(torch.tensor([0.2, 0.9, 0.4]), torch.tensor([0, 1, 1]))
-    ...     assert round(float(f1.compute()), 6) == 0.666667
+    Examples:
+        >>> import keras, torch
+        >>> from multiback.metrics import F1Score
+        >>> if keras.backend.backend() == "torch":
+        ...     f1 = as_torchmetric(F1Score())
+        ...     f1.update(torch.tensor([0.2, 0.9, 0.4]), torch.tensor([0, 1, 1]))
+        ...     assert round(float(f1.compute()), 6) == 0.666667
     """
     load_torchmetrics("as_torchmetric()")
     backend = keras.backend.backend()

@@ -77,15 +77,15 @@ def equivalents(metric: Any, *, num_classes: int | None = None) -> Equivalents:
         ArgumentError: It is not a metric of these libraries.
         MissingPackageError: torchmetrics is not installed.
 
-    Example:
-    >>> import keras
-    >>> found = equivalents(keras.metrics.AUC(curve="PR"))
-    >>> type(found.multiback).__name__, type(found.torchmetrics).__name__
-    ('AveragePrecision', 'BinaryAveragePrecision')
-    >>> found.reasons["keras"]
-    'Keras interpolates between 200 thresholds; the others use every score'
-    >>> equivalents(keras.metrics.Precision(top_k=2)).reasons["torchmetrics"]
-    'no other library counts as Precision with top_k does'
+    Examples:
+        >>> import keras
+        >>> found = equivalents(keras.metrics.AUC(curve="PR"))
+        >>> type(found.multiback).__name__, type(found.torchmetrics).__name__
+        ('AveragePrecision', 'BinaryAveragePrecision')
+        >>> found.reasons["keras"]
+        'Keras interpolates between 200 thresholds; the others use every score'
+        >>> equivalents(keras.metrics.Precision(top_k=2)).reasons["torchmetrics"]
+        'no other library counts as Precision with top_k does'
     """
     metric = _inside(metric)
     home = type(metric).__module__.partition(".")[0]

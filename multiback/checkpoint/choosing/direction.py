@@ -105,8 +105,8 @@ def register_direction(name: str, mode: Mode) -> None:
     Raises:
         ArgumentError: `mode` is something else.
 
-    Example:
-    >>> register_direction("psnr", "max")
+    Examples:
+        >>> register_direction("psnr", "max")
     """
     if mode not in ("max", "min"):
         raise ArgumentError(f'mode= wants "max" or "min", not {mode!r}.')

@@ -72,10 +72,10 @@ class Expression:
     Raises:
         ArgumentError: The text is not such an expression.
 
-    Example:
-    >>> f1 = Expression("2 * p * r / (p + r)")
-    >>> sorted(f1.names), f1({"p": 0.5, "r": 1.0})
-    (['p', 'r'], 0.6666666666666666)
+    Examples:
+        >>> f1 = Expression("2 * p * r / (p + r)")
+        >>> sorted(f1.names), f1({"p": 0.5, "r": 1.0})
+        (['p', 'r'], 0.6666666666666666)
     """
 
     def __init__(self, text: str) -> None:

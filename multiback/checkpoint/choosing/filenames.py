@@ -93,12 +93,12 @@ def format_name(
         values: Numbers, and arrays as they are written, by name.
         insert_names: Write `epoch=003` for `{epoch:03d}`, as Lightning does.
 
-    Example:
-    >>> template = parse_template("{epoch:03d}-{val_f1:.2f}")
-    >>> format_name(template, {"epoch": 3, "val_f1": 0.913})
-    'epoch=003-val_f1=0.91'
-    >>> format_name(parse_template("{recall[1]:.2f}"), {"recall": [0.2, 0.8]})
-    'recall-1=0.80'
+    Examples:
+        >>> template = parse_template("{epoch:03d}-{val_f1:.2f}")
+        >>> format_name(template, {"epoch": 3, "val_f1": 0.913})
+        'epoch=003-val_f1=0.91'
+        >>> format_name(parse_template("{recall[1]:.2f}"), {"recall": [0.2, 0.8]})
+        'recall-1=0.80'
     """
 
     def fill(piece: Piece) -> str:

@@ -43,12 +43,12 @@ class Monitor:
     Raises:
         ArgumentError: An argument is none of these.
 
-    Example:
-    >>> f1 = Monitor("2 * p * r / (p + r)", mode="max", where="p >= 0.5")
-    >>> f1.measure({"p": 0.5, "r": 1.0}), f1.measure({"p": 0.4, "r": 1.0})
-    (0.6666666666666666, None)
-    >>> Monitor("recall[1]").measure({"recall": [0.2, 0.8]})
-    0.8
+    Examples:
+        >>> f1 = Monitor("2 * p * r / (p + r)", mode="max", where="p >= 0.5")
+        >>> f1.measure({"p": 0.5, "r": 1.0}), f1.measure({"p": 0.4, "r": 1.0})
+        (0.6666666666666666, None)
+        >>> Monitor("recall[1]").measure({"recall": [0.2, 0.8]})
+        0.8
     """
 
     quantity: str | Callable[[Logs], float | None]

@@ -27,9 +27,9 @@ def find_name(wanted: str, available: Collection[str]) -> str | None:
     Raises:
         MonitorError: Several names fit.
 
-    Example:
-    >>> find_name("val_auc", ["val_loss", "val_auc_3"])
-    'val_auc_3'
+    Examples:
+        >>> find_name("val_auc", ["val_loss", "val_auc_3"])
+        'val_auc_3'
     """
     if wanted in available:
         return wanted

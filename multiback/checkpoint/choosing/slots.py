@@ -77,11 +77,12 @@ class Best(Slot):
         mode: "max", "min" or "auto", if `monitor` is not a `Monitor`.
         then: Monitors that decide between equals, in turn.
 
-    Example:
-    >>> slot = Best("f1", k=1, mode="max")
-    >>> history = [Entry(i, goodness={"f1": f}) for i, f in enumerate([0.1, 0.9, 0.9])]
-    >>> [entry.order for entry in slot.held(history)]
-    [1]
+    Examples:
+        >>> slot = Best("f1", k=1, mode="max")
+        >>> scores = [0.1, 0.9, 0.9]
+        >>> history = [Entry(i, goodness={"f1": f}) for i, f in enumerate(scores)]
+        >>> [entry.order for entry in slot.held(history)]
+        [1]
     """
 
     def __init__(

@@ -32,11 +32,11 @@ class Triggers:
     Raises:
         ArgumentError: An argument is not usable.
 
-    Example:
-    >>> triggers = Triggers(every_n_train_steps=10)
-    >>> triggers.start(batches=0, now=0.0)
-    >>> [n for n in range(31) if triggers.due(n, now=0.0)]
-    [10, 20, 30]
+    Examples:
+        >>> triggers = Triggers(every_n_train_steps=10)
+        >>> triggers.start(batches=0, now=0.0)
+        >>> [n for n in range(31) if triggers.due(n, now=0.0)]
+        [10, 20, 30]
     """
 
     def __init__(

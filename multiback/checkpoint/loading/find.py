@@ -328,14 +328,14 @@ def history(dirpath: PathLike, *, run: str | None = None) -> list[dict[str, Any]
     Raises:
         ArgumentError: There is no such run.
 
-    Example:
-    >>> import tempfile, multiback as mb
-    >>> folder = tempfile.TemporaryDirectory()
-    >>> with mb.Checkpointer(folder.name, "f1", mode="max") as checkpointer:
-    ...     saved = checkpointer.step({"w": [1.0]}, {"f1": 0.5, "loss": 2.0})
-    >>> [(row["epoch"], row["f1"], row["loss"]) for row in history(folder.name)]
-    [(1, 0.5, 2.0)]
-    >>> folder.cleanup()
+    Examples:
+        >>> import tempfile, multiback as mb
+        >>> folder = tempfile.TemporaryDirectory()
+        >>> with mb.Checkpointer(folder.name, "f1", mode="max") as checkpointer:
+        ...     saved = checkpointer.step({"w": [1.0]}, {"f1": 0.5, "loss": 2.0})
+        >>> [(row["epoch"], row["f1"], row["loss"]) for row in history(folder.name)]
+        [(1, 0.5, 2.0)]
+        >>> folder.cleanup()
     """
     fixed = ("run_id", "epoch", "step", "time")
     return [

@@ -255,7 +255,7 @@ class Metric(keras.metrics.Metric, abc.ABC):  # type: ignore[misc]  # Keras has 
         Returns:
             The number of each cause that there is; empty if all is well.
 
-        Example:
+        Examples:
             >>> import multiback as mb
             >>> metric = mb.metrics.F1Score()
             >>> metric.update_state([0, 1, 2, 3], [0.1, 0.9, 0.8, 0.7])
@@ -293,7 +293,7 @@ class Metric(keras.metrics.Metric, abc.ABC):  # type: ignore[misc]  # Keras has 
             ArgumentError: The names or the column do not fit.
             MissingPackageError: matplotlib is not installed.
 
-        Example:
+        Examples:
             >>> import multiback as mb
             >>> metric = mb.metrics.AUROC()
             >>> metric.update_state([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8])

@@ -183,13 +183,13 @@ class ScoreMetric(PairMetric):
         Raises:
             ArgumentError: The column is missing or unknown.
 
-        Example:
-        >>> from multiback.metrics import AUROC
-        >>> metric = AUROC()
-        >>> metric.update_state([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8])
-        >>> fpr, tpr, thresholds = metric.roc_curve()
-        >>> fpr.tolist(), tpr.tolist()
-        ([0.0, 0.0, 0.5, 0.5, 1.0], [0.0, 0.5, 0.5, 1.0, 1.0])
+        Examples:
+            >>> from multiback.metrics import AUROC
+            >>> metric = AUROC()
+            >>> metric.update_state([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8])
+            >>> fpr, tpr, thresholds = metric.roc_curve()
+            >>> fpr.tolist(), tpr.tolist()
+            ([0.0, 0.0, 0.5, 0.5, 1.0], [0.0, 0.5, 0.5, 1.0, 1.0])
         """
         return self.compute_roc_curve(self.state, column)
 

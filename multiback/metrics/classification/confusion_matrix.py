@@ -56,7 +56,7 @@ class ConfusionMatrix(PairMetric):
             `y_true`. "multiclass": `(..., num_classes)`, or integer class ids `(...)`.
         sample_weight: One number a sample or an element, or None.
 
-    Returns:
+    Result:
         `result()` has shape `(classes, classes)`, and for "multilabel" `(num_labels, 2,
             2)`.
 
@@ -204,7 +204,7 @@ class StatScores(TaskMetric):
             `y_true`. "multiclass": `(..., num_classes)`, or integer class ids `(...)`.
         sample_weight: One number a sample or an element, or None.
 
-    Returns:
+    Result:
         `result()` has shape `(5,)`, or `(columns, 5)` for `average=None`.
 
     Raises:

@@ -20,7 +20,7 @@ def as_integer(name: str, value: Any, smallest: int, context: str = "") -> int:
     Raises:
         ArgumentError: It is not an integer, or is too small.
 
-    Example:
+    Examples:
         >>> as_integer("num_classes", 3, 2)
         3
     """
@@ -33,7 +33,7 @@ def as_integer(name: str, value: Any, smallest: int, context: str = "") -> int:
 def as_plain(arguments: dict[str, Any]) -> dict[str, Any]:
     """Return arguments with Python's numbers in place of NumPy's, for JSON.
 
-    Example:
+    Examples:
         >>> as_plain({"num_classes": np.int64(3), "threshold": 0.5})
         {'num_classes': 3, 'threshold': 0.5}
     """
@@ -74,7 +74,7 @@ def as_ids(
     Raises:
         ArgumentError: It is anything else, is empty, or names an id twice.
 
-    Example:
+    Examples:
         >>> as_ids("classes", np.array([2, 1]), 0, 2)
         (2, 1)
     """

@@ -49,7 +49,7 @@ class Task:
     Raises:
         ArgumentError: An argument is not usable.
 
-    Example:
+    Examples:
         >>> Task("multiclass", num_classes=3, classes=[1, 2]).chosen
         (1, 2)
     """

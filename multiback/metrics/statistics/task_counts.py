@@ -49,11 +49,11 @@ class BinaryCounts(Counts):
         from_logits: The scores are logits; the threshold stays a probability.
         ignore_index: Elements with this label are left out.
 
-    Example:
-    >>> counts = BinaryCounts()
-    >>> state = counts.update(counts.init(), [0, 1, 1], [0.2, 0.9, 0.4])
-    >>> float(counts.read(state).tp[0]), float(counts.read(state).fn[0])
-    (1.0, 1.0)
+    Examples:
+        >>> counts = BinaryCounts()
+        >>> state = counts.update(counts.init(), [0, 1, 1], [0.2, 0.9, 0.4])
+        >>> float(counts.read(state).tp[0]), float(counts.read(state).fn[0])
+        (1.0, 1.0)
     """
 
     threshold: float = 0.5

@@ -81,7 +81,7 @@ class Writer:
     Raises:
         ArgumentError: `buffers` is below 1.
 
-    Example:
+    Examples:
         >>> import tempfile
         >>> from multiback.store import Request, RunDirectory
         >>> with tempfile.TemporaryDirectory() as folder:

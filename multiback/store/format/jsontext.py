@@ -43,7 +43,7 @@ def dump(value: Any, *, argument: str, indent: int | None = None) -> bytes:
     Raises:
         ArgumentError: The value holds something that JSON cannot.
 
-    Example:
+    Examples:
         >>> dump({"loss": float("nan"), "note": "NaN"}, argument="record")
         b'{"loss":"NaN","note":"~NaN"}'
     """
@@ -65,7 +65,7 @@ def load(raw: bytes) -> Any:
         ValueError: The bytes are not strict JSON, name a key twice, or are nested
             beyond what Python can read.
 
-    Example:
+    Examples:
         >>> load(b'{"loss":"-Infinity","note":"~NaN"}')
         {'loss': -inf, 'note': 'NaN'}
     """

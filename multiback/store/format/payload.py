@@ -30,7 +30,7 @@ Progress = Callable[[int], object]
 class FileEntry:
     """A file's size in bytes and its xxh3_128 checksum in hexadecimal.
 
-    Example:
+    Examples:
         >>> FileEntry.of(b"abc").size
         3
     """

@@ -108,7 +108,7 @@ def build_header(
     Raises:
         ArgumentError: A name or a dtype that cannot be stored.
 
-    Example:
+    Examples:
         >>> head, order = build_header({"a": ("int8", (3,)), "b": ("float64", ())})
         >>> order
         ['b', 'a']
@@ -183,7 +183,7 @@ def parse_header(raw: bytes, payload: int) -> list[Slot]:
     Raises:
         ValueError: The reason; the caller adds the file's name.
 
-    Example:
+    Examples:
         >>> parse_header(b'{"a":{"dtype":"U8","shape":[2],"data_offsets":[0,2]}}', 2)
         [Slot(name='a', dtype=dtype('uint8'), shape=(2,), begin=0, end=2)]
     """

@@ -76,7 +76,7 @@ class RunDirectory(Runs):
         path: The directory.
         skipped: What the last listing skipped: paths and reasons.
 
-    Example:
+    Examples:
         >>> import tempfile
         >>> import numpy as np
         >>> with tempfile.TemporaryDirectory() as folder:

@@ -73,7 +73,7 @@ class Bucket:
         ArgumentError: fsspec knows no such URL.
         MissingPackageError: The URL needs a package that is not installed.
 
-    Example:
+    Examples:
         >>> bucket = Bucket("memory://doctest")
         >>> bucket.write("a/b", b"123")
         >>> {name: info.size for name, info in bucket.list("a").items()}

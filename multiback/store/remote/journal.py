@@ -25,7 +25,7 @@ class RemoteJournal:
         folder: The objects' folder.
         per_object: How many records an object takes.
 
-    Example:
+    Examples:
         >>> journal = RemoteJournal(Bucket("memory://doctest-journal"), "history", 2)
         >>> for epoch in range(3):
         ...     journal.append({"epoch": epoch}, argument="record")

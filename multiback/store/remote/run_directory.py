@@ -56,7 +56,7 @@ class RemoteRunDirectory(Runs):
         ArgumentError: fsspec knows no such URL.
         MissingPackageError: The URL needs a package that is not installed.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> runs = RemoteRunDirectory("memory://doctest-run")
         >>> runs.start_run("first", {})
