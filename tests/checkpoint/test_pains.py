@@ -8,7 +8,7 @@ Keras's side, Keras has mended it. The rest has its tests where the topic is:
  3 steps and stale scores        test_triggers: steps_save_the_state
  4 best forgotten at restart     test_runs: resumed_run_keeps_its_best
                                  test_runs: new_run_never_touches
-                                 test_monitored_names: used_again_forgets_the_fold
+                                 test_monitored_names: worse_fold_replaces_nothing
  5 NaN first                     test_monitored_names: nan_is_never_best
                                  test_scores: infinities_rank_as_they_should
  6 mode="auto"                   test_monitored_names: outputs_have_names

@@ -129,6 +129,8 @@ def test_a_view_without_its_owner_is_an_error_until_it_is_loaded(alone, tmp_path
     for _ in range(2):
         with pytest.raises(ArgumentError, match='recall reads the state of "precision'):
             cut.evaluate(*data(), verbose=0)
+    # A model of its own: on JAX Keras leaves one without variables after an error.
+    cut = model(mb.metrics.group(*members())[1:])
     cut.save(tmp_path / "cut.keras")
     loaded = keras.saving.load_model(tmp_path / "cut.keras")
     logs = loaded.evaluate(*data(), batch_size=40, verbose=0, return_dict=True)
