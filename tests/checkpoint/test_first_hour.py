@@ -21,6 +21,11 @@ from multiback.metrics import (
     RecallAtPrecision,
 )
 
+# TensorFlow knows the compiled metrics after a batch, whose scores they count.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::multiback.errors.UnusableValuesWarning"
+)
+
 LOGITS = keras.losses.BinaryCrossentropy(from_logits=True)
 
 
@@ -104,7 +109,6 @@ RIGHT = {
 
 @pytest.mark.parametrize("name", RIGHT)
 @pytest.mark.filterwarnings("ignore:How ")
-@pytest.mark.filterwarnings("ignore::multiback.errors.UnusableValuesWarning")
 def test_nothing_right_is_refused(tmp_path, name):
     loss, metric, tail = RIGHT[name]
     train(net(layers.Dense(1), *tail), tmp_path, loss, metric, y=Y[:, None])
@@ -119,7 +123,6 @@ def test_the_order_of_classes_does_not_depend_on_logits(tmp_path):
         train(net(layers.Dense(3)), tmp_path, loss, auroc)
 
 
-@pytest.mark.filterwarnings("ignore::multiback.errors.UnusableValuesWarning")
 def test_a_model_with_a_loss_of_its_own_is_left_alone(tmp_path):
     made = OwnStep([keras.Input((4,)), layers.Dense(1)])
     train(made, tmp_path, LOGITS, F1Score(task="binary"))

@@ -59,7 +59,9 @@ def compared(one, other, folder):
     return found, max(one["largest"] for one in weights)
 
 
-@pytest.mark.parametrize("pair", itertools.combinations(BACKENDS, 2), ids="-".join)
+@pytest.mark.parametrize(
+    "pair", list(itertools.combinations(BACKENDS, 2)), ids="-".join
+)
 def test_the_same_training_under_two_backends_differs_by_rounding_only(
     runs, tmp_path, pair
 ):
