@@ -23,6 +23,7 @@ import numpy as np
 
 import multiback as mb
 from multiback.adapters.torchmetrics import crosscheck
+from multiback.metrics import plots
 from multiback.metrics.base.score_metric import ScoreMetric
 
 PAGE = Path(__file__).with_name("metrics.md")
@@ -322,10 +323,13 @@ def static_part():
 def reference():
     """Return the page of the site that shows each public name's docstring."""
     objects = (getattr(mb.metrics, name) for name in mb.metrics.__all__)
-    places = sorted(f"{one.__module__}.{one.__name__}" for one in objects)
+    places = [f"{one.__module__}.{one.__name__}" for one in objects]
+    shown = dict.fromkeys(places, "false")
+    shown["multiback.metrics.base.metric.Metric"] = "[plot, unusable]"
+    shown["multiback.metrics.plots"] = f"[{', '.join(plots.__all__)}]"
     entries = (
-        f"::: {place}\n    options: {{members: false}}\n"
-        for place in places
+        f"::: {place}\n    options: {{members: {members}}}\n"
+        for place, members in sorted(shown.items())
         if not place.startswith("multiback.errors.")  # These have a page of their own.
     )
     return "\n".join([REFERENCE_HEAD, *entries])
