@@ -7,6 +7,7 @@ train_and_load load RUN...      load each, compare, train on, resume
 import contextlib
 import os
 import sys
+import warnings
 from pathlib import Path
 
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
@@ -16,6 +17,10 @@ import numpy as np
 from sklearn.datasets import load_breast_cancer
 
 import multiback as mb
+from multiback.errors import SlowDiskWarning
+
+# Warnings are errors here; how quick the disk is, is not what is tested.
+warnings.filterwarnings("ignore", category=SlowDiskWarning)
 
 x, y = load_breast_cancer(return_X_y=True)
 x = ((x - x.mean(0)) / x.std(0)).astype("float32")
