@@ -56,8 +56,8 @@ class Does(keras.callbacks.Callback):
 
 def on(files, made):
     """Let a callback or an engine use a disk."""
-    engine = getattr(made, "_engine", made)
-    engine.shelf.directory = RunDirectory(engine.dirpath, files)
+    engine = getattr(made, "_checkpointer", made)
+    engine.kept.directory = RunDirectory(engine.dirpath, files)
     return made
 
 
@@ -215,7 +215,7 @@ def test_a_full_disk_is_an_error_of_the_next_step_or_of_the_end(tmp_path, last):
     before = Does(on_epoch_end=fill)
     after = Does(
         on_train_batch_begin=ran.append,
-        on_epoch_end=lambda _: ckpt._engine._saver.settle(),
+        on_epoch_end=lambda _: ckpt._checkpointer._saver.settle(),
     )
     with pytest.raises(StoreError, match="Free some space") as caught:
         fit(model(), Says(score=[0.1, 0.5, 0.9]), before, ckpt, after, epochs=3)

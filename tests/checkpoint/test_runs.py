@@ -232,7 +232,7 @@ class NoRemoval(Files):
 def with_files(folder, files, **arguments):
     """Make a callback whose disk misbehaves."""
     callback = mb.ModelCheckpoint(folder, SCORE, **arguments)
-    callback._engine.shelf.directory = RunDirectory(folder, files)
+    callback._checkpointer.kept.directory = RunDirectory(folder, files)
     return callback
 
 

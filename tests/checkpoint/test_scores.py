@@ -7,7 +7,7 @@ import pytest
 from keras import ops
 
 from multiback import Monitor
-from multiback.checkpoint.choosing.recorded_scores import Judgement
+from multiback.checkpoint.choosing.recorded_scores import RecordedScores
 from multiback.checkpoint.choosing.scorer import Scorer
 from multiback.errors import ArgumentError, MonitorError
 
@@ -104,8 +104,8 @@ def test_reset_forgets_the_last_run():
 
 def test_nan_has_no_goodness_and_infinities_rank_as_they_should():
     modes = {"up": "max", "down": "min", "nan": "max"}
-    judged = Judgement({"up": math.inf, "down": math.inf, "nan": math.nan}, modes)
-    assert judged.goodness == {"up": math.inf, "down": -math.inf}
+    judged = RecordedScores({"up": math.inf, "down": math.inf, "nan": math.nan}, modes)
+    assert judged.ranking_scores == {"up": math.inf, "down": -math.inf}
 
 
 def test_the_backend_under_test_is_the_one_asked_for():

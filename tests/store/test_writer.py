@@ -16,7 +16,7 @@ import pytest
 
 from multiback.errors import ArgumentError, StoreError
 from multiback.store import Files, Request, RunDirectory, SlowDiskWarning, Writer
-from multiback.store.background.switch_interval import soon
+from multiback.store.background.switch_interval import short_switch_interval
 
 SCHEDULED = Path("/proc/thread-self/schedstat")
 
@@ -403,7 +403,7 @@ def test_a_thread_that_writes_is_let_in_sooner_and_only_then(tmp_path):
 
 def test_two_threads_that_write_and_a_user_share_the_interval():
     before = sys.getswitchinterval()
-    first, second = soon(), soon()
+    first, second = short_switch_interval(), short_switch_interval()
     try:
         first.__enter__()
         second.__enter__()
@@ -411,11 +411,11 @@ def test_two_threads_that_write_and_a_user_share_the_interval():
         assert sys.getswitchinterval() == pytest.approx(0.0005)
         second.__exit__(None, None, None)
         assert sys.getswitchinterval() == before
-        with soon():
+        with short_switch_interval():
             sys.setswitchinterval(0.002)
         assert sys.getswitchinterval() == pytest.approx(0.002)
         sys.setswitchinterval(0.0001)
-        with soon():
+        with short_switch_interval():
             assert sys.getswitchinterval() == pytest.approx(0.0001)
     finally:
         sys.setswitchinterval(before)
