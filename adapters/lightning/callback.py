@@ -183,7 +183,7 @@ class ModelCheckpoint(KnownArguments, _Base):  # type: ignore[misc]  # An option
         if saved is not None:
             if trainer.ckpt_path:
                 raise ArgumentError(
-                    f"resume= found a run to go on with in {self.dirpath}, and "
+                    f"resume= found a run to continue in {self.dirpath}, and "
                     f"ckpt_path={trainer.ckpt_path!r} names another state. Give one."
                 )
             put_back(trainer, pl_module, saved)

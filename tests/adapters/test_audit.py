@@ -136,7 +136,7 @@ def test_several_lies_are_told_apart_and_the_report_says_them_all():
     assert plain["findings"][1]["gives"] is None  # NaN: AUROC refuses logits.
 
 
-def test_a_metric_that_is_weighted_too_is_not_told_of_weights():
+def test_a_metric_that_is_weighted_too_gets_no_word_about_weights():
     model = model_of(
         1, "sigmoid", "binary_crossentropy", ["accuracy"], weighted_metrics=["accuracy"]
     )

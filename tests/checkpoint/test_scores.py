@@ -81,7 +81,7 @@ def test_an_unknown_direction_is_an_error_that_says_how_to_give_it():
         Scorer([Monitor("a + b")]).check({"a": 1.0, "b": 1.0})
 
 
-def test_a_name_that_someone_else_adds_is_not_expected_early():
+def test_a_name_that_another_callback_adds_is_not_expected_early():
     Scorer([Monitor("mine", mode="max", early=False)]).check({"loss": 1.0})
 
 

@@ -78,7 +78,7 @@ def test_a_part_is_the_same_as_that_part_of_the_whole(tmp_path, node_bytes):
     np.testing.assert_array_equal(parts["kernel/0003"][1], whole[39:])
 
 
-def test_a_changed_chunk_is_found_by_who_reads_it_and_by_nobody_else(tmp_path):
+def test_a_changed_chunk_is_found_only_by_a_process_that_reads_it(tmp_path):
     folder = tmp_path / "orbax"
     # Each chunk in a block of its own.
     write(folder, "w", (4, 1 << 17), (1, 1 << 17))
@@ -170,7 +170,7 @@ def test_a_piece_that_is_missing_is_an_error_and_no_zeros(tmp_path):
         read(tmp_path / "orbax")
 
 
-def test_a_database_that_is_none_is_an_error_of_ours(tmp_path):
+def test_a_broken_database_is_an_error_of_ours(tmp_path):
     folder = tmp_path / "orbax"
     folder.mkdir()
     (folder / "manifest.ocdbt").write_bytes(b"no database" * 10)
@@ -178,7 +178,7 @@ def test_a_database_that_is_none_is_an_error_of_ours(tmp_path):
         read(folder)
 
 
-def test_a_description_that_is_none_is_an_error_of_ours(tmp_path):
+def test_a_broken_description_is_an_error_of_ours(tmp_path):
     kv = write(tmp_path / "orbax")
     kv.write("w/.zarray", b'{"shape": [-1]}').result()
     with pytest.raises(CorruptCheckpointError, match="Orbax wrote"):

@@ -153,7 +153,7 @@ def test_changed_checksums_of_blocks_are_found(tmp_path):
 
 
 @pytest.mark.parametrize("document", [[], {}, {"block": 1, "files": {}}, {"files": 3}])
-def test_checksums_that_are_none_are_refused(tmp_path, document):
+def test_malformed_checksums_are_refused(tmp_path, document):
     with pytest.raises(CorruptCheckpointError, match="checksums of blocks"):
         PartReader(tmp_path / "dcp", {}, document)
 

@@ -163,7 +163,7 @@ def _one_hot_as_ids(of: AuditContext, kind: str) -> Finding | None:
     should = of.value(fixed)
     if not of.differs(should):
         return None
-    reason = "both are one-hot rows, each number of which is taken for a class id"
+    reason = "both are one-hot rows, and each number in them is taken for a class id"
     return of.finding(
         "labels of another form", should, reason, of.instead(source_of(fixed))
     )

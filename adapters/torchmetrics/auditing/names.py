@@ -83,7 +83,7 @@ def monitors(
             yield _finding(
                 monitor,
                 f"{kind} keeps the {'least' if mode == 'min' else 'most'} "
-                f"{name!r}, of which {'more' if known == 'max' else 'less'} is better",
+                f"{name!r}, and {'more' if known == 'max' else 'less'} is better",
                 f'{line}, mode="{mode}")  →  {line}, mode="{known}")',
             )
 

@@ -148,7 +148,7 @@ def _differences(  # noqa: C901 - a table
     if kind == "ConcordanceCorrelation" and theirs is not None:
         yield "torchmetrics", "torchmetrics takes variances over n - 1, not Lin's n"
     if kind == "ExactMatch" and spec.get("ignore_index") is not None:
-        yield "torchmetrics", "a row of which everything is ignored counts as right"
+        yield "torchmetrics", "a row with everything ignored counts as right"
     if kind == "KLDivergence":
         yield "torchmetrics", "update(p, q) takes the targets first, and scales rows"
     several = spec.get("num_outputs", 1) != 1

@@ -8,8 +8,8 @@ OF_KERAS: dict[str, str] = {
     "batch, and averages; the others correlate all samples",
     "Hinge": "multiback has no hinge loss; torchmetrics' BinaryHingeLoss takes the "
     "sigmoid of scores outside of [0, 1]",
-    "MeanAbsolutePercentageError": "multiback has none; torchmetrics' is a share, "
-    "Keras's a percentage, 100 times as much",
+    "MeanAbsolutePercentageError": "multiback does not have it; torchmetrics' is a "
+    "share, Keras's a percentage, 100 times as much",
     "PearsonCorrelation": "Keras correlates the elements of each row, or of each "
     "batch, and averages; the others correlate all samples",
     "Poisson": "multiback has no Poisson loss; torchmetrics' "
@@ -33,12 +33,12 @@ OF_TORCHMETRICS: dict[str, str] = {
     "Fairness": "it compares groups of samples",
     "GroupStatRates": "it compares groups of samples",
     "HingeLoss": "it takes the sigmoid or softmax of scores outside of [0, 1], which "
-    "Keras's Hinge does not; multiback has none",
+    "Keras's Hinge does not; multiback does not have it",
     "JensenShannonDivergence": "the others have no divergence of both sides",
     "KendallRankCorrCoef": "the others have no correlation of ranks",
     "LogAUC": "the others have no area over the logarithm",
     "MeanAbsolutePercentageError": "it is a share; Keras's is a percentage, 100 times "
-    "as much; multiback has none",
+    "as much; multiback does not have it",
     "MinkowskiDistance": "the others have no sum of powers",
     "NormalizedRootMeanSquaredError": "the others do not divide RootMeanSquaredError",
     "PrecisionRecallCurve": "the others have areas under curves, not curves",

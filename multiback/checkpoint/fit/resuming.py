@@ -175,13 +175,13 @@ class ResumeState:
             # The user named its path.
             text = (
                 f"{newest.location} is of the middle of an epoch; the epoch begins "
-                "anew, with all of its batches."
+                "again, with all of its batches."
             )
             self._checkpointer.tell([text])
             return list(newest_first), False
         text = (
             "The run that is resumed never came to the end of an epoch: it begins "
-            f"anew. Its newest weights are in {newest.location}; "
+            f"again. Its newest weights are in {newest.location}; "
             "multiback.restore(model, path) takes them."
         )
         self._checkpointer.tell([text])
@@ -301,7 +301,7 @@ def _not_exact(position: DataPosition) -> list[str]:
         )
     if position.shuffled_by_keras and not is_seeded():
         said.append(
-            "This resume is not bit-exact: TensorFlow shuffles anew. Call "
+            "This resume is not bit-exact: TensorFlow shuffles again. Call "
             "keras.utils.set_random_seed before the first run and before this, or "
             "pass an mb.data.Resumable to fit() and to data=."
         )

@@ -155,7 +155,7 @@ def _as_judged(
     judged_by = newest.modes.get(labels[0])
     if mode not in ("auto", judged_by):
         raise ArgumentError(
-            f"The run was judged by {labels[0]!r}, of which {judged_by!r} is best, "
+            f"The run was judged by {labels[0]!r} with mode={judged_by!r}, "
             f"and mode= says {mode!r}. Leave mode= out, or pass monitor= with it."
         )
     recordings = [recorded_scores_of(checkpoint) for checkpoint in found]

@@ -135,7 +135,7 @@ class Saver:
             raise error
         self._lost += 1
         if self._lost == 1:
-            self._tell([f"Something was not saved, and training goes on: {error}"])
+            self._tell([f"Something was not saved, and training continues: {error}"])
         elif self._lost & (self._lost - 1) == 0:
             self._tell([f"{self._lost} saves in a row failed: {error}"])
 

@@ -306,7 +306,7 @@ class Writer:
         except BaseException as ours:
             if error is None:
                 raise
-            error.add_note(f"Besides, a checkpoint was not saved: {ours}")
+            error.add_note(f"A checkpoint was not saved either: {ours}")
 
 
 def check_buffers(buffers: Any) -> None:
