@@ -83,7 +83,7 @@ ONCE = (
         f"tests/cli/test_{name}.py"
         for name in (
             *("commands", "comparing", "crosscheck_command", "exporting"),
-            *("lightning", "looking"),
+            *("lightning", "looking", "older_version"),
         )
     ),
     *(f"tests/data/test_{name}.py" for name in ("order", "plain")),

@@ -557,7 +557,8 @@ class ModelCheckpoint(KnownArguments, keras.callbacks.Callback):  # type: ignore
         if after is None:
             return f"Epoch {epoch}: {label} has no value that can be best; {worst}."
         score = self._checkpointer.score_of(after)
-        if after is before:
+        # By its number: a resume scores existing checkpoints again, as new records.
+        if before is not None and after.order == before.order:
             return f"Epoch {epoch}: {label} did not improve from {score:.5g}; {worst}."
         was = (
             "" if before is None else f" from {self._checkpointer.score_of(before):.5g}"
