@@ -55,7 +55,10 @@ PLAIN = (
     ),
     "tests/cli/test_tidying.py",
     "tests/show",
-    *(f"tests/test_{name}.py" for name in ("repository", "rooms", "warnings", "words")),
+    *(
+        f"tests/test_{name}.py"
+        for name in ("errors_page", "repository", "rooms", "warnings", "words")
+    ),
 )
 
 # Tests of what no backend changes: the command line, translation, second opinions,
@@ -87,6 +90,7 @@ ONCE = (
         )
     ),
     *(f"tests/data/test_{name}.py" for name in ("order", "plain")),
+    "tests/examples/test_guides.py",
     "tests/metrics/test_plots.py",
     "tests/metrics/test_torchmetrics_agreement.py",
     *(
