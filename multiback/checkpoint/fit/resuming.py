@@ -209,9 +209,9 @@ class ResumeState:
         # The other notes are of metrics, which an epoch resets anyway.
         warn_of(report)
         if not report.restored["optimizer"]:
-            self._checkpointer.tell(
-                [n for n in report.notes if n not in report.left_out]
-            )
+            # A note may go into detail behind the sentence of its warning.
+            told = tuple(report.left_out)
+            self._checkpointer.tell([n for n in report.notes if not n.startswith(told)])
         return state, facts
 
     def _set_rate(self, model: keras.Model, facts: Facts) -> None:
