@@ -22,6 +22,7 @@ from multiback.adapters.torchmetrics.translation.spec import (
     of_ours,
 )
 from multiback.adapters.torchmetrics.translation.torchmetrics import (
+    KEEPING,
     OPERATING_POINTS,
     as_theirs,
     of_theirs,
@@ -127,7 +128,7 @@ def _inside(metric: Any) -> Any:
     return ungrouped(metric)
 
 
-def _differences(  # noqa: C901 - a table
+def _differences(  # noqa: C901, PLR0912 - a table
     meaning: Meaning, made: Mapping[str, Any]
 ) -> Iterator[tuple[str, str]]:
     """Yield remaining differences, by library."""
@@ -149,6 +150,12 @@ def _differences(  # noqa: C901 - a table
         yield "torchmetrics", "torchmetrics takes variances over n - 1, not Lin's n"
     if kind == "ExactMatch" and meaning.get("ignore_index") is not None:
         yield "torchmetrics", "a row of which everything is ignored counts as right"
+    if kind == "MeanSquaredLogarithmicError" and kerass is not None:
+        yield "keras", "Keras takes a number below 0 for 0"
+    if kind == "MeanAbsolutePercentageError" and theirs is not None:
+        yield "torchmetrics", "torchmetrics divides by no less than 1.17e-6"
+    if kind in KEEPING and ours is not None:
+        yield "multiback", f"it keeps {ours.get_config()['capacity']} elements"
     if kind == "KLDivergence":
         yield "torchmetrics", "update(p, q) takes the targets first, and scales rows"
     several = meaning.get("num_outputs", 1) != 1

@@ -11,7 +11,10 @@ from multiback import keras_private
 from multiback.adapters.torchmetrics.translation.source import is_function, kind_of
 from multiback.adapters.torchmetrics.translation.spec import Meaning, NoneSuchError
 from multiback.adapters.torchmetrics.translation.torchmetrics import OPERATING_POINTS
-from multiback.adapters.torchmetrics.translation.unmatched import OF_KERAS
+from multiback.adapters.torchmetrics.translation.unmatched import (
+    NOT_OF_KERAS,
+    OF_KERAS,
+)
 
 CURVES = {"ROC": "AUROC", "PR": "AveragePrecision"}
 ADJUSTED = "of several outputs Keras adjusts by the number of elements, not of samples"
@@ -203,16 +206,9 @@ def as_keras_metric(of: Meaning) -> Any:
     Raises:
         NoneSuchError: Keras has no such metric.
     """
-    if of.kind in ("ConcordanceCorrelation", "PearsonCorrelation"):
-        raise NoneSuchError(
-            "Keras correlates the elements of each row, or of each batch, and averages"
-        )
-    if of.get("ignore_index") is not None:
-        raise NoneSuchError("Keras ignores no label; give such rows no weight")
+    _refuse(of)
     if of.config.get("classes") is not None:
         return _of_chosen(of)
-    if of.get("zero_division", 0.0) != 0:
-        raise NoneSuchError(f"Keras has no {of.kind} with zero_division")
     k = keras.metrics
     if of.kind in (*_AS_THEY_ARE, "CosineSimilarity", "KLDivergence"):
         return getattr(k, of.kind)()
@@ -231,6 +227,28 @@ def as_keras_metric(of: Meaning) -> Any:
             f"Keras has no {of.kind}" + f" of {of_what}" * bool(of_what)
         )
     return made
+
+
+def _refuse(of: Meaning) -> None:
+    """Raise if Keras has no metric of that kind, or another one of that name."""
+    for holds, reason in (
+        (of.kind in NOT_OF_KERAS, NOT_OF_KERAS.get(of.kind, "")),
+        (of.get("ignore_nan"), "Keras leaves no NaN out; give such rows no weight"),
+        (
+            of.kind in _AS_THEY_ARE and of.get("num_outputs", 1) != 1,
+            "Keras averages over outputs",
+        ),
+        (
+            of.get("ignore_index") is not None,
+            "Keras ignores no label; give such rows no weight",
+        ),
+        (
+            of.config.get("classes") is None and of.get("zero_division", 0.0) != 0,
+            f"Keras has no {of.kind} with zero_division",
+        ),
+    ):
+        if holds:
+            raise NoneSuchError(reason)
 
 
 def _of_chosen(of: Meaning) -> Any:
