@@ -103,7 +103,7 @@ Written by `docs/generate.py`; change that, or the docstrings, and run it again.
 - **Numbers** are float32 as a rule, and sums are wider. Whole numbers beyond 2^24 are
   rounded to it before they are subtracted from such predictions: of targets with a
   large offset in common, give what is left without it. Scores below 1e-38 may count as
-  0. A loss, a mean or a sum of what is infinite, or beyond 3e38, is NaN: it is never
+  0. A loss, a mean or a sum of infinite numbers, or beyond 3e38, is NaN: it is never
   the best.
 - **State** is exact: counts past 2^31, sums in two words, centred moments. States of
   devices, processes and files merge (`metric.statistic.merge`).

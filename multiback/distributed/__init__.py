@@ -5,7 +5,7 @@ engine (`formats.py`) writes a state that is sharded over processes, and `divide
 reads this process's shards.
 """
 
-from multiback.distributed.divided import Held, read_held
+from multiback.distributed.divided import LocalState, read_held
 from multiback.distributed.formats import Engine, Format, check_format, engine_of
 from multiback.distributed.ranks import Ranks, ranks_here
 from multiback.distributed.shared_runs import SharedRuns
@@ -14,7 +14,7 @@ from multiback.distributed.workers import refuse_workers
 __all__ = [
     "Engine",
     "Format",
-    "Held",
+    "LocalState",
     "Ranks",
     "SharedRuns",
     "check_format",

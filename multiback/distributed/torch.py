@@ -17,7 +17,7 @@ from multiback.state import is_sharded
 from multiback.state.torch import tensor
 from multiback.store.format.tensor_file import Array
 from multiback.store.format.tensor_header import NATIVE
-from multiback.store.sharded.regions import Box
+from multiback.store.sharded.regions import Region
 
 # torch warns that a single process saves alone, which is intended.
 _ALONE = "torch.distributed is disabled, unavailable or uninitialized"
@@ -139,7 +139,7 @@ def _copy(value: torch.Tensor) -> torch.Tensor:
     return plain.to("cpu", copy=True).contiguous()
 
 
-def boxes(like: Any) -> list[Box] | None:
+def regions(like: Any) -> list[Region] | None:
     """Return this process's region of a DTensor; None if torch does not say.
 
     torch's distributed checkpoint makes the same call.
@@ -159,9 +159,9 @@ def boxes(like: Any) -> list[Box] | None:
     ]
 
 
-def build(like: Any, boxes: Sequence[Box], parts: Sequence[Array]) -> Any:
+def build(like: Any, regions: Sequence[Region], parts: Sequence[Array]) -> Any:
     """Make a DTensor sharded like another one, from this process's shard."""
-    del boxes
+    del regions
     made = torch.empty_like(like)
     made.to_local().copy_(tensor(parts[0]))
     return made

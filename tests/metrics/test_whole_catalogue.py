@@ -100,7 +100,7 @@ COUNTED = {
 
 
 @pytest.mark.parametrize("entry", of_each_statistic(COUNTED).values(), ids=str)
-def test_counts_go_on_past_float32_and_int32(entry):
+def test_counts_continue_past_float32_and_int32(entry):
     """As Keras and a loop see them: through the variables, kernels included."""
     metric = entry.make()
     (variable,) = (v for v in metric.variables if "/counts_v" in v.path)

@@ -30,10 +30,15 @@ from multiback.adapters.torchmetrics.oracles.equivalent import (
 )
 from multiback.adapters.torchmetrics.oracles.scores import SCORES
 from multiback.adapters.torchmetrics.to_keras.as_keras import TorchMetric
-from multiback.adapters.torchmetrics.translation.keras import of_function, of_keras
+from multiback.adapters.torchmetrics.translation.keras import (
+    of_function,
+    spec_from_keras,
+)
 from multiback.adapters.torchmetrics.translation.source import kind_of, ungrouped
-from multiback.adapters.torchmetrics.translation.spec import NoneSuchError, as_ours
-from multiback.adapters.torchmetrics.translation.torchmetrics import of_theirs
+from multiback.adapters.torchmetrics.translation.spec import NoEquivalentError, as_ours
+from multiback.adapters.torchmetrics.translation.torchmetrics import (
+    spec_from_torchmetrics,
+)
 
 NOT_LISTED = "crosscheck knows no number to compare it with"
 
@@ -61,8 +66,8 @@ def equivalent(metric: Any, samples: Samples) -> Equivalent | NoEquivalent:
         return TABLE[cls](config, samples)
     try:
         if kind_of(metric):
-            of_keras(metric, _columns(samples))
-    except NoneSuchError as reason:
+            spec_from_keras(metric, _columns(samples))
+    except NoEquivalentError as reason:
         return NoEquivalent(str(reason))
     return NoEquivalent(NOT_LISTED)
 
@@ -72,8 +77,8 @@ def _of_hosted(metric: TorchMetric, samples: Samples) -> Equivalent | NoEquivale
     if metric.several:
         return NoEquivalent("torchmetrics computes several numbers, each logged alone")
     try:
-        known = as_ours(of_theirs(metric.hosted, _columns(samples)))
-    except NoneSuchError as reason:
+        known = as_ours(spec_from_torchmetrics(metric.hosted, _columns(samples)))
+    except NoEquivalentError as reason:
         return NoEquivalent(f"torchmetrics computes it, and {reason}")
     config = known.get_config()
     if metric.from_logits and "from_logits" in config:
@@ -94,8 +99,8 @@ def _as_ours(cls: Any) -> Translation:
     def translate(
         config: dict[str, Any], samples: Samples
     ) -> Equivalent | NoEquivalent:
-        meaning = of_keras(cls.from_config(config), _columns(samples))
-        known = as_ours(meaning)
+        spec = spec_from_keras(cls.from_config(config), _columns(samples))
+        known = as_ours(spec)
         return TABLE[type(known)](known.get_config(), samples)
 
     return translate

@@ -33,7 +33,7 @@ OF_TORCHMETRICS: dict[str, str] = {
     "Fairness": "it compares groups of samples",
     "GroupStatRates": "it compares groups of samples",
     "HingeLoss": "it takes the sigmoid or softmax of scores outside of [0, 1], which "
-    "Keras's Hinge does not; multiback has none",
+    "Keras's Hinge does not; multiback does not have it",
     "JensenShannonDivergence": "the others have no divergence of both sides",
     "LogAUC": "the others have no area over the logarithm",
     "PrecisionRecallCurve": "the others have areas under curves, not curves",

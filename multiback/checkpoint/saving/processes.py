@@ -21,7 +21,7 @@ from multiback.store import Runs
 T = TypeVar("T")
 
 
-class Team:
+class Processes:
     """Communicate with the other processes, if any.
 
     Args:

@@ -32,8 +32,8 @@ from multiback.store import Request
 from multiback.store.disk.files import store_errors
 
 # JSON and arrays for a resume.
-Parts = tuple[Mapping[str, Any], Mapping[str, np.ndarray]]
-NOTHING: Parts = ({}, {})
+Extras = tuple[Mapping[str, Any], Mapping[str, np.ndarray]]
+NOTHING: Extras = ({}, {})
 Allocate = Callable[[Mapping[str, Any]], Mapping[str, np.ndarray]]
 # Takes a number of bytes.
 Memory = Callable[[int], np.ndarray]
@@ -41,7 +41,7 @@ Buffers = Callable[[Mapping[str, Any], Memory | None], Mapping[str, np.ndarray]]
 
 
 @dataclasses.dataclass(frozen=True)
-class Moment:
+class SavePoint:
     """When something is saved.
 
     Attributes:
