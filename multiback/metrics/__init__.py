@@ -49,10 +49,33 @@ from multiback.metrics.regression.correlation import (
     PearsonCorrelation,
     R2Score,
 )
+from multiback.metrics.regression.logarithmic import (
+    MeanSquaredLogarithmicError,
+    RootMeanSquaredLogarithmicError,
+)
+from multiback.metrics.regression.losses import (
+    Huber,
+    MinkowskiDistance,
+    PinballLoss,
+    TweedieDeviance,
+)
+from multiback.metrics.regression.percentage import (
+    MeanAbsolutePercentageError,
+    SymmetricMeanAbsolutePercentageError,
+    WeightedMeanAbsolutePercentageError,
+)
+from multiback.metrics.regression.rank_correlation import (
+    KendallTau,
+    SpearmanCorrelation,
+)
 from multiback.metrics.regression.regression import (
     MeanAbsoluteError,
     MeanSquaredError,
     RootMeanSquaredError,
+)
+from multiback.metrics.regression.scaled import (
+    NormalizedRootMeanSquaredError,
+    RelativeSquaredError,
 )
 from multiback.metrics.statistics.statistic import Statistic
 
@@ -74,33 +97,46 @@ __all__ = [
     "FalseNegativeRate",
     "FalsePositiveRate",
     "HammingDistance",
+    "Huber",
     "JaccardIndex",
+    "KendallTau",
     "LogLoss",
     "MatthewsCorrelation",
     "Max",
     "Mean",
     "MeanAbsoluteError",
+    "MeanAbsolutePercentageError",
     "MeanSquaredError",
+    "MeanSquaredLogarithmicError",
     "Metric",
     "Min",
+    "MinkowskiDistance",
     "NegativePredictiveValue",
+    "NormalizedRootMeanSquaredError",
     "PearsonCorrelation",
     "Perplexity",
+    "PinballLoss",
     "Precision",
     "PrecisionAtRecall",
     "R2Score",
     "Recall",
     "RecallAtPrecision",
+    "RelativeSquaredError",
     "RootMeanSquaredError",
+    "RootMeanSquaredLogarithmicError",
     "SamplewiseDice",
     "SamplewiseJaccardIndex",
     "SensitivityAtSpecificity",
+    "SpearmanCorrelation",
     "Specificity",
     "SpecificityAtSensitivity",
     "StatScores",
     "Statistic",
     "Sum",
+    "SymmetricMeanAbsolutePercentageError",
     "TopKAccuracy",
+    "TweedieDeviance",
+    "WeightedMeanAbsolutePercentageError",
     "WideBoundsWarning",
     "group",
 ]
