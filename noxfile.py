@@ -87,6 +87,7 @@ ONCE = (
         )
     ),
     *(f"tests/data/test_{name}.py" for name in ("order", "plain")),
+    "tests/metrics/test_intervals.py",
     "tests/metrics/test_plots.py",
     "tests/metrics/test_torchmetrics_agreement.py",
     *(

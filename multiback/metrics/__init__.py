@@ -42,6 +42,7 @@ from multiback.metrics.classification.specificity import (
     Specificity,
 )
 from multiback.metrics.grouping import group
+from multiback.metrics.intervals.interval import Interval
 from multiback.metrics.ranking.ranking import AUROC, AveragePrecision
 from multiback.metrics.regression.correlation import (
     ConcordanceCorrelation,
@@ -54,6 +55,7 @@ from multiback.metrics.regression.regression import (
     MeanSquaredError,
     RootMeanSquaredError,
 )
+from multiback.metrics.resampling import bootstrap
 from multiback.metrics.statistics.statistic import Statistic
 
 __all__ = [
@@ -74,6 +76,7 @@ __all__ = [
     "FalseNegativeRate",
     "FalsePositiveRate",
     "HammingDistance",
+    "Interval",
     "JaccardIndex",
     "LogLoss",
     "MatthewsCorrelation",
@@ -102,6 +105,7 @@ __all__ = [
     "Sum",
     "TopKAccuracy",
     "WideBoundsWarning",
+    "bootstrap",
     "group",
 ]
 
