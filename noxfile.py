@@ -31,6 +31,9 @@ PROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
 CONSTRAINTS = ("-c", str(ROOT / "tests" / "constraints.txt"))
 BACKENDS = ("tensorflow", "jax", "torch")
 QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "0"}
+# Where bytecode may not be written, each of the many child processes would compile
+# Keras and its backend from source: ten seconds in place of three.
+QUIET["PYTHONDONTWRITEBYTECODE"] = ""
 # Two test processes share two cores; torch's threads would fight over them.
 TEST_ENV = {**QUIET, "OMP_NUM_THREADS": "1"}
 # By class or module: fixtures run once, and JAX compiles a shape once. In their own
