@@ -94,6 +94,7 @@ ONCE = (
     ),
     *(f"tests/data/test_{name}.py" for name in ("order", "plain")),
     "tests/examples/test_guides.py",
+    "tests/metrics/test_intervals.py",
     "tests/metrics/test_plots.py",
     "tests/metrics/test_torchmetrics_agreement.py",
     *(

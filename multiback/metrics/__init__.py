@@ -42,6 +42,7 @@ from multiback.metrics.classification.specificity import (
     Specificity,
 )
 from multiback.metrics.grouping import group
+from multiback.metrics.intervals.interval import Interval
 from multiback.metrics.ranking.ranking import AUROC, AveragePrecision
 from multiback.metrics.regression.correlation import (
     ConcordanceCorrelation,
@@ -77,6 +78,7 @@ from multiback.metrics.regression.scaled import (
     NormalizedRootMeanSquaredError,
     RelativeSquaredError,
 )
+from multiback.metrics.resampling import bootstrap
 from multiback.metrics.statistics.statistic import Statistic
 
 __all__ = [
@@ -98,6 +100,7 @@ __all__ = [
     "FalsePositiveRate",
     "HammingDistance",
     "Huber",
+    "Interval",
     "JaccardIndex",
     "KendallTau",
     "LogLoss",
@@ -138,6 +141,7 @@ __all__ = [
     "TweedieDeviance",
     "WeightedMeanAbsolutePercentageError",
     "WideBoundsWarning",
+    "bootstrap",
     "group",
 ]
 
