@@ -122,7 +122,7 @@ def test_a_missing_backend_is_one_sentence_that_says_what_to_type(code):
 
 
 @pytest.mark.parametrize("backend", ["", "nonsense"])
-def test_a_backend_that_is_set_elsewhere_or_is_none_of_ours_is_named(backend, tmp_path):
+def test_a_backend_that_is_set_elsewhere_or_is_unknown_is_named(backend, tmp_path):
     hidden = {"jax", "tensorflow", "openvino", *HIDDEN} - {"torch"}
     env = {"MULTIBACK_TEST_HIDDEN": ",".join(hidden), "KERAS_BACKEND": backend}
     result = run("import multiback.metrics", KERAS_HOME=str(tmp_path), **env)

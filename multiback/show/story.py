@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from multiback.checkpoint.choosing.direction import Mode
 from multiback.checkpoint.choosing.monitor import Monitor
-from multiback.checkpoint.loading.documents import is_measurement, judgement_of
+from multiback.checkpoint.loading.documents import is_measurement, recorded_scores_of
 from multiback.errors import MonitorError, NoCheckpointError
 from multiback.store import Checkpoint, Place, open_run_directory
 
@@ -129,7 +129,7 @@ def read_story(directory: Place, run: str | None = None) -> Story:
         )
     kept = runs.checkpoints(run_id)
     epochs = _lived([one for one in runs.history(run_id) if is_measurement(one)])
-    judged = judgement_of(kept[-1]) if kept else None
+    judged = recorded_scores_of(kept[-1]) if kept else None
     label = judged.ranking[0] if judged and judged.ranking else None
     mode = judged.modes.get(label) if judged and label is not None else None
     return Story(
@@ -285,8 +285,8 @@ def different(a: float, b: float) -> tuple[str, str]:
 def _best(kept: Sequence[Checkpoint], label: str | None) -> Checkpoint | None:
     """Return the best checkpoint on the disk; of equals, the earliest."""
     scored = [
-        (judgement_of(one).goodness[label], -order, one)
+        (recorded_scores_of(one).ranking_scores[label], -order, one)
         for order, one in enumerate(kept)
-        if label is not None and label in judgement_of(one).goodness
+        if label is not None and label in recorded_scores_of(one).ranking_scores
     ]
     return max(scored, key=lambda row: row[:2])[2] if scored else None

@@ -236,7 +236,7 @@ def test_show_tells_metrics_files_versions_and_variables(call, run):
     assert set(shown["files"]) == {"state.safetensors", "variables.json"}
 
 
-def test_ls_marks_copies_and_best_is_none_of_them(call, run):
+def test_ls_marks_copies_and_best_is_not_one_of_them(call, run):
     best = checkpoint(run, 2)
     shutil.copytree(best, best.with_name("a copy"))
     checkpoint(run, 4).rename(best.with_name("mine"))
@@ -377,7 +377,7 @@ def test_best_agrees_with_load_best(call, tmp_path):
 @pytest.mark.parametrize(
     "command", [("ls", "{}"), ("best", "{}"), ("verify", "{}"), ("gc", "{}")]
 )
-def test_a_directory_that_is_no_run_is_exit_code_1(call, tmp_path, command):
+def test_a_directory_that_is_not_a_run_is_exit_code_1(call, tmp_path, command):
     (tmp_path / "empty").mkdir()
     result = call(*(part.format(tmp_path / "empty") for part in command))
     assert result.code == 1

@@ -143,7 +143,7 @@ def test_classes_count_into_the_cells_that_labels_do():
     assert expected[1, 2 * as_labels.bins] == 1
 
 
-def test_unknown_labels_are_counted_and_no_score_of_theirs():
+def test_unknown_labels_are_counted_and_their_scores_are_not():
     labels = np.where(IDS == 1, 7, LABELS)
     statistic = ScoreHistogram()
     state = to_numpy(statistic.update(statistic.init(), labels, SCORES))

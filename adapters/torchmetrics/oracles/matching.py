@@ -33,7 +33,7 @@ from multiback.adapters.torchmetrics.translation.torchmetrics import decided_sco
 def exact_match(config: dict[str, Any], samples: Samples) -> Equivalent | NoEquivalent:
     """Translate `multiback.metrics.ExactMatch`."""
     if samples.masked and config["task"] == "multiclass":
-        return NoEquivalent("neither library knows rows of which a part is masked")
+        return NoEquivalent("neither library knows partly masked rows")
     elements = decided(config, samples)
     if config["task"] == "multiclass":  # A row is everything but the first axis.
         shape = (len(samples.y_true), -1)
@@ -61,7 +61,7 @@ def exact_match(config: dict[str, Any], samples: Samples) -> Equivalent | NoEqui
         sklearn,
         convention=Convention(
             "ignored elements",
-            "a row of which everything is ignored does not count here, and an "
+            "a row with everything ignored does not count here, and an "
             "ignored element never spoils its row; torchmetrics decides otherwise",
             sklearn if load_sklearn_metrics() is not None else None,
         )

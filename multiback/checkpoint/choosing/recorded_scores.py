@@ -9,7 +9,7 @@ from multiback.checkpoint.choosing.direction import Mode
 
 
 @dataclasses.dataclass(frozen=True)
-class Judgement:
+class RecordedScores:
     """The scores of one checkpoint and how to compare them.
 
     Attributes:
@@ -24,7 +24,7 @@ class Judgement:
     ranking: Sequence[str] = ()
 
     @classmethod
-    def of(cls, extra: Mapping[str, Any]) -> "Judgement":
+    def of(cls, extra: Mapping[str, Any]) -> "RecordedScores":
         """Read it from a manifest's extra fields."""
         return cls(
             scores={k: float(v) for k, v in extra.get("scores", {}).items()},
@@ -41,12 +41,13 @@ class Judgement:
         }
 
     @property
-    def goodness(self) -> dict[str, float]:
+    def ranking_scores(self) -> dict[str, float]:
         """The scores, turned so that more is better; NaN is never best.
 
         >>> nan = float("nan")
-        >>> judged = Judgement({"loss": 0.25, "f1": nan}, {"loss": "min", "f1": "max"})
-        >>> judged.goodness
+        >>> modes = {"loss": "min", "f1": "max"}
+        >>> read = RecordedScores({"loss": 0.25, "f1": nan}, modes)
+        >>> read.ranking_scores
         {'loss': -0.25}
         """
         return {

@@ -24,7 +24,7 @@ class Entry:
         epoch: Epochs completed.
         step: Batches trained on, or the number that the user's own loop gave.
         created: Seconds since 1970.
-        goodness: By monitor label, more is better; no entry where it was not
+        ranking_scores: By monitor label, more is better; no entry where it was not
             measured, is NaN or fails its condition.
         boundary: Saved at the end of an epoch, not in the middle of one.
         asked: Saved because the user asked for it.
@@ -34,7 +34,9 @@ class Entry:
     epoch: int = 0
     step: int = 0
     created: float = 0.0
-    goodness: Mapping[str, float] = dataclasses.field(default_factory=dict, hash=False)
+    ranking_scores: Mapping[str, float] = dataclasses.field(
+        default_factory=dict, hash=False
+    )
     boundary: bool = True
     asked: bool = False
 
@@ -80,7 +82,7 @@ class Best(Slot):
     Examples:
         >>> slot = Best("f1", k=1, mode="max")
         >>> scores = [0.1, 0.9, 0.9]
-        >>> history = [Entry(i, goodness={"f1": f}) for i, f in enumerate(scores)]
+        >>> history = [Entry(i, ranking_scores={"f1": f}) for i, f in enumerate(scores)]
         >>> [entry.order for entry in slot.held(history)]
         [1]
     """
@@ -130,12 +132,15 @@ class Best(Slot):
         checkpoints never depend on earlier removals.
         """
         label = self.monitor.label
-        if not self.monitor.min_delta or label not in entry.goodness:
+        if not self.monitor.min_delta or label not in entry.ranking_scores:
             return True
         best = self.held(entries)
         if self.k < 1 or len(best) < self.k:
             return True
-        return entry.goodness[label] > best[-1].goodness[label] + self.monitor.min_delta
+        return (
+            entry.ranking_scores[label]
+            > best[-1].ranking_scores[label] + self.monitor.min_delta
+        )
 
 
 def ranked(entries: Sequence[Entry], labels: Sequence[str]) -> list[Entry]:
@@ -145,10 +150,10 @@ def ranked(entries: Sequence[Entry], labels: Sequence[str]) -> list[Entry]:
     """
 
     def key(entry: Entry) -> tuple[float, ...]:
-        scores = (entry.goodness.get(label, float("-inf")) for label in labels)
+        scores = (entry.ranking_scores.get(label, float("-inf")) for label in labels)
         return (*scores, -entry.order)
 
-    scored = [entry for entry in entries if labels[0] in entry.goodness]
+    scored = [entry for entry in entries if labels[0] in entry.ranking_scores]
     return sorted(scored, key=key, reverse=True)
 
 
@@ -256,7 +261,9 @@ class Pareto(Slot):
     def held(self, entries: Sequence[Entry]) -> list[Entry]:
         """Return the front; of equals, the earliest."""
         labels = [monitor.label for monitor in self._monitors]
-        scored = [e for e in entries if all(label in e.goodness for label in labels)]
+        scored = [
+            e for e in entries if all(label in e.ranking_scores for label in labels)
+        ]
         return [
             one
             for one in scored
@@ -268,8 +275,8 @@ def _dominates(other: Entry, one: Entry, labels: Sequence[str]) -> bool:
     """Return whether `other` is as good by every label, and better or earlier."""
     if other is one:
         return False
-    mine = [one.goodness[label] for label in labels]
-    theirs = [other.goodness[label] for label in labels]
+    mine = [one.ranking_scores[label] for label in labels]
+    theirs = [other.ranking_scores[label] for label in labels]
     if mine == theirs:
         return other.order < one.order
     return all(b >= a for a, b in zip(mine, theirs, strict=True))

@@ -7,10 +7,10 @@ from typing import Any, Literal
 from multiback.checkpoint.choosing.direction import Mode
 from multiback.checkpoint.choosing.monitor import Monitor
 from multiback.checkpoint.choosing.names import missing_name
-from multiback.checkpoint.choosing.recorded_scores import Judgement
+from multiback.checkpoint.choosing.recorded_scores import RecordedScores
 from multiback.checkpoint.choosing.scorer import Scorer
 from multiback.checkpoint.choosing.slots import Best, Entry
-from multiback.checkpoint.loading.documents import judgement_of, recorded_values
+from multiback.checkpoint.loading.documents import recorded_scores_of, recorded_values
 from multiback.cli.lightning_files import Listed
 from multiback.cli.records import Record, listed_run, record, recorded_scores
 from multiback.errors import MonitorError, NoCheckpointError
@@ -42,7 +42,7 @@ def best_record(
         MonitorError: A name was never recorded, or no direction is known.
     """
     found = listed_run(directory, run)
-    ranking = judgement_of(found[-1]).ranking
+    ranking = recorded_scores_of(found[-1]).ranking
     label = by or (ranking[0] if ranking else None)
     if label is None:
         raise MonitorError(
@@ -96,14 +96,14 @@ def entries_of(found: Sequence[Listed], monitors: Sequence[Monitor]) -> list[Ent
     for order, one in enumerate(found):
         scores = {m.label: _measure(m, one) for m in monitors}
         known = {label: score for label, score in scores.items() if score is not None}
-        goodness = Judgement(known, scorer.modes).goodness
-        entries.append(Entry(order, one.epoch, one.step, one.created, goodness))
+        ranking_scores = RecordedScores(known, scorer.modes).ranking_scores
+        entries.append(Entry(order, one.epoch, one.step, one.created, ranking_scores))
     return entries
 
 
 def _modes(found: Sequence[Listed]) -> dict[str, Any]:
     """Return the directions, as the newest checkpoint recorded them."""
-    return dict(judgement_of(found[-1]).modes)
+    return dict(recorded_scores_of(found[-1]).modes)
 
 
 def _values(one: Listed) -> dict[str, Any]:
@@ -113,7 +113,7 @@ def _values(one: Listed) -> dict[str, Any]:
 
 def _measure(monitor: Monitor, one: Listed) -> float | None:
     """Score a checkpoint as the run did, or again for another monitor."""
-    modes = judgement_of(one).modes
+    modes = recorded_scores_of(one).modes
     own = monitor.label in modes and monitor.mode in ("auto", modes[monitor.label])
     if own and monitor.where is None:
         # With the run's own condition: the same answer as load_best.

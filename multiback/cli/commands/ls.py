@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.table import Table
 
-from multiback.checkpoint.loading.documents import judgement_of
+from multiback.checkpoint.loading.documents import recorded_scores_of
 from multiback.checkpoint.loading.find import measurements, rank
 from multiback.cli.lightning_files import Listed
 from multiback.cli.output import count_text, score_text, size_text
@@ -177,9 +177,9 @@ def _runs(directory: Place, found: Sequence[Listed]) -> list[_Run]:
             continue
         monitor = mode = best = None
         with contextlib.suppress(MultibackError):  # No monitor, or no score.
-            judgement = judgement_of(ours[-1])
-            monitor = next(iter(judgement.ranking), None)
-            mode = judgement.modes.get(monitor) if monitor else None
+            recorded = recorded_scores_of(ours[-1])
+            monitor = next(iter(recorded.ranking), None)
+            mode = recorded.modes.get(monitor) if monitor else None
             best = rank(ours, None, "auto")[0]
         originals = [one for one in ours if not one.is_copy]
         last = originals[-1] if originals else None

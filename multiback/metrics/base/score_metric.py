@@ -23,6 +23,7 @@ from multiback.metrics.base.metric import Direction, PairMetric
 from multiback.metrics.inputs.arguments import as_integer, is_real
 from multiback.metrics.inputs.scores import ScoreTask
 from multiback.metrics.inputs.task import Average, Task
+from multiback.metrics.intervals.interval import sum_of_words
 from multiback.metrics.numeric.arithmetic import ratio
 from multiback.metrics.statistics.score_bins import BITS, most_bits
 from multiback.metrics.statistics.score_buffer import ScoreBuffer
@@ -168,6 +169,53 @@ class ScoreMetric(PairMetric):
             Two floats, or with `average=None` two arrays.
         """
         return as_floats(self.compute_bounds(self.state))
+
+    def class_rows(self, state: State) -> Any:
+        """Return the effective rows of the rarer class of each ranking."""
+        histogram = self.chosen(self._scores.read(state))
+        squares = self.squared_weights(state)
+        rows = [
+            np.sum(counts, axis=-1) ** 2 / np.where(square > 0.0, square, 1.0)
+            for counts, square in zip(self.bin_counts(histogram), squares, strict=True)
+        ]
+        return np.minimum(*rows)
+
+    def bin_counts(self, histogram: Histogram) -> tuple[Array, Array]:
+        """Return the negatives and the positives of each bin, in float64."""
+        negatives, positives = (
+            ops.convert_to_numpy(part).astype("float64")
+            for part in (histogram.negatives, histogram.positives)
+        )
+        return negatives, positives
+
+    def squared_weights(self, state: State) -> tuple[Array, Array]:
+        """Return the sums of the squared weights of negatives and positives.
+
+        Args:
+            state: As NumPy arrays.
+        """
+        if "squares" in state:
+            # Unweighted batches are counted apart, each element with a weight of 1.
+            nothing = np.zeros_like(state["weighted"])
+            plain = self._scores.read({**state, "weighted": nothing})
+            counts = [np.sum(part, axis=-1) for part in self.bin_counts(plain)]
+            both = sum_of_words(state["squares"]).reshape(-1, 2)
+            both = both + np.stack(counts, axis=1)
+        else:
+            signed = state["signed"].astype("float64")
+            both = np.stack(
+                [
+                    np.sum(np.where(signed < 0.0, signed, 0.0) ** 2, axis=1),
+                    np.sum(np.where(signed > 0.0, signed, 0.0) ** 2, axis=1),
+                ],
+                axis=1,
+            )
+        classes = self.record.chosen
+        if classes is not None and not self._scores.task.micro:
+            if self.record.kind == "binary":
+                both = np.concatenate([both[:, ::-1], both])
+            both = both[list(classes)]
+        return both[:, 0], both[:, 1]
 
     def compute_roc_curve(self, state: State, column: int | None = None) -> ROCCurve:
         """Return the curve of a state; see `roc_curve`."""

@@ -3,11 +3,18 @@
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from multiback.metrics.base.score_metric import ScoreMetric
 from multiback.metrics.fast.numpy import roc_area
 from multiback.metrics.inputs.task import Average, Ids, Task, TaskName
+from multiback.metrics.intervals.delong import area_interval
+from multiback.metrics.intervals.interval import (
+    Interval,
+    mean_of_dependent,
+    undefined,
+)
 from multiback.metrics.numeric.arithmetic import ratio
 from multiback.metrics.statistics.score_histogram import (
     Histogram,
@@ -204,6 +211,23 @@ class AUROC(ScoreMetric):
         if histogram.exact:
             return value, value, value
         return value, low, low + tied
+
+    def interval_on_arrays(self, state: State, level: float) -> Interval:
+        """Return DeLong's interval; of a mean over classes the longest possible."""
+        histogram = self.chosen(self._scores.read(state))
+        negatives, positives = self.bin_counts(histogram)
+        squares = self.squared_weights(state)
+        broken = ops.convert_to_numpy(histogram.undefined) > 0.0
+        each = area_interval(positives, negatives, squares, level)
+        weights = np.ones_like(squares[0])
+        if self.average == "weighted":
+            weights = np.sum(positives, axis=-1)
+        weights = np.where(np.isnan(each.value), 0.0, weights)
+        if self._each:
+            return each.where(~broken)
+        if np.any(broken):
+            return undefined(level)
+        return mean_of_dependent(each, weights)
 
 
 @keras.saving.register_keras_serializable("multiback")
