@@ -99,7 +99,7 @@ ONCE = (
     "tests/metrics/test_torchmetrics_agreement.py",
     *(
         f"tests/test_{name}.py"
-        for name in ("contributing", "docs", "doctests", "migration")
+        for name in ("contributing", "docs", "doctests", "importing", "migration")
     ),
 )
 
@@ -235,6 +235,8 @@ def add_backend(backend: str) -> None:
     def tests(session: nox.Session) -> None:
         """Run the test suite under one backend."""
         elsewhere = PLAIN if backend == "torch" else (*PLAIN, *ONCE)
+        if backend == "jax":  # The session `demo` runs it.
+            elsewhere = (*elsewhere, "tests/cli/test_demo.py")
         ignored = (f"--ignore={path}" for path in elsewhere)
         under_backend(session, backend, "tests", *ELSEWHERE, *ignored)
 
