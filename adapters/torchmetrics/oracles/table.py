@@ -32,7 +32,10 @@ from multiback.adapters.torchmetrics.to_keras.as_keras import TorchMetric
 from multiback.adapters.torchmetrics.translation.keras import of_function, of_keras
 from multiback.adapters.torchmetrics.translation.source import kind_of, ungrouped
 from multiback.adapters.torchmetrics.translation.spec import NoneSuchError, as_ours
-from multiback.adapters.torchmetrics.translation.torchmetrics import of_theirs
+from multiback.adapters.torchmetrics.translation.torchmetrics import (
+    OPERATING_POINTS,
+    of_theirs,
+)
 
 NOT_LISTED = "crosscheck knows no number to compare it with"
 
@@ -167,7 +170,11 @@ TABLE: dict[Any, Translation] = {
 CHOOSES_CLASSES = (
     ours.AUROC,
     ours.AveragePrecision,
-    *(getattr(ours, kind) for kind in SCORES),
+    ours.SamplewiseDice,
+    ours.SamplewiseJaccardIndex,
+    ours.StatScores,
+    ours.TopKAccuracy,
+    *(getattr(ours, kind) for kind in (*OPERATING_POINTS, *SCORES)),
 )
 for _cls in (
     keras.metrics.MeanAbsoluteError,

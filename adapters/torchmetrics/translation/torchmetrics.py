@@ -239,6 +239,12 @@ def of_theirs(metric: Any, count: int | None) -> Meaning:
     Raises:
         NoneSuchError: The other libraries have no such metric.
     """
+    segments = type(metric).__module__.startswith("torchmetrics.segmentation")
+    return _of_segments(metric) if segments else _of_others(metric, count)
+
+
+def _of_others(metric: Any, count: int | None) -> Meaning:
+    """Read a metric of classification, regression or numbers."""
     kind, task = _kind(metric)
     _refuse_options(metric, kind)
     config: dict[str, Any] = {
@@ -267,6 +273,31 @@ def of_theirs(metric: Any, count: int | None) -> Meaning:
     if config.get("num_outputs", 1) != 1:  # It gives one number an output.
         config["multioutput"] = "raw_values"
     return Meaning(kind, config)
+
+
+def _of_segments(metric: Any) -> Meaning:
+    """Read a metric of torchmetrics.segmentation."""
+    name, classes = type(metric).__name__, getattr(metric, "num_classes", None)
+    if name not in ("DiceScore", "MeanIoU"):
+        raise NoneSuchError(f"the others have no {name}")
+    if classes is None:
+        raise NoneSuchError(UNKNOWN_SIZE)
+    config: dict[str, Any] = {"task": "multiclass", "num_classes": classes}
+    if not metric.include_background:
+        config["classes"] = list(range(1, classes))
+    if name == "MeanIoU":
+        if not metric.per_class:
+            raise NoneSuchError(
+                "torchmetrics averages the means of batches, so its value depends on "
+                "their sizes; per_class=True does not"
+            )
+        return Meaning("SamplewiseJaccardIndex", {**config, "average": None})
+    config["average"] = None if metric.average == "none" else metric.average
+    if metric.aggregation_level == "global":
+        return Meaning("Dice", config)
+    if metric.average == "weighted":
+        raise NoneSuchError("the others do not weigh the classes of each sample")
+    return Meaning("SamplewiseDice", config)
 
 
 def _refuse_ignored(kind: str, average: str | None) -> None:
