@@ -26,6 +26,7 @@ Kind = Literal[
     "one column",
     "probabilities as logits",
     "too few thresholds",
+    "unusable values",
 ]
 
 
