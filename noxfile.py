@@ -95,7 +95,7 @@ ONCE = (
     "tests/metrics/test_torchmetrics_agreement.py",
     *(
         f"tests/test_{name}.py"
-        for name in ("contributing", "docs", "doctests", "migration")
+        for name in ("contributing", "docs", "doctests", "migration", "notebook")
     ),
 )
 
