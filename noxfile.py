@@ -100,7 +100,10 @@ ONCE = (
     "tests/metrics/test_torchmetrics_agreement.py",
     *(
         f"tests/test_{name}.py"
-        for name in ("contributing", "docs", "doctests", "importing", "migration")
+        for name in (
+            *("contributing", "docs", "doctests", "importing", "migration"),
+            "notebook",
+        )
     ),
 )
 

@@ -633,6 +633,10 @@ class ModelCheckpoint(KnownArguments, keras.callbacks.Callback):  # type: ignore
             text = "restore_best=True found no best checkpoint; the model is the last."
             self._checkpointer.tell([text])
 
+    def _repr_html_(self) -> str:
+        shown: str = self._engine._repr_html_()
+        return shown.replace("Checkpointer", type(self).__name__, 1)
+
     @property
     def dirpath(self) -> str:
         """The run directory."""

@@ -95,7 +95,7 @@ def top_k_accuracy(config: dict[str, Any], samples: Samples) -> Equivalent:
         values = [hits(of) if of.any() else config["zero_division"] for of in present]
         if average is None:
             return np.asarray(
-                values if np.ndim(chosen) or chosen is None else values[0]
+                values if chosen is None or np.ndim(chosen) else values[0]
             )
         occurs = np.array([float(of.any()) for of in present])
         return mean(values, occurs, config["zero_division"])
