@@ -11,7 +11,7 @@
     nox -s remote          run directories on a real S3 server, on this machine
     nox -s adapters        Lightning, and the loggers: the real ones (not in CI)
     nox -s lint types dist
-    nox -s docs            the site, in site/ (not in CI)
+    nox -s docs            the site, in site/, and a look at it (not in CI)
     nox -s floor newest    the oldest and the newest that we claim (not in CI)
     nox -s torture         a thousand kills, every power cut, long fuzzing (not in CI)
 
@@ -45,7 +45,7 @@ PYTEST = (
 # Folders of tests that a session of their own runs.
 ELSEWHERE = tuple(
     f"--ignore=tests/{folder}"
-    for folder in ("engines", "integrations", "portability", "remote")
+    for folder in ("browser", "engines", "integrations", "portability", "remote")
 )
 
 # Tests that need no Keras, and so no backend: they run once, in `tests-plain`, where
@@ -65,7 +65,10 @@ PLAIN = (
     ),
     "tests/cli/test_tidying.py",
     "tests/show",
-    *(f"tests/test_{name}.py" for name in ("repository", "rooms", "warnings", "words")),
+    *(
+        f"tests/test_{name}.py"
+        for name in ("errors_page", "repository", "rooms", "warnings", "words")
+    ),
 )
 
 # Tests of what no backend changes: the command line, translation, second opinions,
@@ -97,6 +100,7 @@ ONCE = (
         )
     ),
     *(f"tests/data/test_{name}.py" for name in ("order", "plain")),
+    "tests/examples/test_guides.py",
     "tests/metrics/test_intervals.py",
     "tests/metrics/test_plots.py",
     "tests/metrics/test_torchmetrics_agreement.py",
@@ -311,9 +315,13 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def docs(session: nox.Session) -> None:
-    """Build the site from docs/, and fail on a dead link (not in CI)."""
-    install(session, "docs")
+    """Build the site from docs/, fail on a dead link, and look at it (not in CI).
+
+    A browser opens the pages and a report, if there is a Chromium.
+    """
+    install(session, "docs", extras="[report]")
     session.run("mkdocs", "build", "--strict", env={"NO_MKDOCS_2_WARNING": "1"})
+    session.run("pytest", "tests/browser", *session.posargs)
 
 
 @nox.session

@@ -1,4 +1,4 @@
-"""The Keras callback: when to call the engine, and which log names to expect."""
+"""The Keras callback: when to call the `Checkpointer`, and which names to expect."""
 
 import contextlib
 import datetime as dt

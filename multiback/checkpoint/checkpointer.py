@@ -1,4 +1,4 @@
-"""The engine: score the logs, commit what a slot wants, remove the rest.
+"""Score the logs, commit what a slot wants, remove the rest.
 
 It knows a run directory and Keras's state, but neither `fit` nor callbacks: use it in
 your own loop, or `ModelCheckpoint` in `fit`.
@@ -515,7 +515,7 @@ class Checkpointer(KnownArguments):
                 arrays=arrays,
                 into=self._saver.buffer,
                 scratch=lambda: self.directory.scratch(self.run_id),
-                engine=self.processes.engine,
+                state_writer=self.processes.state_writer,
                 is_writer=self.processes.is_writer,
                 state_format=self.processes.format,
                 run_id=self.run_id,

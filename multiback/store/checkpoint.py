@@ -234,8 +234,8 @@ class Checkpoint:
     def tensors_in_parts(self, regions: Regions) -> Parts:
         """Read some arrays only in the parts that this process holds.
 
-        If an engine wrote the state, the blocks of 256 KiB that are read are verified;
-        `verify` verifies all. Otherwise all is read.
+        If Orbax or torch wrote the state, the blocks of 256 KiB that are read are
+        verified; `verify` verifies all. Otherwise all is read.
 
         Args:
             regions: For each array that is not wanted whole, the regions that are.

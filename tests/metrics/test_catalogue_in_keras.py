@@ -40,8 +40,8 @@ def entries(kind):
         for name, entry in ENTRIES.items()
         if entry.kind in kinds and entry.name not in ARRAYS and name not in SLOW | ODD
     }
-    # One model holds all metrics; of the others each statistic, and a group of it.
-    if kind != "binary" and BACKEND != "torch":
+    # Where a model is compiled, each statistic twice: alone, and in a group.
+    if BACKEND != "torch":
         found = of_each_statistic(found, copies=2)
     return list(found.values())
 

@@ -13,6 +13,7 @@ from multiback.adapters.torchmetrics.arrays import Samples
 from multiback.adapters.torchmetrics.oracles import (
     aggregates,
     confusion,
+    errors,
     keras_counts,
     matching,
     probabilistic,
@@ -133,6 +134,7 @@ TABLE: dict[Any, Translation] = {
     ours.ExplainedVariance: regression.explained(
         "ExplainedVariance", "explained_variance_score"
     ),
+    ours.KendallTau: errors.rank_correlation("KendallTau", "kendalltau"),
     ours.LogLoss: probabilistic.loss("log"),
     ours.MatthewsCorrelation: confusion.matthews,
     ours.Max: aggregates.largest,
@@ -154,10 +156,14 @@ TABLE: dict[Any, Translation] = {
     ours.SpecificityAtSensitivity: ranking.operating_point(
         "SpecificityAtSensitivity", "sensitivity"
     ),
+    ours.SpearmanCorrelation: errors.rank_correlation(
+        "SpearmanCorrelation", "spearmanr"
+    ),
     ours.StatScores: confusion.stat_scores,
     ours.Sum: aggregates.total,
     ours.TopKAccuracy: matching.top_k_accuracy,
     **{getattr(ours, kind): counts(kind) for kind in SCORES},
+    **{getattr(ours, kind): errors.error(kind) for kind in errors.SCORES},
     keras.metrics.AUC: area,
     keras.metrics.Accuracy: keras_counts.accuracy,
     keras.metrics.BinaryAccuracy: keras_counts.binary_accuracy,
@@ -177,6 +183,7 @@ CHOOSES_CLASSES = (
 for _cls in (
     keras.metrics.MeanAbsoluteError,
     keras.metrics.MeanSquaredError,
+    keras.metrics.MeanSquaredLogarithmicError,
     keras.metrics.R2Score,
     keras.metrics.RootMeanSquaredError,
     keras.metrics.SparseTopKCategoricalAccuracy,

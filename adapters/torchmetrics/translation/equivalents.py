@@ -22,6 +22,7 @@ from multiback.adapters.torchmetrics.translation.spec import (
     spec_from_multiback,
 )
 from multiback.adapters.torchmetrics.translation.torchmetrics import (
+    KEEPING,
     OPERATING_POINTS,
     spec_from_torchmetrics,
     to_torchmetrics,
@@ -127,7 +128,7 @@ def _inside(metric: Any) -> Any:
     return ungrouped(metric)
 
 
-def _differences(  # noqa: C901 - a table
+def _differences(  # noqa: C901, PLR0912 - a table
     spec: MetricSpec, made: Mapping[str, Any]
 ) -> Iterator[tuple[str, str]]:
     """Yield remaining differences, by library."""
@@ -149,6 +150,12 @@ def _differences(  # noqa: C901 - a table
         yield "torchmetrics", "torchmetrics takes variances over n - 1, not Lin's n"
     if kind == "ExactMatch" and spec.get("ignore_index") is not None:
         yield "torchmetrics", "a row with everything ignored counts as right"
+    if kind == "MeanSquaredLogarithmicError" and kerass is not None:
+        yield "keras", "Keras takes a number below 0 for 0"
+    if kind == "MeanAbsolutePercentageError" and theirs is not None:
+        yield "torchmetrics", "torchmetrics divides by no less than 1.17e-6"
+    if kind in KEEPING and ours is not None:
+        yield "multiback", f"it keeps {ours.get_config()['capacity']} elements"
     if kind == "KLDivergence":
         yield "torchmetrics", "update(p, q) takes the targets first, and scales rows"
     several = spec.get("num_outputs", 1) != 1

@@ -14,7 +14,10 @@ from multiback.adapters.torchmetrics.translation.spec import (
     NoEquivalentError,
 )
 from multiback.adapters.torchmetrics.translation.torchmetrics import OPERATING_POINTS
-from multiback.adapters.torchmetrics.translation.unmatched import OF_KERAS
+from multiback.adapters.torchmetrics.translation.unmatched import (
+    NOT_OF_KERAS,
+    OF_KERAS,
+)
 
 CURVES = {"ROC": "AUROC", "PR": "AveragePrecision"}
 ADJUSTED = "of several outputs Keras adjusts by the number of elements, not of samples"
@@ -214,16 +217,9 @@ def as_keras_metric(of: MetricSpec) -> Any:
     Raises:
         NoEquivalentError: Keras has no such metric.
     """
-    if of.kind in ("ConcordanceCorrelation", "PearsonCorrelation"):
-        raise NoEquivalentError(
-            "Keras correlates the elements of each row, or of each batch, and averages"
-        )
-    if of.get("ignore_index") is not None:
-        raise NoEquivalentError("Keras ignores no label; give such rows no weight")
+    _refuse(of)
     if of.config.get("classes") is not None:
         return _of_chosen(of)
-    if of.get("zero_division", 0.0) != 0:
-        raise NoEquivalentError(f"Keras has no {of.kind} with zero_division")
     k = keras.metrics
     if of.kind in (*_AS_THEY_ARE, "CosineSimilarity", "KLDivergence"):
         return getattr(k, of.kind)()
@@ -242,6 +238,28 @@ def as_keras_metric(of: MetricSpec) -> Any:
             f"Keras has no {of.kind}" + f" of {of_what}" * bool(of_what)
         )
     return made
+
+
+def _refuse(of: MetricSpec) -> None:
+    """Raise if Keras has no metric of that kind, or another one of that name."""
+    for holds, reason in (
+        (of.kind in NOT_OF_KERAS, NOT_OF_KERAS.get(of.kind, "")),
+        (of.get("ignore_nan"), "Keras leaves no NaN out; give such rows no weight"),
+        (
+            of.kind in _AS_THEY_ARE and of.get("num_outputs", 1) != 1,
+            "Keras averages over outputs",
+        ),
+        (
+            of.get("ignore_index") is not None,
+            "Keras ignores no label; give such rows no weight",
+        ),
+        (
+            of.config.get("classes") is None and of.get("zero_division", 0.0) != 0,
+            f"Keras has no {of.kind} with zero_division",
+        ),
+    ):
+        if holds:
+            raise NoEquivalentError(reason)
 
 
 def _of_chosen(of: MetricSpec) -> Any:

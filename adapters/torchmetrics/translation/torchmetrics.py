@@ -78,15 +78,27 @@ CLASSES: dict[str, Class] = {
     "HammingDistance": Class("HammingDistance", _RATIO),
     "JaccardIndex": Class("JaccardIndex", _EMPTY),
     "KLDivergence": Class("KLDivergence", home="regression"),
+    "KendallTau": Class(
+        "KendallRankCorrCoef", _same("num_outputs", "variant"), "regression"
+    ),
     "LogCoshError": Class("LogCoshError", home="regression"),
     "MatthewsCorrelation": Class("MatthewsCorrCoef", _same("threshold")),
     "Max": Class("MaxMetric", home="aggregation"),
     "Mean": Class("MeanMetric", home="aggregation"),
     "MeanAbsoluteError": Class("MeanAbsoluteError", home="regression"),
+    "MeanAbsolutePercentageError": Class(
+        "MeanAbsolutePercentageError", home="regression"
+    ),
     "MeanSquaredError": Class("MeanSquaredError", home="regression"),
     "MeanSquaredLogarithmicError": Class("MeanSquaredLogError", home="regression"),
     "Min": Class("MinMetric", home="aggregation"),
+    "MinkowskiDistance": Class("MinkowskiDistance", _same("p"), "regression"),
     "NegativePredictiveValue": Class("NegativePredictiveValue", _RATIO),
+    "NormalizedRootMeanSquaredError": Class(
+        "NormalizedRootMeanSquaredError",
+        _same("normalization", "num_outputs"),
+        "regression",
+    ),
     "PearsonCorrelation": Class("PearsonCorrCoef", _same("num_outputs"), "regression"),
     "Precision": Class("Precision", _EMPTY),
     "PrecisionAtRecall": Class("PrecisionAtFixedRecall", {"recall": "min_recall"}),
@@ -95,11 +107,17 @@ CLASSES: dict[str, Class] = {
     "RecallAtPrecision": Class(
         "RecallAtFixedPrecision", {"precision": "min_precision"}
     ),
+    "RelativeSquaredError": Class(
+        "RelativeSquaredError", _same("num_outputs", "squared"), "regression"
+    ),
     "RootMeanSquaredError": Class(
         "MeanSquaredError", home="regression", constants={"squared": False}
     ),
     "SensitivityAtSpecificity": Class(
         "SensitivityAtSpecificity", {"specificity": "min_specificity"}
+    ),
+    "SpearmanCorrelation": Class(
+        "SpearmanCorrCoef", _same("num_outputs"), "regression"
     ),
     "Specificity": Class("Specificity", _RATIO),
     "SpecificityAtSensitivity": Class(
@@ -107,8 +125,18 @@ CLASSES: dict[str, Class] = {
     ),
     "StatScores": Class("StatScores", _RATIO),
     "Sum": Class("SumMetric", home="aggregation"),
+    "SymmetricMeanAbsolutePercentageError": Class(
+        "SymmetricMeanAbsolutePercentageError", home="regression"
+    ),
     "TopKAccuracy": Class("Accuracy", _same("average", "top_k")),
+    "TweedieDeviance": Class("TweedieDevianceScore", _same("power"), "regression"),
+    "WeightedMeanAbsolutePercentageError": Class(
+        "WeightedMeanAbsolutePercentageError", home="regression"
+    ),
 }
+# What torchmetrics keeps all values for; multiback's keep as many as they are told.
+KEEPING = ("KendallTau", "SpearmanCorrelation")
+CAPACITY = 2**16
 OPERATING_POINTS = (
     "PrecisionAtRecall",
     "RecallAtPrecision",
@@ -222,6 +250,12 @@ def _refuse(of: MetricSpec) -> None:
             and (of.task, average) == ("multiclass", "micro"),
             f"torchmetrics has no micro average of Multiclass{kind}",
         ),
+        (of.get("ignore_nan"), "torchmetrics leaves no NaN out; drop such rows"),
+        (
+            of.get("num_outputs", 1) != 1
+            and "num_outputs" not in CLASSES[kind].arguments,
+            "torchmetrics takes all outputs together",
+        ),
         (
             several and "num_outputs" in CLASSES[kind].arguments,
             "torchmetrics gives one number an output; average them",
@@ -264,9 +298,19 @@ def spec_from_torchmetrics(metric: Any, count: int | None) -> MetricSpec:
     ignored, classes = config.get("ignore_index"), config.get("num_classes")
     if ignored is not None and 0 <= ignored < (classes or 0):
         _refuse_ignored(kind, config.get("average"))
+    return MetricSpec(kind, {**config, **_of_values(kind, config)})
+
+
+def _of_values(kind: str, config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments of a metric of numbers that torchmetrics has otherwise."""
+    more: dict[str, Any] = {}
+    if kind in KEEPING:
+        more["capacity"] = CAPACITY
+    if "variant" in config:
+        more["variant"] = str(getattr(config["variant"], "value", config["variant"]))
     if config.get("num_outputs", 1) != 1:  # It gives one number an output.
-        config["multioutput"] = "raw_values"
-    return MetricSpec(kind, config)
+        more["multioutput"] = "raw_values"
+    return more
 
 
 def _refuse_ignored(kind: str, average: str | None) -> None:

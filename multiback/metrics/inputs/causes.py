@@ -58,6 +58,10 @@ WORDS = {
         "scores are outside of [0, 1]",
         "pass from_logits=True if the model returns logits, or give probabilities",
     ),
+    "outside_domain": (
+        "elements have no error by this formula, which takes {known}",
+        "clip y_true= and y_pred=, or take another metric",
+    ),
     "unknown_prediction": (
         "predictions are not {known}",
         "give y_pred= as these, or as scores of each class",
@@ -73,6 +77,10 @@ WORDS = {
     "beyond_capacity": (
         "scores had no room",
         "give a larger capacity=, or leave it out to count scores in bins",
+    ),
+    "values_beyond_capacity": (
+        "elements had no room",
+        "give capacity= the number of all elements",
     ),
 }
 
