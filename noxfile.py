@@ -55,7 +55,14 @@ PLAIN = (
     "tests/store",
     *(
         f"tests/checkpoint/test_{name}.py"
-        for name in ("expression", "filenames", "monitor", "names", "retention")
+        for name in (
+            "expression",
+            "filenames",
+            "monitor",
+            "names",
+            "retention",
+            "within",
+        )
     ),
     "tests/cli/test_tidying.py",
     "tests/show",

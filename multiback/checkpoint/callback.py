@@ -20,6 +20,7 @@ from multiback.checkpoint.fit.data_position import DataPosition, Seekable
 from multiback.checkpoint.fit.ema import EmaCheck
 from multiback.checkpoint.fit.log_names import (
     check_names,
+    intervals_of,
     names_of_training,
     thresholds_of,
     writes_own_logs,
@@ -534,6 +535,9 @@ class ModelCheckpoint(KnownArguments, keras.callbacks.Callback):  # type: ignore
                     logs or {},
                     **at,
                     thresholds=thresholds_of(model, prefix),
+                    intervals=intervals_of(
+                        model, prefix, self._checkpointer.scorer.single_names()
+                    ),
                 )
             except MonitorError as error:
                 if behind := self._behind():

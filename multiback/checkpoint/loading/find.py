@@ -117,8 +117,8 @@ def rank(
             was never recorded.
         NoCheckpointError: None has a score.
     """
-    labels, entries = _scored(found, monitor, mode)
-    best = ranked(entries, labels)
+    labels, entries, within = _scored(found, monitor, mode)
+    best = ranked(entries, labels, within)
     if not best:
         raise NoCheckpointError(
             f"No checkpoint of the run {found[-1].run_id!r} has a score for "
@@ -129,16 +129,20 @@ def rank(
 
 def _scored(
     found: Sequence[Checkpoint], monitor: str | None, mode: Mode | Literal["auto"]
-) -> tuple[list[str], list[Entry]]:
-    """Return the labels that decide, and an entry for each checkpoint."""
+) -> tuple[list[str], list[Entry], float]:
+    """Return what decides, an entry for each checkpoint, and how near is near."""
     check_mode(mode)
+    within = 0.0
     if monitor is None:
         labels, judged = _as_judged(found, mode)
+        within = recorded_scores_of(found[-1]).within
     else:
         labels, judged = [monitor], _rescored(found, Monitor(monitor, mode), monitor)
-    return labels, [
-        Entry(i, ranking_scores=each.ranking_scores) for i, each in enumerate(judged)
+    entries = [
+        Entry(i, ranking_scores=each.ranking_scores, errors=each.errors)
+        for i, each in enumerate(judged)
     ]
+    return labels, entries, within
 
 
 def _as_judged(
@@ -181,6 +185,11 @@ def _as_judged(
                 if own in each.scores
             },
             newest.modes,
+            intervals={
+                label: each.intervals[own]
+                for label, own in zip(labels, each.ranking, strict=True)
+                if own in each.intervals
+            },
         )
         for each in recordings
     ]
@@ -271,7 +280,7 @@ def better_run(
     # The best is last: it decides which way is better.
     rivals.sort(key=lambda one: one == best)
     with contextlib.suppress(MonitorError, ArgumentError, StoreError):
-        labels, entries = _scored(rivals, monitor, mode)
+        labels, entries, _ = _scored(rivals, monitor, mode)
         own = entries[-1].ranking_scores
         for entry in ranked(entries, labels):
             if entry.ranking_scores[labels[0]] <= own.get(labels[0], float("-inf")):
