@@ -638,7 +638,7 @@ class ModelCheckpoint(KnownArguments, keras.callbacks.Callback):  # type: ignore
             self._checkpointer.tell([text])
 
     def _repr_html_(self) -> str:
-        shown: str = self._engine._repr_html_()
+        shown: str = self._checkpointer._repr_html_()
         return shown.replace("Checkpointer", type(self).__name__, 1)
 
     @property

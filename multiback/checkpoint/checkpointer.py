@@ -667,7 +667,7 @@ class Checkpointer(KnownArguments):
 
     def _repr_html_(self) -> str:
         # It shows what is written, and does not wait for what is not.
-        rows = self.shelf.ranked()
+        rows = self.kept.ranked()
         facts = {
             "directory": self.dirpath,
             "run": self.run_id or "not started",
