@@ -111,7 +111,7 @@ def test_a_history_from_another_run_stays_with_the_new_one(tmp_path):
 
 
 def test_what_a_callback_behind_added_stays_in_the_history(tmp_path):
-    """But for the last epoch, of which it has added nothing when it is saved."""
+    """But for the last epoch, to which it adds after it is saved."""
 
     class Adds(keras.callbacks.Callback):
         def on_epoch_end(self, epoch, logs):

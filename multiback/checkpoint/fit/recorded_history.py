@@ -1,4 +1,4 @@
-"""Keras's history of a run, of which `history.jsonl` already has every epoch.
+"""Keras's history of a run, whose epochs `history.jsonl` already has.
 
 A checkpoint that held all epochs would grow with their number. It holds how many of the
 run's records there were, and their checksum, and a resume makes the history of these.
