@@ -414,3 +414,21 @@ def test_stdout_is_one_json_document_in_a_real_process(run):
         check=True,
     )
     assert len(json.loads(result.stdout)["checkpoints"]) == 5
+
+
+@pytest.mark.parametrize(
+    ("found", "shown"), [(0.25, "0.25"), ([0.25, 0.5], "0.25, 0.5")]
+)
+def test_show_has_the_threshold_of_the_score(call, run, save, found, shown):
+    extra = {
+        "scores": {"val_f1": 0.7},
+        "modes": {"val_f1": "max"},
+        "ranking": ["val_f1"],
+        "thresholds": {"val_f1": found},
+    }
+    save(6, score=0.7, extra=extra)
+    rows = [line.split() for line in call("show", checkpoint(run, 6)).out.splitlines()]
+    assert ["threshold", *shown.split()] in rows
+    assert call("show", checkpoint(run, 6), "--json").json["threshold"] == found
+    assert call("show", checkpoint(run, 2), "--json").json["threshold"] is None
+    assert "threshold" not in call("show", checkpoint(run, 2)).out

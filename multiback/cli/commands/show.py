@@ -5,10 +5,11 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 from rich.console import Group, RenderableType
 from rich.table import Table
 
-from multiback.checkpoint.loading.documents import variables_of
+from multiback.checkpoint.loading.documents import recorded_threshold, variables_of
 from multiback.cli.lightning_files import Listed
 from multiback.cli.output import number_text, plain_table, size_text
 from multiback.cli.records import Record, marks, record
@@ -30,6 +31,7 @@ def details(checkpoint: Listed) -> Record:
         }
     return {
         **record(checkpoint),
+        "threshold": recorded_threshold(checkpoint),
         "files": {
             name: {"size": entry.size, "xxh3": entry.xxh3}
             for name, entry in checkpoint.files.items()
@@ -73,6 +75,8 @@ def details_view(shown: Record, *, with_variables: bool) -> RenderableType:
         ),
     }.items():
         facts.add_row(name, value)
+    if shown.get("threshold") is not None:
+        facts.add_row("threshold", _threshold(shown["threshold"]))
     metrics = plain_table("metric", "value", "judged by it")
     for name in dict.fromkeys([*shown["metrics"], *shown["scores"]]):
         metrics.add_row(
@@ -95,6 +99,11 @@ def _without_architecture(shown: Record) -> str:
     if "marks" in shown:
         return "none: load_from_checkpoint of your LightningModule"
     return "none: restore() into a model"
+
+
+def _threshold(found: float | Sequence[float]) -> str:
+    """Return the threshold of the best score, or one a class."""
+    return ", ".join(f"{one:.6g}" for one in np.ravel(found).tolist())
 
 
 def _groups(index: Sequence[dict[str, Any]]) -> str:
