@@ -3,6 +3,16 @@
 import numpy as np
 
 ROWS, FEW = 400, 64
+# Metrics whose formula takes numbers above 0, or is compared best on such.
+OF_POSITIVE = (
+    "MeanAbsolutePercentageError",
+    "MeanSquaredLogarithmicError",
+    "NormalizedRootMeanSquaredError",
+    "RootMeanSquaredLogarithmicError",
+    "SymmetricMeanAbsolutePercentageError",
+    "TweedieDeviance",
+    "WeightedMeanAbsolutePercentageError",
+)
 INFINITE = "an infinite loss is NaN here, which is never the best"
 # Where the reason is not one that crosscheck knows.
 WHY = {
@@ -31,6 +41,7 @@ def plain():
         "multiclass": (ids, scores),
         "multilabel": (labels, several),
         "regression": (target, guess),
+        "positive": (np.exp(target), np.exp(guess)),
         "numbers": (guess,),
     }
 

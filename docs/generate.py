@@ -33,9 +33,11 @@ LABELS = {"task": "multilabel", "num_labels": 3}
 
 # Metrics that want to know more than their task.
 NEEDED = {
+    "KendallTau": {"capacity": 400},
     "PrecisionAtRecall": {"recall": 0.8},
     "RecallAtPrecision": {"precision": 0.8},
     "SensitivityAtSpecificity": {"specificity": 0.8},
+    "SpearmanCorrelation": {"capacity": 400},
     "SpecificityAtSensitivity": {"sensitivity": 0.8},
 }
 KERAS = {
@@ -47,6 +49,7 @@ KERAS = {
     "LogLoss": keras.metrics.BinaryCrossentropy,
     "MeanAbsoluteError": keras.metrics.MeanAbsoluteError,
     "MeanSquaredError": keras.metrics.MeanSquaredError,
+    "MeanSquaredLogarithmicError": keras.metrics.MeanSquaredLogarithmicError,
     "PearsonCorrelation": lambda: keras.metrics.PearsonCorrelation(axis=0),
     "Precision": keras.metrics.Precision,
     "PrecisionAtRecall": lambda: keras.metrics.PrecisionAtRecall(0.8),
@@ -100,7 +103,7 @@ Written by `docs/generate.py`; change that, or the docstrings, and run it again.
 - **Numbers** are float32 as a rule, and sums are wider. Whole numbers beyond 2^24 are
   rounded to it before they are subtracted from such predictions: of targets with a
   large offset in common, give what is left without it. Scores below 1e-38 may count as
-  0. A loss, a mean or a sum of what is infinite, or beyond 3e38, is NaN: it is never
+  0. A loss, a mean or a sum of infinite numbers, or beyond 3e38, is NaN: it is never
   the best.
 - **State** is exact: counts past 2^31, sums in two words, centred moments. States of
   devices, processes and files merge (`metric.statistic.merge`).
@@ -177,13 +180,15 @@ def cases(data, **more):
     """
     for name, cls in public_metrics().items():
         extra = NEEDED.get(name, {})
-        if issubclass(cls, ScoreMetric):
+        if issubclass(cls, ScoreMetric) or "capacity" in extra:
             extra = {**extra, **more}
         parameters = inspect.signature(cls).parameters
         if name in {"Max", "Mean", "Min", "Sum"}:
             choices = {"numbers": {}}
         elif name == "TopKAccuracy":
             choices = {"multiclass": {"num_classes": 4, "top_k": 2}}
+        elif name in fixed_data.OF_POSITIVE:
+            choices = {"positive": {}}
         elif "task" not in parameters:
             choices = {"regression": {}}
         else:
@@ -201,7 +206,7 @@ def cases(data, **more):
 
 def of_keras(name, task, data):
     """Return the value of Keras's metric of that kind, streamed alike, or None."""
-    if name not in KERAS or task not in {"binary", "regression"}:
+    if name not in KERAS or task not in {"binary", "positive", "regression"}:
         return None
     metric = KERAS[name]()
     for start in range(0, len(data[0]), 100):
@@ -325,7 +330,7 @@ def reference():
     objects = (getattr(mb.metrics, name) for name in mb.metrics.__all__)
     places = [f"{one.__module__}.{one.__name__}" for one in objects]
     shown = dict.fromkeys(places, "false")
-    shown["multiback.metrics.base.metric.Metric"] = "[plot, unusable]"
+    shown["multiback.metrics.base.metric.Metric"] = "[interval, plot, unusable]"
     shown["multiback.metrics.plots"] = f"[{', '.join(plots.__all__)}]"
     entries = (
         f"::: {place}\n    options: {{members: {members}}}\n"

@@ -42,6 +42,7 @@ from multiback.metrics.classification.specificity import (
     Specificity,
 )
 from multiback.metrics.grouping import group
+from multiback.metrics.intervals.interval import Interval
 from multiback.metrics.ranking.ranking import AUROC, AveragePrecision
 from multiback.metrics.regression.correlation import (
     ConcordanceCorrelation,
@@ -49,11 +50,35 @@ from multiback.metrics.regression.correlation import (
     PearsonCorrelation,
     R2Score,
 )
+from multiback.metrics.regression.logarithmic import (
+    MeanSquaredLogarithmicError,
+    RootMeanSquaredLogarithmicError,
+)
+from multiback.metrics.regression.losses import (
+    Huber,
+    MinkowskiDistance,
+    PinballLoss,
+    TweedieDeviance,
+)
+from multiback.metrics.regression.percentage import (
+    MeanAbsolutePercentageError,
+    SymmetricMeanAbsolutePercentageError,
+    WeightedMeanAbsolutePercentageError,
+)
+from multiback.metrics.regression.rank_correlation import (
+    KendallTau,
+    SpearmanCorrelation,
+)
 from multiback.metrics.regression.regression import (
     MeanAbsoluteError,
     MeanSquaredError,
     RootMeanSquaredError,
 )
+from multiback.metrics.regression.scaled import (
+    NormalizedRootMeanSquaredError,
+    RelativeSquaredError,
+)
+from multiback.metrics.resampling import bootstrap
 from multiback.metrics.statistics.statistic import Statistic
 
 __all__ = [
@@ -74,34 +99,49 @@ __all__ = [
     "FalseNegativeRate",
     "FalsePositiveRate",
     "HammingDistance",
+    "Huber",
+    "Interval",
     "JaccardIndex",
+    "KendallTau",
     "LogLoss",
     "MatthewsCorrelation",
     "Max",
     "Mean",
     "MeanAbsoluteError",
+    "MeanAbsolutePercentageError",
     "MeanSquaredError",
+    "MeanSquaredLogarithmicError",
     "Metric",
     "Min",
+    "MinkowskiDistance",
     "NegativePredictiveValue",
+    "NormalizedRootMeanSquaredError",
     "PearsonCorrelation",
     "Perplexity",
+    "PinballLoss",
     "Precision",
     "PrecisionAtRecall",
     "R2Score",
     "Recall",
     "RecallAtPrecision",
+    "RelativeSquaredError",
     "RootMeanSquaredError",
+    "RootMeanSquaredLogarithmicError",
     "SamplewiseDice",
     "SamplewiseJaccardIndex",
     "SensitivityAtSpecificity",
+    "SpearmanCorrelation",
     "Specificity",
     "SpecificityAtSensitivity",
     "StatScores",
     "Statistic",
     "Sum",
+    "SymmetricMeanAbsolutePercentageError",
     "TopKAccuracy",
+    "TweedieDeviance",
+    "WeightedMeanAbsolutePercentageError",
     "WideBoundsWarning",
+    "bootstrap",
     "group",
 ]
 

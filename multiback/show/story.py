@@ -12,7 +12,8 @@ from typing import Any, Literal
 
 from multiback.checkpoint.choosing.direction import Mode
 from multiback.checkpoint.choosing.monitor import Monitor
-from multiback.checkpoint.loading.documents import is_measurement, judgement_of
+from multiback.checkpoint.choosing.slots import Entry, ranked
+from multiback.checkpoint.loading.documents import is_measurement, recorded_scores_of
 from multiback.errors import MonitorError, NoCheckpointError
 from multiback.store import Checkpoint, Place, open_run_directory
 
@@ -129,7 +130,7 @@ def read_story(directory: Place, run: str | None = None) -> Story:
         )
     kept = runs.checkpoints(run_id)
     epochs = _lived([one for one in runs.history(run_id) if is_measurement(one)])
-    judged = judgement_of(kept[-1]) if kept else None
+    judged = recorded_scores_of(kept[-1]) if kept else None
     label = judged.ranking[0] if judged and judged.ranking else None
     mode = judged.modes.get(label) if judged and label is not None else None
     return Story(
@@ -283,10 +284,14 @@ def different(a: float, b: float) -> tuple[str, str]:
 
 
 def _best(kept: Sequence[Checkpoint], label: str | None) -> Checkpoint | None:
-    """Return the best checkpoint on the disk; of equals, the earliest."""
-    scored = [
-        (judgement_of(one).goodness[label], -order, one)
-        for order, one in enumerate(kept)
-        if label is not None and label in judgement_of(one).goodness
+    """Return the best checkpoint on the disk, as the run itself decides."""
+    if label is None or not kept:
+        return None
+    recorded = [recorded_scores_of(one) for one in kept]
+    entries = [
+        Entry(order, ranking_scores=each.ranking_scores, errors=each.errors)
+        for order, each in enumerate(recorded)
     ]
-    return max(scored, key=lambda row: row[:2])[2] if scored else None
+    labels = [label, *recorded[-1].ranking[1:]]
+    best = ranked(entries, labels, recorded[-1].within)
+    return kept[best[0].order] if best else None

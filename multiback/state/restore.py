@@ -81,8 +81,8 @@ def restore(
 
     Args:
         model: A built model. Its optimizer is built if it is not yet.
-        arrays: The values by key, from `Snapshot.arrays` or a file; `Placed` if they
-            are sharded over processes.
+        arrays: The values by key, from `Snapshot.arrays` or a file; `DeviceValue` if
+            they are sharded over processes.
         index: The entries of `Snapshot.index`.
         optimizer: Restore the variables of the optimizers. Without them, or without an
             optimizer on either side, an optimizer is left as it is. So is one whose

@@ -139,7 +139,7 @@ def explained(found):
             assert len(found.reasons[name]) > 15, found
 
 
-def of_ours():
+def spec_from_multiback():
     for entry in catalogue.ENTRIES.values():
         task = entry.kind.partition("-")[0]
         arguments = {**entry.arguments, **SIZES.get(task, {})}
@@ -162,7 +162,7 @@ def of_ours():
     ("name", "form", "arguments"),
     [
         pytest.param(*case, id=f"{case[0]}-{case[1]}-{case[2].get('average', '')}")
-        for case in of_ours()
+        for case in spec_from_multiback()
     ],
 )
 def test_a_metric_of_multiback_is_translated_or_says_why_not(
@@ -175,7 +175,7 @@ def test_a_metric_of_multiback_is_translated_or_says_why_not(
     agree(found, form, data)
 
 
-def of_keras():
+def spec_from_keras():
     for name, cls in inspect.getmembers(keras.metrics, inspect.isclass):
         if name == "Metric":
             continue
@@ -183,7 +183,7 @@ def of_keras():
         yield pytest.param(cls, NEEDED_BY_KERAS.get(name, {}), form, id=name)
 
 
-@pytest.mark.parametrize(("cls", "arguments", "form"), [*of_keras()])
+@pytest.mark.parametrize(("cls", "arguments", "form"), [*spec_from_keras()])
 def test_a_metric_of_keras_is_translated_or_says_why_not(data, cls, arguments, form):
     metric = cls(**arguments)
     found = equivalents(metric, num_classes=COUNTS.get(form))

@@ -238,7 +238,7 @@ def test_the_threshold_of_the_best_checkpoint_is_recorded(tmp_path):
     assert mb.threshold_of(ckpt.best_model_path) == ckpt.best_threshold
 
 
-def test_a_metric_without_a_threshold_has_none(tmp_path):
+def test_a_metric_without_a_threshold_gives_no_threshold(tmp_path):
     ckpt = mb.ModelCheckpoint(tmp_path, monitor="loss")
     fit(model(F1Score(task="binary")), ckpt, epochs=1)
     assert ckpt.best_threshold is None

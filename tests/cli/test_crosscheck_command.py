@@ -140,7 +140,7 @@ def test_a_function_of_yours_names_the_option_that_brings_it(call, folder, wrong
     assert "--import the module" in done.err.replace("\n", " ")
 
 
-def test_a_file_that_is_no_archive_is_not_to_be_unpickled(call, folder, right):
+def test_a_file_that_is_not_an_archive_is_not_to_be_unpickled(call, folder, right):
     (folder / "notes.npz").write_text("no archive\n")
     done = call("crosscheck", right, "--data", folder / "notes.npz")
     assert done.code == 1

@@ -145,7 +145,7 @@ def test_who_gets_a_batch_cannot_change_the_data():
     np.testing.assert_array_equal(made[0][0], X[:3])
 
 
-def test_a_loop_that_breaks_goes_on_where_it_was():
+def test_a_loop_that_breaks_continues_where_it_was():
     made = data()
     whole = [y.tolist() for _ in range(2) for _, y in made]
     made = data()

@@ -15,9 +15,11 @@ import multiback as mb
 # Of one length, because JAX compiles each operation for each shape.
 N, CLASSES, LABELS, PIXELS = 16, 4, 4, 4
 NEEDED = {
+    "KendallTau": {"capacity": 1024},
     "PrecisionAtRecall": {"recall": 0.5},
     "RecallAtPrecision": {"precision": 0.5},
     "SensitivityAtSpecificity": {"specificity": 0.5},
+    "SpearmanCorrelation": {"capacity": 1024},
     "SpecificityAtSensitivity": {"sensitivity": 0.5},
     "TopKAccuracy": {"num_classes": CLASSES, "top_k": 2},
 }

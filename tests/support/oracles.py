@@ -10,6 +10,8 @@ import warnings
 from pathlib import Path
 
 import numpy as np
+import scipy.special
+import scipy.stats
 import sklearn.metrics
 
 STORED = Path(__file__).parents[1] / "metrics" / "stored_values.json"
@@ -240,14 +242,51 @@ def _concordance(t, p):
     return 2 * together / (np.var(t) + np.var(p) + np.mean(t - p) ** 2)
 
 
+def _where_defined(function):
+    """Return NaN where scikit-learn raises: a number has no logarithm."""
+
+    def value(t, p):
+        try:
+            return function(t, p)
+        except ValueError:
+            return np.nan
+
+    return value
+
+
 REGRESSION = {
     "ConcordanceCorrelation": _concordance,
     "ExplainedVariance": sklearn.metrics.explained_variance_score,
+    "Huber": lambda t, p: np.mean(scipy.special.huber(1.0, t - p)),
+    "KendallTau": lambda t, p: scipy.stats.kendalltau(t, p).statistic,
     "MeanAbsoluteError": sklearn.metrics.mean_absolute_error,
+    "MeanAbsolutePercentageError": sklearn.metrics.mean_absolute_percentage_error,
     "MeanSquaredError": sklearn.metrics.mean_squared_error,
+    "MeanSquaredLogarithmicError": _where_defined(
+        sklearn.metrics.mean_squared_log_error
+    ),
+    "MinkowskiDistance": lambda t, p: np.sqrt(np.sum((t - p) ** 2)),
+    "NormalizedRootMeanSquaredError": lambda t, p: (
+        np.sqrt(np.mean((t - p) ** 2)) / abs(t.mean())
+    ),
     "PearsonCorrelation": lambda t, p: np.corrcoef(t, p)[0, 1],
+    "PinballLoss": sklearn.metrics.mean_pinball_loss,
     "R2Score": sklearn.metrics.r2_score,
+    "RelativeSquaredError": lambda t, p: (
+        np.mean((t - p) ** 2) / np.var(t) if np.var(t) else np.nan
+    ),
     "RootMeanSquaredError": sklearn.metrics.root_mean_squared_error,
+    "RootMeanSquaredLogarithmicError": _where_defined(
+        sklearn.metrics.root_mean_squared_log_error
+    ),
+    "SpearmanCorrelation": lambda t, p: scipy.stats.spearmanr(t, p).statistic,
+    "SymmetricMeanAbsolutePercentageError": lambda t, p: np.mean(
+        2 * abs(t - p) / np.maximum(abs(t) + abs(p), 1e-300)
+    ),
+    "TweedieDeviance": sklearn.metrics.mean_squared_error,  # Of power 0.
+    "WeightedMeanAbsolutePercentageError": lambda t, p: (
+        np.sum(abs(t - p)) / np.sum(abs(t))
+    ),
 }
 
 

@@ -27,6 +27,7 @@ Kind = Literal[
     "one column",
     "probabilities as logits",
     "too few thresholds",
+    "unusable values",
 ]
 
 

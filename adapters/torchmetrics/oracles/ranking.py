@@ -39,7 +39,7 @@ def area(kind: str, sklearn_name: str) -> Translation:
 
 
 def operating_point(kind: str, condition: str) -> Translation:
-    """Return the translation of the best rate subject to a minimum of another."""
+    """Return the translation of the best rate checked to a minimum of another."""
 
     def translate(config: dict[str, Any], samples: Samples) -> Equivalent:
         score = functools.partial(_best, condition, config[condition])

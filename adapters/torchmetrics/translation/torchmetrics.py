@@ -16,8 +16,8 @@ from multiback.adapters.torchmetrics.libraries import (
 from multiback.adapters.torchmetrics.translation.spec import (
     SIZES,
     UNKNOWN_SIZE,
-    Meaning,
-    NoneSuchError,
+    MetricSpec,
+    NoEquivalentError,
 )
 from multiback.adapters.torchmetrics.translation.unmatched import (
     NOT_OF_TORCHMETRICS,
@@ -78,15 +78,27 @@ CLASSES: dict[str, Class] = {
     "HammingDistance": Class("HammingDistance", _RATIO),
     "JaccardIndex": Class("JaccardIndex", _EMPTY),
     "KLDivergence": Class("KLDivergence", home="regression"),
+    "KendallTau": Class(
+        "KendallRankCorrCoef", _same("num_outputs", "variant"), "regression"
+    ),
     "LogCoshError": Class("LogCoshError", home="regression"),
     "MatthewsCorrelation": Class("MatthewsCorrCoef", _same("threshold")),
     "Max": Class("MaxMetric", home="aggregation"),
     "Mean": Class("MeanMetric", home="aggregation"),
     "MeanAbsoluteError": Class("MeanAbsoluteError", home="regression"),
+    "MeanAbsolutePercentageError": Class(
+        "MeanAbsolutePercentageError", home="regression"
+    ),
     "MeanSquaredError": Class("MeanSquaredError", home="regression"),
     "MeanSquaredLogarithmicError": Class("MeanSquaredLogError", home="regression"),
     "Min": Class("MinMetric", home="aggregation"),
+    "MinkowskiDistance": Class("MinkowskiDistance", _same("p"), "regression"),
     "NegativePredictiveValue": Class("NegativePredictiveValue", _RATIO),
+    "NormalizedRootMeanSquaredError": Class(
+        "NormalizedRootMeanSquaredError",
+        _same("normalization", "num_outputs"),
+        "regression",
+    ),
     "PearsonCorrelation": Class("PearsonCorrCoef", _same("num_outputs"), "regression"),
     "Precision": Class("Precision", _EMPTY),
     "PrecisionAtRecall": Class("PrecisionAtFixedRecall", {"recall": "min_recall"}),
@@ -95,11 +107,17 @@ CLASSES: dict[str, Class] = {
     "RecallAtPrecision": Class(
         "RecallAtFixedPrecision", {"precision": "min_precision"}
     ),
+    "RelativeSquaredError": Class(
+        "RelativeSquaredError", _same("num_outputs", "squared"), "regression"
+    ),
     "RootMeanSquaredError": Class(
         "MeanSquaredError", home="regression", constants={"squared": False}
     ),
     "SensitivityAtSpecificity": Class(
         "SensitivityAtSpecificity", {"specificity": "min_specificity"}
+    ),
+    "SpearmanCorrelation": Class(
+        "SpearmanCorrCoef", _same("num_outputs"), "regression"
     ),
     "Specificity": Class("Specificity", _RATIO),
     "SpecificityAtSensitivity": Class(
@@ -107,8 +125,18 @@ CLASSES: dict[str, Class] = {
     ),
     "StatScores": Class("StatScores", _RATIO),
     "Sum": Class("SumMetric", home="aggregation"),
+    "SymmetricMeanAbsolutePercentageError": Class(
+        "SymmetricMeanAbsolutePercentageError", home="regression"
+    ),
     "TopKAccuracy": Class("Accuracy", _same("average", "top_k")),
+    "TweedieDeviance": Class("TweedieDevianceScore", _same("power"), "regression"),
+    "WeightedMeanAbsolutePercentageError": Class(
+        "WeightedMeanAbsolutePercentageError", home="regression"
+    ),
 }
+# What torchmetrics keeps all values for; multiback's keep as many as they are told.
+KEEPING = ("KendallTau", "SpearmanCorrelation")
+CAPACITY = 2**16
 OPERATING_POINTS = (
     "PrecisionAtRecall",
     "RecallAtPrecision",
@@ -176,18 +204,18 @@ def none_of_theirs(kind: str) -> str:
     return NOT_OF_TORCHMETRICS.get(kind, f"torchmetrics has no {kind}")
 
 
-def as_theirs(of: Meaning) -> Any:
+def to_torchmetrics(of: MetricSpec) -> Any:
     """Make the metric of torchmetrics.
 
     Raises:
-        NoneSuchError: torchmetrics has no such metric.
+        NoEquivalentError: torchmetrics has no such metric.
     """
     load_torchmetrics("equivalents")
     _refuse(of)
     return make(of.kind, of.config, "equivalents")
 
 
-def _refuse(of: Meaning) -> None:
+def _refuse(of: MetricSpec) -> None:
     """Raise if torchmetrics' class of that name gives another number."""
     kind, average, zero = of.kind, of.get("average"), of.get("zero_division", 0.0)
     size = SIZES.get(of.task or "")
@@ -222,23 +250,35 @@ def _refuse(of: Meaning) -> None:
             and (of.task, average) == ("multiclass", "micro"),
             f"torchmetrics has no micro average of Multiclass{kind}",
         ),
+        (of.get("ignore_nan"), "torchmetrics leaves no NaN out; drop such rows"),
+        (
+            of.get("num_outputs", 1) != 1
+            and "num_outputs" not in CLASSES[kind].arguments,
+            "torchmetrics takes all outputs together",
+        ),
         (
             several and "num_outputs" in CLASSES[kind].arguments,
             "torchmetrics gives one number an output; average them",
         ),
     ):
         if holds:
-            raise NoneSuchError(reason)
+            raise NoEquivalentError(reason)
     if of.task == "multiclass" and 0 <= ignored < classes:
         _refuse_ignored(kind, average)
 
 
-def of_theirs(metric: Any, count: int | None) -> Meaning:
+def spec_from_torchmetrics(metric: Any, count: int | None) -> MetricSpec:
     """Read a metric of torchmetrics.
 
     Raises:
-        NoneSuchError: The other libraries have no such metric.
+        NoEquivalentError: The other libraries have no such metric.
     """
+    segments = type(metric).__module__.startswith("torchmetrics.segmentation")
+    return _of_segments(metric) if segments else _of_others(metric, count)
+
+
+def _of_others(metric: Any, count: int | None) -> MetricSpec:
+    """Read a metric of classification, regression or numbers."""
     kind, task = _kind(metric)
     _refuse_options(metric, kind)
     config: dict[str, Any] = {
@@ -264,9 +304,44 @@ def of_theirs(metric: Any, count: int | None) -> Meaning:
     ignored, classes = config.get("ignore_index"), config.get("num_classes")
     if ignored is not None and 0 <= ignored < (classes or 0):
         _refuse_ignored(kind, config.get("average"))
+    return MetricSpec(kind, {**config, **_of_values(kind, config)})
+
+
+def _of_values(kind: str, config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments of a metric of numbers that torchmetrics has otherwise."""
+    more: dict[str, Any] = {}
+    if kind in KEEPING:
+        more["capacity"] = CAPACITY
+    if "variant" in config:
+        more["variant"] = str(getattr(config["variant"], "value", config["variant"]))
     if config.get("num_outputs", 1) != 1:  # It gives one number an output.
-        config["multioutput"] = "raw_values"
-    return Meaning(kind, config)
+        more["multioutput"] = "raw_values"
+    return more
+
+
+def _of_segments(metric: Any) -> MetricSpec:
+    """Read a metric of torchmetrics.segmentation."""
+    name, classes = type(metric).__name__, getattr(metric, "num_classes", None)
+    if name not in ("DiceScore", "MeanIoU"):
+        raise NoEquivalentError(f"the others have no {name}")
+    if classes is None:
+        raise NoEquivalentError(UNKNOWN_SIZE)
+    config: dict[str, Any] = {"task": "multiclass", "num_classes": classes}
+    if not metric.include_background:
+        config["classes"] = list(range(1, classes))
+    if name == "MeanIoU":
+        if not metric.per_class:
+            raise NoEquivalentError(
+                "torchmetrics averages the means of batches, so its value depends on "
+                "their sizes; per_class=True does not"
+            )
+        return MetricSpec("SamplewiseJaccardIndex", {**config, "average": None})
+    config["average"] = None if metric.average == "none" else metric.average
+    if metric.aggregation_level == "global":
+        return MetricSpec("Dice", config)
+    if metric.average == "weighted":
+        raise NoEquivalentError("the others do not weigh the classes of each sample")
+    return MetricSpec("SamplewiseDice", config)
 
 
 def _refuse_ignored(kind: str, average: str | None) -> None:
@@ -276,7 +351,7 @@ def _refuse_ignored(kind: str, average: str | None) -> None:
         or (kind == "AUROC" and average == "weighted")
         or (kind == "JaccardIndex" and average != "micro")
     ):
-        raise NoneSuchError(
+        raise NoEquivalentError(
             "torchmetrics counts predictions of an ignored class by its own rule"
         )
 
@@ -285,13 +360,13 @@ def _kind(metric: Any) -> tuple[str, str]:
     """Return multiback's name of a class, and its task."""
     name, home = type(metric).__name__, type(metric).__module__.split(".")[1]
     if home not in ("aggregation", "classification", "regression"):
-        raise NoneSuchError(f"the others have no metric of torchmetrics.{home}")
+        raise NoEquivalentError(f"the others have no metric of torchmetrics.{home}")
     task = ""
     tasked = _TASKED.fullmatch(name)
     if tasked is not None:
         task, name = tasked[1].lower(), tasked[2]
     if name in OF_TORCHMETRICS:
-        raise NoneSuchError(OF_TORCHMETRICS[name])
+        raise NoEquivalentError(OF_TORCHMETRICS[name])
     if name == "MeanSquaredError" and not metric.squared:
         return "RootMeanSquaredError", task
     if name == "Accuracy" and getattr(metric, "top_k", 1) != 1:
@@ -299,7 +374,7 @@ def _kind(metric: Any) -> tuple[str, str]:
     for kind, each in CLASSES.items():
         if each.name == name and kind not in _NOT_BACK:
             return kind, task
-    raise NoneSuchError(f"nothing is known to be {type(metric).__name__}")
+    raise NoEquivalentError(f"nothing is known to be {type(metric).__name__}")
 
 
 def _refuse_options(metric: Any, kind: str) -> None:
@@ -313,16 +388,18 @@ def _refuse_options(metric: Any, kind: str) -> None:
     ):
         value = getattr(metric, option, usual[0])
         if value not in usual and (option, kind) != ("top_k", "TopKAccuracy"):
-            raise NoneSuchError(f"no other library has {name} with {option}={value!r}")
+            raise NoEquivalentError(
+                f"no other library has {name} with {option}={value!r}"
+            )
     if getattr(metric, "thresholds", None) is not None:
-        raise NoneSuchError(f"no other library has the bins that {name} was given")
+        raise NoEquivalentError(f"no other library has the bins that {name} was given")
     if kind == "CosineSimilarity" and metric.reduction != "mean":
-        raise NoneSuchError('Keras averages: its equal has reduction="mean"')
+        raise NoEquivalentError('Keras averages: its equal has reduction="mean"')
     if kind in ("KLDivergence", "LogCoshError", "MeanAbsoluteError") and (
         getattr(metric, "log_prob", False)
         or getattr(metric, "reduction", "mean") != "mean"
         or getattr(metric, "num_outputs", 1) != 1
     ):
-        raise NoneSuchError(f"no other library has {name} with these arguments")
+        raise NoEquivalentError(f"no other library has {name} with these arguments")
     if kind in ("MeanSquaredError", "RootMeanSquaredError") and metric.num_outputs != 1:
-        raise NoneSuchError(f"the others average {name} over outputs")
+        raise NoEquivalentError(f"the others average {name} over outputs")

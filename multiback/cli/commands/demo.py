@@ -101,7 +101,7 @@ def run_demo(directory: Path, *, epochs: int, console: Console) -> None:
             f"{int(y.sum() + yv.sum())} of them malignant (scikit-learn's data)."
         )
     except MissingPackageError as error:
-        console.print(f"{error}. Going on with made-up data.", markup=False)
+        console.print(f"{error}. Continuing with made-up data.", markup=False)
         (x, y), (xv, yv) = synthetic()
     backend = keras.backend.backend()
     console.print(f"Training under {backend}, judged by val_f1_score.\n")

@@ -60,7 +60,7 @@ def main(run, result, epochs, kill_at):
         metrics=["accuracy", mb.metrics.F1Score()],
         jit_compile=False,
     )
-    siblings = [
+    other_callbacks = [
         keras.callbacks.LearningRateScheduler(lambda _, rate: 0.9 * rate),
         # Their best is a draw of long ago: only their saved state knows it.
         keras.callbacks.ReduceLROnPlateau("drawn", mode="max", patience=1),
@@ -74,7 +74,7 @@ def main(run, result, epochs, kill_at):
         "val_f1_score",
         every_n_train_steps=2,
         resume="auto",
-        callbacks=siblings,
+        callbacks=other_callbacks,
         data=data,
     )
     dies = Dies(int(kill_at))
@@ -83,7 +83,7 @@ def main(run, result, epochs, kill_at):
         epochs=int(epochs),
         verbose=0,
         validation_data=(X[48:], Y[48:]),
-        callbacks=[Noise(), *siblings, checkpoint, dies],
+        callbacks=[Noise(), *other_callbacks, checkpoint, dies],
     )
     found = {
         "epochs": history.epoch,
@@ -94,7 +94,7 @@ def main(run, result, epochs, kill_at):
             checkpoint.best_model_score,
             Path(checkpoint.best_model_path).name,
         ],
-        "siblings": [[s.wait, s.best] for s in siblings[1:]],
+        "other_callbacks": [[s.wait, s.best] for s in other_callbacks[1:]],
         "record": [
             {name: one[name] for name in one if name not in ("run_id", "time")}
             for one in mb.history(run)
