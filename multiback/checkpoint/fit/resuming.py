@@ -27,7 +27,12 @@ from multiback.checkpoint.fit.other_callbacks import (
     known_callbacks,
     restore_callbacks,
 )
-from multiback.checkpoint.loading.documents import Facts, trainer_facts, variables_of
+from multiback.checkpoint.loading.documents import (
+    Facts,
+    recorded_curves,
+    trainer_facts,
+    variables_of,
+)
 from multiback.checkpoint.loading.find import first_intact
 from multiback.checkpoint.loading.restore import ModelState, warn_of
 from multiback.checkpoint.saving.snapshots import Extras, SavePoint
@@ -142,6 +147,7 @@ class ResumeState:
         )
         state, facts = contents
         self._checkpointer.kept.forget(candidates[: candidates.index(checkpoint)])
+        self._checkpointer.scorer.continue_curves(recorded_curves(checkpoint))
         self._checkpointer.epoch = checkpoint.epoch
         self._pending = contents
         self.batches = int(facts.get("batches", 0))
