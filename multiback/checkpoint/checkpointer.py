@@ -15,6 +15,7 @@ from typing import Any, Literal, Self
 
 import keras
 
+from multiback import markup
 from multiback.checkpoint.arguments import (
     Quantity,
     Resume,
@@ -673,6 +674,24 @@ class Checkpointer(KnownArguments):
     def best_label(self) -> str | None:
         """What the score measures; None without a monitor."""
         return self._best.monitor.label if self._best else None
+
+    def _repr_html_(self) -> str:
+        # It shows what is written, and does not wait for what is not.
+        rows = self.kept.ranked()
+        facts = {
+            "directory": self.dirpath,
+            "run": self.run_id or "not started",
+            "judged by": self.best_label,
+        }
+        kept = [
+            (one.name, one.epoch, self.score_of(entry), "best" * (not place))
+            for place, (entry, one) in enumerate(rows)
+        ]
+        heading = ("checkpoint", "epoch", self.best_label or "", "")
+        title = type(self).__name__
+        return markup.facts(title, facts) + (
+            markup.table(heading, kept) if kept else ""
+        )
 
     def score_of(self, entry: Entry) -> float:
         """Return the score of an entry as it was in the logs."""

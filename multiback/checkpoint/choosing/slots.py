@@ -81,8 +81,8 @@ class Best(Slot):
     With `within="1se"` the best is the best that the data can tell: of the checkpoints
     within one standard error of the highest score, the one that `then` prefers, or the
     earliest (the one-standard-error rule of Breiman, Friedman, Olshen and Stone,
-    Classification and Regression Trees, 1984). Held are those of them that no other one
-    beats by both, and always the one with the highest score.
+    Classification and Regression Trees, 1984). It keeps those of them that no other
+    one beats by both, and always the one with the highest score.
 
     Args:
         monitor: A `Monitor`, or what makes one.

@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, TypeVar
 
+from multiback import markup
 from multiback.checkpoint.arguments import expanded
 from multiback.checkpoint.choosing.direction import Mode, check_mode, find_direction
 from multiback.checkpoint.choosing.monitor import Monitor
@@ -319,6 +320,17 @@ def first_intact(ordered: Sequence[Checkpoint], read: Callable[[Checkpoint], T])
     raise damage
 
 
+class Measurements(list[dict[str, Any]]):
+    """A list of records that a notebook shows as a table."""
+
+    def _repr_html_(self) -> str:
+        names = dict.fromkeys(
+            name for row in self for name in row if name not in ("run_id", "time")
+        )
+        rows = [[row.get(name) for name in names] for row in self]
+        return markup.table(list(names), rows)
+
+
 def history(dirpath: PathLike, *, run: str | None = None) -> list[dict[str, Any]]:
     """Read every metric of every epoch of a run, saved or not.
 
@@ -349,7 +361,7 @@ def history(dirpath: PathLike, *, run: str | None = None) -> list[dict[str, Any]
         >>> folder.cleanup()
     """
     fixed = ("run_id", "epoch", "step", "time")
-    return [
+    return Measurements(
         {
             **{name: one.get(name) for name in fixed},
             **{
@@ -358,7 +370,7 @@ def history(dirpath: PathLike, *, run: str | None = None) -> list[dict[str, Any]
             },
         }
         for one in measurements(dirpath, run=run)
-    ]
+    )
 
 
 def measurements(dirpath: PathLike, *, run: str | None) -> list[dict[str, Any]]:
