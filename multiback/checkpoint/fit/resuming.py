@@ -36,6 +36,7 @@ from multiback.checkpoint.fit.recorded_history import (
 )
 from multiback.checkpoint.loading.documents import (
     Facts,
+    recorded_curves,
     trainer_facts,
     variables_of,
 )
@@ -160,6 +161,7 @@ class ResumeState:
         )
         state, facts = contents
         self._checkpointer.kept.forget(candidates[: candidates.index(checkpoint)])
+        self._checkpointer.scorer.continue_curves(recorded_curves(checkpoint))
         self._checkpointer.epoch = checkpoint.epoch
         self._pending = contents
         self.batches = int(facts.get("batches", 0))
