@@ -77,10 +77,22 @@ from multiback.metrics.regression.scaled import (
     NormalizedRootMeanSquaredError,
     RelativeSquaredError,
 )
+from multiback.metrics.retrieval.label_ranking import (
+    CoverageError,
+    LabelRankingAveragePrecision,
+    LabelRankingLoss,
+)
+from multiback.metrics.retrieval.rank_aware import (
+    NDCG,
+    MeanAveragePrecisionAtK,
+    MeanReciprocalRank,
+)
+from multiback.metrics.retrieval.top_k import HitRate, PrecisionAtK, RecallAtK
 from multiback.metrics.statistics.statistic import Statistic
 
 __all__ = [
     "AUROC",
+    "NDCG",
     "Accuracy",
     "AveragePrecision",
     "BalancedAccuracy",
@@ -89,6 +101,7 @@ __all__ = [
     "CohenKappa",
     "ConcordanceCorrelation",
     "ConfusionMatrix",
+    "CoverageError",
     "Dice",
     "ExactMatch",
     "ExplainedVariance",
@@ -97,15 +110,20 @@ __all__ = [
     "FalseNegativeRate",
     "FalsePositiveRate",
     "HammingDistance",
+    "HitRate",
     "Huber",
     "JaccardIndex",
     "KendallTau",
+    "LabelRankingAveragePrecision",
+    "LabelRankingLoss",
     "LogLoss",
     "MatthewsCorrelation",
     "Max",
     "Mean",
     "MeanAbsoluteError",
     "MeanAbsolutePercentageError",
+    "MeanAveragePrecisionAtK",
+    "MeanReciprocalRank",
     "MeanSquaredError",
     "MeanSquaredLogarithmicError",
     "Metric",
@@ -117,9 +135,11 @@ __all__ = [
     "Perplexity",
     "PinballLoss",
     "Precision",
+    "PrecisionAtK",
     "PrecisionAtRecall",
     "R2Score",
     "Recall",
+    "RecallAtK",
     "RecallAtPrecision",
     "RelativeSquaredError",
     "RootMeanSquaredError",

@@ -9,6 +9,8 @@ import keras
 import numpy as np
 import pytest
 import torchmetrics
+import torchmetrics.retrieval
+import torchmetrics.segmentation
 from support import catalogue
 from support import torchmetrics_classes as classes
 from support.translated import value
@@ -84,6 +86,7 @@ def data(real):
     return {
         **real,
         "numbers": (binary, binary),
+        "queries": (labels, scores),
         "regression": (truth, binary),
         "distributions": (np.roll(rows, 1, 0), rows),
         "multiclass-rows": (ids[:cut].reshape(-1, 10), rows[:cut].reshape(-1, 10, 10)),
@@ -213,6 +216,21 @@ def test_a_metric_of_torchmetrics_is_translated_or_says_why_not(data, name):
     explained(found)
     if found.keras or found.multiback:
         agree(found, form, data)
+
+
+RETRIEVAL = ("HitRate", "MAP", "MRR", "NormalizedDCG", "Precision", "Recall")
+
+
+@pytest.mark.parametrize("name", torchmetrics.retrieval.__all__)
+def test_a_metric_of_queries_is_translated_or_says_why_not(data, name):
+    cls = getattr(torchmetrics.retrieval, name)
+    top_k = "top_k" in inspect.signature(cls).parameters and name != "RetrievalMAP"
+    found = equivalents(cls(**({"top_k": 3} if top_k else {})))
+    explained(found)
+    if name.removeprefix("Retrieval") in RETRIEVAL:
+        assert agree(found, "queries", data) == 2
+    else:
+        assert found.multiback is None
 
 
 @pytest.mark.parametrize("name", AGGREGATES)

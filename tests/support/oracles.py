@@ -13,6 +13,7 @@ import numpy as np
 import scipy.special
 import scipy.stats
 import sklearn.metrics
+from support import query_oracles
 
 STORED = Path(__file__).parents[1] / "metrics" / "stored_values.json"
 
@@ -34,6 +35,8 @@ def _oracle(entry, y_true, y_pred):
             y_true
         )
     y_pred = y_pred.astype("float64")
+    if task == "queries":
+        return query_oracles.mean(name, y_true, y_pred, **entry.arguments)
     if task == "regression":
         return _regression(name, y_true.astype("float64"), y_pred)
     if name in RANKINGS:

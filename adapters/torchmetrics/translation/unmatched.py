@@ -26,7 +26,6 @@ OF_KERAS: dict[str, str] = {
 OF_TORCHMETRICS: dict[str, str] = {
     "CatMetric": "it keeps all values and is no number",
     "ContinuousRankedProbabilityScore": "it is of ensembles",
-    "CoverageError": "it ranks the labels of each sample",
     "CriticalSuccessIndex": "the others have no such score; of labels that are 0 and 1 "
     "it is JaccardIndex",
     "EER": "the others have no equal error rate",
@@ -38,8 +37,11 @@ OF_TORCHMETRICS: dict[str, str] = {
     "LogAUC": "the others have no area over the logarithm",
     "PrecisionRecallCurve": "the others have areas under curves, not curves",
     "ROC": "the others have areas under curves, not curves",
-    "RankingAveragePrecision": "it ranks the labels of each sample",
-    "RankingLoss": "it ranks the labels of each sample",
+    "RetrievalAUROC": "it averages an area of each query; multiback's is of all rows",
+    "RetrievalFallOut": "the others have no share of the irrelevant items",
+    "RetrievalPrecisionRecallCurve": "the others have numbers, not curves, of queries",
+    "RetrievalRPrecision": "its k is another one for each query",
+    "RetrievalRecallAtFixedPrecision": "the others have no such number of queries",
     "RunningMean": "it is of the last batches only",
     "RunningSum": "it is of the last batches only",
 }
