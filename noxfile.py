@@ -11,8 +11,9 @@
     nox -s remote          run directories on a real S3 server, on this machine
     nox -s adapters        Lightning, and the loggers: the real ones (not in CI)
     nox -s lint types dist
-    nox -s docs            the site, in site/ (not in CI)
+    nox -s docs            the site, in site/, and a look at it (not in CI)
     nox -s floor newest    the oldest and the newest that we claim (not in CI)
+    nox -s peers           scikit-learn's own tests, answered by our metrics (not in CI)
     nox -s torture         a thousand kills, every power cut, long fuzzing (not in CI)
 
 Environments are kept between runs; `nox -R` skips installing altogether. The sessions
@@ -45,7 +46,7 @@ PYTEST = (
 # Folders of tests that a session of their own runs.
 ELSEWHERE = tuple(
     f"--ignore=tests/{folder}"
-    for folder in ("engines", "integrations", "portability", "remote")
+    for folder in ("browser", "engines", "integrations", "portability", "remote")
 )
 
 # Tests that need no Keras, and so no backend: they run once, in `tests-plain`, where
@@ -54,11 +55,21 @@ PLAIN = (
     "tests/store",
     *(
         f"tests/checkpoint/test_{name}.py"
-        for name in ("expression", "filenames", "monitor", "names", "retention")
+        for name in (
+            "expression",
+            "filenames",
+            "monitor",
+            "names",
+            "retention",
+            "within",
+        )
     ),
     "tests/cli/test_tidying.py",
     "tests/show",
-    *(f"tests/test_{name}.py" for name in ("repository", "rooms", "warnings", "words")),
+    *(
+        f"tests/test_{name}.py"
+        for name in ("errors_page", "repository", "rooms", "warnings", "words")
+    ),
 )
 
 # Tests of what no backend changes: the command line, translation, second opinions,
@@ -71,7 +82,7 @@ ONCE = (
         for name in (
             *("agreement", "assert_agrees", "documented_examples", "equivalents"),
             *("every_torchmetric", "keras_conventions", "lightning_files"),
-            *("missing_libraries", "regression_equivalents", "report"),
+            *("missing_libraries", "peers", "regression_equivalents", "report"),
             *("score_equivalents", "translated_catalogue", "translated_metrics"),
         )
     ),
@@ -90,11 +101,16 @@ ONCE = (
         )
     ),
     *(f"tests/data/test_{name}.py" for name in ("order", "plain")),
+    "tests/examples/test_guides.py",
+    "tests/metrics/test_intervals.py",
     "tests/metrics/test_plots.py",
     "tests/metrics/test_torchmetrics_agreement.py",
     *(
         f"tests/test_{name}.py"
-        for name in ("contributing", "docs", "doctests", "migration")
+        for name in (
+            *("contributing", "docs", "doctests", "importing", "migration"),
+            "notebook",
+        )
     ),
 )
 
@@ -230,6 +246,8 @@ def add_backend(backend: str) -> None:
     def tests(session: nox.Session) -> None:
         """Run the test suite under one backend."""
         elsewhere = PLAIN if backend == "torch" else (*PLAIN, *ONCE)
+        if backend == "jax":  # The session `demo` runs it.
+            elsewhere = (*elsewhere, "tests/cli/test_demo.py")
         ignored = (f"--ignore={path}" for path in elsewhere)
         under_backend(session, backend, "tests", *ELSEWHERE, *ignored)
 
@@ -285,6 +303,26 @@ def demo(session: nox.Session) -> None:
     in_frameworks(session, "multiback", "demo", *session.posargs, **env)
 
 
+@on_frameworks
+def peers(session: nox.Session) -> None:
+    """Answer the calls of scikit-learn's own tests too, and write docs/peers.md."""
+    suites = ("common", "classification", "ranking", "regression")
+    tests = (f"sklearn.metrics.tests.test_{suite}" for suite in suites)
+    ours = f"{ROOT / 'tests' / 'hidden'}:{ROOT / 'tests'}"
+    counted = []
+    command = ("pytest", "-p", "support.peers.plugin", "-q", "-rN")
+    command = (*command, "-o", "filterwarnings=ignore", "--pyargs", *tests)
+    for backend in BACKENDS:
+        out = str(Path(session.create_tmp()).resolve() / f"{backend}.json")
+        env = {**TEST_ENV, "KERAS_BACKEND": backend, "MULTIBACK_PEERS": out}
+        if backend == "jax":
+            env |= sharing_what_jax_compiled(session)
+        in_frameworks(session, *command, **env, PYTHONPATH=ours)
+        counted.append(out)
+    page = ("python", "-m", "support.peers.page", str(ROOT / "docs" / "peers.md"))
+    in_frameworks(session, *page, *counted, PYTHONPATH=ours)
+
+
 @nox.session
 def lint(session: nox.Session) -> None:
     """Check style, formatting, workflows, and that imports run down."""
@@ -303,9 +341,13 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def docs(session: nox.Session) -> None:
-    """Build the site from docs/, and fail on a dead link (not in CI)."""
-    install(session, "docs")
+    """Build the site from docs/, fail on a dead link, and look at it (not in CI).
+
+    A browser opens the pages and a report, if there is a Chromium.
+    """
+    install(session, "docs", extras="[report]")
     session.run("mkdocs", "build", "--strict", env={"NO_MKDOCS_2_WARNING": "1"})
+    session.run("pytest", "tests/browser", *session.posargs)
 
 
 @nox.session

@@ -336,7 +336,7 @@ def reference():
     objects = (getattr(mb.metrics, name) for name in mb.metrics.__all__)
     places = [f"{one.__module__}.{one.__name__}" for one in objects]
     shown = dict.fromkeys(places, "false")
-    shown["multiback.metrics.base.metric.Metric"] = "[plot, unusable]"
+    shown["multiback.metrics.base.metric.Metric"] = "[interval, plot, unusable]"
     shown["multiback.metrics.plots"] = f"[{', '.join(plots.__all__)}]"
     entries = (
         f"::: {place}\n    options: {{members: {members}}}\n"

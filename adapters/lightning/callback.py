@@ -434,7 +434,7 @@ class ModelCheckpoint(KnownArguments, _Base):  # type: ignore[misc]  # An option
         return str(self._fact("last_model_path"))
 
     def _fact(self, name: str) -> Any:
-        """Read rank zero's broadcast, or the engine while it works."""
+        """Read rank zero's broadcast, or the callback while it works."""
         return (
             getattr(self._checkpointer, name)
             if self._known is None

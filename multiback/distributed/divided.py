@@ -25,7 +25,7 @@ _MODULES = {
 
 
 class Divider(Protocol):
-    """Know how a framework's arrays are sharded: a module of an engine."""
+    """Know how a framework's arrays are sharded: a module of a state writer."""
 
     def regions(self, like: Any) -> list[Region] | None:
         """Return this process's regions of an array; None if they are unknown."""

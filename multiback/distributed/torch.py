@@ -1,4 +1,4 @@
-"""torch: its processes, and its distributed checkpoint as an engine."""
+"""torch: its processes, and its distributed checkpoint as a state writer."""
 
 import datetime as dt
 import inspect
@@ -10,7 +10,7 @@ from typing import Any
 import torch
 import torch.distributed as dist
 
-from multiback.distributed.formats import Write, engine_errors, not_written
+from multiback.distributed.formats import Write, not_written, writer_errors
 from multiback.distributed.ranks import Ranks
 from multiback.errors import MissingPackageError
 from multiback.state import is_sharded
@@ -83,7 +83,7 @@ class DistributedCheckpoint:
             warnings.filterwarnings("ignore", message=_ALONE, category=UserWarning)
 
     def stage(self, values: Mapping[str, Any]) -> tuple[set[str], Write]:
-        """Copy the tensors; see `Engine.stage`."""
+        """Copy the tensors; see `StateWriter.stage`."""
         copies = {
             key: _copy(value)
             for key, value in values.items()
@@ -96,7 +96,7 @@ class DistributedCheckpoint:
             dcp = self._dcp
             writer = dcp.HuggingFaceStorageWriter(str(folder), save_distributed=True)
             try:
-                with engine_errors(folder):
+                with writer_errors(folder):
                     dcp.save(
                         copies,
                         storage_writer=writer,
@@ -167,6 +167,6 @@ def build(like: Any, regions: Sequence[Region], parts: Sequence[Array]) -> Any:
     return made
 
 
-def engine(ranks: Ranks | None) -> DistributedCheckpoint:
-    """Make the engine of `format="dcp"`; every process at the same point."""
+def state_writer(ranks: Ranks | None) -> DistributedCheckpoint:
+    """Make the state writer of `format="dcp"`; every process at the same point."""
     return DistributedCheckpoint(ranks)

@@ -42,6 +42,7 @@ from multiback.metrics.classification.specificity import (
     Specificity,
 )
 from multiback.metrics.grouping import group
+from multiback.metrics.intervals.interval import Interval
 from multiback.metrics.ranking.ranking import AUROC, AveragePrecision
 from multiback.metrics.regression.correlation import (
     ConcordanceCorrelation,
@@ -77,6 +78,7 @@ from multiback.metrics.regression.scaled import (
     NormalizedRootMeanSquaredError,
     RelativeSquaredError,
 )
+from multiback.metrics.resampling import bootstrap
 from multiback.metrics.retrieval.label_ranking import (
     CoverageError,
     LabelRankingAveragePrecision,
@@ -112,6 +114,7 @@ __all__ = [
     "HammingDistance",
     "HitRate",
     "Huber",
+    "Interval",
     "JaccardIndex",
     "KendallTau",
     "LabelRankingAveragePrecision",
@@ -158,6 +161,7 @@ __all__ = [
     "TweedieDeviance",
     "WeightedMeanAbsolutePercentageError",
     "WideBoundsWarning",
+    "bootstrap",
     "group",
 ]
 

@@ -217,9 +217,9 @@ class Prepared:
                 slots_lack = not any("owner" in one for one in there[way])
                 if problems:
                     self._leave_out(
-                        f"The {_name(way)} has other variables than were saved: "
-                        "weights were restored, the optimizer was left as it is. "
-                        "report.notes lists them."
+                        f"The {_name(way)} has other variables than were saved: the "
+                        "weights were restored, the optimizer starts fresh. "
+                        "multiback.restore(model, path).notes lists them."
                     )
                     listed = f"{listing(problems)}\n{_OPTIMIZER_ADVICE}"
                     self._notes[-1] = f"{self._notes[-1]}{listed}"

@@ -62,6 +62,13 @@ def test_a_loss_of_logits_with_a_metric_of_probabilities_is_an_error(
         train(made, tmp_path, LOGITS, metric(task=task, **given), y=y)
 
 
+def test_every_metric_of_probabilities_beside_such_a_loss_is_named(tmp_path):
+    at_zero = Precision(threshold=0.0)
+    text = "metrics 'f1_score', 'auroc' take probabilities"
+    with pytest.raises(ArgumentError, match=text):
+        train(net(layers.Dense(1)), tmp_path, LOGITS, F1Score(), at_zero, AUROC())
+
+
 @pytest.mark.parametrize(
     "last",
     [

@@ -50,7 +50,7 @@ class ResumeState:
     """Save and restore a training's state beside the model's.
 
     Args:
-        engine: Where the checkpoints are.
+        checkpointer: Where the checkpoints are.
         other_callbacks: The callbacks whose state is kept.
         position: The position in the data.
         optimizer: Whether the optimizers' state is resumed.
@@ -67,7 +67,7 @@ class ResumeState:
 
     def __init__(
         self,
-        engine: Checkpointer,
+        checkpointer: Checkpointer,
         other_callbacks: Sequence[Any],
         position: DataPosition,
         *,
@@ -80,7 +80,7 @@ class ResumeState:
         self.other_callbacks: Sequence[Any] = other_callbacks
         self.position = position
         self.batches = self.batch = 0
-        self._checkpointer = engine
+        self._checkpointer = checkpointer
         self._optimizer, self._strict = optimizer, strict
         self._saved_rate = saved_rate
         # The model's rate when training begins, and the initial value of the saved one.
@@ -209,9 +209,9 @@ class ResumeState:
         # The other notes are of metrics, which an epoch resets anyway.
         warn_of(report)
         if not report.restored["optimizer"]:
-            self._checkpointer.tell(
-                [n for n in report.notes if n not in report.left_out]
-            )
+            # A note may go into detail behind the sentence of its warning.
+            told = tuple(report.left_out)
+            self._checkpointer.tell([n for n in report.notes if not n.startswith(told)])
         return state, facts
 
     def _set_rate(self, model: keras.Model, facts: Facts) -> None:

@@ -18,7 +18,6 @@ from multiback.metrics.inputs.arguments import is_real
 from multiback.metrics.inputs.task import Average, Ids, Task, TaskName
 from multiback.metrics.numeric.arithmetic import ratio
 from multiback.metrics.statistics.score_histogram import (
-    BINS,
     Histogram,
     before,
 )
@@ -48,7 +47,8 @@ class OperatingPoint(ScoreMetric):
         record: What is classified.
         average: How the values of classes or labels become one.
         capacity: How many scores to keep, or None.
-        num_bins: Number of bins.
+        num_bins: Largest number of bins, or None.
+        max_state_mb: Largest state in MB, or None.
         name: Name in the logs.
         dtype: Accepted as Keras's metrics do; counts stay exact.
     """
@@ -64,7 +64,8 @@ class OperatingPoint(ScoreMetric):
         *,
         average: Average,
         capacity: int | None,
-        num_bins: int,
+        num_bins: int | None,
+        max_state_mb: float | None,
         name: str,
         dtype: str | None,
     ) -> None:
@@ -83,6 +84,7 @@ class OperatingPoint(ScoreMetric):
             average=average,
             capacity=capacity,
             num_bins=num_bins,
+            max_state_mb=max_state_mb,
             name=name,
             dtype=dtype,
         )
@@ -198,10 +200,10 @@ class PrecisionAtRecall(OperatingPoint):
     then the highest. A condition is met within 2**-22, four roundings. Where no
     threshold meets it the value is 0 and the threshold infinite: nothing is predicted.
 
-    Scores are counted in bins, by default 16,384 that are uniform in `asinh(logit /
-    4)`, so that the metric streams. `bounds()` says what the order inside of bins could
-    change: it is far below 1e-3 for most scores, and large where many scores lie close
-    together. Then a warning names `capacity=`, which keeps the scores themselves. A NaN
+    Scores are counted in bins, even around 1/2 and growing with the odds, so that the
+    metric streams. `bounds()` says what the order inside of bins could change: it is
+    far below 1e-3 for most scores, and large where many scores lie close together. Then
+    a warning names `capacity=`, which keeps the scores themselves. A NaN
     score gives NaN, and so do data of one class only; -0 equals 0.
 
     Args:
@@ -223,7 +225,12 @@ class PrecisionAtRecall(OperatingPoint):
         capacity: Keep up to this many scores (of each class or label) and be exact,
             instead of counting scores in bins. More scores than that are an error. Each
             result sorts them, so it suits `evaluate` rather than `fit`.
-        num_bins: Number of bins; the state has some 32 bytes a bin and class.
+        num_bins: Largest number of bins of each class; the state has 32 bytes a bin and
+            class. None takes 6,210 (7,298 for logits) for up to 16 classes, half as
+            many where there are four times as many classes, and a state of at most 32
+            MB.
+        max_state_mb: Largest state in MB (a million bytes), in place of `num_bins=`:
+            more memory makes the bins of many classes finer, up to 6,210 each.
         from_logits: Whether `y_pred` holds logits instead of probabilities. It is never
             guessed. Logits of classes are ranked by their softmax.
         ignore_index: A label, or a list of them, whose elements are left out. A class
@@ -292,7 +299,8 @@ class PrecisionAtRecall(OperatingPoint):
         average: Average = "macro",
         classes: Ids = None,
         capacity: int | None = None,
-        num_bins: int = BINS,
+        num_bins: int | None = None,
+        max_state_mb: float | None = None,
         from_logits: bool = False,
         ignore_index: Ids = None,
         name: str = "precision_at_recall",
@@ -312,6 +320,7 @@ class PrecisionAtRecall(OperatingPoint):
             average=average,
             capacity=capacity,
             num_bins=num_bins,
+            max_state_mb=max_state_mb,
             name=name,
             dtype=dtype,
         )
@@ -332,10 +341,10 @@ class RecallAtPrecision(OperatingPoint):
     then the highest. A condition is met within 2**-22, four roundings. Where no
     threshold meets it the value is 0 and the threshold infinite: nothing is predicted.
 
-    Scores are counted in bins, by default 16,384 that are uniform in `asinh(logit /
-    4)`, so that the metric streams. `bounds()` says what the order inside of bins could
-    change: it is far below 1e-3 for most scores, and large where many scores lie close
-    together. Then a warning names `capacity=`, which keeps the scores themselves. A NaN
+    Scores are counted in bins, even around 1/2 and growing with the odds, so that the
+    metric streams. `bounds()` says what the order inside of bins could change: it is
+    far below 1e-3 for most scores, and large where many scores lie close together. Then
+    a warning names `capacity=`, which keeps the scores themselves. A NaN
     score gives NaN, and so do data of one class only; -0 equals 0.
 
     Args:
@@ -357,7 +366,12 @@ class RecallAtPrecision(OperatingPoint):
         capacity: Keep up to this many scores (of each class or label) and be exact,
             instead of counting scores in bins. More scores than that are an error. Each
             result sorts them, so it suits `evaluate` rather than `fit`.
-        num_bins: Number of bins; the state has some 32 bytes a bin and class.
+        num_bins: Largest number of bins of each class; the state has 32 bytes a bin and
+            class. None takes 6,210 (7,298 for logits) for up to 16 classes, half as
+            many where there are four times as many classes, and a state of at most 32
+            MB.
+        max_state_mb: Largest state in MB (a million bytes), in place of `num_bins=`:
+            more memory makes the bins of many classes finer, up to 6,210 each.
         from_logits: Whether `y_pred` holds logits instead of probabilities. It is never
             guessed. Logits of classes are ranked by their softmax.
         ignore_index: A label, or a list of them, whose elements are left out. A class
@@ -426,7 +440,8 @@ class RecallAtPrecision(OperatingPoint):
         average: Average = "macro",
         classes: Ids = None,
         capacity: int | None = None,
-        num_bins: int = BINS,
+        num_bins: int | None = None,
+        max_state_mb: float | None = None,
         from_logits: bool = False,
         ignore_index: Ids = None,
         name: str = "recall_at_precision",
@@ -446,6 +461,7 @@ class RecallAtPrecision(OperatingPoint):
             average=average,
             capacity=capacity,
             num_bins=num_bins,
+            max_state_mb=max_state_mb,
             name=name,
             dtype=dtype,
         )
@@ -468,10 +484,10 @@ class SensitivityAtSpecificity(OperatingPoint):
     then the highest. A condition is met within 2**-22, four roundings. Where no
     threshold meets it the value is 0 and the threshold infinite: nothing is predicted.
 
-    Scores are counted in bins, by default 16,384 that are uniform in `asinh(logit /
-    4)`, so that the metric streams. `bounds()` says what the order inside of bins could
-    change: it is far below 1e-3 for most scores, and large where many scores lie close
-    together. Then a warning names `capacity=`, which keeps the scores themselves. A NaN
+    Scores are counted in bins, even around 1/2 and growing with the odds, so that the
+    metric streams. `bounds()` says what the order inside of bins could change: it is
+    far below 1e-3 for most scores, and large where many scores lie close together. Then
+    a warning names `capacity=`, which keeps the scores themselves. A NaN
     score gives NaN, and so do data of one class only; -0 equals 0.
 
     Args:
@@ -493,7 +509,12 @@ class SensitivityAtSpecificity(OperatingPoint):
         capacity: Keep up to this many scores (of each class or label) and be exact,
             instead of counting scores in bins. More scores than that are an error. Each
             result sorts them, so it suits `evaluate` rather than `fit`.
-        num_bins: Number of bins; the state has some 32 bytes a bin and class.
+        num_bins: Largest number of bins of each class; the state has 32 bytes a bin and
+            class. None takes 6,210 (7,298 for logits) for up to 16 classes, half as
+            many where there are four times as many classes, and a state of at most 32
+            MB.
+        max_state_mb: Largest state in MB (a million bytes), in place of `num_bins=`:
+            more memory makes the bins of many classes finer, up to 6,210 each.
         from_logits: Whether `y_pred` holds logits instead of probabilities. It is never
             guessed. Logits of classes are ranked by their softmax.
         ignore_index: A label, or a list of them, whose elements are left out. A class
@@ -565,7 +586,8 @@ class SensitivityAtSpecificity(OperatingPoint):
         average: Average = "macro",
         classes: Ids = None,
         capacity: int | None = None,
-        num_bins: int = BINS,
+        num_bins: int | None = None,
+        max_state_mb: float | None = None,
         from_logits: bool = False,
         ignore_index: Ids = None,
         name: str = "sensitivity_at_specificity",
@@ -585,6 +607,7 @@ class SensitivityAtSpecificity(OperatingPoint):
             average=average,
             capacity=capacity,
             num_bins=num_bins,
+            max_state_mb=max_state_mb,
             name=name,
             dtype=dtype,
         )
@@ -606,10 +629,10 @@ class SpecificityAtSensitivity(OperatingPoint):
     then the highest. A condition is met within 2**-22, four roundings. Where no
     threshold meets it the value is 0 and the threshold infinite: nothing is predicted.
 
-    Scores are counted in bins, by default 16,384 that are uniform in `asinh(logit /
-    4)`, so that the metric streams. `bounds()` says what the order inside of bins could
-    change: it is far below 1e-3 for most scores, and large where many scores lie close
-    together. Then a warning names `capacity=`, which keeps the scores themselves. A NaN
+    Scores are counted in bins, even around 1/2 and growing with the odds, so that the
+    metric streams. `bounds()` says what the order inside of bins could change: it is
+    far below 1e-3 for most scores, and large where many scores lie close together. Then
+    a warning names `capacity=`, which keeps the scores themselves. A NaN
     score gives NaN, and so do data of one class only; -0 equals 0.
 
     Args:
@@ -631,7 +654,12 @@ class SpecificityAtSensitivity(OperatingPoint):
         capacity: Keep up to this many scores (of each class or label) and be exact,
             instead of counting scores in bins. More scores than that are an error. Each
             result sorts them, so it suits `evaluate` rather than `fit`.
-        num_bins: Number of bins; the state has some 32 bytes a bin and class.
+        num_bins: Largest number of bins of each class; the state has 32 bytes a bin and
+            class. None takes 6,210 (7,298 for logits) for up to 16 classes, half as
+            many where there are four times as many classes, and a state of at most 32
+            MB.
+        max_state_mb: Largest state in MB (a million bytes), in place of `num_bins=`:
+            more memory makes the bins of many classes finer, up to 6,210 each.
         from_logits: Whether `y_pred` holds logits instead of probabilities. It is never
             guessed. Logits of classes are ranked by their softmax.
         ignore_index: A label, or a list of them, whose elements are left out. A class
@@ -703,7 +731,8 @@ class SpecificityAtSensitivity(OperatingPoint):
         average: Average = "macro",
         classes: Ids = None,
         capacity: int | None = None,
-        num_bins: int = BINS,
+        num_bins: int | None = None,
+        max_state_mb: float | None = None,
         from_logits: bool = False,
         ignore_index: Ids = None,
         name: str = "specificity_at_sensitivity",
@@ -723,6 +752,7 @@ class SpecificityAtSensitivity(OperatingPoint):
             average=average,
             capacity=capacity,
             num_bins=num_bins,
+            max_state_mb=max_state_mb,
             name=name,
             dtype=dtype,
         )

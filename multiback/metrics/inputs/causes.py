@@ -44,7 +44,7 @@ WORDS = {
     ),
     "soft_label": (
         "labels are soft (not whole)",
-        "give y_true= as ids by argmax, or use LogLoss, BrierScore or Perplexity",
+        "give class ids (y_true.argmax(-1)), or use LogLoss, BrierScore or Perplexity",
     ),
     "share": (
         "labels are shares that are negative or do not add up to 1",
@@ -53,6 +53,10 @@ WORDS = {
     "nan_score": (
         "predictions are NaN",
         "check the model's inputs, or give such rows sample_weight=0",
+    ),
+    "nan_value": (
+        "values are NaN",
+        "check what computes them, or give such values sample_weight=0",
     ),
     "outside_score": (
         "scores are outside of [0, 1]",
@@ -196,4 +200,14 @@ def count_each(columns: dict[str, Tensor]) -> Tensor:
         columns: Boolean tensors of one shape, by cause; a missing one holds nowhere.
     """
     none = ops.zeros_like(next(iter(columns.values())))
+    return _totals([columns.get(name, none) for name in CAUSES])
+
+
+def count_number_causes(batch: Values, *, infinite: bool) -> Tensor:
+    """Count numbers that are NaN or, if asked for, infinite, as `count_causes`."""
+    (values,) = batch.columns
+    none = ops.zeros_like(values, dtype="bool")
+    columns = {"nan_score": ops.isnan(values)}
+    if infinite:
+        columns["infinite"] = ops.isinf(values)
     return _totals([columns.get(name, none) for name in CAUSES])

@@ -1,9 +1,9 @@
 """The state of a checkpoint in a format other than ours: a folder and its reader.
 
-An engine writes files of any kind into a folder of the checkpoint; the manifest has the
-size and checksum of each. Before an engine reads, every file is verified and no other
-file may be in the folder. For a partial read only the blocks that are read are verified
-(`blocks.py`).
+Orbax and torch write files of any kind into a folder of the checkpoint; the manifest
+has the size and checksum of each. Before they read, every file is verified, and no
+other file may be in the folder. For a partial read only the blocks that are read are
+verified (`blocks.py`).
 """
 
 import importlib
@@ -135,7 +135,7 @@ def _link(path: Path) -> CorruptCheckpointError:
 
 
 def settle(files: Files, folder: Path) -> tuple[dict[str, FileEntry], dict[str, str]]:
-    """Wait until all files of an engine are on the disk, and describe them.
+    """Wait until all files of another writer are on the disk, and describe them.
 
     Args:
         files: How to change the file system.
