@@ -14,6 +14,10 @@ from multiback.metrics.classification.confusion_matrix import (
     ConfusionMatrix,
     StatScores,
 )
+from multiback.metrics.classification.discovery_rates import (
+    FalseDiscoveryRate,
+    FalseOmissionRate,
+)
 from multiback.metrics.classification.error_rates import (
     FalseNegativeRate,
     FalsePositiveRate,
@@ -43,6 +47,7 @@ from multiback.metrics.classification.specificity import (
 )
 from multiback.metrics.grouping import group
 from multiback.metrics.intervals.interval import Interval
+from multiback.metrics.ranking.best_threshold import EqualErrorRate, MaxFBeta
 from multiback.metrics.ranking.ranking import AUROC, AveragePrecision
 from multiback.metrics.regression.correlation import (
     ConcordanceCorrelation,
@@ -105,11 +110,14 @@ __all__ = [
     "ConfusionMatrix",
     "CoverageError",
     "Dice",
+    "EqualErrorRate",
     "ExactMatch",
     "ExplainedVariance",
     "F1Score",
     "FBetaScore",
+    "FalseDiscoveryRate",
     "FalseNegativeRate",
+    "FalseOmissionRate",
     "FalsePositiveRate",
     "HammingDistance",
     "HitRate",
@@ -122,6 +130,7 @@ __all__ = [
     "LogLoss",
     "MatthewsCorrelation",
     "Max",
+    "MaxFBeta",
     "Mean",
     "MeanAbsoluteError",
     "MeanAbsolutePercentageError",

@@ -132,6 +132,7 @@ TABLE: dict[Any, Translation] = {
     ours.CohenKappa: confusion.cohen_kappa,
     ours.ConcordanceCorrelation: regression.concordance,
     ours.ConfusionMatrix: confusion.confusion_matrix,
+    ours.EqualErrorRate: ranking.best("EqualErrorRate"),
     ours.ExactMatch: matching.exact_match,
     ours.ExplainedVariance: regression.explained(
         "ExplainedVariance", "explained_variance_score"
@@ -141,6 +142,7 @@ TABLE: dict[Any, Translation] = {
     ours.MatthewsCorrelation: confusion.matthews,
     ours.Max: aggregates.largest,
     ours.Mean: aggregates.mean,
+    ours.MaxFBeta: ranking.best("MaxFBeta"),
     ours.MeanAbsoluteError: regression.mean_absolute,
     ours.MeanSquaredError: regression.mean_squared,
     ours.Min: aggregates.smallest,
