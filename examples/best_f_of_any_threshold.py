@@ -79,3 +79,4 @@ expected = ndcg_score(yv, best.predict(xv, verbose=0), k=3)
 print(f"NDCG of the best three classes: {max(logs['val_ndcg']):.4f}")
 print(f"IoU of the eights: {max(logs['val_iou_of_8']):.4f}")
 assert abs(expected - max(logs["val_ndcg"])) < 1e-5
+print("Shown: the threshold of the best F1 comes back with the model.")
