@@ -104,6 +104,7 @@ ONCE = (
     "tests/examples/test_guides.py",
     "tests/metrics/test_intervals.py",
     "tests/metrics/test_plots.py",
+    "tests/metrics/test_ratios.py",
     "tests/metrics/test_torchmetrics_agreement.py",
     *(
         f"tests/test_{name}.py"
