@@ -13,6 +13,7 @@
     nox -s lint types dist
     nox -s docs            the site, in site/, and a look at it (not in CI)
     nox -s floor newest    the oldest and the newest that we claim (not in CI)
+    nox -s peers           scikit-learn's own tests, answered by our metrics (not in CI)
     nox -s torture         a thousand kills, every power cut, long fuzzing (not in CI)
 
 Environments are kept between runs; `nox -R` skips installing altogether. The sessions
@@ -54,7 +55,14 @@ PLAIN = (
     "tests/store",
     *(
         f"tests/checkpoint/test_{name}.py"
-        for name in ("expression", "filenames", "monitor", "names", "retention")
+        for name in (
+            "expression",
+            "filenames",
+            "monitor",
+            "names",
+            "retention",
+            "within",
+        )
     ),
     "tests/cli/test_tidying.py",
     "tests/show",
@@ -74,7 +82,7 @@ ONCE = (
         for name in (
             *("agreement", "assert_agrees", "documented_examples", "equivalents"),
             *("every_torchmetric", "keras_conventions", "lightning_files"),
-            *("missing_libraries", "regression_equivalents", "report"),
+            *("missing_libraries", "peers", "regression_equivalents", "report"),
             *("score_equivalents", "translated_catalogue", "translated_metrics"),
         )
     ),
@@ -99,7 +107,10 @@ ONCE = (
     "tests/metrics/test_torchmetrics_agreement.py",
     *(
         f"tests/test_{name}.py"
-        for name in ("contributing", "docs", "doctests", "migration")
+        for name in (
+            *("contributing", "docs", "doctests", "importing", "migration"),
+            "notebook",
+        )
     ),
 )
 
@@ -235,6 +246,8 @@ def add_backend(backend: str) -> None:
     def tests(session: nox.Session) -> None:
         """Run the test suite under one backend."""
         elsewhere = PLAIN if backend == "torch" else (*PLAIN, *ONCE)
+        if backend == "jax":  # The session `demo` runs it.
+            elsewhere = (*elsewhere, "tests/cli/test_demo.py")
         ignored = (f"--ignore={path}" for path in elsewhere)
         under_backend(session, backend, "tests", *ELSEWHERE, *ignored)
 
@@ -288,6 +301,26 @@ def demo(session: nox.Session) -> None:
     backend = session.env.get("KERAS_BACKEND") or "jax"
     env = {**QUIET, "KERAS_BACKEND": backend}
     in_frameworks(session, "multiback", "demo", *session.posargs, **env)
+
+
+@on_frameworks
+def peers(session: nox.Session) -> None:
+    """Answer the calls of scikit-learn's own tests too, and write docs/peers.md."""
+    suites = ("common", "classification", "ranking", "regression")
+    tests = (f"sklearn.metrics.tests.test_{suite}" for suite in suites)
+    ours = f"{ROOT / 'tests' / 'hidden'}:{ROOT / 'tests'}"
+    counted = []
+    command = ("pytest", "-p", "support.peers.plugin", "-q", "-rN")
+    command = (*command, "-o", "filterwarnings=ignore", "--pyargs", *tests)
+    for backend in BACKENDS:
+        out = str(Path(session.create_tmp()).resolve() / f"{backend}.json")
+        env = {**TEST_ENV, "KERAS_BACKEND": backend, "MULTIBACK_PEERS": out}
+        if backend == "jax":
+            env |= sharing_what_jax_compiled(session)
+        in_frameworks(session, *command, **env, PYTHONPATH=ours)
+        counted.append(out)
+    page = ("python", "-m", "support.peers.page", str(ROOT / "docs" / "peers.md"))
+    in_frameworks(session, *page, *counted, PYTHONPATH=ours)
 
 
 @nox.session

@@ -4,6 +4,7 @@ import contextlib
 import datetime as dt
 import os
 import time
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, Self
 
@@ -19,6 +20,7 @@ from multiback.checkpoint.fit.data_position import DataPosition, Seekable
 from multiback.checkpoint.fit.ema import EmaCheck
 from multiback.checkpoint.fit.log_names import (
     check_names,
+    intervals_of,
     names_of_training,
     thresholds_of,
     writes_own_logs,
@@ -28,6 +30,7 @@ from multiback.checkpoint.fit.lost_inputs import lost_inputs
 from multiback.checkpoint.fit.other_callbacks import check_order
 from multiback.checkpoint.fit.resuming import ResumeState
 from multiback.checkpoint.fit.signals import StopSignals
+from multiback.checkpoint.fit.unusable import check_values
 from multiback.checkpoint.fit.validation import PREFIX, awaited, validation_fault
 from multiback.checkpoint.loading.export import export_best as write_best
 from multiback.checkpoint.loading.find import first_intact
@@ -42,6 +45,7 @@ from multiback.errors import (
     MultibackError,
     StateError,
     StoreError,
+    UnusableValuesWarning,
 )
 from multiback.state import describe
 from multiback.store import Checkpoint
@@ -264,15 +268,20 @@ class ModelCheckpoint(KnownArguments, keras.callbacks.Callback):  # type: ignore
         Raises:
             MonitorError: A monitored name will not be in the logs, or nothing says
                 which way is better.
-            ArgumentError: `batch` is not such a tuple.
+            ArgumentError: `batch` is not such a tuple, or a metric cannot use a label
+                or a score in it.
         """
         if not isinstance(batch, tuple) or len(batch) not in (2, 3):
             raise ArgumentError(
                 "batch= wants a tuple (x, y) or (x, y, sample_weight), not "
                 f"{type(batch).__name__}."
             )
-        model.evaluate(*batch[:2], None, 0, *batch[2:])
+        with warnings.catch_warnings():
+            # It is an error below.
+            warnings.simplefilter("ignore", UnusableValuesWarning)
+            model.evaluate(*batch[:2], None, 0, *batch[2:])
         self._checkpointer.scorer.reset()
+        check_values(model)
         self._check_names(model)
         self._checkpointer.tell(describe(model).problems)
 
@@ -526,6 +535,9 @@ class ModelCheckpoint(KnownArguments, keras.callbacks.Callback):  # type: ignore
                     logs or {},
                     **at,
                     thresholds=thresholds_of(model, prefix),
+                    intervals=intervals_of(
+                        model, prefix, self._checkpointer.scorer.single_names()
+                    ),
                 )
             except MonitorError as error:
                 if behind := self._behind():
@@ -624,6 +636,10 @@ class ModelCheckpoint(KnownArguments, keras.callbacks.Callback):  # type: ignore
         else:
             text = "restore_best=True found no best checkpoint; the model is the last."
             self._checkpointer.tell([text])
+
+    def _repr_html_(self) -> str:
+        shown: str = self._checkpointer._repr_html_()
+        return shown.replace("Checkpointer", type(self).__name__, 1)
 
     @property
     def dirpath(self) -> str:

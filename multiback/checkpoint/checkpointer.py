@@ -6,6 +6,7 @@ your own loop, or `ModelCheckpoint` in `fit`.
 
 import contextlib
 import dataclasses
+import math
 import os
 import secrets
 import time
@@ -14,6 +15,7 @@ from typing import Any, Literal, Self
 
 import keras
 
+from multiback import markup
 from multiback.checkpoint.arguments import (
     Quantity,
     Resume,
@@ -37,7 +39,7 @@ from multiback.checkpoint.choosing.log_values import (
 )
 from multiback.checkpoint.choosing.recorded_scores import RecordedScores
 from multiback.checkpoint.choosing.scorer import Scorer, nan_scores
-from multiback.checkpoint.choosing.slots import Entry, Slot
+from multiback.checkpoint.choosing.slots import Best, Entry, Slot
 from multiback.checkpoint.loading.documents import recorded_threshold
 from multiback.checkpoint.loading.find import first_intact
 from multiback.checkpoint.loading.load import restore_checkpoint
@@ -172,6 +174,7 @@ class Checkpointer(KnownArguments):
         )
         fields = () if filename is None else fields_of(self._template)
         self.scorer = Scorer(monitors, prefixes, fields)
+        self._within = [s for s in slots if isinstance(s, Best) and s.within]
         self._insert_names = auto_insert_metric_name
         self._weights_only = save_weights_only
         self._resume = resume
@@ -296,6 +299,7 @@ class Checkpointer(KnownArguments):
         epoch: int | None = None,
         step: int | None = None,
         thresholds: Mapping[str, Any] | None = None,
+        intervals: Mapping[str, Any] | None = None,
     ) -> bool:
         """Score this point of training; save it if a slot wants it.
 
@@ -312,6 +316,8 @@ class Checkpointer(KnownArguments):
                 given.
             thresholds: By log name, the threshold that a score was reached with; for
                 the manifest, and `multiback.threshold_of`.
+            intervals: By log name, what the metric's `interval()` returned: for the
+                manifest, and for `Best(..., within="1se")`.
 
         Returns:
             Whether a slot wanted it. `wait` returns the checkpoint.
@@ -326,11 +332,16 @@ class Checkpointer(KnownArguments):
         """
         if not self.run_id:
             self.start()
-        values, answers = self.processes.decide(
-            lambda: (written_logs(logs), self.scorer.answers(logs))
+        values, answers, known = self.processes.decide(
+            lambda: (
+                written_logs(logs),
+                self.scorer.answers(logs),
+                self.scorer.intervals(intervals or {}),
+            )
         )
         # First, so that nothing is written if a name is wrong.
         scores = self.scorer.measure(values, answers)
+        self._check_intervals(scores, known)
         self.tell(nan_scores(scores))
         # Not before: the directions are known by now.
         adopted, self._adopted = self._adopted, []
@@ -346,8 +357,22 @@ class Checkpointer(KnownArguments):
             save_point,
             metrics=self.keeps_metrics,
             thresholds=written_logs(thresholds or {}),
+            intervals=known,
         )
         return self._kept
+
+    def _check_intervals(
+        self, scores: Mapping[str, float], known: Mapping[str, Any]
+    ) -> None:
+        """Raise where `within=` has no standard error to go by."""
+        for slot in self._within:
+            label = slot.monitor.label
+            if label in scores and label not in known and not math.isnan(scores[label]):
+                raise MonitorError(
+                    f"within= wants a metric with an interval, not {label!r}. "
+                    "Monitor one of multiback's metrics that has interval(); in a loop "
+                    "of your own pass step(..., intervals={name: metric.interval()})."
+                )
 
     def save(
         self,
@@ -441,6 +466,7 @@ class Checkpointer(KnownArguments):
         always: bool = False,
         metrics: bool = True,
         thresholds: Mapping[str, Any] | None = None,
+        intervals: Mapping[str, Any] | None = None,
     ) -> bool:
         """Save the model if a slot holds it, then remove unheld checkpoints."""
         # Here, because the other processes must do the same at the same point.
@@ -456,11 +482,14 @@ class Checkpointer(KnownArguments):
             ranking_scores=RecordedScores(scores, self.scorer.modes).ranking_scores,
             boundary=save_point.batch is None,
             asked=save_point.asked,
+            errors=RecordedScores(intervals=intervals or {}).errors,
         )
         recorded = RecordedScores(
             self.kept.counting(scores, entry),
             self.scorer.modes,
             self._best.labels if self._best else (),
+            intervals or {},
+            self._best.within if self._best else 0.0,
         )
         entry = dataclasses.replace(entry, ranking_scores=recorded.ranking_scores)
         if not always and entry.order not in self.kept.holding(entry):
@@ -635,6 +664,24 @@ class Checkpointer(KnownArguments):
     def best_label(self) -> str | None:
         """What the score measures; None without a monitor."""
         return self._best.monitor.label if self._best else None
+
+    def _repr_html_(self) -> str:
+        # It shows what is written, and does not wait for what is not.
+        rows = self.kept.ranked()
+        facts = {
+            "directory": self.dirpath,
+            "run": self.run_id or "not started",
+            "judged by": self.best_label,
+        }
+        kept = [
+            (one.name, one.epoch, self.score_of(entry), "best" * (not place))
+            for place, (entry, one) in enumerate(rows)
+        ]
+        heading = ("checkpoint", "epoch", self.best_label or "", "")
+        title = type(self).__name__
+        return markup.facts(title, facts) + (
+            markup.table(heading, kept) if kept else ""
+        )
 
     def score_of(self, entry: Entry) -> float:
         """Return the score of an entry as it was in the logs."""

@@ -229,13 +229,15 @@ def best(
 
     Exits with 0, or with 1 if no checkpoint qualifies.
     """
-    from multiback.cli.commands.best import best_record
+    from multiback.cli.commands.best import best_record, best_view
 
     found = best_record(directory, by, where=where, mode=mode or "auto", run=run)
     if as_json:
         _print_json(found)
     else:
         typer.echo(found["path"])
+        if sentence := best_view(found):
+            typer.echo(sentence, err=True)
 
 
 @command("verify")

@@ -101,6 +101,10 @@ class View(keras.metrics.Metric):  # type: ignore[misc]  # Keras has no types
             return metric.bounds_of(self.state)
         return as_floats(metric.compute_bounds(self.state))
 
+    def compute_interval(self, state: State, level: float = 0.95) -> Interval:
+        """Return the interval of the value of a state; see `Metric.interval`."""
+        return self._hidden.metric.compute_interval(state, level)
+
     def interval(self, level: float = 0.95) -> Interval:
         """Return an interval of the value; see `Metric.interval`."""
         return self._hidden.metric.interval_of(self._hidden.owner, level)

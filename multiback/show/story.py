@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from multiback.checkpoint.choosing.direction import Mode
 from multiback.checkpoint.choosing.monitor import Monitor
+from multiback.checkpoint.choosing.slots import Entry, ranked
 from multiback.checkpoint.loading.documents import is_measurement, recorded_scores_of
 from multiback.errors import MonitorError, NoCheckpointError
 from multiback.store import Checkpoint, Place, open_run_directory
@@ -283,10 +284,14 @@ def different(a: float, b: float) -> tuple[str, str]:
 
 
 def _best(kept: Sequence[Checkpoint], label: str | None) -> Checkpoint | None:
-    """Return the best checkpoint on the disk; of equals, the earliest."""
-    scored = [
-        (recorded_scores_of(one).ranking_scores[label], -order, one)
-        for order, one in enumerate(kept)
-        if label is not None and label in recorded_scores_of(one).ranking_scores
+    """Return the best checkpoint on the disk, as the run itself decides."""
+    if label is None or not kept:
+        return None
+    recorded = [recorded_scores_of(one) for one in kept]
+    entries = [
+        Entry(order, ranking_scores=each.ranking_scores, errors=each.errors)
+        for order, each in enumerate(recorded)
     ]
-    return max(scored, key=lambda row: row[:2])[2] if scored else None
+    labels = [label, *recorded[-1].ranking[1:]]
+    best = ranked(entries, labels, recorded[-1].within)
+    return kept[best[0].order] if best else None

@@ -1,5 +1,6 @@
 """One committed checkpoint: read its manifest, verify and read its files."""
 
+import datetime as dt
 import os
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
@@ -7,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from multiback import markup
 from multiback.errors import (
     ArgumentError,
     CorruptCheckpointError,
@@ -114,6 +116,17 @@ class Checkpoint:
         )
         more = ", ..." if len(facts) > _SHOWN else ""
         return f"Checkpoint({self.location!r}, {shown}{more})"
+
+    def _repr_html_(self) -> str:
+        when = dt.datetime.fromtimestamp(self.created).astimezone()
+        title = f"Checkpoint {self.name}"
+        facts = {
+            "in": self.location.removesuffix(self.name),
+            "run": self.run_id,
+            "epoch": f"{self.epoch}, step {self.step}",
+            "saved": f"{when:%Y-%m-%d %H:%M:%S}, on {self.backend or 'no backend'}",
+        }
+        return markup.facts(title, {**facts, **self.metrics})
 
     @property
     def location(self) -> str:

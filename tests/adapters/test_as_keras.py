@@ -374,3 +374,31 @@ def test_without_torchmetrics_the_error_holds_the_line_to_type(monkeypatch):
     with pytest.raises(MissingPackageError) as caught:
         as_keras(None)
     assert 'pip install "multiback[torchmetrics]"' in str(caught.value).splitlines()
+
+
+@pytest.mark.parametrize("classes", [2, 5])
+@pytest.mark.parametrize("shape", [(60,), (12, 5)])
+@pytest.mark.parametrize("kinds", ["int64 int64", "bool int32", "float32 int32"])
+def test_one_hot_integers_on_both_sides_are_classes(kinds, shape, classes):
+    rng = np.random.default_rng(0)
+    first, second = kinds.split()
+    y, p = rng.integers(0, classes, (2, *shape))
+    metric = as_keras(
+        torchmetrics.classification.MulticlassAccuracy(classes, average="micro"),
+        "accuracy",
+    )
+    for rows in (slice(0, 7), slice(7, None)):
+        metric.update_state(
+            np.eye(classes)[y[rows]].astype(first),
+            np.eye(classes)[p[rows]].astype(second),
+        )
+    assert float(metric.result()) == pytest.approx(np.mean(y == p))
+
+
+def test_rows_of_ids_as_long_as_the_classes_say_what_to_do():
+    metric = as_keras(torchmetrics.classification.MulticlassAccuracy(3), "accuracy")
+    ids = np.array([[0, 1, 2], [2, 2, 1]])
+    with pytest.raises(ArgumentError, match="Give class ids a last axis of 1"):
+        metric.update_state(ids, ids)
+    metric.update_state(ids[..., None], ids[..., None])
+    assert float(metric.result()) == 1.0

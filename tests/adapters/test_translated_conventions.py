@@ -12,10 +12,11 @@ import torch
 import torchmetrics.classification as tc
 import torchmetrics.regression as tr
 from sklearn.metrics import f1_score
+from torchmetrics import segmentation
 
 import multiback as mb
 from multiback.adapters.torchmetrics import as_keras, crosscheck, equivalents
-from multiback.errors import MissingPackageError
+from multiback.errors import ArgumentError, MissingPackageError
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:torchmetrics.*")
 
@@ -200,3 +201,96 @@ def test_chosen_classes_of_an_overlap_are_translated_both_ways(real, chosen):
     found = equivalents(both).multiback
     ours = numbers(found, y[:, None], p[:, None])
     assert ours == pytest.approx(numbers(both, y[:, None], p[:, None]), rel=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore:.*may be off by")
+@pytest.mark.parametrize("chosen", [[4, 1], 2], ids=str)
+@pytest.mark.parametrize("average", ["micro", "macro", "weighted", None])
+@pytest.mark.parametrize(
+    "of",
+    [
+        ("StatScores", "multiclass"),
+        ("StatScores", "multilabel"),
+        ("TopKAccuracy", "multiclass"),
+        ("SamplewiseDice", "multiclass"),
+        ("SamplewiseJaccardIndex", "multilabel"),
+        ("PrecisionAtRecall", "multiclass"),
+        ("SensitivityAtSpecificity", "multilabel"),
+    ],
+)
+@pytest.mark.parametrize("weighted", [False, True], ids=["plain", "weighted"])
+def test_crosscheck_chooses_classes_of_the_other_metrics(
+    real, of, average, chosen, weighted
+):
+    name, task = of
+    cls = getattr(mb.metrics, name)
+    size = {"multiclass": {"num_classes": 10}, "multilabel": {"num_labels": 5}}[task]
+    more = {"top_k": 2} if name == "TopKAccuracy" else {"task": task}
+    more |= {"PrecisionAtRecall": {"recall": 0.5}}.get(name, {})
+    more |= {"SensitivityAtSpecificity": {"specificity": 0.5}}.get(name, {})
+    try:
+        metric = cls(**more, **size, average=average, classes=chosen)
+    except ArgumentError:
+        assert average in ("macro", "weighted", "micro")  # It has no such average.
+        return
+    y, p = real[task]
+    y, p = (x[:400].reshape(100, 4, *x.shape[1:]) for x in (y, p))
+    if not name.startswith("Samplewise"):
+        y, p = real[task]
+    data = (y, p, np.linspace(0.1, 2, len(y)).astype("float32")) if weighted else (y, p)
+    (row,) = crosscheck(metric, data, batch_size=len(y))
+    assert row.verdict == "agrees" or "ties" in row.reason, row
+    assert row.sklearn is not None
+
+
+@pytest.mark.parametrize("task", ["StatScores", "SamplewiseDice", "AUROC"])
+def test_crosscheck_takes_both_classes_of_a_binary_task(real, task):
+    y, p = real["binary"]
+    if task == "SamplewiseDice":
+        y, p = y[:560].reshape(-1, 8), p[:560].reshape(-1, 8)
+    metric = getattr(mb.metrics, task)("binary", classes=[0, 1], average=None)
+    (row,) = crosscheck(metric, (y, p), batch_size=400)
+    assert row.verdict == "agrees", row
+
+
+@pytest.mark.parametrize("name", ["Precision", "Recall"])
+@pytest.mark.parametrize("threshold", [None, 0.2])
+def test_keras_metrics_of_one_class_are_translated_both_ways(real, name, threshold):
+    y, p = real["multiclass"]
+    rows = np.eye(10, dtype="float32")[y]
+    theirs = getattr(keras.metrics, name)(thresholds=threshold, class_id=3)
+    found = equivalents(theirs, num_classes=10)
+    right = numbers(theirs, rows, p)
+    assert numbers(found.multiback, rows, p) == pytest.approx(right, rel=1e-6)
+    assert found.multiback.get_config()["classes"] == 3
+    back = equivalents(found.multiback).keras
+    assert numbers(back, rows, p) == pytest.approx(right, rel=1e-6)
+    assert "num_classes" in equivalents(theirs).reasons["multiback"]
+
+
+@pytest.mark.filterwarnings("ignore:DiceScore metric currently defaults")
+@pytest.mark.parametrize("background", [True, False])
+@pytest.mark.parametrize("average", ["micro", "macro", "none"])
+@pytest.mark.parametrize("level", ["global", "samplewise", "each class"])
+def test_segmentation_without_the_background_is_that_of_the_other_classes(
+    level, average, background
+):
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 4, (12, 6, 5))
+    p = np.where(rng.random(y.shape) < 0.6, y, rng.integers(0, 4, y.shape))
+    more = {"include_background": background, "input_format": "index"}
+    if level == "each class":
+        theirs = segmentation.MeanIoU(4, per_class=True, **more)
+    else:
+        more |= {"average": average, "aggregation_level": level}
+        theirs = segmentation.DiceScore(4, **more)
+    ours = equivalents(theirs).multiback
+    for rows in (slice(0, 5), slice(5, 12)):
+        theirs.update(torch.tensor(p[rows]), torch.tensor(y[rows]))
+        ours.update_state(y[rows], p[rows].astype("int32"))
+    np.testing.assert_allclose(
+        keras.ops.convert_to_numpy(ours.result()), theirs.compute(), rtol=2e-6
+    )
+    assert (ours.get_config()["classes"] is None) == background
+    reason = equivalents(segmentation.MeanIoU(4)).reasons["multiback"]
+    assert "per_class=True" in reason

@@ -71,6 +71,19 @@ def test_check_finds_the_same_beforehand(tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize(
+    ("label", "words"),
+    [(2.0, "1 labels are not 0 or 1; correct"), (0.4, "1 labels are soft")],
+)
+def test_check_raises_for_values_that_a_metric_cannot_use(tmp_path, label, words):
+    made = model(mb.metrics.F1Score(), mb.metrics.AUROC())
+    made.compile(loss="mse", metrics=[mb.metrics.F1Score(), mb.metrics.AUROC()])
+    y = np.array(Y[:4], "float32")
+    y[1] = label
+    with pytest.raises(ArgumentError, match=f"f1_score: {words}.* auroc: {words}"):
+        checkpoint(tmp_path, "val_f1_score").check(made, (X[:4], y))
+
+
 def test_epochs_without_validation_are_passed_over(tmp_path):
     callback = checkpoint(tmp_path, "val_loss", save_last=False, save_top_k=-1)
     fit(model(), callback, epochs=4, validation_freq=2, **VALIDATION)

@@ -2,9 +2,10 @@ import keras
 import numpy as np
 import pytest
 from support.backends import to_numpy
-from support.contracts import ROWS, ragged, stream
+from support.contracts import ROWS, ragged, stream, unusable
 
 import multiback as mb
+from multiback.errors import UnusableValuesWarning
 from multiback.metrics.numeric import exact
 
 ORACLES = {
@@ -60,6 +61,7 @@ def test_no_data_gives_nan_but_a_sum_of_0(name):
     assert np.isnan(stream(getattr(mb.metrics, name)())) == (name != "Sum")
 
 
+@unusable
 @pytest.mark.parametrize("name", ["Max", "Min"])
 def test_a_nan_stays_until_the_reset(name):
     metric = getattr(mb.metrics, name)()
@@ -69,6 +71,27 @@ def test_a_nan_stays_until_the_reset(name):
     metric.reset_state()
     metric.update_state([-np.inf])
     assert stream(metric) == -np.inf
+
+
+@pytest.mark.parametrize("weighted", [False, True], ids=["plain", "weighted"])
+@pytest.mark.parametrize("dtype", ["float32", "float16", "float64"])
+@pytest.mark.parametrize("name", ORACLES)
+def test_what_makes_a_value_nan_is_counted_and_told(name, dtype, weighted):
+    nan, inf = float("nan"), float("inf")
+    metric = getattr(mb.metrics, name)()
+    for batch in ([1.0, 2.0], [nan, 3.0], [[nan, inf], [-inf, 4.0]], []):
+        values = np.array(batch, dtype)
+        weights = np.ones(values.shape, "float32") if weighted else None
+        metric.update_state(values, weights)
+    expected = {"nan_score": 2}
+    if name in ("Mean", "Sum"):  # An infinity is a largest value.
+        expected["infinite"] = 2
+    assert metric.unusable() == expected
+    with pytest.raises(UnusableValuesWarning, match=f"{name.lower()}: 2 values are"):
+        metric.result()
+    metric.reset_state()
+    metric.update_state([1.0, nan], [1.0, 0.0])
+    assert metric.unusable() == {}
 
 
 def test_config_makes_the_same_metric_and_a_group_shares():

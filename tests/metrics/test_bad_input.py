@@ -52,6 +52,8 @@ def test_a_bad_argument_says_what_was_wanted_and_what_came(arguments, words):
         ("R2Score", "adjust", r"R2Score has no argument .* mean adjusted=\?"),
         ("SamplewiseDice", "class_id", r"SamplewiseDice has no .* mean classes=\?"),
         ("F1Score", "thresholds", r"F1Score has no argument .* mean threshold=\?"),
+        ("F1Score", "soft_labels", r"F1Score has no .* Give class ids, as y_true.arg"),
+        ("AUROC", "label_smoothing", r"AUROC has no .* Perplexity take soft labels"),
         ("F1Score", "top_k", r"F1Score has no argument top_k=\. TopKAccuracy"),
         ("F1Score", "squared", r"F1Score has no argument squared=\. Root"),
         ("MeanSquaredError", "squared", r"MeanSquaredError has no .* RootMeanSquared"),

@@ -24,6 +24,7 @@ from multiback.adapters.torchmetrics.auditing.inputs import (
     labels_of_another_form,
     logits,
     one_column,
+    unusable_values,
     yes_or_no,
 )
 from multiback.adapters.torchmetrics.auditing.names import hidden, monitors
@@ -51,6 +52,7 @@ CHECKS: tuple[Callable[[AuditContext], Finding | None], ...] = (
     saturated,
     ignored_mask,
     ignored_class,
+    unusable_values,
 )
 
 
@@ -68,9 +70,10 @@ def audit(
     labels that broadcast; weights and masks that a metric never sees; logits given to a
     metric of probabilities; an AUC whose thresholds separate nothing; one column of
     scores where the largest is taken; class ids in place of one-hot rows, and vice
-    versa; names that hide one another; callbacks that monitor what they cannot rank.
-    Each finding has two different numbers on these data: only metrics whose value is
-    actually wrong are reported.
+    versa; labels and scores that the metric cannot use; names that hide one another;
+    callbacks that monitor what they cannot rank. Each finding has two different numbers
+    on these data, or none that means anything: only metrics whose value is actually
+    wrong are reported.
 
     Args:
         model: A compiled model.

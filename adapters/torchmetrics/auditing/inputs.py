@@ -21,7 +21,10 @@ from multiback.adapters.torchmetrics.auditing.context import (
 from multiback.adapters.torchmetrics.auditing.findings import Finding, Kind
 from multiback.adapters.torchmetrics.libraries import load_torchmetrics
 from multiback.adapters.torchmetrics.to_keras.as_keras import TorchMetric
-from multiback.adapters.torchmetrics.translation.keras import spec_from_keras
+from multiback.adapters.torchmetrics.translation.keras import (
+    of_function,
+    spec_from_keras,
+)
 from multiback.adapters.torchmetrics.translation.source import (
     is_function,
     kind_of,
@@ -355,6 +358,39 @@ def _of_logits(of: AuditContext, config: dict[str, Any]) -> str:
     if kind in THRESHOLD_KINDS and kind != "BinaryIoU":
         return source_of(of.metric, thresholds=0.0)
     return "a last layer with a sigmoid or softmax"
+
+
+def unusable_values(of: AuditContext) -> Finding | None:
+    """Labels or scores that a metric cannot use, as multiback's metric counts them."""
+    samples = of.samples
+    if samples.numbers:
+        return None
+    try:
+        metric = of.like() if of.is_ours else as_ours(_spec(of))
+        metric.update_state(samples.y_true, samples.y_pred, samples.sample_weight)
+    except (NoEquivalentError, ArgumentError, TypeError):
+        return None  # It has no equivalent, or takes values alone.
+    causes: dict[str, str] = metric.explain_unusable()
+    # Scores outside of [0, 1] are logits, which another check looks for.
+    causes.pop("outside_score", None)
+    if not causes:
+        return None
+    reason, _, change = next(iter(causes.values())).partition("; ")
+    reason = reason.removeprefix(f"{metric.name}: ")
+    return of.finding("unusable values", None, reason, change.removesuffix("."))
+
+
+def _spec(of: AuditContext) -> MetricSpec:
+    """Describe a metric of Keras or torchmetrics."""
+    columns = of.y_pred.shape[-1] if of.y_pred.ndim > 1 else 1
+    if isinstance(of.metric, TorchMetric):
+        return spec_from_torchmetrics(of.metric.hosted, columns)
+    if of.is_hosted:
+        raise NoEquivalentError("scikit-learn raises for values that it cannot use")
+    metric = of_function(of.metric)
+    if metric is None:
+        raise NoEquivalentError("a plain function")
+    return spec_from_keras(metric, columns)
 
 
 def ignored_mask(of: AuditContext) -> Finding | None:

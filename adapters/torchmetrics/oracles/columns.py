@@ -88,6 +88,8 @@ def columns(config: dict[str, Any], samples: Samples) -> list[Column]:
             weight = None if weights is None else weights[kept, index]
             found.append(Column(labels[kept, index], scores[kept, index], weight))
     if config.get("classes") is not None:
+        if config["task"] == "binary":
+            found.insert(0, _negative(found[0], from_logits=config["from_logits"]))
         found = [found[index] for index in np.atleast_1d(config["classes"])]
     if config["average"] != "micro" or len(found) == 1:
         return found
@@ -101,6 +103,12 @@ def columns(config: dict[str, Any], samples: Samples) -> list[Column]:
             weights,
         )
     ]
+
+
+def _negative(one: Column, *, from_logits: bool) -> Column:
+    """Return the ranking of the negative class."""
+    scores = -one.scores if from_logits else 1.0 - one.scores
+    return Column(1 - one.labels, scores, one.weights)
 
 
 def by_bin(config: dict[str, Any], column: Column) -> Array:

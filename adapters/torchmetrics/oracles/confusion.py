@@ -18,6 +18,7 @@ from multiback.adapters.torchmetrics.oracles.decisions import (
     keep,
 )
 from multiback.adapters.torchmetrics.oracles.equivalent import (
+    NO_CLASSES,
     NO_WEIGHTS,
     Compute,
     Convention,
@@ -54,6 +55,7 @@ def confusion_matrix(config: dict[str, Any], samples: Samples) -> Equivalent:
 def stat_scores(config: dict[str, Any], samples: Samples) -> Equivalent:
     """Translate `multiback.metrics.StatScores`."""
     elements, task = decided(config, samples), config["task"]
+    chosen = config.get("classes")
     several = task != "binary"
 
     def sklearn() -> Any:
@@ -65,9 +67,14 @@ def stat_scores(config: dict[str, Any], samples: Samples) -> Equivalent:
             ]
         else:
             classes = range(columns_of(config)) if several else [1]
+            if not several and chosen is not None:
+                classes = [0, 1]
             tables = list(_count(keep(elements, kept), classes))
         counts = np.array([[tp, fp, tn, fn, tp + fn] for (tn, fp), (fn, tp) in tables])
-        return counts if several and config["average"] is None else counts.sum(axis=0)
+        if chosen is not None:
+            counts = counts[np.atleast_1d(chosen)]
+        one = np.ndim(chosen) == 0 if chosen is not None else not several
+        return counts if not one and config["average"] is None else counts.sum(axis=0)
 
     return _equivalent("StatScores", config, samples, elements, sklearn)
 
@@ -208,12 +215,15 @@ def _equivalent(
             expected,
         )
     theirs = decided_score(name, config, elements.labels, elements.predictions)
+    note = NO_WEIGHTS if weighted else ""
+    if config.get("classes") is not None:
+        note = NO_CLASSES
     return Equivalent(
-        None if weighted else theirs,
+        None if note else theirs,
         sklearn,
         convention=convention,
         columns=columns_of(config) ** 2 if scale else 1,
         additions=samples.additions if weighted else 0,
         scale=scale,
-        note=NO_WEIGHTS if weighted else "",
+        note=note,
     )

@@ -10,6 +10,7 @@ from multiback.adapters.torchmetrics.arrays import Array, Elements, Samples
 from multiback.adapters.torchmetrics.libraries import load_sklearn_metrics
 from multiback.adapters.torchmetrics.oracles.decisions import columns_of, decided
 from multiback.adapters.torchmetrics.oracles.equivalent import (
+    NO_CLASSES,
     NO_WEIGHTS,
     Compute,
     Convention,
@@ -79,7 +80,7 @@ def _why_not_theirs(kind: str, config: dict[str, Any], samples: Samples) -> str:
     if samples.sample_weight is not None:
         return NO_WEIGHTS
     if config.get("classes") is not None:
-        return "torchmetrics has no classes="
+        return NO_CLASSES
     if np.ndim(config["ignore_index"]):
         return "torchmetrics ignores one label"
     if kind in TAKES_ZERO_DIVISION and math.isnan(config["zero_division"]):

@@ -46,12 +46,14 @@ def _sklearn(name: str, **passed: str) -> Score:
 
 def _huber(config: Config, true: Array, guess: Array) -> Array:
     size, delta = np.abs(true - guess), config["delta"]
-    return np.where(size <= delta, size**2 / 2, delta * (size - delta / 2))
+    found: Array = np.where(size <= delta, size**2 / 2, delta * (size - delta / 2))
+    return found
 
 
 def _symmetric(_: Config, true: Array, guess: Array) -> Array:
     size = np.abs(true) + np.abs(guess)
-    return 2 * np.abs(true - guess) / np.where(size == 0, 1, size)
+    found: Array = 2 * np.abs(true - guess) / np.where(size == 0, 1, size)
+    return found
 
 
 def _weighted_percentage(

@@ -21,6 +21,7 @@ from multiback.adapters.torchmetrics.oracles.counts import (
 )
 from multiback.adapters.torchmetrics.oracles.decisions import decided
 from multiback.adapters.torchmetrics.oracles.equivalent import (
+    NO_CLASSES,
     NO_WEIGHTS,
     Convention,
     Equivalent,
@@ -76,21 +77,26 @@ def top_k_accuracy(config: dict[str, Any], samples: Samples) -> Equivalent:
     """Translate `multiback.metrics.TopKAccuracy`."""
     classes, top_k = config["num_classes"], config["top_k"]
     ignored, average = config["ignore_index"], config["average"]
+    chosen = config.get("classes")
     labels = decided(
         {"task": "multiclass"}, Samples(samples.y_true, samples.y_pred, None, 1)
     ).labels
     scores = as_floats(samples.y_pred).reshape(-1, classes)
     weights = decided({"task": "multiclass"}, samples).weights
     kept = counted(labels, ignored)
+    ids = np.arange(classes) if chosen is None else np.atleast_1d(chosen)
 
     def scored(hits: Any) -> Any:
         """Average a share of hits, given as a function of the selected rows."""
         if average in ("micro", "weighted"):
-            return hits(kept) if kept.any() else config["zero_division"]
-        present = [kept & (labels == c) for c in range(classes)]
+            rows = kept & np.isin(labels, ids)
+            return hits(rows) if rows.any() else config["zero_division"]
+        present = [kept & (labels == c) for c in ids]
         values = [hits(of) if of.any() else config["zero_division"] for of in present]
         if average is None:
-            return np.asarray(values)
+            return np.asarray(
+                values if chosen is None or np.ndim(chosen) else values[0]
+            )
         occurs = np.array([float(of.any()) for of in present])
         return mean(values, occurs, config["zero_division"])
 
@@ -125,12 +131,14 @@ def top_k_accuracy(config: dict[str, Any], samples: Samples) -> Equivalent:
     )
     if ignores_a_class({**config, "task": "multiclass"}):
         convention = ignored_class(lambda: scored(by_rank))
-    weighted = weights is not None
+    note = NO_WEIGHTS if weights is not None else ""
+    if chosen is not None:
+        note = NO_CLASSES
     return Equivalent(
-        None if weighted else theirs,
+        None if note else theirs,
         lambda: scored(by_sklearn),
         convention=convention,
         columns=classes,
-        additions=samples.additions if weighted else 0,
-        note=NO_WEIGHTS if weighted else "",
+        additions=0 if weights is None else samples.additions,
+        note=note,
     )

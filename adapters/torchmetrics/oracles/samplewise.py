@@ -58,23 +58,27 @@ def _sample(config: dict[str, Any], score: Score, label: Array, guess: Array) ->
     """Return the overlap within one sample, NaN if no element counts."""
     kept, how = counted(label, config["ignore_index"]), config["average"]
     if not kept.any():
-        return math.nan if how is not None else [math.nan] * _columns(config)
-    if config["task"] == "binary":
+        one = how is not None or isinstance(config.get("classes"), int)
+        return math.nan if one else [math.nan] * _columns(config)
+    task, chosen = config["task"], config.get("classes")
+    if task == "binary" and chosen is None:
         return score(label[kept], guess[kept])
-    if config["task"] == "multiclass":
-        classes = np.arange(config["num_classes"])
-        label, guess = (np.equal.outer(x[kept], classes) for x in (label, guess))
+    ids = np.arange(_columns(config)) if chosen is None else np.atleast_1d(chosen)
+    if task == "multilabel":
+        label, guess, kept = label[:, ids], guess[:, ids], kept[:, ids]
+    else:
+        label, guess = (np.equal.outer(x[kept], ids) for x in (label, guess))
         kept = np.ones(label.shape, bool)
     if how == "micro":
         return score(label[kept], guess[kept])
     each = [
         score(label[kept[:, c], c], guess[kept[:, c], c]) for c in range(label.shape[1])
     ]
-    if config["task"] == "multiclass":  # An absent class leaves the mean.
-        occurs = (label | guess).any(axis=0) & counted(classes, config["ignore_index"])
+    if task != "multilabel":  # An absent class leaves the mean.
+        occurs = (label | guess).any(axis=0) & counted(ids, config["ignore_index"])
         each = list(np.where(occurs, each, math.nan))
     if how is None:
-        return each
+        return each[0] if isinstance(chosen, int) else each
     defined = [value for value in each if not math.isnan(value)]
     return np.mean(defined) if defined else config["zero_division"]
 

@@ -37,6 +37,7 @@ from multiback.adapters.torchmetrics.translation.keras import (
 from multiback.adapters.torchmetrics.translation.source import kind_of, ungrouped
 from multiback.adapters.torchmetrics.translation.spec import NoEquivalentError, as_ours
 from multiback.adapters.torchmetrics.translation.torchmetrics import (
+    OPERATING_POINTS,
     spec_from_torchmetrics,
 )
 
@@ -178,7 +179,11 @@ TABLE: dict[Any, Translation] = {
 CHOOSES_CLASSES = (
     ours.AUROC,
     ours.AveragePrecision,
-    *(getattr(ours, kind) for kind in SCORES),
+    ours.SamplewiseDice,
+    ours.SamplewiseJaccardIndex,
+    ours.StatScores,
+    ours.TopKAccuracy,
+    *(getattr(ours, kind) for kind in (*OPERATING_POINTS, *SCORES)),
 )
 for _cls in (
     keras.metrics.MeanAbsoluteError,

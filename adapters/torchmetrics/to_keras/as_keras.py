@@ -67,6 +67,7 @@ class TorchAccumulator(Accumulator):
             y_true, y_pred = y_true[keep], y_pred[keep]
         if not y_pred.numel():
             return
+        self._inputs.check_rows(y_true, y_pred)
         target, preds = self._inputs.arrange(y_true, y_pred)
         ignored = getattr(self._inputs.metric, "ignore_index", None)
         self._counts = (

@@ -89,6 +89,8 @@ class Inputs:
             case "multiclass" if y_pred.is_floating_point():
                 self._check_last(y_true, y_pred, "num_classes")
                 return _class_ids(y_true, y_pred), _second(self._scores(y_pred))
+            case "multiclass" if self._are_rows(y_true, y_pred):
+                return y_true.long().argmax(-1), y_pred.long().argmax(-1)
             case "binary" | "multiclass":
                 y_true, y_pred = _same_rank(y_true, y_pred)
                 return _integers(y_true), self._scores(y_pred)
@@ -107,6 +109,28 @@ class Inputs:
             case "perplexity":
                 return self._sequences(y_true, y_pred)
         return _same_rank(y_true, y_pred)
+
+    def check_rows(self, y_true: Tensor, y_pred: Tensor) -> None:
+        """Raise if rows that are read as one-hot are not.
+
+        Raises:
+            ArgumentError: They may be class ids.
+        """
+        if (
+            self.domain != "multiclass"
+            or y_pred.is_floating_point()
+            or not self._are_rows(y_true, y_pred)
+        ):
+            return
+        for name, rows in (("y_true", y_true), ("y_pred", y_pred)):
+            if not bool(
+                ((rows == 0) | (rows == 1)).all() and (rows.sum(-1) == 1).all()
+            ):
+                raise ArgumentError(
+                    f"as_keras({self.name}) wants one-hot rows where the last axis of "
+                    f"both has num_classes={rows.shape[-1]} integers, but {name} has "
+                    "others. Give class ids a last axis of 1."
+                )
 
     def outside(self, preds: Tensor) -> int:
         """Count the scores that are not probabilities, where torchmetrics guesses."""
@@ -145,6 +169,16 @@ class Inputs:
                 f"as_keras({self.name}) wants {argument}={count} scores in the last "
                 f"axis, not shape {shape}. Give {argument}= the number of scores."
             )
+
+    def _are_rows(self, y_true: Tensor, y_pred: Tensor) -> bool:
+        """Return whether labels and integer predictions are one-hot rows.
+
+        By their shapes alone, as multiback's metrics read them.
+        """
+        count = getattr(self.metric, "num_classes", None)
+        return bool(y_true.shape == y_pred.shape and y_pred.ndim > 1) and (
+            y_pred.shape[-1] == count
+        )
 
     def _segments(self, y_true: Tensor, y_pred: Tensor) -> tuple[Tensor, Tensor]:
         """Return one-hot channels or class ids, as `input_format=` wants them."""

@@ -78,6 +78,8 @@ def of_function(metric: Any) -> Any | None:
 def _refuse_options(kind: str, config: Mapping[str, Any]) -> None:
     """Raise if an option is set that the others do not have."""
     for option in ("top_k", "class_id", "label_weights"):
+        if option == "class_id" and kind in ("Precision", "Recall"):
+            continue
         if config.get(option) is not None:
             raise NoEquivalentError(
                 f"no other library counts as {kind} with {option} does"
@@ -108,11 +110,15 @@ def _classes(count: int | None, **more: Any) -> dict[str, Any]:
 
 
 def _ratio(kind: str, config: Mapping[str, Any], count: int | None) -> MetricSpec:
-    del count
     threshold = config["thresholds"]
     threshold = threshold[0] if isinstance(threshold, list | tuple) else threshold
     threshold = 0.5 if threshold is None else float(threshold)
-    return MetricSpec(kind, {"task": "binary", "threshold": threshold})
+    chosen = config.get("class_id")
+    if chosen is None:
+        return MetricSpec(kind, {"task": "binary", "threshold": threshold})
+    # Each column has a threshold of its own: the largest score need not be above it.
+    task = {"task": "multilabel", "num_labels": count, "average": "macro"}
+    return MetricSpec(kind, {**task, "threshold": threshold, "classes": int(chosen)})
 
 
 def _f(kind: str, config: Mapping[str, Any], count: int | None) -> MetricSpec:
@@ -263,7 +269,11 @@ def _refuse(of: MetricSpec) -> None:
 
 
 def _of_chosen(of: MetricSpec) -> Any:
-    """Make Keras's metric of some classes: only its overlap metrics select classes."""
+    """Make Keras's metric of some classes: few of its metrics select any."""
+    one = isinstance(of.config["classes"], int)
+    if of.kind in ("Precision", "Recall") and of.task == "multilabel" and one:
+        metric = getattr(keras.metrics, of.kind)
+        return metric(thresholds=_threshold(of), class_id=of.config["classes"])
     if of.kind != "JaccardIndex" or of.get("average", "macro") != "macro":
         raise NoEquivalentError(f"Keras has no {of.kind} of some classes averaged so")
     chosen = [int(each) for each in np.atleast_1d(of.config["classes"])]

@@ -273,6 +273,12 @@ def spec_from_torchmetrics(metric: Any, count: int | None) -> MetricSpec:
     Raises:
         NoEquivalentError: The other libraries have no such metric.
     """
+    segments = type(metric).__module__.startswith("torchmetrics.segmentation")
+    return _of_segments(metric) if segments else _of_others(metric, count)
+
+
+def _of_others(metric: Any, count: int | None) -> MetricSpec:
+    """Read a metric of classification, regression or numbers."""
     kind, task = _kind(metric)
     _refuse_options(metric, kind)
     config: dict[str, Any] = {
@@ -311,6 +317,31 @@ def _of_values(kind: str, config: Mapping[str, Any]) -> dict[str, Any]:
     if config.get("num_outputs", 1) != 1:  # It gives one number an output.
         more["multioutput"] = "raw_values"
     return more
+
+
+def _of_segments(metric: Any) -> MetricSpec:
+    """Read a metric of torchmetrics.segmentation."""
+    name, classes = type(metric).__name__, getattr(metric, "num_classes", None)
+    if name not in ("DiceScore", "MeanIoU"):
+        raise NoEquivalentError(f"the others have no {name}")
+    if classes is None:
+        raise NoEquivalentError(UNKNOWN_SIZE)
+    config: dict[str, Any] = {"task": "multiclass", "num_classes": classes}
+    if not metric.include_background:
+        config["classes"] = list(range(1, classes))
+    if name == "MeanIoU":
+        if not metric.per_class:
+            raise NoEquivalentError(
+                "torchmetrics averages the means of batches, so its value depends on "
+                "their sizes; per_class=True does not"
+            )
+        return MetricSpec("SamplewiseJaccardIndex", {**config, "average": None})
+    config["average"] = None if metric.average == "none" else metric.average
+    if metric.aggregation_level == "global":
+        return MetricSpec("Dice", config)
+    if metric.average == "weighted":
+        raise NoEquivalentError("the others do not weigh the classes of each sample")
+    return MetricSpec("SamplewiseDice", config)
 
 
 def _refuse_ignored(kind: str, average: str | None) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from multiback.checkpoint.choosing.direction import Mode, find_direction
-from multiback.checkpoint.choosing.log_values import element_fault
+from multiback.checkpoint.choosing.log_values import element, element_fault
 from multiback.checkpoint.choosing.monitor import Monitor
 from multiback.checkpoint.choosing.names import (
     find_element,
@@ -18,6 +18,8 @@ from multiback.errors import ArgumentError, MonitorError
 
 # Per label of a function: its score, or the missing name.
 Answers = Mapping[str, Sequence[Any]]
+
+_PARTS = ("lower", "upper", "standard_error", "level")
 
 
 class Scorer:
@@ -123,6 +125,10 @@ class Scorer:
         early = [monitor for monitor in self.monitors if monitor.early]
         return {name for monitor in early for name in monitor.names()}
 
+    def single_names(self) -> set[str]:
+        """Return the log names that a monitor reads alone, as they will be there."""
+        return {m.single[0] for m in self.monitors if m.single is not None}
+
     def base_names(self) -> set[str]:
         """Return the names that are expected early, without their prefixes."""
         return {self._base(name) for name in self.early_names()}
@@ -153,6 +159,29 @@ class Scorer:
                 found[monitor.label] = [monitor.measure(logs), None]
             except KeyError as error:
                 found[monitor.label] = [None, str(*error.args[:1])]
+        return found
+
+    def intervals(self, of_names: Mapping[str, Any]) -> dict[str, dict[str, float]]:
+        """Return the intervals of the scores that have one, by label.
+
+        Args:
+            of_names: Records with `lower`, `upper`, `standard_error` and `level`, of
+                numbers or arrays, by log name.
+        """
+        found: dict[str, dict[str, float]] = {}
+        for monitor in self.monitors:
+            if monitor.single is None:
+                continue
+            name, index = monitor.single
+            key = find_name(name, of_names)
+            if key is None:
+                continue
+            parts = {
+                part: element(getattr(of_names[key], part), at)
+                for part, at in zip(_PARTS, (index, index, index, ()), strict=True)
+            }
+            if all(map(math.isfinite, parts.values())):
+                found[monitor.label] = parts
         return found
 
     def measure(

@@ -149,6 +149,9 @@ _FACTS: Mapping[str, tuple[Callable[[object], bool], str]] = {
 }
 
 
+_INTERVAL = ("lower", "upper", "standard_error")
+
+
 def recorded_scores_of(checkpoint: Judged) -> RecordedScores:
     """Return a checkpoint's recorded scores.
 
@@ -216,6 +219,14 @@ def _scores_fault(extra: Mapping[str, Any]) -> str | None:
         return 'its modes must be "max" or "min" by name'
     if not _is_list_of(extra.get("ranking", []), str):
         return "its ranking must be a list of names"
+    intervals = extra.get("intervals", {})
+    if not isinstance(intervals, Mapping) or not all(
+        isinstance(one, Mapping) and all(_is_number(one.get(key)) for key in _INTERVAL)
+        for one in intervals.values()
+    ):
+        return "its intervals must be records of numbers by name"
+    if not _is_number(extra.get("within", 0.0)):
+        return "its within must be a number"
     return None
 
 

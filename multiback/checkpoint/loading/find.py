@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, TypeVar
 
+from multiback import markup
 from multiback.checkpoint.arguments import expanded
 from multiback.checkpoint.choosing.direction import Mode, check_mode, find_direction
 from multiback.checkpoint.choosing.monitor import Monitor
@@ -116,8 +117,8 @@ def rank(
             was never recorded.
         NoCheckpointError: None has a score.
     """
-    labels, entries = _scored(found, monitor, mode)
-    best = ranked(entries, labels)
+    labels, entries, within = _scored(found, monitor, mode)
+    best = ranked(entries, labels, within)
     if not best:
         raise NoCheckpointError(
             f"No checkpoint of the run {found[-1].run_id!r} has a score for "
@@ -128,16 +129,20 @@ def rank(
 
 def _scored(
     found: Sequence[Checkpoint], monitor: str | None, mode: Mode | Literal["auto"]
-) -> tuple[list[str], list[Entry]]:
-    """Return the labels that decide, and an entry for each checkpoint."""
+) -> tuple[list[str], list[Entry], float]:
+    """Return what decides, an entry for each checkpoint, and how near is near."""
     check_mode(mode)
+    within = 0.0
     if monitor is None:
         labels, judged = _as_judged(found, mode)
+        within = recorded_scores_of(found[-1]).within
     else:
         labels, judged = [monitor], _rescored(found, Monitor(monitor, mode), monitor)
-    return labels, [
-        Entry(i, ranking_scores=each.ranking_scores) for i, each in enumerate(judged)
+    entries = [
+        Entry(i, ranking_scores=each.ranking_scores, errors=each.errors)
+        for i, each in enumerate(judged)
     ]
+    return labels, entries, within
 
 
 def _as_judged(
@@ -180,6 +185,11 @@ def _as_judged(
                 if own in each.scores
             },
             newest.modes,
+            intervals={
+                label: each.intervals[own]
+                for label, own in zip(labels, each.ranking, strict=True)
+                if own in each.intervals
+            },
         )
         for each in recordings
     ]
@@ -270,7 +280,7 @@ def better_run(
     # The best is last: it decides which way is better.
     rivals.sort(key=lambda one: one == best)
     with contextlib.suppress(MonitorError, ArgumentError, StoreError):
-        labels, entries = _scored(rivals, monitor, mode)
+        labels, entries, _ = _scored(rivals, monitor, mode)
         own = entries[-1].ranking_scores
         for entry in ranked(entries, labels):
             if entry.ranking_scores[labels[0]] <= own.get(labels[0], float("-inf")):
@@ -310,6 +320,17 @@ def first_intact(ordered: Sequence[Checkpoint], read: Callable[[Checkpoint], T])
     raise damage
 
 
+class Measurements(list[dict[str, Any]]):
+    """A list of records that a notebook shows as a table."""
+
+    def _repr_html_(self) -> str:
+        names = dict.fromkeys(
+            name for row in self for name in row if name not in ("run_id", "time")
+        )
+        rows = [[row.get(name) for name in names] for row in self]
+        return markup.table(list(names), rows)
+
+
 def history(dirpath: PathLike, *, run: str | None = None) -> list[dict[str, Any]]:
     """Read every metric of every epoch of a run, saved or not.
 
@@ -340,7 +361,7 @@ def history(dirpath: PathLike, *, run: str | None = None) -> list[dict[str, Any]
         >>> folder.cleanup()
     """
     fixed = ("run_id", "epoch", "step", "time")
-    return [
+    return Measurements(
         {
             **{name: one.get(name) for name in fixed},
             **{
@@ -349,7 +370,7 @@ def history(dirpath: PathLike, *, run: str | None = None) -> list[dict[str, Any]
             },
         }
         for one in measurements(dirpath, run=run)
-    ]
+    )
 
 
 def measurements(dirpath: PathLike, *, run: str | None) -> list[dict[str, Any]]:

@@ -237,6 +237,7 @@ def add_existing(
         ranking_scores=recorded.ranking_scores,
         boundary=bool(checkpoint.extra.get("boundary", True)),
         asked=bool(checkpoint.extra.get("asked", False)),
+        errors=recorded.errors,
     )
     kept.add(entry, checkpoint)
 

@@ -11,8 +11,15 @@ from rich.table import Table
 from multiback.checkpoint.loading.documents import recorded_scores_of
 from multiback.checkpoint.loading.find import measurements, rank
 from multiback.cli.lightning_files import Listed
-from multiback.cli.output import count_text, score_text, size_text
-from multiback.cli.records import Record, marks, record, recorded_scores, runs_in
+from multiback.cli.output import count_text, size_text
+from multiback.cli.records import (
+    Record,
+    marks,
+    record,
+    recorded_scores,
+    runs_in,
+    score_and_interval,
+)
 from multiback.errors import MultibackError, NoCheckpointError
 from multiback.store import Checkpoint, Owner, Place
 
@@ -156,7 +163,10 @@ class _Run(NamedTuple):
         )
         names = dict.fromkeys([*judged, *(name for row in rows for name in row)])
         return {
-            name: [score_text(row.get(name)) for row in rows]
+            name: [
+                score_and_interval(one, name, row.get(name))
+                for one, row in zip(self.found, rows, strict=True)
+            ]
             for name in list(names)[:METRICS]
         }
 

@@ -11,7 +11,7 @@ from rich.table import Table
 from multiback.checkpoint.loading.documents import variables_of
 from multiback.cli.lightning_files import Listed
 from multiback.cli.output import number_text, plain_table, size_text
-from multiback.cli.records import Record, marks, record
+from multiback.cli.records import Record, marks, peers_not_told_apart, record
 from multiback.store import Checkpoint
 
 
@@ -30,6 +30,7 @@ def details(checkpoint: Listed) -> Record:
         }
     return {
         **record(checkpoint),
+        "cannot_be_told_apart": peers_not_told_apart(checkpoint),
         "files": {
             name: {"size": entry.size, "xxh3": entry.xxh3}
             for name, entry in checkpoint.files.items()
@@ -73,14 +74,20 @@ def details_view(shown: Record, *, with_variables: bool) -> RenderableType:
         ),
     }.items():
         facts.add_row(name, value)
-    metrics = plain_table("metric", "value", "judged by it")
+    intervals = shown["intervals"]
+    columns = ("value", "judged by it", *(["95% interval"] if intervals else []))
+    metrics = plain_table("metric", *columns)
     for name in dict.fromkeys([*shown["metrics"], *shown["scores"]]):
+        ends = intervals.get(name)
         metrics.add_row(
             name,
             number_text(shown["metrics"].get(name)),
             number_text(shown["scores"].get(name)),
+            f"{ends['lower']:.4g} to {ends['upper']:.4g}" if ends else "",
         )
     parts: list[RenderableType] = [facts, "", metrics]
+    if near := shown.get("cannot_be_told_apart"):
+        parts += ["", f"Cannot be told apart from it by that: {', '.join(near)}."]
     if with_variables:
         table = plain_table("variable", "group", "shape", "dtype")
         for entry in shown["variables"]:

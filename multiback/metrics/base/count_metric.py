@@ -38,7 +38,8 @@ Fraction = Callable[[CountTable], tuple[Tensor, Tensor]]
 
 def _coefficients(fraction: Fraction) -> Coefficients:
     """Return what each of the four counts adds to both sides of a ratio."""
-    rows = [fraction(CountTable(*unit, 0.0)) for unit in np.eye(4)]
+    units = (CountTable(tp, fp, tn, fn, 0.0) for tp, fp, tn, fn in np.eye(4))
+    rows = [fraction(unit) for unit in units]
     above, below = (
         np.array([row[side] for row in rows], dtype="float64") for side in (0, 1)
     )

@@ -24,7 +24,7 @@ from multiback.metrics.intervals.interval import (
 )
 from multiback.metrics.statistics.statistic import (
     STATE_VERSION,
-    PairStatistic,
+    CountsCauses,
     State,
     Statistic,
 )
@@ -241,7 +241,7 @@ class Metric(keras.metrics.Metric, abc.ABC):  # type: ignore[misc]  # Keras has 
 
     def warn_of_unusable(self, state: State) -> None:
         """Warn once per cause of unusable values, for a state of NumPy arrays."""
-        if not isinstance(self.statistic, PairStatistic):
+        if not isinstance(self.statistic, CountsCauses):
             return
         for cause, count in self.statistic.unusable(state).items():
             if cause not in self._told:
@@ -339,10 +339,19 @@ class Metric(keras.metrics.Metric, abc.ABC):  # type: ignore[misc]  # Keras has 
             >>> metric.unusable()
             {'unknown_label': 2}
         """
-        if not isinstance(self.statistic, PairStatistic):
+        if not isinstance(self.statistic, CountsCauses):
             return {}
         state = {k: ops.convert_to_numpy(v) for k, v in self.state.items()}
         return self.statistic.unusable(state)
+
+    def explain_unusable(self) -> dict[str, str]:
+        """Return the cause and its cure as a sentence, for each key of `unusable()`."""
+        if not isinstance(self.statistic, CountsCauses):
+            return {}
+        return {
+            cause: self.statistic.explain(self.name, cause, count)
+            for cause, count in self.unusable().items()
+        }
 
     def plot(
         self,

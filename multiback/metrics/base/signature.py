@@ -21,6 +21,7 @@ HABITS = {
     "class_id": "classes",
     "ignore_class": "ignore_index",
     "k": "top_k",
+    "label_smoothing": "soft_labels",
     "labels": "classes",
     "num_bins": "n_bins",
     "num_thresholds": "num_bins",
@@ -42,6 +43,8 @@ ADVICE = {
     "multi_label": 'Pass task="multilabel", num_labels=N.',
     "multidim_average": "SamplewiseDice and SamplewiseJaccardIndex average samples.",
     "sample_weight": "Give it to update_state(), or compile with weighted_metrics=.",
+    "soft_labels": "Give class ids, as y_true.argmax(-1); LogLoss, BrierScore and "
+    "Perplexity take soft labels as they are.",
     "sparse_y_pred": "y_pred may be class ids or scores.",
     "sparse_y_true": "y_true may be class ids or one-hot rows.",
     "squared": "RootMeanSquaredError is a metric of its own.",

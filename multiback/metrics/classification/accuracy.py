@@ -237,7 +237,7 @@ class BalancedAccuracy(TaskMetric):
     def interval_on_arrays(self, state: State, level: float) -> Interval:
         """Return the interval of the mean recall."""
         table = self.count_table(state)
-        if self.statistic.unusable(state) and self.statistic.invalid(state) > 0:
+        if self._counts.unusable(state) and self._counts.invalid(state) > 0:
             return undefined(level)
         if self.task != "multiclass":
             return balanced(table, level)

@@ -159,7 +159,7 @@ class MatthewsCorrelation(TaskMetric):
     def interval_on_arrays(self, state: State, level: float) -> Interval:
         """Return the interval of the correlation."""
         table = self.count_table(state)
-        if self.statistic.unusable(state) and self.statistic.invalid(state) > 0:
+        if self._counts.unusable(state) and self._counts.invalid(state) > 0:
             return undefined(level)
         if self.task == "multilabel":
             table = table.pooled()

@@ -44,7 +44,7 @@ WORDS = {
     ),
     "soft_label": (
         "labels are soft (not whole)",
-        "give y_true= as ids by argmax, or use LogLoss, BrierScore or Perplexity",
+        "give class ids (y_true.argmax(-1)), or use LogLoss, BrierScore or Perplexity",
     ),
     "share": (
         "labels are shares that are negative or do not add up to 1",
@@ -53,6 +53,10 @@ WORDS = {
     "nan_score": (
         "predictions are NaN",
         "check the model's inputs, or give such rows sample_weight=0",
+    ),
+    "nan_value": (
+        "values are NaN",
+        "check what computes them, or give such values sample_weight=0",
     ),
     "outside_score": (
         "scores are outside of [0, 1]",
@@ -186,4 +190,14 @@ def count_value_causes(batch: Values) -> Tensor:
     infinite = ops.logical_or(ops.isinf(true), ops.isinf(predicted))
     none = ops.zeros_like(infinite)
     columns = {"nan_label": nan_true, "nan_score": nan_predicted, "infinite": infinite}
+    return _totals([columns.get(name, none) for name in CAUSES])
+
+
+def count_number_causes(batch: Values, *, infinite: bool) -> Tensor:
+    """Count numbers that are NaN or, if asked for, infinite, as `count_causes`."""
+    (values,) = batch.columns
+    none = ops.zeros_like(values, dtype="bool")
+    columns = {"nan_score": ops.isnan(values)}
+    if infinite:
+        columns["infinite"] = ops.isinf(values)
     return _totals([columns.get(name, none) for name in CAUSES])

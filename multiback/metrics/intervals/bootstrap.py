@@ -4,12 +4,13 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from multiback.errors import ArgumentError
 from multiback.metrics.intervals.interval import Array, Interval, make
 
 
-def group_numbers(groups: Any, rows: int) -> Array:
+def group_numbers(groups: Any, rows: int) -> npt.NDArray[np.intp]:
     """Return the number of each row's group, from 0.
 
     Args:
@@ -29,7 +30,7 @@ def group_numbers(groups: Any, rows: int) -> Array:
     return np.unique(ids, return_inverse=True)[1]
 
 
-def draws(groups: Array, replicates: int, seed: int) -> Any:
+def draws(groups: npt.NDArray[np.intp], replicates: int, seed: int) -> Any:
     """Yield how often each row is drawn, once a replicate.
 
     Groups are drawn with replacement, all their rows together (Efron and Tibshirani, An
@@ -56,7 +57,7 @@ def percentile_interval(value: Any, drawn: Any, level: float) -> Interval:
 
 def bootstrapped(
     value_of: Callable[[Array], Any],
-    groups: Array,
+    groups: npt.NDArray[np.intp],
     *,
     level: float,
     replicates: int,

@@ -64,11 +64,11 @@ class Table:
     def with_reverse(self) -> "Table":
         """Return a binary problem's two classes as two exclusive columns."""
         order = [TN, FN, TP, FP]
-        both = (
+        counts, squares = (
             np.concatenate([part[order], part], axis=1)
             for part in (self.counts, self.squares)
         )
-        return Table(*both, exclusive=True)
+        return Table(counts, squares, exclusive=True)
 
     def pooled(self) -> "Table":
         """Return one column with the sums of all."""
@@ -388,11 +388,11 @@ def balanced(table: Table, level: float) -> Interval:
     one row are taken as independent too.
     """
     reverse = [TN, FN, TP, FP]
-    both = (
+    counts, squares = (
         np.concatenate([part, part[reverse]], axis=1)
         for part in (table.counts, table.squares)
     )
-    recalls = Table(*both)
+    recalls = Table(counts, squares)
     columns = table.counts.shape[1]
     present = (recalls.counts[TP] + recalls.counts[FN] > 0.0).astype(np.float64)
     classes = present[:columns] + present[columns:]

@@ -2,6 +2,7 @@
 
 import dataclasses
 import statistics
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -45,20 +46,19 @@ class Interval:
 
     def first(self) -> "Interval":
         """Return the first value's interval, of an array's."""
-        parts = self.value, self.lower, self.upper, self.standard_error
-        return Interval(
-            *(float(np.ravel(part)[0]) for part in parts),
-            level=self.level,
-            method=self.method,
-        )
+        return self._with(lambda part: float(np.ravel(part)[0]))
 
     def where(self, defined: Any) -> "Interval":
         """Return the intervals with NaN where an array says False."""
-        parts = self.value, self.lower, self.upper, self.standard_error
-        return Interval(
-            *(np.where(defined, part, np.nan) for part in parts),
-            level=self.level,
-            method=self.method,
+        return self._with(lambda part: np.where(defined, part, np.nan))
+
+    def _with(self, change: Callable[[Value], Value]) -> "Interval":
+        return dataclasses.replace(
+            self,
+            value=change(self.value),
+            lower=change(self.lower),
+            upper=change(self.upper),
+            standard_error=change(self.standard_error),
         )
 
     def as_json(self) -> dict[str, Any]:
@@ -84,8 +84,8 @@ def make(
         np.asarray(part, dtype=np.float64) for part in (value, *ends, error)
     )
     lower, upper = np.minimum(lower, value), np.maximum(upper, value)
-    parts = [float(p) if p.ndim == 0 else p for p in (value, lower, upper, error)]
-    return Interval(*parts, level=level, method=method)
+    found = Interval(value, lower, upper, error, level, method)
+    return found.first() if value.ndim == 0 else found
 
 
 def mean_of_dependent(each: Interval, weights: Array) -> Interval:
@@ -119,7 +119,8 @@ def undefined(level: float, shape: tuple[int, ...] = ()) -> Interval:
 
 def sum_of_words(words: Any) -> Array:
     """Return a sum of `numeric.exact` in float64, of a NumPy array of its words."""
-    return np.sum(np.asarray(words, np.float64), axis=0)
+    summed: Array = np.sum(np.asarray(words, np.float64), axis=0)
+    return summed
 
 
 def rare_classes(rows: Array) -> list[int]:

@@ -52,7 +52,8 @@ def effective_rows(share: Any, variance: Any, rows: Any) -> Array:
     share, variance = np.asarray(share, np.float64), np.asarray(variance, np.float64)
     with np.errstate(all="ignore"):
         found = share * (1.0 - share) / variance
-    return np.where((variance > _ROUNDING) & (found > 0.0), found, rows)
+    kept: Array = np.where((variance > _ROUNDING) & (found > 0.0), found, rows)
+    return kept
 
 
 def scaled(

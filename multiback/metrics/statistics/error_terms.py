@@ -143,7 +143,7 @@ class ErrorTerms(PairStatistic):
         """Return the state with a batch in it, and whether something is unusable."""
         batch = self._values(given)
         terms, weights = self._terms(batch), batch.weights
-        columns = (terms,) if weights is None else (terms, weights)
+        columns: tuple[Tensor, ...] = (terms,) if weights is None else (terms, weights)
         if self.num_outputs is None:
             columns = tuple(ops.expand_dims(column, 0) for column in columns)
         else:
@@ -203,7 +203,8 @@ class ErrorTerms(PairStatistic):
         return exact.sum_to_float(state["sizes"])
 
     def _terms(self, batch: Values) -> Tensor:
-        return FORMULAS[self.kind](*batch.columns, self.parameter)
+        true, predicted = batch.columns
+        return FORMULAS[self.kind](true, predicted, self.parameter)
 
     def _values(self, given: Given) -> Values:
         return value_batch(

@@ -59,8 +59,8 @@ class Statistic(abc.ABC):
         """Return the state of both states' data together."""
 
 
-class PairStatistic(Statistic):
-    """A statistic of labels or targets against predictions.
+class CountsCauses(Statistic):
+    """A statistic that counts what it cannot use, by cause.
 
     Its state has "unusable", a count of `exact` of elements that cannot be used, one a
     cause of `inputs.causes`. Causes are distinguished only if there are any: a good
@@ -72,31 +72,11 @@ class PairStatistic(Statistic):
 
     words_of: ClassVar[dict[str, str]] = {}
 
-    def update(
-        self,
-        state: State,
-        y_true: Tensor,
-        y_pred: Tensor,
-        sample_weight: Tensor | None = None,
-        mask: Tensor | None = None,
-    ) -> State:
-        """Return the state with one more batch in it."""
-        given = Given(y_true, y_pred, sample_weight, mask)
-        after, odd = self.add(state, given)
-        return {**after, "unusable": self.note(state, given, odd)}
-
     @abc.abstractmethod
-    def add(self, state: State, given: Given) -> tuple[State, Tensor]:
-        """Return the state with a batch in it, and whether something is unusable.
-
-        The second one is a scalar, which may be True for a batch that is not.
-        """
-
-    @abc.abstractmethod
-    def causes(self, given: Given) -> Tensor:
+    def causes(self, given: Any) -> Tensor:
         """Count the elements of a batch that have each cause, int32."""
 
-    def note(self, state: State, given: Given, odd: Tensor) -> Tensor:
+    def note(self, state: State, given: Any, odd: Tensor) -> Tensor:
         """Return the count of causes with those of a batch in it."""
         unusable = state["unusable"]
         # Read the original input: otherwise values that XLA fused would have to be
@@ -131,6 +111,30 @@ class PairStatistic(Statistic):
     def no_causes(self) -> Tensor:
         """Return the count of causes of no data."""
         return ops.zeros((2, len(CAUSES)), dtype="int32")
+
+
+class PairStatistic(CountsCauses):
+    """A statistic of labels or targets against predictions."""
+
+    def update(
+        self,
+        state: State,
+        y_true: Tensor,
+        y_pred: Tensor,
+        sample_weight: Tensor | None = None,
+        mask: Tensor | None = None,
+    ) -> State:
+        """Return the state with one more batch in it."""
+        given = Given(y_true, y_pred, sample_weight, mask)
+        after, odd = self.add(state, given)
+        return {**after, "unusable": self.note(state, given, odd)}
+
+    @abc.abstractmethod
+    def add(self, state: State, given: Given) -> tuple[State, Tensor]:
+        """Return the state with a batch in it, and whether something is unusable.
+
+        The second one is a scalar, which may be True for a batch that is not.
+        """
 
 
 class LabelStatistic(PairStatistic):

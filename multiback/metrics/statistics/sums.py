@@ -7,9 +7,9 @@ from typing import Any, ClassVar, Literal
 from keras import ops
 
 from multiback.metrics.inputs.batch import Given, Values, value_batch
-from multiback.metrics.inputs.causes import count_value_causes
+from multiback.metrics.inputs.causes import count_number_causes, count_value_causes
 from multiback.metrics.numeric import exact
-from multiback.metrics.statistics.statistic import PairStatistic, State, Statistic
+from multiback.metrics.statistics.statistic import CountsCauses, PairStatistic, State
 
 Tensor = Any
 
@@ -71,17 +71,15 @@ class WeightedSums(abc.ABC):
         return sums[0], sums[1]
 
 
-@dataclasses.dataclass(frozen=True)
-class ValueSums(WeightedSums, Statistic):
-    """Add up numbers."""
+class ValueStatistic(CountsCauses):
+    """A statistic of plain numbers.
 
-    def terms(self, batch: Values) -> Tensor:
-        """Return the numbers themselves."""
-        return batch.columns[0]
+    Attributes:
+        takes_infinity: An infinite number has a value.
+    """
 
-    def init(self) -> State:
-        """Return the state of no data."""
-        return {"sums": self.no_sums()}
+    words_of: ClassVar[dict[str, str]] = {"nan_score": "nan_value"}
+    takes_infinity: ClassVar[bool] = False
 
     def update(
         self,
@@ -92,11 +90,46 @@ class ValueSums(WeightedSums, Statistic):
     ) -> State:
         """Return the state with one more batch in it."""
         batch = value_batch((values,), sample_weight, mask)
-        return {"sums": self.added(state["sums"], batch)[0]}
+        after, odd = self.add(state, batch)
+        return {**after, "unusable": self.note(state, batch, odd)}
+
+    @abc.abstractmethod
+    def add(self, state: State, batch: Values) -> tuple[State, Tensor]:
+        """Return the state with a batch in it, and whether something is unusable."""
+
+    def explain_labels(self) -> str:
+        """Name the values."""
+        return "finite numbers"
+
+    def causes(self, given: Values) -> Tensor:
+        """Count values that are NaN or, where they have no value, infinite."""
+        return count_number_causes(given, infinite=not self.takes_infinity)
+
+
+@dataclasses.dataclass(frozen=True)
+class ValueSums(WeightedSums, ValueStatistic):
+    """Add up numbers."""
+
+    def terms(self, batch: Values) -> Tensor:
+        """Return the numbers themselves."""
+        return batch.columns[0]
+
+    def init(self) -> State:
+        """Return the state of no data."""
+        return {"sums": self.no_sums(), "unusable": self.no_causes()}
+
+    def add(self, state: State, batch: Values) -> tuple[State, Tensor]:
+        """Return the state with a batch in it, and whether something is unusable."""
+        sums, words = self.added(state["sums"], batch)
+        # An invalid number anywhere makes the sum invalid.
+        return {"sums": sums}, ops.logical_not(ops.isfinite(words[0, 0]))
 
     def merge(self, a: State, b: State) -> State:
         """Return the state of both states' data together."""
-        return {"sums": exact.merge_sums(a["sums"], b["sums"])}
+        return {
+            "sums": exact.merge_sums(a["sums"], b["sums"]),
+            "unusable": exact.merge_counts(a["unusable"], b["unusable"]),
+        }
 
 
 @dataclasses.dataclass(frozen=True)
@@ -154,7 +187,7 @@ class ErrorSums(WeightedSums, PairStatistic):
 
 
 @dataclasses.dataclass(frozen=True)
-class Extremes(Statistic):
+class Extremes(ValueStatistic):
     """Keep the largest number and the smallest.
 
     The state of no data is all zeros, as Keras resets it, so each extreme comes
@@ -162,20 +195,15 @@ class Extremes(Statistic):
     """
 
     adds: ClassVar[bool] = False
+    takes_infinity: ClassVar[bool] = True
 
     def init(self) -> State:
         """Return the state of no data."""
-        return {"extremes": ops.zeros((3,), dtype="float32")}
+        extremes = ops.zeros((3,), dtype="float32")
+        return {"extremes": extremes, "unusable": self.no_causes()}
 
-    def update(
-        self,
-        state: State,
-        values: Tensor,
-        sample_weight: Tensor | None = None,
-        mask: Tensor | None = None,
-    ) -> State:
-        """Return the state with one more batch in it."""
-        batch = value_batch((values,), sample_weight, mask)
+    def add(self, state: State, batch: Values) -> tuple[State, Tensor]:
+        """Return the state with a batch in it, and whether something is unusable."""
         column = ops.cast(batch.columns[0], "float32")
         # Append a neutral element so that an empty batch needs no special case.
         column = ops.concatenate([column, ops.zeros((1,), dtype="float32")])
@@ -193,17 +221,21 @@ class Extremes(Statistic):
         )
         invalid = ops.any(ops.logical_and(counts, ops.isnan(column)))
         words = ops.where(invalid, ops.stack([words[2] * float("nan")] * 3), words)
-        return self.merge(state, {"extremes": words})
+        return {"extremes": self._merged(state["extremes"], words)}, invalid
 
     def merge(self, a: State, b: State) -> State:
         """Return the state of both states' data together."""
-        x, y = a["extremes"], b["extremes"]
+        return {
+            "extremes": self._merged(a["extremes"], b["extremes"]),
+            "unusable": exact.merge_counts(a["unusable"], b["unusable"]),
+        }
+
+    def _merged(self, x: Tensor, y: Tensor) -> Tensor:
         both = ops.maximum(x, y)
         # A flag of 0 says that the other state is all there is; a NaN stays.
-        merged = ops.where(
+        return ops.where(
             ops.equal(x[2], 0.0), y, ops.where(ops.equal(y[2], 0.0), x, both)
         )
-        return {"extremes": merged}
 
     def read(self, state: State) -> tuple[Tensor, Tensor]:
         """Return the largest and the smallest; NaN without data."""

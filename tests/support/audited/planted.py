@@ -21,6 +21,7 @@ BINARY = (X[:, :1] + NOISE[:, :1] > 1).astype("float32")
 IDS = (X + 0.7 * NOISE).argmax(axis=1).astype("int32")
 ONE_HOT = np.eye(3, dtype="float32")[IDS]
 LABELS = (X + 0.7 * NOISE > 0.5).astype("float32")
+FROM_0_TO_2 = {"data": (X, 2 * BINARY), "loss": "mse"}
 WEIGHTS = np.where(BINARY[:, 0] == 1, 5.0, 0.5).astype("float32")
 
 
@@ -312,6 +313,20 @@ PLANTED = {
         "too few thresholds",
         "auc",
         lambda: binary([as_keras(tc.BinaryAUROC(thresholds=3), "auc")], bias=-3.0),
+    ),
+    "our_unknown_label": (
+        "unusable values",
+        "f1",
+        lambda: binary(
+            [mb.metrics.F1Score(name="f1")], data=(X, 2 * BINARY), loss="mse"
+        ),
+    ),
+    "keras_unknown_label": (
+        "unusable values",
+        "precision",
+        lambda: binary(
+            [K.Precision(name="precision")], data=(X, 2 * BINARY), loss="mse"
+        ),
     ),
     "monitor_without_direction": (
         "monitor",
