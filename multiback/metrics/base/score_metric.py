@@ -180,7 +180,9 @@ class ScoreMetric(PairMetric):
             return None  # The negative class ranks the other way.
         table = self.score_columns(scores, state, chosen)
         values, (positives, negatives, undefined) = table[:3].clip(0.0, 1.0), table[3:]
-        broken = undefined + scores.unrankable(state)
+        broken = undefined
+        if scores.unusable(state):
+            broken = undefined + scores.unrankable(state)
         return np.asarray(self._average(values, positives, negatives, broken))
 
     def score_columns(

@@ -261,6 +261,8 @@ def before(values: Tensor) -> Tensor:
         sums: Array = np.cumsum(values, axis=-1)
         sums -= values
         return sums
+    if keras.backend.backend() == "jax":
+        return _before_by_fours(values)
     columns, bins = values.shape
     width = math.isqrt(bins - 1) + 1
     values = ops.pad(values, [(0, 0), (0, -bins % width)])
@@ -270,6 +272,24 @@ def before(values: Tensor) -> Tensor:
     earlier = ops.cumsum(rows, axis=1) - rows
     sums = inside - table + ops.expand_dims(earlier, -1)
     return ops.reshape(sums, (columns, -1))[:, :bins]
+
+
+def _before_by_fours(values: Tensor) -> Tensor:
+    """Sum the bins before each one, four at a time, which XLA vectorises.
+
+    Its own prefix sum adds up a window for each bin: ten times as long.
+    """
+    columns, bins = values.shape
+    if bins == 1:
+        return ops.zeros_like(values)
+    table = ops.pad(values, [(0, 0), (0, -bins % 4)])
+    table = ops.reshape(table, (columns, -1, 4))
+    one, two, three, four = (table[:, :, k] for k in range(4))
+    second = one + two
+    third = second + three
+    earlier = _before_by_fours(third + four)
+    sums = [earlier, earlier + one, earlier + second, earlier + third]
+    return ops.reshape(ops.stack(sums, axis=-1), (columns, -1))[:, :bins]
 
 
 def total(values: Tensor) -> Tensor:
