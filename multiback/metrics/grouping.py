@@ -16,7 +16,12 @@ from multiback.metrics.base.metric import (
     Metric,
     PairMetric,
 )
-from multiback.metrics.base.score_metric import Ranked, Thresholded, as_floats
+from multiback.metrics.base.score_metric import (
+    Ranked,
+    ScoreMetric,
+    Thresholded,
+    as_floats,
+)
 from multiback.metrics.intervals.interval import Interval
 from multiback.metrics.statistics.statistic import State, Statistic
 
@@ -92,6 +97,8 @@ class View(keras.metrics.Metric):  # type: ignore[misc]  # Keras has no types
         metric = self._hidden.metric
         if not isinstance(metric, Bounded):
             raise ArgumentError(f"{self.name} is exact: it has no bounds().")
+        if isinstance(metric, ScoreMetric):
+            return metric.bounds_of(self.state)
         return as_floats(metric.compute_bounds(self.state))
 
     def compute_interval(self, state: State, level: float = 0.95) -> Interval:

@@ -44,7 +44,8 @@ def test_a_resume_of_a_sharded_model_is_the_run_that_was_not_stopped(told):
 
 
 @pytest.mark.parametrize("kind", ["data", "model"])
-def test_the_best_loads_where_there_is_one_device(told, root, kind):
+@pytest.mark.usefixtures("told")
+def test_the_best_loads_where_there_is_one_device(root, kind):
     rng = np.random.default_rng(0)
     x = rng.normal(size=(64, 8)).astype("float32")
     y = (x[:, :1] + rng.normal(size=(64, 1)) > 0).astype("float32")

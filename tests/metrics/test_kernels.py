@@ -9,7 +9,9 @@ from support.batches import BINARY, CLASSES, IDS, INF, LABELS, NAN, ODD, SCORES,
 from support.contracts import stream, unusable, value
 
 import multiback as mb
+from multiback.metrics.base.score_metric import as_floats
 from multiback.metrics.fast import numpy as arrays
+from multiback.metrics.inputs.causes import OF_LABELS
 from multiback.metrics.inputs.classes import first_largest
 from multiback.metrics.inputs.scores import ScoreTask
 from multiback.metrics.numeric import by_id as bins
@@ -129,6 +131,65 @@ def test_plain_weighted_and_masked_batches_fall_into_the_same_bins(kind):
     np.testing.assert_array_equal(cells, plain[1])
 
 
+COLUMNS = {
+    "labels": (ScoreTask(num_labels=5), TIED > 0.5, TIED),
+    "labels, together": (ScoreTask(num_labels=5, micro=True), TIED > 0.5, TIED),
+    "labels, logits": (
+        ScoreTask(num_labels=5, from_logits=True),
+        TIED.round(),
+        9 * TIED,
+    ),
+    "labels in float16": (ScoreTask(num_labels=5), TIED > 0.5, TIED.astype("float16")),
+    "classes": (ScoreTask(num_classes=5), IDS, TIED),
+    "classes, ignored": (ScoreTask(num_classes=5, ignore_index=1), IDS, TIED),
+    "classes, one-hot": (ScoreTask(num_classes=5), np.eye(5)[IDS], TIED),
+    "classes, in sequences": (
+        ScoreTask(num_classes=5),
+        IDS.reshape(4, 6, 1),
+        TIED.reshape(4, 6, 5),
+    ),
+    "classes, together": (ScoreTask(num_classes=5, micro=True), IDS, TIED),
+    "classes, logits": (ScoreTask(num_classes=5, from_logits=True), IDS, 90 * TIED),
+}
+LEFT = {
+    "an unknown class": (ScoreTask(num_classes=5), IDS + 1, TIED),
+    "an unknown label": (ScoreTask(num_labels=5), TIED.round() * 2, TIED),
+    "an ignored label": (ScoreTask(num_labels=5, ignore_index=1), TIED > 0.5, TIED),
+    "some together": (
+        ScoreTask(num_classes=5, micro=True, together=(1, 2)),
+        IDS,
+        TIED,
+    ),
+    "infinite logits": (
+        ScoreTask(num_classes=5, from_logits=True),
+        IDS,
+        np.where(TIED > 0.5, INF, TIED).astype("float32"),
+    ),
+    "no probability": (ScoreTask(num_labels=5), TIED > 0.5, TIED * 2),
+    "another number of classes": (ScoreTask(num_classes=4), IDS, TIED),
+    "no rows": (ScoreTask(num_labels=5), TIED[:0], TIED[:0]),
+}
+
+
+@pytest.mark.parametrize(("task", "y_true", "y_pred"), COLUMNS.values(), ids=COLUMNS)
+@pytest.mark.parametrize("repeated", [1, 40])
+def test_scores_of_classes_and_labels_count_in_arrays_as_specified(
+    task, y_true, y_pred, repeated
+):
+    """Few scores are searched for in a table; of many the bin is computed."""
+    statistic = ScoreHistogram(task, 7)
+    y_true, y_pred = (np.concatenate([x] * repeated) for x in (y_true, y_pred))
+    ids = arrays.count_scores(statistic, y_true, y_pred)
+    cells = np.bincount(ids, minlength=statistic.cells)
+    cells[-1] = cells.sum()  # All together.
+    np.testing.assert_array_equal(cells, specified(statistic, y_true, y_pred)[1])
+
+
+@pytest.mark.parametrize(("task", "y_true", "y_pred"), LEFT.values(), ids=LEFT)
+def test_odd_scores_of_classes_are_left_to_the_specification(task, y_true, y_pred):
+    assert arrays.count_scores(ScoreHistogram(task, 7), y_true, y_pred) is None
+
+
 def test_classes_count_into_the_cells_that_labels_do():
     scores = np.append(TIED, [[NAN, 0.1, 0.2, 0.3, 0.4]], axis=0).astype("float32")
     classes = np.append(IDS, 3)
@@ -138,8 +199,8 @@ def test_classes_count_into_the_cells_that_labels_do():
     kept = classes != 1
     expected = specified(as_labels, one_hot[kept], scores[kept])
     np.testing.assert_array_equal(specified(as_classes, classes, scores), expected)
-    for statistic in (as_classes, as_labels):
-        assert arrays.count_scores(statistic, one_hot[:-1], scores[:-1]) is None
+    for statistic, labels in ((as_classes, classes), (as_labels, one_hot)):
+        assert arrays.count_scores(statistic, labels, scores) is None  # There is a NaN.
     assert expected[1, 2 * as_labels.bins] == 1
 
 
@@ -459,6 +520,95 @@ def test_an_area_is_that_of_its_state_in_a_compiled_step_and_outside(most):
             found = arrays.roc_area(state["counts"], state["weighted"], num_bins)
             assert low <= value(metric) <= high
             assert found is None or found[1] == pytest.approx(high - low, abs=1e-4)
+
+
+def areas_of(state, num_bins):
+    """Compute the area of each ranking of a state in float64, and its positives."""
+    cells = (state["counts"] * np.array([[1 << 24], [1]]) + state["weighted"]).sum(0)
+    cells = cells[:-1].reshape(-1, 2 * num_bins + 1)
+    negatives, positives = cells[:, :num_bins], cells[:, num_bins:-1]
+    below = np.cumsum(negatives, axis=1) - negatives / 2
+    pairs = positives.sum(1) * negatives.sum(1)
+    with np.errstate(invalid="ignore"):
+        areas = (positives * below).sum(1) / pairs
+    broken = (cells[:, -1] > 0) | bool(state["unusable"][:, OF_LABELS].any())
+    return areas, positives.sum(1), broken
+
+
+@pytest.mark.filterwarnings("ignore:auroc may be off by")
+@pytest.mark.parametrize("average", ["macro", "weighted", None])
+@unusable
+def test_areas_of_classes_are_those_of_their_state_in_a_step_and_outside(average):
+    metric = mb.metrics.AUROC(
+        "multiclass", num_classes=5, average=average, num_bins=1001
+    )
+    statistic = metric.statistic
+    few = np.where(IDS == 4, 3, IDS)
+    batches = {
+        "plain": (IDS, TIED),
+        "a class is missing": (few, TIED),
+        "a NaN": (IDS, np.where(TIED == 0.5, NAN, TIED).astype("float32")),
+        "an unknown label": (IDS + 1, TIED),
+        "weights": (IDS, TIED, np.linspace(0, 2, N, dtype="float32")),
+    }
+    states = {
+        name: to_numpy(statistic.update(statistic.init(), *batch))
+        for name, batch in batches.items()
+    }
+    for power in (19, 24):  # All together is beyond 2**24, and then each bin.
+        words = states["plain"]["counts"][1].astype("int64") << power
+        words = np.stack([words >> 24, words & ((1 << 24) - 1)]).astype("int32")
+        states[f"2 to the {power}"] = {**states["plain"], "counts": words}
+    steps = [compiled(metric.stateless_result), traced(metric.stateless_result)]
+    for name, state in states.items():
+        expected, positives, broken = areas_of(state, statistic.bins)
+        if average is None:
+            expected = np.where(broken, NAN, expected)
+        else:
+            weights = positives if average == "weighted" else np.ones(5)
+            held = ~np.isnan(expected)
+            expected = np.average(expected[held], weights=weights[held])
+            expected = NAN if broken.any() else expected
+        for step in steps:
+            in_step = step([ops.convert_to_tensor(words) for words in state.values()])
+            np.testing.assert_allclose(
+                ops.convert_to_numpy(in_step), expected, rtol=2e-6, err_msg=name
+            )
+        for variable, words in zip(metric.variables, state.values(), strict=True):
+            variable.assign(words)
+        np.testing.assert_allclose(value(metric), expected, rtol=1e-6, err_msg=name)
+        low, high = metric.bounds()
+        fits = np.isnan(expected) | ((low <= expected) & (expected <= high))
+        assert np.all(fits), name
+
+
+@pytest.mark.filterwarnings("ignore:.* may be off by")
+@pytest.mark.parametrize("weighted", [False, True], ids=["plain", "weighted"])
+@pytest.mark.parametrize("average", ["macro", "weighted", None])
+@pytest.mark.parametrize("classes", [None, [3, 1]])
+@pytest.mark.parametrize("name", ["AUROC", "AveragePrecision", "RecallAtPrecision"])
+def test_values_from_arrays_are_those_of_the_specification(
+    name, classes, average, weighted
+):
+    """Whole rankings at a time, in pieces of a state that is small here."""
+    arguments = {"precision": 0.2} if name == "RecallAtPrecision" else {}
+    metric = getattr(mb.metrics, name)(
+        task="multiclass",
+        num_classes=5,
+        average=average,
+        classes=classes,
+        num_bins=6210,  # Each ranking is a piece of its own.
+        **arguments,
+    )
+    few = np.where(IDS == 4, 3, IDS)
+    weights = np.linspace(0, 2, N, dtype="float32") if weighted else None
+    metric.update_state(few, TIED, weights)
+    specified = metric.compute(metric.state)
+    np.testing.assert_allclose(
+        value(metric), ops.convert_to_numpy(specified), rtol=2e-6
+    )
+    bounds = np.array(as_floats(metric.compute_bounds(metric.state)))
+    np.testing.assert_allclose(metric.bounds(), bounds, rtol=2e-6, atol=1e-6)
 
 
 def test_the_formula_of_a_subclass_holds():

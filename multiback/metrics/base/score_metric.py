@@ -24,7 +24,8 @@ from multiback.metrics.inputs.arguments import as_integer, is_real
 from multiback.metrics.inputs.scores import ScoreTask
 from multiback.metrics.inputs.task import Average, Task
 from multiback.metrics.intervals.interval import sum_of_words
-from multiback.metrics.numeric.arithmetic import ratio
+from multiback.metrics.numeric import exact
+from multiback.metrics.numeric.arithmetic import namespace, ratio
 from multiback.metrics.statistics.score_bins import BITS, most_bits
 from multiback.metrics.statistics.score_buffer import ScoreBuffer
 from multiback.metrics.statistics.score_histogram import (
@@ -41,9 +42,10 @@ Array = np.ndarray[Any, Any]
 # 256 roundings of a prefix sum, 256 of a sum over bins and a few of each term.
 ROUNDING = 520 * 2.0**-24
 
-# Up to so many columns have the finest bins; four times as many have bins of twice the
-# width, in a state of at most so many MB.
-FINEST_COLUMNS = 16
+# Up to so many columns have the finest bins; twice as many have bins of twice the
+# width, but not wider than these bits make, unless the state were of more MB.
+FINEST_COLUMNS = 4
+WIDEST_BITS = 7
 MAX_STATE_MB = 32.0
 # Two labels, each with two words of a count and two of a sum.
 BYTES_PER_BIN = 32
@@ -156,6 +158,54 @@ class ScoreMetric(PairMetric):
             self._look_at_bounds(histogram, low, high)
         return value
 
+    def compute_on_arrays(self, state: State) -> Any | None:
+        """Return the value of a histogram, some rankings at a time."""
+        averaged = self._averaged_on_arrays(state)
+        if averaged is None:
+            return None
+        if self._looks_at_bounds():
+            scores = float(exact.count_to_float(state["counts"][:, -1]))
+            scores += float(state["weighted"][0, -1])
+            self._warn_if_wide(mean_gap(averaged[2] - averaged[1]), scores)
+        return averaged[0]
+
+    def _averaged_on_arrays(self, state: State) -> Array | None:
+        """Return value and bounds for a state of arrays, as `_averaged`."""
+        scores, chosen = self._scores, self.record.chosen
+        if isinstance(scores, ScoreBuffer):
+            return None
+        if scores.task.micro:
+            chosen = None
+        elif chosen is not None and self.record.kind == "binary":
+            return None  # The negative class ranks the other way.
+        table = self.score_columns(scores, state, chosen)
+        values, (positives, negatives, undefined) = table[:3].clip(0.0, 1.0), table[3:]
+        broken = undefined
+        if scores.unusable(state):
+            broken = undefined + scores.unrankable(state)
+        return np.asarray(self._average(values, positives, negatives, broken))
+
+    def score_columns(
+        self, scores: ScoreHistogram, state: State, columns: Sequence[int] | None
+    ) -> Array:
+        """Return what `score` does, for a state of arrays, some rankings at a time.
+
+        Args:
+            scores: The statistic.
+            state: A state of NumPy arrays.
+            columns: Which rankings, or None for all.
+
+        Returns:
+            `(6, columns)`: value, low, high, positives, negatives and NaN.
+        """
+        found = []
+        for cells in scores.columns_in_chunks(state, columns):
+            one = scores.histogram_of(cells, state)
+            totals = total(one.positives), total(one.negatives)
+            values = map(ops.convert_to_numpy, self.score(one))
+            found.append(np.stack([*values, *totals, cells[:, -1]]))
+        return np.concatenate(found, axis=1)
+
     def compute_bounds(self, state: State) -> Tensor:
         """Return the smallest and the largest value that the data could have."""
         averaged = self._averaged(self._scores.read(state))
@@ -168,7 +218,16 @@ class ScoreMetric(PairMetric):
         Returns:
             Two floats, or with `average=None` two arrays.
         """
-        return as_floats(self.compute_bounds(self.state))
+        return self.bounds_of(self.state)
+
+    def bounds_of(self, state: State) -> Any:
+        """Return the bounds of a state; see `bounds`."""
+        arrays = {k: ops.convert_to_numpy(v) for k, v in state.items()}
+        averaged = self._averaged_on_arrays(arrays)
+        if averaged is None:
+            return as_floats(self.compute_bounds(state))
+        low, high = averaged[1] - ROUNDING, averaged[2] + ROUNDING
+        return as_floats(np.clip(np.stack([low, high]), 0.0, 1.0))
 
     def class_rows(self, state: State) -> Any:
         """Return the effective rows of the rarer class of each ranking."""
@@ -365,49 +424,65 @@ class ScoreMetric(PairMetric):
         )
 
     def _values(self, histogram: Histogram) -> tuple[Tensor, Tensor, Tensor]:
-        """Return values and bounds `(3, columns)`, positives, and what lacks one."""
+        """Return values and bounds `(3, columns)`, positives and negatives."""
         values = ops.clip(ops.stack(list(self.score(histogram))), 0.0, 1.0)
-        positives, negatives = total(histogram.positives), total(histogram.negatives)
-        one_class = ops.equal(positives, 0.0)
+        return values, total(histogram.positives), total(histogram.negatives)
+
+    def _lacks_a_class(self, positives: Tensor, negatives: Tensor) -> Tensor:
+        xp = namespace(positives)
+        lacking = xp.equal(positives, 0.0)
         if self.needs_negatives:
-            one_class = ops.logical_or(one_class, ops.equal(negatives, 0.0))
-        return values, positives, one_class
+            lacking = xp.logical_or(lacking, xp.equal(negatives, 0.0))
+        return lacking
 
     def _each_value(self, histogram: Histogram) -> Tensor:
         """Return values and bounds, `(3, columns)`, NaN where there are none."""
-        values, _, one_class = self._values(histogram)
-        undefined = ops.logical_or(one_class, histogram.undefined > 0.0)
-        return ops.where(undefined, float("nan"), values)
+        values, positives, negatives = self._values(histogram)
+        return self._defined(values, positives, negatives, histogram.undefined)
+
+    def _defined(
+        self, values: Tensor, positives: Tensor, negatives: Tensor, broken: Tensor
+    ) -> Tensor:
+        xp = namespace(values)
+        one_class = self._lacks_a_class(positives, negatives)
+        undefined = xp.logical_or(one_class, broken > 0.0)
+        return xp.where(undefined, float("nan"), values)
 
     def _averaged(self, histogram: Histogram) -> Tensor:
         """Return value and bounds, `(3,)` or `(3, columns)`."""
         histogram = self.chosen(histogram)
+        return self._average(*self._values(histogram), histogram.undefined)
+
+    def _average(
+        self, values: Tensor, positives: Tensor, negatives: Tensor, broken: Tensor
+    ) -> Tensor:
+        """Return value and bounds of `(3, columns)` and what each column holds."""
         if self._each:
-            return self._each_value(histogram)
-        values, positives, one_class = self._values(histogram)
-        broken = histogram.undefined > 0.0
-        weights = ops.ones_like(positives)
+            return self._defined(values, positives, negatives, broken)
+        xp = namespace(values)
+        one_class = self._lacks_a_class(positives, negatives)
+        weights = xp.ones_like(positives)
         if self.average == "weighted":
             weights = positives
-        weights = ops.where(one_class, 0.0, weights)
-        values = ops.where(one_class, 0.0, values)
-        averages = ratio(
-            ops.sum(values * weights, axis=-1), ops.sum(weights), float("nan")
-        )
-        return ops.where(ops.any(broken), float("nan"), averages)
+        weights = xp.where(one_class, 0.0, weights)
+        values = xp.where(one_class, 0.0, values)
+        sums = xp.sum(values * weights, axis=-1)
+        totals = xp.broadcast_to(xp.sum(weights), sums.shape)
+        averages = ratio(sums, totals, float("nan"))
+        return xp.where(xp.any(broken > 0.0), float("nan"), averages)
 
     def _look_at_bounds(self, histogram: Histogram, low: Tensor, high: Tensor) -> None:
         """Warn once where the values are known: outside of a compiled step."""
         if not self._looks_at_bounds():
             return
         try:
-            gap = float(np.max(ops.convert_to_numpy(high - low)))
+            gaps = ops.convert_to_numpy(high - low)
             scores = float(ops.convert_to_numpy(ops.sum(histogram.positives)))
             scores += float(ops.convert_to_numpy(ops.sum(histogram.negatives)))
         except (AttributeError, NotImplementedError, TypeError):
             # A tracer of JAX, a symbolic tensor of TensorFlow, a meta one of torch.
             return
-        self._warn_if_wide(gap, scores)
+        self._warn_if_wide(mean_gap(gaps), scores)
 
     def _looks_at_bounds(self) -> bool:
         """Return whether the value that is being computed may bring a warning.
@@ -451,14 +526,20 @@ def choose_bits(
     if max_state_mb is None:
         max_state_mb = MAX_STATE_MB
         # The time of a result grows with the number of cells.
-        quarters = math.log(max(columns / FINEST_COLUMNS, 1.0), 4)
-        bits -= math.ceil(quarters)
+        bits -= math.ceil(math.log2(max(columns / FINEST_COLUMNS, 1.0)))
+        bits = max(bits, WIDEST_BITS)
     if not is_real(max_state_mb) or not max_state_mb > 0:
         raise ArgumentError(
             f"max_state_mb= wants a number above 0, not {max_state_mb!r}."
         )
     room = max_state_mb * 1e6 / (BYTES_PER_BIN * columns)
     return min(bits, most_bits(room, logits=logits))
+
+
+def mean_gap(gaps: Array) -> float:
+    """Return the mean of the gaps between bounds, without those of no value."""
+    known = gaps[~np.isnan(gaps)]
+    return float(np.mean(known)) if known.size else 0.0
 
 
 def as_floats(values: Tensor) -> Any:

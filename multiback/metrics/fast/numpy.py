@@ -8,12 +8,13 @@ error.
 
 import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from multiback.metrics.inputs.scores import ScoreTask
 from multiback.metrics.inputs.task import Ids
 from multiback.metrics.numeric.exact import COUNT_BASE, COUNT_BITS
 from multiback.metrics.statistics.class_hits import ClassHits
@@ -254,10 +255,12 @@ def count_hits(counts: ClassHits, y_true: Array, y_pred: Array) -> Array | None:
 def count_scores(
     histogram: ScoreHistogram, y_true: Array, y_pred: Array
 ) -> Array | None:
-    """Return the cell that each element falls into, of a binary task."""
+    """Return the cell that each element falls into."""
     task, bins = histogram.task, histogram.bins
+    if task.num_classes is not None or task.num_labels is not None:
+        return _count_columns(histogram, y_true, y_pred)
     matched = _matched(y_true, y_pred)
-    if matched is None or task.num_classes is not None or task.num_labels is not None:
+    if matched is None:
         return None
     y_true, scores = _without_ignored(*matched, task.ignore_index)
     positive, scores = _positive(y_true), scores.reshape(-1)
@@ -266,6 +269,68 @@ def count_scores(
     ids = bin_ids_of_array(scores, histogram.bits, logits=task.from_logits)
     ids += positive.reshape(-1) * bins
     return ids
+
+
+def _labels_and_scores(
+    task: ScoreTask, y_true: Array, y_pred: Array
+) -> tuple[Array | None, Array] | None:
+    """Return class ids or which labels hold, if all are known, and rows of scores."""
+    columns = task.num_classes or task.num_labels
+    if y_pred.dtype.char not in "fd":
+        y_pred = y_pred.astype(np.float32)
+    if not y_pred.size or y_pred.shape[-1] != columns:
+        return None
+    scores, shape = y_pred.reshape(-1, columns), y_pred.shape[:-1]
+    if task.num_classes is not None and y_true.shape in (shape, (*shape, 1)):
+        ids, scores = _without_ignored(y_true.reshape(-1), scores, task.ignore_index)
+        return _class_ids(ids, columns), scores
+    if y_true.shape != y_pred.shape or task.ignore_index is not None:
+        return None
+    if task.num_classes is not None:
+        return _one_hot_ids(y_true, columns), scores
+    return _positive(y_true), scores
+
+
+def _count_columns(
+    histogram: ScoreHistogram, y_true: Array, y_pred: Array
+) -> Array | None:
+    """Return the cell of each score of classes or labels."""
+    task, bins = histogram.task, histogram.bins
+    pair = _labels_and_scores(task, y_true, y_pred)
+    if pair is None or pair[0] is None or task.together is not None:
+        return None
+    labels, scores = pair
+    if not _are_usable(scores.reshape(-1), from_logits=task.from_logits):
+        return None
+    if task.num_classes is not None and task.from_logits:
+        if not np.isfinite(scores).all():
+            return None
+        scores = softmax_logits(scores)
+    ids = bin_ids_of_array(scores.reshape(-1), histogram.bits, logits=task.from_logits)
+    ids = ids.reshape(scores.shape)
+    if task.num_classes is None:
+        ids += labels.reshape(ids.shape) * bins
+    else:
+        ids[np.arange(len(ids)), labels] += bins
+    if not task.micro:
+        ids += np.arange(task.columns) * (2 * bins + 1)
+    return ids.reshape(-1)
+
+
+def softmax_logits(scores: Array) -> Array:
+    """Return `log(p / (1 - p))` of the softmax p of finite scores, `(N, C)`."""
+    rows, best = np.arange(len(scores)), scores.argmax(axis=1)
+    top, others = scores[rows, best], scores.copy()
+    others[rows, best] = -np.inf
+    second = others.max(axis=1)
+    others -= second[:, None]
+    rest = second + np.log(np.exp(others, out=others).sum(axis=1))
+    # All but the best have a p of at most 1/2, where 1 - p keeps every bit.
+    log_p = np.subtract(scores, np.logaddexp(top, rest)[:, None], out=others)
+    np.minimum(log_p, -0.5, out=log_p)
+    log_p -= np.log1p(-np.exp(log_p))
+    log_p[rows, best] = top - rest
+    return log_p
 
 
 def roc_area(
@@ -298,6 +363,47 @@ def roc_area(
         return math.nan, math.nan, 0.0
     won = np.vdot(inside, WINS) + np.dot(above, up_to - below)
     return float(won) / pairs, float(inside.trace()) / pairs, float(low[-1])
+
+
+def roc_areas(chunks: Iterable[Array], count: int, bins: int) -> Array:
+    """Return `(6, count)`: areas, both bounds, positives, negatives and NaN.
+
+    Args:
+        chunks: The cells of some rankings after the others, `(k, 2 * bins + 1)` of
+            int32 or float64: negatives, positives, NaN.
+        count: Number of all rankings.
+        bins: Number of bins.
+    """
+    width = bins + -bins % WIDTH
+    sums = np.empty((count, 2, width // WIDTH))
+    inside = np.empty((count, WIDTH, WIDTH))
+    undefined = np.empty(count)
+    first, room = 0, np.empty((0, 2, width))
+    for cells in chunks:
+        rows = slice(first, first + len(cells))
+        first = rows.stop
+        if len(room) < len(cells):
+            # Sums of less than 2**24 are exact in float32, of half the memory.
+            dtype = np.float32 if cells.dtype.kind == "i" else np.float64
+            room = np.zeros((len(cells), 2, width), dtype)
+            ones = np.ones(WIDTH, dtype)
+        table = room[: len(cells)]
+        table[:, :, :bins] = cells[:, :-1].reshape(-1, 2, bins)
+        sums[rows] = (table.reshape(-1, WIDTH) @ ones).reshape(len(cells), 2, -1)
+        table = table.reshape(len(cells), 2, -1, WIDTH)
+        inside[rows] = table[:, 1].swapaxes(1, 2) @ table[:, 0]
+        undefined[rows] = cells[:, -1]
+    below, above = sums[:, 0], sums[:, 1]
+    up_to = below.cumsum(axis=1)
+    negatives, positives = up_to[:, -1].copy(), above.sum(axis=1)
+    up_to -= below
+    won = inside.reshape(count, -1) @ WINS.reshape(-1)
+    won += np.einsum("kr,kr->k", above, up_to)
+    with np.errstate(invalid="ignore"):  # One class makes this 0 / 0.
+        value = won / (positives * negatives)
+        tied = np.einsum("kii->k", inside) / (2.0 * positives * negatives)
+    low, high = value - tied, value + tied
+    return np.stack([value, low, high, positives, negatives, undefined])
 
 
 def add_four(counts: Array, cells: tuple[Any, ...]) -> None:

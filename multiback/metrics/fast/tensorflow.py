@@ -220,12 +220,18 @@ def ratio_of_two_classes(
     return tf.where(table.invalid > 0.0, float("nan"), value)
 
 
-def roc_area(state: State, bins: int, otherwise: Callable[[], Tensor]) -> Tensor:
-    """Return the area under the ROC curve of one ranking.
+def roc_area(
+    state: State,
+    bins: int,
+    average: Callable[[Tensor, Tensor, Tensor], Tensor],
+    otherwise: Callable[[], Tensor],
+) -> Tensor:
+    """Return the area under the ROC curve of one ranking, or the average of several.
 
     Args:
-        state: That of a `ScoreHistogram` with one column.
+        state: That of a `ScoreHistogram`.
         bins: Number of bins.
+        average: Gives the value of areas, positives and negatives, each `(columns,)`.
         otherwise: Computes the area of other states than those of fewer than 2**24
             scores without weights, in a separate branch.
     """
@@ -235,26 +241,43 @@ def roc_area(state: State, bins: int, otherwise: Callable[[], Tensor]) -> Tensor
     everything, before, below = (
         matrix.astype(dtype.as_numpy_dtype) for matrix in (_ALL, _BEFORE, _BELOW)
     )
+    table = tf.reshape(counts[1, :-1], (-1, 2 * bins + 1))
+    columns = int(table.shape[0])
+
+    def padded(part: Tensor) -> Tensor:
+        part = tf.cast(part, dtype)
+        if bins % WIDTH**2:
+            part = tf.pad(part, [(0, 0), (0, -bins % WIDTH**2)])
+        return tf.reshape(part, (-1, WIDTH))
 
     def area() -> Tensor:
-        table = tf.cast(tf.reshape(counts[1, : 2 * bins], (2, bins)), dtype)
-        if bins % WIDTH**2:
-            table = tf.pad(table, [(0, 0), (0, -bins % WIDTH**2)])
-        table = tf.reshape(table, (-1, WIDTH))
-        negatives, positives = tf.split(table, 2)
+        negatives, positives = padded(table[:, :bins]), padded(table[:, bins:-1])
         # The number of negatives below each bin: in earlier groups of rows, in earlier
         # rows, in earlier bins of its row, and half of its own.
         rows = tf.reshape(tf.matmul(negatives, everything[:, :1]), (-1, WIDTH))
-        groups = tf.matmul(np.tri(rows.shape[0], k=-1, dtype=everything.dtype), rows)
-        lower = tf.matmul(groups, everything) + tf.matmul(rows, before)
+        groups = tf.reshape(tf.matmul(rows, everything[:, :1]), (columns, -1))
+        earlier = np.tri(groups.shape[1], k=-1, dtype=everything.dtype).T
+        lower = tf.reshape(tf.matmul(groups, earlier), (-1, 1))
+        lower = lower + tf.matmul(rows, before)
         lower = tf.matmul(negatives, below) + tf.reshape(lower, (-1, 1))
-        pairs = tf.reduce_sum(rows) * tf.reduce_sum(positives)
+        won = tf.reshape(positives * lower, (columns, -1))
+        won, above = (
+            tf.reduce_sum(won, 1),
+            tf.reduce_sum(tf.reshape(positives, (columns, -1)), 1),
+        )
+        under = tf.reduce_sum(groups, axis=1)
         # A single class makes this 0 / 0.
-        return tf.cast(tf.reduce_sum(positives * lower) / pairs, tf.float32)
+        areas = won / (under * above), above, under
+        return average(*(tf.cast(each, tf.float32) for each in areas))
 
-    # The last cells: NaN, and the total.
-    last = tf.reduce_sum(counts[:, -2:] * [[0, 1], [1, 0]])
-    last += tf.reduce_sum(state["unusable"])
+    # Not 0 for a NaN and, with the total in its last cell, for a count that has left
+    # its low word.
+    carried = counts[0, -1]
+    if columns > 1:  # An epoch of a thousand classes has more than 2**24 scores.
+        carried = tf.cond(
+            carried > 0, lambda: tf.reduce_max(counts[0, :-1]), lambda: carried
+        )
+    last = carried + tf.reduce_sum(table[:, -1]) + tf.reduce_sum(state["unusable"])
     weights = tf.reduce_sum(tf.abs(weighted[:, -1]))
     odd = tf.logical_or(tf.not_equal(last, 0), tf.not_equal(weights, 0.0))
     return tf.cond(odd, otherwise, area)

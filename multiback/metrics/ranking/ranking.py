@@ -1,5 +1,6 @@
 """Ranking metrics: AUROC and average precision, with certified bounds."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -7,7 +8,7 @@ import numpy as np
 from keras import ops
 
 from multiback.metrics.base.score_metric import ScoreMetric
-from multiback.metrics.fast.numpy import roc_area
+from multiback.metrics.fast.numpy import roc_area, roc_areas
 from multiback.metrics.inputs.task import Average, Ids, Task, TaskName
 from multiback.metrics.intervals.delong import area_interval
 from multiback.metrics.intervals.interval import (
@@ -15,7 +16,7 @@ from multiback.metrics.intervals.interval import (
     mean_of_dependent,
     undefined,
 )
-from multiback.metrics.numeric.arithmetic import ratio
+from multiback.metrics.numeric.arithmetic import namespace, ratio
 from multiback.metrics.statistics.score_histogram import (
     Histogram,
     ScoreHistogram,
@@ -25,17 +26,19 @@ from multiback.metrics.statistics.score_histogram import (
 from multiback.metrics.statistics.statistic import State
 
 Tensor = Any
+Array = np.ndarray[Any, Any]
 
 
 def _column_total(values: Tensor) -> Tensor:
-    return ops.expand_dims(total(values), -1)
+    return total(values)[..., None]
 
 
 def _integral(hits: Tensor, seen: Tensor, slope: Any, width: Tensor) -> Tensor:
     """Integrate `(hits + x) / (seen + slope x)` over x from 0 to `width`."""
-    grown = ops.where(ops.equal(seen, 0.0), 1.0, seen)
-    curved = (hits - seen / slope) / slope * ops.log1p(slope * width / grown)
-    return width / slope + ops.where(ops.equal(seen, 0.0), 0.0, curved)
+    xp = namespace(seen)
+    grown = xp.where(xp.equal(seen, 0.0), 1.0, seen)
+    curved = (hits - seen / slope) / slope * xp.log1p(slope * width / grown)
+    return width / slope + xp.where(xp.equal(seen, 0.0), 0.0, curved)
 
 
 @keras.saving.register_keras_serializable("multiback")
@@ -76,9 +79,8 @@ class AUROC(ScoreMetric):
             instead of counting scores in bins. More scores than that are an error. Each
             result sorts them, so it suits `evaluate` rather than `fit`.
         num_bins: Largest number of bins of each class; the state has 32 bytes a bin and
-            class. None takes 6,210 (7,298 for logits) for up to 16 classes, half as
-            many where there are four times as many classes, and a state of at most 32
-            MB.
+            class. None takes 6,210 (7,298 for logits) for up to 4 classes, fewer for
+            more, 778 (914) from 17 classes on, and a state of at most 32 MB.
         max_state_mb: Largest state in MB (a million bytes), in place of `num_bins=`:
             more memory makes the bins of many classes finer, up to 6,210 each.
         from_logits: Whether `y_pred` holds logits instead of probabilities. It is never
@@ -174,23 +176,33 @@ class AUROC(ScoreMetric):
 
     def compute_on_arrays(self, state: State) -> Any | None:
         """Return the area of one histogram."""
-        one = self._one_histogram()
-        if one is None or one.unusable(state):
-            return None
-        found = roc_area(state["counts"], state["weighted"], one.bins)
+        one, found = self._one_histogram(), None
+        if one is not None and not one.unusable(state):
+            found = roc_area(state["counts"], state["weighted"], one.bins)
         if found is None:
-            return None
+            return super().compute_on_arrays(state)
         area, gap, scores = found
         if self._looks_at_bounds():
             self._warn_if_wide(gap, scores)
         return area
 
     def compute_in_step(self, state: State, kernels: Any) -> Tensor | None:
-        """Return the area of one histogram."""
-        one = self._one_histogram()
-        if one is None:
+        """Return the area of a histogram, or the average of several."""
+        scores = self._scores
+        own = type(self).score is AUROC.score
+        plain = own and self.record.classes is None
+        if not isinstance(scores, ScoreHistogram) or not plain:
             return None
-        return kernels.roc_area(state, one.bins, lambda: self.compute(state))
+
+        def average(areas: Tensor, positives: Tensor, negatives: Tensor) -> Tensor:
+            if scores.task.columns == 1 and not self._each:
+                return areas[0]
+            nothing = ops.zeros_like(areas)
+            return self._average(areas[None], positives, negatives, nothing)[0]
+
+        return kernels.roc_area(
+            state, scores.bins, average, lambda: self.compute(state)
+        )
 
     def _one_histogram(self) -> ScoreHistogram | None:
         scores = self._scores
@@ -200,6 +212,16 @@ class AUROC(ScoreMetric):
         own = type(self).score is AUROC.score
         one = own and self.record.classes is None
         return scores if one and not self._each else None
+
+    def score_columns(
+        self, scores: ScoreHistogram, state: State, columns: Sequence[int] | None
+    ) -> Array:
+        """Return areas, bounds, positives, negatives and NaN of each ranking."""
+        if type(self).score is not AUROC.score:
+            return super().score_columns(scores, state, columns)
+        count = scores.task.columns if columns is None else len(columns)
+        chunks = scores.columns_in_chunks(state, columns)
+        return roc_areas(chunks, count, scores.bins)
 
     def score(self, histogram: Histogram) -> tuple[Tensor, Tensor, Tensor]:
         """Return the area and its bounds."""
@@ -269,9 +291,8 @@ class AveragePrecision(ScoreMetric):
             instead of counting scores in bins. More scores than that are an error. Each
             result sorts them, so it suits `evaluate` rather than `fit`.
         num_bins: Largest number of bins of each class; the state has 32 bytes a bin and
-            class. None takes 6,210 (7,298 for logits) for up to 16 classes, half as
-            many where there are four times as many classes, and a state of at most 32
-            MB.
+            class. None takes 6,210 (7,298 for logits) for up to 4 classes, fewer for
+            more, 778 (914) from 17 classes on, and a state of at most 32 MB.
         max_state_mb: Largest state in MB (a million bytes), in place of `num_bins=`:
             more memory makes the bins of many classes finer, up to 6,210 each.
         from_logits: Whether `y_pred` holds logits instead of probabilities. It is never
@@ -369,33 +390,78 @@ class AveragePrecision(ScoreMetric):
 
     def score(self, histogram: Histogram) -> tuple[Tensor, Tensor, Tensor]:
         """Return the area and its bounds."""
+        xp = namespace(histogram.positives)
         p, n = (
-            ops.flip(part, axis=-1)
+            xp.flip(part, axis=-1)
             for part in (histogram.positives, histogram.negatives)
         )
         hits, all_before = before(p), before(p + n)
-        end = ratio(hits + p, all_before + p + n, 0.0)
         if histogram.exact:
-            value = ratio(total(p * end), total(p), 0.0)
+            value = ratio(
+                total(p * ratio(hits + p, all_before + p + n, 0.0)), total(p), 0.0
+            )
             return value, value, value
-        single = ops.logical_and(p <= 1.0, ops.equal(histogram.weighted, 0.0))
-        first = ops.minimum(p, 1.0)
+        areas = self._areas(p, n, hits, all_before, histogram.weighted)
+        areas = ratio(total(xp.stack(areas)), total(p), 0.0)
+        return areas[0], areas[1], areas[2]
+
+    def score_columns(
+        self, scores: ScoreHistogram, state: State, columns: Sequence[int] | None
+    ) -> Array:
+        """Return areas, bounds, positives, negatives and NaN of each ranking."""
+        if type(self).score is not AveragePrecision.score:
+            return super().score_columns(scores, state, columns)
+        found, bins = [], scores.bins
+        weighted = np.asarray(state["weighted"][0, -1])
+        for cells in scores.columns_in_chunks(state, columns):
+            n, p = cells[:, :bins], cells[:, bins:-1]
+            wide = np.int64 if cells.dtype.kind == "i" else np.float64
+            up_to_n, up_to_p = (np.cumsum(part, axis=1, dtype=wide) for part in (n, p))
+            positives, negatives = up_to_p[:, -1], up_to_n[:, -1]
+            # Bins without positives have no area.
+            rows, _ = held = np.nonzero(p)
+            hits = (positives[rows] - up_to_p[held]).astype("float64")
+            before = hits + (negatives[rows] - up_to_n[held])
+            areas = self._areas(
+                p[held].astype("float64"),
+                n[held].astype("float64"),
+                hits,
+                before,
+                weighted,
+            )
+            values = [np.bincount(rows, area, len(cells)) for area in areas]
+            values = ratio(np.stack(values), np.stack([positives] * 3), 0.0)
+            found.append(np.stack([*values, positives, negatives, cells[:, -1]]))
+        return np.concatenate(found, axis=1)
+
+    def _areas(
+        self, p: Tensor, n: Tensor, hits: Tensor, all_before: Tensor, weighted: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the area of each bin, times the positives, and its bounds.
+
+        Args:
+            p: Positives of the bin.
+            n: Negatives of the bin.
+            hits: Positives that score higher.
+            all_before: All that score higher.
+            weighted: Scalar, not 0 if there are weights.
+        """
+        xp = namespace(p)
+        end = ratio(hits + p, all_before + p + n, 0.0)
+        single = xp.logical_and(p <= 1.0, xp.equal(weighted, 0.0))
+        first = xp.minimum(p, 1.0)
         slope = 1.0 + ratio(n, p, 0.0)
         # The k-th positive of the bin, with its share of the bin's negatives.
         start = ratio(hits + first, all_before + slope * first, 0.0)
         rest = _integral(hits + first, all_before + slope * first, slope, p - first)
-        middle = (
-            first * start + rest + (end - start) / 2.0 * ops.cast(p > 1.0, "float32")
-        )
+        middle = first * start + rest + xp.where(p > 1.0, (end - start) / 2.0, 0.0)
         # All negatives of the bin before its positives, down to each positive.
         low = first * ratio(hits + first, all_before + n + first, 0.0)
         low = low + _integral(hits + first, all_before + n + first, 1.0, p - first)
         # With weights many small positives may lie in the first.
         low_weighted = _integral(hits, all_before + n, 1.0, p)
-        low = ops.where(histogram.weighted > 0.0, low_weighted, low)
+        low = xp.where(weighted > 0.0, low_weighted, low)
         # Precision grows along positives in a row, so the last one has the most.
         high = p * ratio(hits + p, all_before + p, 0.0)
-        middle = ops.where(single, p * end, middle)
-        middle = ops.clip(middle, low, high)
-        areas = ratio(total(ops.stack([middle, low, high])), total(p), 0.0)
-        return areas[0], areas[1], areas[2]
+        middle = xp.where(single, p * end, middle)
+        return xp.clip(middle, low, high), low, high

@@ -6,6 +6,7 @@ with the possible error from the order inside bins.
 
 import dataclasses
 import math
+from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
 import keras
@@ -27,6 +28,9 @@ from multiback.metrics.statistics.statistic import State
 
 Tensor = Any
 Array = np.ndarray[Any, Any]
+
+# So many cells are computed at a time outside of a compiled step.
+CHUNK = 64_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -188,6 +192,50 @@ class ScoreHistogram(LabelCells):
             weighted=ops.sum(ops.abs(weighted)),
         )
 
+    def columns_in_chunks(
+        self, state: State, columns: Sequence[int] | None = None
+    ) -> Iterator[Array]:
+        """Give the cells of some rankings at a time, for a state of arrays.
+
+        Chunks that fit into a processor's cache take a third of the time of the whole.
+
+        Args:
+            state: A state of NumPy arrays.
+            columns: Which rankings, or None for all.
+
+        Yields:
+            `(k, 2 * bins + 1)`: negatives, positives and NaN of k rankings; int32, or
+            float64 where there are weights or counts beyond 2**24.
+        """
+        width = 2 * self.bins + 1
+        (high, low), weighted = (
+            state[key][:, :-1].reshape(2, -1, width) for key in ("counts", "weighted")
+        )
+        # No cell holds more than the last one.
+        carried = state["counts"][0, -1] != 0 and bool(high.any())
+        in_weights = state["weighted"][0, -1] != 0.0
+        size = max(CHUNK // width, 1)
+        for first in range(0, len(low if columns is None else columns), size):
+            rows: Any = slice(first, first + size)
+            if columns is not None:
+                rows = list(columns[rows])
+            cells = low[rows]
+            if carried:
+                cells = high[rows] * float(exact.COUNT_BASE) + cells
+            if in_weights:
+                cells = cells + weighted[0, rows].astype("float64") + weighted[1, rows]
+            yield cells
+
+    def histogram_of(self, cells: Array, state: State) -> Histogram:
+        """Return the values of a chunk, as float64 arrays."""
+        cells = cells.astype("float64", copy=False)
+        return Histogram(
+            negatives=cells[:, : self.bins],
+            positives=cells[:, self.bins : -1],
+            undefined=cells[:, -1] + self.unrankable(state),
+            weighted=np.abs(state["weighted"][0, -1]).astype("float64"),
+        )
+
     def edges(self, _state: State) -> Array:
         """Return the lower edge of each bin in float64, as scores, `(1, bins)`."""
         table = edge_table(self.bits, logits=self.task.from_logits)
@@ -209,6 +257,12 @@ def before(values: Tensor) -> Tensor:
     Args:
         values: Float tensor of shape `(columns, bins)`.
     """
+    if isinstance(values, np.ndarray):
+        sums: Array = np.cumsum(values, axis=-1)
+        sums -= values
+        return sums
+    if keras.backend.backend() == "jax":
+        return _before_by_fours(values)
     columns, bins = values.shape
     width = math.isqrt(bins - 1) + 1
     values = ops.pad(values, [(0, 0), (0, -bins % width)])
@@ -220,6 +274,26 @@ def before(values: Tensor) -> Tensor:
     return ops.reshape(sums, (columns, -1))[:, :bins]
 
 
+def _before_by_fours(values: Tensor) -> Tensor:
+    """Sum the bins before each one, four at a time, which XLA vectorises.
+
+    Its own prefix sum adds up a window for each bin: ten times as long.
+    """
+    columns, bins = values.shape
+    if bins == 1:
+        return ops.zeros_like(values)
+    table = ops.pad(values, [(0, 0), (0, -bins % 4)])
+    table = ops.reshape(table, (columns, -1, 4))
+    one, two, three, four = (table[:, :, k] for k in range(4))
+    second = one + two
+    third = second + three
+    earlier = _before_by_fours(third + four)
+    sums = [earlier, earlier + one, earlier + second, earlier + third]
+    return ops.reshape(ops.stack(sums, axis=-1), (columns, -1))[:, :bins]
+
+
 def total(values: Tensor) -> Tensor:
     """Sum the bins of each column, `(columns, bins)` to `(columns,)`."""
+    if isinstance(values, np.ndarray):
+        return np.sum(values, axis=-1)
     return exact.sum_to_float(exact.batch_sum(values))
