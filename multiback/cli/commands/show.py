@@ -33,6 +33,7 @@ def details(checkpoint: Listed) -> Record:
         **record(checkpoint),
         "threshold": recorded_threshold(checkpoint),
         "cannot_be_told_apart": peers_not_told_apart(checkpoint),
+        "parents": checkpoint.extra.get("parents", []),
         "files": {
             name: {"size": entry.size, "xxh3": entry.xxh3}
             for name, entry in checkpoint.files.items()
@@ -90,6 +91,9 @@ def details_view(shown: Record, *, with_variables: bool) -> RenderableType:
             f"{ends['lower']:.4g} to {ends['upper']:.4g}" if ends else "",
         )
     parts: list[RenderableType] = [facts, "", metrics]
+    if parents := shown.get("parents"):
+        names = ", ".join(str(each.get("name")) for each in parents)
+        parts += ["", f"The average of {names}."]
     if near := shown.get("cannot_be_told_apart"):
         parts += ["", f"Cannot be told apart from it by that: {', '.join(near)}."]
     if with_variables:
