@@ -259,7 +259,7 @@ def verify_checkpoints(
     nothing to verify.
     """
     from multiback.cli.commands.verify import find, verify, verify_view
-    from multiback.cli.output import progress_bar
+    from multiback.progress import progress_bar
 
     found = find(path, run)
     with progress_bar("Verifying", sum(one.size for one in found[0])) as advance:
@@ -288,8 +288,8 @@ def diff(
     with 1 if one of them cannot be read; see also --exit-code.
     """
     from multiback.cli.commands.diff import difference, difference_view
-    from multiback.cli.output import progress_bar
     from multiback.cli.records import one_checkpoint
+    from multiback.progress import progress_bar
 
     pair = one_checkpoint(a), one_checkpoint(b)
     with progress_bar("Comparing", None):
@@ -354,8 +354,8 @@ def export_checkpoint(
     any backend. Exits with 0, or with 1 if it cannot be written.
     """
     from multiback.cli.commands.export import export
-    from multiback.cli.output import progress_bar
     from multiback.cli.records import one_checkpoint
+    from multiback.progress import progress_bar
 
     with progress_bar("Exporting", None):
         path = export(
@@ -386,8 +386,8 @@ def crosscheck(
     """
     from multiback.cli.commands.crosscheck import compiled_model, crosscheck_report
     from multiback.cli.npz import read_data
-    from multiback.cli.output import progress_bar
     from multiback.cli.records import one_checkpoint
+    from multiback.progress import progress_bar
 
     arrays = read_data(data)
     model = compiled_model(one_checkpoint(checkpoint), modules or ())
@@ -416,8 +416,8 @@ def audit(
     from multiback.cli.commands.audit import audit_report
     from multiback.cli.commands.crosscheck import compiled_model
     from multiback.cli.npz import read_data
-    from multiback.cli.output import progress_bar
     from multiback.cli.records import one_checkpoint
+    from multiback.progress import progress_bar
 
     arrays = read_data(data)
     model = compiled_model(one_checkpoint(checkpoint), modules or ())
@@ -476,7 +476,7 @@ def report_runs(
     holds no run.
     """
     from multiback.cli.commands.report import check_tables, write_report
-    from multiback.cli.output import progress_bar
+    from multiback.progress import progress_bar
 
     checks = []
     if data is not None:

@@ -1,31 +1,19 @@
-"""Shared parts of every command's output: JSON, numbers, sizes, progress.
+"""Shared parts of every command's output: JSON, numbers, sizes.
 
 Results go to stdout, everything else to stderr: a pipe gets only the results.
 """
 
 import math
 import sys
-import threading
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from typing import Any
 
 from rich.console import Console, ConsoleOptions, RenderableType
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    Progress,
-    TextColumn,
-    TimeRemainingColumn,
-)
 from rich.segment import Segment
 from rich.table import Table
 
 from multiback.errors import cleaned
 from multiback.store.format.jsontext import dump
-
-# Faster work needs no bar, and a bar that flashes is noise.
-PATIENCE = 1.0
 
 
 class CleanConsole(Console):
@@ -111,49 +99,3 @@ def plain_table(name: str, *numbers: str) -> Table:
     for heading in numbers:
         table.add_column(heading, justify="right", no_wrap=True)
     return table
-
-
-@contextmanager
-def progress_bar(
-    doing: str, total: int | None, console: Console | None = None
-) -> Iterator[Callable[[int], None]]:
-    """Show a bar on stderr once the work has taken more than a second.
-
-    Args:
-        doing: The name of the work.
-        total: The total in bytes; None if unknown.
-        console: Where to show it instead.
-
-    Yields:
-        A function to call with the number of bytes done since the last call.
-    """
-    bar = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        *([] if total is None else [DownloadColumn(), TimeRemainingColumn()]),
-        console=console or Console(stderr=True),
-        transient=True,
-    )
-    task = bar.add_task(doing, total=total)
-    starting = threading.Lock()
-    is_over = False
-    is_shown = False
-
-    def start() -> None:
-        nonlocal is_shown
-        with starting:
-            if not is_over:
-                bar.start()
-                is_shown = True
-
-    timer = threading.Timer(PATIENCE, start)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield lambda count: bar.advance(task, count)
-    finally:
-        timer.cancel()
-        with starting:
-            is_over = True
-            if is_shown:
-                bar.stop()

@@ -2,11 +2,13 @@
 
 import io
 import shutil
+import time
 
 import pytest
 from rich.console import Console
 
-from multiback.cli import output
+from multiback import progress
+from multiback.checkpoint.loading.find import first_intact
 from multiback.cli.slots import parse_slot
 from multiback.errors import ArgumentError
 from multiback.store import RunDirectory
@@ -80,13 +82,11 @@ def test_verify_of_a_path_that_is_nothing_is_exit_code_1(call, tmp_path):
 def test_work_of_over_a_second_shows_a_bar_and_shorter_work_none(monkeypatch):
     screen = io.StringIO()
     console = Console(file=screen, force_terminal=True, width=80)
-    with output.progress_bar("Verifying", 100, console) as advance:
+    with progress.progress_bar("Verifying", 100, console) as advance:
         advance(50)
     assert screen.getvalue() == ""
-    monkeypatch.setattr(output, "PATIENCE", 0.05)
-    import time
-
-    with output.progress_bar("Verifying", 100, console) as advance:
+    monkeypatch.setattr(progress, "PATIENCE", 0.05)
+    with progress.progress_bar("Verifying", 100, console) as advance:
         advance(50)
         time.sleep(0.5)
     assert "Verifying" in screen.getvalue()
@@ -94,12 +94,34 @@ def test_work_of_over_a_second_shows_a_bar_and_shorter_work_none(monkeypatch):
 
 
 def test_an_error_in_long_work_passes_the_bar(monkeypatch):
-    monkeypatch.setattr(output, "PATIENCE", 0.0)
+    monkeypatch.setattr(progress, "PATIENCE", 0.0)
     with (
         pytest.raises(ZeroDivisionError),
-        output.progress_bar("x", None, Console(file=io.StringIO())),
+        progress.progress_bar("x", None, Console(file=io.StringIO())),
     ):
         raise ZeroDivisionError
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.mark.parametrize("screen", [Terminal(), io.StringIO()])
+def test_a_long_load_shows_one_bar_in_a_terminal_and_nowhere_else(
+    screen, save, monkeypatch
+):
+    monkeypatch.setattr(progress, "PATIENCE", 0.05)
+    monkeypatch.setattr("sys.stderr", screen)
+
+    def read(one):
+        with progress.progress_bar("Inner work"):
+            time.sleep(0.5)
+        return one.epoch
+
+    assert first_intact([save(1)], read) == 1
+    assert ("Loading epoch=001" in screen.getvalue()) == screen.isatty()
+    assert "Inner work" not in screen.getvalue()
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,7 @@ from multiback.errors import (
     StoreError,
     cleaned,
 )
+from multiback.progress import progress_bar
 from multiback.store import (
     Checkpoint,
     Runs,
@@ -313,7 +314,8 @@ def first_intact(ordered: Sequence[Checkpoint], read: Callable[[Checkpoint], T])
     """
     for checkpoint in ordered:
         try:
-            return read(checkpoint)
+            with progress_bar(f"Loading {cleaned(checkpoint.name)}"):
+                return read(checkpoint)
         except CorruptCheckpointError as error:
             damage = error
             warn(f"Passed over {checkpoint.name}: {error}", CheckpointWarning)

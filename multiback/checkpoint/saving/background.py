@@ -15,6 +15,7 @@ from multiback.checkpoint.choosing.slots import Entry
 from multiback.checkpoint.saving.kept import KeptCheckpoints
 from multiback.checkpoint.saving.snapshots import Draft, Memory
 from multiback.errors import ArgumentError, StoreError
+from multiback.progress import progress_bar
 from multiback.store import Checkpoint, Writer
 from multiback.store.background.writer import check_buffers
 from multiback.store.disk.files import as_store_error
@@ -159,7 +160,8 @@ class Saver:
     def settle(self) -> None:
         """Wait for the pending write; keep its error for the next caller."""
         if self._writer is not None:
-            self._writer.join()
+            with progress_bar("Writing a checkpoint"):
+                self._writer.join()
 
     def wait(self) -> None:
         """Wait for the pending write.
