@@ -54,6 +54,7 @@ PLAIN = (
         f"tests/checkpoint/test_{name}.py"
         for name in ("expression", "filenames", "monitor", "names", "retention")
     ),
+    "tests/cli/test_hostile_directories.py",
     "tests/cli/test_tidying.py",
     "tests/show",
     *(f"tests/test_{name}.py" for name in ("repository", "rooms", "warnings", "words")),
@@ -381,6 +382,8 @@ def torture(session: nox.Session) -> None:
                 "MULTIBACK_KILLS": "1000" if backend == BACKENDS[0] else "1",
                 "MULTIBACK_FIT_KILLS": "100",
                 "MULTIBACK_FUZZ": "20",
+                "MULTIBACK_HOSTILE": "1",
+                "MULTIBACK_SLOW_RUNS": "12x3,2x11",
                 "MULTIBACK_PAGES": "1",
                 "MULTIBACK_SYSTEM_CALLS": "1",
             },
