@@ -11,7 +11,7 @@
     nox -s remote          run directories on a real S3 server, on this machine
     nox -s adapters        Lightning, and the loggers: the real ones (not in CI)
     nox -s lint types dist
-    nox -s docs            the site, in site/ (not in CI)
+    nox -s docs            the site, in site/, and a look at it (not in CI)
     nox -s floor newest    the oldest and the newest that we claim (not in CI)
     nox -s peers           scikit-learn's own tests, answered by our metrics (not in CI)
     nox -s torture         a thousand kills, every power cut, long fuzzing (not in CI)
@@ -32,6 +32,9 @@ PROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
 CONSTRAINTS = ("-c", str(ROOT / "tests" / "constraints.txt"))
 BACKENDS = ("tensorflow", "jax", "torch")
 QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "0"}
+# Where bytecode may not be written, each of the many child processes would compile
+# Keras and its backend from source: ten seconds in place of three.
+QUIET["PYTHONDONTWRITEBYTECODE"] = ""
 # Two test processes share two cores; torch's threads would fight over them.
 TEST_ENV = {**QUIET, "OMP_NUM_THREADS": "1"}
 # By class or module: fixtures run once, and JAX compiles a shape once. In their own
@@ -43,7 +46,7 @@ PYTEST = (
 # Folders of tests that a session of their own runs.
 ELSEWHERE = tuple(
     f"--ignore=tests/{folder}"
-    for folder in ("engines", "integrations", "portability", "remote")
+    for folder in ("browser", "engines", "integrations", "portability", "remote")
 )
 
 # Tests that need no Keras, and so no backend: they run once, in `tests-plain`, where
@@ -52,12 +55,22 @@ PLAIN = (
     "tests/store",
     *(
         f"tests/checkpoint/test_{name}.py"
-        for name in ("expression", "filenames", "monitor", "names", "retention")
+        for name in (
+            "expression",
+            "filenames",
+            "monitor",
+            "names",
+            "retention",
+            "within",
+        )
     ),
     "tests/cli/test_hostile_directories.py",
     "tests/cli/test_tidying.py",
     "tests/show",
-    *(f"tests/test_{name}.py" for name in ("repository", "rooms", "warnings", "words")),
+    *(
+        f"tests/test_{name}.py"
+        for name in ("errors_page", "repository", "rooms", "warnings", "words")
+    ),
 )
 
 # Tests of what no backend changes: the command line, translation, second opinions,
@@ -85,15 +98,20 @@ ONCE = (
         f"tests/cli/test_{name}.py"
         for name in (
             *("commands", "comparing", "crosscheck_command", "exporting"),
-            *("lightning", "looking"),
+            *("lightning", "looking", "older_version"),
         )
     ),
     *(f"tests/data/test_{name}.py" for name in ("order", "plain")),
+    "tests/examples/test_guides.py",
+    "tests/metrics/test_intervals.py",
     "tests/metrics/test_plots.py",
     "tests/metrics/test_torchmetrics_agreement.py",
     *(
         f"tests/test_{name}.py"
-        for name in ("contributing", "docs", "doctests", "migration")
+        for name in (
+            *("contributing", "docs", "doctests", "importing", "migration"),
+            "notebook",
+        )
     ),
 )
 
@@ -229,6 +247,8 @@ def add_backend(backend: str) -> None:
     def tests(session: nox.Session) -> None:
         """Run the test suite under one backend."""
         elsewhere = PLAIN if backend == "torch" else (*PLAIN, *ONCE)
+        if backend == "jax":  # The session `demo` runs it.
+            elsewhere = (*elsewhere, "tests/cli/test_demo.py")
         ignored = (f"--ignore={path}" for path in elsewhere)
         under_backend(session, backend, "tests", *ELSEWHERE, *ignored)
 
@@ -322,9 +342,13 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def docs(session: nox.Session) -> None:
-    """Build the site from docs/, and fail on a dead link (not in CI)."""
-    install(session, "docs")
+    """Build the site from docs/, fail on a dead link, and look at it (not in CI).
+
+    A browser opens the pages and a report, if there is a Chromium.
+    """
+    install(session, "docs", extras="[report]")
     session.run("mkdocs", "build", "--strict", env={"NO_MKDOCS_2_WARNING": "1"})
+    session.run("pytest", "tests/browser", *session.posargs)
 
 
 @nox.session

@@ -33,9 +33,14 @@ LABELS = {"task": "multilabel", "num_labels": 3}
 
 # Metrics that want to know more than their task.
 NEEDED = {
+    "HitRate": {"k": 2},
+    "KendallTau": {"capacity": 400},
+    "PrecisionAtK": {"k": 2},
     "PrecisionAtRecall": {"recall": 0.8},
+    "RecallAtK": {"k": 2},
     "RecallAtPrecision": {"precision": 0.8},
     "SensitivityAtSpecificity": {"specificity": 0.8},
+    "SpearmanCorrelation": {"capacity": 400},
     "SpecificityAtSensitivity": {"sensitivity": 0.8},
 }
 KERAS = {
@@ -47,6 +52,7 @@ KERAS = {
     "LogLoss": keras.metrics.BinaryCrossentropy,
     "MeanAbsoluteError": keras.metrics.MeanAbsoluteError,
     "MeanSquaredError": keras.metrics.MeanSquaredError,
+    "MeanSquaredLogarithmicError": keras.metrics.MeanSquaredLogarithmicError,
     "PearsonCorrelation": lambda: keras.metrics.PearsonCorrelation(axis=0),
     "Precision": keras.metrics.Precision,
     "PrecisionAtRecall": lambda: keras.metrics.PrecisionAtRecall(0.8),
@@ -63,9 +69,11 @@ OTHERS = (
     "have all at once. Keras's numbers are of its own metric of that name."
 )
 
-HEAD = """# The metrics
+HEAD = """<!-- Written by docs/generate.py: change that, or the docstrings. -->
+# The metrics
 
-Written by `docs/generate.py`; change that, or the docstrings, and run it again.
+What each metric means, its conventions, and which libraries give the same number. Their
+arguments are in the [reference](reference/metrics.md).
 
 ## Conventions
 
@@ -100,8 +108,10 @@ Written by `docs/generate.py`; change that, or the docstrings, and run it again.
 - **Numbers** are float32 as a rule, and sums are wider. Whole numbers beyond 2^24 are
   rounded to it before they are subtracted from such predictions: of targets with a
   large offset in common, give what is left without it. Scores below 1e-38 may count as
-  0. A loss, a mean or a sum of what is infinite, or beyond 3e38, is NaN: it is never
+  0. A loss, a mean or a sum of infinite numbers, or beyond 3e38, is NaN: it is never
   the best.
+- **Arrays**: metrics with `average=None` and a confusion matrix log arrays. Keras's
+  progress bar shows the mean, which says nothing; monitor one ("val_recall[1]").
 - **State** is exact: counts past 2^31, sums in two words, centred moments. States of
   devices, processes and files merge (`metric.statistic.merge`).
 - **Ranking metrics** count scores in bins and know what that may cost: `bounds()`.
@@ -168,6 +178,21 @@ def catalogue():
     return lines
 
 
+def choices(name, cls):
+    """Return the arguments of each kind of data that a metric is for."""
+    if name in {"Max", "Mean", "Min", "Sum"}:
+        return {"numbers": {}}
+    if name == "TopKAccuracy":
+        return {"multiclass": {"num_classes": 4, "top_k": 2}}
+    if ".retrieval." in cls.__module__:
+        return {"queries": {}}
+    if name in fixed_data.OF_POSITIVE:
+        return {"positive": {}}
+    if "task" not in inspect.signature(cls).parameters:
+        return {"regression": {}}
+    return {"binary": {"task": "binary"}, "multiclass": CLASSES, "multilabel": LABELS}
+
+
 def cases(data, **more):
     """Yield `(name, task, metric, data)` for each metric on each task with data.
 
@@ -177,19 +202,9 @@ def cases(data, **more):
     """
     for name, cls in public_metrics().items():
         extra = NEEDED.get(name, {})
-        if issubclass(cls, ScoreMetric):
+        if issubclass(cls, ScoreMetric) or "capacity" in extra:
             extra = {**extra, **more}
-        parameters = inspect.signature(cls).parameters
-        if name in {"Max", "Mean", "Min", "Sum"}:
-            choices = {"numbers": {}}
-        elif name == "TopKAccuracy":
-            choices = {"multiclass": {"num_classes": 4, "top_k": 2}}
-        elif "task" not in parameters:
-            choices = {"regression": {}}
-        else:
-            binary = {"task": "binary"}
-            choices = {"binary": binary, "multiclass": CLASSES, "multilabel": LABELS}
-        for task, arguments in choices.items():
+        for task, arguments in choices(name, cls).items():
             if task not in data:
                 continue
             try:
@@ -201,7 +216,7 @@ def cases(data, **more):
 
 def of_keras(name, task, data):
     """Return the value of Keras's metric of that kind, streamed alike, or None."""
-    if name not in KERAS or task not in {"binary", "regression"}:
+    if name not in KERAS or task not in {"binary", "positive", "regression"}:
         return None
     metric = KERAS[name]()
     for start in range(0, len(data[0]), 100):
@@ -325,7 +340,7 @@ def reference():
     objects = (getattr(mb.metrics, name) for name in mb.metrics.__all__)
     places = [f"{one.__module__}.{one.__name__}" for one in objects]
     shown = dict.fromkeys(places, "false")
-    shown["multiback.metrics.base.metric.Metric"] = "[plot, unusable]"
+    shown["multiback.metrics.base.metric.Metric"] = "[interval, plot, unusable]"
     shown["multiback.metrics.plots"] = f"[{', '.join(plots.__all__)}]"
     entries = (
         f"::: {place}\n    options: {{members: {members}}}\n"

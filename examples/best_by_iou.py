@@ -1,7 +1,7 @@
 """Keep the best by intersection over union (IoU) rather than by loss.
 
 What people do today: monitor "val_loss", because an IoU needs `mode=` and a name that
-nobody guesses (`BinaryIoU()` is called "binary_io_u"). The loss is lowest where the
+is hard to guess (`BinaryIoU()` is called "binary_io_u"). The loss is lowest where the
 probabilities are the least wrong, not where the masks overlap most.
 
 What to do: name the metric and monitor it. Keras's own metrics need no `mode=`,

@@ -6,7 +6,7 @@ one checkpoint is kept, written over in place, and after a restart `best` is 0 a
 so that the first epoch overwrites it.
 
 What to do: `mb.Checkpointer`, and one `step` whenever there is something to judge.
-With `resume="auto"` a restarted program goes on where it was, best included.
+With `resume="auto"` a restarted program continues where it was, best included.
 
     python custom_loop.py [DIRECTORY]
 """

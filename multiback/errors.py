@@ -24,6 +24,7 @@
     ├── RestoreWarning                     a state came back otherwise than it was saved
     ├── RankWarning                        other processes of the training are missing
     ├── WideBoundsWarning                  a metric's bins cannot tell scores apart
+    ├── FewRowsWarning                     an interval is of too few rows of a class
     ├── GuessedLogitsWarning               a wrapped metric guesses about logits
     └── DisagreementWarning                another library contradicts a number
 
@@ -135,6 +136,10 @@ class RankWarning(MultibackWarning):
 
 class WideBoundsWarning(MultibackWarning):
     """The error of a binned metric is larger than a user would expect."""
+
+
+class FewRowsWarning(MultibackWarning):
+    """A class has too few rows for an interval to contain the true value as it says."""
 
 
 class DisagreementWarning(MultibackWarning):

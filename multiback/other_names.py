@@ -37,7 +37,6 @@ METRICS = {
     "MSE": "MeanSquaredError()",
     "MatthewsCorrCoef": "MatthewsCorrelation(task=..., num_classes=...)",
     "MaxMetric": "Max()",
-    "MeanAbsolutePercentageError": _KERAS,
     "MeanIoU": 'JaccardIndex(task="multiclass", num_classes=..., average="macro")',
     "MeanMetric": "Mean()",
     "MinMetric": "Min()",

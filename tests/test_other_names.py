@@ -55,7 +55,7 @@ def test_a_metric_that_is_looked_for_at_the_top_is_named_where_it_is():
         _ = mb.AUC
 
 
-def test_a_name_that_nobody_has_gets_no_advice():
+def test_an_unknown_name_gets_no_advice():
     for module in (mb, mb.metrics):
         with pytest.raises(AttributeError, match=r"no attribute 'Nonsense'\.$"):
             _ = module.Nonsense
@@ -117,7 +117,7 @@ def test_a_metric_as_monitor_is_told_to_give_its_name(metric, tmp_path):
 
 
 @pytest.mark.parametrize("model", [LogisticRegression(), object()])
-def test_what_is_no_model_of_kerass_is_told_to_pass_arrays(model, tmp_path):
+def test_anything_but_a_keras_model_is_told_to_pass_arrays(model, tmp_path):
     ckpt = mb.Checkpointer(tmp_path)
     with pytest.raises(ArgumentError, match="or a mapping of arrays by name, not "):
         ckpt.step(model, {"f1": 0.5})

@@ -99,7 +99,7 @@ def test_the_public_names_are_sorted_and_complete():
     assert multiback.__all__ == sorted(multiback.__all__)
     shown = {name for name in dir(multiback) if not name.startswith("_")}
     inside = {"adapters", "checkpoint", "cli", "distributed", "show", "state", "store"}
-    inside |= {"keras_import", "keras_private", "other_names", "warn"}
+    inside |= {"keras_import", "keras_private", "markup", "other_names", "warn"}
     assert shown - inside == set(multiback.__all__)
     for name in multiback.__all__:
         assert getattr(multiback, name) is not None

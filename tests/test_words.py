@@ -1,8 +1,7 @@
-"""Docstrings and comments are in plain English: subject first, one clause, no dialect.
+"""All texts are in plain English: subject first, one clause, no dialect.
 
-Docstrings and comments of the package, the adapters, the tests and all scripts are
-read. Texts of errors and warnings, and the names of tests, are not clean yet, and so
-not checked.
+Docstrings, comments, strings (errors and warnings among them) and the names of tests
+are read in the package, the adapters, the tests and all scripts, and each page.
 """
 
 import ast
@@ -18,10 +17,19 @@ FILES = [
     ROOT / "noxfile.py",
     *(
         path
-        for folder in ("adapters", "benchmarks", "docs", "multiback", "tests")
+        for folder in (
+            "adapters",
+            "benchmarks",
+            "docs",
+            "examples",
+            "multiback",
+            "tests",
+        )
         for path in sorted((ROOT / folder).rglob("*.py"))
+        if path != Path(__file__)
     ),
 ]
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 
 # Words and phrases that a reader whose first language is another has to read twice, and
 # what to write for them.
@@ -47,20 +55,14 @@ REFUSED = {
 PATTERN = re.compile(rf"\b({'|'.join(REFUSED)})\b", re.IGNORECASE)
 
 
-def docstrings(source):
-    """Yield the line and the text of each docstring, attributes' among them."""
+def texts(source):
+    """Yield the line and the text of each string with a space, and each test's name."""
     for node in ast.walk(ast.parse(source)):
-        for statement in getattr(node, "body", []) if has_docstrings(node) else []:
-            if isinstance(statement, ast.Expr):
-                value = statement.value
-                if isinstance(value, ast.Constant) and isinstance(value.value, str):
-                    yield statement.lineno, value.value
-
-
-def has_docstrings(node):
-    """Return whether strings in a node's body are documentation."""
-    kinds = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
-    return isinstance(node, kinds)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            if " " in node.value:
+                yield node.lineno, node.value
+        elif isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
+            yield node.lineno, node.name.replace("_", " ")
 
 
 def comments(source):
@@ -92,12 +94,27 @@ def refused(source):
     """Return `(line, words)` of each phrase that is refused."""
     return [
         (line, found.group())
-        for line, text in (*docstrings(source), *comments(source))
+        for line, text in (*texts(source), *comments(source))
         for found in PATTERN.finditer(prose(text))
     ]
 
 
-def test_docstrings_and_comments_are_in_plain_english():
+def without_code(page):
+    """Drop the blocks of code of a page."""
+    return re.sub(r"^```.*?^```", "", page, flags=re.DOTALL | re.MULTILINE)
+
+
+def test_pages_are_in_plain_english():
+    found = [
+        f"{path.relative_to(ROOT)}: {words.group()!r}"
+        for path in PAGES
+        for words in PATTERN.finditer(prose(without_code(path.read_text("utf-8"))))
+    ]
+    assert PAGES
+    assert not found, "\n".join(["Say it in plain English:", *found])
+
+
+def test_docstrings_comments_and_texts_are_in_plain_english():
     found = [
         f"{path.relative_to(ROOT)}:{line}: {words!r}"
         for path in FILES
@@ -115,9 +132,11 @@ def test_docstrings_and_comments_are_in_plain_english():
         "# A copy is no\n# one's to remove.",
         'class A:\n    """Refuse what is no model."""',
         'def f():\n    """Judge.\n\n    Args:\n        anew: Judge anew.\n    """',
+        "raise ValueError(f'x= wants a run, and {x!r} has none')",
+        "def test_a_run_that_is_no_run():\n    pass",
     ],
 )
-def test_the_check_finds_a_phrase_in_docstrings_and_comments(source):
+def test_the_check_finds_a_phrase_in_docstrings_comments_and_texts(source):
     assert refused(source)
 
 
@@ -126,7 +145,7 @@ def test_the_check_finds_a_phrase_in_docstrings_and_comments(source):
     [
         '"""The kind of a sound; a skinny, listed, noon token."""',
         'def f():\n    """Read.\n\n    Args:\n        anew: Read again.\n    """',
-        "x = 'Whoever'  # A text is not checked.",
+        "x = 'whoever'  # A word alone is a key.",
         '"""Call `soon`."""',
     ],
 )

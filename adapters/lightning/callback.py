@@ -132,7 +132,7 @@ class ModelCheckpoint(KnownArguments, _Base):  # type: ignore[misc]  # An option
             # Only rank zero calls it, and Lightning includes the other ranks.
             "distributed": False,
         }
-        self._engine = Checkpointer(**self._options)
+        self._checkpointer = Checkpointer(**self._options)
         self._begun = 0
         self._fitting = False
         self._validated = False
@@ -140,12 +140,14 @@ class ModelCheckpoint(KnownArguments, _Base):  # type: ignore[misc]  # An option
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out the writer: another process makes its own."""
-        return {name: one for name, one in vars(self).items() if name != "_engine"}
+        return {
+            name: one for name, one in vars(self).items() if name != "_checkpointer"
+        }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Start with the original arguments."""
         self.__dict__.update(state)
-        self._engine = Checkpointer(**self._options)
+        self._checkpointer = Checkpointer(**self._options)
 
     def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:
         """Raise for unsupported settings, before training."""
@@ -176,12 +178,12 @@ class ModelCheckpoint(KnownArguments, _Base):  # type: ignore[misc]  # An option
         if trainer.fast_dev_run:
             return
         template = template_of(pl_module)
-        saved = self._on_rank_zero(trainer, lambda: self._engine.resume(template))
+        saved = self._on_rank_zero(trainer, lambda: self._checkpointer.resume(template))
         saved = trainer.strategy.broadcast(saved)
         if saved is not None:
             if trainer.ckpt_path:
                 raise ArgumentError(
-                    f"resume= found a run to go on with in {self.dirpath}, and "
+                    f"resume= found a run to continue in {self.dirpath}, and "
                     f"ckpt_path={trainer.ckpt_path!r} names another state. Give one."
                 )
             put_back(trainer, pl_module, saved)
@@ -225,8 +227,8 @@ class ModelCheckpoint(KnownArguments, _Base):  # type: ignore[misc]  # An option
         is_whole = batches >= trainer.num_training_batches
 
         def save() -> None:
-            self._engine.epoch = epochs + is_whole
-            self._engine.save(
+            self._checkpointer.epoch = epochs + is_whole
+            self._checkpointer.save(
                 self._state_of(trainer, plateaus_of(trainer) if is_whole else None),
                 step=trainer.global_step,
                 batch=None if is_whole else int(batches),
@@ -245,7 +247,7 @@ class ModelCheckpoint(KnownArguments, _Base):  # type: ignore[misc]  # An option
             logs = {name: float(x) for name, x in trainer.callback_metrics.items()}
             self._on_rank_zero(
                 trainer,
-                lambda: self._engine.step(
+                lambda: self._checkpointer.step(
                     self._state_of(trainer, plateaus),
                     logs,
                     epoch=epoch,
@@ -263,7 +265,7 @@ class ModelCheckpoint(KnownArguments, _Base):  # type: ignore[misc]  # An option
         if not fitting or not trainer.is_global_zero:
             return
         ours = isinstance(exception, MonitorError | StoreError)
-        with self._engine.rescuing():
+        with self._checkpointer.rescuing():
             if (
                 self._on_exception
                 and not ours
@@ -273,14 +275,14 @@ class ModelCheckpoint(KnownArguments, _Base):  # type: ignore[misc]  # An option
                 batch = int(
                     trainer.fit_loop.epoch_loop.batch_progress.current.completed
                 )
-                self._engine.epoch = trainer.current_epoch
-                self._engine.save(
+                self._checkpointer.epoch = trainer.current_epoch
+                self._checkpointer.save(
                     self._state_of(trainer),
                     step=trainer.global_step,
                     batch=batch,
                     asked=False,
                 )
-            self._engine.wait()
+            self._checkpointer.wait()
 
     def on_train_end(self, trainer: Any, pl_module: Any) -> None:
         """Wait until everything is on the disk."""
@@ -288,12 +290,12 @@ class ModelCheckpoint(KnownArguments, _Base):  # type: ignore[misc]  # An option
         if not self._fitting:
             return
         self._fitting = False
-        if self._on_rank_zero(trainer, lambda: not self._engine.last_model_path):
+        if self._on_rank_zero(trainer, lambda: not self._checkpointer.last_model_path):
             self._save_end(trainer, trainer.current_epoch - 1, always=True)
-        finish = self._engine.finish
+        finish = self._checkpointer.finish
         self._on_rank_zero(trainer, lambda: finish(self._state_of(trainer)))
         names = ("best_model_path", "best_model_score", "best_k_models")
-        known = {n: getattr(self._engine, n) for n in (*names, "last_model_path")}
+        known = {n: getattr(self._checkpointer, n) for n in (*names, "last_model_path")}
         self._known = trainer.strategy.broadcast(known)
 
     def on_fit_end(self, trainer: Any, pl_module: Any) -> None:
@@ -361,7 +363,7 @@ class ModelCheckpoint(KnownArguments, _Base):  # type: ignore[misc]  # An option
                     f"on_save_checkpoint added {key!r}, which holds more than "
                     "numbers, texts and tensors, so checkpoints hold it in part."
                 )
-                self._engine.tell([problem])
+                self._checkpointer.tell([problem])
         return added
 
     def _callbacks(self, trainer: Any) -> dict[str, Any]:
@@ -378,7 +380,7 @@ class ModelCheckpoint(KnownArguments, _Base):  # type: ignore[misc]  # An option
                     f"The state of {type(callback).__name__} holds more than numbers, "
                     "texts and tensors, so checkpoints do not hold it."
                 )
-                self._engine.tell([problem])
+                self._checkpointer.tell([problem])
         return {key: state for key, state in kept.items() if state}
 
     def wait(self) -> Any:
@@ -390,17 +392,17 @@ class ModelCheckpoint(KnownArguments, _Base):  # type: ignore[misc]  # An option
         Raises:
             StoreError: A checkpoint could not be written; earlier ones are intact.
         """
-        return self._engine.wait()
+        return self._checkpointer.wait()
 
     @property
     def dirpath(self) -> str:
         """The run directory."""
-        return self._engine.dirpath
+        return self._checkpointer.dirpath
 
     @property
     def run_id(self) -> str:
         """The id of the run, on global rank zero; empty before it starts."""
-        return self._engine.run_id
+        return self._checkpointer.run_id
 
     @property
     def best_model_path(self) -> str:
@@ -432,5 +434,9 @@ class ModelCheckpoint(KnownArguments, _Base):  # type: ignore[misc]  # An option
         return str(self._fact("last_model_path"))
 
     def _fact(self, name: str) -> Any:
-        """Read rank zero's broadcast, or the engine while it works."""
-        return getattr(self._engine, name) if self._known is None else self._known[name]
+        """Read rank zero's broadcast, or the callback while it works."""
+        return (
+            getattr(self._checkpointer, name)
+            if self._known is None
+            else self._known[name]
+        )

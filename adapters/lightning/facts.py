@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from multiback.checkpoint.loading.documents import judgement_of
+from multiback.checkpoint.loading.documents import recorded_scores_of
 from multiback.checkpoint.loading.find import checkpoints_of, rank
 from multiback.store import open_checkpoint
 
@@ -38,9 +38,9 @@ def facts_of(path: str, k: int | None) -> dict[str, Any]:
         best = open_checkpoint(path)
         found = checkpoints_of(best.path.parents[1], best.run_id)
         last = found[-1].location
-        if ranking := judgement_of(best).ranking:
+        if ranking := recorded_scores_of(best).ranking:
             scores = {
-                one.location: judgement_of(one).scores[ranking[0]]
+                one.location: recorded_scores_of(one).scores[ranking[0]]
                 for one in rank(found, None, "auto")[:k]
             }
     return {

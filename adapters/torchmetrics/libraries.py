@@ -74,7 +74,8 @@ def run_torchmetrics(metric: Any, *, y_true: np.ndarray, y_pred: np.ndarray) -> 
 
     # float64 if it adds up floats: its default float32 would add its own rounding.
     metric.set_dtype(torch.float64)
-    metric.update(preds=torch.tensor(y_pred), target=torch.tensor(y_true))
+    # By position: some classes say `targets`.
+    metric.update(torch.tensor(y_pred), torch.tensor(y_true))
     return metric.compute().numpy()
 
 

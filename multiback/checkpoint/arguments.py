@@ -104,7 +104,7 @@ def check_resume(resume: Any) -> None:
         return
     if is_run_directory(resume):
         raise ArgumentError(
-            f"resume= got a run directory, {os.fspath(resume)!r}. To go on with its "
+            f"resume= got a run directory, {os.fspath(resume)!r}. To continue its "
             'latest run, give it as dirpath= and say resume="auto"; to start a new run '
             "from a checkpoint, give that one's path, such as its `best`."
         )

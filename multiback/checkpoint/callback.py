@@ -1,4 +1,4 @@
-"""The Keras callback: when to call the engine, and which log names to expect."""
+"""The Keras callback: when to call the `Checkpointer`, and which names to expect."""
 
 import contextlib
 import datetime as dt
@@ -16,10 +16,11 @@ from multiback.checkpoint.checkpointer import Checkpointer
 from multiback.checkpoint.choosing.direction import Mode
 from multiback.checkpoint.choosing.slots import Entry, Slot, check_number
 from multiback.checkpoint.choosing.triggers import Triggers
-from multiback.checkpoint.fit.data_position import Position, Seekable
-from multiback.checkpoint.fit.ema import ScoredWeights
+from multiback.checkpoint.fit.data_position import DataPosition, Seekable
+from multiback.checkpoint.fit.ema import EmaCheck
 from multiback.checkpoint.fit.log_names import (
     check_names,
+    intervals_of,
     names_of_training,
     thresholds_of,
     writes_own_logs,
@@ -27,7 +28,7 @@ from multiback.checkpoint.fit.log_names import (
 from multiback.checkpoint.fit.logits import check_logits
 from multiback.checkpoint.fit.lost_inputs import lost_inputs
 from multiback.checkpoint.fit.other_callbacks import check_order
-from multiback.checkpoint.fit.resuming import Resumption
+from multiback.checkpoint.fit.resuming import ResumeState
 from multiback.checkpoint.fit.signals import StopSignals
 from multiback.checkpoint.fit.unusable import check_values
 from multiback.checkpoint.fit.validation import PREFIX, awaited, validation_fault
@@ -36,7 +37,7 @@ from multiback.checkpoint.loading.find import first_intact
 from multiback.checkpoint.loading.load import restore_checkpoint
 from multiback.checkpoint.other_names import KnownArguments
 from multiback.checkpoint.saving.background import OnSaveError
-from multiback.checkpoint.saving.snapshots import Moment, Parts
+from multiback.checkpoint.saving.snapshots import Extras, SavePoint
 from multiback.distributed import Format
 from multiback.errors import (
     ArgumentError,
@@ -89,8 +90,8 @@ class ModelCheckpoint(KnownArguments, keras.callbacks.Callback):  # type: ignore
         every_n_epochs: Score after every so many epochs.
         every_n_train_steps: Save in the middle of an epoch too, after each so many
             batches, however many steps the optimizer makes of one. Such a checkpoint
-            has no score: the metrics of that moment are of another. `Last` and `Every`
-            hold it.
+            has no score: the metrics then belong to an unfinished epoch. `Last` and
+            `Every` hold it.
         train_time_interval: Save in the middle of an epoch too, once so long a time
             has passed since the last checkpoint.
         keep: Slots in place of `save_top_k` and `save_last`.
@@ -211,7 +212,7 @@ class ModelCheckpoint(KnownArguments, keras.callbacks.Callback):  # type: ignore
         self._every_n_epochs = every_n_epochs
         self._restore_best = restore_best
         self._export_best = export_best
-        self._engine = Checkpointer(
+        self._checkpointer = Checkpointer(
             dirpath,
             monitor,
             mode=mode,
@@ -232,21 +233,21 @@ class ModelCheckpoint(KnownArguments, keras.callbacks.Callback):  # type: ignore
         self._triggers = Triggers(
             every_n_train_steps,
             train_time_interval,
-            self._engine.directory.save_request,
+            self._checkpointer.directory.save_request,
         )
         self._signals = StopSignals()
-        self._weights = ScoredWeights()
-        self._resumption = Resumption(
-            self._engine,
+        self._weights = EmaCheck()
+        self._resumption = ResumeState(
+            self._checkpointer,
             list(callbacks),
-            Position(data),
+            DataPosition(data),
             optimizer=resume_optimizer,
             strict=strict,
             saved_rate=learning_rate == "saved",
         )
-        self._engine.parts = self._parts
+        self._checkpointer.extras = self._extras
         # Keras resets them before the next epoch, and their results are recorded.
-        self._engine.keeps_metrics = False
+        self._checkpointer.keeps_metrics = False
         self._logs: Mapping[str, Any] = {}
         self._checked = False
         self._training = False
@@ -279,27 +280,27 @@ class ModelCheckpoint(KnownArguments, keras.callbacks.Callback):  # type: ignore
             # It is an error below.
             warnings.simplefilter("ignore", UnusableValuesWarning)
             model.evaluate(*batch[:2], None, 0, *batch[2:])
-        self._engine.scorer.reset()
+        self._checkpointer.scorer.reset()
         check_values(model)
         self._check_names(model)
-        self._engine.tell(describe(model).problems)
+        self._checkpointer.tell(describe(model).problems)
 
     def _check_names(self, model: keras.Model) -> None:
         try:
-            problems = check_names(model, self._engine.scorer)
+            problems = check_names(model, self._checkpointer.scorer)
             if problems is not None:
                 problems += check_logits(model)
         except MultibackError:
             # Keras will not call a callback then, and nothing will be written.
-            self._engine.end()
+            self._checkpointer.end()
             raise
         self._checked = problems is not None
-        self._engine.tell(problems or [])
+        self._checkpointer.tell(problems or [])
 
     def _check_validation(self, model: keras.Model) -> None:
         """Raise where `fit` was given no validation that a monitor waits for."""
         fit = keras_private.fit_arguments()
-        monitored = self._engine.scorer.early_names()
+        monitored = self._checkpointer.scorer.early_names()
         self._awaited = []
         if writes_own_logs(model) or not fit:
             self._awaited = awaited(monitored, ())
@@ -314,8 +315,8 @@ class ModelCheckpoint(KnownArguments, keras.callbacks.Callback):  # type: ignore
         if self._training:
             self._triggers.asked = True
         elif self.model is not None:
-            self._engine.save(self.model)
-            self._engine.wait()
+            self._checkpointer.save(self.model)
+            self._checkpointer.wait()
 
     def wait(self) -> Checkpoint | None:
         """Wait until everything that was saved is on the disk.
@@ -326,7 +327,7 @@ class ModelCheckpoint(KnownArguments, keras.callbacks.Callback):  # type: ignore
         Raises:
             StoreError: A checkpoint could not be written; earlier ones are intact.
         """
-        return self._engine.wait()
+        return self._checkpointer.wait()
 
     def __enter__(self) -> Self:
         """Take SIGINT and SIGTERM over, in the main thread."""
@@ -341,19 +342,19 @@ class ModelCheckpoint(KnownArguments, keras.callbacks.Callback):  # type: ignore
         training, self._training = self._training, False
         ours = isinstance(error, MonitorError | StoreError)
         # With several processes, one cannot know whether the others reach this point.
-        alone = self._engine.team.is_alone
+        alone = self._checkpointer.processes.is_alone
         if training and alone and not ours and not self._signals.hurried:
-            with self._engine.rescuing():
+            with self._checkpointer.rescuing():
                 if error and not self._counted and _has_ended_a_batch(error):
                     # A callback in front of this one raised before it could count.
                     self._count(self._batch + self._batches_a_call)
                 self._rescue(self.model)
         if error is None:
-            self._engine.wait()
+            self._checkpointer.wait()
         elif not self._signals.hurried:
-            with self._engine.rescuing():
-                self._engine.wait()
-        self._engine.end()
+            with self._checkpointer.rescuing():
+                self._checkpointer.wait()
+        self._checkpointer.end()
         if self._signals.received is not None:
             self._signals.leave(self._farewell())
         self._signals.restore()
@@ -366,25 +367,31 @@ class ModelCheckpoint(KnownArguments, keras.callbacks.Callback):  # type: ignore
             model.optimizer, "use_ema", False
         ):
             # JAX's `fit` puts the averages over the weights, even on an error.
-            self._engine.tell(["With use_ema, the state at an error is not saved."])
+            self._checkpointer.tell(
+                ["With use_ema, the state at an error is not saved."]
+            )
             return
-        self._engine.save(model, step=self._batches, batch=self._batch, asked=False)
+        self._checkpointer.save(
+            model, step=self._batches, batch=self._batch, asked=False
+        )
 
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002 - Keras's signature
         """Check the names, begin the run, and resume its state."""
         self._training = False
-        self._engine.scorer.reset()
+        self._checkpointer.scorer.reset()
         self._check_validation(self.model)
         self._check_names(self.model)
-        self._engine.tell(lost_inputs(self.model))
+        self._checkpointer.tell(lost_inputs(self.model))
         self._find_others()
         self._resumption.find_callbacks(keras_private.fit_callbacks(), self)
         # A subclassed model may be built only by its first batch.
         with contextlib.suppress(StateError):
-            self._engine.tell(describe(self.model).problems)
+            self._checkpointer.tell(describe(self.model).problems)
         epochs = int(self.params.get("epochs") or 0)
-        self._engine.tell(self._resumption.position.problems(self.params.get("steps")))
-        self._resumption.begin(self.model, self._engine.start(), epochs)
+        self._checkpointer.tell(
+            self._resumption.position.problems(self.params.get("steps"))
+        )
+        self._resumption.begin(self.model, self._checkpointer.start(), epochs)
         # Keras counts the batches of a resumed epoch from 0.
         self._batch = self._skipped = self._resumption.batch
         self._batches = self._first_batches = self._resumption.batches
@@ -396,10 +403,12 @@ class ModelCheckpoint(KnownArguments, keras.callbacks.Callback):  # type: ignore
     def set_params(self, params: Any) -> None:
         """Check that the callbacks whose state is saved stand in front."""
         super().set_params(params)
-        check_order(self._resumption.siblings, params)
+        check_order(self._resumption.other_callbacks, params)
 
-    def _parts(self, moment: Moment) -> Parts:
-        return self._resumption.parts(self.model, self._logs, self._batches, moment)
+    def _extras(self, save_point: SavePoint) -> Extras:
+        return self._resumption.extras(
+            self.model, self._logs, self._batches, save_point
+        )
 
     def on_epoch_begin(
         self,
@@ -409,7 +418,7 @@ class ModelCheckpoint(KnownArguments, keras.callbacks.Callback):  # type: ignore
         """Restore the rest of the state; the next `fit` uses its own first epoch."""
         self._resumption.end(self.model)
         self._resumption.position.begin_epoch(epoch)
-        self._engine.epoch = epoch
+        self._checkpointer.epoch = epoch
         self._logs = {}
 
     def on_train_batch_begin(
@@ -422,7 +431,7 @@ class ModelCheckpoint(KnownArguments, keras.callbacks.Callback):  # type: ignore
         Only here, never after a batch: there JAX's state may be deleted, and torch's
         belongs to another step. Use `self.model` only to save: on JAX it is slow.
         """
-        self._engine.surface()
+        self._checkpointer.surface()
         self._resumption.begin_batches()
         self._count(batch + self._skipped)
         self._counted = False
@@ -437,15 +446,17 @@ class ModelCheckpoint(KnownArguments, keras.callbacks.Callback):  # type: ignore
 
     def _agreed(self, due: Callable[[], bool]) -> bool:
         """Take from rank 0 whether a save is due, and whether a user asked for it."""
-        is_due, self._triggers.asked, self._signals.received = self._engine.team.decide(
-            lambda: (due(), self._triggers.asked, self._signals.received)
+        is_due, self._triggers.asked, self._signals.received = (
+            self._checkpointer.processes.decide(
+                lambda: (due(), self._triggers.asked, self._signals.received)
+            )
         )
         return is_due
 
     def _save(self, model: keras.Model, *, always: bool = False) -> None:
         """Save in the middle of an epoch."""
         asked = self._triggers.asked
-        self._engine.save(
+        self._checkpointer.save(
             model,
             step=self._batches,
             batch=self._batch,
@@ -473,13 +484,13 @@ class ModelCheckpoint(KnownArguments, keras.callbacks.Callback):  # type: ignore
     def _leave(self) -> None:
         """Save and end the training after a signal."""
         self._save(self.model, always=True)
-        self._engine.wait()
+        self._checkpointer.wait()
         self._training = self._signals.holding = False
         self._signals.leave(self._farewell())
 
     def _farewell(self) -> str:
         """Return what was saved where, and how to continue."""
-        saved = self._engine.last_model_path
+        saved = self._checkpointer.last_model_path
         what = f"Saved {saved}." if saved else "Nothing was saved yet."
         return (
             f"{what} To continue, run the same program with "
@@ -494,7 +505,7 @@ class ModelCheckpoint(KnownArguments, keras.callbacks.Callback):  # type: ignore
         """End a validation too, after a signal."""
         if self._weights.wanted:
             self._weights.note(self.model)
-        alone = self._engine.team.is_alone
+        alone = self._checkpointer.processes.is_alone
         if self._training and alone and self._signals.received is not None:
             self._leave()
 
@@ -503,7 +514,7 @@ class ModelCheckpoint(KnownArguments, keras.callbacks.Callback):  # type: ignore
         model = self.model
         if not self._checked:
             self._check_names(model)
-        self._engine.tell(self._weights.problems(model))
+        self._checkpointer.tell(self._weights.problems(model))
         self._logs = logs or {}
         prefix = PREFIX if any(name.startswith(PREFIX) for name in self._logs) else ""
         if self._awaited and not prefix:
@@ -512,50 +523,58 @@ class ModelCheckpoint(KnownArguments, keras.callbacks.Callback):  # type: ignore
                 "validation. Pass validation_data= to fit(), unless validation_freq= "
                 "is the reason."
             )
-            self._engine.tell([text])
+            self._checkpointer.tell([text])
         self._awaited = []
         self._batch = self._skipped = 0
         at = {"epoch": epoch + 1, "step": self._batches}
         if (epoch + 1) % self._every_n_epochs == 0:
-            before = self._engine.shelf.leader()
+            before = self._checkpointer.kept.leader()
             try:
-                saved = self._engine.step(
+                saved = self._checkpointer.step(
                     model,
                     logs or {},
                     **at,
                     thresholds=thresholds_of(model, prefix),
+                    intervals=intervals_of(
+                        model, prefix, self._checkpointer.scorer.single_names()
+                    ),
                 )
             except MonitorError as error:
                 if behind := self._behind():
                     raise MonitorError(f"{error} {behind}") from error
                 raise
-            if self._verbose and self._engine.team.is_writer:
+            if self._verbose and self._checkpointer.processes.is_writer:
                 print(f"\n{self._decision(epoch + 1, before, saved=saved)}")  # noqa: T201 - asked for
         else:
-            self._engine.record(model, logs or {}, **at)
+            self._checkpointer.record(model, logs or {}, **at)
             saved = None
         self._agreed(lambda: False)
         if self._triggers.asked or self._signals.received is not None:
-            self._engine.save(model, step=self._batches, asked=self._triggers.asked)
+            self._checkpointer.save(
+                model, step=self._batches, asked=self._triggers.asked
+            )
         if saved or self._triggers.asked:
             self._triggers.saved(time.monotonic())
         if self._signals.received is not None:
-            self._engine.wait()
+            self._checkpointer.wait()
             self._training = self._signals.holding = False
             self._signals.leave(self._farewell())
 
     def _decision(self, epoch: int, before: Entry | None, *, saved: bool) -> str:
         """Describe what an epoch's logs decided."""
-        after = self._engine.shelf.leader()
-        label, worst = self._engine.best_label, "saved" if saved else "not saved"
+        after = self._checkpointer.kept.leader()
+        label, worst = self._checkpointer.best_label, "saved" if saved else "not saved"
         if label is None:
             return f"Epoch {epoch}: {worst}."
         if after is None:
             return f"Epoch {epoch}: {label} has no value that can be best; {worst}."
-        score = self._engine.score_of(after)
-        if after is before:
+        score = self._checkpointer.score_of(after)
+        # By its number: a resume scores existing checkpoints again, as new records.
+        if before is not None and after.order == before.order:
             return f"Epoch {epoch}: {label} did not improve from {score:.5g}; {worst}."
-        was = "" if before is None else f" from {self._engine.score_of(before):.5g}"
+        was = (
+            "" if before is None else f" from {self._checkpointer.score_of(before):.5g}"
+        )
         return f"Epoch {epoch}: {label} improved{was} to {score:.5g}; saved."
 
     def _behind(self) -> str:
@@ -583,58 +602,64 @@ class ModelCheckpoint(KnownArguments, keras.callbacks.Callback):  # type: ignore
             for one in callbacks[: places[0] if places else 0]
             if isinstance(one, ModelCheckpoint) and one.dirpath == self.dirpath
         ]
-        self._engine.shelf.points = not first
+        self._checkpointer.kept.points = not first
         if first:
             text = (
                 "Two ModelCheckpoints write into one directory, each a run of its "
                 "own. One with keep=[Best(a), Best(b)] makes one run of them."
             )
-            self._engine.tell([text])
+            self._checkpointer.tell([text])
 
     def on_train_end(self, logs: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002 - Keras's signature
         """End the run."""
         self._training = self._signals.holding = False
         model = self.model
         self._resumption.end(model)
-        self._engine.finish(model)
+        self._checkpointer.finish(model)
         if self._restore_best:
             self._put_best_back(model)
-        shelf = self._engine.shelf
-        best = [checkpoint for _, checkpoint in shelf.ranked()]
+        kept = self._checkpointer.kept
+        best = [checkpoint for _, checkpoint in kept.ranked()]
         # An earlier fit of this object wrote the file, if its best is better.
-        ours = bool(best) and best[0].run_id == self.run_id and shelf.points
-        if ours and self._export_best and self._engine.team.is_writer:
-            with self._engine.team.apart():
-                self._engine.tell(write_best(self._engine.directory, best, model))
+        ours = bool(best) and best[0].run_id == self.run_id and kept.points
+        if ours and self._export_best and self._checkpointer.processes.is_writer:
+            with self._checkpointer.processes.apart():
+                self._checkpointer.tell(
+                    write_best(self._checkpointer.directory, best, model)
+                )
 
     def _put_best_back(self, model: keras.Model) -> None:
         """Give the model the weights of this run's best intact checkpoint."""
-        best = [checkpoint for _, checkpoint in self._engine.shelf.ranked_here()]
+        best = [checkpoint for _, checkpoint in self._checkpointer.kept.ranked_here()]
         if best:
             first_intact(best, lambda one: restore_checkpoint(model, one))
         else:
             text = "restore_best=True found no best checkpoint; the model is the last."
-            self._engine.tell([text])
+            self._checkpointer.tell([text])
+
+    def _repr_html_(self) -> str:
+        shown: str = self._checkpointer._repr_html_()
+        return shown.replace("Checkpointer", type(self).__name__, 1)
 
     @property
     def dirpath(self) -> str:
         """The run directory."""
-        return self._engine.dirpath
+        return self._checkpointer.dirpath
 
     @property
     def run_id(self) -> str:
         """The id of the run; empty before it starts."""
-        return self._engine.run_id
+        return self._checkpointer.run_id
 
     @property
     def best_model_path(self) -> str:
         """The best checkpoint's directory; empty before the first one."""
-        return self._engine.best_model_path
+        return self._checkpointer.best_model_path
 
     @property
     def best_model_score(self) -> float | None:
         """The best checkpoint's score."""
-        return self._engine.best_model_score
+        return self._checkpointer.best_model_score
 
     @property
     def best_threshold(self) -> float | list[float] | None:
@@ -643,17 +668,17 @@ class ModelCheckpoint(KnownArguments, keras.callbacks.Callback):  # type: ignore
         None where the monitored metric chooses no threshold;
         `multiback.threshold_of(path)` reads it from a directory.
         """
-        return self._engine.best_threshold
+        return self._checkpointer.best_threshold
 
     @property
     def best_k_models(self) -> dict[str, float]:
         """The score of each checkpoint that has one, by path, best first."""
-        return self._engine.best_k_models
+        return self._checkpointer.best_k_models
 
     @property
     def last_model_path(self) -> str:
         """The newest checkpoint's directory; empty before the first one."""
-        return self._engine.last_model_path
+        return self._checkpointer.last_model_path
 
 
 def _has_ended_a_batch(error: BaseException) -> bool:

@@ -1,4 +1,4 @@
-"""The engine: score the logs, commit what a slot wants, remove the rest.
+"""Score the logs, commit what a slot wants, remove the rest.
 
 It knows a run directory and Keras's state, but neither `fit` nor callbacks: use it in
 your own loop, or `ModelCheckpoint` in `fit`.
@@ -6,6 +6,7 @@ your own loop, or `ModelCheckpoint` in `fit`.
 
 import contextlib
 import dataclasses
+import math
 import os
 import secrets
 import time
@@ -14,6 +15,7 @@ from typing import Any, Literal, Self
 
 import keras
 
+from multiback import markup
 from multiback.checkpoint.arguments import (
     Quantity,
     Resume,
@@ -35,20 +37,20 @@ from multiback.checkpoint.choosing.log_values import (
     other_values,
     written_logs,
 )
-from multiback.checkpoint.choosing.recorded_scores import Judgement
+from multiback.checkpoint.choosing.recorded_scores import RecordedScores
 from multiback.checkpoint.choosing.scorer import Scorer, nan_scores
-from multiback.checkpoint.choosing.slots import Entry, Slot
-from multiback.checkpoint.loading.documents import recorded_threshold
+from multiback.checkpoint.choosing.slots import Best, Entry, Slot
+from multiback.checkpoint.loading.documents import recorded_curves, recorded_threshold
 from multiback.checkpoint.loading.find import first_intact
 from multiback.checkpoint.loading.load import restore_checkpoint
 from multiback.checkpoint.other_names import KnownArguments
 from multiback.checkpoint.saving.background import OnSaveError, Saver
-from multiback.checkpoint.saving.kept import Row, Shelf, adopt, judge_anew
-from multiback.checkpoint.saving.processes import Team
+from multiback.checkpoint.saving.kept import KeptCheckpoints, Row, add_existing, rescore
+from multiback.checkpoint.saving.processes import Processes
 from multiback.checkpoint.saving.snapshots import (
     NOTHING,
-    Moment,
-    Parts,
+    Extras,
+    SavePoint,
     draft,
     steps_of,
     versions,
@@ -116,7 +118,7 @@ class Checkpointer(KnownArguments):
     Attributes:
         run_id: The id of the run; empty before it starts.
         keeps_metrics: Whether `step` saves the variables of `model.metrics`.
-        parts: Called with the `Moment` when something is saved: what else to save for a
+        extras: Called with the `SavePoint` at each save: what else to save for a
             resume, as JSON and as arrays.
 
     Raises:
@@ -172,6 +174,7 @@ class Checkpointer(KnownArguments):
         )
         fields = () if filename is None else fields_of(self._template)
         self.scorer = Scorer(monitors, prefixes, fields)
+        self._within = [s for s in slots if isinstance(s, Best) and s.within]
         self._insert_names = auto_insert_metric_name
         self._weights_only = save_weights_only
         self._resume = resume
@@ -181,12 +184,12 @@ class Checkpointer(KnownArguments):
         self.on_record: Callable[[Mapping[str, Any]], None] | None = None
         self.epoch = 0
         self.keeps_metrics = True
-        self.parts: Callable[[Moment], Parts] = lambda _: NOTHING
-        self.shelf = Shelf(open_run_directory(dirpath), slots, self._best)
-        self.shelf.is_measured = self.scorer.is_measured
-        self.team = Team(format, distributed=distributed)
+        self.extras: Callable[[SavePoint], Extras] = lambda _: NOTHING
+        self.kept = KeptCheckpoints(open_run_directory(dirpath), slots, self._best)
+        self.kept.is_measured = self.scorer.is_measured
+        self.processes = Processes(format, distributed=distributed)
         self._saver = Saver(
-            self.shelf,
+            self.kept,
             self.tell,
             background=save_on_background,
             buffers=buffers,
@@ -201,7 +204,7 @@ class Checkpointer(KnownArguments):
     @property
     def directory(self) -> Runs:
         """Where the checkpoints are."""
-        return self.shelf.directory
+        return self.kept.directory
 
     @property
     def dirpath(self) -> str:
@@ -219,7 +222,7 @@ class Checkpointer(KnownArguments):
             NoCheckpointError: `resume="must"`, and there is nothing to resume.
         """
         self.wait()
-        self.shelf.directory = self.team.gather(self.directory)
+        self.kept.directory = self.processes.gather(self.directory)
         wait_for(self.directory.path)
         word = self._resume if self._resume in ("never", "auto", "must") else None
         branch = None if word else open_checkpoint(self._resume)
@@ -230,21 +233,24 @@ class Checkpointer(KnownArguments):
                 'there is none. Pass resume="auto" to start a new one then.'
             )
         self.end()
-        self.shelf.clear()
+        self.kept.clear()
+        self.scorer.continue_curves({})
         # Orders continue: checkpoints of earlier fits of this object are compared too.
         self.epoch, self._judged = 0, False
         now = time.strftime("%Y%m%d-%H%M%S")
-        self.run_id = self.team.decide(
+        self.run_id = self.processes.decide(
             lambda: latest or f"{now}-{secrets.token_hex(3)}"
         )
-        self.shelf.forget_run(self.run_id)
+        self.kept.forget_run(self.run_id)
         found = self.directory.checkpoints(self.run_id) if latest else []
-        ours = self.team.decide(lambda: [one.name for one in without_copies(found)])
+        ours = self.processes.decide(
+            lambda: [one.name for one in without_copies(found)]
+        )
         self._adopted = [one for one in found if one.name in ours]
         self.tell([f"Passed over {p}: {why}" for p, why in self.directory.skipped])
         for checkpoint in self._adopted:
             self._order += 1
-            adopt(self.shelf, self.scorer, checkpoint, self._order)
+            add_existing(self.kept, self.scorer, checkpoint, self._order)
         # Never delete a copy; but if the user renamed the newest checkpoint, continue
         # from it.
         self.epoch = found[-1].epoch if found else 0
@@ -284,7 +290,8 @@ class Checkpointer(KnownArguments):
         checkpoint, restored = first_intact(
             whole, lambda one: (one, restore_checkpoint(model, one))
         )
-        self.shelf.forget(whole[: whole.index(checkpoint)])
+        self.kept.forget(whole[: whole.index(checkpoint)])
+        self.scorer.continue_curves(recorded_curves(checkpoint))
         self.epoch = checkpoint.epoch
         return restored
 
@@ -296,8 +303,9 @@ class Checkpointer(KnownArguments):
         epoch: int | None = None,
         step: int | None = None,
         thresholds: Mapping[str, Any] | None = None,
+        intervals: Mapping[str, Any] | None = None,
     ) -> bool:
-        """Score one moment of training; save it if a slot wants it.
+        """Score this point of training; save it if a slot wants it.
 
         Args:
             model: A built Keras model; a mapping, list, tuple or dataclass (a pytree)
@@ -312,6 +320,8 @@ class Checkpointer(KnownArguments):
                 given.
             thresholds: By log name, the threshold that a score was reached with; for
                 the manifest, and `multiback.threshold_of`.
+            intervals: By log name, what the metric's `interval()` returned: for the
+                manifest, and for `Best(..., within="1se")`.
 
         Returns:
             Whether a slot wanted it. `wait` returns the checkpoint.
@@ -326,28 +336,47 @@ class Checkpointer(KnownArguments):
         """
         if not self.run_id:
             self.start()
-        values, answers = self.team.decide(
-            lambda: (written_logs(logs), self.scorer.answers(logs))
+        values, answers, known = self.processes.decide(
+            lambda: (
+                written_logs(logs),
+                self.scorer.answers(logs),
+                self.scorer.intervals(intervals or {}),
+            )
         )
         # First, so that nothing is written if a name is wrong.
         scores = self.scorer.measure(values, answers)
+        self._check_intervals(scores, known)
         self.tell(nan_scores(scores))
         # Not before: the directions are known by now.
         adopted, self._adopted = self._adopted, []
-        judge_anew(self.shelf, self.scorer, adopted)
+        rescore(self.kept, self.scorer, adopted)
         step = self._record(model, values, epoch=epoch, step=step)
         self._judged, self._source, self._step = True, model, step
         self._kept = False
-        moment = Moment(self.epoch, step)
+        save_point = SavePoint(self.epoch, step)
         self._kept = self._offer(
             model,
             values,
             scores,
-            moment,
+            save_point,
             metrics=self.keeps_metrics,
             thresholds=written_logs(thresholds or {}),
+            intervals=known,
         )
         return self._kept
+
+    def _check_intervals(
+        self, scores: Mapping[str, float], known: Mapping[str, Any]
+    ) -> None:
+        """Raise where `within=` has no standard error to go by."""
+        for slot in self._within:
+            label = slot.monitor.label
+            if label in scores and label not in known and not math.isnan(scores[label]):
+                raise MonitorError(
+                    f"within= wants a metric with an interval, not {label!r}. "
+                    "Monitor one of multiback's metrics that has interval(); in a loop "
+                    "of your own pass step(..., intervals={name: metric.interval()})."
+                )
 
     def save(
         self,
@@ -358,7 +387,7 @@ class Checkpointer(KnownArguments):
         asked: bool = True,
         always: bool = True,
     ) -> bool:
-        """Save now, without a score: none is taken from an earlier moment.
+        """Save now, without a score: none is taken from an earlier save_point.
 
         Args:
             model: As for `step`.
@@ -378,12 +407,12 @@ class Checkpointer(KnownArguments):
         if not self.run_id:
             self.start()
         step = steps_of(model) if step is None else step
-        moment = Moment(self.epoch, step, batch, asked)
+        save_point = SavePoint(self.epoch, step, batch, asked)
         self.surface()
-        newest = self.shelf.entries[-1:]
+        newest = self.kept.entries[-1:]
         if newest and not asked and newest[0].step == step > 0:
             return False
-        return self._offer(model, {}, {}, moment, always=always)
+        return self._offer(model, {}, {}, save_point, always=always)
 
     def record(
         self,
@@ -406,7 +435,7 @@ class Checkpointer(KnownArguments):
         """
         if not self.run_id:
             self.start()
-        values = self.team.decide(lambda: written_logs(logs))
+        values = self.processes.decide(lambda: written_logs(logs))
         return self._record(model, values, epoch=epoch, step=step)
 
     def _record(
@@ -442,44 +471,48 @@ class Checkpointer(KnownArguments):
         model: Any,
         values: Mapping[str, Any],
         scores: Mapping[str, float],
-        moment: Moment,
+        save_point: SavePoint,
         *,
         always: bool = False,
         metrics: bool = True,
         thresholds: Mapping[str, Any] | None = None,
+        intervals: Mapping[str, Any] | None = None,
     ) -> bool:
         """Save the model if a slot holds it, then remove unheld checkpoints."""
         # Here, because the other processes must do the same at the same point.
-        (self.surface if self.team.is_alone else self.wait)()
+        (self.surface if self.processes.is_alone else self.wait)()
         if self._saver.is_idle:
-            self.shelf.forget_missing()
+            self.kept.forget_missing()
         self._order += 1
         entry = Entry(
             order=self._order,
-            epoch=moment.epoch,
-            step=moment.step,
-            created=self.team.decide(time.time),
-            goodness=Judgement(scores, self.scorer.modes).goodness,
-            boundary=moment.batch is None,
-            asked=moment.asked,
+            epoch=save_point.epoch,
+            step=save_point.step,
+            created=self.processes.decide(time.time),
+            ranking_scores=RecordedScores(scores, self.scorer.modes).ranking_scores,
+            boundary=save_point.batch is None,
+            asked=save_point.asked,
+            errors=RecordedScores(intervals=intervals or {}).errors,
         )
-        judgement = Judgement(
-            self.shelf.counting(scores, entry),
+        recorded = RecordedScores(
+            self.kept.counting(scores, entry),
             self.scorer.modes,
             self._best.labels if self._best else (),
+            intervals or {},
+            self._best.within if self._best else 0.0,
         )
-        entry = dataclasses.replace(entry, goodness=judgement.goodness)
-        if not always and entry.order not in self.shelf.holding(entry):
+        entry = dataclasses.replace(entry, ranking_scores=recorded.ranking_scores)
+        if not always and entry.order not in self.kept.holding(entry):
             return False
-        facts, arrays = self.parts(moment)
+        facts, arrays = self.extras(save_point)
         name = format_name(
             self._template,
             {
                 **values,
                 **scores,
-                "epoch": moment.epoch,
-                "step": moment.step,
-                "batch": moment.batch or 0,
+                "epoch": save_point.epoch,
+                "step": save_point.step,
+                "batch": save_point.batch or 0,
             },
             insert_names=self._insert_names,
         )
@@ -489,22 +522,23 @@ class Checkpointer(KnownArguments):
                 model,
                 weights_only=self._weights_only,
                 metric_states=metrics,
-                trainer={**facts, **dataclasses.asdict(moment)},
+                trainer={**facts, **dataclasses.asdict(save_point)},
                 arrays=arrays,
                 into=self._saver.buffer,
                 scratch=lambda: self.directory.scratch(self.run_id),
-                engine=self.team.engine,
-                is_writer=self.team.is_writer,
-                state_format=self.team.format,
+                state_writer=self.processes.state_writer,
+                is_writer=self.processes.is_writer,
+                state_format=self.processes.format,
                 run_id=self.run_id,
-                epoch=moment.epoch,
-                step=moment.step,
+                epoch=save_point.epoch,
+                step=save_point.step,
                 metrics=numbers_of(values),
                 extra={
-                    **judgement.fields(),
+                    **recorded.fields(),
                     **other_values(values),
                     "directions": self.scorer.known_directions(values),
                     **({"thresholds": dict(thresholds)} if thresholds else {}),
+                    **self._curves(scores),
                     "boundary": entry.boundary,
                     "asked": entry.asked,
                     "weights_only": self._weights_only,
@@ -517,6 +551,13 @@ class Checkpointer(KnownArguments):
         self.tell(made.problems)
         return True
 
+    def _curves(self, scores: Mapping[str, float]) -> dict[str, Any]:
+        """Return the manifest's fields for smoothed scores."""
+        if not self.scorer.curves:
+            return {}
+        raw = {k: v for k, v in self.scorer.raw.items() if k in scores}
+        return {"curves": dict(self.scorer.curves), "raw_scores": raw}
+
     def surface(self) -> None:
         """Raise any pending background error; do not block.
 
@@ -524,7 +565,7 @@ class Checkpointer(KnownArguments):
             StoreError: A checkpoint could not be written; earlier ones are intact.
                 With `on_save_error="warn"` it is a warning.
         """
-        if self.team.is_alone:
+        if self.processes.is_alone:
             self._saver.surface()
 
     def wait(self) -> Checkpoint | None:
@@ -537,7 +578,7 @@ class Checkpointer(KnownArguments):
             StoreError: As for `surface`.
         """
         self._saver.wait()
-        return self.shelf.last
+        return self.kept.last
 
     def tell(self, problems: Sequence[str]) -> None:
         """Warn, once per sentence."""
@@ -561,7 +602,7 @@ class Checkpointer(KnownArguments):
             missing = self.scorer.never_seen() if self._judged else []
             if not missing:
                 return
-            if self.shelf.last is None and model is not None:
+            if self.kept.last is None and model is not None:
                 self.save(model, asked=False)
                 self._saver.close()
         finally:
@@ -589,7 +630,7 @@ class Checkpointer(KnownArguments):
             self.finish()
             return
         # With several processes, one cannot know whether the others reach this point.
-        source = self._source if self.team.is_alone else None
+        source = self._source if self.processes.is_alone else None
         with self.rescuing():
             if source is not None and not isinstance(error, MonitorError | StoreError):
                 self._save_unfinished(source)
@@ -604,8 +645,8 @@ class Checkpointer(KnownArguments):
             self.save(source, batch=0, asked=False)
         else:
             # The number of steps since then is unknown.
-            moment = Moment(self.epoch, self._step, batch=0)
-            self._offer(source, {}, {}, moment, always=True)
+            save_point = SavePoint(self.epoch, self._step, batch=0)
+            self._offer(source, {}, {}, save_point, always=True)
 
     @contextlib.contextmanager
     def rescuing(self) -> Iterator[None]:
@@ -618,48 +659,66 @@ class Checkpointer(KnownArguments):
     @property
     def best_model_path(self) -> str:
         """The best checkpoint's directory; empty before the first one."""
-        return next(iter(self._scores(Shelf.ranked)), "")
+        return next(iter(self._scores(KeptCheckpoints.ranked)), "")
 
     @property
     def best_model_score(self) -> float | None:
         """The best checkpoint's score."""
-        return next(iter(self._scores(Shelf.ranked).values()), None)
+        return next(iter(self._scores(KeptCheckpoints.ranked).values()), None)
 
     @property
     def best_threshold(self) -> float | list[float] | None:
         """The threshold of the best checkpoint's score, or None."""
         self._saver.settle()
-        best = next((one for _, one in self.shelf.ranked()), None)
+        best = next((one for _, one in self.kept.ranked()), None)
         return None if best is None else recorded_threshold(best)
 
     @property
     def best_k_models(self) -> dict[str, float]:
         """The score of each checkpoint that is kept for it, by path, best first."""
-        return self._scores(Shelf.chosen)
+        return self._scores(KeptCheckpoints.chosen)
 
     @property
     def best_label(self) -> str | None:
         """What the score measures; None without a monitor."""
         return self._best.monitor.label if self._best else None
 
+    def _repr_html_(self) -> str:
+        # It shows what is written, and does not wait for what is not.
+        rows = self.kept.ranked()
+        facts = {
+            "directory": self.dirpath,
+            "run": self.run_id or "not started",
+            "judged by": self.best_label,
+        }
+        kept = [
+            (one.name, one.epoch, self.score_of(entry), "best" * (not place))
+            for place, (entry, one) in enumerate(rows)
+        ]
+        heading = ("checkpoint", "epoch", self.best_label or "", "")
+        title = type(self).__name__
+        return markup.facts(title, facts) + (
+            markup.table(heading, kept) if kept else ""
+        )
+
     def score_of(self, entry: Entry) -> float:
         """Return the score of an entry as it was in the logs."""
         label = self.best_label or ""
         sign = 1.0 if self.scorer.modes.get(label) == "max" else -1.0
-        return sign * entry.goodness[label]
+        return sign * entry.ranking_scores[label]
 
-    def _scores(self, rows_of: Callable[[Shelf], Sequence[Row]]) -> dict[str, float]:
+    def _scores(
+        self, rows_of: Callable[[KeptCheckpoints], Sequence[Row]]
+    ) -> dict[str, float]:
         """Return the scores as they were in the logs, by path."""
         self._saver.settle()
         if self._best is None:
             return {}
-        return {
-            one.location: self.score_of(entry) for entry, one in rows_of(self.shelf)
-        }
+        return {one.location: self.score_of(entry) for entry, one in rows_of(self.kept)}
 
     @property
     def last_model_path(self) -> str:
         """The newest checkpoint's directory; empty before the first one."""
         self._saver.settle()
-        last = self.shelf.last
+        last = self.kept.last
         return "" if last is None else last.location

@@ -3,6 +3,7 @@
 Results go to stdout, everything else to stderr: a pipe gets only the results.
 """
 
+import math
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -79,6 +80,19 @@ def score_text(value: float | None) -> str:
     if value is None or not (value == 0 or 1e-3 <= abs(value) < 1e5):  # noqa: PLR2004 - where four decimals say something
         return number_text(value)
     return f"{value:.4f}"
+
+
+def interval_text(score: float, half: float) -> str:
+    """Give a score with half of its interval's length, to two digits of that.
+
+    >>> interval_text(0.91234, 0.0193), interval_text(12.34, 2.5)
+    ('0.912 ± .019', '12.3 ± 2.5')
+    """
+    if not 0.0 < half < math.inf:
+        return score_text(score)
+    digits = max(0, 1 - math.floor(math.log10(half)))
+    around = f"{half:.{digits}f}"
+    return f"{score:.{digits}f} ± {around.removeprefix('0') if digits else around}"
 
 
 def count_text(count: int, noun: str) -> str:

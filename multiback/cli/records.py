@@ -1,9 +1,10 @@
 """Checkpoints as the commands find and describe them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from multiback.checkpoint.loading.documents import recorded_scores_of
 from multiback.checkpoint.loading.find import checkpoints_of
 from multiback.cli.lightning_files import (
     Listed,
@@ -11,6 +12,7 @@ from multiback.cli.lightning_files import (
     lightning_file,
     refuse_lightning,
 )
+from multiback.cli.output import interval_text, score_text
 from multiback.errors import (
     ArgumentError,
     CorruptCheckpointError,
@@ -117,6 +119,7 @@ def record(checkpoint: Listed) -> Record:
         "versions": dict(checkpoint.versions),
         "metrics": dict(checkpoint.metrics),
         "scores": recorded_scores(checkpoint),
+        "intervals": {k: dict(v) for k, v in intervals_of(checkpoint).items()},
         "architecture": checkpoint.architecture,
         "format": checkpoint.state_format,
     }
@@ -137,6 +140,48 @@ def is_checkpoint(place: Place) -> bool:
     return (path.suffix == ".ckpt" and path.is_file()) or (
         path / "manifest.json"
     ).is_file()
+
+
+def intervals_of(checkpoint: Listed) -> Mapping[str, Mapping[str, float]]:
+    """Return the intervals of a checkpoint's scores, by label."""
+    return recorded_scores_of(checkpoint).intervals
+
+
+def score_and_interval(checkpoint: Listed, label: str, score: float | None) -> str:
+    """Return a score as text, with its interval where there is one."""
+    found = intervals_of(checkpoint).get(label)
+    if found is None or score is None:
+        return score_text(score)
+    return interval_text(score, (found["upper"] - found["lower"]) / 2.0)
+
+
+def not_told_apart(best: Listed, others: Sequence[Listed], label: str) -> list[str]:
+    """Return the names of the checkpoints that the data cannot tell from the best.
+
+    Their scores lie in the interval of its score. The same rows may still tell them
+    apart: `multiback compare` pairs them.
+    """
+    found = intervals_of(best).get(label)
+    if found is None:
+        return []
+    scores = {one.name: recorded_scores(one).get(label) for one in others}
+    return [
+        name
+        for name, score in scores.items()
+        if name != best.name
+        and score is not None
+        and found["lower"] <= score <= found["upper"]
+    ]
+
+
+def peers_not_told_apart(checkpoint: Checkpoint) -> list[str]:
+    """Return the names of its run's checkpoints that the data cannot tell from it."""
+    label = next(iter(recorded_scores_of(checkpoint).ranking), None)
+    run = str(checkpoint.location).replace("\\", "/").rsplit("/", 2)[0]
+    if label is None or not is_run_directory(run):
+        return []
+    found = open_run_directory(run).checkpoints(checkpoint.run_id)
+    return not_told_apart(checkpoint, found, label)
 
 
 def recorded_scores(checkpoint: Listed) -> dict[str, float]:

@@ -101,14 +101,19 @@ def _mode(named: Mapping[str, str]) -> Any:
 
 
 def _best(values: list[str], named: Mapping[str, str]) -> Slot:
-    _check_names(named, "k", "mode", "where")
+    _check_names(named, "k", "mode", "where", "within", "then")
     if not values:
         raise ValueError("Best wants a metric's name")
     monitor, *rest = values
-    k = rest.pop(0) if rest else named.get("k", "1")
+    k = rest.pop(0) if rest else named.get("k")
     if rest:
         raise ValueError(f"{rest[0]!r} is one too many")
-    return Best(Monitor(monitor, _mode(named), named.get("where")), int(k))
+    return Best(
+        Monitor(monitor, _mode(named), named.get("where")),
+        None if k is None else int(k),
+        then=[named["then"]] if "then" in named else [],
+        within=named.get("within"),
+    )
 
 
 def _last(values: list[str], named: Mapping[str, str]) -> Slot:

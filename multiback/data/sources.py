@@ -51,7 +51,7 @@ class Source:
             self._open()
         if through and self._given and not self._ended:
             for _ in self._iterator:  # type: ignore[union-attr]
-                raise ArgumentError(_LENGTH.format("went on after"))
+                raise ArgumentError(_LENGTH.format("continued after"))
             self._ended = True
         at: Any = self._loader if self.of_loader else self._iterator
         return {

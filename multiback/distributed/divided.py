@@ -11,10 +11,10 @@ from typing import Any, Protocol, cast
 
 import numpy as np
 
-from multiback.state import Placed, is_sharded
+from multiback.state import DeviceValue, is_sharded
 from multiback.store import Checkpoint
 from multiback.store.format.tensor_file import Array
-from multiback.store.sharded.regions import Box
+from multiback.store.sharded.regions import Region
 
 # The module that knows how an array is sharded, by the library of its class.
 _MODULES = {
@@ -25,16 +25,18 @@ _MODULES = {
 
 
 class Divider(Protocol):
-    """Know how a framework's arrays are sharded: a module of an engine."""
+    """Know how a framework's arrays are sharded: a module of a state writer."""
 
-    def boxes(self, like: Any) -> list[Box] | None:
+    def regions(self, like: Any) -> list[Region] | None:
         """Return this process's regions of an array; None if they are unknown."""
 
-    def build(self, like: Any, boxes: Sequence[Box], parts: Sequence[Array]) -> Any:
+    def build(
+        self, like: Any, regions: Sequence[Region], parts: Sequence[Array]
+    ) -> Any:
         """Make an array sharded like another one, from this process's shards."""
 
 
-class Held:
+class LocalState:
     """The part of a state that this process needs.
 
     Args:
@@ -42,14 +44,14 @@ class Held:
         placed: The divided ones, with this process's parts on its devices.
     """
 
-    def __init__(self, whole: dict[str, Array], placed: dict[str, Placed]) -> None:
+    def __init__(self, whole: dict[str, Array], placed: dict[str, DeviceValue]) -> None:
         self.whole = whole
         self.placed = placed
 
 
 def read_held(
     checkpoint: Checkpoint, index: Sequence[Mapping[str, Any]], likes: Mapping[str, Any]
-) -> Held:
+) -> LocalState:
     """Read a checkpoint's arrays; of sharded arrays only this process's shards.
 
     Args:
@@ -67,22 +69,22 @@ def read_held(
         for entry in index
         if "shape" in entry and "dtype" in entry
     }
-    boxes: dict[str, list[Box]] = {}
+    regions: dict[str, list[Region]] = {}
     for key, like in likes.items():
         kind = tuple(map(int, like.shape)), str(like.dtype).removeprefix("torch.")
         if is_sharded(like) and shapes.get(key) == kind:
-            found = _divider(like).boxes(like)
+            found = _divider(like).regions(like)
             if found is not None:
-                boxes[key] = found
-    if not boxes:
-        return Held(checkpoint.tensors(), {})
-    arrays, parts = checkpoint.tensors_in_parts(boxes)
+                regions[key] = found
+    if not regions:
+        return LocalState(checkpoint.tensors(), {})
+    arrays, parts = checkpoint.tensors_in_parts(regions)
     placed = {}
-    for key, asked in boxes.items():
+    for key, asked in regions.items():
         value = _divider(likes[key]).build(likes[key], asked, parts.pop(key))
         shape, dtype = shapes[key]
-        placed[key] = Placed(value, shape, np.dtype(dtype))
-    return Held(arrays, placed)
+        placed[key] = DeviceValue(value, shape, np.dtype(dtype))
+    return LocalState(arrays, placed)
 
 
 def _divider(like: Any) -> Divider:

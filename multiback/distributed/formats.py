@@ -1,4 +1,4 @@
-"""The interface of an engine: it copies a state at once and writes it later."""
+"""The interface of a state writer: it copies a state at once and writes it later."""
 
 import importlib
 from collections.abc import Callable, Iterator, Mapping
@@ -21,7 +21,7 @@ Format = Literal["safetensors", "dcp", "orbax"]
 Write = Callable[[Path], None]
 
 
-class Engine(Protocol):
+class StateWriter(Protocol):
     """Write the arrays of a framework in a format of its own.
 
     Its reader is in the store, under the same name: `store/formats.py`.
@@ -34,14 +34,14 @@ class Engine(Protocol):
             values: The framework's arrays, or anything else, by key.
 
         Returns:
-            The keys that this engine takes; and what writes the copies into a folder
+            The keys that this writer takes; and what writes the copies into a folder
             that does not exist yet, later and in another thread, on every process at
             once. Each process writes its own shards.
         """
 
 
 @contextmanager
-def engine_errors(folder: Path) -> Iterator[None]:
+def writer_errors(folder: Path) -> Iterator[None]:
     """Turn any error of a framework's writer into a `StoreError`."""
     try:
         yield
@@ -66,9 +66,14 @@ def not_written(
 
 
 # Format: its backend, its module, what it imports, and how to install that.
-_ENGINES = MappingProxyType(
+_WRITERS = MappingProxyType(
     {
-        "dcp": ("torch", "multiback.distributed.torch", "torch", "multiback[torch]"),
+        "dcp": (
+            "torch",
+            "multiback.distributed.torch",
+            "safetensors",
+            "multiback[torch]",
+        ),
         "orbax": (
             "jax",
             "multiback.distributed.orbax",
@@ -93,12 +98,12 @@ def check_format(format: Any, backend: str, dirpath: Any) -> None:
     """
     if format == SAFETENSORS:
         return
-    if not isinstance(format, str) or format not in _ENGINES:
+    if not isinstance(format, str) or format not in _WRITERS:
         raise ArgumentError(
             f'format= wants "safetensors", "dcp" (torch) or "orbax" (JAX), not '
             f"{format!r:.80}."
         )
-    wanted, _, library, extra = _ENGINES[format]
+    wanted, _, library, extra = _WRITERS[format]
     if backend != wanted:
         raise ArgumentError(
             f"format={format!r} wants Keras's backend {wanted!r}, but it is "
@@ -118,10 +123,10 @@ def check_format(format: Any, backend: str, dirpath: Any) -> None:
         ) from error
 
 
-def engine_of(format: str, ranks: Ranks | None) -> Engine | None:
-    """Return the engine of a format; None for safetensors.
+def state_writer_of(format: str, ranks: Ranks | None) -> StateWriter | None:
+    """Return the state writer of a format; None for safetensors.
 
-    To be called by every process at the same point: an engine may open a connection.
+    To be called by every process at the same point: a writer may open a connection.
 
     Args:
         format: As `check_format` has let it pass.
@@ -129,5 +134,5 @@ def engine_of(format: str, ranks: Ranks | None) -> Engine | None:
     """
     if format == SAFETENSORS:
         return None
-    made: Engine = importlib.import_module(_ENGINES[format][1]).engine(ranks)
+    made: StateWriter = importlib.import_module(_WRITERS[format][1]).state_writer(ranks)
     return made

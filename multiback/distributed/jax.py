@@ -12,7 +12,7 @@ from jax._src.distributed import global_state
 
 from multiback.distributed.ranks import Ranks
 from multiback.store.format.tensor_file import Array
-from multiback.store.sharded.regions import Box
+from multiback.store.sharded.regions import Region
 
 # JAX ends a process whose peer is lost after 100 seconds by default; this time-out is
 # for a process that runs and does not answer.
@@ -55,26 +55,26 @@ def ranks() -> Ranks | None:
     )
 
 
-def boxes(like: Any) -> list[Box]:
+def regions(like: Any) -> list[Region]:
     """Return the regions of an array on this process's devices, each once."""
     shape = like.shape
     found = like.sharding.addressable_devices_indices_map(shape).values()
-    return list(dict.fromkeys(_box(index, shape) for index in found))
+    return list(dict.fromkeys(_region(index, shape) for index in found))
 
 
-def build(like: Any, boxes: Sequence[Box], parts: Sequence[Array]) -> Any:
+def build(like: Any, regions: Sequence[Region], parts: Sequence[Array]) -> Any:
     """Make an array sharded like another one, from this process's shards."""
-    held = dict(zip(boxes, parts, strict=True))
+    held = dict(zip(regions, parts, strict=True))
 
     def part(index: Any) -> Array:
         # A copy for each device: JAX may take a shard over, and donate it later.
-        return np.array(held[_box(index, like.shape)])
+        return np.array(held[_region(index, like.shape)])
 
     return jax.make_array_from_callback(like.shape, like.sharding, part)
 
 
-def _box(index: Any, shape: Sequence[int]) -> Box:
-    """Return an index of slices as a box."""
+def _region(index: Any, shape: Sequence[int]) -> Region:
+    """Return an index of slices as a region."""
     return tuple(
         each.indices(size)[:2] for each, size in zip(index, shape, strict=True)
     )

@@ -1,4 +1,4 @@
-"""Orbax as an engine: each process writes its own shards of JAX arrays."""
+"""Orbax as a state writer: each process writes its own shards of JAX arrays."""
 
 import logging
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import orbax.checkpoint as ocp
 
-from multiback.distributed.formats import Write, engine_errors
+from multiback.distributed.formats import Write, writer_errors
 from multiback.distributed.ranks import Ranks
 
 
@@ -32,7 +32,7 @@ class Orbax:
         )
 
     def stage(self, values: Mapping[str, Any]) -> tuple[set[str], Write]:
-        """Copy the arrays; see `Engine.stage`."""
+        """Copy the arrays; see `StateWriter.stage`."""
         copies = {
             key: _copy(value)
             for key, value in values.items()
@@ -71,7 +71,7 @@ class _Save:
             use_compression=False, multiprocessing_options=self._options
         )
         with (
-            engine_errors(folder),
+            writer_errors(folder),
             ocp.Checkpointer(
                 handler, multiprocessing_options=self._options
             ) as checkpointer,
@@ -90,6 +90,6 @@ def _copy(value: jax.Array) -> jax.Array:
     )
 
 
-def engine(ranks: Ranks | None) -> Orbax:
-    """Make the engine of `format="orbax"`; every process at the same point."""
+def state_writer(ranks: Ranks | None) -> Orbax:
+    """Make the state writer of `format="orbax"`; every process at the same point."""
     return Orbax(ranks)

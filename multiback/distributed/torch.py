@@ -1,4 +1,4 @@
-"""torch: its processes, and its distributed checkpoint as an engine."""
+"""torch: its processes, and its distributed checkpoint as a state writer."""
 
 import datetime as dt
 import inspect
@@ -10,14 +10,14 @@ from typing import Any
 import torch
 import torch.distributed as dist
 
-from multiback.distributed.formats import Write, engine_errors, not_written
+from multiback.distributed.formats import Write, not_written, writer_errors
 from multiback.distributed.ranks import Ranks
 from multiback.errors import MissingPackageError
 from multiback.state import is_sharded
 from multiback.state.torch import tensor
 from multiback.store.format.tensor_file import Array
 from multiback.store.format.tensor_header import NATIVE
-from multiback.store.sharded.regions import Box
+from multiback.store.sharded.regions import Region
 
 # torch warns that a single process saves alone, which is intended.
 _ALONE = "torch.distributed is disabled, unavailable or uninitialized"
@@ -83,7 +83,7 @@ class DistributedCheckpoint:
             warnings.filterwarnings("ignore", message=_ALONE, category=UserWarning)
 
     def stage(self, values: Mapping[str, Any]) -> tuple[set[str], Write]:
-        """Copy the tensors; see `Engine.stage`."""
+        """Copy the tensors; see `StateWriter.stage`."""
         copies = {
             key: _copy(value)
             for key, value in values.items()
@@ -96,7 +96,7 @@ class DistributedCheckpoint:
             dcp = self._dcp
             writer = dcp.HuggingFaceStorageWriter(str(folder), save_distributed=True)
             try:
-                with engine_errors(folder):
+                with writer_errors(folder):
                     dcp.save(
                         copies,
                         storage_writer=writer,
@@ -139,7 +139,7 @@ def _copy(value: torch.Tensor) -> torch.Tensor:
     return plain.to("cpu", copy=True).contiguous()
 
 
-def boxes(like: Any) -> list[Box] | None:
+def regions(like: Any) -> list[Region] | None:
     """Return this process's region of a DTensor; None if torch does not say.
 
     torch's distributed checkpoint makes the same call.
@@ -159,14 +159,14 @@ def boxes(like: Any) -> list[Box] | None:
     ]
 
 
-def build(like: Any, boxes: Sequence[Box], parts: Sequence[Array]) -> Any:
+def build(like: Any, regions: Sequence[Region], parts: Sequence[Array]) -> Any:
     """Make a DTensor sharded like another one, from this process's shard."""
-    del boxes
+    del regions
     made = torch.empty_like(like)
     made.to_local().copy_(tensor(parts[0]))
     return made
 
 
-def engine(ranks: Ranks | None) -> DistributedCheckpoint:
-    """Make the engine of `format="dcp"`; every process at the same point."""
+def state_writer(ranks: Ranks | None) -> DistributedCheckpoint:
+    """Make the state writer of `format="dcp"`; every process at the same point."""
     return DistributedCheckpoint(ranks)

@@ -14,6 +14,10 @@ from multiback.metrics.classification.confusion_matrix import (
     ConfusionMatrix,
     StatScores,
 )
+from multiback.metrics.classification.discovery_rates import (
+    FalseDiscoveryRate,
+    FalseOmissionRate,
+)
 from multiback.metrics.classification.error_rates import (
     FalseNegativeRate,
     FalsePositiveRate,
@@ -42,6 +46,8 @@ from multiback.metrics.classification.specificity import (
     Specificity,
 )
 from multiback.metrics.grouping import group
+from multiback.metrics.intervals.interval import Interval
+from multiback.metrics.ranking.best_threshold import EqualErrorRate, MaxFBeta
 from multiback.metrics.ranking.ranking import AUROC, AveragePrecision
 from multiback.metrics.regression.correlation import (
     ConcordanceCorrelation,
@@ -49,15 +55,51 @@ from multiback.metrics.regression.correlation import (
     PearsonCorrelation,
     R2Score,
 )
+from multiback.metrics.regression.logarithmic import (
+    MeanSquaredLogarithmicError,
+    RootMeanSquaredLogarithmicError,
+)
+from multiback.metrics.regression.losses import (
+    Huber,
+    MinkowskiDistance,
+    PinballLoss,
+    TweedieDeviance,
+)
+from multiback.metrics.regression.percentage import (
+    MeanAbsolutePercentageError,
+    SymmetricMeanAbsolutePercentageError,
+    WeightedMeanAbsolutePercentageError,
+)
+from multiback.metrics.regression.rank_correlation import (
+    KendallTau,
+    SpearmanCorrelation,
+)
 from multiback.metrics.regression.regression import (
     MeanAbsoluteError,
     MeanSquaredError,
     RootMeanSquaredError,
 )
+from multiback.metrics.regression.scaled import (
+    NormalizedRootMeanSquaredError,
+    RelativeSquaredError,
+)
+from multiback.metrics.resampling import bootstrap
+from multiback.metrics.retrieval.label_ranking import (
+    CoverageError,
+    LabelRankingAveragePrecision,
+    LabelRankingLoss,
+)
+from multiback.metrics.retrieval.rank_aware import (
+    NDCG,
+    MeanAveragePrecisionAtK,
+    MeanReciprocalRank,
+)
+from multiback.metrics.retrieval.top_k import HitRate, PrecisionAtK, RecallAtK
 from multiback.metrics.statistics.statistic import Statistic
 
 __all__ = [
     "AUROC",
+    "NDCG",
     "Accuracy",
     "AveragePrecision",
     "BalancedAccuracy",
@@ -66,42 +108,69 @@ __all__ = [
     "CohenKappa",
     "ConcordanceCorrelation",
     "ConfusionMatrix",
+    "CoverageError",
     "Dice",
+    "EqualErrorRate",
     "ExactMatch",
     "ExplainedVariance",
     "F1Score",
     "FBetaScore",
+    "FalseDiscoveryRate",
     "FalseNegativeRate",
+    "FalseOmissionRate",
     "FalsePositiveRate",
     "HammingDistance",
+    "HitRate",
+    "Huber",
+    "Interval",
     "JaccardIndex",
+    "KendallTau",
+    "LabelRankingAveragePrecision",
+    "LabelRankingLoss",
     "LogLoss",
     "MatthewsCorrelation",
     "Max",
+    "MaxFBeta",
     "Mean",
     "MeanAbsoluteError",
+    "MeanAbsolutePercentageError",
+    "MeanAveragePrecisionAtK",
+    "MeanReciprocalRank",
     "MeanSquaredError",
+    "MeanSquaredLogarithmicError",
     "Metric",
     "Min",
+    "MinkowskiDistance",
     "NegativePredictiveValue",
+    "NormalizedRootMeanSquaredError",
     "PearsonCorrelation",
     "Perplexity",
+    "PinballLoss",
     "Precision",
+    "PrecisionAtK",
     "PrecisionAtRecall",
     "R2Score",
     "Recall",
+    "RecallAtK",
     "RecallAtPrecision",
+    "RelativeSquaredError",
     "RootMeanSquaredError",
+    "RootMeanSquaredLogarithmicError",
     "SamplewiseDice",
     "SamplewiseJaccardIndex",
     "SensitivityAtSpecificity",
+    "SpearmanCorrelation",
     "Specificity",
     "SpecificityAtSensitivity",
     "StatScores",
     "Statistic",
     "Sum",
+    "SymmetricMeanAbsolutePercentageError",
     "TopKAccuracy",
+    "TweedieDeviance",
+    "WeightedMeanAbsolutePercentageError",
     "WideBoundsWarning",
+    "bootstrap",
     "group",
 ]
 

@@ -6,6 +6,8 @@ from typing import Any, ClassVar
 import keras
 
 from multiback.metrics.base.metric import Direction, Metric
+from multiback.metrics.intervals.interval import Interval, sum_of_words
+from multiback.metrics.intervals.means import mean_interval
 from multiback.metrics.numeric.arithmetic import ratio
 from multiback.metrics.statistics.statistic import State
 from multiback.metrics.statistics.sums import Extremes, ValueSums
@@ -77,6 +79,10 @@ class Mean(Aggregate):
         """Return the mean of a state."""
         total, weight = self._sums.read(state)
         return ratio(total, weight, float("nan"))
+
+    def interval_on_arrays(self, state: State, level: float) -> Interval:
+        """Return the interval of the mean."""
+        return mean_interval(sum_of_words(state["sums"]), level, positive=False)
 
 
 @keras.saving.register_keras_serializable("multiback")

@@ -17,6 +17,7 @@ from multiback.metrics.base.metric import (
     PairMetric,
 )
 from multiback.metrics.base.score_metric import Ranked, Thresholded, as_floats
+from multiback.metrics.intervals.interval import Interval
 from multiback.metrics.statistics.statistic import State, Statistic
 
 Tensor = Any
@@ -92,6 +93,14 @@ class View(keras.metrics.Metric):  # type: ignore[misc]  # Keras has no types
         if not isinstance(metric, Bounded):
             raise ArgumentError(f"{self.name} is exact: it has no bounds().")
         return as_floats(metric.compute_bounds(self.state))
+
+    def compute_interval(self, state: State, level: float = 0.95) -> Interval:
+        """Return the interval of the value of a state; see `Metric.interval`."""
+        return self._hidden.metric.compute_interval(state, level)
+
+    def interval(self, level: float = 0.95) -> Interval:
+        """Return an interval of the value; see `Metric.interval`."""
+        return self._hidden.metric.interval_of(self._hidden.owner, level)
 
     def threshold(self) -> Any:
         """Return the threshold that the value was reached with, if there is one.

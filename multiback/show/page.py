@@ -89,6 +89,8 @@ def _figure(name: str, stories: Sequence[Story]) -> Any:
         axis.axis_line_color = axis.major_tick_line_color = _INK
         axis.major_label_text_color = axis.axis_label_text_color = _INK
         axis.minor_tick_line_color = None
+    plot.xaxis.ticker.min_interval = 1  # There is no half epoch.
+    plot.y_range.range_padding = 0.15  # Room for a star on the best value.
     plot.grid.grid_line_color, plot.grid.grid_line_alpha = _INK, 0.2
     rows = []
     for story, colour in zip(stories, COLOURS, strict=False):

@@ -11,8 +11,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from multiback.checkpoint.choosing.direction import Mode
-from multiback.checkpoint.choosing.monitor import Monitor
-from multiback.checkpoint.loading.documents import is_measurement, judgement_of
+from multiback.checkpoint.choosing.monitor import Monitor, split_label
+from multiback.checkpoint.choosing.slots import Entry, ranked
+from multiback.checkpoint.choosing.smoothing import smoothed
+from multiback.checkpoint.loading.documents import is_measurement, recorded_scores_of
 from multiback.errors import MonitorError, NoCheckpointError
 from multiback.store import Checkpoint, Place, open_run_directory
 
@@ -129,7 +131,7 @@ def read_story(directory: Place, run: str | None = None) -> Story:
         )
     kept = runs.checkpoints(run_id)
     epochs = _lived([one for one in runs.history(run_id) if is_measurement(one)])
-    judged = judgement_of(kept[-1]) if kept else None
+    judged = recorded_scores_of(kept[-1]) if kept else None
     label = judged.ranking[0] if judged and judged.ranking else None
     mode = judged.modes.get(label) if judged and label is not None else None
     return Story(
@@ -211,8 +213,11 @@ def decide(epochs: Sequence[Epoch], label: str, mode: Mode) -> list[Decision]:
     monitor = _monitor(label, mode)
     decisions: list[Decision] = []
     best: tuple[int, float] | None = None
+    curve: list[float] = []
     for one in epochs:
         score = None if monitor is None else _measure(monitor, one)
+        if monitor is not None and monitor.smooth is not None and score is not None:
+            score, curve = smoothed(curve, score, monitor.smooth)
         decision = _decision(one.epoch, score, best, label, mode)
         decisions.append(decision)
         if decision.outcome in ("first", "better") and score is not None:
@@ -222,9 +227,9 @@ def decide(epochs: Sequence[Epoch], label: str, mode: Mode) -> list[Decision]:
 
 def _monitor(label: str, mode: Mode) -> Monitor | None:
     """Make a monitor from its label; None if it was a function."""
-    quantity, _, where = label.partition(" where ")
+    quantity, smooth, where = split_label(label)
     try:
-        return Monitor(quantity, mode, where=where or None)
+        return Monitor(quantity, mode, where=where, smooth=smooth)
     except MonitorError:
         return None
 
@@ -283,10 +288,14 @@ def different(a: float, b: float) -> tuple[str, str]:
 
 
 def _best(kept: Sequence[Checkpoint], label: str | None) -> Checkpoint | None:
-    """Return the best checkpoint on the disk; of equals, the earliest."""
-    scored = [
-        (judgement_of(one).goodness[label], -order, one)
-        for order, one in enumerate(kept)
-        if label is not None and label in judgement_of(one).goodness
+    """Return the best checkpoint on the disk, as the run itself decides."""
+    if label is None or not kept:
+        return None
+    recorded = [recorded_scores_of(one) for one in kept]
+    entries = [
+        Entry(order, ranking_scores=each.ranking_scores, errors=each.errors)
+        for order, each in enumerate(recorded)
     ]
-    return max(scored, key=lambda row: row[:2])[2] if scored else None
+    labels = [label, *recorded[-1].ranking[1:]]
+    best = ranked(entries, labels, recorded[-1].within)
+    return kept[best[0].order] if best else None

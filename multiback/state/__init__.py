@@ -6,7 +6,7 @@ optimizer or layer is never pickled.
 """
 
 from multiback.state.describe import Description, describe
-from multiback.state.fitting import Placed
+from multiback.state.fitting import DeviceValue
 from multiback.state.host import host_view, is_sharded, page_locked_for
 from multiback.state.rebuild import (
     custom_classes,
@@ -20,7 +20,7 @@ from multiback.state.tree import restore_tree, tree
 
 __all__ = [
     "Description",
-    "Placed",
+    "DeviceValue",
     "RestoreReport",
     "Snapshot",
     "custom_classes",

@@ -9,7 +9,7 @@ import numpy as np
 
 
 @dataclass(frozen=True)
-class Placed:
+class DeviceValue:
     """A value that is already on its devices, sharded as its variable is.
 
     It replaces a host array where no process has the whole.
@@ -21,19 +21,19 @@ class Placed:
 
 
 StateDict: TypeAlias = Mapping[str, np.ndarray]
-Values: TypeAlias = Mapping[str, np.ndarray | Placed]
+Values: TypeAlias = Mapping[str, np.ndarray | DeviceValue]
 
 _SHOWN = 10
 
 
-def fitted(value: np.ndarray | Placed, dtype: np.dtype) -> Any:
+def fitted(value: np.ndarray | DeviceValue, dtype: np.dtype) -> Any:
     """Return what to assign to a variable; None if a value would change.
 
     Args:
         value: The saved value.
         dtype: The variable's.
     """
-    if isinstance(value, Placed):
+    if isinstance(value, DeviceValue):
         return value.value if value.dtype == dtype else None
     return cast_exactly(value, dtype)
 
@@ -61,13 +61,15 @@ def cast_exactly(array: np.ndarray, dtype: np.dtype) -> np.ndarray | None:
     return cast if bool(np.all(same)) else None
 
 
-def rounded(value: np.ndarray | Placed, dtype: np.dtype) -> np.ndarray | None:
+def rounded(value: np.ndarray | DeviceValue, dtype: np.dtype) -> np.ndarray | None:
     """Round an array of floats to a narrower float dtype; None for other dtypes.
 
     >>> rounded(np.array([0.1], "float32"), dtype_of("bfloat16"))
     array([0.100098], dtype=bfloat16)
     """
-    if isinstance(value, Placed) or not (is_float(value.dtype) and is_float(dtype)):
+    if isinstance(value, DeviceValue) or not (
+        is_float(value.dtype) and is_float(dtype)
+    ):
         return None
     with np.errstate(over="ignore"):
         return np.asarray(value.astype(dtype))

@@ -123,8 +123,8 @@ def restore_own_state(
     }
     wanted = parts if saved is None else {k: v for k, v in parts.items() if k in saved}
     problems = [
-        f"The checkpoint has state of the layer at {way!r} that is no variable, which "
-        "the model has not: it was left out."
+        f"The checkpoint has state of the layer at {way!r} outside of its variables, "
+        "which the model does not have: it was left out."
         for way in saved or ()
         if way not in parts
     ]
@@ -139,8 +139,8 @@ def restore_own_state(
     elif file is None:
         problems += [_not_there(part) for part in wanted.values()]
     problems += [
-        f"The layer {part.way!r} has state that is no variable, and the checkpoint has "
-        "none of it: it was left as it is."
+        f"The layer {part.way!r} has state outside of its variables, which the "
+        "checkpoint does not have: it was left as it is."
         for way, part in parts.items()
         if way not in wanted and has_own_state(part.value)
     ]
@@ -154,7 +154,7 @@ def restore_own_state(
 
 def _not_there(part: Part) -> str:
     return (
-        f"The state of the layer {part.way!r} that is no variable is not in the "
+        f"The state of the layer {part.way!r} outside of its variables is not in the "
         "checkpoint: it was left as it is."
     )
 

@@ -81,8 +81,8 @@ def restore(
 
     Args:
         model: A built model. Its optimizer is built if it is not yet.
-        arrays: The values by key, from `Snapshot.arrays` or a file; `Placed` if they
-            are sharded over processes.
+        arrays: The values by key, from `Snapshot.arrays` or a file; `DeviceValue` if
+            they are sharded over processes.
         index: The entries of `Snapshot.index`.
         optimizer: Restore the variables of the optimizers. Without them, or without an
             optimizer on either side, an optimizer is left as it is. So is one whose
@@ -217,9 +217,9 @@ class Prepared:
                 slots_lack = not any("owner" in one for one in there[way])
                 if problems:
                     self._leave_out(
-                        f"The {_name(way)} has other variables than were saved: "
-                        "weights were restored, the optimizer was left as it is. "
-                        "report.notes lists them."
+                        f"The {_name(way)} has other variables than were saved: the "
+                        "weights were restored, the optimizer starts fresh. "
+                        "multiback.restore(model, path).notes lists them."
                     )
                     listed = f"{listing(problems)}\n{_OPTIMIZER_ADVICE}"
                     self._notes[-1] = f"{self._notes[-1]}{listed}"

@@ -295,8 +295,8 @@ def _prepared(
     where = "/".join(map(str, at))
     if not index:
         raise StateError(
-            f"The template has a {type(source).__name__} at {where!r}, and the "
-            "checkpoint has none there. Give a template of the tree that was saved."
+            f"The template has a {type(source).__name__} at {where!r}, which the "
+            "checkpoint does not have. Give a template of the tree that was saved."
         )
     if isinstance(source, keras.Model):
         return Prepared(source, arrays, index)

@@ -1,5 +1,6 @@
 """One committed checkpoint: read its manifest, verify and read its files."""
 
+import datetime as dt
 import os
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
@@ -7,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from multiback import markup
 from multiback.errors import (
     ArgumentError,
     CorruptCheckpointError,
@@ -31,7 +33,7 @@ from multiback.store.format.tensor_file import (
 )
 from multiback.store.sharded.blocks import BLOCKS, PartReader
 from multiback.store.sharded.formats import Parts, check_folder, read_folder, read_parts
-from multiback.store.sharded.regions import Boxes, is_inside, slices
+from multiback.store.sharded.regions import Regions, is_inside, slices
 
 STATE = "state.safetensors"
 
@@ -114,6 +116,17 @@ class Checkpoint:
         )
         more = ", ..." if len(facts) > _SHOWN else ""
         return f"Checkpoint({self.location!r}, {shown}{more})"
+
+    def _repr_html_(self) -> str:
+        when = dt.datetime.fromtimestamp(self.created).astimezone()
+        title = f"Checkpoint {self.name}"
+        facts = {
+            "in": self.location.removesuffix(self.name),
+            "run": self.run_id,
+            "epoch": f"{self.epoch}, step {self.step}",
+            "saved": f"{when:%Y-%m-%d %H:%M:%S}, on {self.backend or 'no backend'}",
+        }
+        return markup.facts(title, {**facts, **self.metrics})
 
     @property
     def location(self) -> str:
@@ -231,17 +244,17 @@ class Checkpoint:
             arrays |= further
         return arrays
 
-    def tensors_in_parts(self, boxes: Boxes) -> Parts:
+    def tensors_in_parts(self, regions: Regions) -> Parts:
         """Read some arrays only in the parts that this process holds.
 
-        If an engine wrote the state, the blocks of 256 KiB that are read are verified;
-        `verify` verifies all. Otherwise all is read.
+        If Orbax or torch wrote the state, the blocks of 256 KiB that are read are
+        verified; `verify` verifies all. Otherwise all is read.
 
         Args:
-            boxes: For each array that is not wanted whole, the boxes that are.
+            regions: For each array that is not wanted whole, the regions that are.
 
         Returns:
-            All other arrays by name; and for each of `boxes` its parts, in order.
+            All other arrays by name; and for each of `regions` its parts, in order.
 
         Raises:
             CorruptCheckpointError: What is read is not what was written, or an array
@@ -258,19 +271,20 @@ class Checkpoint:
                 self._folder_files(),
                 self.document(BLOCKS) if has_blocks else None,
             )
-            further, parts = read_parts(self.state_format, reader, boxes)
+            further, parts = read_parts(self.state_format, reader, regions)
             self._check_apart(arrays, {**further, **parts})
             arrays |= further
-        for key in boxes.keys() - parts.keys():
+        for key in regions.keys() - parts.keys():
             if key not in arrays or not all(
-                is_inside(box, arrays[key].shape) for box in boxes[key]
+                is_inside(region, arrays[key].shape) for region in regions[key]
             ):
                 raise CorruptCheckpointError(
                     f"{self.path} must hold the array {key!r} with the parts "
-                    f"{list(boxes[key])!r:.200}, but does not. Load another checkpoint."
+                    f"{list(regions[key])!r:.200}, but does not. "
+                    f"Load another checkpoint."
                 )
             held = arrays.pop(key)
-            parts[key] = [held[slices(box)] for box in boxes[key]]
+            parts[key] = [held[slices(region)] for region in regions[key]]
         return arrays, parts
 
     def _check_apart(self, arrays: Collection[str], further: Collection[str]) -> None:

@@ -81,7 +81,7 @@ def test_weights_are_scikit_learns_alone(real, rng, case):
     assert "torchmetrics has no sample weights" in row.reason
 
 
-def test_an_ignored_label_that_is_no_class_agrees(real, case):
+def test_an_ignored_label_that_is_not_a_class_agrees(real, case):
     make, task = case
     y_true, y_pred = real[task]
     y_true = y_true.copy()

@@ -94,7 +94,7 @@ def test_forward_gives_the_batch_and_adds_it(name):
 
 @torch_only
 @pytest.mark.parametrize("name", METRICS)
-def test_copies_go_on_by_themselves_and_merge(name):
+def test_copies_continue_by_themselves_and_merge(name):
     seen = batches(name)
     metric = foreign(name)
     metric.update(*seen[0])

@@ -23,7 +23,7 @@ from support.audited.planted import (
 
 import multiback as mb
 from multiback.adapters.torchmetrics import audit
-from multiback.adapters.torchmetrics.translation.source import spell
+from multiback.adapters.torchmetrics.translation.source import source_of
 from multiback.errors import ArgumentError, WrongMetricError
 
 
@@ -191,7 +191,7 @@ def test_several_lies_are_told_apart_and_the_report_says_them_all():
     assert plain["findings"][1]["gives"] is None  # NaN: AUROC refuses logits.
 
 
-def test_a_metric_that_is_weighted_too_is_not_told_of_weights():
+def test_a_metric_that_is_weighted_too_gets_no_word_about_weights():
     model = model_of(
         1, "sigmoid", "binary_crossentropy", ["accuracy"], weighted_metrics=["accuracy"]
     )
@@ -215,5 +215,5 @@ def test_bad_arguments_say_what_was_wanted():
 
 def test_a_metric_is_spelled_with_what_is_not_default():
     auc = keras.metrics.AUC(num_thresholds=50, name="x")
-    assert spell(auc) == "keras.metrics.AUC(num_thresholds=50)"
-    assert spell(mb.metrics.F1Score()) == "multiback.metrics.F1Score()"
+    assert source_of(auc) == "keras.metrics.AUC(num_thresholds=50)"
+    assert source_of(mb.metrics.F1Score()) == "multiback.metrics.F1Score()"

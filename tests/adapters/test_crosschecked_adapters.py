@@ -122,7 +122,7 @@ def test_rows_that_do_not_match_are_named_for_a_model(identity_model, scored):
             check(model, (x, y[:10]))
 
 
-def test_what_is_no_model_and_a_raw_torchmetric_are_refused(scored):
+def test_a_raw_torchmetric_and_anything_but_a_model_are_refused(scored):
     x, y = scored
     with pytest.raises(ArgumentError, match="wants a compiled Keras model, not F1"):
         audit(mb.metrics.F1Score(), (x, y))

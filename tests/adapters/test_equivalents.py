@@ -72,7 +72,7 @@ def test_weights_are_scikit_learns_alone(real, rng, name, task):
 
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("name", NAMES)
-def test_an_ignored_label_that_is_no_class_agrees(real, name, task):
+def test_an_ignored_label_that_is_not_a_class_agrees(real, name, task):
     metric = getattr(mb.metrics, name)(
         task, average="macro", ignore_index=-1, **ARGUMENTS[task]
     )

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_diabetes, load_linnerud
 from sklearn.linear_model import LinearRegression
+from support.contracts import unusable
 
 import multiback as mb
 from multiback.adapters.torchmetrics import crosscheck
@@ -16,6 +17,24 @@ SCORES = [
     "PearsonCorrelation",
     "R2Score",
 ]
+# Metrics of one formula each, with what torchmetrics has of them.
+FORMULAS = {
+    "Huber": ({"delta": 20.0}, False),
+    "MeanAbsolutePercentageError": ({}, True),
+    "MeanSquaredLogarithmicError": ({}, True),
+    "MinkowskiDistance": ({"p": 3}, True),
+    "NormalizedRootMeanSquaredError": ({"normalization": "range"}, True),
+    "PinballLoss": ({"quantile": 0.9}, False),
+    "RelativeSquaredError": ({"squared": False}, True),
+    "RootMeanSquaredLogarithmicError": ({}, False),
+    "SymmetricMeanAbsolutePercentageError": ({}, True),
+    "TweedieDeviance": ({"power": 1.5}, True),
+    "WeightedMeanAbsolutePercentageError": ({}, True),
+}
+RANKS = {
+    "KendallTau": {"capacity": 442, "variant": "c"},
+    "SpearmanCorrelation": {"capacity": 442},
+}
 NUMBERS = ["Max", "Mean", "Min", "Sum"]
 MULTIOUTPUT = ["uniform_average", "variance_weighted", "raw_values"]
 
@@ -59,6 +78,33 @@ def test_one_output_agrees(diabetes, rng, name, weighted):
     assert_close(row, torchmetrics=not weighted)
     by_convention = name == "ConcordanceCorrelation" and not weighted
     assert (row.verdict == "differs by convention") == by_convention
+
+
+@pytest.mark.parametrize("how", ["flat", "outputs", "weighted"])
+@pytest.mark.parametrize("name", FORMULAS)
+def test_an_error_by_a_formula_agrees(diabetes, linnerud, rng, name, how):
+    arguments, has_torchmetrics = FORMULAS[name]
+    data = linnerud if how == "outputs" else diabetes
+    if how == "outputs":
+        arguments = {**arguments, "num_outputs": 3, "multioutput": "raw_values"}
+    if how == "weighted":
+        data = (*data, rng.random(len(data[0])).astype("float32"))
+        has_torchmetrics = False
+    row = only(getattr(mb.metrics, name)(**arguments), data, 7)
+    assert row.verdict == "agrees", row
+    assert (row.torchmetrics is not None) == has_torchmetrics, row
+    np.testing.assert_allclose(row.value, row.sklearn, rtol=1e-5)
+
+
+@unusable
+@pytest.mark.parametrize("name", RANKS)
+def test_a_correlation_of_ranks_agrees_unless_it_lacks_room(diabetes, name):
+    row = only(getattr(mb.metrics, name)(**RANKS[name]), diabetes)
+    assert row.verdict == "agrees", row
+    assert row.torchmetrics is not None
+    few = getattr(mb.metrics, name)(**{**RANKS[name], "capacity": 441})
+    row = only(few, diabetes)
+    assert row.verdict == "differs by convention", row
 
 
 @pytest.mark.parametrize("weighted", [False, True])

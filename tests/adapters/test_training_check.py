@@ -66,7 +66,7 @@ def checked(data):
     return check, trained, told
 
 
-def test_training_goes_on_exactly_as_without(checked, data):
+def test_training_continues_exactly_as_without(checked, data):
     _, (history, variables), _ = checked
     plain_history, plain_variables = train(data, [], metrics(), epochs=5)
     assert history == plain_history

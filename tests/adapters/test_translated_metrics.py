@@ -181,7 +181,7 @@ def test_what_torchmetrics_hosts_stands_for_the_metric_inside():
     assert equivalents(foreign).keras.get_config()["thresholds"] == 0.2
 
 
-def test_what_is_no_metric_and_a_missing_library_are_errors(monkeypatch):
+def test_anything_but_a_metric_and_a_missing_library_are_errors(monkeypatch):
     with pytest.raises(ArgumentError, match="metric of keras, multiback, torchmetrics"):
         equivalents("auc")
     monkeypatch.setitem(sys.modules, "torchmetrics", None)

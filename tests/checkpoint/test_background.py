@@ -56,8 +56,8 @@ class Does(keras.callbacks.Callback):
 
 def on(files, made):
     """Let a callback or an engine use a disk."""
-    engine = getattr(made, "_engine", made)
-    engine.shelf.directory = RunDirectory(engine.dirpath, files)
+    engine = getattr(made, "_checkpointer", made)
+    engine.kept.directory = RunDirectory(engine.dirpath, files)
     return made
 
 
@@ -74,7 +74,7 @@ def state_of(made):
     return [v.numpy().copy() for v in (*made.variables, *made.optimizer.variables)]
 
 
-def test_training_goes_on_and_what_is_saved_is_the_state_of_that_moment(tmp_path):
+def test_training_continues_and_what_is_saved_is_the_state_of_that_moment(tmp_path):
     files, then, seen = GatedFiles(), [], []
     made = model("accuracy")
     ckpt = callback(tmp_path, files, keep=[mb.All()])
@@ -105,7 +105,7 @@ def test_arrays_that_change_after_a_save_were_copied(tmp_path):
     ckpt = on(files, mb.Checkpointer(tmp_path, save_top_k=-1))
     tree = {"w": np.ones(3), "list": [np.zeros(2, np.float32)]}
     further = np.ones(2)
-    ckpt.parts = lambda _: ({}, {"mine": further})
+    ckpt.extras = lambda _: ({}, {"mine": further})
     ckpt.step(tree, {})
     tree["w"] += 1
     tree["list"][0] += 1
@@ -215,7 +215,7 @@ def test_a_full_disk_is_an_error_of_the_next_step_or_of_the_end(tmp_path, last):
     before = Does(on_epoch_end=fill)
     after = Does(
         on_train_batch_begin=ran.append,
-        on_epoch_end=lambda _: ckpt._engine._saver.settle(),
+        on_epoch_end=lambda _: ckpt._checkpointer._saver.settle(),
     )
     with pytest.raises(StoreError, match="Free some space") as caught:
         fit(model(), Says(score=[0.1, 0.5, 0.9]), before, ckpt, after, epochs=3)
@@ -231,7 +231,7 @@ def test_a_full_disk_is_an_error_of_the_next_step_or_of_the_end(tmp_path, last):
 
 
 @pytest.mark.parametrize("background", [True, False])
-def test_training_goes_on_without_a_checkpoint_if_asked_to(tmp_path, background):
+def test_training_continues_without_a_checkpoint_if_asked_to(tmp_path, background):
     files = FullFiles()
     ckpt = callback(
         tmp_path, files, on_save_error="warn", save_on_background=background
@@ -242,7 +242,7 @@ def test_training_goes_on_without_a_checkpoint_if_asked_to(tmp_path, background)
         files.is_full = epoch == 1
 
     says = Says(score=[0.5, 0.9, 0.7, 0.6])
-    with warns("training goes on: could not write .* No space left"):
+    with warns("training continues: could not write .* No space left"):
         fit(model(), says, Does(on_epoch_end=fill), ckpt, epochs=4)
     # The next one is saved once there is room, and is the best of those on the disk.
     assert steps(tmp_path) == [6, 8]
@@ -256,7 +256,7 @@ def test_an_error_of_our_own_program_is_never_only_a_warning(tmp_path):
             raise ZeroDivisionError
 
     ckpt = on(Broken(), mb.Checkpointer(tmp_path, on_save_error="warn"))
-    ckpt.parts = lambda _: ({}, {})
+    ckpt.extras = lambda _: ({}, {})
     ckpt.run_id = "a"
     ckpt.save({"w": np.ones(1)})
     with pytest.raises(ZeroDivisionError):

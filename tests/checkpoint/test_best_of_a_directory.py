@@ -156,7 +156,7 @@ def test_directions_are_recorded_for_several_outputs_and_own_names(tmp_path):
         ("https://host/run", "listed and written"),
     ],
 )
-def test_a_place_that_is_no_directory_gets_the_answer_that_helps(place, text):
+def test_a_place_that_is_not_a_directory_gets_the_answer_that_helps(place, text):
     with pytest.raises(ArgumentError, match=text):
         mb.ModelCheckpoint(place, "loss")
 

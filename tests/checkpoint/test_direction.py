@@ -52,7 +52,7 @@ def test_a_subclass_counts_as_what_it_inherits_unless_it_computes_another_result
     assert direction_of(Turned()) is None
 
 
-def test_a_direction_attribute_that_is_no_direction_is_ignored():
+def test_a_direction_attribute_that_is_not_a_direction_is_ignored():
     class Odd(keras.metrics.Mean):
         direction = "up"
 

@@ -58,7 +58,7 @@ def test_a_layer_of_the_programs_own_needs_no_registration_to_be_exported(tmp_pa
     np.testing.assert_array_equal(again.get_weights()[0], made.get_weights()[0])
 
 
-def test_whoever_does_not_want_the_file_pays_nothing(tmp_path, monkeypatch):
+def test_without_the_file_nothing_is_paid(tmp_path, monkeypatch):
     monkeypatch.setattr("multiback.checkpoint.callback.write_best", None)
     ckpt = mb.ModelCheckpoint(tmp_path, SCORE, export_best=False)
     fit(model(), Says(score=[0.1]), ckpt, epochs=1)

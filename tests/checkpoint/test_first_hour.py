@@ -62,6 +62,13 @@ def test_a_loss_of_logits_with_a_metric_of_probabilities_is_an_error(
         train(made, tmp_path, LOGITS, metric(task=task, **given), y=y)
 
 
+def test_every_metric_of_probabilities_beside_such_a_loss_is_named(tmp_path):
+    at_zero = Precision(threshold=0.0)
+    text = "metrics 'f1_score', 'auroc' take probabilities"
+    with pytest.raises(ArgumentError, match=text):
+        train(net(layers.Dense(1)), tmp_path, LOGITS, F1Score(), at_zero, AUROC())
+
+
 @pytest.mark.parametrize(
     "last",
     [
@@ -231,7 +238,7 @@ def test_the_threshold_of_the_best_checkpoint_is_recorded(tmp_path):
     assert mb.threshold_of(ckpt.best_model_path) == ckpt.best_threshold
 
 
-def test_a_metric_without_a_threshold_has_none(tmp_path):
+def test_a_metric_without_a_threshold_gives_no_threshold(tmp_path):
     ckpt = mb.ModelCheckpoint(tmp_path, monitor="loss")
     fit(model(F1Score(task="binary")), ckpt, epochs=1)
     assert ckpt.best_threshold is None

@@ -16,7 +16,7 @@ from support.children import command
 import multiback as mb
 from multiback.store import RunDirectory
 
-KILLS = int(os.environ.get("MULTIBACK_FIT_KILLS", "3"))
+KILLS = int(os.environ.get("MULTIBACK_FIT_KILLS", "1"))
 pytestmark = pytest.mark.torture
 
 

@@ -89,7 +89,7 @@ def test_a_variable_without_a_hint_loads_all_the_same(folder, forged, hint):
 
 @given(data=st.data())
 @examples(30)
-def test_a_forged_judgement_ranks_or_is_refused(forged, data):
+def test_a_forged_score_ranks_or_is_refused(forged, data):
     path = forged("trainer.json", b"{}")
     [checkpoint] = RunDirectory(path).checkpoints()
     manifest = checkpoint.path / "manifest.json"

@@ -33,7 +33,7 @@ def test_an_unknown_format_is_an_error_that_lists_those_there_are(tmp_path, name
 
 @pytest.mark.parametrize("name", [n for n, b in OTHERS.items() if b == BACKEND])
 def test_a_missing_library_says_what_to_install(tmp_path, name, monkeypatch):
-    for library in ("torch", "orbax", "orbax.checkpoint"):
+    for library in ("safetensors", "orbax", "orbax.checkpoint"):
         monkeypatch.setitem(sys.modules, library, None)
     wanted = {"dcp": "torch", "orbax": "orbax"}[name]
     with pytest.raises(

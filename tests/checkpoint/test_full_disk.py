@@ -40,7 +40,7 @@ def check(full, run):
 
 
 @pytest.mark.parametrize("where", WHERE)
-def test_training_goes_on_if_asked_to_and_saves_again_once_there_is_room(
+def test_training_continues_if_asked_to_and_saves_again_once_there_is_room(
     tmp_path, where
 ):
     epochs = tried(tmp_path, "warn", where)

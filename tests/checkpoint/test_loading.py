@@ -121,7 +121,7 @@ def test_a_run_given_for_a_checkpoint_or_the_other_way_round_says_what_to_call(
 
 
 @pytest.mark.parametrize("path", [None, "", 3, "a\0b", __file__])
-def test_what_is_no_directory_is_refused_by_name(path):
+def test_anything_but_a_directory_is_refused_by_name(path):
     for ask in (mb.load_best, mb.load_last, mb.history):
         with pytest.raises(ArgumentError, match=r"dirpath= wants a directory"):
             ask(path)
@@ -130,11 +130,11 @@ def test_what_is_no_directory_is_refused_by_name(path):
             ask(path)
 
 
-def test_a_mode_that_is_none_or_contradicts_the_run_is_refused(tmp_path):
+def test_an_unknown_mode_and_one_that_contradicts_the_run_are_refused(tmp_path):
     trained(tmp_path)
     with pytest.raises(ArgumentError, match="mode= wants"):
         mb.load_best(tmp_path, mode="maximum")
-    with pytest.raises(ArgumentError, match="judged by 'val_loss', of which 'min'"):
+    with pytest.raises(ArgumentError, match="judged by 'val_loss' with mode='min'"):
         mb.load_best(tmp_path, mode="max")
     assert mb.load_best(tmp_path, mode="min") is not None
 

@@ -85,7 +85,7 @@ def test_a_dataset_that_brings_weights_is_seen():
     assert not _brings_weights(tf.data.Dataset.from_tensor_slices((X, Y)))
 
 
-def test_clean_models_hear_nothing(tmp_path):
+def test_clean_models_get_no_word(tmp_path):
     weights = {"sample_weight": WEIGHT}
     clean = [
         ({}, {"metrics": [F1()]}),

@@ -47,7 +47,7 @@ def test_a_warning_is_repeated_at_doubling_intervals_and_at_the_end(tmp_path, er
     # Each step loses its line of history and its checkpoint.
     told = steps(ckpt, 8)
     assert [text.partition(":")[0] for text in told] == [
-        "Something was not saved, and training goes on",
+        "Something was not saved, and training continues",
         *(f"{n} saves in a row failed" for n in (2, 4, 8)),
     ]
     files.error = None

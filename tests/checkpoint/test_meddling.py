@@ -22,7 +22,7 @@ def step(ckpt, number, score):
 
 
 @pytest.mark.parametrize("how", ["deleted", "pruned", "renamed"])
-def test_a_best_that_somebody_took_away_is_best_no_more(tmp_path, how):
+def test_a_best_that_a_person_took_away_is_best_no_more(tmp_path, how):
     run = tmp_path / "run"
     with mb.Checkpointer(run, "score", mode="max", save_last=False) as ckpt:
         step(ckpt, 1, 0.9)
@@ -75,7 +75,7 @@ def test_something_named_best_is_left_alone_and_keeps_nothing_on_the_disk(
 
 
 @pytest.mark.parametrize("name", ["a-copy", "z-copy"])
-def test_a_copy_that_somebody_made_is_theirs_and_takes_no_place(tmp_path, name):
+def test_a_copy_that_a_person_made_is_kept_and_takes_no_place(tmp_path, name):
     with mb.Checkpointer(tmp_path, "score", mode="max", save_top_k=2) as ckpt:
         for number, score in enumerate([0.9, 0.8, 0.1], 1):
             step(ckpt, number, score)
@@ -95,7 +95,7 @@ def test_a_copy_that_somebody_made_is_theirs_and_takes_no_place(tmp_path, name):
     assert sorted(steps_of(tmp_path)) == [1, 5, 6]
 
 
-def test_a_checkpoint_that_somebody_renamed_is_theirs_and_goes_on_from_there(tmp_path):
+def test_a_renamed_checkpoint_is_kept_and_training_continues_from_it(tmp_path):
     with mb.Checkpointer(tmp_path, "score", mode="max", save_top_k=2) as ckpt:
         for number, score in enumerate([0.9, 0.8, 0.85], 1):
             step(ckpt, number, score)

@@ -143,7 +143,7 @@ def test_metrics_of_every_kind_can_be_monitored_by_name(tmp_path, metric, name, 
     assert {path.name for path in tmp_path.iterdir()} == {"run"}
 
 
-def test_a_function_whose_direction_nobody_knows_asks_for_it(tmp_path):
+def test_a_function_of_unknown_direction_asks_for_it(tmp_path):
     with pytest.raises(MonitorError, match=r"more or less of 'val_soft_accuracy'"):
         fit(
             model(soft_accuracy),

@@ -125,7 +125,7 @@ def test_the_rest_of_the_epoch_and_the_next_one_are_as_they_would_have_been(
 
 
 @pytest.mark.parametrize("at", [(0, 3), (1, 2)])
-def test_a_loader_of_torch_goes_on_by_its_own_state(tmp_path, at):
+def test_a_loader_of_torch_continues_by_its_own_state(tmp_path, at):
     expected = train(tmp_path / "whole", made=loader())[:2]
     train(tmp_path / "parts", stops_at=at, made=loader())
     *found, begun, _ = train(tmp_path / "parts", made=loader())
@@ -133,7 +133,7 @@ def test_a_loader_of_torch_goes_on_by_its_own_state(tmp_path, at):
     assert tuple(found) == expected
 
 
-def test_a_loader_of_torch_goes_on_at_the_end_of_an_epoch(tmp_path):
+def test_a_loader_of_torch_continues_at_the_end_of_an_epoch(tmp_path):
     expected = train(tmp_path / "whole", made=loader())[:2]
     arguments = {"every_n_train_steps": None}
     train(tmp_path / "parts", stops_at=(1, 2), made=loader(), **arguments)
@@ -163,7 +163,7 @@ def test_accumulated_gradients_are_kept(tmp_path):
     assert tuple(found[:2]) == expected
 
 
-def test_the_clock_of_the_steps_and_the_record_go_on(stopped, whole):
+def test_the_clock_of_the_steps_and_the_record_continue(stopped, whole):
     *found, _, _ = train(stopped, keep=[mb.All()])
     assert tuple(found) == whole
     rows = [
@@ -211,7 +211,7 @@ def test_a_position_in_other_data_resumes_at_the_end_of_an_epoch_and_says_so(
     assert len(begun) == len(arguments["made"])
 
 
-def test_a_checkpoint_without_the_optimizer_is_none_to_go_on_from(tmp_path):
+def test_a_checkpoint_without_the_optimizer_cannot_be_resumed(tmp_path):
     arguments = {"save_weights_only": True}
     train(tmp_path, stops_at=(1, 3), **arguments)
     with warns("it holds the weights only"):

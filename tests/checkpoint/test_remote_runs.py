@@ -113,7 +113,7 @@ def test_a_look_that_takes_long_or_fails_costs_a_training_nothing(monkeypatch):
     request.unlink()
 
 
-def test_a_remote_run_goes_on_where_it_was_and_a_branch_begins_there():
+def test_a_remote_run_continues_where_it_was_and_a_branch_begins_there():
     callback, _ = train([0.5, 0.9])
     resumed, made = train([0.0, 0.0, 0.7], resume="must")
     assert resumed.run_id == callback.run_id

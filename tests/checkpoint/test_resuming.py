@@ -30,7 +30,7 @@ def draws():
     return drawn
 
 
-def test_every_global_generator_goes_on_where_it_was():
+def test_every_global_generator_continues_where_it_was():
     draws()
     # An odd number of normal draws leaves one in store.
     random.gauss(0, 1)
@@ -56,7 +56,7 @@ def test_saving_draws_nothing(tmp_path):
     assert random.random() == expected
 
 
-def test_the_history_goes_on_with_its_epochs(tmp_path):
+def test_the_history_continues_with_its_epochs(tmp_path):
     fit(model(), mb.ModelCheckpoint(tmp_path), epochs=2, **VALIDATION)
     resumed = mb.ModelCheckpoint(tmp_path, resume="must")
     history = fit(model(), resumed, epochs=4, **VALIDATION)
@@ -328,7 +328,7 @@ def test_a_monitor_that_is_new_ranks_old_checkpoints_the_right_way_round(tmp_pat
     assert list(second.best_k_models.values()) == sorted(history)
 
 
-def test_a_step_clock_goes_on_over_a_resume(tmp_path):
+def test_a_step_clock_continues_over_a_resume(tmp_path):
     arguments = {"every_n_train_steps": 5, "keep": [mb.All()]}
     first = mb.ModelCheckpoint(tmp_path, **arguments)
     fit(model(), first, epochs=1, batch_size=4)

@@ -15,7 +15,7 @@ from support import lightning_cases
 
 from multiback import All, Best, Every, Last, Monitor, Pareto
 from multiback.checkpoint.arguments import slots_for
-from multiback.checkpoint.choosing.recorded_scores import Judgement
+from multiback.checkpoint.choosing.recorded_scores import RecordedScores
 from multiback.checkpoint.choosing.slots import Entry, kept
 from multiback.errors import ArgumentError
 
@@ -26,7 +26,10 @@ F1 = Monitor("f1", mode="max")
 def entries(scores, label="f1"):
     return [
         Entry(
-            i, epoch=i + 1, step=10 * (i + 1), goodness={} if s is None else {label: s}
+            i,
+            epoch=i + 1,
+            step=10 * (i + 1),
+            ranking_scores={} if s is None else {label: s},
         )
         for i, s in enumerate(scores)
     ]
@@ -79,7 +82,7 @@ def test_nan_is_never_best_even_first_and_never_counts_among_the_k():
 def test_of_equals_the_further_monitors_decide_and_then_the_earliest():
     slot = Best("f1", then=[Monitor("recall", mode="max")])
     history = [
-        Entry(i, goodness={"f1": 0.5, "recall": recall})
+        Entry(i, ranking_scores={"f1": 0.5, "recall": recall})
         for i, recall in enumerate([0.2, 0.7, 0.7, 0.1])
     ]
     assert [e.order for e in slot.ranked(history)] == [1, 2, 0, 3]
@@ -115,10 +118,10 @@ def test_pareto_holds_what_nothing_else_beats():
     slot = Pareto("precision", "recall", mode="max")
     points = [(0.9, 0.1), (0.5, 0.5), (0.4, 0.4), (0.5, 0.5), (0.1, 0.9)]
     history = [
-        Entry(i, goodness={"precision": p, "recall": r})
+        Entry(i, ranking_scores={"precision": p, "recall": r})
         for i, (p, r) in enumerate(points)
     ]
-    history.append(Entry(9, goodness={"precision": 1.0}))
+    history.append(Entry(9, ranking_scores={"precision": 1.0}))
     assert [e.order for e in slot.held(history)] == [0, 1, 4]
 
 
@@ -153,7 +156,7 @@ def test_a_slot_that_makes_no_sense_is_refused(make):
 def beats(one, other, labels):
     """Return whether one entry stands before another: by scores, then by age."""
     for label in labels:
-        mine, theirs = (e.goodness.get(label, -INF) for e in (one, other))
+        mine, theirs = (e.ranking_scores.get(label, -INF) for e in (one, other))
         if mine != theirs:
             return mine > theirs
     return one.order < other.order
@@ -167,19 +170,19 @@ def brute_force(history, slot):
     if isinstance(slot, Last):
         return set(sorted(orders)[-slot.n :])
     if isinstance(slot, Best):
-        scored = [e for e in history if "f1" in e.goodness]
+        scored = [e for e in history if "f1" in e.ranking_scores]
         labels = [monitor.label for monitor in slot.monitors]
         better = {e.order: sum(beats(o, e, labels) for o in scored) for e in scored}
         return {o for o, n in better.items() if slot.k == -1 or n < slot.k}
     if isinstance(slot, Pareto):
-        scored = [e for e in history if {"f1", "p"} <= set(e.goodness)]
+        scored = [e for e in history if {"f1", "p"} <= set(e.ranking_scores)]
         return {
             e.order
             for e in scored
             if not any(
-                o.goodness["f1"] >= e.goodness["f1"]
-                and o.goodness["p"] >= e.goodness["p"]
-                and (o.goodness != e.goodness or o.order < e.order)
+                o.ranking_scores["f1"] >= e.ranking_scores["f1"]
+                and o.ranking_scores["p"] >= e.ranking_scores["p"]
+                and (o.ranking_scores != e.ranking_scores or o.order < e.order)
                 for o in scored
             )
         }
@@ -269,7 +272,7 @@ class Retention(RuleBasedStateMachine):
             epoch=self.epoch,
             step=self.step,
             created=self.created,
-            goodness=Judgement(measured, modes).goodness,
+            ranking_scores=RecordedScores(measured, modes).ranking_scores,
             boundary=boundary,
             asked=asked,
         )
@@ -278,7 +281,7 @@ class Retention(RuleBasedStateMachine):
             return
         self.history.append(entry)
         if entry.order in holding:
-            # First the new one, then unheld ones, as `Shelf.tidy` does.
+            # First the new one, then unheld ones, as `KeptCheckpoints.tidy` does.
             self.on_disk.append(entry)
             self.no_promise_is_broken()
             self.tidy(holding, fails)
@@ -323,10 +326,10 @@ def test_with_min_delta_the_best_is_never_far_behind_and_never_falls(scores, k, 
         if not slot.accepts(entry, there):
             entry = Entry(entry.order)  # noqa: PLW2901 - as the engine does
         there = slot.held([*there, entry])
-        top = slot.ranked(there)[0].goodness["f1"]
+        top = slot.ranked(there)[0].ranking_scores["f1"]
         assert top >= best
         best = top
         # Within delta, but for the rounding of the sum.
         seen = max(scores[: entry.order + 1])
-        worst = there[-1].goodness["f1"]
+        worst = there[-1].ranking_scores["f1"]
         assert len(there) < k or seen <= top or seen <= worst + delta

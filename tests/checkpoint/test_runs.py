@@ -77,7 +77,7 @@ def test_loading_speaks_of_the_latest_run_unless_told_otherwise(tmp_path):
 
 
 @pytest.mark.parametrize("resume", ["auto", "must"])
-def test_a_resumed_run_keeps_its_best_and_goes_on_where_it_was(tmp_path, resume):
+def test_a_resumed_run_keeps_its_best_and_continues_where_it_was(tmp_path, resume):
     first, before, _ = train(tmp_path, [0.9, 0.8])
     second, after, ran = train(
         tmp_path, [None, None, 0.5, 0.6], made=model(), resume=resume
@@ -232,7 +232,7 @@ class NoRemoval(Files):
 def with_files(folder, files, **arguments):
     """Make a callback whose disk misbehaves."""
     callback = mb.ModelCheckpoint(folder, SCORE, **arguments)
-    callback._engine.shelf.directory = RunDirectory(folder, files)
+    callback._checkpointer.kept.directory = RunDirectory(folder, files)
     return callback
 
 
@@ -260,7 +260,7 @@ def test_a_folder_called_best_costs_a_warning_not_the_training(tmp_path):
     assert callback.best_model_score == 0.9
 
 
-def test_a_checkpoint_that_someone_deleted_is_not_missed(tmp_path):
+def test_a_checkpoint_that_a_person_deleted_is_not_missed(tmp_path):
     class Vandal(keras.callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):  # noqa: ARG002 - Keras's signature
             if epoch == 0:

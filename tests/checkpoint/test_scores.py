@@ -7,7 +7,7 @@ import pytest
 from keras import ops
 
 from multiback import Monitor
-from multiback.checkpoint.choosing.recorded_scores import Judgement
+from multiback.checkpoint.choosing.recorded_scores import RecordedScores
 from multiback.checkpoint.choosing.scorer import Scorer
 from multiback.errors import ArgumentError, MonitorError
 
@@ -81,7 +81,7 @@ def test_an_unknown_direction_is_an_error_that_says_how_to_give_it():
         Scorer([Monitor("a + b")]).check({"a": 1.0, "b": 1.0})
 
 
-def test_a_name_that_someone_else_adds_is_not_expected_early():
+def test_a_name_that_another_callback_adds_is_not_expected_early():
     Scorer([Monitor("mine", mode="max", early=False)]).check({"loss": 1.0})
 
 
@@ -104,8 +104,8 @@ def test_reset_forgets_the_last_run():
 
 def test_nan_has_no_goodness_and_infinities_rank_as_they_should():
     modes = {"up": "max", "down": "min", "nan": "max"}
-    judged = Judgement({"up": math.inf, "down": math.inf, "nan": math.nan}, modes)
-    assert judged.goodness == {"up": math.inf, "down": -math.inf}
+    judged = RecordedScores({"up": math.inf, "down": math.inf, "nan": math.nan}, modes)
+    assert judged.ranking_scores == {"up": math.inf, "down": -math.inf}
 
 
 def test_the_backend_under_test_is_the_one_asked_for():

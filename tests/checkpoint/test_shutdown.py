@@ -42,7 +42,7 @@ def ended(tmp_path_factory):
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
-def test_whoever_ends_a_process_leaves_whole_checkpoints_and_hears_of_errors(
+def test_however_a_process_ends_checkpoints_are_whole_and_errors_are_said(
     ended, ending
 ):
     folder, statuses = ended
@@ -65,7 +65,7 @@ def test_whoever_ends_a_process_leaves_whole_checkpoints_and_hears_of_errors(
         assert (run / "last").resolve() == found[-1].path
 
 
-def test_what_a_signal_left_is_collected_when_the_run_goes_on(ended):
+def test_what_a_signal_left_is_collected_when_the_run_continues(ended):
     folder, _ = ended
     run = folder / "terminate"
     assert list(run.rglob(".tmp-*"))

@@ -195,7 +195,7 @@ def test_a_state_that_cannot_be_saved_does_not_hide_the_error(tmp_path):
     callback = mb.ModelCheckpoint(tmp_path)
 
     def fail():
-        callback._engine.directory.commit = None
+        callback._checkpointer.directory.commit = None
         raise ZeroDivisionError
 
     with warns("could not be saved"), pytest.raises(ZeroDivisionError), callback:

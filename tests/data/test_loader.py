@@ -103,7 +103,7 @@ def kept(state):
 
 @pytest.mark.parametrize("make", MAKERS)
 @pytest.mark.parametrize("batch", [0, 3, 4, 6])
-def test_a_loop_goes_on_where_it_was(make, batch):
+def test_a_loop_continues_where_it_was(make, batch):
     expected = targets(of(make), 3)
     first = of(make)
     for _ in range(batch // 4):
@@ -125,7 +125,7 @@ def test_the_epochs_of_a_loader_differ_as_its_own_do():
 
 
 @pytest.mark.parametrize("make", [torch_loader, Grainlike])
-def test_an_epoch_of_so_many_batches_goes_on_in_the_next(make):
+def test_an_epoch_of_so_many_batches_continues_in_the_next(make):
     expected = targets(of(make), 3)
     made = of(make, batches=3)
     assert targets(made, 2) == expected[:6]
@@ -258,13 +258,13 @@ def test_a_loader_that_ends_early_or_is_empty_is_an_error():
 
     with pytest.raises(ArgumentError, match="ended before its len"):
         targets(mb.data.ResumableLoader(Wrong()))
-    with pytest.raises(ArgumentError, match="went on after its len"):
+    with pytest.raises(ArgumentError, match="continued after its len"):
         targets(mb.data.ResumableLoader(Wrong(7)), 2)
     with pytest.raises(ArgumentError, match="without a batch"):
         targets(mb.data.ResumableLoader(Grainlike(0), 2))
 
 
-def test_a_state_that_is_no_data_is_refused():
+def test_a_state_that_is_not_data_is_refused():
     class Odd(Grainlike):
         def __iter__(self):
             made = super().__iter__()

@@ -3,6 +3,7 @@
 import copy
 import pickle
 import random
+import threading
 
 import keras
 import numpy as np
@@ -99,6 +100,23 @@ def test_fewer_steps_an_epoch_go_through_it_in_turn():
     assert_alike(found, trained(lambda model: loop(model, data(), 2)))
 
 
+def test_a_batch_that_is_read_ahead_between_two_epochs_is_the_next_one():
+    made, again = data(), data()
+    made.on_epoch_begin()
+    found = [made[0], made[1]]
+    made.on_epoch_end()
+    # As TensorFlow's thread does, which reads ahead while `fit` is between epochs.
+    reader = threading.Thread(target=lambda: found.append(made[2]))
+    reader.start()
+    reader.join()
+    made.on_epoch_begin()
+    found.append(made[3])
+    again.on_epoch_begin()
+    for index, batch in enumerate(found):
+        for ours, right in zip(batch, again[index], strict=True):
+            np.testing.assert_array_equal(ours, right)
+
+
 def test_class_weights_count():
     x, y = X, (Y > 0).astype("float32")
     weights = np.where(y > 0, 5.0, 1.0).astype("float32")
@@ -145,7 +163,7 @@ def test_who_gets_a_batch_cannot_change_the_data():
     np.testing.assert_array_equal(made[0][0], X[:3])
 
 
-def test_a_loop_that_breaks_goes_on_where_it_was():
+def test_a_loop_that_breaks_continues_where_it_was():
     made = data()
     whole = [y.tolist() for _ in range(2) for _, y in made]
     made = data()

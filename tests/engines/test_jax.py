@@ -44,7 +44,7 @@ def meshes(root):
     return child.told
 
 
-def test_a_state_on_four_devices_goes_on_with_two_and_one_and_none_said(meshes, root):
+def test_a_state_on_four_devices_continues_on_two_and_on_one(meshes, root):
     # The kernel of four rows and eight columns.
     assert meshes["meshes.shards"] == [
         [4, [4, 2]],

@@ -69,8 +69,8 @@ def test_a_part_is_the_same_as_that_part_of_the_whole(tmp_path, node_bytes):
         write(folder, name, (40, 30), (10, 30), config=config)
     write(folder, "step", (), (), config=config)
     whole = np.arange(1, 1201, dtype="float32").reshape(40, 30)
-    boxes = {"kernel/0003": [((5, 25), (3, 4)), ((39, 40), (0, 30))]}
-    arrays, parts = read_parts("orbax", reader_of(folder), boxes)
+    regions = {"kernel/0003": [((5, 25), (3, 4)), ((39, 40), (0, 30))]}
+    arrays, parts = read_parts("orbax", reader_of(folder), regions)
     assert arrays.keys() == {"step", *(f"kernel/000{n}" for n in (0, 1, 2, 4))}
     np.testing.assert_array_equal(arrays["kernel/0004"], whole)
     np.testing.assert_array_equal(arrays["step"], 1)
@@ -78,7 +78,7 @@ def test_a_part_is_the_same_as_that_part_of_the_whole(tmp_path, node_bytes):
     np.testing.assert_array_equal(parts["kernel/0003"][1], whole[39:])
 
 
-def test_a_changed_chunk_is_found_by_who_reads_it_and_by_nobody_else(tmp_path):
+def test_a_changed_chunk_is_found_only_by_a_process_that_reads_it(tmp_path):
     folder = tmp_path / "orbax"
     # Each chunk in a block of its own.
     write(folder, "w", (4, 1 << 17), (1, 1 << 17))
@@ -87,9 +87,9 @@ def test_a_changed_chunk_is_found_by_who_reads_it_and_by_nobody_else(tmp_path):
     flip(folder, places["w/2.0"])
     _, parts = read_parts("orbax", anew(reader), {"w": [((0, 1), (0, 1 << 17))]})
     assert parts["w"][0][0, 0] == 1
-    for box in (((2, 3), (5, 6)), ((0, 4), (0, 9))):
+    for region in (((2, 3), (5, 6)), ((0, 4), (0, 9))):
         with pytest.raises(CorruptCheckpointError, match="must have from byte"):
-            read_parts("orbax", anew(reader), {"w": [box]})
+            read_parts("orbax", anew(reader), {"w": [region]})
 
 
 @pytest.mark.parametrize("key", ["w/.zarray", None])
@@ -114,9 +114,9 @@ def test_a_chunk_that_is_nowhere_is_an_error_where_a_part_is_read(tmp_path):
 
 def test_a_part_that_is_not_there_is_refused(tmp_path):
     write(tmp_path / "orbax")
-    for box in (((0, 9),), ((0, 1), (0, 1)), ((3, 1),)):
+    for region in (((0, 9),), ((0, 1), (0, 1)), ((3, 1),)):
         with pytest.raises(CorruptCheckpointError, match="has the shape"):
-            read_parts("orbax", reader_of(tmp_path / "orbax"), {"w": [box]})
+            read_parts("orbax", reader_of(tmp_path / "orbax"), {"w": [region]})
 
 
 def test_an_array_is_read_without_jax(tmp_path):
@@ -170,7 +170,7 @@ def test_a_piece_that_is_missing_is_an_error_and_no_zeros(tmp_path):
         read(tmp_path / "orbax")
 
 
-def test_a_database_that_is_none_is_an_error_of_ours(tmp_path):
+def test_a_broken_database_is_an_error_of_ours(tmp_path):
     folder = tmp_path / "orbax"
     folder.mkdir()
     (folder / "manifest.ocdbt").write_bytes(b"no database" * 10)
@@ -178,7 +178,7 @@ def test_a_database_that_is_none_is_an_error_of_ours(tmp_path):
         read(folder)
 
 
-def test_a_description_that_is_none_is_an_error_of_ours(tmp_path):
+def test_a_broken_description_is_an_error_of_ours(tmp_path):
     kv = write(tmp_path / "orbax")
     kv.write("w/.zarray", b'{"shape": [-1]}').result()
     with pytest.raises(CorruptCheckpointError, match="Orbax wrote"):

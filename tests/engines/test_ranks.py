@@ -67,7 +67,7 @@ def test_what_rank_0_raises_everybody_raises():
 
 
 @pytest.mark.parametrize("failing", [0, 1, 2])
-def test_what_one_rank_raises_everybody_raises_and_goes_on(failing):
+def test_what_one_rank_raises_every_rank_raises_and_continues(failing):
     def fail(ranks):
         def action():
             if ranks.rank == failing:
@@ -126,7 +126,7 @@ def test_who_waits_long_says_for_whom(monkeypatch):
     assert found == [0, 1]
 
 
-def test_messages_that_were_heard_are_deleted():
+def test_messages_that_were_received_are_deleted():
     def talk(ranks):
         for number in range(3 * _KEPT):
             assert ranks.decide(lambda n=number: n) == number

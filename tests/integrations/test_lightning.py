@@ -289,7 +289,9 @@ def test_averaged_weights_are_saved_as_they_were_scored(tmp_path, loader):
     assert np.isclose(np.mean(scores), checkpoint.best_model_score, rtol=1e-5)
 
 
-def test_a_resumed_run_with_averages_goes_on_as_the_uninterrupted_one(tmp_path, loader):
+def test_a_resumed_run_with_averages_continues_as_the_uninterrupted_one(
+    tmp_path, loader
+):
     average = pl.callbacks.EMAWeightAveraging
     whole, module = Module(), Module()
     fit(whole, loader, average(decay=0.9))

@@ -69,7 +69,7 @@ def test_tensorboard_reads_scores_decisions_and_the_best(run, tmp_path):
     assert text == f"{run.best_model_path}: val_f1 = 0.875"
 
 
-def test_a_callback_behind_ours_tells_of_each_epoch_of_fit(tmp_path):
+def test_a_callback_behind_ours_reports_each_epoch_of_fit(tmp_path):
     x = np.ones((8, 2), "float32")
     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
     model.compile("sgd", "mse")

@@ -144,7 +144,7 @@ def test_shapes_that_do_not_fit_are_both_named(arguments, y_true, y_pred):
 
 
 @pytest.mark.parametrize("odd", [None, "0.5", [[0.1], [0.2, 0.3]], 1j])
-def test_what_is_no_array_of_numbers_is_named(odd):
+def test_anything_but_an_array_of_numbers_is_named(odd):
     with pytest.raises(ArgumentError, match="y_pred wants real numbers"):
         F1Score().update_state([0, 1], odd)
     with pytest.raises(ArgumentError, match="mean: values wants real numbers"):
@@ -269,6 +269,6 @@ def test_class_scores_for_a_binary_task_say_which_task_was_meant():
 
 
 @pytest.mark.parametrize("name", [3, "", b"f1"])
-def test_a_name_that_is_no_text_is_refused(name):
+def test_a_name_that_is_not_text_is_refused(name):
     with pytest.raises(ArgumentError, match="name= wants the name for Keras's logs"):
         mb.metrics.F1Score(name=name)

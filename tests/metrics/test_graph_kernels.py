@@ -22,7 +22,7 @@ IN_GRAPHS = {
     "a high threshold": BinaryCounts(threshold=0.9),
     "binary logits": BinaryCounts(threshold=0.6, from_logits=True),
     "scores": ScoreHistogram(),
-    "few bins": ScoreHistogram(bins=1001),
+    "few bins": ScoreHistogram(bits=7),
     "logits": ScoreHistogram(ScoreTask(from_logits=True)),
 }
 

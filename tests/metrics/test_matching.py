@@ -72,7 +72,7 @@ def test_scores_that_are_all_nan_are_never_a_hit():
 
 
 @pytest.mark.parametrize("top_k", [0, 4, 1.5])
-def test_a_top_k_that_is_no_number_of_classes_is_refused(top_k):
+def test_a_top_k_that_is_not_a_number_of_classes_is_refused(top_k):
     with pytest.raises(ArgumentError, match=r"top_k= wants .* from 1 to num_classes=3"):
         mb.metrics.TopKAccuracy(num_classes=3, top_k=top_k)
 

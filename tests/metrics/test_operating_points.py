@@ -275,7 +275,7 @@ def test_a_curve_of_several_classes_wants_to_know_which():
         np.testing.assert_array_equal(mine, theirs)
 
 
-def test_a_target_that_is_no_share_is_refused():
+def test_a_target_that_is_not_a_share_is_refused():
     for name, argument in NAMES.items():
         for target in (1.5, -0.1, "0.9", True):
             with pytest.raises(mb.errors.ArgumentError, match=f"{argument}= wants"):

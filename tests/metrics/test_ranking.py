@@ -132,6 +132,7 @@ HARD = {
     "all tied": lambda z, _: 0 * z,
     "separated": lambda z, y: np.abs(z) * (2 * y - 1),
     "-0 and 0": lambda z, _: np.where(z > 0, -0.0, 0.0),
+    "probabilities down to 1e-38": lambda z, _: 10.0 ** (-8 * np.abs(z)),
     "probabilities tied at 1/2": lambda z, _: 0 * z + 0.5,
 }
 
@@ -331,7 +332,7 @@ def test_fewer_bins_have_wider_bounds_and_the_truth_is_still_between(rng):
     y_true, scores = draw(rng, ROWS, probability=True)
     expected = ORACLES["AUROC"](y_true, scores)
     gaps = []
-    for num_bins in (1001, 16384):
+    for num_bins in (1001, None):
         metric = mb.metrics.AUROC(num_bins=num_bins)
         stream(metric, (y_true, scores))
         low, high = metric.bounds()

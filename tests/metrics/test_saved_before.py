@@ -5,6 +5,7 @@ It was saved in the middle of an epoch, with a group, and with states of another
 
 import json
 import pathlib
+import re
 import shutil
 
 import keras
@@ -13,7 +14,8 @@ import pytest
 from safetensors.numpy import load_file
 
 import multiback as mb
-from multiback.state import restore
+from multiback.metrics.statistics.statistic import STATE_VERSION
+from multiback.state import restore, snapshot
 
 SAVED = pathlib.Path(__file__).parent / "saved_by_96c97ca"
 X = np.linspace(-1, 1, 32).reshape(16, 2).astype("float32")
@@ -62,3 +64,26 @@ def test_a_state_of_another_layout_resets_its_metric_and_says_so_once(tmp_path):
             assert state.any(), path  # Keras's own layout is what it was.
         else:
             assert not state.any(), path
+
+
+def test_a_ranking_that_was_saved_in_the_bins_of_version_2_is_reset_and_says_so():
+    def build(version):
+        made = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, "sigmoid")])
+        made.compile("sgd", "mse", metrics=[mb.metrics.AUROC(), mb.metrics.F1Score()])
+        made.evaluate(X, Y, verbose=0)
+        taken = snapshot(made)
+        arrays, index = taken.arrays, [dict(one) for one in taken.index]
+        for entry in index:
+            entry["path"] = re.sub(r"_v\d+$", f"_v{version}", entry["path"])
+        return made, arrays, index
+
+    made, _, _ = build(STATE_VERSION)
+    for version in (STATE_VERSION, 2):
+        _, arrays, index = build(version)
+        report = restore(made, arrays, index)
+        assert len(report.notes) == (version == 2)
+        auroc = {v.path: v.numpy() for v in made.metrics_variables if "auroc" in v.path}
+        counted = any(state.any() for state in auroc.values())
+        assert counted == (version != 2)
+    assert "auroc" in report.notes[0]
+    assert "starts from zero" in report.notes[0]

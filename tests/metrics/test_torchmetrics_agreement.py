@@ -51,7 +51,7 @@ def test_binary_agrees(rng, name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_an_ignored_class_leaves_our_macro_average_and_stays_in_theirs(rng, name):
+def test_an_ignored_class_leaves_our_macro_average_and_stays_in_torchmetrics(rng, name):
     """Predicted but never true, it adds a zero there: 7 classes here, 8 there."""
     y_true = rng.integers(0, 6, 200)
     y_pred = rng.random((200, 8)).astype("float32")
@@ -62,7 +62,7 @@ def test_an_ignored_class_leaves_our_macro_average_and_stays_in_theirs(rng, name
 
 @pytest.mark.parametrize("average", ["micro", "macro", "weighted", None])
 @pytest.mark.parametrize("name", KIN)
-def test_multiclass_kin_agree_where_every_class_occurs(rng, name, average):
+def test_multiclass_metrics_agree_where_every_class_occurs(rng, name, average):
     y_true = rng.integers(0, 6, 200)
     y_pred = rng.random((200, 6)).astype("float32")
     arguments = {"task": "multiclass", "num_classes": 6, "average": average}

@@ -220,7 +220,7 @@ def test_an_unbuilt_model_is_an_error_that_says_to_build_it():
             call(model)
 
 
-def test_what_is_no_model_is_an_argument_error():
+def test_anything_but_a_model_is_an_argument_error():
     with pytest.raises(ArgumentError, match=r"wants a Keras model.*int"):
         snapshot(3)
     with pytest.raises(ArgumentError, match="config must be the config of a desc"):

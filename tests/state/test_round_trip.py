@@ -73,7 +73,7 @@ def test_a_model_goes_back_to_its_snapshot(busy):
     models.fit(busy, 1)
 
 
-def test_a_snapshot_does_not_change_when_training_goes_on(busy):
+def test_a_snapshot_does_not_change_when_training_continues(busy):
     taken = snapshot(busy)
     kept = {key: array.tobytes() for key, array in taken.arrays.items()}
     models.fit(busy, 2)

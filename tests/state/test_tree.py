@@ -88,13 +88,13 @@ def test_every_difference_from_the_template_is_listed():
 
 
 @pytest.mark.parametrize("name", [0.5, None, True, ("a", "b")])
-def test_a_name_that_is_no_string_and_no_number_is_an_error(name):
+def test_a_name_that_is_not_a_string_and_no_number_is_an_error(name):
     with pytest.raises(ArgumentError, match=r"under a one is .*str\(\)"):
         snapshot({"a": {name: np.ones(1)}})
 
 
 @pytest.mark.parametrize("leaf", [object(), {1, 2}, len])
-def test_a_leaf_that_is_no_array_is_an_error(leaf):
+def test_a_leaf_that_is_not_an_array_is_an_error(leaf):
     with pytest.raises(ArgumentError, match="'a/b' must be an array"):
         snapshot({"a": {"b": leaf}})
 

@@ -129,7 +129,7 @@ def test_a_full_disk_names_the_path_and_the_bytes(tmp_path, commit, prepared, ca
     assert "Free some space" in text
 
 
-def test_a_write_that_takes_a_part_goes_on_with_the_rest(tmp_path, commit):
+def test_a_write_that_takes_a_part_continues_with_the_rest(tmp_path, commit):
     class OneByte(Files):
         def write(self, descriptor, data):
             return super().write(descriptor, data[:1])

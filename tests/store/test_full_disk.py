@@ -11,7 +11,7 @@ pytestmark = pytest.mark.torture
 
 
 @pytest.mark.parametrize("what", ["bytes", "files"])
-def test_a_full_disk_is_told_of_costs_nothing_and_is_saved_to_once_there_is_room(
+def test_a_full_disk_is_reported_costs_nothing_and_is_saved_to_once_there_is_room(
     tmp_path, what
 ):
     printed = run_apart("storing.filled_disk", tmp_path, what)

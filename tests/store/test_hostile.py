@@ -99,7 +99,7 @@ HOSTILE = {
     "a true dtype of an absent array": safetensors_bytes(
         {"__metadata__": {"multiback.dtypes": '{"b":"int4"}'}, "a": GOOD}, b"xx"
     ),
-    "true dtypes that are no object": safetensors_bytes(
+    "true dtypes that are not an object": safetensors_bytes(
         {"__metadata__": {"multiback.dtypes": "[1]"}}
     ),
 }
@@ -274,7 +274,7 @@ def test_an_enormous_manifest_is_not_read_whole(runs, commit):
         "\udc80",
     ],
 )
-def test_a_name_that_is_no_plain_file_name_is_refused(runs, commit, name):
+def test_a_name_that_is_not_a_plain_file_name_is_refused(runs, commit, name):
     with pytest.raises(ArgumentError, match="name must be a plain file name"):
         commit(runs, name)
     assert not runs.path.exists()

@@ -373,7 +373,7 @@ def test_commits_that_overlap_get_a_number_and_a_name_each(tmp_path, commit):
         assert not each.is_copy
 
 
-def test_a_name_that_a_person_takes_while_a_checkpoint_is_written_stays_theirs(
+def test_a_name_that_a_person_takes_while_a_checkpoint_is_written_is_left(
     tmp_path, commit
 ):
     class Takes(Files):
@@ -388,7 +388,7 @@ def test_a_name_that_a_person_takes_while_a_checkpoint_is_written_stays_theirs(
     assert list((tmp_path / "checkpoints" / "one").iterdir()) == []
 
 
-def test_what_a_living_writer_is_writing_is_nobody_elses_garbage(tmp_path, commit):
+def test_what_a_living_writer_is_writing_is_not_garbage(tmp_path, commit):
     class Watched(Files):
         def sync_directory(self, path):
             super().sync_directory(path)

@@ -81,10 +81,12 @@ BOXES = [
 ]
 
 
-@pytest.mark.parametrize("box", BOXES)
-def test_a_part_is_the_same_as_that_part_of_the_whole(tmp_path, box):
-    arrays, parts = committed(tmp_path).tensors_in_parts({"w": [box], "x": [((1, 3),)]})
-    rows, columns = (slice(*each) for each in box)
+@pytest.mark.parametrize("region", BOXES)
+def test_a_part_is_the_same_as_that_part_of_the_whole(tmp_path, region):
+    arrays, parts = committed(tmp_path).tensors_in_parts(
+        {"w": [region], "x": [((1, 3),)]}
+    )
+    rows, columns = (slice(*each) for each in region)
     np.testing.assert_array_equal(parts["w"][0], WHOLE[rows, columns])
     np.testing.assert_array_equal(parts["x"][0], [1.0, 2.0])
     assert arrays.keys() == {"small"}
@@ -151,7 +153,7 @@ def test_changed_checksums_of_blocks_are_found(tmp_path):
 
 
 @pytest.mark.parametrize("document", [[], {}, {"block": 1, "files": {}}, {"files": 3}])
-def test_checksums_that_are_none_are_refused(tmp_path, document):
+def test_malformed_checksums_are_refused(tmp_path, document):
     with pytest.raises(CorruptCheckpointError, match="checksums of blocks"):
         PartReader(tmp_path / "dcp", {}, document)
 
@@ -167,11 +169,11 @@ def test_checksums_of_too_few_blocks_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "box", [((0, ROWS + 1), (0, 1)), ((0, 1),), ((5, 1), (0, 1)), ((-1, 1), (0, 1))]
+    "region", [((0, ROWS + 1), (0, 1)), ((0, 1),), ((5, 1), (0, 1)), ((-1, 1), (0, 1))]
 )
-def test_a_part_that_is_not_there_is_refused_before_anything_is_made(tmp_path, box):
+def test_a_part_that_is_not_there_is_refused_before_anything_is_made(tmp_path, region):
     with pytest.raises(CorruptCheckpointError):
-        committed(tmp_path).tensors_in_parts({"w": [box]})
+        committed(tmp_path).tensors_in_parts({"w": [region]})
 
 
 def test_an_array_that_is_not_there_is_refused(tmp_path):

@@ -59,7 +59,7 @@ def test_a_run_without_checkpoints_is_an_error_that_names_it(filled, run_id):
     assert len(names(filled)) == 8
 
 
-def test_pruning_a_directory_that_is_none_creates_none(tmp_path):
+def test_pruning_a_missing_directory_does_not_create_it(tmp_path):
     with pytest.raises(NoCheckpointError):
         RunDirectory(tmp_path / "absent").prune(last(1), run_id="a")
     assert not (tmp_path / "absent").exists()

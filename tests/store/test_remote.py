@@ -154,7 +154,7 @@ def test_a_changed_bit_is_noticed_by_verifying_and_by_reading(there, memory, com
         saved.verify()
 
 
-def test_names_and_sequence_numbers_go_on_where_others_left_off(there, commit):
+def test_names_and_sequence_numbers_continue_where_others_left_off(there, commit):
     commit(there, "one")
     runs = elsewhere()
     again = commit(runs, "one", run_id="b")

@@ -153,7 +153,9 @@ def test_large_arrays_cross_the_piece_size_unharmed(tmp_path):
     ],
     ids=["text", "object", "time", "record", "list"],
 )
-def test_what_is_no_number_is_refused_before_anything_is_written(runs, commit, array):
+def test_anything_but_a_number_is_refused_before_anything_is_written(
+    runs, commit, array
+):
     with pytest.raises(ArgumentError, match=r"tensors\['x'\] must"):
         commit(runs, tensors={"x": array})
     assert not runs.path.exists()

@@ -16,7 +16,7 @@ import pytest
 
 from multiback.errors import ArgumentError, StoreError
 from multiback.store import Files, Request, RunDirectory, SlowDiskWarning, Writer
-from multiback.store.background.switch_interval import soon
+from multiback.store.background.switch_interval import short_switch_interval
 
 SCHEDULED = Path("/proc/thread-self/schedstat")
 
@@ -129,7 +129,7 @@ def test_an_error_is_raised_at_the_next_call_once(tmp_path, method):
     writer.close()
 
 
-def test_an_error_on_its_way_goes_on_and_carries_ours_as_a_note(tmp_path):
+def test_an_error_on_its_way_stays_and_carries_ours_as_a_note(tmp_path):
     def training_that_fails():
         with Writer(RunDirectory(tmp_path, FailingFiles())) as writer:
             writer.submit(request())
@@ -186,7 +186,7 @@ def test_what_follows_a_commit_runs_after_it_and_its_errors_are_kept(tmp_path):
     writer.close()
 
 
-def test_an_error_that_nobody_asked_for_is_told_when_the_writer_goes(
+def test_an_error_that_was_not_asked_for_is_reported_when_the_writer_closes(
     tmp_path, monkeypatch
 ):
     told = []
@@ -313,7 +313,7 @@ def test_a_state_of_another_size_gets_other_buffers(tmp_path):
 
 
 @pytest.mark.parametrize("buffers", [0, -1, 1.5, None])
-def test_a_number_of_buffers_that_is_none_is_refused(tmp_path, buffers):
+def test_buffers_must_be_a_positive_number(tmp_path, buffers):
     with pytest.raises(ArgumentError, match="buffers must be"):
         Writer(RunDirectory(tmp_path), buffers=buffers)
 
@@ -403,7 +403,7 @@ def test_a_thread_that_writes_is_let_in_sooner_and_only_then(tmp_path):
 
 def test_two_threads_that_write_and_a_user_share_the_interval():
     before = sys.getswitchinterval()
-    first, second = soon(), soon()
+    first, second = short_switch_interval(), short_switch_interval()
     try:
         first.__enter__()
         second.__enter__()
@@ -411,11 +411,11 @@ def test_two_threads_that_write_and_a_user_share_the_interval():
         assert sys.getswitchinterval() == pytest.approx(0.0005)
         second.__exit__(None, None, None)
         assert sys.getswitchinterval() == before
-        with soon():
+        with short_switch_interval():
             sys.setswitchinterval(0.002)
         assert sys.getswitchinterval() == pytest.approx(0.002)
         sys.setswitchinterval(0.0001)
-        with soon():
+        with short_switch_interval():
             assert sys.getswitchinterval() == pytest.approx(0.0001)
     finally:
         sys.setswitchinterval(before)

@@ -25,10 +25,6 @@ ATOL = 1e-6
 unusable = pytest.mark.filterwarnings("ignore::multiback.errors.UnusableValuesWarning")
 
 
-# For tests of values that cannot be used; that a warning says so has tests of its own.
-unusable = pytest.mark.filterwarnings("ignore::multiback.errors.UnusableValuesWarning")
-
-
 def value(metric):
     return np.asarray(ops.convert_to_numpy(metric.result()), "float64")
 

@@ -10,7 +10,10 @@ import warnings
 from pathlib import Path
 
 import numpy as np
+import scipy.special
+import scipy.stats
 import sklearn.metrics
+from support import query_oracles
 
 STORED = Path(__file__).parents[1] / "metrics" / "stored_values.json"
 
@@ -32,6 +35,8 @@ def _oracle(entry, y_true, y_pred):
             y_true
         )
     y_pred = y_pred.astype("float64")
+    if task == "queries":
+        return query_oracles.mean(name, y_true, y_pred, **entry.arguments)
     if task == "regression":
         return _regression(name, y_true.astype("float64"), y_pred)
     if name in RANKINGS:
@@ -68,6 +73,8 @@ def _counts(task, y_true, hard):
 # Rates that scikit-learn has no function for. `tests/metrics/test_classification.py`
 # makes the contract of each from its row.
 RATES = {
+    "FalseDiscoveryRate": lambda tp, fp, _tn, _fn: (fp, fp + tp),
+    "FalseOmissionRate": lambda _tp, _fp, tn, fn: (fn, fn + tn),
     "FalseNegativeRate": lambda tp, _fp, _tn, fn: (fn, fn + tp),
     "FalsePositiveRate": lambda _tp, fp, tn, _fn: (fp, fp + tn),
     "NegativePredictiveValue": lambda _tp, _fp, tn, fn: (tn, tn + fn),
@@ -213,9 +220,32 @@ def _best(value, other, y_true, y_pred):
     return max(reached)
 
 
+def max_f_beta(y_true, y_pred, sample_weight=None, beta=1.0):
+    """Return the largest F of scikit-learn's thresholds."""
+    precision, recall, _ = sklearn.metrics.precision_recall_curve(
+        y_true, y_pred, sample_weight=sample_weight
+    )
+    square = beta**2
+    below = np.maximum(square * precision + recall, 1e-300)
+    return np.max((1 + square) * precision * recall / below)
+
+
+def equal_error_rate(y_true, y_pred, sample_weight=None):
+    """Return where scikit-learn's ROC curve, with lines between, crosses."""
+    fpr, tpr, _ = sklearn.metrics.roc_curve(
+        y_true, y_pred, sample_weight=sample_weight, drop_intermediate=False
+    )
+    apart = fpr - (1 - tpr)
+    after = int(np.argmax(apart >= 0))
+    share = -apart[after - 1] / (apart[after] - apart[after - 1])
+    return fpr[after - 1] + share * (fpr[after] - fpr[after - 1])
+
+
 RANKINGS = {
     "AUROC": sklearn.metrics.roc_auc_score,
     "AveragePrecision": sklearn.metrics.average_precision_score,
+    "EqualErrorRate": equal_error_rate,
+    "MaxFBeta": max_f_beta,
     "PrecisionAtRecall": lambda *y: _best("precision", "recall", *y),
     "RecallAtPrecision": lambda *y: _best("recall", "precision", *y),
     "SensitivityAtSpecificity": lambda *y: _best("recall", "specificity", *y),
@@ -230,7 +260,7 @@ def _ranking(name, task, y_true, y_pred):
     each = [
         RANKINGS[name](true, score)
         for true, score in _columns(task, y_true, y_pred)
-        if 0 < true.sum() < true.size + (name == "AveragePrecision")
+        if 0 < true.sum() < true.size + (name in ("AveragePrecision", "MaxFBeta"))
     ]
     return np.mean(each) if each else np.nan
 
@@ -240,14 +270,51 @@ def _concordance(t, p):
     return 2 * together / (np.var(t) + np.var(p) + np.mean(t - p) ** 2)
 
 
+def _where_defined(function):
+    """Return NaN where scikit-learn raises: a number has no logarithm."""
+
+    def value(t, p):
+        try:
+            return function(t, p)
+        except ValueError:
+            return np.nan
+
+    return value
+
+
 REGRESSION = {
     "ConcordanceCorrelation": _concordance,
     "ExplainedVariance": sklearn.metrics.explained_variance_score,
+    "Huber": lambda t, p: np.mean(scipy.special.huber(1.0, t - p)),
+    "KendallTau": lambda t, p: scipy.stats.kendalltau(t, p).statistic,
     "MeanAbsoluteError": sklearn.metrics.mean_absolute_error,
+    "MeanAbsolutePercentageError": sklearn.metrics.mean_absolute_percentage_error,
     "MeanSquaredError": sklearn.metrics.mean_squared_error,
+    "MeanSquaredLogarithmicError": _where_defined(
+        sklearn.metrics.mean_squared_log_error
+    ),
+    "MinkowskiDistance": lambda t, p: np.sqrt(np.sum((t - p) ** 2)),
+    "NormalizedRootMeanSquaredError": lambda t, p: (
+        np.sqrt(np.mean((t - p) ** 2)) / abs(t.mean())
+    ),
     "PearsonCorrelation": lambda t, p: np.corrcoef(t, p)[0, 1],
+    "PinballLoss": sklearn.metrics.mean_pinball_loss,
     "R2Score": sklearn.metrics.r2_score,
+    "RelativeSquaredError": lambda t, p: (
+        np.mean((t - p) ** 2) / np.var(t) if np.var(t) else np.nan
+    ),
     "RootMeanSquaredError": sklearn.metrics.root_mean_squared_error,
+    "RootMeanSquaredLogarithmicError": _where_defined(
+        sklearn.metrics.root_mean_squared_log_error
+    ),
+    "SpearmanCorrelation": lambda t, p: scipy.stats.spearmanr(t, p).statistic,
+    "SymmetricMeanAbsolutePercentageError": lambda t, p: np.mean(
+        2 * abs(t - p) / np.maximum(abs(t) + abs(p), 1e-300)
+    ),
+    "TweedieDeviance": sklearn.metrics.mean_squared_error,  # Of power 0.
+    "WeightedMeanAbsolutePercentageError": lambda t, p: (
+        np.sum(abs(t - p)) / np.sum(abs(t))
+    ),
 }
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from multiback.adapters.torchmetrics.arrays import Array
-from multiback.adapters.torchmetrics.auditing.context import Evidence, loss_of
+from multiback.adapters.torchmetrics.auditing.context import AuditContext, loss_of
 from multiback.adapters.torchmetrics.auditing.findings import Audit, Finding
 from multiback.adapters.torchmetrics.auditing.inputs import (
     compared_scores,
@@ -34,13 +34,13 @@ from multiback.adapters.torchmetrics.auditing.sums import (
     saturated,
 )
 from multiback.adapters.torchmetrics.checking.check import check_data, check_model
-from multiback.adapters.torchmetrics.checking.from_metrics import Cuts, Subject
+from multiback.adapters.torchmetrics.checking.from_metrics import CheckedMetric, Cuts
 from multiback.adapters.torchmetrics.checking.from_models import from_model
 from multiback.adapters.torchmetrics.checking.streaming import check_cuts
 from multiback.errors import ArgumentError
 
 # In this order: the first finding explains the number.
-CHECKS: tuple[Callable[[Evidence], Finding | None], ...] = (
+CHECKS: tuple[Callable[[AuditContext], Finding | None], ...] = (
     broadcast_labels,
     yes_or_no,
     hosted_logits,
@@ -113,23 +113,25 @@ def audit(
             verbose=0,
             return_dict=True,
         )
-    subjects = from_model(model, data, cuts, evaluate=False, numbered=True)
-    findings: list[Finding] = list(hidden(model, subjects, logs))
+    checked_metrics = from_model(model, data, cuts, evaluate=False, numbered=True)
+    findings: list[Finding] = list(hidden(model, checked_metrics, logs))
     names = {finding.name for finding in findings}
-    weights = _weights(model, data, class_weight, subjects)
-    for subject in subjects:
-        logged = None if subject.name in names else logs.get(subject.name)  # type: ignore[union-attr]  # from_model has refused a model without compile()
+    weights = _weights(model, data, class_weight, checked_metrics)
+    for checked in checked_metrics:
+        logged = None if checked.name in names else logs.get(checked.name)  # type: ignore[union-attr]  # from_model has refused a model without compile()
         if isinstance(logged, int | float):
-            subject = dataclasses.replace(subject, value=float(logged))  # noqa: PLW2901 - as it is logged
+            checked = dataclasses.replace(checked, value=float(logged))  # noqa: PLW2901 - as it is logged
         findings += _lies(
-            Evidence(subject, weights[subject.output], loss_of(model, subject.output)),
-            subjects,
+            AuditContext(
+                checked, weights[checked.output], loss_of(model, checked.output)
+            ),
+            checked_metrics,
         )
-    findings += monitors(subjects, logs, callbacks)
-    return Audit(tuple(findings), tuple(subject.name for subject in subjects))
+    findings += monitors(checked_metrics, logs, callbacks)
+    return Audit(tuple(findings), tuple(checked.name for checked in checked_metrics))
 
 
-def _lies(of: Evidence, subjects: Sequence[Subject]) -> list[Finding]:
+def _lies(of: AuditContext, checked_metrics: Sequence[CheckedMetric]) -> list[Finding]:
     """Return the finding that explains the number, if it is wrong."""
     for check in CHECKS:
         found = check(of)
@@ -137,9 +139,9 @@ def _lies(of: Evidence, subjects: Sequence[Subject]) -> list[Finding]:
             return [found]
     has_twin = any(
         other.weighted
-        and other.output == of.subject.output
+        and other.output == of.checked.output
         and type(other.metric) is type(of.metric)
-        for other in subjects
+        for other in checked_metrics
     )
     found = None if has_twin else ignored_weights(of)
     return [] if found is None else [found]
@@ -149,10 +151,10 @@ def _weights(
     model: Any,
     data: tuple[Any, ...],
     class_weight: Mapping[int, float] | None,
-    subjects: Sequence[Subject],
+    checked_metrics: Sequence[CheckedMetric],
 ) -> dict[int, Array | None]:
     """Return the weights of each output's samples."""
-    outputs = {subject.output for subject in subjects}
+    outputs = {checked.output for checked in checked_metrics}
     given = data[2] if len(data) > 2 else None  # noqa: PLR2004 - the third is the weights
     if given is not None:
         leaves = given if isinstance(given, list | tuple) else [given]
@@ -163,10 +165,10 @@ def _weights(
             for output in outputs
         }
         return {
-            subject.output: None
-            if subject.unmasked is not None
-            else found[subject.output]
-            for subject in subjects
+            checked.output: None
+            if checked.unmasked is not None
+            else found[checked.output]
+            for checked in checked_metrics
         }
     if class_weight is None:
         return dict.fromkeys(outputs)
@@ -175,7 +177,7 @@ def _weights(
             "class_weight= wants a model of one output, as Keras does; pass "
             "sample_weight in data= instead."
         )
-    labels = subjects[0].samples.y_true
+    labels = checked_metrics[0].samples.y_true
     ids = labels.argmax(axis=-1) if labels.ndim > 1 and labels.shape[-1] > 1 else labels
     each = np.vectorize(lambda label: class_weight.get(int(label), 1.0))(ids)
     return dict.fromkeys(

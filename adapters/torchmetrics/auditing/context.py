@@ -9,10 +9,14 @@ import numpy as np
 from multiback.adapters.bridge import HostMetric
 from multiback.adapters.torchmetrics.arrays import Array, Samples, sigmoid
 from multiback.adapters.torchmetrics.auditing.findings import Finding, Kind
-from multiback.adapters.torchmetrics.checking.from_metrics import Subject
+from multiback.adapters.torchmetrics.checking.from_metrics import CheckedMetric
 from multiback.adapters.torchmetrics.checking.report import Value
-from multiback.adapters.torchmetrics.checking.streaming import Cut, Fed, Streams
-from multiback.adapters.torchmetrics.translation.source import spell
+from multiback.adapters.torchmetrics.checking.streaming import (
+    Batching,
+    MetricInputs,
+    Streams,
+)
+from multiback.adapters.torchmetrics.translation.source import source_of
 from multiback.errors import ArgumentError
 
 # The relative difference that a reader would call another number.
@@ -20,38 +24,38 @@ RELATIVE, ABSOLUTE = 1e-4, 1e-6
 
 
 @dataclasses.dataclass(frozen=True)
-class Evidence:
+class AuditContext:
     """A metric, its data, and the model's facts about its output.
 
     Attributes:
-        subject: The metric with its logged value and its samples.
+        checked: The metric with its logged value and its samples.
         weights: One weight a sample or an element, if the model gets them.
         loss: The loss of the output: a name, a function, an object or None.
     """
 
-    subject: Subject
+    checked: CheckedMetric
     weights: Array | None
     loss: Any
 
     @property
     def metric(self) -> Any:
         """The metric object."""
-        return self.subject.metric
+        return self.checked.metric
 
     @property
     def samples(self) -> Samples:
         """The metric's data, without masked elements."""
-        return self.subject.samples
+        return self.checked.samples
 
     @property
     def y_true(self) -> Array:
         """Labels, one row a sample."""
-        return self.subject.samples.y_true
+        return self.checked.samples.y_true
 
     @property
     def y_pred(self) -> Array:
         """Predictions, one row a sample."""
-        return self.subject.samples.y_pred
+        return self.checked.samples.y_pred
 
     @property
     def is_ours(self) -> bool:
@@ -60,7 +64,7 @@ class Evidence:
 
     def differs(self, value: Value | None) -> bool:
         """Return whether a value differs from the logged one."""
-        return value is not None and are_different(self.subject.value, value)
+        return value is not None and are_different(self.checked.value, value)
 
     def value(self, metric: Any = None, **changes: Any) -> Value | None:
         """Return a metric's value on all samples at once, or None.
@@ -70,9 +74,11 @@ class Evidence:
             **changes: Fields of the samples to replace.
         """
         samples = dataclasses.replace(self.samples, **changes)
-        streams = Streams([Fed(metric or self.metric, samples)], built=metric is None)
+        streams = Streams(
+            [MetricInputs(metric or self.metric, samples)], built=metric is None
+        )
         try:
-            value = streams.values(Cut(len(samples.y_true)))[0]
+            value = streams.values(Batching(len(samples.y_true)))[0]
         except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError):
             # A metric that cannot take these samples proves nothing.
             return None
@@ -102,12 +108,12 @@ class Evidence:
         self, kind: Kind, should: Value | None, reason: str, change: str
     ) -> Finding:
         """Make a finding of this metric."""
-        subject = self.subject
-        return Finding(kind, subject.name, subject.value, should, reason, change)
+        checked = self.checked
+        return Finding(kind, checked.name, checked.value, should, reason, change)
 
     def instead(self, new: str) -> str:
         """Describe the replacement of this metric."""
-        return f"{spell(self.metric)}  →  {new}"
+        return f"{source_of(self.metric)}  →  {new}"
 
     def holds_ids(self) -> bool:
         """Return whether labels are class ids and predictions one score a class."""

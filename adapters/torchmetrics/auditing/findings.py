@@ -9,6 +9,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.padding import Padding
 from rich.text import Text
 
+from multiback import markup
 from multiback.adapters.torchmetrics.checking.report import Value, plain, show
 from multiback.errors import WrongMetricError
 
@@ -118,6 +119,9 @@ class Audit:
                 numbers += ": "
             yield Padding(Text(numbers + one.reason), (0, 0, 0, 2))
             yield Padding(Text(f"change: {one.change}"), (0, 0, 0, 2))
+
+    def _repr_html_(self) -> str:
+        return markup.plain(str(self))
 
     def __str__(self) -> str:
         out = io.StringIO()

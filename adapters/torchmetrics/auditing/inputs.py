@@ -13,7 +13,7 @@ import numpy as np
 import multiback.metrics
 from multiback import keras_private
 from multiback.adapters.torchmetrics.auditing.context import (
-    Evidence,
+    AuditContext,
     are_equal,
     are_integers,
     loss_takes_logits,
@@ -21,18 +21,23 @@ from multiback.adapters.torchmetrics.auditing.context import (
 from multiback.adapters.torchmetrics.auditing.findings import Finding, Kind
 from multiback.adapters.torchmetrics.libraries import load_torchmetrics
 from multiback.adapters.torchmetrics.to_keras.as_keras import TorchMetric
-from multiback.adapters.torchmetrics.translation.keras import of_function, of_keras
+from multiback.adapters.torchmetrics.translation.keras import (
+    of_function,
+    spec_from_keras,
+)
 from multiback.adapters.torchmetrics.translation.source import (
     is_function,
     kind_of,
-    spell,
+    source_of,
 )
 from multiback.adapters.torchmetrics.translation.spec import (
-    Meaning,
-    NoneSuchError,
+    MetricSpec,
+    NoEquivalentError,
     as_ours,
 )
-from multiback.adapters.torchmetrics.translation.torchmetrics import of_theirs
+from multiback.adapters.torchmetrics.translation.torchmetrics import (
+    spec_from_torchmetrics,
+)
 from multiback.errors import ArgumentError
 
 # An epsilon in a denominator, or another order of a sum, may leave [0, 1] by less.
@@ -81,7 +86,7 @@ SPARSE_KINDS = (
 )
 
 
-def labels_of_another_form(of: Evidence) -> Finding | None:
+def labels_of_another_form(of: AuditContext) -> Finding | None:
     """Class ids where one-hot rows are assumed, or vice versa."""
     kind, classes = kind_of(of.metric), of.y_pred.shape[-1]
     if kind in ONE_HOT_KINDS and of.holds_ids():
@@ -92,7 +97,7 @@ def labels_of_another_form(of: Evidence) -> Finding | None:
         should = of.value(y_true=one_hot)
         if kind in ("BinaryAccuracy", "CategoricalAccuracy"):
             fixed = keras.metrics.SparseCategoricalAccuracy()
-            change, should = of.instead(spell(fixed)), of.value(fixed)
+            change, should = of.instead(source_of(fixed)), of.value(fixed)
     elif kind in SPARSE_KINDS and of.is_one_hot():
         should = of.value(y_true=of.y_true.argmax(axis=-1))
         reason = "the labels are one-hot rows, and this metric takes class ids"
@@ -109,7 +114,7 @@ def labels_of_another_form(of: Evidence) -> Finding | None:
         reason = (
             f"each of {classes} classes is scored as a yes or no, most are easy noes"
         )
-        change = of.instead(spell(fixed))
+        change = of.instead(source_of(fixed))
     else:
         return None
     if not of.differs(should):
@@ -117,7 +122,7 @@ def labels_of_another_form(of: Evidence) -> Finding | None:
     return of.finding("labels of another form", should, reason, change)
 
 
-def compared_scores(of: Evidence) -> Finding | None:
+def compared_scores(of: AuditContext) -> Finding | None:
     """`Accuracy` or an IoU that compares a score with a class id."""
     kind = kind_of(of.metric)
     if not are_integers(of.y_true):
@@ -148,11 +153,11 @@ def compared_scores(of: Evidence) -> Finding | None:
         "compares scores with classes",
         should,
         "a score is compared with a class id, and hardly ever equals it",
-        of.instead(spell(fixed)),
+        of.instead(source_of(fixed)),
     )
 
 
-def _one_hot_as_ids(of: Evidence, kind: str) -> Finding | None:
+def _one_hot_as_ids(of: AuditContext, kind: str) -> Finding | None:
     """One-hot rows on both sides, where each number is taken for a class id."""
     rows = of.is_one_hot() and bool((of.y_pred.sum(axis=-1) == 1).all())
     if kind not in ("IoU", "MeanIoU") or not rows or of.y_pred.min() < 0:
@@ -161,19 +166,19 @@ def _one_hot_as_ids(of: Evidence, kind: str) -> Finding | None:
     should = of.value(fixed)
     if not of.differs(should):
         return None
-    reason = "both are one-hot rows, each number of which is taken for a class id"
+    reason = "both are one-hot rows, and each number in them is taken for a class id"
     return of.finding(
-        "labels of another form", should, reason, of.instead(spell(fixed))
+        "labels of another form", should, reason, of.instead(source_of(fixed))
     )
 
 
-def _are_chances(of: Evidence) -> bool:
+def _are_chances(of: AuditContext) -> bool:
     """Return whether predictions are one probability for each label."""
     scores = of.y_pred
     return scores.size == of.y_true.size and 0 <= scores.min() <= scores.max() <= 1
 
 
-def one_column(of: Evidence) -> Finding | None:
+def one_column(of: AuditContext) -> Finding | None:
     """The largest of a single score is always that score."""
     kind = kind_of(of.metric)
     if of.y_pred.ndim < 2 or of.y_pred.shape[-1] != 1:  # noqa: PLR2004 - rows and columns
@@ -191,11 +196,11 @@ def one_column(of: Evidence) -> Finding | None:
         "one column",
         should,
         "the largest score of one column is always that one, so every row is positive",
-        of.instead(spell(fixed)),
+        of.instead(source_of(fixed)),
     )
 
 
-def logits(of: Evidence) -> Finding | None:
+def logits(of: AuditContext) -> Finding | None:
     """Logits given to a metric of probabilities, or vice versa."""
     scores = of.y_pred
     if scores.dtype.kind != "f" or not are_integers(of.y_true) or of.y_true.min() < 0:
@@ -209,7 +214,7 @@ def logits(of: Evidence) -> Finding | None:
         should = of.value(of.like(from_logits=False))
         kind: Kind = "probabilities as logits"
         reason = "the loss takes probabilities, so this metric's logits are none"
-        change = of.instead(spell(of.like(from_logits=False)))
+        change = of.instead(source_of(of.like(from_logits=False)))
     elif of.is_hosted:
         return _hosted_logits(of) if outside or by_loss else None
     else:
@@ -222,7 +227,7 @@ def logits(of: Evidence) -> Finding | None:
     return of.finding(kind, should, reason, change) if of.differs(should) else None
 
 
-def _hosted_logits(of: Evidence) -> Finding | None:
+def _hosted_logits(of: AuditContext) -> Finding | None:
     """Logits given to a wrapped metric of torchmetrics or scikit-learn."""
     config = of.config
     if config.get("needs") == "labels" and config["threshold"] != 0.5:  # noqa: PLR2004 - the default
@@ -243,12 +248,12 @@ def _hosted_logits(of: Evidence) -> Finding | None:
     return of.finding("logits as probabilities", should, reason, change)
 
 
-def hosted_logits(of: Evidence) -> Finding | None:
+def hosted_logits(of: AuditContext) -> Finding | None:
     """Logits given to a wrapped metric, whose batches then differ too."""
     return logits(of) if of.is_hosted else None
 
 
-def yes_or_no(of: Evidence) -> Finding | None:
+def yes_or_no(of: AuditContext) -> Finding | None:
     """One class of several, with each class scored as a yes or a no."""
     classes = of.y_pred.shape[-1]
     several = classes > 2 and of.is_one_hot() and of.is_distribution()  # noqa: PLR2004 - of two classes both are right or wrong
@@ -281,7 +286,7 @@ def yes_or_no(of: Evidence) -> Finding | None:
     return of.finding("labels of another form", should, reason, of.instead(change))
 
 
-def ignored_class(of: Evidence) -> Finding | None:
+def ignored_class(of: AuditContext) -> Finding | None:
     """`ignore_index=` of a class for a mean without it: it also removes its rows."""
     config = of.config
     metric = of.metric
@@ -304,26 +309,26 @@ def ignored_class(of: Evidence) -> Finding | None:
         should,
         f"ignore_index={ignored} removes the rows whose label it is, with every false "
         "positive there; classes= leaves a class out of the mean",
-        of.instead(spell(fixed)),
+        of.instead(source_of(fixed)),
     )
 
 
-def _of_classes(of: Evidence, classes: list[int]) -> Any:
+def _of_classes(of: AuditContext, classes: list[int]) -> Any:
     """Make multiback's metric of these classes, or return None."""
     try:
         if of.is_ours:
             return of.like(ignore_index=None, classes=classes)
         if isinstance(of.metric, TorchMetric):
             again = of.metric.changed(ignore_index=None).hosted
-            found = of_theirs(again, None)
+            found = spec_from_torchmetrics(again, None)
         else:
-            found = of_keras(of.like(ignore_class=None), None)
-        return as_ours(Meaning(found.kind, {**found.config, "classes": classes}))
-    except (NoneSuchError, ArgumentError):
+            found = spec_from_keras(of.like(ignore_class=None), None)
+        return as_ours(MetricSpec(found.kind, {**found.config, "classes": classes}))
+    except (NoEquivalentError, ArgumentError):
         return None
 
 
-def _takes_probabilities(of: Evidence, config: dict[str, Any]) -> bool:
+def _takes_probabilities(of: AuditContext, config: dict[str, Any]) -> bool:
     if of.is_ours:
         return config.get("from_logits") is False
     kind = kind_of(of.metric)
@@ -339,31 +344,31 @@ def _takes_probabilities(of: Evidence, config: dict[str, Any]) -> bool:
     return threshold is None or bool(np.all(np.asarray(threshold) == 0.5))  # noqa: PLR2004 - the default
 
 
-def _of_logits(of: Evidence, config: dict[str, Any]) -> str:
+def _of_logits(of: AuditContext, config: dict[str, Any]) -> str:
     kind = kind_of(of.metric)
     if "from_logits" in config:
-        return spell(of.metric, from_logits=True)
+        return source_of(of.metric, from_logits=True)
     if is_function(of.metric):
         argument = "threshold=0.0" if "Accuracy" in kind else "from_logits=True"
         return f"keras.metrics.{kind}({argument})"
     if kind == "BinaryAccuracy":
-        return spell(of.metric, threshold=0.0)
+        return source_of(of.metric, threshold=0.0)
     if kind in ("F1Score", "FBetaScore"):  # Keras refuses a threshold of 0 there.
         return f"multiback.metrics.{kind}(..., from_logits=True)"
     if kind in THRESHOLD_KINDS and kind != "BinaryIoU":
-        return spell(of.metric, thresholds=0.0)
+        return source_of(of.metric, thresholds=0.0)
     return "a last layer with a sigmoid or softmax"
 
 
-def unusable_values(of: Evidence) -> Finding | None:
+def unusable_values(of: AuditContext) -> Finding | None:
     """Labels or scores that a metric cannot use, as multiback's metric counts them."""
     samples = of.samples
     if samples.numbers:
         return None
     try:
-        metric = of.like() if of.is_ours else as_ours(_meaning(of))
+        metric = of.like() if of.is_ours else as_ours(_spec(of))
         metric.update_state(samples.y_true, samples.y_pred, samples.sample_weight)
-    except (NoneSuchError, ArgumentError, TypeError):
+    except (NoEquivalentError, ArgumentError, TypeError):
         return None  # It has no equivalent, or takes values alone.
     causes: dict[str, str] = metric.explain_unusable()
     # Scores outside of [0, 1] are logits, which another check looks for.
@@ -375,22 +380,22 @@ def unusable_values(of: Evidence) -> Finding | None:
     return of.finding("unusable values", None, reason, change.removesuffix("."))
 
 
-def _meaning(of: Evidence) -> Meaning:
+def _spec(of: AuditContext) -> MetricSpec:
     """Describe a metric of Keras or torchmetrics."""
     columns = of.y_pred.shape[-1] if of.y_pred.ndim > 1 else 1
     if isinstance(of.metric, TorchMetric):
-        return of_theirs(of.metric.hosted, columns)
+        return spec_from_torchmetrics(of.metric.hosted, columns)
     if of.is_hosted:
-        raise NoneSuchError("scikit-learn raises for values that it cannot use")
+        raise NoEquivalentError("scikit-learn raises for values that it cannot use")
     metric = of_function(of.metric)
     if metric is None:
-        raise NoneSuchError("a plain function")
-    return of_keras(metric, columns)
+        raise NoEquivalentError("a plain function")
+    return spec_from_keras(metric, columns)
 
 
-def ignored_mask(of: Evidence) -> Finding | None:
+def ignored_mask(of: AuditContext) -> Finding | None:
     """A metric of Keras that counts masked elements."""
-    if of.subject.unmasked is None or of.subject.weighted or of.is_ours:
+    if of.checked.unmasked is None or of.checked.weighted or of.is_ours:
         return None  # multiback's own apply the mask, some by the row.
     should = of.value()
     if not of.differs(should):
@@ -405,15 +410,15 @@ def ignored_mask(of: Evidence) -> Finding | None:
     )
 
 
-def ignored_weights(of: Evidence) -> Finding | None:
+def ignored_weights(of: AuditContext) -> Finding | None:
     """`metrics=` never receives weights."""
-    if of.weights is None or of.subject.weighted:
+    if of.weights is None or of.checked.weighted:
         return None
     metric = of.metric
     if isinstance(metric, TorchMetric):  # It does not support weights; ours does.
         try:
-            metric = as_ours(of_theirs(metric.hosted, None))
-        except NoneSuchError:
+            metric = as_ours(spec_from_torchmetrics(metric.hosted, None))
+        except NoEquivalentError:
             return None
     should = of.value(metric, sample_weight=of.weights)
     if not of.differs(should):
@@ -422,5 +427,5 @@ def ignored_weights(of: Evidence) -> Finding | None:
         "ignores weights",
         should,
         "there are weights, and Keras gives them to weighted_metrics= only",
-        f"metrics=[{spell(of.metric)}]  →  weighted_metrics=[{spell(metric)}]",
+        f"metrics=[{source_of(of.metric)}]  →  weighted_metrics=[{source_of(metric)}]",
     )

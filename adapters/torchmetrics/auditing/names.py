@@ -7,24 +7,27 @@ from typing import Any
 from multiback import keras_private
 from multiback.adapters.torchmetrics.auditing.context import are_different
 from multiback.adapters.torchmetrics.auditing.findings import Finding
-from multiback.adapters.torchmetrics.checking.from_metrics import Subject
+from multiback.adapters.torchmetrics.checking.from_metrics import CheckedMetric
 from multiback.adapters.torchmetrics.checking.report import Value
 from multiback.adapters.torchmetrics.checking.streaming import to_value, to_values
-from multiback.adapters.torchmetrics.translation.source import spell
+from multiback.adapters.torchmetrics.translation.source import source_of
 from multiback.checkpoint.choosing.direction import direction_of, find_direction
 
 
-def hidden(model: Any, subjects: Sequence[Subject], logs: Any) -> Iterable[Finding]:
+def hidden(
+    model: Any, checked_metrics: Sequence[CheckedMetric], logs: Any
+) -> Iterable[Finding]:
     """Yield each number that another metric of the same name replaces in the logs.
 
     Args:
         model: The compiled model.
-        subjects: Its metrics by their original names, with their own values.
+        checked_metrics: Its metrics by their original names, with their own values.
         logs: The result of `evaluate`.
     """
     container = keras_private.compile_metrics(model)
     numbers: list[tuple[str, Value, str]] = [
-        (subject.name, subject.value, spell(subject.metric)) for subject in subjects
+        (checked.name, checked.value, source_of(checked.metric))
+        for checked in checked_metrics
     ]
     for metric in model.metrics:
         value = None if metric is container else to_values(metric.result())
@@ -47,10 +50,10 @@ def hidden(model: Any, subjects: Sequence[Subject], logs: Any) -> Iterable[Findi
 
 
 def monitors(
-    subjects: Sequence[Subject], logs: Any, callbacks: Sequence[Any]
+    checked_metrics: Sequence[CheckedMetric], logs: Any, callbacks: Sequence[Any]
 ) -> Iterable[Finding]:
     """Yield each callback whose monitored quantity it cannot rank."""
-    by_name = {subject.name: subject.metric for subject in subjects}
+    by_name = {checked.name: checked.metric for checked in checked_metrics}
     for callback in callbacks:
         monitor = getattr(callback, "monitor", None)
         mode = getattr(callback, "mode", None)
@@ -72,7 +75,7 @@ def monitors(
         if name == "loss" or name.endswith("_loss"):
             known = "min"
         if mode == "auto":
-            reason = _doubt(name, callback, known, subjects)
+            reason = _doubt(name, callback, known, checked_metrics)
             better = f'mode="{known}")' if known else 'mode="max") or mode="min"'
             if reason:
                 yield _finding(monitor, reason, f"{line})  →  {line}, {better}")
@@ -80,7 +83,7 @@ def monitors(
             yield _finding(
                 monitor,
                 f"{kind} keeps the {'least' if mode == 'min' else 'most'} "
-                f"{name!r}, of which {'more' if known == 'max' else 'less'} is better",
+                f"{name!r}, and {'more' if known == 'max' else 'less'} is better",
                 f'{line}, mode="{mode}")  →  {line}, mode="{known}")',
             )
 
@@ -90,7 +93,10 @@ def _finding(monitor: str, reason: str, change: str) -> Finding:
 
 
 def _doubt(
-    name: str, callback: Any, known: str | None, subjects: Sequence[Subject]
+    name: str,
+    callback: Any,
+    known: str | None,
+    checked_metrics: Sequence[CheckedMetric],
 ) -> str:
     """Return why `mode="auto"` is not enough for a name, or "".
 
@@ -101,7 +107,7 @@ def _doubt(
     nothing = f"nothing says whether more or less of {name!r} is better"
     if not type(callback).__module__.startswith("keras."):
         return "" if known else nothing
-    named = [each.metric for each in subjects if each.metric.name == name]
+    named = [each.metric for each in checked_metrics if each.metric.name == name]
     taken = keras_private.automatic_mode(named[-1]) if named else None
     taken = "min" if name == "loss" else taken
     if taken is None:

@@ -13,7 +13,7 @@ from keras import ops
 
 from multiback import keras_private
 from multiback.adapters.torchmetrics.arrays import as_floats, pair
-from multiback.adapters.torchmetrics.auditing.context import Evidence, are_different
+from multiback.adapters.torchmetrics.auditing.context import AuditContext, are_different
 from multiback.adapters.torchmetrics.auditing.findings import Finding
 from multiback.adapters.torchmetrics.checking.compare import (
     replacement,
@@ -22,7 +22,7 @@ from multiback.adapters.torchmetrics.checking.compare import (
 from multiback.adapters.torchmetrics.checking.streaming import plan
 from multiback.adapters.torchmetrics.oracles.areas import binned_area
 from multiback.adapters.torchmetrics.to_keras.as_keras import TorchMetric
-from multiback.adapters.torchmetrics.translation.source import is_function, spell
+from multiback.adapters.torchmetrics.translation.source import is_function, source_of
 from multiback.errors import ArgumentError
 
 # Share of pairs of a positive and a negative that thresholds cannot distinguish, and
@@ -30,7 +30,7 @@ from multiback.errors import ArgumentError
 TIED, LOST = 0.1, 0.01
 
 
-def broadcast_labels(of: Evidence) -> Finding | None:
+def broadcast_labels(of: AuditContext) -> Finding | None:
     """Labels (N,) and predictions (N, 1) become (N, N) in a function."""
     if not is_function(of.metric) or of.y_true.shape == of.y_pred.shape:
         return None
@@ -53,19 +53,19 @@ def broadcast_labels(of: Evidence) -> Finding | None:
     )
 
 
-def averaged(of: Evidence) -> Finding | None:
+def averaged(of: AuditContext) -> Finding | None:
     """A function of a batch that is not a mean over samples."""
-    subject = of.subject
-    if weights_are_mangled(subject):
+    checked = of.checked
+    if weights_are_mangled(checked):
         return None
-    rows = len((subject.unmasked or subject.samples).y_true)
-    should = subject.at_once()
-    cuts = plan((subject.cuts[0].batch_size,), 1, rows)
-    gives = [subject.value, *map(subject.stream, cuts)]
+    rows = len((checked.unmasked or checked.samples).y_true)
+    should = checked.at_once()
+    cuts = plan((checked.cuts[0].batch_size,), 1, rows)
+    gives = [checked.value, *map(checked.stream, cuts)]
     wrong = [value for value in gives if are_different(value, should)]
     if not wrong:
         return None
-    known = replacement(subject).removeprefix("use ")
+    known = replacement(checked).removeprefix("use ")
     if is_function(of.metric):
         reason = (
             "Keras averages a function over batches, and this is no mean of samples"
@@ -74,18 +74,18 @@ def averaged(of: Evidence) -> Finding | None:
         reason = "the value depends on how the rows are cut into batches"
     return Finding(
         "averaged over batches",
-        subject.name,
+        checked.name,
         wrong[0],
         should,
         reason,
         of.instead(known)
         if known
-        else f"{spell(of.metric)}: return one value a sample, or write a "
+        else f"{source_of(of.metric)}: return one value a sample, or write a "
         "keras.metrics.Metric that keeps sums and divides in result()",
     )
 
 
-def saturated(of: Evidence) -> Finding | None:
+def saturated(of: AuditContext) -> Finding | None:
     """An AUC whose thresholds cannot separate positives from negatives."""
     metric = of.metric
     if of.is_hosted or of.is_ours:
@@ -113,7 +113,7 @@ def saturated(of: Evidence) -> Finding | None:
         bins = np.ceil(scores * count).clip(1)
     tied = np.mean(bins[labels][:, None] == bins[~labels][None, :])
     same = np.mean(scores[labels][:, None] == scores[~labels][None, :])
-    if tied - same < TIED or abs(float(np.ravel(of.subject.value)[0]) - exact) < LOST:
+    if tied - same < TIED or abs(float(np.ravel(of.checked.value)[0]) - exact) < LOST:
         return None
     ours = "AUROC" if config["curve"].upper() == "ROC" else "AveragePrecision"
     return of.finding(
@@ -125,7 +125,7 @@ def saturated(of: Evidence) -> Finding | None:
     )
 
 
-def _few_bins(of: Evidence) -> Finding | None:
+def _few_bins(of: AuditContext) -> Finding | None:
     """A ranking metric of torchmetrics or multiback whose bins hide the order."""
     metric = of.metric
     if isinstance(metric, TorchMetric):
@@ -140,7 +140,7 @@ def _few_bins(of: Evidence) -> Finding | None:
         exact = of.value(of.like(**change))
     except ArgumentError:  # It has no source text, so it cannot be made again.
         return None
-    if exact is None or np.nanmax(np.abs(np.subtract(exact, of.subject.value))) < LOST:
+    if exact is None or np.nanmax(np.abs(np.subtract(exact, of.checked.value))) < LOST:
         return None
     (argument, value), *_ = change.items()
     reason = "the bins are too few for these scores, and their order is lost"

@@ -8,8 +8,8 @@ import numpy as np
 
 from multiback.adapters.torchmetrics.checking.compare import judge
 from multiback.adapters.torchmetrics.checking.from_metrics import (
+    CheckedMetric,
     Cuts,
-    Subject,
     from_metrics,
 )
 from multiback.adapters.torchmetrics.checking.from_models import from_model
@@ -79,12 +79,12 @@ def crosscheck(
     return report_on(collect(model_or_metrics, data, cuts))
 
 
-def report_on(subjects: Sequence[Subject]) -> Report:
+def report_on(checked_metrics: Sequence[CheckedMetric]) -> Report:
     """Compare each metric."""
-    first, *others = subjects[0].cuts
+    first, *others = checked_metrics[0].cuts
     return Report(
-        tuple(map(judge, subjects)),
-        samples=len((subjects[0].unmasked or subjects[0].samples).y_true),
+        tuple(map(judge, checked_metrics)),
+        samples=len((checked_metrics[0].unmasked or checked_metrics[0].samples).y_true),
         batch_size=first.batch_size,
         cuts=tuple(map(str, others)),
         notes=missing_libraries(),

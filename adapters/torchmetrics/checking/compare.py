@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from multiback.adapters.torchmetrics.checking.from_metrics import Subject
+from multiback.adapters.torchmetrics.checking.from_metrics import CheckedMetric
 from multiback.adapters.torchmetrics.checking.report import Row, Value, show
 from multiback.adapters.torchmetrics.checking.verdict import (
     close,
@@ -31,14 +31,14 @@ from multiback.adapters.torchmetrics.oracles.table import (
 from multiback.adapters.torchmetrics.translation.source import ungrouped
 
 
-def judge(subject: Subject) -> Row:
+def judge(checked: CheckedMetric) -> Row:
     """Compare one metric, and make its row."""
-    translation = equivalent(subject.metric, subject.samples)
-    row = _judge_value(subject, translation)
-    if row.verdict == "wrong" or weights_are_mangled(subject):
+    translation = equivalent(checked.metric, checked.samples)
+    row = _judge_value(checked, translation)
+    if row.verdict == "wrong" or weights_are_mangled(checked):
         return row
-    rows = len((subject.unmasked or subject.samples).y_true)
-    adding = max(c.batch_size + math.ceil(rows / c.batch_size) for c in subject.cuts)
+    rows = len((checked.unmasked or checked.samples).y_true)
+    adding = max(c.batch_size + math.ceil(rows / c.batch_size) for c in checked.cuts)
     columns, scale = 1, 0.0
     if isinstance(translation, Equivalent):
         columns, scale = translation.columns, translation.scale
@@ -46,36 +46,36 @@ def judge(subject: Subject) -> Row:
     # Each value may be off by one tolerance, in opposite directions.
     rtol = 2 * tolerance(columns=columns, additions=adding)
     spread = 0.0
-    for cut in subject.cuts[1:]:
-        value = subject.stream(cut)
-        spread = max(spread, difference(value, subject.value))
-        if not close(value, subject.value, rtol, scale):
+    for cut in checked.cuts[1:]:
+        value = checked.stream(cut)
+        spread = max(spread, difference(value, checked.value))
+        if not close(value, checked.value, rtol, scale):
             cause = (
                 "the value depends on how the data is cut into batches: "
-                f"{show_exactly(subject.value)} in {subject.cuts[0]}, "
+                f"{show_exactly(checked.value)} in {checked.cuts[0]}, "
                 f"{show_exactly(value)} in {cut}"
             )
-            row = _replace(row, "wrong", _join(cause, replacement(subject)))
+            row = _replace(row, "wrong", _join(cause, replacement(checked)))
             break
-    return dataclasses.replace(row, spread=spread if subject.cuts[1:] else None)
+    return dataclasses.replace(row, spread=spread if checked.cuts[1:] else None)
 
 
-def weights_are_mangled(subject: Subject) -> bool:
+def weights_are_mangled(checked: CheckedMetric) -> bool:
     """Return whether Keras's loss changed the weights before the metric saw them.
 
     `keras.losses.loss.apply_mask` does on torch: `sample_weight *= float_mask`.
     """
     return (
         keras.backend.backend() == "torch"
-        and subject.unmasked is not None
-        and subject.samples.sample_weight is not None
+        and checked.unmasked is not None
+        and checked.samples.sample_weight is not None
     )
 
 
-def _judge_value(subject: Subject, translation: Equivalent | NoEquivalent) -> Row:
+def _judge_value(checked: CheckedMetric, translation: Equivalent | NoEquivalent) -> Row:
     """Compare the streamed value with the libraries' values."""
     if isinstance(translation, NoEquivalent):
-        return _judge_by_itself(subject, translation.reason)
+        return _judge_by_itself(checked, translation.reason)
     theirs, their_note = None, ""
     if has_torchmetrics():
         theirs, their_note = _ask("torchmetrics", translation.torchmetrics)
@@ -85,39 +85,39 @@ def _judge_value(subject: Subject, translation: Equivalent | NoEquivalent) -> Ro
     notes = _join(translation.note, their_note, sklearn_note)
     known = [value for value in (theirs, sklearn) if value is not None]
     if not known:
-        return _judge_by_itself(subject, notes or SKLEARN_HINT)
+        return _judge_by_itself(checked, notes or SKLEARN_HINT)
 
     rtol = tolerance(columns=translation.columns, additions=translation.additions)
     row = Row(
-        subject.name,
-        describe(subject.metric),
-        subject.value,
+        checked.name,
+        describe(checked.metric),
+        checked.value,
         theirs,
         sklearn,
-        max(difference(subject.value, value) for value in known),
+        max(difference(checked.value, value) for value in known),
         "agrees",
         notes,
     )
     near = functools.partial(close, rtol=rtol, scale=translation.scale)
-    if all(near(subject.value, value) for value in known) or (
+    if all(near(checked.value, value) for value in known) or (
         translation.bounds is not None
-        and within(subject.value, known, _quietly(translation.bounds), rtol=rtol)
+        and within(checked.value, known, _quietly(translation.bounds), rtol=rtol)
     ):
         return row
-    reason = _convention(subject, translation, near)
-    if not reason and sklearn is not None and near(subject.value, sklearn):
+    reason = _convention(checked, translation, near)
+    if not reason and sklearn is not None and near(checked.value, sklearn):
         # The float64 number decides; the other library is a second opinion.
-        row = dataclasses.replace(row, difference=difference(subject.value, sklearn))
+        row = dataclasses.replace(row, difference=difference(checked.value, sklearn))
         alone = f"torchmetrics alone gives {show_exactly(theirs)}"
         return _replace(row, "agrees", _join(alone, notes))
-    reason = reason or _mask(subject)
+    reason = reason or _mask(checked)
     if reason:
         return _replace(row, "differs by convention", _join(reason, notes))
-    return _replace(row, "wrong", _join(_explain(subject, row, near), notes))
+    return _replace(row, "wrong", _join(_explain(checked, row, near), notes))
 
 
 def _convention(
-    subject: Subject, translation: Equivalent, near: Callable[[Any, Any], bool]
+    checked: CheckedMetric, translation: Equivalent, near: Callable[[Any, Any], bool]
 ) -> str:
     """Return the convention that explains the difference, or None."""
     convention = translation.convention
@@ -126,15 +126,15 @@ def _convention(
     reason = f"{convention.name}: {convention.reason}"
     if convention.expected is None:
         return f"{reason} (not confirmed: that takes scikit-learn)"
-    return reason if near(subject.value, _quietly(convention.expected)) else ""
+    return reason if near(checked.value, _quietly(convention.expected)) else ""
 
 
-def _mask(subject: Subject) -> str:
+def _mask(checked: CheckedMetric) -> str:
     """Name the mask if a metric of Keras agrees once the mask is ignored."""
-    if subject.unmasked is None or _library(type(subject.metric)) != "keras":
+    if checked.unmasked is None or _library(type(checked.metric)) != "keras":
         return ""
-    unmasked = dataclasses.replace(subject, samples=subject.unmasked, unmasked=None)
-    if _judge_value(unmasked, equivalent(subject.metric, subject.unmasked)).verdict in (
+    unmasked = dataclasses.replace(checked, samples=checked.unmasked, unmasked=None)
+    if _judge_value(unmasked, equivalent(checked.metric, checked.unmasked)).verdict in (
         "wrong",
         "no equivalent",
     ):
@@ -145,7 +145,7 @@ def _mask(subject: Subject) -> str:
     )
 
 
-def _explain(subject: Subject, row: Row, near: Callable[[Any, Any], bool]) -> str:
+def _explain(checked: CheckedMetric, row: Row, near: Callable[[Any, Any], bool]) -> str:
     """Return what a wrong number should be, and where it goes wrong if known."""
     right = row.torchmetrics if row.sklearn is None else row.sklearn
     parts = [
@@ -159,30 +159,30 @@ def _explain(subject: Subject, row: Row, near: Callable[[Any, Any], bool]) -> st
             if value is not None
         )
     ]
-    base = known_base(subject.metric)
+    base = known_base(checked.metric)
     if base is not None:
         parts.append(f"compared as {_class_name(base)}, which it extends")
-    if weights_are_mangled(subject):
+    if weights_are_mangled(checked):
         parts.append(
             "on torch Keras's loss multiplies the weights of masked batches in place, "
             "by elements per element kept, before a metric sees them"
         )
-    elif near(subject.at_once(), right):
+    elif near(checked.at_once(), right):
         parts.append("right on the whole set at once, so batches add up wrongly")
     return "; ".join(parts)
 
 
-def _judge_by_itself(subject: Subject, reason: str) -> Row:
+def _judge_by_itself(checked: CheckedMetric, reason: str) -> Row:
     """Compare the streamed value with the metric's own on the whole set at once."""
-    mangled = weights_are_mangled(subject)
-    at_once = subject.value if mangled else subject.at_once()
+    mangled = weights_are_mangled(checked)
+    at_once = checked.value if mangled else checked.at_once()
     row = Row(
-        subject.name,
-        describe(subject.metric),
-        subject.value,
+        checked.name,
+        describe(checked.metric),
+        checked.value,
         None,
         None,
-        difference(subject.value, at_once),
+        difference(checked.value, at_once),
         "no equivalent",
         f"{reason}; "
         + (
@@ -192,22 +192,22 @@ def _judge_by_itself(subject: Subject, reason: str) -> Row:
             else "the value does not depend on the batches"
         ),
     )
-    if close(subject.value, at_once, tolerance(additions=subject.samples.additions)):
+    if close(checked.value, at_once, tolerance(additions=checked.samples.additions)):
         return row
     numbers = (
-        f"{show_exactly(subject.value)} streamed, {show_exactly(at_once)} on the "
+        f"{show_exactly(checked.value)} streamed, {show_exactly(at_once)} on the "
         "whole set"
     )
-    if type(subject.metric) is keras.metrics.MeanMetricWrapper:
+    if type(checked.metric) is keras.metrics.MeanMetricWrapper:
         cause = "Keras averages a function over batches"
     else:
         cause = "the value depends on how the data is cut into batches"
-    return _replace(row, "wrong", _join(f"{cause}: {numbers}", replacement(subject)))
+    return _replace(row, "wrong", _join(f"{cause}: {numbers}", replacement(checked)))
 
 
-def replacement(subject: Subject) -> str:
+def replacement(checked: CheckedMetric) -> str:
     """Return the name of the metric that a function's name suggests, if clear."""
-    name = subject.name.lower()
+    name = checked.name.lower()
     for word, metric in (
         ("f1", "multiback.metrics.F1Score"),
         ("precision", "multiback.metrics.Precision"),

@@ -11,7 +11,12 @@ from keras import ops
 import multiback.metrics
 from multiback.adapters.torchmetrics.arrays import Array, Samples
 from multiback.adapters.torchmetrics.checking.report import Value
-from multiback.adapters.torchmetrics.checking.streaming import Cut, Fed, Streams, plan
+from multiback.adapters.torchmetrics.checking.streaming import (
+    Batching,
+    MetricInputs,
+    Streams,
+    plan,
+)
 from multiback.errors import ArgumentError
 
 # Metrics of plain numbers: `update_state(values, sample_weight)`.
@@ -24,7 +29,7 @@ NUMBERS = (
 
 
 @dataclasses.dataclass(frozen=True)
-class Subject:
+class CheckedMetric:
     """One named number to check.
 
     Attributes:
@@ -43,15 +48,15 @@ class Subject:
     metric: Any
     value: Value
     samples: Samples
-    stream: Callable[[Cut], Value]
-    cuts: tuple[Cut, ...]
+    stream: Callable[[Batching], Value]
+    cuts: tuple[Batching, ...]
     unmasked: Samples | None = None
     weighted: bool = False
     output: int = 0
 
     def at_once(self) -> Value:
         """Compute the metric's value on the whole set in one batch."""
-        return self.stream(Cut(len((self.unmasked or self.samples).y_true)))
+        return self.stream(Batching(len((self.unmasked or self.samples).y_true)))
 
 
 def to_array(value: Any, name: str) -> Array:
@@ -104,7 +109,7 @@ class Cuts:
     shuffles: int = 0
 
 
-def from_metrics(metrics: Any, data: Sequence[Any], cuts: Cuts) -> list[Subject]:
+def from_metrics(metrics: Any, data: Sequence[Any], cuts: Cuts) -> list[CheckedMetric]:
     """Stream arrays through metrics.
 
     Args:
@@ -116,19 +121,22 @@ def from_metrics(metrics: Any, data: Sequence[Any], cuts: Cuts) -> list[Subject]
     """
     named = _named(metrics)
     cache: dict[bool, Samples] = {}
-    fed = [Fed(m, _samples_for(m, data, cuts.sizes[0], cache)) for m in named.values()]
+    fed = [
+        MetricInputs(m, _samples_for(m, data, cuts.sizes[0], cache))
+        for m in named.values()
+    ]
     streams = Streams(fed)
     planned = plan(cuts.sizes, cuts.shuffles, streams.rows)
     first = streams.values(planned[0])
-    subjects: list[Subject] = []
+    checked_metrics: list[CheckedMetric] = []
     for index, (name, value) in enumerate(zip(named, first, strict=True)):
         common = {
             "metric": fed[index].metric,
             "samples": fed[index].samples,
             "cuts": planned,
         }
-        subjects += split_result(streams, index, name, value, common)
-    return subjects
+        checked_metrics += split_result(streams, index, name, value, common)
+    return checked_metrics
 
 
 def split_result(
@@ -137,10 +145,10 @@ def split_result(
     name: str,
     value: Value | dict[str, Value],
     common: dict[str, Any],
-) -> Iterable[Subject]:
+) -> Iterable[CheckedMetric]:
     """Split a result that is a dictionary into its entries, as Keras's logs do."""
     if not isinstance(value, dict):
-        yield Subject(
+        yield CheckedMetric(
             name=name,
             value=value,
             stream=lambda cut: streams.values(cut)[index],  # type: ignore[arg-type,return-value]  # no dictionary here
@@ -148,7 +156,7 @@ def split_result(
         )
         return
     for key, each in value.items():
-        yield Subject(
+        yield CheckedMetric(
             name=key,
             value=each,
             stream=lambda cut, key=key: streams.values(cut)[index][key],  # type: ignore[misc,index]  # a default argument binds the key

@@ -9,15 +9,15 @@ import numpy as np
 
 from multiback import keras_private
 from multiback.adapters.torchmetrics.checking.from_metrics import (
+    CheckedMetric,
     Cuts,
-    Subject,
     make_samples,
     split_result,
 )
 from multiback.adapters.torchmetrics.checking.masks import output_masks, without_masked
 from multiback.adapters.torchmetrics.checking.report import Value
 from multiback.adapters.torchmetrics.checking.streaming import (
-    Fed,
+    MetricInputs,
     Streams,
     plan,
     to_value,
@@ -32,7 +32,7 @@ def from_model(
     *,
     evaluate: bool = True,
     numbered: bool = False,
-) -> list[Subject]:
+) -> list[CheckedMetric]:
     """Collect the value of each of a compiled model's metrics.
 
     Args:
@@ -86,7 +86,7 @@ def from_model(
     plain = [dataclasses.replace(each, sample_weight=None) for each in weighted]
     streams = Streams(
         [
-            Fed(metric, (weighted if heavy else plain)[output], masks[output])
+            MetricInputs(metric, (weighted if heavy else plain)[output], masks[output])
             for metric, output, heavy in named
         ],
         built=True,
@@ -94,7 +94,7 @@ def from_model(
     planned = plan(cuts.sizes, cuts.shuffles, streams.rows)
     values = streams.values(planned[0]) if logs is None else None
 
-    subjects: list[Subject] = []
+    checked_metrics: list[CheckedMetric] = []
     for index, (name, (metric, output, heavy)) in enumerate(
         zip(names, named, strict=True)
     ):
@@ -112,8 +112,8 @@ def from_model(
             "weighted": heavy,
             "output": output,
         }
-        subjects += split_result(streams, index, name, value, common)
-    return subjects
+        checked_metrics += split_result(streams, index, name, value, common)
+    return checked_metrics
 
 
 def _predict(model: Any, x: Any, batch_size: int) -> Any:

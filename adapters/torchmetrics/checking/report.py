@@ -12,6 +12,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from multiback import markup
 from multiback.adapters.torchmetrics.checking.verdict import Verdict
 from multiback.errors import ArgumentError, WrongMetricError
 
@@ -161,6 +162,9 @@ class Report:
                 yield Padding(Text(row.reason), (0, 0, 0, 2))
         for note in self.notes:
             yield Text(note)
+
+    def _repr_html_(self) -> str:
+        return markup.plain(str(self))
 
     def __str__(self) -> str:
         out = io.StringIO()

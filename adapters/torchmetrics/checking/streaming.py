@@ -26,16 +26,16 @@ LEAST_BATCHES = 2.1
 
 
 @dataclasses.dataclass(frozen=True)
-class Cut:
+class Batching:
     """How rows become batches.
 
     Attributes:
         batch_size: Rows in a batch; the last may be shorter.
         shuffle: Seed of the order; None leaves the rows as they are.
 
-    >>> str(Cut(32)), str(Cut(8, shuffle=0))
+    >>> str(Batching(32)), str(Batching(8, shuffle=0))
     ('batches of 32', 'shuffled batches of 8')
-    >>> [rows.tolist() for rows in Cut(2).batches(3)]
+    >>> [rows.tolist() for rows in Batching(2).batches(3)]
     [[0, 1], [2]]
     """
 
@@ -73,7 +73,7 @@ def check_cuts(batch_size: Any, shuffles: Any) -> tuple[int, ...]:
     return sizes
 
 
-def plan(sizes: Sequence[int], shuffles: int, rows: int) -> tuple[Cut, ...]:
+def plan(sizes: Sequence[int], shuffles: int, rows: int) -> tuple[Batching, ...]:
     """List the cuts: each batch size in the rows' own order, then the shuffles.
 
     >>> [str(cut) for cut in plan((32, 100), 1, rows=50)]
@@ -81,13 +81,13 @@ def plan(sizes: Sequence[int], shuffles: int, rows: int) -> tuple[Cut, ...]:
     """
     small = math.ceil(rows / LEAST_BATCHES)
     shuffled = (
-        Cut(min(sizes[seed % len(sizes)], small), seed) for seed in range(shuffles)
+        Batching(min(sizes[seed % len(sizes)], small), seed) for seed in range(shuffles)
     )
-    return (*map(Cut, sizes), *shuffled)
+    return (*map(Batching, sizes), *shuffled)
 
 
 @dataclasses.dataclass(frozen=True)
-class Fed:
+class MetricInputs:
     """A metric with all of its data.
 
     Attributes:
@@ -113,7 +113,7 @@ class Streams:
         built: Each has its variables already.
     """
 
-    def __init__(self, fed: Sequence[Fed], *, built: bool = False) -> None:
+    def __init__(self, fed: Sequence[MetricInputs], *, built: bool = False) -> None:
         self._fed = fed
         self._built = built
         self.values = functools.cache(self._values)
@@ -123,14 +123,14 @@ class Streams:
         """Number of samples."""
         return len(self._fed[0].samples.y_true)
 
-    def _values(self, cut: Cut) -> list[Value | dict[str, Value]]:
+    def _values(self, cut: Batching) -> list[Value | dict[str, Value]]:
         with contextlib.ExitStack() as aside:
             for one in self._fed:
                 if isinstance(one.metric, HostMetric):
                     aside.enter_context(one.metric.set_aside())
             return self._values_alone(cut)
 
-    def _values_alone(self, cut: Cut) -> list[Value | dict[str, Value]]:
+    def _values_alone(self, cut: Batching) -> list[Value | dict[str, Value]]:
         metrics = [one.metric for one in self._fed]
         before = [(v, np.array(v.numpy())) for m in metrics for v in m.variables]
         for metric in metrics:

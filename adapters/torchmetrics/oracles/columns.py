@@ -15,6 +15,9 @@ from multiback.adapters.torchmetrics.arrays import (
     pair,
     sigmoid,
 )
+from multiback.metrics.base.score_metric import choose_bits
+from multiback.metrics.inputs.scores import ScoreTask
+from multiback.metrics.statistics.score_bins import edge_table
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,19 +114,28 @@ def _negative(one: Column, *, from_logits: bool) -> Column:
 def by_bin(config: dict[str, Any], column: Column) -> Array:
     """Return the bin of each score.
 
-    If float32 could round a score over an edge, the bins on both sides are merged.
+    If float32 could round a softmax over an edge, the bins on both sides are merged.
     """
-    scores = column.scores
-    if not config["from_logits"] or config["task"] == "multiclass":
-        with np.errstate(divide="ignore"):
-            scores = np.log(scores) - np.log1p(-scores)
-    span = 2 * np.arcsinh(1e4 / 4)
-    place = np.arcsinh(scores.clip(-1e4, 1e4) / 4) / span * config["num_bins"]
-    bins = np.floor(place + 0.5).astype("int64")
-    above = place - (bins - 0.5)
-    near = 2e-3
-    open_edges = np.union1d(bins[above > 1 - near], bins[above < near] - 1)
-    return np.asarray(bins - np.searchsorted(open_edges, bins))
+    logits, scores = config["from_logits"], column.scores
+    task = ScoreTask(
+        num_classes=config["num_classes"],
+        num_labels=config["num_labels"],
+        micro=config["average"] == "micro",
+        from_logits=logits,
+    )
+    bits = choose_bits(task, config["num_bins"], config["max_state_mb"])
+    edges = edge_table(bits, logits=logits).astype("float64")
+    if not logits or config["task"] != "multiclass":
+        scores = scores.astype("float32")
+        return np.asarray(np.searchsorted(edges[1:-1], scores, "right"))
+    with np.errstate(divide="ignore"):
+        scores = np.log(scores) - np.log1p(-scores)
+    bins = np.searchsorted(edges[1:-1], scores, "right")
+    near = 1e-5 * (1.0 + np.abs(scores))
+    with np.errstate(invalid="ignore"):  # Infinity less infinity.
+        up = bins[edges[bins + 1] - scores < near]
+        down = bins[scores - edges[bins] < near] - 1
+    return np.asarray(bins - np.searchsorted(np.union1d(up, down), bins))
 
 
 def probabilities(config: dict[str, Any], column: Column) -> Array:

@@ -34,7 +34,7 @@ from multiback.adapters.torchmetrics.translation.torchmetrics import decided_sco
 def exact_match(config: dict[str, Any], samples: Samples) -> Equivalent | NoEquivalent:
     """Translate `multiback.metrics.ExactMatch`."""
     if samples.masked and config["task"] == "multiclass":
-        return NoEquivalent("neither library knows rows of which a part is masked")
+        return NoEquivalent("neither library knows partly masked rows")
     elements = decided(config, samples)
     if config["task"] == "multiclass":  # A row is everything but the first axis.
         shape = (len(samples.y_true), -1)
@@ -62,7 +62,7 @@ def exact_match(config: dict[str, Any], samples: Samples) -> Equivalent | NoEqui
         sklearn,
         convention=Convention(
             "ignored elements",
-            "a row of which everything is ignored does not count here, and an "
+            "a row with everything ignored does not count here, and an "
             "ignored element never spoils its row; torchmetrics decides otherwise",
             sklearn if load_sklearn_metrics() is not None else None,
         )
@@ -95,7 +95,7 @@ def top_k_accuracy(config: dict[str, Any], samples: Samples) -> Equivalent:
         values = [hits(of) if of.any() else config["zero_division"] for of in present]
         if average is None:
             return np.asarray(
-                values if np.ndim(chosen) or chosen is None else values[0]
+                values if chosen is None or np.ndim(chosen) else values[0]
             )
         occurs = np.array([float(of.any()) for of in present])
         return mean(values, occurs, config["zero_division"])

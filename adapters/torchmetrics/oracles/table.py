@@ -13,6 +13,7 @@ from multiback.adapters.torchmetrics.arrays import Samples
 from multiback.adapters.torchmetrics.oracles import (
     aggregates,
     confusion,
+    errors,
     keras_counts,
     matching,
     probabilistic,
@@ -27,14 +28,18 @@ from multiback.adapters.torchmetrics.oracles.equivalent import (
     NoEquivalent,
     Translation,
 )
+from multiback.adapters.torchmetrics.oracles.rows import retrieval
 from multiback.adapters.torchmetrics.oracles.scores import SCORES
 from multiback.adapters.torchmetrics.to_keras.as_keras import TorchMetric
-from multiback.adapters.torchmetrics.translation.keras import of_function, of_keras
+from multiback.adapters.torchmetrics.translation.keras import (
+    of_function,
+    spec_from_keras,
+)
 from multiback.adapters.torchmetrics.translation.source import kind_of, ungrouped
-from multiback.adapters.torchmetrics.translation.spec import NoneSuchError, as_ours
+from multiback.adapters.torchmetrics.translation.spec import NoEquivalentError, as_ours
 from multiback.adapters.torchmetrics.translation.torchmetrics import (
     OPERATING_POINTS,
-    of_theirs,
+    spec_from_torchmetrics,
 )
 
 NOT_LISTED = "crosscheck knows no number to compare it with"
@@ -63,8 +68,8 @@ def equivalent(metric: Any, samples: Samples) -> Equivalent | NoEquivalent:
         return TABLE[cls](config, samples)
     try:
         if kind_of(metric):
-            of_keras(metric, _columns(samples))
-    except NoneSuchError as reason:
+            spec_from_keras(metric, _columns(samples))
+    except NoEquivalentError as reason:
         return NoEquivalent(str(reason))
     return NoEquivalent(NOT_LISTED)
 
@@ -74,8 +79,8 @@ def _of_hosted(metric: TorchMetric, samples: Samples) -> Equivalent | NoEquivale
     if metric.several:
         return NoEquivalent("torchmetrics computes several numbers, each logged alone")
     try:
-        known = as_ours(of_theirs(metric.hosted, _columns(samples)))
-    except NoneSuchError as reason:
+        known = as_ours(spec_from_torchmetrics(metric.hosted, _columns(samples)))
+    except NoEquivalentError as reason:
         return NoEquivalent(f"torchmetrics computes it, and {reason}")
     config = known.get_config()
     if metric.from_logits and "from_logits" in config:
@@ -96,8 +101,8 @@ def _as_ours(cls: Any) -> Translation:
     def translate(
         config: dict[str, Any], samples: Samples
     ) -> Equivalent | NoEquivalent:
-        meaning = of_keras(cls.from_config(config), _columns(samples))
-        known = as_ours(meaning)
+        spec = spec_from_keras(cls.from_config(config), _columns(samples))
+        known = as_ours(spec)
         return TABLE[type(known)](known.get_config(), samples)
 
     return translate
@@ -127,14 +132,17 @@ TABLE: dict[Any, Translation] = {
     ours.CohenKappa: confusion.cohen_kappa,
     ours.ConcordanceCorrelation: regression.concordance,
     ours.ConfusionMatrix: confusion.confusion_matrix,
+    ours.EqualErrorRate: ranking.best("EqualErrorRate"),
     ours.ExactMatch: matching.exact_match,
     ours.ExplainedVariance: regression.explained(
         "ExplainedVariance", "explained_variance_score"
     ),
+    ours.KendallTau: errors.rank_correlation("KendallTau", "kendalltau"),
     ours.LogLoss: probabilistic.loss("log"),
     ours.MatthewsCorrelation: confusion.matthews,
     ours.Max: aggregates.largest,
     ours.Mean: aggregates.mean,
+    ours.MaxFBeta: ranking.best("MaxFBeta"),
     ours.MeanAbsoluteError: regression.mean_absolute,
     ours.MeanSquaredError: regression.mean_squared,
     ours.Min: aggregates.smallest,
@@ -152,10 +160,16 @@ TABLE: dict[Any, Translation] = {
     ours.SpecificityAtSensitivity: ranking.operating_point(
         "SpecificityAtSensitivity", "sensitivity"
     ),
+    ours.SpearmanCorrelation: errors.rank_correlation(
+        "SpearmanCorrelation", "spearmanr"
+    ),
     ours.StatScores: confusion.stat_scores,
     ours.Sum: aggregates.total,
     ours.TopKAccuracy: matching.top_k_accuracy,
     **{getattr(ours, kind): counts(kind) for kind in SCORES},
+    **{getattr(ours, kind): errors.error(kind) for kind in errors.SCORES},
+    **{getattr(ours, kind): retrieval.queries(kind) for kind in retrieval.QUERIES},
+    **{getattr(ours, kind): retrieval.labels(kind) for kind in retrieval.LABELS},
     keras.metrics.AUC: area,
     keras.metrics.Accuracy: keras_counts.accuracy,
     keras.metrics.BinaryAccuracy: keras_counts.binary_accuracy,
@@ -179,6 +193,7 @@ CHOOSES_CLASSES = (
 for _cls in (
     keras.metrics.MeanAbsoluteError,
     keras.metrics.MeanSquaredError,
+    keras.metrics.MeanSquaredLogarithmicError,
     keras.metrics.R2Score,
     keras.metrics.RootMeanSquaredError,
     keras.metrics.SparseTopKCategoricalAccuracy,

@@ -12,35 +12,41 @@ from multiback.adapters.torchmetrics.to_keras.as_keras import TorchMetric
 from multiback.adapters.torchmetrics.translation.keras import (
     ADJUSTED,
     as_keras_metric,
-    of_keras,
+    spec_from_keras,
 )
 from multiback.adapters.torchmetrics.translation.source import ungrouped
 from multiback.adapters.torchmetrics.translation.spec import (
-    Meaning,
-    NoneSuchError,
+    MetricSpec,
+    NoEquivalentError,
     as_ours,
-    of_ours,
+    spec_from_multiback,
 )
 from multiback.adapters.torchmetrics.translation.torchmetrics import (
+    KEEPING,
     OPERATING_POINTS,
-    as_theirs,
-    of_theirs,
+    spec_from_torchmetrics,
+    to_torchmetrics,
 )
 from multiback.errors import ArgumentError
 
 LIBRARIES = ("keras", "multiback", "torchmetrics")
-_READ: dict[str, Callable[[Any, int | None], Meaning]] = {
-    "keras": of_keras,
-    "multiback": of_ours,
-    "torchmetrics": of_theirs,
+_READ: dict[str, Callable[[Any, int | None], MetricSpec]] = {
+    "keras": spec_from_keras,
+    "multiback": spec_from_multiback,
+    "torchmetrics": spec_from_torchmetrics,
 }
-_MAKE: dict[str, Callable[[Meaning], Any]] = {
+_MAKE: dict[str, Callable[[MetricSpec], Any]] = {
     "keras": as_keras_metric,
     "multiback": as_ours,
-    "torchmetrics": as_theirs,
+    "torchmetrics": to_torchmetrics,
 }
 # The attributes that distinguish a metric from other objects of its library.
 _ADDS = {"keras": "update_state", "multiback": "update_state", "torchmetrics": "update"}
+INDEXES = "update() wants indexes= too, the query of each item"
+RETRIEVAL = {
+    "MeanAveragePrecisionAtK": f"{INDEXES}; it divides by the relevant items among the "
+    "k best, and leaves out scores of 0 and less",
+}
 _BY_SCORE = ("AUROC", "AveragePrecision", *OPERATING_POINTS)
 
 
@@ -98,18 +104,18 @@ def equivalents(metric: Any, *, num_classes: int | None = None) -> Equivalents:
     made: dict[str, Any] = {home: metric}
     others = [name for name in LIBRARIES if name != home]
     try:
-        meaning = _READ[home](metric, num_classes)
-    except NoneSuchError as reason:
+        spec = _READ[home](metric, num_classes)
+    except NoEquivalentError as reason:
         return Equivalents(
             **dict.fromkeys(others), **made, reasons=dict.fromkeys(others, str(reason))
         )
     reasons: dict[str, str] = {}
     for library in others:
         try:
-            made[library] = _MAKE[library](meaning)
-        except NoneSuchError as reason:
+            made[library] = _MAKE[library](spec)
+        except NoEquivalentError as reason:
             made[library], reasons[library] = None, str(reason)
-    for library, difference in _differences(meaning, made):
+    for library, difference in _differences(spec, made):
         reasons.setdefault(library, difference)
     return Equivalents(**made, reasons=reasons)
 
@@ -127,12 +133,12 @@ def _inside(metric: Any) -> Any:
     return ungrouped(metric)
 
 
-def _differences(  # noqa: C901 - a table
-    meaning: Meaning, made: Mapping[str, Any]
+def _differences(  # noqa: C901, PLR0912 - a table
+    spec: MetricSpec, made: Mapping[str, Any]
 ) -> Iterator[tuple[str, str]]:
     """Yield remaining differences, by library."""
     kerass, ours, theirs = (made[library] for library in LIBRARIES)
-    kind = meaning.kind
+    kind = spec.kind
     if kind in _BY_SCORE:
         if kerass is not None:
             how = "counts at" if kind in OPERATING_POINTS else "interpolates between"
@@ -147,16 +153,26 @@ def _differences(  # noqa: C901 - a table
         yield "torchmetrics", "compute() returns the value and its threshold"
     if kind == "ConcordanceCorrelation" and theirs is not None:
         yield "torchmetrics", "torchmetrics takes variances over n - 1, not Lin's n"
-    if kind == "ExactMatch" and meaning.get("ignore_index") is not None:
-        yield "torchmetrics", "a row of which everything is ignored counts as right"
+    if kind == "ExactMatch" and spec.get("ignore_index") is not None:
+        yield "torchmetrics", "a row with everything ignored counts as right"
+    if kind == "MeanSquaredLogarithmicError" and kerass is not None:
+        yield "keras", "Keras takes a number below 0 for 0"
+    if kind == "MeanAbsolutePercentageError" and theirs is not None:
+        yield "torchmetrics", "torchmetrics divides by no less than 1.17e-6"
+    if theirs is not None and type(theirs).__module__.startswith(
+        "torchmetrics.retrieval"
+    ):
+        yield "torchmetrics", RETRIEVAL.get(kind, INDEXES)
+    if kind in KEEPING and ours is not None:
+        yield "multiback", f"it keeps {ours.get_config()['capacity']} elements"
     if kind == "KLDivergence":
         yield "torchmetrics", "update(p, q) takes the targets first, and scales rows"
-    several = meaning.get("num_outputs", 1) != 1
-    if kind == "R2Score" and several and meaning.get("adjusted"):
+    several = spec.get("num_outputs", 1) != 1
+    if kind == "R2Score" and several and spec.get("adjusted"):
         yield "keras", ADJUSTED
     if kind == "LogLoss" and kerass is not None:
         yield "keras", "Keras keeps probabilities 1e-7 away from 0 and 1"
-    if kind in ("Dice", "F1Score", "FBetaScore") and meaning.task == "multiclass":
+    if kind in ("Dice", "F1Score", "FBetaScore") and spec.task == "multiclass":
         yield (
             "keras",
             "Keras wants one-hot labels, (batch, classes)"
@@ -164,5 +180,5 @@ def _differences(  # noqa: C901 - a table
                 "; its macro average counts a class that does not occur as 0, others "
                 "leave it out"
             )
-            * (meaning.get("average") == "macro"),
+            * (spec.get("average") == "macro"),
         )

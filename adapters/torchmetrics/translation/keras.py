@@ -9,9 +9,15 @@ import numpy as np
 
 from multiback import keras_private
 from multiback.adapters.torchmetrics.translation.source import is_function, kind_of
-from multiback.adapters.torchmetrics.translation.spec import Meaning, NoneSuchError
+from multiback.adapters.torchmetrics.translation.spec import (
+    MetricSpec,
+    NoEquivalentError,
+)
 from multiback.adapters.torchmetrics.translation.torchmetrics import OPERATING_POINTS
-from multiback.adapters.torchmetrics.translation.unmatched import OF_KERAS
+from multiback.adapters.torchmetrics.translation.unmatched import (
+    NOT_OF_KERAS,
+    OF_KERAS,
+)
 
 CURVES = {"ROC": "AUROC", "PR": "AveragePrecision"}
 ADJUSTED = "of several outputs Keras adjusts by the number of elements, not of samples"
@@ -27,7 +33,7 @@ _AS_THEY_ARE = (
 )
 
 
-def of_keras(metric: Any, count: int | None) -> Meaning:
+def spec_from_keras(metric: Any, count: int | None) -> MetricSpec:
     """Read a metric of Keras.
 
     Args:
@@ -35,25 +41,27 @@ def of_keras(metric: Any, count: int | None) -> Meaning:
         count: How many classes or labels there are, which Keras does not know.
 
     Raises:
-        NoneSuchError: The other libraries have no such metric.
+        NoEquivalentError: The other libraries have no such metric.
     """
     name, metric = metric.name, of_function(metric)
     if metric is None:
-        raise NoneSuchError(f"nothing is known of the function {name}")
+        raise NoEquivalentError(f"nothing is known of the function {name}")
     kind = kind_of(metric)
     if kind in OF_KERAS:
-        raise NoneSuchError(OF_KERAS[kind])
+        raise NoEquivalentError(OF_KERAS[kind])
     config = {
         k: v for k, v in metric.get_config().items() if k not in ("name", "dtype")
     }
     _refuse_options(kind, config)
     if kind in _AS_THEY_ARE:
-        return Meaning(kind)
+        return MetricSpec(kind)
     if kind in OPERATING_POINTS:
         (condition,) = (k for k in config if k not in ("num_thresholds", "class_id"))
-        return Meaning(kind, {"task": "binary", condition: config[condition]})
+        return MetricSpec(kind, {"task": "binary", condition: config[condition]})
     if kind not in _READ:
-        raise NoneSuchError(f"nothing is known to be {kind or type(metric).__name__}")
+        raise NoEquivalentError(
+            f"nothing is known to be {kind or type(metric).__name__}"
+        )
     return _READ[kind](kind, config, count)
 
 
@@ -73,110 +81,116 @@ def _refuse_options(kind: str, config: Mapping[str, Any]) -> None:
         if option == "class_id" and kind in ("Precision", "Recall"):
             continue
         if config.get(option) is not None:
-            raise NoneSuchError(f"no other library counts as {kind} with {option} does")
+            raise NoEquivalentError(
+                f"no other library counts as {kind} with {option} does"
+            )
     thresholds = config.get("thresholds")
     if isinstance(thresholds, list | tuple) and len(thresholds) > 1:
-        raise NoneSuchError("no other library has several thresholds in one metric")
+        raise NoEquivalentError("no other library has several thresholds in one metric")
     for option, usual in (
         ("label_smoothing", 0),
         ("from_sorted_ids", False),
         ("axis", -1),
     ):
         if config.get(option, usual) != usual:
-            raise NoneSuchError(
+            raise NoEquivalentError(
                 f"no other library has {kind} with {option}={config[option]!r}"
             )
 
 
-def _accuracy(kind: str, config: Mapping[str, Any], count: int | None) -> Meaning:
+def _accuracy(kind: str, config: Mapping[str, Any], count: int | None) -> MetricSpec:
     if kind == "BinaryAccuracy":
         threshold = config.get("threshold", 0.5)
-        return Meaning("Accuracy", {"task": "binary", "threshold": threshold})
-    return Meaning("Accuracy", _classes(count, average="micro"))
+        return MetricSpec("Accuracy", {"task": "binary", "threshold": threshold})
+    return MetricSpec("Accuracy", _classes(count, average="micro"))
 
 
 def _classes(count: int | None, **more: Any) -> dict[str, Any]:
     return {"task": "multiclass", "num_classes": count, **more}
 
 
-def _ratio(kind: str, config: Mapping[str, Any], count: int | None) -> Meaning:
+def _ratio(kind: str, config: Mapping[str, Any], count: int | None) -> MetricSpec:
     threshold = config["thresholds"]
     threshold = threshold[0] if isinstance(threshold, list | tuple) else threshold
     threshold = 0.5 if threshold is None else float(threshold)
     chosen = config.get("class_id")
     if chosen is None:
-        return Meaning(kind, {"task": "binary", "threshold": threshold})
+        return MetricSpec(kind, {"task": "binary", "threshold": threshold})
     # Each column has a threshold of its own: the largest score need not be above it.
     task = {"task": "multilabel", "num_labels": count, "average": "macro"}
-    return Meaning(kind, {**task, "threshold": threshold, "classes": int(chosen)})
+    return MetricSpec(kind, {**task, "threshold": threshold, "classes": int(chosen)})
 
 
-def _f(kind: str, config: Mapping[str, Any], count: int | None) -> Meaning:
+def _f(kind: str, config: Mapping[str, Any], count: int | None) -> MetricSpec:
     more = {"average": config["average"]}
     if kind == "FBetaScore":
         more["beta"] = config["beta"]
     if config["threshold"] is None:
-        return Meaning(kind, _classes(count, **more))
+        return MetricSpec(kind, _classes(count, **more))
     task = {"task": "multilabel", "num_labels": count}
-    return Meaning(kind, {**task, "threshold": config["threshold"], **more})
+    return MetricSpec(kind, {**task, "threshold": config["threshold"], **more})
 
 
-def _area(kind: str, config: Mapping[str, Any], count: int | None) -> Meaning:
+def _area(kind: str, config: Mapping[str, Any], count: int | None) -> MetricSpec:
     curve = config["curve"].upper()
     if curve not in CURVES:
-        raise NoneSuchError(f"only Keras knows the {kind} of the curve {curve}")
+        raise NoEquivalentError(f"only Keras knows the {kind} of the curve {curve}")
     task: dict[str, Any] = {"task": "binary"}
     if config["multi_label"]:
         labels = config["num_labels"] or count
         task = {"task": "multilabel", "num_labels": labels, "average": "macro"}
-    return Meaning(CURVES[curve], {**task, "from_logits": config["from_logits"]})
+    return MetricSpec(CURVES[curve], {**task, "from_logits": config["from_logits"]})
 
 
-def _iou(kind: str, config: Mapping[str, Any], count: int | None) -> Meaning:
+def _iou(kind: str, config: Mapping[str, Any], count: int | None) -> MetricSpec:
     del count
     if kind == "BinaryIoU":
         of: dict[str, Any] = {"task": "binary", "threshold": config["threshold"]}
         if list(config["target_class_ids"]) != [1]:
             of |= {"classes": list(config["target_class_ids"]), "average": "macro"}
-        return Meaning("JaccardIndex", of)
+        return MetricSpec("JaccardIndex", of)
     classes, chosen = config["num_classes"], config.get("target_class_ids")
     ignored = config.get("ignore_class")
     if ignored is not None and 0 <= ignored < classes:
-        raise NoneSuchError("an ignored class leaves the average elsewhere, not here")
+        raise NoEquivalentError(
+            "an ignored class leaves the average elsewhere, not here"
+        )
     more: dict[str, Any] = {"average": "macro", "ignore_index": ignored}
     if chosen is not None and sorted(chosen) != list(range(classes)):
         more["classes"] = list(chosen)
-    return Meaning("JaccardIndex", _classes(classes, **more))
+    return MetricSpec("JaccardIndex", _classes(classes, **more))
 
 
-def _loss(kind: str, config: Mapping[str, Any], count: int | None) -> Meaning:
+def _loss(kind: str, config: Mapping[str, Any], count: int | None) -> MetricSpec:
     from_logits = config["from_logits"]
     if config.get("ignore_class") is not None:
-        raise NoneSuchError("an ignored class counts as a loss of 0 in Keras's mean")
+        raise NoEquivalentError(
+            "an ignored class counts as a loss of 0 in Keras's mean"
+        )
     if kind == "BinaryCrossentropy":
-        return Meaning("LogLoss", {"task": "binary", "from_logits": from_logits})
-    return Meaning("LogLoss", _classes(count, from_logits=from_logits))
+        return MetricSpec("LogLoss", {"task": "binary", "from_logits": from_logits})
+    return MetricSpec("LogLoss", _classes(count, from_logits=from_logits))
 
 
-def _top_k(kind: str, config: Mapping[str, Any], count: int | None) -> Meaning:
+def _top_k(kind: str, config: Mapping[str, Any], count: int | None) -> MetricSpec:
     del kind
     size = {"num_classes": count, "top_k": config["k"]}
-    return Meaning("TopKAccuracy", {**size, "average": "micro"})
+    return MetricSpec("TopKAccuracy", {**size, "average": "micro"})
 
 
-def _r2(kind: str, config: Mapping[str, Any], count: int | None) -> Meaning:
+def _r2(kind: str, config: Mapping[str, Any], count: int | None) -> MetricSpec:
     how = config["class_aggregation"]
     multioutput = _AVERAGES.get(how, how)
     size = {"num_outputs": count or 1, "adjusted": config["num_regressors"]}
-    return Meaning(kind, {**size, "multioutput": multioutput})
+    return MetricSpec(kind, {**size, "multioutput": multioutput})
 
 
-def _of_rows(kind: str, config: Mapping[str, Any], count: int | None) -> Meaning:
+def _of_rows(kind: str, config: Mapping[str, Any], count: int | None) -> MetricSpec:
     del config, count
-    return Meaning(kind)
+    return MetricSpec(kind)
 
 
-_Read = Callable[[str, Mapping[str, Any], int | None], Meaning]
+_Read = Callable[[str, Mapping[str, Any], int | None], MetricSpec]
 _READ: dict[str, _Read] = {
     "AUC": _area,
     "Accuracy": _accuracy,
@@ -203,22 +217,15 @@ _READ: dict[str, _Read] = {
 }
 
 
-def as_keras_metric(of: Meaning) -> Any:
+def as_keras_metric(of: MetricSpec) -> Any:
     """Make the metric of Keras.
 
     Raises:
-        NoneSuchError: Keras has no such metric.
+        NoEquivalentError: Keras has no such metric.
     """
-    if of.kind in ("ConcordanceCorrelation", "PearsonCorrelation"):
-        raise NoneSuchError(
-            "Keras correlates the elements of each row, or of each batch, and averages"
-        )
-    if of.get("ignore_index") is not None:
-        raise NoneSuchError("Keras ignores no label; give such rows no weight")
+    _refuse(of)
     if of.config.get("classes") is not None:
         return _of_chosen(of)
-    if of.get("zero_division", 0.0) != 0:
-        raise NoneSuchError(f"Keras has no {of.kind} with zero_division")
     k = keras.metrics
     if of.kind in (*_AS_THEY_ARE, "CosineSimilarity", "KLDivergence"):
         return getattr(k, of.kind)()
@@ -233,36 +240,58 @@ def as_keras_metric(of: Meaning) -> Any:
     if made is None:
         words = [_average(of), of.task, "scores" if of.task else ""]
         of_what = " ".join(word for word in words if word)
-        raise NoneSuchError(
+        raise NoEquivalentError(
             f"Keras has no {of.kind}" + f" of {of_what}" * bool(of_what)
         )
     return made
 
 
-def _of_chosen(of: Meaning) -> Any:
+def _refuse(of: MetricSpec) -> None:
+    """Raise if Keras has no metric of that kind, or another one of that name."""
+    for holds, reason in (
+        (of.kind in NOT_OF_KERAS, NOT_OF_KERAS.get(of.kind, "")),
+        (of.get("ignore_nan"), "Keras leaves no NaN out; give such rows no weight"),
+        (
+            of.kind in _AS_THEY_ARE and of.get("num_outputs", 1) != 1,
+            "Keras averages over outputs",
+        ),
+        (
+            of.get("ignore_index") is not None,
+            "Keras ignores no label; give such rows no weight",
+        ),
+        (
+            of.config.get("classes") is None and of.get("zero_division", 0.0) != 0,
+            f"Keras has no {of.kind} with zero_division",
+        ),
+    ):
+        if holds:
+            raise NoEquivalentError(reason)
+
+
+def _of_chosen(of: MetricSpec) -> Any:
     """Make Keras's metric of some classes: few of its metrics select any."""
     one = isinstance(of.config["classes"], int)
     if of.kind in ("Precision", "Recall") and of.task == "multilabel" and one:
         metric = getattr(keras.metrics, of.kind)
         return metric(thresholds=_threshold(of), class_id=of.config["classes"])
     if of.kind != "JaccardIndex" or of.get("average", "macro") != "macro":
-        raise NoneSuchError(f"Keras has no {of.kind} of some classes averaged so")
+        raise NoEquivalentError(f"Keras has no {of.kind} of some classes averaged so")
     chosen = [int(each) for each in np.atleast_1d(of.config["classes"])]
     if of.task == "binary":
         return keras.metrics.BinaryIoU(chosen, _threshold(of))
     if of.task != "multiclass":
-        raise NoneSuchError("Keras has no JaccardIndex of some labels")
+        raise NoEquivalentError("Keras has no JaccardIndex of some labels")
     return keras.metrics.IoU(of.config["num_classes"], chosen, sparse_y_pred=False)
 
 
 _CONDITIONS = ("precision", "recall", "sensitivity", "specificity")
 
 
-def _average(of: Meaning) -> str:
+def _average(of: MetricSpec) -> str:
     return "" if of.task == "binary" else str(of.get("average", ""))
 
 
-def _counted(of: Meaning) -> Any | None:  # noqa: PLR0911 - a table
+def _counted(of: MetricSpec) -> Any | None:  # noqa: PLR0911 - a table
     """Make a metric of decided classes."""
     k, average = keras.metrics, of.config.get("average", "micro")
     # Keras's metrics that count without columns, and by class.
@@ -285,7 +314,7 @@ def _counted(of: Meaning) -> Any | None:  # noqa: PLR0911 - a table
     return None
 
 
-def _f_of(of: Meaning) -> Any | None:
+def _f_of(of: MetricSpec) -> Any | None:
     chosen = None if of.task == "multiclass" else _threshold(of)
     if chosen == 0:  # Keras takes only thresholds above 0.
         return None
@@ -295,16 +324,16 @@ def _f_of(of: Meaning) -> Any | None:
     return keras.metrics.F1Score(average, chosen)
 
 
-def _threshold(of: Meaning) -> float:
+def _threshold(of: MetricSpec) -> float:
     threshold: float = of.get("threshold", 0.5)
     if not of.get("from_logits"):
         return threshold
     if threshold != 0.5:  # noqa: PLR2004 - the default
-        raise NoneSuchError("Keras compares logits with the threshold itself")
+        raise NoEquivalentError("Keras compares logits with the threshold itself")
     return 0.0
 
 
-def _scored(of: Meaning) -> Any | None:
+def _scored(of: MetricSpec) -> Any | None:
     """Make a metric of scores."""
     k, logits = keras.metrics, bool(of.get("from_logits"))
     match of.kind:
@@ -324,7 +353,7 @@ def _scored(of: Meaning) -> Any | None:
             return k.SparseCategoricalCrossentropy(from_logits=logits)
         case "R2Score":
             if of.get("adjusted") and of.get("num_outputs", 1) != 1:
-                raise NoneSuchError(ADJUSTED)
+                raise NoEquivalentError(ADJUSTED)
             names = {ours: kerass for kerass, ours in _AVERAGES.items()}
             how = of.get("multioutput", "uniform_average")
             return k.R2Score(names.get(how, how), of.get("adjusted", 0))

@@ -11,12 +11,12 @@ from multiback.adapters.bridge import HostMetric
 _HOMES = {"keras": "keras.metrics.", "multiback": "multiback.metrics."}
 
 
-def spell(metric: Any, **changes: Any) -> str:
+def source_of(metric: Any, **changes: Any) -> str:
     """Write the call that makes a metric, with other arguments.
 
     Arguments with their default value are left out.
 
-    >>> spell(keras.metrics.AUC(curve="PR"), from_logits=True)
+    >>> source_of(keras.metrics.AUC(curve="PR"), from_logits=True)
     "keras.metrics.AUC(curve='PR', from_logits=True)"
     """
     if is_function(metric):

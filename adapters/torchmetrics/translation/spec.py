@@ -16,12 +16,12 @@ SIZES = {"multiclass": "num_classes", "multilabel": "num_labels"}
 UNKNOWN_SIZE = "say num_classes=: the metric does not know how many"
 
 
-class NoneSuchError(Exception):
+class NoEquivalentError(Exception):
     """A library has no such metric, for this reason."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Meaning:
+class MetricSpec:
     """A metric of multiback, or one that multiback does not have.
 
     Attributes:
@@ -43,7 +43,7 @@ class Meaning:
         return "multiclass" if "top_k" in self.config else self.get("task")
 
 
-def of_ours(metric: Any, count: int | None) -> Meaning:
+def spec_from_multiback(metric: Any, count: int | None) -> MetricSpec:
     """Read a metric of multiback, which has its own `count` of classes."""
     del count
     config = {
@@ -51,22 +51,22 @@ def of_ours(metric: Any, count: int | None) -> Meaning:
     }
     if "task" in config and config["task"] is None:
         config["task"] = "binary"  # What it becomes unless the scores have columns.
-    return Meaning(type(metric).__name__, config)
+    return MetricSpec(type(metric).__name__, config)
 
 
-def as_ours(of: Meaning) -> Any:
+def as_ours(of: MetricSpec) -> Any:
     """Make the metric of multiback.
 
     Raises:
-        NoneSuchError: multiback has no such metric.
+        NoEquivalentError: multiback has no such metric.
     """
     cls = getattr(ours, of.kind, None)
     if cls is None:
-        raise NoneSuchError(f"multiback has no {of.kind}")
+        raise NoEquivalentError(f"multiback has no {of.kind}")
     size = SIZES.get(of.task or "")
     if size is not None and of.get(size) is None:
-        raise NoneSuchError(UNKNOWN_SIZE)
+        raise NoEquivalentError(UNKNOWN_SIZE)
     try:
         return cls(**of.config)
     except ArgumentError as error:
-        raise NoneSuchError(f"multiback has no such {of.kind}: {error}") from error
+        raise NoEquivalentError(f"multiback has no such {of.kind}: {error}") from error

@@ -16,8 +16,8 @@ from multiback.adapters.torchmetrics.libraries import (
 from multiback.adapters.torchmetrics.translation.spec import (
     SIZES,
     UNKNOWN_SIZE,
-    Meaning,
-    NoneSuchError,
+    MetricSpec,
+    NoEquivalentError,
 )
 from multiback.adapters.torchmetrics.translation.unmatched import (
     NOT_OF_TORCHMETRICS,
@@ -53,6 +53,13 @@ def _same(*names: str) -> dict[str, str]:
 
 _RATIO = _same("average", "threshold")
 _EMPTY = _RATIO | _same("zero_division")
+_QUERIES = {
+    "k": "top_k",
+    "zero_division": "empty_target_action",
+    "ignore_index": "ignore_index",
+}
+# What torchmetrics calls the value of a query without relevant items.
+_EMPTY_QUERIES = {0.0: "neg", 1.0: "pos", "nan": "skip"}
 
 # By multiback's names, or Keras's for metrics that only Keras has.
 CLASSES: dict[str, Class] = {
@@ -67,6 +74,7 @@ CLASSES: dict[str, Class] = {
         "ConcordanceCorrCoef", _same("num_outputs"), "regression"
     ),
     "ConfusionMatrix": Class("ConfusionMatrix", _same("threshold", "normalize")),
+    "CoverageError": Class("CoverageError"),
     "CosineSimilarity": Class(
         "CosineSimilarity", home="regression", constants={"reduction": "mean"}
     ),
@@ -76,24 +84,47 @@ CLASSES: dict[str, Class] = {
     "F1Score": Class("F1Score", _EMPTY),
     "FBetaScore": Class("FBetaScore", _EMPTY | _same("beta")),
     "HammingDistance": Class("HammingDistance", _RATIO),
+    "HitRate": Class("RetrievalHitRate", _QUERIES, "retrieval"),
     "JaccardIndex": Class("JaccardIndex", _EMPTY),
     "KLDivergence": Class("KLDivergence", home="regression"),
+    "KendallTau": Class(
+        "KendallRankCorrCoef", _same("num_outputs", "variant"), "regression"
+    ),
+    "LabelRankingAveragePrecision": Class("RankingAveragePrecision"),
+    "LabelRankingLoss": Class("RankingLoss"),
     "LogCoshError": Class("LogCoshError", home="regression"),
     "MatthewsCorrelation": Class("MatthewsCorrCoef", _same("threshold")),
     "Max": Class("MaxMetric", home="aggregation"),
     "Mean": Class("MeanMetric", home="aggregation"),
     "MeanAbsoluteError": Class("MeanAbsoluteError", home="regression"),
+    "MeanAbsolutePercentageError": Class(
+        "MeanAbsolutePercentageError", home="regression"
+    ),
+    "MeanAveragePrecisionAtK": Class("RetrievalMAP", _QUERIES, "retrieval"),
+    "MeanReciprocalRank": Class("RetrievalMRR", _QUERIES, "retrieval"),
     "MeanSquaredError": Class("MeanSquaredError", home="regression"),
     "MeanSquaredLogarithmicError": Class("MeanSquaredLogError", home="regression"),
     "Min": Class("MinMetric", home="aggregation"),
+    "MinkowskiDistance": Class("MinkowskiDistance", _same("p"), "regression"),
+    "NDCG": Class("RetrievalNormalizedDCG", _QUERIES, "retrieval"),
     "NegativePredictiveValue": Class("NegativePredictiveValue", _RATIO),
+    "NormalizedRootMeanSquaredError": Class(
+        "NormalizedRootMeanSquaredError",
+        _same("normalization", "num_outputs"),
+        "regression",
+    ),
     "PearsonCorrelation": Class("PearsonCorrCoef", _same("num_outputs"), "regression"),
     "Precision": Class("Precision", _EMPTY),
+    "PrecisionAtK": Class("RetrievalPrecision", _QUERIES, "retrieval"),
     "PrecisionAtRecall": Class("PrecisionAtFixedRecall", {"recall": "min_recall"}),
     "R2Score": Class("R2Score", _same("adjusted", "multioutput"), "regression"),
     "Recall": Class("Recall", _EMPTY),
+    "RecallAtK": Class("RetrievalRecall", _QUERIES, "retrieval"),
     "RecallAtPrecision": Class(
         "RecallAtFixedPrecision", {"precision": "min_precision"}
+    ),
+    "RelativeSquaredError": Class(
+        "RelativeSquaredError", _same("num_outputs", "squared"), "regression"
     ),
     "RootMeanSquaredError": Class(
         "MeanSquaredError", home="regression", constants={"squared": False}
@@ -101,14 +132,29 @@ CLASSES: dict[str, Class] = {
     "SensitivityAtSpecificity": Class(
         "SensitivityAtSpecificity", {"specificity": "min_specificity"}
     ),
+    "SpearmanCorrelation": Class(
+        "SpearmanCorrCoef", _same("num_outputs"), "regression"
+    ),
     "Specificity": Class("Specificity", _RATIO),
     "SpecificityAtSensitivity": Class(
         "SpecificityAtSensitivity", {"sensitivity": "min_sensitivity"}
     ),
     "StatScores": Class("StatScores", _RATIO),
     "Sum": Class("SumMetric", home="aggregation"),
+    "SymmetricMeanAbsolutePercentageError": Class(
+        "SymmetricMeanAbsolutePercentageError", home="regression"
+    ),
     "TopKAccuracy": Class("Accuracy", _same("average", "top_k")),
+    "TweedieDeviance": Class("TweedieDevianceScore", _same("power"), "regression"),
+    "WeightedMeanAbsolutePercentageError": Class(
+        "WeightedMeanAbsolutePercentageError", home="regression"
+    ),
 }
+# What torchmetrics keeps all values for; multiback's keep as many as they are told.
+KEEPING = ("KendallTau", "SpearmanCorrelation")
+CAPACITY = 2**16
+# multiback's count the labels themselves.
+LABEL_RANKING = ("CoverageError", "LabelRankingAveragePrecision", "LabelRankingLoss")
 OPERATING_POINTS = (
     "PrecisionAtRecall",
     "RecallAtPrecision",
@@ -131,8 +177,9 @@ def call(kind: str, config: Mapping[str, Any]) -> tuple[str, str, dict[str, Any]
     """
     found = CLASSES[kind]
     task = "multiclass" if kind == "TopKAccuracy" else config.get("task", "")
+    task = "multilabel" if kind in LABEL_RANKING else task
     passed = dict(found.arguments)
-    if task:
+    if task and kind not in LABEL_RANKING:
         passed["ignore_index"] = "ignore_index"
     if task in SIZES:
         passed[SIZES[task]] = SIZES[task]
@@ -141,14 +188,24 @@ def call(kind: str, config: Mapping[str, Any]) -> tuple[str, str, dict[str, Any]
     ):
         passed.pop(argument, None)
     arguments = {theirs: config[own] for own, theirs in passed.items() if own in config}
+    if "empty_target_action" in arguments:
+        empty = arguments["empty_target_action"]
+        empty = "nan" if math.isnan(empty) else float(empty)
+        arguments["empty_target_action"] = _EMPTY_QUERIES[empty]
     return found.home, task.capitalize() + found.name, {**arguments, **found.constants}
 
 
-def make(kind: str, config: Mapping[str, Any], who: str = "crosscheck") -> Any:
-    """Make the metric that `call` describes."""
+def make(
+    kind: str,
+    config: Mapping[str, Any],
+    who: str = "crosscheck",
+    more: Mapping[str, Any] | None = None,
+) -> Any:
+    """Make the metric that `call` describes, with more arguments of torchmetrics."""
     load_torchmetrics(who)
     home, name, arguments = call(kind, config)
-    return getattr(importlib.import_module(f"torchmetrics.{home}"), name)(**arguments)
+    cls = getattr(importlib.import_module(f"torchmetrics.{home}"), name)
+    return cls(**arguments, **(more or {}))
 
 
 def decided_score(
@@ -176,23 +233,26 @@ def none_of_theirs(kind: str) -> str:
     return NOT_OF_TORCHMETRICS.get(kind, f"torchmetrics has no {kind}")
 
 
-def as_theirs(of: Meaning) -> Any:
+def to_torchmetrics(of: MetricSpec) -> Any:
     """Make the metric of torchmetrics.
 
     Raises:
-        NoneSuchError: torchmetrics has no such metric.
+        NoEquivalentError: torchmetrics has no such metric.
     """
     load_torchmetrics("equivalents")
     _refuse(of)
     return make(of.kind, of.config, "equivalents")
 
 
-def _refuse(of: Meaning) -> None:
+def _refuse(of: MetricSpec) -> None:
     """Raise if torchmetrics' class of that name gives another number."""
     kind, average, zero = of.kind, of.get("average"), of.get("zero_division", 0.0)
     size = SIZES.get(of.task or "")
     ignored, classes = of.get("ignore_index", -1), of.get("num_classes", 0)
     several_ignored, ignored = bool(np.ndim(ignored)), np.max(ignored, initial=-1)
+    retrieval = kind in CLASSES and CLASSES[kind].home == "retrieval"
+    if retrieval:
+        zero = 0.0  # It has a word for each.
     several = of.get("num_outputs", 1) != 1 and of.get("multioutput") != "raw_values"
     for holds, reason in (
         (kind not in CLASSES, none_of_theirs(kind)),
@@ -223,30 +283,43 @@ def _refuse(of: Meaning) -> None:
             f"torchmetrics has no micro average of Multiclass{kind}",
         ),
         (
+            kind in LABEL_RANKING,
+            "torchmetrics wants num_labels=, which this metric does not know",
+        ),
+        (of.get("gain") == "exponential", "torchmetrics has no exponential gain"),
+        (of.get("ignore_nan"), "torchmetrics leaves no NaN out; drop such rows"),
+        (
+            of.get("num_outputs", 1) != 1
+            and "num_outputs" not in CLASSES[kind].arguments,
+            "torchmetrics takes all outputs together",
+        ),
+        (
             several and "num_outputs" in CLASSES[kind].arguments,
             "torchmetrics gives one number an output; average them",
         ),
     ):
         if holds:
-            raise NoneSuchError(reason)
+            raise NoEquivalentError(reason)
     if of.task == "multiclass" and 0 <= ignored < classes:
         _refuse_ignored(kind, average)
 
 
-def of_theirs(metric: Any, count: int | None) -> Meaning:
+def spec_from_torchmetrics(metric: Any, count: int | None) -> MetricSpec:
     """Read a metric of torchmetrics.
 
     Raises:
-        NoneSuchError: The other libraries have no such metric.
+        NoEquivalentError: The other libraries have no such metric.
     """
     segments = type(metric).__module__.startswith("torchmetrics.segmentation")
     return _of_segments(metric) if segments else _of_others(metric, count)
 
 
-def _of_others(metric: Any, count: int | None) -> Meaning:
+def _of_others(metric: Any, count: int | None) -> MetricSpec:
     """Read a metric of classification, regression or numbers."""
     kind, task = _kind(metric)
     _refuse_options(metric, kind)
+    if kind in LABEL_RANKING:
+        return MetricSpec(kind, {"ignore_index": metric.ignore_index})
     config: dict[str, Any] = {
         own: getattr(metric, theirs)
         for own, theirs in CLASSES[kind].arguments.items()
@@ -270,34 +343,47 @@ def _of_others(metric: Any, count: int | None) -> Meaning:
     ignored, classes = config.get("ignore_index"), config.get("num_classes")
     if ignored is not None and 0 <= ignored < (classes or 0):
         _refuse_ignored(kind, config.get("average"))
+    return MetricSpec(kind, {**config, **_of_values(kind, config)})
+
+
+def _of_values(kind: str, config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments of a metric of numbers that torchmetrics has otherwise."""
+    more: dict[str, Any] = {}
+    if kind in KEEPING:
+        more["capacity"] = CAPACITY
+    if CLASSES[kind].home == "retrieval":
+        words = {word: value for value, word in _EMPTY_QUERIES.items()}
+        more["zero_division"] = float(words[config["zero_division"]])
+    if "variant" in config:
+        more["variant"] = str(getattr(config["variant"], "value", config["variant"]))
     if config.get("num_outputs", 1) != 1:  # It gives one number an output.
-        config["multioutput"] = "raw_values"
-    return Meaning(kind, config)
+        more["multioutput"] = "raw_values"
+    return more
 
 
-def _of_segments(metric: Any) -> Meaning:
+def _of_segments(metric: Any) -> MetricSpec:
     """Read a metric of torchmetrics.segmentation."""
     name, classes = type(metric).__name__, getattr(metric, "num_classes", None)
     if name not in ("DiceScore", "MeanIoU"):
-        raise NoneSuchError(f"the others have no {name}")
+        raise NoEquivalentError(f"the others have no {name}")
     if classes is None:
-        raise NoneSuchError(UNKNOWN_SIZE)
+        raise NoEquivalentError(UNKNOWN_SIZE)
     config: dict[str, Any] = {"task": "multiclass", "num_classes": classes}
     if not metric.include_background:
         config["classes"] = list(range(1, classes))
     if name == "MeanIoU":
         if not metric.per_class:
-            raise NoneSuchError(
+            raise NoEquivalentError(
                 "torchmetrics averages the means of batches, so its value depends on "
                 "their sizes; per_class=True does not"
             )
-        return Meaning("SamplewiseJaccardIndex", {**config, "average": None})
+        return MetricSpec("SamplewiseJaccardIndex", {**config, "average": None})
     config["average"] = None if metric.average == "none" else metric.average
     if metric.aggregation_level == "global":
-        return Meaning("Dice", config)
+        return MetricSpec("Dice", config)
     if metric.average == "weighted":
-        raise NoneSuchError("the others do not weigh the classes of each sample")
-    return Meaning("SamplewiseDice", config)
+        raise NoEquivalentError("the others do not weigh the classes of each sample")
+    return MetricSpec("SamplewiseDice", config)
 
 
 def _refuse_ignored(kind: str, average: str | None) -> None:
@@ -307,7 +393,7 @@ def _refuse_ignored(kind: str, average: str | None) -> None:
         or (kind == "AUROC" and average == "weighted")
         or (kind == "JaccardIndex" and average != "micro")
     ):
-        raise NoneSuchError(
+        raise NoEquivalentError(
             "torchmetrics counts predictions of an ignored class by its own rule"
         )
 
@@ -315,14 +401,14 @@ def _refuse_ignored(kind: str, average: str | None) -> None:
 def _kind(metric: Any) -> tuple[str, str]:
     """Return multiback's name of a class, and its task."""
     name, home = type(metric).__name__, type(metric).__module__.split(".")[1]
-    if home not in ("aggregation", "classification", "regression"):
-        raise NoneSuchError(f"the others have no metric of torchmetrics.{home}")
+    if home not in ("aggregation", "classification", "regression", "retrieval"):
+        raise NoEquivalentError(f"the others have no metric of torchmetrics.{home}")
     task = ""
     tasked = _TASKED.fullmatch(name)
     if tasked is not None:
         task, name = tasked[1].lower(), tasked[2]
     if name in OF_TORCHMETRICS:
-        raise NoneSuchError(OF_TORCHMETRICS[name])
+        raise NoEquivalentError(OF_TORCHMETRICS[name])
     if name == "MeanSquaredError" and not metric.squared:
         return "RootMeanSquaredError", task
     if name == "Accuracy" and getattr(metric, "top_k", 1) != 1:
@@ -330,30 +416,41 @@ def _kind(metric: Any) -> tuple[str, str]:
     for kind, each in CLASSES.items():
         if each.name == name and kind not in _NOT_BACK:
             return kind, task
-    raise NoneSuchError(f"nothing is known to be {type(metric).__name__}")
+    raise NoEquivalentError(f"nothing is known to be {type(metric).__name__}")
 
 
 def _refuse_options(metric: Any, kind: str) -> None:
     """Raise if an option is set that the others do not have."""
     name = type(metric).__name__
     for option, usual in (
+        ("adaptive_k", (False,)),
+        ("aggregation", ("mean",)),
+        ("empty_target_action", ("neg", "pos", "skip")),
         ("max_fpr", (None,)),
         ("multidim_average", ("global",)),
         ("squared", (True, False) if name == "MeanSquaredError" else (True,)),
         ("top_k", (1,)),
     ):
         value = getattr(metric, option, usual[0])
-        if value not in usual and (option, kind) != ("top_k", "TopKAccuracy"):
-            raise NoneSuchError(f"no other library has {name} with {option}={value!r}")
+        # A count of best items has its place in these.
+        takes = option in CLASSES[kind].arguments.values()
+        if value not in usual and not takes:
+            raise NoEquivalentError(
+                f"no other library has {name} with {option}={value!r}"
+            )
     if getattr(metric, "thresholds", None) is not None:
-        raise NoneSuchError(f"no other library has the bins that {name} was given")
+        raise NoEquivalentError(f"no other library has the bins that {name} was given")
+    if kind in ("HitRate", "PrecisionAtK", "RecallAtK") and metric.top_k is None:
+        raise NoEquivalentError(
+            "without top_k= it takes all items of a query; multiback's wants k="
+        )
     if kind == "CosineSimilarity" and metric.reduction != "mean":
-        raise NoneSuchError('Keras averages: its equal has reduction="mean"')
+        raise NoEquivalentError('Keras averages: its equal has reduction="mean"')
     if kind in ("KLDivergence", "LogCoshError", "MeanAbsoluteError") and (
         getattr(metric, "log_prob", False)
         or getattr(metric, "reduction", "mean") != "mean"
         or getattr(metric, "num_outputs", 1) != 1
     ):
-        raise NoneSuchError(f"no other library has {name} with these arguments")
+        raise NoEquivalentError(f"no other library has {name} with these arguments")
     if kind in ("MeanSquaredError", "RootMeanSquaredError") and metric.num_outputs != 1:
-        raise NoneSuchError(f"the others average {name} over outputs")
+        raise NoEquivalentError(f"the others average {name} over outputs")

@@ -8,12 +8,12 @@ OF_KERAS: dict[str, str] = {
     "batch, and averages; the others correlate all samples",
     "Hinge": "multiback has no hinge loss; torchmetrics' BinaryHingeLoss takes the "
     "sigmoid of scores outside of [0, 1]",
-    "MeanAbsolutePercentageError": "multiback has none; torchmetrics' is a share, "
-    "Keras's a percentage, 100 times as much",
+    "MeanAbsolutePercentageError": "Keras's is a percentage, 100 times as much as the "
+    "share of the others",
     "PearsonCorrelation": "Keras correlates the elements of each row, or of each "
     "batch, and averages; the others correlate all samples",
-    "Poisson": "multiback has no Poisson loss; torchmetrics' "
-    "TweedieDevianceScore(power=1) is a deviance, another number",
+    "Poisson": "the others have no Poisson loss; TweedieDeviance(power=1) is a "
+    "deviance, another number",
     "SquaredHinge": "multiback has no hinge loss; torchmetrics' "
     "BinaryHingeLoss takes the sigmoid of scores outside of [0, 1]",
     **dict.fromkeys(
@@ -26,41 +26,47 @@ OF_KERAS: dict[str, str] = {
 OF_TORCHMETRICS: dict[str, str] = {
     "CatMetric": "it keeps all values and is no number",
     "ContinuousRankedProbabilityScore": "it is of ensembles",
-    "CoverageError": "it ranks the labels of each sample",
     "CriticalSuccessIndex": "the others have no such score; of labels that are 0 and 1 "
     "it is JaccardIndex",
-    "EER": "the others have no equal error rate",
+    "EER": "it is the mean of both rates at the nearest threshold; EqualErrorRate "
+    "draws a line between two",
     "Fairness": "it compares groups of samples",
     "GroupStatRates": "it compares groups of samples",
     "HingeLoss": "it takes the sigmoid or softmax of scores outside of [0, 1], which "
-    "Keras's Hinge does not; multiback has none",
+    "Keras's Hinge does not; multiback does not have it",
     "JensenShannonDivergence": "the others have no divergence of both sides",
-    "KendallRankCorrCoef": "the others have no correlation of ranks",
     "LogAUC": "the others have no area over the logarithm",
-    "MeanAbsolutePercentageError": "it is a share; Keras's is a percentage, 100 times "
-    "as much; multiback has none",
-    "MinkowskiDistance": "the others have no sum of powers",
-    "NormalizedRootMeanSquaredError": "the others do not divide RootMeanSquaredError",
     "PrecisionRecallCurve": "the others have areas under curves, not curves",
     "ROC": "the others have areas under curves, not curves",
-    "RankingAveragePrecision": "it ranks the labels of each sample",
-    "RankingLoss": "it ranks the labels of each sample",
-    "RelativeSquaredError": "it is 1 less R2Score, which the others have",
+    "RetrievalAUROC": "it averages an area of each query; multiback's is of all rows",
+    "RetrievalFallOut": "the others have no share of the irrelevant items",
+    "RetrievalPrecisionRecallCurve": "the others have numbers, not curves, of queries",
+    "RetrievalRPrecision": "its k is another one for each query",
+    "RetrievalRecallAtFixedPrecision": "the others have no such number of queries",
     "RunningMean": "it is of the last batches only",
     "RunningSum": "it is of the last batches only",
-    "SpearmanCorrCoef": "the others have no correlation of ranks",
-    "SymmetricMeanAbsolutePercentageError": "the others have no such error",
-    "TweedieDevianceScore": "the others have no deviance; of power 0 it is "
-    "MeanSquaredError",
-    "WeightedMeanAbsolutePercentageError": "the others have no such error",
 }
 
 # Metrics of multiback and Keras without a counterpart in torchmetrics.
 NOT_OF_TORCHMETRICS: dict[str, str] = {
     "BrierScore": "torchmetrics has no Brier score",
+    "EqualErrorRate": "torchmetrics' EER takes the nearest threshold",
+    "Huber": "torchmetrics has no Huber loss",
     "LogLoss": "torchmetrics has no log loss; text.Perplexity is its exponential",
     "Perplexity": "torchmetrics' Perplexity is of sequences, (batch, length, classes), "
     "and takes the softmax of what it is given",
+    "MaxFBeta": "torchmetrics has no F over all thresholds",
+    "PinballLoss": "torchmetrics has no pinball loss",
+    "RootMeanSquaredLogarithmicError": "torchmetrics has its square",
     "SamplewiseDice": "torchmetrics averages pairs of a sample and a class",
     "SamplewiseJaccardIndex": "torchmetrics averages pairs of a sample and a class",
+}
+
+# Metrics of multiback without a counterpart in Keras, where a reason helps.
+_BY_ROWS = "Keras correlates the elements of each row, or of each batch, and averages"
+NOT_OF_KERAS: dict[str, str] = {
+    "ConcordanceCorrelation": _BY_ROWS,
+    "PearsonCorrelation": _BY_ROWS,
+    "MeanAbsolutePercentageError": "Keras's is a percentage, 100 times as much",
+    "Huber": "Keras has it as a loss: compile with metrics=[keras.losses.huber]",
 }

@@ -7,17 +7,20 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from multiback.checkpoint.choosing.direction import Mode, find_direction
-from multiback.checkpoint.choosing.log_values import element_fault
+from multiback.checkpoint.choosing.log_values import element, element_fault
 from multiback.checkpoint.choosing.monitor import Monitor
 from multiback.checkpoint.choosing.names import (
     find_element,
     find_name,
     missing_name,
 )
+from multiback.checkpoint.choosing.smoothing import smoothed
 from multiback.errors import ArgumentError, MonitorError
 
 # Per label of a function: its score, or the missing name.
 Answers = Mapping[str, Sequence[Any]]
+
+_PARTS = ("lower", "upper", "standard_error", "level")
 
 
 class Scorer:
@@ -33,6 +36,8 @@ class Scorer:
         modes: Which way is better, by label; filled when it becomes known.
         directions: Which way is better by base name, for names that are known
             otherwise than by themselves.
+        curves: The state of each smoothed score, by label.
+        raw: The newest scores of these before smoothing, by label.
 
     Raises:
         ArgumentError: Two different monitors have one label.
@@ -63,6 +68,8 @@ class Scorer:
             m.label: m.mode for m in self.monitors if m.mode != "auto"
         }
         self.directions: dict[str, Mode] = {}
+        self.curves: dict[str, list[float]] = {}
+        self.raw: dict[str, float] = {}
         self._seen: set[str] = set()
         self._failed: dict[str, str] = {}
 
@@ -123,6 +130,10 @@ class Scorer:
         early = [monitor for monitor in self.monitors if monitor.early]
         return {name for monitor in early for name in monitor.names()}
 
+    def single_names(self) -> set[str]:
+        """Return the log names that a monitor reads alone, as they will be there."""
+        return {m.single[0] for m in self.monitors if m.single is not None}
+
     def base_names(self) -> set[str]:
         """Return the names that are expected early, without their prefixes."""
         return {self._base(name) for name in self.early_names()}
@@ -155,6 +166,29 @@ class Scorer:
                 found[monitor.label] = [None, str(*error.args[:1])]
         return found
 
+    def intervals(self, of_names: Mapping[str, Any]) -> dict[str, dict[str, float]]:
+        """Return the intervals of the scores that have one, by label.
+
+        Args:
+            of_names: Records with `lower`, `upper`, `standard_error` and `level`, of
+                numbers or arrays, by log name.
+        """
+        found: dict[str, dict[str, float]] = {}
+        for monitor in self.monitors:
+            if monitor.single is None or monitor.smooth is not None:
+                continue
+            name, index = monitor.single
+            key = find_name(name, of_names)
+            if key is None:
+                continue
+            parts = {
+                part: element(getattr(of_names[key], part), at)
+                for part, at in zip(_PARTS, (index, index, index, ()), strict=True)
+            }
+            if all(map(math.isfinite, parts.values())):
+                found[monitor.label] = parts
+        return found
+
     def measure(
         self, logs: Mapping[str, Any], answers: Answers | None = None
     ) -> dict[str, float]:
@@ -170,6 +204,7 @@ class Scorer:
         """
         answers = self.answers(logs) if answers is None else answers
         scores: dict[str, float] = {}
+        self.raw = {}
         for monitor in self.monitors:
             missing = monitor.missing(logs)
             score = None
@@ -186,12 +221,32 @@ class Scorer:
                     self._refuse_absent(name, logs)
             if score is not None:
                 self.mode(monitor)
-                scores[monitor.label] = score
+                scores[monitor.label] = self._smoothed(monitor, score)
                 self._seen.add(monitor.label)
                 self._failed.pop(monitor.label, None)
         self._check_fields(logs, scores)
         self.remember(logs)
         return scores
+
+    def _smoothed(self, monitor: Monitor, score: float) -> float:
+        """Return the score to rank by; a smoothed one is added to its curve."""
+        if monitor.smooth is None:
+            return score
+        label = monitor.label
+        self.raw[label] = score
+        score, self.curves[label] = smoothed(
+            self.curves.get(label, ()), score, monitor.smooth
+        )
+        return score
+
+    def continue_curves(self, curves: Mapping[str, Sequence[float]]) -> None:
+        """Continue the curves of a checkpoint that training resumes from."""
+        known = {monitor.label for monitor in self.monitors if monitor.smooth}
+        self.curves = {
+            label: [float(number) for number in state]
+            for label, state in curves.items()
+            if label in known
+        }
 
     def _check_fields(
         self, logs: Mapping[str, Any], scores: Mapping[str, float]

@@ -6,6 +6,7 @@ Pure decisions over plain values. A checkpoint stays as long as any slot holds i
 import abc
 import dataclasses
 import numbers
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Literal
 
@@ -13,6 +14,8 @@ from multiback.checkpoint.choosing.direction import Mode
 from multiback.checkpoint.choosing.monitor import Logs, Monitor
 from multiback.checkpoint.choosing.shown import Shown
 from multiback.errors import ArgumentError
+
+_WITHIN = re.compile(r"(\d+(?:\.\d+)?)\s*se")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,19 +27,23 @@ class Entry:
         epoch: Epochs completed.
         step: Batches trained on, or the number that the user's own loop gave.
         created: Seconds since 1970.
-        goodness: By monitor label, more is better; no entry where it was not
+        ranking_scores: By monitor label, more is better; no entry where it was not
             measured, is NaN or fails its condition.
         boundary: Saved at the end of an epoch, not in the middle of one.
         asked: Saved because the user asked for it.
+        errors: The standard error of a score, by monitor label, where it is known.
     """
 
     order: int
     epoch: int = 0
     step: int = 0
     created: float = 0.0
-    goodness: Mapping[str, float] = dataclasses.field(default_factory=dict, hash=False)
+    ranking_scores: Mapping[str, float] = dataclasses.field(
+        default_factory=dict, hash=False
+    )
     boundary: bool = True
     asked: bool = False
+    errors: Mapping[str, float] = dataclasses.field(default_factory=dict, hash=False)
 
 
 class Slot(Shown, abc.ABC):
@@ -71,16 +78,28 @@ def check_number(argument: str, value: object, smallest: int) -> None:
 class Best(Slot):
     """Hold the k best by a monitor; of equals, the earliest.
 
+    With `within="1se"` the best is the best that the data can tell: of the checkpoints
+    within one standard error of the highest score, the one that `then` prefers, or the
+    earliest (the one-standard-error rule of Breiman, Friedman, Olshen and Stone,
+    Classification and Regression Trees, 1984). It keeps those of them that no other
+    one beats by both, and always the one with the highest score.
+
     Args:
         monitor: A `Monitor`, or what makes one.
-        k: How many; -1 for all that have a score.
+        k: How many; -1 for all that have a score. None: 1, and 5 with `within`.
         mode: "max", "min" or "auto", if `monitor` is not a `Monitor`.
-        then: Monitors that decide between equals, in turn.
+        then: Monitors that decide between equals, in turn; with `within`, between all
+            that are near enough.
+        within: How near is near enough, such as "1se" for one standard error of the
+            highest score. It wants a metric with an `interval()`, not an expression.
+
+    Raises:
+        ArgumentError: An argument is not usable.
 
     Examples:
         >>> slot = Best("f1", k=1, mode="max")
         >>> scores = [0.1, 0.9, 0.9]
-        >>> history = [Entry(i, goodness={"f1": f}) for i, f in enumerate(scores)]
+        >>> history = [Entry(i, ranking_scores={"f1": f}) for i, f in enumerate(scores)]
         >>> [entry.order for entry in slot.held(history)]
         [1]
     """
@@ -88,13 +107,22 @@ class Best(Slot):
     def __init__(
         self,
         monitor: Monitor | str | Callable[[Logs], float | None],
-        k: int = 1,
+        k: int | None = None,
         *,
         mode: Mode | Literal["auto"] = "auto",
         then: Sequence[Monitor | str] = (),
+        within: str | None = None,
     ) -> None:
-        check_number("k=", k, -1)
         self.monitor = _as_monitor(monitor, mode)
+        self.within = _standard_errors(within, self.monitor)
+        if k is None:
+            k = 5 if self.within else 1
+        check_number("k=", k, -1)
+        if self.within and k in (0, 1):
+            raise ArgumentError(
+                f"k= wants at least 2 beside within=, not {k}: the highest score stays "
+                "beside the one that is preferred. Leave k= out for 5."
+            )
         self.k = k
         self._then = tuple(_as_monitor(other, "auto") for other in then)
 
@@ -105,12 +133,17 @@ class Best(Slot):
 
     def held(self, entries: Sequence[Entry]) -> list[Entry]:
         """Return the k best."""
+        if self.within:
+            front = near_the_best(entries, self.labels, self.within)
+            # The highest score is the last: what is near it depends on it.
+            few = self.k == -1 or len(front) <= self.k
+            return front if few else [*front[: self.k - 1], front[-1]]
         ranked = self.ranked(entries)
         return ranked if self.k == -1 else ranked[: self.k]
 
     def ranked(self, entries: Sequence[Entry]) -> list[Entry]:
         """Return the entries that have a score, best first."""
-        return ranked(entries, self.labels)
+        return ranked(entries, self.labels, self.within)
 
     def newest(self) -> Slot | None:
         """Return as many of the newest, before anything was measured."""
@@ -130,26 +163,96 @@ class Best(Slot):
         checkpoints never depend on earlier removals.
         """
         label = self.monitor.label
-        if not self.monitor.min_delta or label not in entry.goodness:
+        if not self.monitor.min_delta or label not in entry.ranking_scores:
             return True
         best = self.held(entries)
         if self.k < 1 or len(best) < self.k:
             return True
-        return entry.goodness[label] > best[-1].goodness[label] + self.monitor.min_delta
+        return (
+            entry.ranking_scores[label]
+            > best[-1].ranking_scores[label] + self.monitor.min_delta
+        )
 
 
-def ranked(entries: Sequence[Entry], labels: Sequence[str]) -> list[Entry]:
+def ranked(
+    entries: Sequence[Entry], labels: Sequence[str], within: float = 0.0
+) -> list[Entry]:
     """Return the entries that have the first score, best first.
 
     The other scores decide between equals, then the earliest is better.
+
+    Args:
+        entries: Of one run.
+        labels: Of the scores that decide, in turn.
+        within: How many standard errors below the highest score the other scores decide
+            too; see `near_the_best`.
     """
+    scored = [entry for entry in entries if labels[0] in entry.ranking_scores]
+    ordered = sorted(scored, key=lambda one: _key(one, labels), reverse=True)
+    front = near_the_best(entries, labels, within) if within else []
+    orders = {entry.order for entry in front}
+    return [*front, *(entry for entry in ordered if entry.order not in orders)]
 
-    def key(entry: Entry) -> tuple[float, ...]:
-        scores = (entry.goodness.get(label, float("-inf")) for label in labels)
-        return (*scores, -entry.order)
 
-    scored = [entry for entry in entries if labels[0] in entry.goodness]
-    return sorted(scored, key=key, reverse=True)
+def near_the_best(
+    entries: Sequence[Entry], labels: Sequence[str], within: float
+) -> list[Entry]:
+    """Return the entries that the data cannot tell from the best, preferred first.
+
+    Those that another one beats, by the first score and by the other rule, are left
+    out; so the last has the highest score.
+
+    Args:
+        entries: Of one run.
+        labels: Of the score, and of those that decide between near ones, in turn; then
+            the earliest is better.
+        within: How many standard errors of the highest score are near.
+    """
+    scored = [entry for entry in entries if labels[0] in entry.ranking_scores]
+    if not scored:
+        return []
+    leader = max(scored, key=lambda one: _key(one, labels))
+    margin = within * leader.errors.get(labels[0], 0.0)
+    lowest = leader.ranking_scores[labels[0]] - margin
+    near = [one for one in scored if one.ranking_scores[labels[0]] >= lowest]
+    front: list[Entry] = []
+    for one in sorted(near, key=lambda one: _key(one, labels[1:]), reverse=True):
+        score = one.ranking_scores[labels[0]]
+        if not front or score > front[-1].ranking_scores[labels[0]]:
+            front.append(one)
+    return front
+
+
+def _key(entry: Entry, labels: Sequence[str]) -> tuple[float, ...]:
+    """Return what entries are ordered by, larger is better."""
+    scores = (entry.ranking_scores.get(label, float("-inf")) for label in labels)
+    return (*scores, -entry.order)
+
+
+def _standard_errors(within: str | None, monitor: Monitor) -> float:
+    """Return how many standard errors `within=` says, 0 for None."""
+    if within is None:
+        return 0.0
+    match = _WITHIN.fullmatch(within) if isinstance(within, str) else None
+    if match is None or not float(match[1]) > 0.0:
+        raise ArgumentError(
+            f'within= wants a number of standard errors such as "1se", not {within!r}.'
+        )
+    if monitor.single is None:
+        raise ArgumentError(
+            f"within= wants the log name of one metric, whose interval says how near "
+            f"is near; {monitor.label!r} is an expression or a function."
+        )
+    if monitor.smooth is not None:
+        raise ArgumentError(
+            "within= wants a score as it was measured: a smoothed one has no standard "
+            "error. Leave smooth= or within= out."
+        )
+    if monitor.min_delta:
+        raise ArgumentError(
+            "within= and min_delta= both say what is near enough. Leave min_delta= out."
+        )
+    return float(match[1])
 
 
 class Last(Slot):
@@ -256,7 +359,9 @@ class Pareto(Slot):
     def held(self, entries: Sequence[Entry]) -> list[Entry]:
         """Return the front; of equals, the earliest."""
         labels = [monitor.label for monitor in self._monitors]
-        scored = [e for e in entries if all(label in e.goodness for label in labels)]
+        scored = [
+            e for e in entries if all(label in e.ranking_scores for label in labels)
+        ]
         return [
             one
             for one in scored
@@ -268,8 +373,8 @@ def _dominates(other: Entry, one: Entry, labels: Sequence[str]) -> bool:
     """Return whether `other` is as good by every label, and better or earlier."""
     if other is one:
         return False
-    mine = [one.goodness[label] for label in labels]
-    theirs = [other.goodness[label] for label in labels]
+    mine = [one.ranking_scores[label] for label in labels]
+    theirs = [other.ranking_scores[label] for label in labels]
     if mine == theirs:
         return other.order < one.order
     return all(b >= a for a, b in zip(mine, theirs, strict=True))

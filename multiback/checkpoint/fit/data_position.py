@@ -38,7 +38,7 @@ class Seekable(Protocol):
         """Let the next iteration begin with an epoch's first batch."""
 
 
-class Position:
+class DataPosition:
     """Save and restore the position in the data that `fit` is given.
 
     Args:

@@ -19,7 +19,7 @@ _SWAPPED = (
 )
 
 
-class ScoredWeights:
+class EmaCheck:
     """Compare the weights in a run's first validation with those at the epoch's end.
 
     One variable is enough, because averages replace all of them. Nothing is compared

@@ -3,7 +3,7 @@
 import contextlib
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, Protocol, runtime_checkable
 
 import keras
@@ -26,6 +26,16 @@ class HasThreshold(Protocol):
 
     def threshold(self) -> Any:
         """Return the threshold."""
+
+
+@runtime_checkable
+class HasInterval(Protocol):
+    """A metric that may say how sure its value is."""
+
+    state: Any
+
+    def compute_interval(self, state: Any) -> Any:
+        """Return the interval of the value of a state."""
 
 
 def check_names(model: keras.Model, scorer: Scorer) -> list[str] | None:
@@ -87,19 +97,45 @@ def thresholds_of(model: keras.Model, prefix: str) -> dict[str, Any]:
         prefix: What stands before the names: "val_" after a validation.
     """
     found: dict[str, Any] = {}
+    for name, metric in _named(model, _chooses):
+        with contextlib.suppress(ArgumentError):  # A view without one.
+            found[prefix + name] = written(metric.threshold())
+    return found
+
+
+def intervals_of(
+    model: keras.Model, prefix: str, wanted: Collection[str]
+) -> dict[str, Any]:
+    """Return the intervals of metrics for their current state, by log name.
+
+    Args:
+        model: The model in training.
+        prefix: What stands before the names: "val_" after a validation.
+        wanted: The log names that are monitored; nothing is computed for others.
+    """
+    found: dict[str, Any] = {}
+    if not wanted:
+        return found
+    for name, metric in _named(model, lambda one: isinstance(one, HasInterval)):
+        if prefix + name in wanted:
+            with contextlib.suppress(ArgumentError):  # Its state tells none.
+                found[prefix + name] = metric.compute_interval(metric.state)
+    return found
+
+
+def _named(
+    model: keras.Model, fits: Callable[[Any], bool]
+) -> Iterator[tuple[str, Any]]:
+    """Yield the metrics that fit, with their names in the logs."""
     for container in model.metrics:
         inner = keras_private.is_compile_metrics(container)
         metrics = container.metrics if inner else [container]
-        if not any(_chooses(metric) for metric in metrics):
+        if not any(fits(metric) for metric in metrics):
             continue
         names = list(container.result()) if inner else [container.name]
-        if len(names) != len(metrics):
-            continue
-        for name, metric in zip(names, metrics, strict=True):
-            if _chooses(metric):
-                with contextlib.suppress(ArgumentError):  # A view without one.
-                    found[prefix + name] = written(metric.threshold())
-    return found
+        if len(names) == len(metrics):
+            both = zip(names, metrics, strict=True)
+            yield from ((name, metric) for name, metric in both if fits(metric))
 
 
 def _chooses(metric: Any) -> bool:

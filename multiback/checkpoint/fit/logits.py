@@ -70,13 +70,18 @@ def check_logits(model: keras.Model) -> list[str]:
 
 
 def _check_metrics(name: str, metrics: list[Any]) -> None:
-    for metric in metrics:
-        if isinstance(metric, TakesProbabilities) and metric.wants_probabilities:
-            raise ArgumentError(
-                f"The loss of the output {name!r} has from_logits=True, but its metric "
-                f"{metric.name!r} takes probabilities. Pass from_logits=True to the "
-                "metric too."
-            )
+    wrong = [
+        repr(metric.name)
+        for metric in metrics
+        if isinstance(metric, TakesProbabilities) and metric.wants_probabilities
+    ]
+    if wrong:
+        several = len(wrong) > 1
+        raise ArgumentError(
+            f"The loss of the output {name!r} has from_logits=True, but its "
+            f"metric{'s' * several} {', '.join(wrong)} take{'s' * (not several)} "
+            f"probabilities. Pass from_logits=True to the metric{'s' * several} too."
+        )
 
 
 def _takes_logits(loss: Any) -> bool:

@@ -40,7 +40,7 @@ class HasState(Protocol):
         """Restore the state."""
 
 
-def check_siblings(callbacks: Sequence[Any]) -> None:
+def check_callbacks(callbacks: Sequence[Any]) -> None:
     """Raise unless the state of each callback can be saved.
 
     Raises:
@@ -109,7 +109,7 @@ def known_callbacks(
     return [one for in_front, one in known if in_front], behind
 
 
-def sibling_states(
+def callback_states(
     callbacks: Sequence[Any],
 ) -> tuple[list[dict[str, Any]], dict[str, np.ndarray]]:
     """Copy the callbacks' states: JSON values, and the arrays in them."""
@@ -131,7 +131,7 @@ def sibling_states(
     return states, arrays
 
 
-def restore_siblings(
+def restore_callbacks(
     callbacks: Sequence[Any],
     states: Sequence[Mapping[str, Any]],
     arrays: Arrays,

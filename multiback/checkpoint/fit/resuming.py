@@ -19,13 +19,13 @@ import numpy as np
 
 from multiback.checkpoint.checkpointer import Checkpointer
 from multiback.checkpoint.choosing.log_values import written
-from multiback.checkpoint.fit.data_position import Position
+from multiback.checkpoint.fit.data_position import DataPosition
 from multiback.checkpoint.fit.generators import generator_states, restore_generators
 from multiback.checkpoint.fit.other_callbacks import (
-    check_siblings,
+    callback_states,
+    check_callbacks,
     known_callbacks,
-    restore_siblings,
-    sibling_states,
+    restore_callbacks,
 )
 from multiback.checkpoint.fit.recorded_history import (
     History,
@@ -36,12 +36,13 @@ from multiback.checkpoint.fit.recorded_history import (
 )
 from multiback.checkpoint.loading.documents import (
     Facts,
+    recorded_curves,
     trainer_facts,
     variables_of,
 )
 from multiback.checkpoint.loading.find import first_intact
 from multiback.checkpoint.loading.restore import ModelState, warn_of
-from multiback.checkpoint.saving.snapshots import Moment, Parts
+from multiback.checkpoint.saving.snapshots import Extras, SavePoint
 from multiback.errors import RestoreWarning
 from multiback.keras_private import (
     is_seeded,
@@ -58,12 +59,12 @@ _RANDOM = "random/"
 _Contents = tuple[ModelState, Facts]
 
 
-class Resumption:
+class ResumeState:
     """Save and restore a training's state beside the model's.
 
     Args:
-        engine: Where the checkpoints are.
-        siblings: The callbacks whose state is kept.
+        checkpointer: Where the checkpoints are.
+        other_callbacks: The callbacks whose state is kept.
         position: The position in the data.
         optimizer: Whether the optimizers' state is resumed.
         strict: Whether all weights must fit.
@@ -79,20 +80,20 @@ class Resumption:
 
     def __init__(
         self,
-        engine: Checkpointer,
-        siblings: Sequence[Any],
-        position: Position,
+        checkpointer: Checkpointer,
+        other_callbacks: Sequence[Any],
+        position: DataPosition,
         *,
         optimizer: bool = True,
         strict: bool = True,
         saved_rate: bool = True,
     ) -> None:
-        check_siblings(siblings)
-        self._named = list(siblings)
-        self.siblings: Sequence[Any] = siblings
+        check_callbacks(other_callbacks)
+        self._named = list(other_callbacks)
+        self.other_callbacks: Sequence[Any] = other_callbacks
         self.position = position
         self.batches = self.batch = 0
-        self._engine = engine
+        self._checkpointer = checkpointer
         self._optimizer, self._strict = optimizer, strict
         self._saved_rate = saved_rate
         # The model's rate when training begins, and the initial value of the saved one.
@@ -103,23 +104,29 @@ class Resumption:
         self._past: History = {}
         self._generators: dict[str, np.ndarray] = {}
 
-    def parts(
-        self, model: keras.Model, logs: Mapping[str, Any], batches: int, moment: Moment
-    ) -> Parts:
+    def extras(
+        self,
+        model: keras.Model,
+        logs: Mapping[str, Any],
+        batches: int,
+        save_point: SavePoint,
+    ) -> Extras:
         """Return what to save beside the model.
 
         Args:
             model: The model in training.
             logs: The logs of the epoch that just ended, if one did.
             batches: How many batches the run was trained on.
-            moment: When it is saved.
+            save_point: When it is saved.
         """
-        place, problems = self.position.state(moment.epoch, moment.batch or 0)
-        self._engine.tell(problems)
-        states, arrays = sibling_states(self.siblings)
+        place, problems = self.position.state(save_point.epoch, save_point.batch or 0)
+        self._checkpointer.tell(problems)
+        states, arrays = callback_states(self.other_callbacks)
         random = {_RANDOM + k: v for k, v in generator_states().items()}
         facts = {
-            "history": self._history.facts(_history(model, logs, self._engine.epoch)),
+            "history": self._history.facts(
+                _history(model, logs, self._checkpointer.epoch)
+            ),
             "callbacks": states,
             "batches": batches,
             "stopped": bool(model.stop_training),
@@ -145,7 +152,7 @@ class Resumption:
         self.batches = self.batch = 0
         self._compiled_rate = self._first_rate = _learning_rate(model)
         self._history, self._past = RecordedHistory(), {}
-        self._engine.on_record = self._record
+        self._checkpointer.on_record = self._record
         candidates, in_place = self._candidates(model, newest_first)
         if not candidates:
             return
@@ -153,20 +160,23 @@ class Resumption:
             candidates, lambda one: (one, self._restored(model, one))
         )
         state, facts = contents
-        self._engine.shelf.forget(candidates[: candidates.index(checkpoint)])
-        self._engine.epoch = checkpoint.epoch
+        self._checkpointer.kept.forget(candidates[: candidates.index(checkpoint)])
+        self._checkpointer.scorer.continue_curves(recorded_curves(checkpoint))
+        self._checkpointer.epoch = checkpoint.epoch
         self._pending = contents
         self.batches = int(facts.get("batches", 0))
         if in_place:
             self.batch, problems = self.position.seek(checkpoint)
-            self._engine.tell(problems)
+            self._checkpointer.tell(problems)
         self._restore_callbacks(state, facts)
         self._read_history(checkpoint, facts)
         # A run that a callback stopped stays stopped.
-        stopped = bool(self.siblings) and facts.get("stopped", False)
+        stopped = bool(self.other_callbacks) and facts.get("stopped", False)
         set_first_epoch(model, epochs if stopped else checkpoint.epoch)
-        self._engine.tell(_nothing_left(checkpoint.epoch, epochs, stopped=stopped))
-        self._engine.tell(_not_exact(self.position))
+        self._checkpointer.tell(
+            _nothing_left(checkpoint.epoch, epochs, stopped=stopped)
+        )
+        self._checkpointer.tell(_not_exact(self.position))
 
     def _candidates(
         self, model: keras.Model, newest_first: Sequence[Checkpoint]
@@ -178,24 +188,24 @@ class Resumption:
             problems = ["The metrics could not be built before the first step."]
         if problems:
             text = f"{problems[0]} The resume begins at an epoch's end."
-            self._engine.tell([text])
+            self._checkpointer.tell([text])
         if found or not newest_first:
             return found, True
         newest = newest_first[0]
-        if newest.run_id != self._engine.run_id:
+        if newest.run_id != self._checkpointer.run_id:
             # The user named its path.
             text = (
                 f"{newest.location} is of the middle of an epoch; the epoch begins "
-                "anew, with all of its batches."
+                "again, with all of its batches."
             )
-            self._engine.tell([text])
+            self._checkpointer.tell([text])
             return list(newest_first), False
         text = (
             "The run that is resumed never came to the end of an epoch: it begins "
-            f"anew. Its newest weights are in {newest.location}; "
+            f"again. Its newest weights are in {newest.location}; "
             "multiback.restore(model, path) takes them."
         )
-        self._engine.tell([text])
+        self._checkpointer.tell([text])
         return [], False
 
     def _restored(self, model: keras.Model, checkpoint: Checkpoint) -> _Contents:
@@ -220,7 +230,9 @@ class Resumption:
         # The other notes are of metrics, which an epoch resets anyway.
         warn_of(report)
         if not report.restored["optimizer"]:
-            self._engine.tell([n for n in report.notes if n not in report.left_out])
+            # A note may go into detail behind the sentence of its warning.
+            told = tuple(report.left_out)
+            self._checkpointer.tell([n for n in report.notes if not n.startswith(told)])
         return state, facts
 
     def _set_rate(self, model: keras.Model, facts: Facts) -> None:
@@ -244,7 +256,7 @@ class Resumption:
     def _read_history(self, checkpoint: Checkpoint, facts: Facts) -> None:
         """Make Keras's history of the records, or of what the checkpoint has."""
         kept, run = facts.get("history", {}), checkpoint.run_id
-        records = self._engine.directory.history(run)
+        records = self._checkpointer.directory.history(run)
         past = read_history(kept, records)
         home = checkpoint.location.removesuffix(f"/checkpoints/{checkpoint.name}")
         if past is None and is_run_directory(home):
@@ -257,7 +269,7 @@ class Resumption:
             )
             warn(text, RestoreWarning)
         self._past = past or {}
-        if run == self._engine.run_id:
+        if run == self._checkpointer.run_id:
             before = kept.get("before") if past is not None else None
             self._history = RecordedHistory(records, before)
         else:
@@ -270,15 +282,15 @@ class Resumption:
     def find_callbacks(self, callbacks: Sequence[Any], ours: Any) -> None:
         """Save the state of the callbacks of `fit` whose class is known."""
         found, behind = known_callbacks(callbacks, ours, self._named)
-        self.siblings = [*self._named, *found]
-        self._engine.tell(behind)
+        self.other_callbacks = [*self._named, *found]
+        self._checkpointer.tell(behind)
 
     def _restore_callbacks(self, state: ModelState, facts: Facts) -> None:
-        if self.siblings:
+        if self.other_callbacks:
             saved = facts.get("callbacks", [])
             named = len(self._named)
-            self._engine.tell(
-                restore_siblings(self.siblings, saved, state.whole, named)
+            self._checkpointer.tell(
+                restore_callbacks(self.other_callbacks, saved, state.whole, named)
             )
 
     def end(self, model: keras.Model) -> None:
@@ -296,7 +308,7 @@ class Resumption:
             report = state.restore(model)
             if not self._saved_rate:
                 self._set_rate(model, facts)
-            self._engine.tell(report.notes)
+            self._checkpointer.tell(report.notes)
             self._restore_callbacks(state, facts)
         else:
             self.begin_batches()
@@ -320,7 +332,7 @@ def _learning_rate(model: keras.Model) -> float | None:
     return None
 
 
-def _not_exact(position: Position) -> list[str]:
+def _not_exact(position: DataPosition) -> list[str]:
     """Return why a resume cannot be bit-exact, in sentences."""
     said = []
     if not position.is_known and steps_per_epoch():
@@ -331,7 +343,7 @@ def _not_exact(position: Position) -> list[str]:
         )
     if position.shuffled_by_keras and not is_seeded():
         said.append(
-            "This resume is not bit-exact: TensorFlow shuffles anew. Call "
+            "This resume is not bit-exact: TensorFlow shuffles again. Call "
             "keras.utils.set_random_seed before the first run and before this, or "
             "pass an mb.data.Resumable to fit() and to data=."
         )

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from multiback.checkpoint.choosing.direction import Mode
+from multiback.checkpoint.choosing.monitor import split_label
 from multiback.checkpoint.choosing.names import find_name
-from multiback.checkpoint.choosing.recorded_scores import Judgement
+from multiback.checkpoint.choosing.recorded_scores import RecordedScores
 from multiback.errors import CorruptCheckpointError
 from multiback.store import Checkpoint
 from multiback.store.format.payload import verify_file
@@ -157,19 +158,41 @@ _FACTS: Mapping[str, tuple[Callable[[object], bool], str]] = {
 }
 
 
-def judgement_of(checkpoint: Judged) -> Judgement:
+_INTERVAL = ("lower", "upper", "standard_error")
+
+
+def recorded_scores_of(checkpoint: Judged) -> RecordedScores:
     """Return a checkpoint's recorded scores.
 
     Raises:
         CorruptCheckpointError: Its manifest does not hold valid scores.
     """
-    if fault := _judgement_fault(checkpoint.extra):
+    if fault := _scores_fault(checkpoint.extra):
         raise CorruptCheckpointError(
             f"{checkpoint.location} must have been judged, but in its manifest "
             f"{fault}, though the checksum fits: something else wrote it. Load another "
             f"checkpoint."
         )
-    return Judgement.of(checkpoint.extra)
+    return RecordedScores.of(checkpoint.extra)
+
+
+def recorded_curves(checkpoint: Judged) -> dict[str, list[float]]:
+    """Return the state of a checkpoint's smoothed scores, by label.
+
+    Raises:
+        CorruptCheckpointError: It is not lists of numbers.
+    """
+    curves = checkpoint.extra.get("curves", {})
+    if not isinstance(curves, Mapping) or not all(
+        isinstance(state, list) and all(map(_is_number, state))
+        for state in curves.values()
+    ):
+        raise CorruptCheckpointError(
+            f"{checkpoint.location} must have lists of numbers as curves, and does "
+            "not, though its checksum fits: something else wrote it. Load another "
+            "checkpoint."
+        )
+    return dict(curves)
 
 
 def recorded_values(checkpoint: Judged) -> dict[str, Any]:
@@ -200,19 +223,19 @@ def recorded_threshold(checkpoint: Judged, monitor: str | None = None) -> Any | 
     found = checkpoint.extra.get("thresholds", {})
     if not isinstance(found, Mapping) or not found:
         return None
-    ranking = judgement_of(checkpoint).ranking
-    wanted = monitor or (ranking[0].partition(" where ")[0] if ranking else None)
+    ranking = recorded_scores_of(checkpoint).ranking
+    wanted = monitor or (split_label(ranking[0])[0] if ranking else None)
     name = None if wanted is None else find_name(wanted, found)
     if name is None and monitor is None and len(found) == 1:
         name = next(iter(found))
     return None if name is None else found[name]
 
 
-def _judgement_fault(extra: Mapping[str, Any]) -> str | None:
+def _scores_fault(extra: Mapping[str, Any]) -> str | None:
     """Return why a manifest's extra fields hold no valid scores, or None.
 
-    >>> _judgement_fault({"scores": {"val_f1": 0.5}, "modes": {"val_f1": "max"}})
-    >>> _judgement_fault({"scores": [0.5]})
+    >>> _scores_fault({"scores": {"val_f1": 0.5}, "modes": {"val_f1": "max"}})
+    >>> _scores_fault({"scores": [0.5]})
     'its scores must be numbers by name'
     """
     scores, modes = extra.get("scores", {}), extra.get("modes", {})
@@ -224,6 +247,14 @@ def _judgement_fault(extra: Mapping[str, Any]) -> str | None:
         return 'its modes must be "max" or "min" by name'
     if not _is_list_of(extra.get("ranking", []), str):
         return "its ranking must be a list of names"
+    intervals = extra.get("intervals", {})
+    if not isinstance(intervals, Mapping) or not all(
+        isinstance(one, Mapping) and all(_is_number(one.get(key)) for key in _INTERVAL)
+        for one in intervals.values()
+    ):
+        return "its intervals must be records of numbers by name"
+    if not _is_number(extra.get("within", 0.0)):
+        return "its within must be a number"
     return None
 
 

@@ -8,17 +8,18 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, TypeVar
 
+from multiback import markup
 from multiback.checkpoint.arguments import expanded
 from multiback.checkpoint.choosing.direction import Mode, check_mode, find_direction
 from multiback.checkpoint.choosing.monitor import Monitor
 from multiback.checkpoint.choosing.names import canonical_name, find_name, missing_name
-from multiback.checkpoint.choosing.recorded_scores import Judgement
+from multiback.checkpoint.choosing.recorded_scores import RecordedScores
 from multiback.checkpoint.choosing.scorer import Scorer
 from multiback.checkpoint.choosing.slots import Entry, ranked
 from multiback.checkpoint.loading.documents import (
     is_measurement,
-    judgement_of,
     recorded_directions,
+    recorded_scores_of,
     recorded_threshold,
     recorded_values,
     variables_of,
@@ -116,8 +117,8 @@ def rank(
             was never recorded.
         NoCheckpointError: None has a score.
     """
-    labels, entries = _scored(found, monitor, mode)
-    best = ranked(entries, labels)
+    labels, entries, within = _scored(found, monitor, mode)
+    best = ranked(entries, labels, within)
     if not best:
         raise NoCheckpointError(
             f"No checkpoint of the run {found[-1].run_id!r} has a score for "
@@ -128,21 +129,27 @@ def rank(
 
 def _scored(
     found: Sequence[Checkpoint], monitor: str | None, mode: Mode | Literal["auto"]
-) -> tuple[list[str], list[Entry]]:
-    """Return the labels that decide, and an entry for each checkpoint."""
+) -> tuple[list[str], list[Entry], float]:
+    """Return what decides, an entry for each checkpoint, and how near is near."""
     check_mode(mode)
+    within = 0.0
     if monitor is None:
         labels, judged = _as_judged(found, mode)
+        within = recorded_scores_of(found[-1]).within
     else:
         labels, judged = [monitor], _rescored(found, Monitor(monitor, mode), monitor)
-    return labels, [Entry(i, goodness=each.goodness) for i, each in enumerate(judged)]
+    entries = [
+        Entry(i, ranking_scores=each.ranking_scores, errors=each.errors)
+        for i, each in enumerate(judged)
+    ]
+    return labels, entries, within
 
 
 def _as_judged(
     found: Sequence[Checkpoint], mode: Mode | Literal["auto"]
-) -> tuple[list[str], list[Judgement]]:
+) -> tuple[list[str], list[RecordedScores]]:
     """Return the runs' own monitors and recorded scores."""
-    newest = judgement_of(found[-1])
+    newest = recorded_scores_of(found[-1])
     labels = list(newest.ranking)
     if not labels:
         raise MonitorError(
@@ -153,13 +160,13 @@ def _as_judged(
     judged_by = newest.modes.get(labels[0])
     if mode not in ("auto", judged_by):
         raise ArgumentError(
-            f"The run was judged by {labels[0]!r}, of which {judged_by!r} is best, "
+            f"The run was judged by {labels[0]!r} with mode={judged_by!r}, "
             f"and mode= says {mode!r}. Leave mode= out, or pass monitor= with it."
         )
-    judgements = [judgement_of(checkpoint) for checkpoint in found]
+    recordings = [recorded_scores_of(checkpoint) for checkpoint in found]
     monitors = {
-        checkpoint.run_id: _criteria(judgement)
-        for checkpoint, judgement in zip(found, judgements, strict=True)
+        checkpoint.run_id: _criteria(recorded)
+        for checkpoint, recorded in zip(found, recordings, strict=True)
     }
     if len(set(monitors.values())) > 1:
         listed = "; ".join(
@@ -171,45 +178,50 @@ def _as_judged(
             "compare them by one, or run= with an id."
         )
     return labels, [
-        Judgement(
+        RecordedScores(
             {
                 label: each.scores[own]
                 for label, own in zip(labels, each.ranking, strict=True)
                 if own in each.scores
             },
             newest.modes,
+            intervals={
+                label: each.intervals[own]
+                for label, own in zip(labels, each.ranking, strict=True)
+                if own in each.intervals
+            },
         )
-        for each in judgements
+        for each in recordings
     ]
 
 
-def _criteria(judgement: Judgement) -> tuple[tuple[str, str], ...]:
+def _criteria(recorded: RecordedScores) -> tuple[tuple[str, str], ...]:
     """Return the deciding names, without the numbers that Keras adds to names."""
     return tuple(
-        (canonical_name(label), judgement.modes.get(label, ""))
-        for label in judgement.ranking
+        (canonical_name(label), recorded.modes.get(label, ""))
+        for label in recorded.ranking
     )
 
 
 def _rescored(
     found: Sequence[Checkpoint], monitor: Monitor, label: str
-) -> list[Judgement]:
+) -> list[RecordedScores]:
     """Score checkpoints by their recorded metrics.
 
     Checkpoints that did not record the name, or recorded the opposite direction, have
     no score.
     """
     wanted: Mode | None = None if monitor.mode == "auto" else monitor.mode
-    scores: list[Judgement] = []
+    scores: list[RecordedScores] = []
     available: set[str] = set()
     known = False
     for checkpoint in reversed(found):
-        own, values = judgement_of(checkpoint), recorded_values(checkpoint)
+        own, values = recorded_scores_of(checkpoint), recorded_values(checkpoint)
         available |= {*values}
         recorded = own.modes.get(label)
         is_own = recorded is not None and wanted in (None, recorded)
         if not is_own and monitor.missing(values):
-            scores.append(Judgement())
+            scores.append(RecordedScores())
             continue
         known = True
         if not is_own and (fault := monitor.fault(values)):
@@ -220,9 +232,9 @@ def _rescored(
         fits = monitor.mode != "auto" or direction in (None, wanted)
         # Under the given text, which the caller ranks by.
         scores.append(
-            Judgement({label: score}, {label: wanted})
+            RecordedScores({label: score}, {label: wanted})
             if score is not None and fits
-            else Judgement()
+            else RecordedScores()
         )
     if not known:
         missing = monitor.missing(available)
@@ -255,23 +267,23 @@ def better_run(
     shapes.
     """
     everything = open_run_directory(dirpath).checkpoints()
-    criteria = _criteria(judgement_of(best))
+    criteria = _criteria(recorded_scores_of(best))
     rivals = [
         one
         for one in everything
         if one == best
         or (
             one.run_id != best.run_id
-            and (monitor is not None or _criteria(judgement_of(one)) == criteria)
+            and (monitor is not None or _criteria(recorded_scores_of(one)) == criteria)
         )
     ]
     # The best is last: it decides which way is better.
     rivals.sort(key=lambda one: one == best)
     with contextlib.suppress(MonitorError, ArgumentError, StoreError):
-        labels, entries = _scored(rivals, monitor, mode)
-        own = entries[-1].goodness
+        labels, entries, _ = _scored(rivals, monitor, mode)
+        own = entries[-1].ranking_scores
         for entry in ranked(entries, labels):
-            if entry.goodness[labels[0]] <= own.get(labels[0], float("-inf")):
+            if entry.ranking_scores[labels[0]] <= own.get(labels[0], float("-inf")):
                 return []
             rival = rivals[entry.order]
             if _shapes(rival) == _shapes(best):
@@ -308,6 +320,17 @@ def first_intact(ordered: Sequence[Checkpoint], read: Callable[[Checkpoint], T])
     raise damage
 
 
+class Measurements(list[dict[str, Any]]):
+    """A list of records that a notebook shows as a table."""
+
+    def _repr_html_(self) -> str:
+        names = dict.fromkeys(
+            name for row in self for name in row if name not in ("run_id", "time")
+        )
+        rows = [[row.get(name) for name in names] for row in self]
+        return markup.table(list(names), rows)
+
+
 def history(dirpath: PathLike, *, run: str | None = None) -> list[dict[str, Any]]:
     """Read every metric of every epoch of a run, saved or not.
 
@@ -338,7 +361,7 @@ def history(dirpath: PathLike, *, run: str | None = None) -> list[dict[str, Any]
         >>> folder.cleanup()
     """
     fixed = ("run_id", "epoch", "step", "time")
-    return [
+    return Measurements(
         {
             **{name: one.get(name) for name in fixed},
             **{
@@ -347,7 +370,7 @@ def history(dirpath: PathLike, *, run: str | None = None) -> list[dict[str, Any]
             },
         }
         for one in measurements(dirpath, run=run)
-    ]
+    )
 
 
 def measurements(dirpath: PathLike, *, run: str | None) -> list[dict[str, Any]]:

@@ -12,9 +12,9 @@ import keras
 import numpy as np
 
 from multiback.checkpoint.loading.documents import KERAS_FILE, keras_file, trainer_facts
-from multiback.distributed import Held, read_held
+from multiback.distributed import LocalState, read_held
 from multiback.errors import RestoreWarning
-from multiback.state import Placed, RestoreReport, is_sharded, restore_tree
+from multiback.state import DeviceValue, RestoreReport, is_sharded, restore_tree
 from multiback.state.matching import pair
 from multiback.state.own_state import restore_own_state
 from multiback.state.restore import Prepared
@@ -74,7 +74,7 @@ class ModelState:
             CorruptCheckpointError: Keras's own file was changed.
             StateError: Something does not fit. The model is unchanged.
         """
-        values: dict[str, np.ndarray | Placed] = {**self.whole, **self._placed}
+        values: dict[str, np.ndarray | DeviceValue] = {**self.whole, **self._placed}
         prepared = Prepared(model, values, self._index, **self._how)
         # Before the variables: a layer may write some of them itself.
         left_out = self._restore_own_state(model) if self._own_state else []
@@ -157,7 +157,7 @@ def restore_from(
     return _restored_tree(model, held, index)
 
 
-def _restored_tree(template: Any, held: Held, index: Index) -> Any:
+def _restored_tree(template: Any, held: LocalState, index: Index) -> Any:
     """Restore a tree around its sharded leaves, and insert these."""
     if not held.placed:
         return restore_tree(template, held.whole, index)

@@ -2,7 +2,7 @@
 
 The training thread copies the state and decides; the writer's thread commits, moves the
 links and removes checkpoints that no slot holds any more. Only the writer's thread
-changes the shelf while it runs, and only the training thread while it does not.
+changes what is kept while it runs, and only the training thread while it does not.
 """
 
 import dataclasses
@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 
 from multiback.checkpoint.choosing.slots import Entry
-from multiback.checkpoint.saving.kept import Shelf
+from multiback.checkpoint.saving.kept import KeptCheckpoints
 from multiback.checkpoint.saving.snapshots import Draft, Memory
 from multiback.errors import ArgumentError, StoreError
 from multiback.store import Checkpoint, Writer
@@ -24,10 +24,10 @@ OnSaveError = Literal["raise", "warn"]
 
 
 class Saver:
-    """Commit drafts onto a shelf, one at a time.
+    """Commit snapshots in the order they came, one at a time.
 
     Args:
-        shelf: Where the checkpoints are kept.
+        kept: Where the checkpoints are kept.
         tell: Takes sentences to warn of.
         background: Return while a draft is written.
         buffers: Copies of the state in memory.
@@ -39,7 +39,7 @@ class Saver:
 
     def __init__(
         self,
-        shelf: Shelf,
+        kept: KeptCheckpoints,
         tell: Callable[[Sequence[str]], None],
         *,
         background: bool,
@@ -51,7 +51,7 @@ class Saver:
             raise ArgumentError(
                 f'on_save_error= wants "raise" or "warn", not {on_error!r}.'
             )
-        self._shelf = shelf
+        self._kept = kept
         self._tell = tell
         self._background = background
         self._buffers = buffers if background else 1
@@ -73,7 +73,7 @@ class Saver:
 
     def _open(self) -> Writer:
         if self._writer is None:
-            self._writer = Writer(self._shelf.directory, buffers=self._buffers)
+            self._writer = Writer(self._kept.directory, buffers=self._buffers)
         return self._writer
 
     def save(self, draft: Draft, entry: Entry, run_id: str) -> None:
@@ -91,13 +91,13 @@ class Saver:
         writer = self._open()
         try:
             self.guard(writer.ready)
-            self._shelf.expect(entry)
+            self._kept.expect(entry)
 
             def then(checkpoint: Checkpoint) -> None:
                 self._lost = 0
                 exact = dataclasses.replace(entry, created=checkpoint.created)
-                self._shelf.add(exact, checkpoint)
-                self._problems += self._shelf.tidy(entry.order, run_id)
+                self._kept.add(exact, checkpoint)
+                self._problems += self._kept.tidy(entry.order, run_id)
 
             try:
                 writer.submit(draft.request, then=then, cleanup=draft.cleanup)
@@ -121,21 +121,21 @@ class Saver:
         try:
             return call()
         except (OSError, MemoryError) as error:
-            self._fail(as_store_error(error, self._shelf.directory.location))
+            self._fail(as_store_error(error, self._kept.directory.location))
         except Exception:
             # Ctrl-C is not an error of the disk: the pending write is finished.
-            self._shelf.expect_nothing()
+            self._kept.expect_nothing()
             raise
         return None
 
     def _fail(self, error: StoreError) -> None:
         """Raise an error, or warn: of the first save, the second, the fourth, ..."""
-        self._shelf.expect_nothing()
+        self._kept.expect_nothing()
         if self._on_error == "raise":
             raise error
         self._lost += 1
         if self._lost == 1:
-            self._tell([f"Something was not saved, and training goes on: {error}"])
+            self._tell([f"Something was not saved, and training continues: {error}"])
         elif self._lost & (self._lost - 1) == 0:
             self._tell([f"{self._lost} saves in a row failed: {error}"])
 
@@ -153,7 +153,7 @@ class Saver:
 
     @property
     def is_idle(self) -> bool:
-        """Whether no write is pending, so that the shelf may be changed."""
+        """Whether no write is pending, so that the kept checkpoints may be changed."""
         return self._writer is None or not self._writer.is_busy
 
     def settle(self) -> None:
@@ -182,5 +182,5 @@ class Saver:
             self._writer = None
         if self._lost > 1:
             lost, self._lost = self._lost, 0
-            where = self._shelf.directory.location
+            where = self._kept.directory.location
             self._tell([f"The last {lost} saves into {where} failed."])

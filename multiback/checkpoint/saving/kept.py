@@ -8,10 +8,10 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from multiback.checkpoint.choosing.monitor import Monitor
-from multiback.checkpoint.choosing.recorded_scores import Judgement
+from multiback.checkpoint.choosing.recorded_scores import RecordedScores
 from multiback.checkpoint.choosing.scorer import Scorer
 from multiback.checkpoint.choosing.slots import Best, Entry, Slot, kept
-from multiback.checkpoint.loading.documents import judgement_of, recorded_values
+from multiback.checkpoint.loading.documents import recorded_scores_of, recorded_values
 from multiback.errors import StoreError
 from multiback.store import Checkpoint, Runs, open_run_directory
 
@@ -22,7 +22,7 @@ def _always(_: Monitor) -> bool:
     return True
 
 
-class Shelf:
+class KeptCheckpoints:
     """Know the kept, best and last checkpoints; remove those that no slot holds.
 
     Args:
@@ -154,7 +154,7 @@ class Shelf:
         """Drop scores that beat what they would replace by too little."""
         return {
             label: scores[label]
-            for label in newcomer.goodness
+            for label in newcomer.ranking_scores
             if self._accepts(label, newcomer)
         }
 
@@ -214,47 +214,55 @@ class Shelf:
         self._past = [row for row in self._past if row[1] not in missing]
 
 
-def adopt(shelf: Shelf, scorer: Scorer, checkpoint: Checkpoint, order: int) -> None:
+def add_existing(
+    kept: KeptCheckpoints, scorer: Scorer, checkpoint: Checkpoint, order: int
+) -> None:
     """Add an existing checkpoint, with its recorded scores.
 
     Args:
-        shelf: Where to add it.
+        kept: Where to add it.
         scorer: Takes over its names and directions.
         checkpoint: Of the same run.
         order: Its place among all that are saved.
     """
     scorer.remember(recorded_values(checkpoint))
-    judgement = judgement_of(checkpoint)
-    for label, mode in judgement.modes.items():
+    recorded = recorded_scores_of(checkpoint)
+    for label, mode in recorded.modes.items():
         scorer.modes.setdefault(label, mode)
     entry = Entry(
         order=order,
         epoch=checkpoint.epoch,
         step=checkpoint.step,
         created=checkpoint.created,
-        goodness=judgement.goodness,
+        ranking_scores=recorded.ranking_scores,
         boundary=bool(checkpoint.extra.get("boundary", True)),
         asked=bool(checkpoint.extra.get("asked", False)),
+        errors=recorded.errors,
     )
-    shelf.add(entry, checkpoint)
+    kept.add(entry, checkpoint)
 
 
-def judge_anew(shelf: Shelf, scorer: Scorer, adopted: Collection[Checkpoint]) -> None:
+def rescore(
+    kept: KeptCheckpoints, scorer: Scorer, adopted: Collection[Checkpoint]
+) -> None:
     """Score existing checkpoints by new monitors.
 
     Args:
-        shelf: Where they are kept.
+        kept: Where they are kept.
         scorer: Has the monitors, and knows the directions by now.
         adopted: The existing checkpoints.
     """
-    for entry, checkpoint in shelf.rows:
+    for entry, checkpoint in kept.rows:
         if checkpoint in adopted:
-            scores = dict(judgement_of(checkpoint).scores)
+            scores = dict(recorded_scores_of(checkpoint).scores)
             for monitor in scorer.monitors:
-                # Functions may need more than the recorded values.
-                known = monitor.label in judgement_of(checkpoint).modes
-                if not known and isinstance(monitor.quantity, str):
+                # Functions may need more than the recorded values, curves the past.
+                known = monitor.label in recorded_scores_of(checkpoint).modes
+                plain = isinstance(monitor.quantity, str) and monitor.smooth is None
+                if not known and plain:
                     score = monitor.measure(recorded_values(checkpoint))
                     scores |= {} if score is None else {monitor.label: score}
-            goodness = Judgement(scores, scorer.modes).goodness
-            shelf.add(dataclasses.replace(entry, goodness=goodness), checkpoint)
+            ranking_scores = RecordedScores(scores, scorer.modes).ranking_scores
+            kept.add(
+                dataclasses.replace(entry, ranking_scores=ranking_scores), checkpoint
+            )

@@ -1,4 +1,4 @@
-"""The processes of a training as the engine sees them: several, or one."""
+"""The processes of a training as the state_writer sees them: several, or one."""
 
 import contextlib
 import os
@@ -8,12 +8,12 @@ from typing import Any, TypeVar
 import keras
 
 from multiback.distributed import (
-    Engine,
     Ranks,
     SharedRuns,
-    engine_of,
+    StateWriter,
     ranks_here,
     refuse_workers,
+    state_writer_of,
 )
 from multiback.errors import ArgumentError
 from multiback.store import Runs
@@ -21,7 +21,7 @@ from multiback.store import Runs
 T = TypeVar("T")
 
 
-class Team:
+class Processes:
     """Communicate with the other processes, if any.
 
     Args:
@@ -30,18 +30,18 @@ class Team:
 
     Attributes:
         format: As given.
-        engine: The state writer, if it is not the store itself.
+        state_writer: The state writer, if it is not the store itself.
     """
 
     def __init__(self, format: str, *, distributed: bool) -> None:
         self.format = format
-        self.engine: Engine | None = None
+        self.state_writer: StateWriter | None = None
         self._distributed = distributed
         self._ranks: Ranks | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         """Allow copies, as tuners make of a callback; `gather` must be called again."""
-        return {**vars(self), "engine": None, "_ranks": None}
+        return {**vars(self), "state_writer": None, "_ranks": None}
 
     def gather(self, runs: Runs) -> Runs:
         """Find the processes, and return the run directory for all of them.
@@ -57,7 +57,7 @@ class Team:
         self._ranks = ranks_here() if self._distributed else None
         if self._ranks is not None:
             self._meet(self._ranks, runs.location)
-        self.engine = engine_of(self.format, self._ranks)
+        self.state_writer = state_writer_of(self.format, self._ranks)
         return SharedRuns.over(runs, self._ranks)
 
     def _meet(self, ranks: Ranks, location: str) -> None:

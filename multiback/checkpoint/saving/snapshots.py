@@ -14,7 +14,7 @@ import keras
 import numpy as np
 
 from multiback.checkpoint.loading.documents import KERAS_FILE
-from multiback.distributed.formats import Engine, Write
+from multiback.distributed.formats import StateWriter, Write
 from multiback.state import (
     Description,
     describe,
@@ -32,8 +32,8 @@ from multiback.store import Request
 from multiback.store.disk.files import store_errors
 
 # JSON and arrays for a resume.
-Parts = tuple[Mapping[str, Any], Mapping[str, np.ndarray]]
-NOTHING: Parts = ({}, {})
+Extras = tuple[Mapping[str, Any], Mapping[str, np.ndarray]]
+NOTHING: Extras = ({}, {})
 Allocate = Callable[[Mapping[str, Any]], Mapping[str, np.ndarray]]
 # Takes a number of bytes.
 Memory = Callable[[int], np.ndarray]
@@ -41,7 +41,7 @@ Buffers = Callable[[Mapping[str, Any], Memory | None], Mapping[str, np.ndarray]]
 
 
 @dataclasses.dataclass(frozen=True)
-class Moment:
+class SavePoint:
     """When something is saved.
 
     Attributes:
@@ -130,7 +130,7 @@ def draft(
     arrays: Mapping[str, np.ndarray],
     into: Buffers,
     scratch: Callable[[], Path],
-    engine: Engine | None = None,
+    state_writer: StateWriter | None = None,
     is_writer: bool = True,
     **fields: Any,
 ) -> Draft:
@@ -146,7 +146,7 @@ def draft(
         into: Takes dtypes and shapes, and an allocator unless plain memory is wanted;
             returns arrays to fill.
         scratch: Returns a new path for temporary files, in the run directory.
-        engine: The writer of the model's own arrays; None for the store itself.
+        state_writer: The writer of the model's own arrays; None for the store itself.
         is_writer: Whether this process writes more than its part. If not, it copies
             only its part.
         **fields: As for `Request`.
@@ -160,7 +160,9 @@ def draft(
     kinds = {key: (array.dtype, array.shape) for key, array in further.items()}
     memory: dict[str, np.ndarray] = {}
     is_model = isinstance(model, keras.Model)
-    kind = page_locked_for(model.variables) if is_model and engine is None else None
+    kind = (
+        page_locked_for(model.variables) if is_model and state_writer is None else None
+    )
 
     def allocate(asked: Mapping[str, Any]) -> Mapping[str, np.ndarray]:
         memory.update(into({**asked, **kinds}, kind))
@@ -171,7 +173,7 @@ def draft(
         weights_only=weights_only,
         metrics=metric_states,
         into=allocate,
-        engine=engine,
+        state_writer=state_writer,
         is_writer=is_writer,
     )
     for key, array in further.items():
@@ -240,23 +242,23 @@ def _copied(
     weights_only: bool,
     metrics: bool,
     into: Allocate,
-    engine: Engine | None,
+    state_writer: StateWriter | None,
     is_writer: bool,
 ) -> tuple[list[dict[str, Any]], Write | None]:
-    """Copy the state; return its index, and the writer of an engine's part."""
-    if engine is None and is_writer:
+    """Copy the state; return its index, and the writer of a state writer's part."""
+    if state_writer is None and is_writer:
         return snapshot(
             model, weights_only=weights_only, metrics=metrics, into=into
         ).index, None
     live, index = values(model, weights_only=weights_only, metrics=metrics)
-    if engine is None:
+    if state_writer is None:
         into({})
         for each in live.values():
             if is_sharded(each):
                 # The writer asks all processes for it at this point.
                 host_view(each)
         return index, None
-    taken, write = engine.stage(live)
+    taken, write = state_writer.stage(live)
     rest = {key: host_view(one) for key, one in live.items() if key not in taken}
     memory = into({key: (array.dtype, array.shape) for key, array in rest.items()})
     for key, array in rest.items():

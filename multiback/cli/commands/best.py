@@ -7,12 +7,19 @@ from typing import Any, Literal
 from multiback.checkpoint.choosing.direction import Mode
 from multiback.checkpoint.choosing.monitor import Monitor
 from multiback.checkpoint.choosing.names import missing_name
-from multiback.checkpoint.choosing.recorded_scores import Judgement
+from multiback.checkpoint.choosing.recorded_scores import RecordedScores
 from multiback.checkpoint.choosing.scorer import Scorer
-from multiback.checkpoint.choosing.slots import Best, Entry
-from multiback.checkpoint.loading.documents import judgement_of, recorded_values
+from multiback.checkpoint.choosing.slots import Entry, ranked
+from multiback.checkpoint.loading.documents import recorded_scores_of, recorded_values
 from multiback.cli.lightning_files import Listed
-from multiback.cli.records import Record, listed_run, record, recorded_scores
+from multiback.cli.output import count_text, interval_text
+from multiback.cli.records import (
+    Record,
+    listed_run,
+    not_told_apart,
+    record,
+    recorded_scores,
+)
 from multiback.errors import MonitorError, NoCheckpointError
 from multiback.store import Place
 
@@ -42,7 +49,8 @@ def best_record(
         MonitorError: A name was never recorded, or no direction is known.
     """
     found = listed_run(directory, run)
-    ranking = judgement_of(found[-1]).ranking
+    recorded = recorded_scores_of(found[-1])
+    ranking = recorded.ranking
     label = by or (ranking[0] if ranking else None)
     if label is None:
         raise MonitorError(
@@ -52,8 +60,13 @@ def best_record(
     if where is not None:
         label = label.partition(" where ")[0]
     monitor = Monitor(label, mode, where)
-    ranked = Best(monitor).ranked(entries_of(found, [monitor]))
-    if not ranked:
+    monitors, within = [monitor], 0.0
+    if by is None and where is None:  # As the run itself decides.
+        monitors += [Monitor(other) for other in ranking[1:]]
+        within = recorded.within
+    entries = entries_of(found, monitors)
+    best = ranked(entries, [each.label for each in monitors], within)
+    if not best:
         raise NoCheckpointError(
             f"None of the {len(found)} checkpoints of the run {found[-1].run_id!r} in "
             f"{directory} has a {label!r} that is a number"
@@ -61,13 +74,27 @@ def best_record(
             + f", or use another --by; `multiback ls {directory} --json` tells what "
             f"was recorded."
         )
-    chosen = found[ranked[0].order]
+    chosen = found[best[0].order]
     return {
         **record(chosen),
         "by": label,
         "where": where,
         "score": _measure(monitor, chosen),
+        "cannot_be_told_apart": not_told_apart(chosen, found, monitor.label),
     }
+
+
+def best_view(found: Record) -> str | None:
+    """Return a sentence about the checkpoints that are as good as far as data tell."""
+    names = found["cannot_be_told_apart"]
+    if not names:
+        return None
+    ends = found["intervals"][found["by"]]
+    shown = interval_text(found["score"], (ends["upper"] - ends["lower"]) / 2.0)
+    return (
+        f"Its {found['by']} is {shown}: {count_text(len(names), 'checkpoint')} cannot "
+        f"be told apart from it by that: {', '.join(names)}."
+    )
 
 
 def entries_of(found: Sequence[Listed], monitors: Sequence[Monitor]) -> list[Entry]:
@@ -96,14 +123,24 @@ def entries_of(found: Sequence[Listed], monitors: Sequence[Monitor]) -> list[Ent
     for order, one in enumerate(found):
         scores = {m.label: _measure(m, one) for m in monitors}
         known = {label: score for label, score in scores.items() if score is not None}
-        goodness = Judgement(known, scorer.modes).goodness
-        entries.append(Entry(order, one.epoch, one.step, one.created, goodness))
+        ranking_scores = RecordedScores(known, scorer.modes).ranking_scores
+        errors = recorded_scores_of(one).errors
+        entries.append(
+            Entry(
+                order,
+                one.epoch,
+                one.step,
+                one.created,
+                ranking_scores,
+                errors=errors,
+            )
+        )
     return entries
 
 
 def _modes(found: Sequence[Listed]) -> dict[str, Any]:
     """Return the directions, as the newest checkpoint recorded them."""
-    return dict(judgement_of(found[-1]).modes)
+    return dict(recorded_scores_of(found[-1]).modes)
 
 
 def _values(one: Listed) -> dict[str, Any]:
@@ -113,7 +150,7 @@ def _values(one: Listed) -> dict[str, Any]:
 
 def _measure(monitor: Monitor, one: Listed) -> float | None:
     """Score a checkpoint as the run did, or again for another monitor."""
-    modes = judgement_of(one).modes
+    modes = recorded_scores_of(one).modes
     own = monitor.label in modes and monitor.mode in ("auto", modes[monitor.label])
     if own and monitor.where is None:
         # With the run's own condition: the same answer as load_best.

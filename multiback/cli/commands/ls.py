@@ -3,16 +3,24 @@
 import contextlib
 import datetime as dt
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.table import Table
 
-from multiback.checkpoint.loading.documents import judgement_of
+from multiback.checkpoint.loading.documents import recorded_scores_of
 from multiback.checkpoint.loading.find import measurements, rank
 from multiback.cli.lightning_files import Listed
-from multiback.cli.output import count_text, score_text, size_text
-from multiback.cli.records import Record, marks, record, recorded_scores, runs_in
+from multiback.cli.output import count_text, size_text
+from multiback.cli.records import (
+    Record,
+    marks,
+    record,
+    recorded_scores,
+    runs_in,
+    score_and_interval,
+)
 from multiback.errors import MultibackError, NoCheckpointError
 from multiback.store import Checkpoint, Owner, Place
 
@@ -122,13 +130,16 @@ class _Run(NamedTuple):
             "saved": [_time(one.created) for one in self.found],
         }
         scores = self._scores()
-        order = ["epoch", "", *list(scores)[:1], "size", *list(scores)[1:], "saved"]
+        judged, others = list(scores)[:1], list(scores)[1:]
+        order = ["", "epoch", *judged, "size", *others, "saved"]
         columns |= scores
         taken: list[str] = []
         for name in order:
             needed = 2 + max(map(len, [name, *columns[name]]))
             if needed == 2 or needed > left:  # noqa: PLR2004 - nothing to show
                 continue
+            if name in others and judged[0] not in taken:
+                continue  # It would look like what decides.
             taken.append(name)
             left -= needed
         table = Table(box=None, pad_edge=False)
@@ -156,7 +167,10 @@ class _Run(NamedTuple):
         )
         names = dict.fromkeys([*judged, *(name for row in rows for name in row)])
         return {
-            name: [score_text(row.get(name)) for row in rows]
+            name: [
+                score_and_interval(one, name, row.get(name))
+                for one, row in zip(self.found, rows, strict=True)
+            ]
             for name in list(names)[:METRICS]
         }
 
@@ -177,9 +191,9 @@ def _runs(directory: Place, found: Sequence[Listed]) -> list[_Run]:
             continue
         monitor = mode = best = None
         with contextlib.suppress(MultibackError):  # No monitor, or no score.
-            judgement = judgement_of(ours[-1])
-            monitor = next(iter(judgement.ranking), None)
-            mode = judgement.modes.get(monitor) if monitor else None
+            recorded = recorded_scores_of(ours[-1])
+            monitor = next(iter(recorded.ranking), None)
+            mode = recorded.modes.get(monitor) if monitor else None
             best = rank(ours, None, "auto")[0]
         originals = [one for one in ours if not one.is_copy]
         last = originals[-1] if originals else None
@@ -233,6 +247,12 @@ def _found(
             + (f" of the run {run!r}." if run else ".")
             + "".join(f" Passed over {path}: {why}" for path, why in runs.skipped)
             + "".join(f" It is {_written(one)}." for one in runs.writers())
+            + ("" if _is_there(directory) else " There is no such directory.")
             + " Pass the directory that was given to ModelCheckpoint."
         )
     return runs.location, found, runs.skipped, runs.writers()
+
+
+def _is_there(directory: Place) -> bool:
+    """Return whether a directory exists; of a URL that is not asked again."""
+    return "://" in str(directory) or Path(directory).exists()

@@ -2,7 +2,10 @@
 
 import abc
 import math
+from collections.abc import Callable
 from typing import Any, ClassVar
+
+import numpy as np
 
 from multiback.metrics.base.averaging import (
     average_ratio,
@@ -11,6 +14,17 @@ from multiback.metrics.base.averaging import (
 )
 from multiback.metrics.base.metric import Direction, PairMetric
 from multiback.metrics.inputs.task import Average, Task, TaskName
+from multiback.metrics.intervals.delta import (
+    FN,
+    FP,
+    TP,
+    Coefficients,
+    Table,
+    averaged_ratio,
+    column_ratios,
+    pooled_ratio,
+)
+from multiback.metrics.intervals.interval import Interval, sum_of_words, undefined
 from multiback.metrics.numeric import exact
 from multiback.metrics.numeric.arithmetic import namespace
 from multiback.metrics.statistics.class_hits import ClassHits
@@ -19,6 +33,17 @@ from multiback.metrics.statistics.statistic import State
 from multiback.metrics.statistics.task_counts import counts_for_task
 
 Tensor = Any
+Fraction = Callable[[CountTable], tuple[Tensor, Tensor]]
+
+
+def _coefficients(fraction: Fraction) -> Coefficients:
+    """Return what each of the four counts adds to both sides of a ratio."""
+    units = (CountTable(tp, fp, tn, fn, 0.0) for tp, fp, tn, fn in np.eye(4))
+    rows = [fraction(unit) for unit in units]
+    above, below = (
+        np.array([row[side] for row in rows], dtype="float64") for side in (0, 1)
+    )
+    return Coefficients(above, below)
 
 
 class CountMetric(PairMetric):
@@ -81,6 +106,87 @@ class CountMetric(PairMetric):
             )
         tp, fp, tn, fn = (xp.take(each, list(classes), axis=0) for each in columns)
         return CountTable(tp, fp, tn, fn, table.invalid)
+
+    def count_table(self, state: State) -> Table:
+        """Return the counts and the sums of squared weights of all columns.
+
+        Of a binary task with `classes=` there are two columns: each class once.
+        """
+        counts = exact.count_to_float(state["counts"])
+        shape = (4, self._counts.columns)
+        table = Table(
+            (counts + sum_of_words(state["weighted"])).reshape(shape),
+            (counts + sum_of_words(state["squares"])).reshape(shape),
+            exclusive=self.task == "multiclass" and self._counts.columns > 1,
+        )
+        if self.task == "binary" and self.record.classes is not None:
+            return table.with_reverse()
+        return table
+
+    def class_rows(self, state: State) -> Any:
+        """Return the effective rows of each class that the value is of."""
+        table = self.count_table(state)
+        if self.task == "binary" and not table.exclusive:
+            table = table.with_reverse()
+        with np.errstate(all="ignore"):
+            rows = (table.counts[TP] + table.counts[FN]) ** 2
+            rows = rows / (table.squares[TP] + table.squares[FN])
+        rows = np.nan_to_num(rows)
+        chosen = self.record.chosen
+        if chosen is not None:
+            return rows[list(chosen)]
+        kept = [at for at in range(rows.size) if at not in self.record.ignored]
+        return rows if self.task == "multilabel" else rows[kept]
+
+    def interval_of_ratio(
+        self, state: State, level: float, fraction: Fraction, how: Average
+    ) -> Interval:
+        """Return the interval of a ratio that is averaged as `averaged` does.
+
+        Args:
+            state: As NumPy arrays.
+            level: How often the interval is to contain the true value.
+            fraction: Returns the numerator and the denominator of each column: sums of
+                counts, each times a number.
+            how: How the columns are averaged.
+        """
+        table, ratio = self.count_table(state), _coefficients(fraction)
+        record = self.record
+        chosen = record.chosen
+        if self._counts.unusable(state) and self._counts.invalid(state) > 0:
+            return undefined(level, self._shape(how, table))
+        if self._is_plain() or record.is_single or how is None:
+            own = table if chosen is None else table.columns(chosen)
+            found = column_ratios(own, ratio, level)[0]
+            one = self._is_plain() or record.is_single
+            return found.first() if one else found
+        if how == "micro":
+            return pooled_ratio(table, ratio, level, chosen)
+        used = np.ones(table.counts.shape[1])
+        if how == "weighted":
+            used = table.counts[TP] + table.counts[FN]
+        elif self.task != "multilabel":
+            used = (np.sum(table.counts[[TP, FP, FN]], axis=0) > 0.0).astype("float64")
+        if chosen is not None:
+            used = np.where(np.isin(np.arange(used.size), chosen), used, 0.0)
+        elif self.task == "multiclass":
+            used[[at for at in record.ignored if 0 <= at < used.size]] = 0.0
+        return averaged_ratio(
+            table,
+            ratio,
+            used,
+            by_size=how == "weighted",
+            empty=self.zero_division,
+            level=level,
+        )
+
+    def _is_plain(self) -> bool:
+        return self.task == "binary" and self.record.classes is None
+
+    def _shape(self, how: Average, table: Table) -> tuple[int, ...]:
+        one = how is not None or self._is_plain() or self.record.is_single
+        chosen = self.record.chosen
+        return () if one else (len(chosen or range(table.counts.shape[1])),)
 
     def averaged(
         self, numerator: Tensor, denominator: Tensor, table: CountTable, how: Average
@@ -167,7 +273,7 @@ class RatioMetric(TaskMetric):
 
     @abc.abstractmethod
     def fraction(self, table: CountTable) -> tuple[Tensor, Tensor]:
-        """Return the numerator and the denominator of each column.
+        """Return the numerator and the denominator of each column, sums of counts.
 
         By arithmetic alone: the table may hold tensors or NumPy arrays.
         """
@@ -210,3 +316,9 @@ class RatioMetric(TaskMetric):
         table = self.chosen(table)
         numerator, denominator = self.fraction(table)
         return self.averaged(numerator, denominator, table, self.average)
+
+    def interval_on_arrays(self, state: State, level: float) -> Interval:
+        """Return the interval of the average ratio."""
+        if type(self).score is not RatioMetric.score:
+            return super().interval_on_arrays(state, level)
+        return self.interval_of_ratio(state, level, self.fraction, self.average)

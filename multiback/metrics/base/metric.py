@@ -6,15 +6,22 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal, Protocol, Self, runtime_checkable
 
 import keras
+import numpy as np
 from keras import ops
 
-from multiback.errors import ArgumentError, UnusableValuesWarning
+from multiback.errors import ArgumentError, FewRowsWarning, UnusableValuesWarning
 from multiback.keras_private import get_keras_mask, in_stateless_scope
 from multiback.metrics import plots
 from multiback.metrics.base import sharing
 from multiback.metrics.base.replicas import Replicas
 from multiback.metrics.base.signature import checked
 from multiback.metrics.inputs.task import Task
+from multiback.metrics.intervals.interval import (
+    ENOUGH_ROWS,
+    Interval,
+    check_level,
+    rare_classes,
+)
 from multiback.metrics.statistics.statistic import (
     STATE_VERSION,
     CountsCauses,
@@ -243,6 +250,76 @@ class Metric(keras.metrics.Metric, abc.ABC):  # type: ignore[misc]  # Keras has 
                     self.statistic.explain(self.name, cause, count),
                     UnusableValuesWarning,
                 )
+
+    def interval(self, level: float = 0.95) -> Interval:
+        """Return an interval of the value: how sure these data make it.
+
+        It says where the value of endless data like these would lie, from the state
+        that the metric has: see the page "How sure is a value?" for the method of each
+        metric and its coverage in simulations. Rows are taken as independent: several
+        of one patient are not, and `multiback.compare` has `groups=` for these. Weights
+        count as in the value, and by their squares in its variance.
+
+        Args:
+            level: How often such an interval contains the true value.
+
+        Returns:
+            A record with `value`, `lower`, `upper` and `standard_error`: floats, or
+            arrays where the metric has several values. NaN where there is no value.
+
+        Raises:
+            ArgumentError: The state does not determine an interval; or the level is not
+                between 0 and 1.
+
+        Examples:
+            >>> import multiback as mb
+            >>> metric = mb.metrics.Accuracy()
+            >>> metric.update_state([0, 1] * 50, [0.2, 0.9] * 45 + [0.7, 0.1] * 5)
+            >>> found = metric.interval()
+            >>> round(found.value, 4), round(found.lower, 4), round(found.upper, 4)
+            (0.9, 0.8256, 0.9448)
+        """
+        return self.interval_of(self, level)
+
+    def interval_of(self, owner: "Metric", level: float = 0.95) -> Interval:
+        """Return an interval of the value of another metric's data, and warn."""
+        state = {key: ops.convert_to_numpy(v) for key, v in owner.state.items()}
+        self.warn_of_unusable(state)
+        found = self.compute_interval(state, level)
+        rare = rare_classes(self.class_rows(state))
+        if rare:
+            which = f"class {rare[0]}" + (
+                f" and {len(rare) - 1} more" * (len(rare) > 1)
+            )
+            warn(
+                f"{self.name}: {which} has fewer than {ENOUGH_ROWS} rows, so that its "
+                "interval contains the true value less often than it says. Use more "
+                "data.",
+                FewRowsWarning,
+            )
+        return found
+
+    def compute_interval(self, state: State, level: float = 0.95) -> Interval:
+        """Return the interval of the value of a state; see `interval`."""
+        level = check_level(level)
+        host = {key: ops.convert_to_numpy(value) for key, value in state.items()}
+        return self.interval_on_arrays(host, level)
+
+    def interval_on_arrays(self, _state: State, _level: float) -> Interval:
+        """Return the interval of a state of NumPy arrays; metrics write it.
+
+        Raises:
+            ArgumentError: The state does not determine one.
+        """
+        raise ArgumentError(
+            f"{self.name} has no interval(): what it adds up does not tell how it "
+            "varies. Use multiback.metrics.bootstrap(metric, y_true, y_pred), which "
+            "draws the rows again."
+        )
+
+    def class_rows(self, _state: State) -> Any:
+        """Return how many rows each class has, for a state of NumPy arrays."""
+        return np.zeros(0)
 
     def unusable(self) -> dict[str, int]:
         """Return how many elements could not be used since the last reset, by cause.

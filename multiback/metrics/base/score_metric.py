@@ -2,6 +2,7 @@
 
 import abc
 import dataclasses
+import math
 from collections.abc import Sequence
 from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
@@ -19,10 +20,12 @@ from multiback.metrics.base.curves import (
     roc_points,
 )
 from multiback.metrics.base.metric import Direction, PairMetric
-from multiback.metrics.inputs.arguments import as_integer
+from multiback.metrics.inputs.arguments import as_integer, is_real
 from multiback.metrics.inputs.scores import ScoreTask
 from multiback.metrics.inputs.task import Average, Task
+from multiback.metrics.intervals.interval import sum_of_words
 from multiback.metrics.numeric.arithmetic import ratio
+from multiback.metrics.statistics.score_bins import BITS, most_bits
 from multiback.metrics.statistics.score_buffer import ScoreBuffer
 from multiback.metrics.statistics.score_histogram import (
     Histogram,
@@ -37,6 +40,13 @@ Array = np.ndarray[Any, Any]
 
 # 256 roundings of a prefix sum, 256 of a sum over bins and a few of each term.
 ROUNDING = 520 * 2.0**-24
+
+# Up to so many columns have the finest bins; four times as many have bins of twice the
+# width, in a state of at most so many MB.
+FINEST_COLUMNS = 16
+MAX_STATE_MB = 32.0
+# Two labels, each with two words of a count and two of a sum.
+BYTES_PER_BIN = 32
 
 # Fewer scores leave a wide gap in any bins, and Keras asks after each batch.
 ENOUGH = 256
@@ -66,14 +76,15 @@ class Thresholded(Protocol):
 class ScoreMetric(PairMetric):
     """A number that depends on how scores rank; subclasses write `score`.
 
-    Scores are counted in bins that are uniform in `asinh(logit / 4)`. `bounds()` says
+    Scores are counted in the bins of `statistics.score_bins`. `bounds()` says
     what the order inside of bins could change.
 
     Args:
         record: What is classified.
         average: "macro", "weighted", "micro" or None.
         capacity: How many scores to keep instead of counting in bins, or None.
-        num_bins: Number of bins.
+        num_bins: Largest number of bins, or None.
+        max_state_mb: Largest state in MB, or None.
         name: Name in the logs.
         dtype: Accepted as Keras's metrics do; counts stay exact.
     """
@@ -93,12 +104,12 @@ class ScoreMetric(PairMetric):
         *,
         average: Average,
         capacity: int | None,
-        num_bins: int,
+        num_bins: int | None,
+        max_state_mb: float | None,
         name: str,
         dtype: str | None,
     ) -> None:
         check_average(average)
-        num_bins = as_integer("num_bins", num_bins, 2)
         if capacity is not None:
             capacity = as_integer("capacity", capacity, 1)
         binary, several = record.kind == "binary", not record.is_single
@@ -117,7 +128,7 @@ class ScoreMetric(PairMetric):
             ignore_index=record.ignore_index,
         )
         self._scores: ScoreBuffer | ScoreHistogram = (
-            ScoreHistogram(scores, num_bins)
+            ScoreHistogram(scores, choose_bits(scores, num_bins, max_state_mb))
             if capacity is None
             else ScoreBuffer(capacity, scores)
         )
@@ -158,6 +169,53 @@ class ScoreMetric(PairMetric):
             Two floats, or with `average=None` two arrays.
         """
         return as_floats(self.compute_bounds(self.state))
+
+    def class_rows(self, state: State) -> Any:
+        """Return the effective rows of the rarer class of each ranking."""
+        histogram = self.chosen(self._scores.read(state))
+        squares = self.squared_weights(state)
+        rows = [
+            np.sum(counts, axis=-1) ** 2 / np.where(square > 0.0, square, 1.0)
+            for counts, square in zip(self.bin_counts(histogram), squares, strict=True)
+        ]
+        return np.minimum(*rows)
+
+    def bin_counts(self, histogram: Histogram) -> tuple[Array, Array]:
+        """Return the negatives and the positives of each bin, in float64."""
+        negatives, positives = (
+            ops.convert_to_numpy(part).astype("float64")
+            for part in (histogram.negatives, histogram.positives)
+        )
+        return negatives, positives
+
+    def squared_weights(self, state: State) -> tuple[Array, Array]:
+        """Return the sums of the squared weights of negatives and positives.
+
+        Args:
+            state: As NumPy arrays.
+        """
+        if "squares" in state:
+            # Unweighted batches are counted apart, each element with a weight of 1.
+            nothing = np.zeros_like(state["weighted"])
+            plain = self._scores.read({**state, "weighted": nothing})
+            counts = [np.sum(part, axis=-1) for part in self.bin_counts(plain)]
+            both = sum_of_words(state["squares"]).reshape(-1, 2)
+            both = both + np.stack(counts, axis=1)
+        else:
+            signed = state["signed"].astype("float64")
+            both = np.stack(
+                [
+                    np.sum(np.where(signed < 0.0, signed, 0.0) ** 2, axis=1),
+                    np.sum(np.where(signed > 0.0, signed, 0.0) ** 2, axis=1),
+                ],
+                axis=1,
+            )
+        classes = self.record.chosen
+        if classes is not None and not self._scores.task.micro:
+            if self.record.kind == "binary":
+                both = np.concatenate([both[:, ::-1], both])
+            both = both[list(classes)]
+        return both[:, 0], both[:, 1]
 
     def compute_roc_curve(self, state: State, column: int | None = None) -> ROCCurve:
         """Return the curve of a state; see `roc_curve`."""
@@ -371,6 +429,36 @@ class ScoreMetric(PairMetric):
                 "scores and is exact.",
                 WideBoundsWarning,
             )
+
+
+def choose_bits(
+    task: ScoreTask, num_bins: int | None, max_state_mb: float | None
+) -> int:
+    """Return the bits of the bins that the arguments of a constructor ask for.
+
+    Raises:
+        ArgumentError: An argument is not a number of the right kind, or both are given.
+    """
+    columns, logits = task.columns, task.from_logits
+    if num_bins is not None:
+        if max_state_mb is not None:
+            raise ArgumentError(
+                f"max_state_mb={max_state_mb!r} chooses the number of bins, and so "
+                f"does num_bins={num_bins!r}. Leave one of them out."
+            )
+        return most_bits(as_integer("num_bins", num_bins, 2), logits=logits)
+    bits = BITS
+    if max_state_mb is None:
+        max_state_mb = MAX_STATE_MB
+        # The time of a result grows with the number of cells.
+        quarters = math.log(max(columns / FINEST_COLUMNS, 1.0), 4)
+        bits -= math.ceil(quarters)
+    if not is_real(max_state_mb) or not max_state_mb > 0:
+        raise ArgumentError(
+            f"max_state_mb= wants a number above 0, not {max_state_mb!r}."
+        )
+    room = max_state_mb * 1e6 / (BYTES_PER_BIN * columns)
+    return min(bits, most_bits(room, logits=logits))
 
 
 def as_floats(values: Tensor) -> Any:

@@ -3,13 +3,17 @@
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from multiback.metrics.base.averaging import check_has_classes
 from multiback.metrics.base.count_metric import RatioMetric, TaskMetric
 from multiback.metrics.inputs.task import Average, Ids, Task, TaskName
+from multiback.metrics.intervals.delta import FN, RECALL, TP, averaged_ratio, balanced
+from multiback.metrics.intervals.interval import Interval, undefined
 from multiback.metrics.numeric.arithmetic import ratio
 from multiback.metrics.statistics.counts import CountTable
+from multiback.metrics.statistics.statistic import State
 
 Tensor = Any
 
@@ -229,6 +233,19 @@ class BalancedAccuracy(TaskMetric):
         classes = ops.sum(ops.cast(all_of > 0, "float32"), axis=0)
         recall = ops.sum(ratio(hits, all_of, 0.0), axis=0)
         return ops.mean(ratio(recall, classes, zero_division))
+
+    def interval_on_arrays(self, state: State, level: float) -> Interval:
+        """Return the interval of the mean recall."""
+        table = self.count_table(state)
+        if self._counts.unusable(state) and self._counts.invalid(state) > 0:
+            return undefined(level)
+        if self.task != "multiclass":
+            return balanced(table, level)
+        present = (table.counts[TP] + table.counts[FN] > 0.0).astype("float64")
+        present[[at for at in self.record.ignored if 0 <= at < present.size]] = 0.0
+        return averaged_ratio(
+            table, RECALL, present, by_size=False, empty=np.nan, level=level
+        )
 
 
 @keras.saving.register_keras_serializable("multiback")

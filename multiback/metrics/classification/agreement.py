@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 import keras
+import numpy as np
 from keras import ops
 
 from multiback.errors import ArgumentError
@@ -16,6 +17,9 @@ from multiback.metrics.base.averaging import check_zero_division
 from multiback.metrics.base.count_metric import TaskMetric
 from multiback.metrics.base.metric import Direction, PairMetric
 from multiback.metrics.inputs.task import ClassTask, Ids, Task, TaskName
+from multiback.metrics.intervals.delta import kappa, matthews
+from multiback.metrics.intervals.interval import Interval, sum_of_words, undefined
+from multiback.metrics.numeric import exact
 from multiback.metrics.numeric.arithmetic import ratio
 from multiback.metrics.statistics.confusion import confusion_for_task
 from multiback.metrics.statistics.counts import CountTable
@@ -152,6 +156,17 @@ class MatthewsCorrelation(TaskMetric):
         value = ratio(covariance, spread, self.zero_division)
         return ops.clip(value, -1.0, 1.0)
 
+    def interval_on_arrays(self, state: State, level: float) -> Interval:
+        """Return the interval of the correlation."""
+        table = self.count_table(state)
+        if self._counts.unusable(state) and self._counts.invalid(state) > 0:
+            return undefined(level)
+        if self.task == "multilabel":
+            table = table.pooled()
+        if self.task != "multiclass":
+            table = table.with_reverse()
+        return matthews(table, level)
+
 
 @keras.saving.register_keras_serializable("multiback")
 class CohenKappa(PairMetric):
@@ -275,3 +290,30 @@ class CohenKappa(PairMetric):
         # Without disagreement by chance 1 - 0/0 has to be zero_division.
         value = 1.0 - ratio(observed, expected, 1.0 - self.zero_division)
         return ops.where(invalid > 0, float("nan"), value)
+
+    def class_rows(self, state: State) -> Any:
+        """Return the effective rows of each class."""
+        counts, squares = self._cells(state)
+        with np.errstate(all="ignore"):
+            rows = np.sum(counts, axis=1) ** 2 / np.sum(squares, axis=1)
+        kept = [at for at in range(rows.size) if at not in self.record.ignored]
+        return np.nan_to_num(rows)[kept]
+
+    def interval_on_arrays(self, state: State, level: float) -> Interval:
+        """Return the interval of kappa."""
+        if self._confusion.unusable(state) and self._confusion.invalid(state) > 0:
+            return undefined(level)
+        counts, squares = self._cells(state)
+        classes, columns = counts.shape
+        apart = np.abs(np.arange(classes)[:, None] - np.arange(columns)[None, :])
+        apart[:, -1] = classes - 1  # No prediction costs as much as the worst one.
+        cost = {None: apart > 0, "linear": apart, "quadratic": apart**2}[self.weights]
+        return kappa(counts, squares, cost.astype("float64"), level)
+
+    def _cells(self, state: State) -> tuple[Any, Any]:
+        """Return the counts of all pairs, and the sums of squared weights."""
+        counts = exact.count_to_float(state["counts"])
+        shape = (self._confusion.classes, self._confusion.classes + 1)
+        parts = (counts + sum_of_words(state[key]) for key in ("weighted", "squares"))
+        weighted, squares = (part.reshape(shape) for part in parts)
+        return weighted, squares

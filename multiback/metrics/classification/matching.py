@@ -7,11 +7,15 @@ import keras
 from multiback.errors import ArgumentError
 from multiback.metrics.base.averaging import check_average, check_has_classes
 from multiback.metrics.base.count_metric import CountMetric
+from multiback.metrics.base.metric import Metric
 from multiback.metrics.inputs.arguments import as_integer, is_whole
 from multiback.metrics.inputs.task import Average, Ids, Task
+from multiback.metrics.intervals.delta import RECALL, column_ratios
+from multiback.metrics.intervals.interval import Interval, undefined
 from multiback.metrics.numeric.arithmetic import ratio
 from multiback.metrics.statistics.counts import CountTable
 from multiback.metrics.statistics.row_counts import ExactMatchCounts, TopKCounts
+from multiback.metrics.statistics.statistic import State
 
 Tensor = Any
 
@@ -103,7 +107,15 @@ class TopKAccuracy(CountMetric):
     def score(self, table: CountTable) -> Tensor:
         """Return the average share of hits."""
         table = self.chosen(table)
-        return self.averaged(table.tp, table.tp + table.fn, table, self.average)
+        return self.averaged(*self.fraction(table), table, self.average)
+
+    def fraction(self, table: CountTable) -> tuple[Tensor, Tensor]:
+        """Return the hits, and all elements."""
+        return table.tp, table.tp + table.fn
+
+    def interval_on_arrays(self, state: State, level: float) -> Interval:
+        """Return the interval of the average share of hits."""
+        return self.interval_of_ratio(state, level, self.fraction, self.average)
 
 
 @keras.saving.register_keras_serializable("multiback")
@@ -197,4 +209,18 @@ class ExactMatch(CountMetric):
 
     def score(self, table: CountTable) -> Tensor:
         """Return the share of rows."""
-        return ratio(table.tp, table.tp + table.fn, self.zero_division)[0]
+        return ratio(*self.fraction(table), self.zero_division)[0]
+
+    def fraction(self, table: CountTable) -> tuple[Tensor, Tensor]:
+        """Return the rows that are right, and all rows."""
+        return table.tp, table.tp + table.fn
+
+    def class_rows(self, state: State) -> Any:
+        """Return no classes: a row has no class of its own."""
+        return Metric.class_rows(self, state)
+
+    def interval_on_arrays(self, state: State, level: float) -> Interval:
+        """Return the interval of the share of rows."""
+        if self._counts.unusable(state) and self._counts.invalid(state) > 0:
+            return undefined(level)
+        return column_ratios(self.count_table(state), RECALL, level)[0].first()

@@ -8,20 +8,15 @@ import abc
 from typing import Any, ClassVar, NamedTuple
 
 import keras
-import numpy as np
 from keras import ops
 
 from multiback.errors import ArgumentError
-from multiback.metrics.base.curves import as_threshold
 from multiback.metrics.base.score_metric import ROUNDING, ScoreMetric
+from multiback.metrics.base.thresholds import above, thresholds_at
 from multiback.metrics.inputs.arguments import is_real
 from multiback.metrics.inputs.task import Average, Ids, Task, TaskName
 from multiback.metrics.numeric.arithmetic import ratio
-from multiback.metrics.statistics.score_histogram import (
-    BINS,
-    Histogram,
-    before,
-)
+from multiback.metrics.statistics.score_histogram import Histogram
 from multiback.metrics.statistics.statistic import State
 
 Tensor = Any
@@ -48,7 +43,8 @@ class OperatingPoint(ScoreMetric):
         record: What is classified.
         average: How the values of classes or labels become one.
         capacity: How many scores to keep, or None.
-        num_bins: Number of bins.
+        num_bins: Largest number of bins, or None.
+        max_state_mb: Largest state in MB, or None.
         name: Name in the logs.
         dtype: Accepted as Keras's metrics do; counts stay exact.
     """
@@ -64,7 +60,8 @@ class OperatingPoint(ScoreMetric):
         *,
         average: Average,
         capacity: int | None,
-        num_bins: int,
+        num_bins: int | None,
+        max_state_mb: float | None,
         name: str,
         dtype: str | None,
     ) -> None:
@@ -83,6 +80,7 @@ class OperatingPoint(ScoreMetric):
             average=average,
             capacity=capacity,
             num_bins=num_bins,
+            max_state_mb=max_state_mb,
             name=name,
             dtype=dtype,
         )
@@ -98,7 +96,7 @@ class OperatingPoint(ScoreMetric):
 
     def score(self, histogram: Histogram) -> tuple[Tensor, Tensor, Tensor]:
         """Return the best value and its bounds."""
-        tp, fp = _above(histogram)
+        tp, fp = above(histogram)
         value, _ = self._best(tp, fp, 0.0)
         if histogram.exact:
             return value, value, value
@@ -128,24 +126,14 @@ class OperatingPoint(ScoreMetric):
     def compute_threshold(self, state: State) -> Any:
         """Return the threshold of a state; see `threshold`."""
         histogram = self._scores.read(state)
-        tp, fp = _above(histogram)
-        value, index = self._best(tp, fp, 0.0)
+        tp, fp = above(histogram)
+        _, index = self._best(tp, fp, 0.0)
         positives, negatives = tp[:, -1], fp[:, -1]
         undefined = ops.logical_or(
             ops.logical_or(ops.equal(positives, 0.0), ops.equal(negatives, 0.0)),
             histogram.undefined > 0.0,
         )
-        edges = self._scores.edges(state)[:, ::-1]
-        edges = np.broadcast_to(edges, (len(value), edges.shape[1]))
-        places = ops.convert_to_numpy(index)
-        found = np.take_along_axis(edges, np.maximum(places - 1, 0)[:, None], 1)[:, 0]
-        thresholds = np.where(places == 0, np.inf, as_threshold(found))
-        thresholds[ops.convert_to_numpy(undefined)] = np.nan
-        classes = self.record.chosen
-        if classes is not None and len(thresholds) > 1:
-            thresholds = thresholds[list(classes)]
-            return float(thresholds[0]) if self.record.is_single else thresholds
-        return float(thresholds[0]) if len(thresholds) == 1 else thresholds
+        return thresholds_at(index, self._scores.edges(state), undefined, self.record)
 
     def _best(self, tp: Tensor, fp: Tensor, slack: Any) -> tuple[Tensor, Tensor]:
         """Return the best value of each column, and its threshold."""
@@ -169,16 +157,6 @@ class OperatingPoint(ScoreMetric):
         return best[:, 0], index
 
 
-def _above(histogram: Histogram) -> tuple[Tensor, Tensor]:
-    """Return true and false positives for each threshold, the first with none."""
-
-    def from_the_top(values: Tensor) -> Tensor:
-        values = ops.flip(values, axis=-1)
-        return before(ops.pad(values, [(0, 0), (0, 1)]))
-
-    return from_the_top(histogram.positives), from_the_top(histogram.negatives)
-
-
 def _where_predicted(rates: Rates) -> tuple[Tensor, Tensor]:
     """Return precision and recall; -1 for both where nothing is predicted."""
     return (
@@ -198,10 +176,10 @@ class PrecisionAtRecall(OperatingPoint):
     then the highest. A condition is met within 2**-22, four roundings. Where no
     threshold meets it the value is 0 and the threshold infinite: nothing is predicted.
 
-    Scores are counted in bins, by default 16,384 that are uniform in `asinh(logit /
-    4)`, so that the metric streams. `bounds()` says what the order inside of bins could
-    change: it is far below 1e-3 for most scores, and large where many scores lie close
-    together. Then a warning names `capacity=`, which keeps the scores themselves. A NaN
+    Scores are counted in bins, even around 1/2 and growing with the odds, so that the
+    metric streams. `bounds()` says what the order inside of bins could change: it is
+    far below 1e-3 for most scores, and large where many scores lie close together. Then
+    a warning names `capacity=`, which keeps the scores themselves. A NaN
     score gives NaN, and so do data of one class only; -0 equals 0.
 
     Args:
@@ -223,7 +201,12 @@ class PrecisionAtRecall(OperatingPoint):
         capacity: Keep up to this many scores (of each class or label) and be exact,
             instead of counting scores in bins. More scores than that are an error. Each
             result sorts them, so it suits `evaluate` rather than `fit`.
-        num_bins: Number of bins; the state has some 32 bytes a bin and class.
+        num_bins: Largest number of bins of each class; the state has 32 bytes a bin and
+            class. None takes 6,210 (7,298 for logits) for up to 16 classes, half as
+            many where there are four times as many classes, and a state of at most 32
+            MB.
+        max_state_mb: Largest state in MB (a million bytes), in place of `num_bins=`:
+            more memory makes the bins of many classes finer, up to 6,210 each.
         from_logits: Whether `y_pred` holds logits instead of probabilities. It is never
             guessed. Logits of classes are ranked by their softmax.
         ignore_index: A label, or a list of them, whose elements are left out. A class
@@ -292,7 +275,8 @@ class PrecisionAtRecall(OperatingPoint):
         average: Average = "macro",
         classes: Ids = None,
         capacity: int | None = None,
-        num_bins: int = BINS,
+        num_bins: int | None = None,
+        max_state_mb: float | None = None,
         from_logits: bool = False,
         ignore_index: Ids = None,
         name: str = "precision_at_recall",
@@ -312,6 +296,7 @@ class PrecisionAtRecall(OperatingPoint):
             average=average,
             capacity=capacity,
             num_bins=num_bins,
+            max_state_mb=max_state_mb,
             name=name,
             dtype=dtype,
         )
@@ -332,10 +317,10 @@ class RecallAtPrecision(OperatingPoint):
     then the highest. A condition is met within 2**-22, four roundings. Where no
     threshold meets it the value is 0 and the threshold infinite: nothing is predicted.
 
-    Scores are counted in bins, by default 16,384 that are uniform in `asinh(logit /
-    4)`, so that the metric streams. `bounds()` says what the order inside of bins could
-    change: it is far below 1e-3 for most scores, and large where many scores lie close
-    together. Then a warning names `capacity=`, which keeps the scores themselves. A NaN
+    Scores are counted in bins, even around 1/2 and growing with the odds, so that the
+    metric streams. `bounds()` says what the order inside of bins could change: it is
+    far below 1e-3 for most scores, and large where many scores lie close together. Then
+    a warning names `capacity=`, which keeps the scores themselves. A NaN
     score gives NaN, and so do data of one class only; -0 equals 0.
 
     Args:
@@ -357,7 +342,12 @@ class RecallAtPrecision(OperatingPoint):
         capacity: Keep up to this many scores (of each class or label) and be exact,
             instead of counting scores in bins. More scores than that are an error. Each
             result sorts them, so it suits `evaluate` rather than `fit`.
-        num_bins: Number of bins; the state has some 32 bytes a bin and class.
+        num_bins: Largest number of bins of each class; the state has 32 bytes a bin and
+            class. None takes 6,210 (7,298 for logits) for up to 16 classes, half as
+            many where there are four times as many classes, and a state of at most 32
+            MB.
+        max_state_mb: Largest state in MB (a million bytes), in place of `num_bins=`:
+            more memory makes the bins of many classes finer, up to 6,210 each.
         from_logits: Whether `y_pred` holds logits instead of probabilities. It is never
             guessed. Logits of classes are ranked by their softmax.
         ignore_index: A label, or a list of them, whose elements are left out. A class
@@ -426,7 +416,8 @@ class RecallAtPrecision(OperatingPoint):
         average: Average = "macro",
         classes: Ids = None,
         capacity: int | None = None,
-        num_bins: int = BINS,
+        num_bins: int | None = None,
+        max_state_mb: float | None = None,
         from_logits: bool = False,
         ignore_index: Ids = None,
         name: str = "recall_at_precision",
@@ -446,6 +437,7 @@ class RecallAtPrecision(OperatingPoint):
             average=average,
             capacity=capacity,
             num_bins=num_bins,
+            max_state_mb=max_state_mb,
             name=name,
             dtype=dtype,
         )
@@ -468,10 +460,10 @@ class SensitivityAtSpecificity(OperatingPoint):
     then the highest. A condition is met within 2**-22, four roundings. Where no
     threshold meets it the value is 0 and the threshold infinite: nothing is predicted.
 
-    Scores are counted in bins, by default 16,384 that are uniform in `asinh(logit /
-    4)`, so that the metric streams. `bounds()` says what the order inside of bins could
-    change: it is far below 1e-3 for most scores, and large where many scores lie close
-    together. Then a warning names `capacity=`, which keeps the scores themselves. A NaN
+    Scores are counted in bins, even around 1/2 and growing with the odds, so that the
+    metric streams. `bounds()` says what the order inside of bins could change: it is
+    far below 1e-3 for most scores, and large where many scores lie close together. Then
+    a warning names `capacity=`, which keeps the scores themselves. A NaN
     score gives NaN, and so do data of one class only; -0 equals 0.
 
     Args:
@@ -493,7 +485,12 @@ class SensitivityAtSpecificity(OperatingPoint):
         capacity: Keep up to this many scores (of each class or label) and be exact,
             instead of counting scores in bins. More scores than that are an error. Each
             result sorts them, so it suits `evaluate` rather than `fit`.
-        num_bins: Number of bins; the state has some 32 bytes a bin and class.
+        num_bins: Largest number of bins of each class; the state has 32 bytes a bin and
+            class. None takes 6,210 (7,298 for logits) for up to 16 classes, half as
+            many where there are four times as many classes, and a state of at most 32
+            MB.
+        max_state_mb: Largest state in MB (a million bytes), in place of `num_bins=`:
+            more memory makes the bins of many classes finer, up to 6,210 each.
         from_logits: Whether `y_pred` holds logits instead of probabilities. It is never
             guessed. Logits of classes are ranked by their softmax.
         ignore_index: A label, or a list of them, whose elements are left out. A class
@@ -565,7 +562,8 @@ class SensitivityAtSpecificity(OperatingPoint):
         average: Average = "macro",
         classes: Ids = None,
         capacity: int | None = None,
-        num_bins: int = BINS,
+        num_bins: int | None = None,
+        max_state_mb: float | None = None,
         from_logits: bool = False,
         ignore_index: Ids = None,
         name: str = "sensitivity_at_specificity",
@@ -585,6 +583,7 @@ class SensitivityAtSpecificity(OperatingPoint):
             average=average,
             capacity=capacity,
             num_bins=num_bins,
+            max_state_mb=max_state_mb,
             name=name,
             dtype=dtype,
         )
@@ -606,10 +605,10 @@ class SpecificityAtSensitivity(OperatingPoint):
     then the highest. A condition is met within 2**-22, four roundings. Where no
     threshold meets it the value is 0 and the threshold infinite: nothing is predicted.
 
-    Scores are counted in bins, by default 16,384 that are uniform in `asinh(logit /
-    4)`, so that the metric streams. `bounds()` says what the order inside of bins could
-    change: it is far below 1e-3 for most scores, and large where many scores lie close
-    together. Then a warning names `capacity=`, which keeps the scores themselves. A NaN
+    Scores are counted in bins, even around 1/2 and growing with the odds, so that the
+    metric streams. `bounds()` says what the order inside of bins could change: it is
+    far below 1e-3 for most scores, and large where many scores lie close together. Then
+    a warning names `capacity=`, which keeps the scores themselves. A NaN
     score gives NaN, and so do data of one class only; -0 equals 0.
 
     Args:
@@ -631,7 +630,12 @@ class SpecificityAtSensitivity(OperatingPoint):
         capacity: Keep up to this many scores (of each class or label) and be exact,
             instead of counting scores in bins. More scores than that are an error. Each
             result sorts them, so it suits `evaluate` rather than `fit`.
-        num_bins: Number of bins; the state has some 32 bytes a bin and class.
+        num_bins: Largest number of bins of each class; the state has 32 bytes a bin and
+            class. None takes 6,210 (7,298 for logits) for up to 16 classes, half as
+            many where there are four times as many classes, and a state of at most 32
+            MB.
+        max_state_mb: Largest state in MB (a million bytes), in place of `num_bins=`:
+            more memory makes the bins of many classes finer, up to 6,210 each.
         from_logits: Whether `y_pred` holds logits instead of probabilities. It is never
             guessed. Logits of classes are ranked by their softmax.
         ignore_index: A label, or a list of them, whose elements are left out. A class
@@ -703,7 +707,8 @@ class SpecificityAtSensitivity(OperatingPoint):
         average: Average = "macro",
         classes: Ids = None,
         capacity: int | None = None,
-        num_bins: int = BINS,
+        num_bins: int | None = None,
+        max_state_mb: float | None = None,
         from_logits: bool = False,
         ignore_index: Ids = None,
         name: str = "specificity_at_sensitivity",
@@ -723,6 +728,7 @@ class SpecificityAtSensitivity(OperatingPoint):
             average=average,
             capacity=capacity,
             num_bins=num_bins,
+            max_state_mb=max_state_mb,
             name=name,
             dtype=dtype,
         )

@@ -9,6 +9,8 @@ from keras import ops
 
 from multiback.metrics.base.metric import Direction, PairMetric
 from multiback.metrics.inputs.task import ClassTask, Ids, Task
+from multiback.metrics.intervals.interval import Interval, sum_of_words, undefined
+from multiback.metrics.intervals.means import exponential, mean_interval
 from multiback.metrics.numeric.arithmetic import ratio
 from multiback.metrics.statistics.losses import LossSums
 from multiback.metrics.statistics.statistic import State
@@ -51,6 +53,12 @@ class LossMetric(PairMetric):
         total, weight, invalid = self._losses.read(state)
         value = self.score(ratio(total, weight, float("nan")))
         return ops.where(invalid > 0.0, float("nan"), value)
+
+    def interval_on_arrays(self, state: State, level: float) -> Interval:
+        """Return the interval of the mean loss."""
+        if self._losses.unusable(state) and self._losses.invalid(state) > 0:
+            return undefined(level)
+        return mean_interval(sum_of_words(state["sums"]), level, positive=True)
 
 
 @keras.saving.register_keras_serializable("multiback")
@@ -220,6 +228,10 @@ class Perplexity(LossMetric):
     def score(self, mean: Tensor) -> Tensor:
         """Return its exponential."""
         return ops.exp(mean)
+
+    def interval_on_arrays(self, state: State, level: float) -> Interval:
+        """Return the exponential of the interval of the mean."""
+        return exponential(super().interval_on_arrays(state, level))
 
 
 @keras.saving.register_keras_serializable("multiback")

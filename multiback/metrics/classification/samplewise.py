@@ -10,6 +10,14 @@ from multiback.errors import ArgumentError
 from multiback.metrics.base.averaging import check_zero_division
 from multiback.metrics.base.metric import Direction, PairMetric
 from multiback.metrics.inputs.task import Ids, Task, TaskName
+from multiback.metrics.intervals.interval import (
+    Interval,
+    make,
+    sum_of_words,
+    undefined,
+)
+from multiback.metrics.intervals.means import mean_and_variance
+from multiback.metrics.intervals.wilson import effective_rows, wilson
 from multiback.metrics.statistics.sample_ratios import SampleRatios
 from multiback.metrics.statistics.statistic import State
 from multiback.metrics.statistics.task_counts import counts_for_task
@@ -64,6 +72,17 @@ class SamplewiseOverlap(PairMetric):
         values = ops.where(invalid > 0, float("nan"), means)
         one = self._ratios.average is not None or self.record.is_single
         return values[0] if one else values
+
+    def interval_on_arrays(self, state: State, level: float) -> Interval:
+        """Return the interval of the mean over samples."""
+        one = self._ratios.average is not None or self.record.is_single
+        sums = sum_of_words(state["sums"])
+        if self._ratios.unusable(state) and self._ratios.invalid(state) > 0:
+            return undefined(level, () if one else sums.shape[1:])
+        mean, variance, rows = mean_and_variance(sums)
+        size = effective_rows(mean, variance, rows)
+        found = make(mean, wilson(mean, size, level), variance**0.5, level, "Wilson")
+        return found.first() if one else found
 
 
 @keras.saving.register_keras_serializable("multiback")

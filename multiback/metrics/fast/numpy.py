@@ -263,7 +263,7 @@ def count_scores(
     positive, scores = _positive(y_true), scores.reshape(-1)
     if positive is None or not _are_usable(scores, from_logits=task.from_logits):
         return None
-    ids = bin_ids_of_array(scores, bins, logits=task.from_logits)
+    ids = bin_ids_of_array(scores, histogram.bits, logits=task.from_logits)
     ids += positive.reshape(-1) * bins
     return ids
 

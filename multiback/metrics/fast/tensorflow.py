@@ -5,6 +5,7 @@ microsecond or two at any size, so kernels use few: a plain batch takes a fifth 
 operations of the specification. XLA fuses many small ones, and gets the specification.
 """
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -20,12 +21,15 @@ from multiback.metrics.inputs.batch import Given, same_shape, to_scores, to_tens
 from multiback.metrics.inputs.causes import OF_LABELS
 from multiback.metrics.numeric import exact
 from multiback.metrics.statistics.counts import CountTable, score_threshold
-from multiback.metrics.statistics.score_bins import edge_table
+from multiback.metrics.statistics.score_bins import SEARCHED, bin_ids, edge_table
 from multiback.metrics.statistics.score_histogram import ScoreHistogram
 from multiback.metrics.statistics.statistic import PairStatistic, State
 from multiback.metrics.statistics.task_counts import BinaryCounts
 
 Tensor = Any
+
+# So many scores of a batch pay for the start of a function that XLA compiled.
+MANY = 8192
 
 # Matrix products with these sum a whole row, and the columns before each column.
 _ALL = np.ones((WIDTH, WIDTH))
@@ -111,13 +115,26 @@ def _count_scores(
     task, bins, length = statistic.task, statistic.bins, statistic.cells
     if (task.num_classes, task.num_labels, task.ignore_index) != (None, None, None):
         return None
+    size = scores.shape[0]
+    if size is not None and size >= MANY:
+        return _count_many_scores(statistic, counts, y_true, scores)
     ranked = _usable(scores, from_logits=task.from_logits)
     positive, negative = tf.equal(y_true, 1), tf.equal(y_true, 0)
-    # The first edge is minus infinity, and the last one infinity.
-    edges = edge_table(bins, logits=task.from_logits)[None, 1:-1]
-    ids = tf.raw_ops.UpperBound(
-        sorted_inputs=edges.astype(scores.dtype.as_numpy_dtype), values=scores[None]
-    )[0]
+    scores = tf.cast(scores, tf.float32)
+
+    def search() -> Tensor:
+        # The first edge is minus infinity, and the last one infinity.
+        edges = edge_table(statistic.bits, logits=task.from_logits)[None, 1:-1]
+        return tf.raw_ops.UpperBound(sorted_inputs=edges, values=scores[None])[0]
+
+    def compute() -> Tensor:
+        usable = tf.where(ranked, scores, tf.zeros_like(scores))
+        return bin_ids(usable, statistic.bits, logits=task.from_logits)
+
+    if size is None:
+        ids = tf.cond(tf.size(scores) <= SEARCHED, search, compute)
+    else:
+        ids = search() if size <= SEARCHED else compute()
     # In the low words of the flat count.
     ids = ids + tf.where(positive, length + bins, length)
     ids = tf.where(ranked, ids, length + 2 * bins)
@@ -132,6 +149,43 @@ def _count_scores(
     # No cell has more than the last one.
     full = flat[-1] >= exact.COUNT_BASE
     return tf.cond(full, lambda: exact.carry(counts), lambda: counts), odd
+
+
+def _count_many_scores(
+    statistic: ScoreHistogram, counts: Tensor, y_true: Tensor, scores: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Count a large batch: a function that XLA compiles finds the cells.
+
+    A graph reads and writes all of the batch for each of some twenty operations.
+    """
+    size, length = scores.shape[0], statistic.cells
+    ids = _cells_by_xla(statistic)(y_true, scores)
+    no_weights = tf.zeros([0], tf.int32)
+    found = tf.raw_ops.Bincount(arr=ids, size=length, weights=no_weights)
+    undefined, unknown = found[-2], found[-1]
+    cells = tf.concat([found[:-1], [size - unknown]], axis=0)
+    return exact.add_to_count(counts, cells), undefined + unknown > 0
+
+
+@functools.cache
+def _cells_by_xla(statistic: ScoreHistogram) -> Callable[[Tensor, Tensor], Tensor]:
+    """Return a function of labels and scores that gives the cell of each score.
+
+    Scores with an unknown label are in the last cell.
+    """
+    bins, logits = statistic.bins, statistic.task.from_logits
+
+    def cells(y_true: Tensor, scores: Tensor) -> Tensor:
+        ranked = _usable(scores, from_logits=logits)
+        positive, negative = tf.equal(y_true, 1), tf.equal(y_true, 0)
+        usable = tf.where(ranked, scores, tf.zeros_like(scores))
+        ids = bin_ids(usable, statistic.bits, logits=logits)
+        ids = tf.where(ranked, ids + tf.where(positive, bins, 0), 2 * bins)
+        known = tf.logical_or(positive, negative)
+        return tf.where(known, ids, statistic.cells - 1)
+
+    found: Callable[[Tensor, Tensor], Tensor] = tf.function(cells, jit_compile=True)
+    return found
 
 
 _COUNTS: dict[type, Callable[..., tuple[Tensor, Tensor] | None]] = {

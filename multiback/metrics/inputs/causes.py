@@ -62,6 +62,10 @@ WORDS = {
         "scores are outside of [0, 1]",
         "pass from_logits=True if the model returns logits, or give probabilities",
     ),
+    "outside_domain": (
+        "elements have no error by this formula, which takes {known}",
+        "clip y_true= and y_pred=, or take another metric",
+    ),
     "unknown_prediction": (
         "predictions are not {known}",
         "give y_pred= as these, or as scores of each class",
@@ -77,6 +81,10 @@ WORDS = {
     "beyond_capacity": (
         "scores had no room",
         "give a larger capacity=, or leave it out to count scores in bins",
+    ),
+    "values_beyond_capacity": (
+        "elements had no room",
+        "give capacity= the number of all elements",
     ),
 }
 
@@ -180,8 +188,18 @@ def count_value_causes(batch: Values) -> Tensor:
     true, predicted = batch.columns
     nan_true, nan_predicted = ops.isnan(true), ops.isnan(predicted)
     infinite = ops.logical_or(ops.isinf(true), ops.isinf(predicted))
-    none = ops.zeros_like(infinite)
-    columns = {"nan_label": nan_true, "nan_score": nan_predicted, "infinite": infinite}
+    return count_each(
+        {"nan_label": nan_true, "nan_score": nan_predicted, "infinite": infinite}
+    )
+
+
+def count_each(columns: dict[str, Tensor]) -> Tensor:
+    """Count where each cause holds, `(len(CAUSES),)` int32.
+
+    Args:
+        columns: Boolean tensors of one shape, by cause; a missing one holds nowhere.
+    """
+    none = ops.zeros_like(next(iter(columns.values())))
     return _totals([columns.get(name, none) for name in CAUSES])
 
 

@@ -6,6 +6,7 @@ formula in less time than `keras.ops` takes for its first operation.
 
 from typing import Any
 
+import keras
 import numpy as np
 from keras import ops
 
@@ -25,3 +26,13 @@ def ratio(numerator: Tensor, denominator: Tensor, zero_division: float) -> Tenso
     empty = xp.equal(denominator, 0.0)
     safe = xp.where(empty, xp.ones_like(denominator), denominator)
     return xp.where(empty, zero_division, numerator / safe)
+
+
+def bits(values: Tensor) -> Tensor:
+    """Read the bits of float32 values as int32."""
+    if keras.backend.backend() == "tensorflow":
+        # Keras's `view` needs to know the last axis.
+        from multiback.metrics.numeric import tensorflow  # noqa: PLC0415 - only here
+
+        return tensorflow.bits(values)
+    return ops.view(values, "int32")

@@ -3,14 +3,20 @@
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from multiback.metrics.base.score_metric import ScoreMetric
 from multiback.metrics.fast.numpy import roc_area
 from multiback.metrics.inputs.task import Average, Ids, Task, TaskName
+from multiback.metrics.intervals.delong import area_interval
+from multiback.metrics.intervals.interval import (
+    Interval,
+    mean_of_dependent,
+    undefined,
+)
 from multiback.metrics.numeric.arithmetic import ratio
 from multiback.metrics.statistics.score_histogram import (
-    BINS,
     Histogram,
     ScoreHistogram,
     before,
@@ -43,10 +49,10 @@ class AUROC(ScoreMetric):
     Inside of a bin positives and negatives are taken to tie; the bounds rank them
     either way.
 
-    Scores are counted in bins, by default 16,384 that are uniform in `asinh(logit /
-    4)`, so that the metric streams. `bounds()` says what the order inside of bins could
-    change: it is far below 1e-3 for most scores, and large where many scores lie close
-    together. Then a warning names `capacity=`, which keeps the scores themselves. A NaN
+    Scores are counted in bins, even around 1/2 and growing with the odds, so that the
+    metric streams. `bounds()` says what the order inside of bins could change: it is
+    far below 1e-3 for most scores, and large where many scores lie close together. Then
+    a warning names `capacity=`, which keeps the scores themselves. A NaN
     score gives NaN, and so do data of one class only; -0 equals 0.
 
     Args:
@@ -69,7 +75,12 @@ class AUROC(ScoreMetric):
         capacity: Keep up to this many scores (of each class or label) and be exact,
             instead of counting scores in bins. More scores than that are an error. Each
             result sorts them, so it suits `evaluate` rather than `fit`.
-        num_bins: Number of bins; the state has some 32 bytes a bin and class.
+        num_bins: Largest number of bins of each class; the state has 32 bytes a bin and
+            class. None takes 6,210 (7,298 for logits) for up to 16 classes, half as
+            many where there are four times as many classes, and a state of at most 32
+            MB.
+        max_state_mb: Largest state in MB (a million bytes), in place of `num_bins=`:
+            more memory makes the bins of many classes finer, up to 6,210 each.
         from_logits: Whether `y_pred` holds logits instead of probabilities. It is never
             guessed. Logits of classes are ranked by their softmax.
         ignore_index: A label, or a list of them, whose elements are left out. A class
@@ -136,7 +147,8 @@ class AUROC(ScoreMetric):
         average: Average = "macro",
         classes: Ids = None,
         capacity: int | None = None,
-        num_bins: int = BINS,
+        num_bins: int | None = None,
+        max_state_mb: float | None = None,
         from_logits: bool = False,
         ignore_index: Ids = None,
         name: str = "auroc",
@@ -155,6 +167,7 @@ class AUROC(ScoreMetric):
             average=average,
             capacity=capacity,
             num_bins=num_bins,
+            max_state_mb=max_state_mb,
             name=name,
             dtype=dtype,
         )
@@ -199,6 +212,23 @@ class AUROC(ScoreMetric):
             return value, value, value
         return value, low, low + tied
 
+    def interval_on_arrays(self, state: State, level: float) -> Interval:
+        """Return DeLong's interval; of a mean over classes the longest possible."""
+        histogram = self.chosen(self._scores.read(state))
+        negatives, positives = self.bin_counts(histogram)
+        squares = self.squared_weights(state)
+        broken = ops.convert_to_numpy(histogram.undefined) > 0.0
+        each = area_interval(positives, negatives, squares, level)
+        weights = np.ones_like(squares[0])
+        if self.average == "weighted":
+            weights = np.sum(positives, axis=-1)
+        weights = np.where(np.isnan(each.value), 0.0, weights)
+        if self._each:
+            return each.where(~broken)
+        if np.any(broken):
+            return undefined(level)
+        return mean_of_dependent(each, weights)
+
 
 @keras.saving.register_keras_serializable("multiback")
 class AveragePrecision(ScoreMetric):
@@ -212,10 +242,10 @@ class AveragePrecision(ScoreMetric):
     that are kept with `capacity=` tie only where they are equal. Of positives alone it
     is 1.
 
-    Scores are counted in bins, by default 16,384 that are uniform in `asinh(logit /
-    4)`, so that the metric streams. `bounds()` says what the order inside of bins could
-    change: it is far below 1e-3 for most scores, and large where many scores lie close
-    together. Then a warning names `capacity=`, which keeps the scores themselves. A NaN
+    Scores are counted in bins, even around 1/2 and growing with the odds, so that the
+    metric streams. `bounds()` says what the order inside of bins could change: it is
+    far below 1e-3 for most scores, and large where many scores lie close together. Then
+    a warning names `capacity=`, which keeps the scores themselves. A NaN
     score gives NaN, and so do data of one class only; -0 equals 0.
 
     Args:
@@ -238,7 +268,12 @@ class AveragePrecision(ScoreMetric):
         capacity: Keep up to this many scores (of each class or label) and be exact,
             instead of counting scores in bins. More scores than that are an error. Each
             result sorts them, so it suits `evaluate` rather than `fit`.
-        num_bins: Number of bins; the state has some 32 bytes a bin and class.
+        num_bins: Largest number of bins of each class; the state has 32 bytes a bin and
+            class. None takes 6,210 (7,298 for logits) for up to 16 classes, half as
+            many where there are four times as many classes, and a state of at most 32
+            MB.
+        max_state_mb: Largest state in MB (a million bytes), in place of `num_bins=`:
+            more memory makes the bins of many classes finer, up to 6,210 each.
         from_logits: Whether `y_pred` holds logits instead of probabilities. It is never
             guessed. Logits of classes are ranked by their softmax.
         ignore_index: A label, or a list of them, whose elements are left out. A class
@@ -307,7 +342,8 @@ class AveragePrecision(ScoreMetric):
         average: Average = "macro",
         classes: Ids = None,
         capacity: int | None = None,
-        num_bins: int = BINS,
+        num_bins: int | None = None,
+        max_state_mb: float | None = None,
         from_logits: bool = False,
         ignore_index: Ids = None,
         name: str = "average_precision",
@@ -326,6 +362,7 @@ class AveragePrecision(ScoreMetric):
             average=average,
             capacity=capacity,
             num_bins=num_bins,
+            max_state_mb=max_state_mb,
             name=name,
             dtype=dtype,
         )

@@ -5,11 +5,18 @@ import math
 from typing import Any, ClassVar, Literal
 
 import keras
+import numpy as np
 from keras import ops
 
 from multiback.errors import ArgumentError
 from multiback.metrics.base.metric import Direction, PairMetric
 from multiback.metrics.inputs.arguments import as_integer, check_flag
+from multiback.metrics.intervals.fisher import correlation_interval
+from multiback.metrics.intervals.interval import (
+    Interval,
+    mean_of_dependent,
+    sum_of_words,
+)
 from multiback.metrics.numeric.arithmetic import ratio
 from multiback.metrics.statistics.moments import Moments, MomentTable
 from multiback.metrics.statistics.statistic import State
@@ -321,6 +328,21 @@ class PearsonCorrelation(MomentMetric):
         """Return the correlation."""
         spread = ops.sqrt(table.true) * ops.sqrt(table.predicted)
         return ops.clip(ratio(table.cross, spread, float("nan")), -1.0, 1.0)
+
+    def interval_on_arrays(self, state: State, level: float) -> Interval:
+        """Return Fisher's interval; of a mean over outputs the longest possible."""
+        table = sum_of_words(state["moments"])
+        weight, squares, true, predicted, cross = table[[1, 2, 6, 7, 8]]
+        with np.errstate(all="ignore"):
+            values = cross / (np.sqrt(true) * np.sqrt(predicted))
+            rows = weight**2 / squares
+        each = correlation_interval(np.clip(values, -1.0, 1.0), rows, level)
+        if self.multioutput == "raw_values":
+            return each
+        weights = np.ones_like(true)
+        if self.multioutput == "variance_weighted" and np.sum(true) != 0.0:
+            weights = true
+        return mean_of_dependent(each, weights)
 
 
 @keras.saving.register_keras_serializable("multiback")

@@ -8,6 +8,8 @@ from keras import ops
 
 from multiback.metrics.base.metric import Direction, PairMetric
 from multiback.metrics.inputs.arguments import check_flag
+from multiback.metrics.intervals.interval import Interval, sum_of_words
+from multiback.metrics.intervals.means import mean_interval, root
 from multiback.metrics.numeric.arithmetic import ratio
 from multiback.metrics.statistics.statistic import State
 from multiback.metrics.statistics.sums import ErrorSums
@@ -30,6 +32,10 @@ class ErrorMetric(PairMetric):
     def __init__(self, sums: ErrorSums, name: str, dtype: str | None) -> None:
         super().__init__(sums, name=name, dtype=dtype)
         self.sums = sums
+
+    def interval_on_arrays(self, state: State, level: float) -> Interval:
+        """Return the interval of the mean error."""
+        return mean_interval(sum_of_words(state["sums"]), level, positive=True)
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments that make this metric again."""
@@ -142,6 +148,10 @@ class RootMeanSquaredError(ErrorMetric):
         """Return the error of a state."""
         total, weight = self.sums.read(state)
         return ops.sqrt(ratio(total, weight, float("nan")))
+
+    def interval_on_arrays(self, state: State, level: float) -> Interval:
+        """Return the root of the interval of the mean square."""
+        return root(super().interval_on_arrays(state, level))
 
 
 @keras.saving.register_keras_serializable("multiback")

@@ -31,21 +31,25 @@ class MomentTable:
         rows: Number of rows whose weight is not 0.
         weight: Sum of the weights.
         squares: Sum of the squared weights.
+        level: Weighted mean of `y_true`.
         bias: Weighted mean of `y_true - y_pred`.
         true: Sum of the weighted squares of `y_true` around its mean.
         predicted: The same of `y_pred`.
         cross: The same of the product of both.
         residual: The same of `y_true - y_pred`.
+        span: Largest less smallest `y_true`, if extremes are kept.
     """
 
     rows: Tensor
     weight: Tensor
     squares: Tensor
+    level: Tensor
     bias: Tensor
     true: Tensor
     predicted: Tensor
     cross: Tensor
     residual: Tensor
+    span: Tensor | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,12 +57,14 @@ class Moments(PairStatistic):
     """Accumulate means and centred second moments.
 
     "moments" is one float32 tensor of shape `(2, 10, D)`, in two words each. It is
-    not linear: states are merged by `merge`, never by adding.
+    not linear: states are merged by `merge`, never by adding. With extremes there is
+    "extremes" too, `(2, D)`: the largest target, and minus the smallest.
 
     Args:
         num_outputs: Number D of outputs, the length of the last axis; with 1 that
             axis may be missing.
         ignore_nan: Leave out elements whose target is NaN.
+        extremes: Keep the largest and the smallest target.
     """
 
     words_of: ClassVar[dict[str, str]] = {"nan_label": "nan_target"}
@@ -66,22 +72,24 @@ class Moments(PairStatistic):
 
     num_outputs: int = 1
     ignore_nan: bool = False
+    extremes: bool = False
 
     def init(self) -> State:
         """Return the state of no data."""
-        return {
-            "moments": ops.zeros((2, 10, self.num_outputs), dtype="float32"),
-            "unusable": self.no_causes(),
-        }
+        state = {"moments": ops.zeros((2, 10, self.num_outputs), dtype="float32")}
+        if self.extremes:
+            state["extremes"] = ops.zeros((2, self.num_outputs), dtype="float32")
+        return {**state, "unusable": self.no_causes()}
 
     def add(self, state: State, given: Given) -> tuple[State, Tensor]:
         """Return the state with a batch in it, and whether something is unusable."""
         batch = self._values(given)
-        new = self._of_batch(batch)
-        moments = self._merged(state["moments"], new)
+        new = {"moments": self._of_batch(batch)}
+        if self.extremes:
+            new["extremes"] = self._extremes(batch)
         # An invalid number anywhere makes a moment invalid.
-        odd = ops.logical_not(ops.all(ops.isfinite(new)))
-        return {**state, "moments": moments}, odd
+        odd = ops.logical_not(ops.all(ops.isfinite(new["moments"])))
+        return {**state, **self._both(state, new)}, odd
 
     def explain_labels(self) -> str:
         """Name the targets."""
@@ -138,10 +146,29 @@ class Moments(PairStatistic):
 
     def merge(self, a: State, b: State) -> State:
         """Return the state of both states' data together."""
-        return {
-            "moments": self._merged(a["moments"], b["moments"]),
-            "unusable": exact.merge_counts(a["unusable"], b["unusable"]),
-        }
+        unusable = exact.merge_counts(a["unusable"], b["unusable"])
+        return {**self._both(a, b), "unusable": unusable}
+
+    def _both(self, a: State, b: State) -> State:
+        """Merge all that is not a count."""
+        merged = {"moments": self._merged(a["moments"], b["moments"])}
+        if self.extremes:
+            x, y = a["extremes"], b["extremes"]
+            both = ops.maximum(x, y)
+            # Without rows the zeros of a state are no extremes.
+            both = ops.where(ops.equal(b["moments"][0, 0], 0.0), x, both)
+            merged["extremes"] = ops.where(ops.equal(a["moments"][0, 0], 0.0), y, both)
+        return merged
+
+    def _extremes(self, batch: Values) -> Tensor:
+        """Return the largest target of a batch, and minus the smallest, `(2, D)`."""
+        true = ops.cast(batch.columns[0], "float32")
+        counts = ops.ones_like(true, dtype="bool")
+        if batch.weights is not None:
+            counts = ops.not_equal(batch.weights, 0.0)
+        both = ops.stack([true, -true])
+        both = ops.where(counts, both, -float("inf"))
+        return ops.max(both, axis=1, initial=-float("inf"))
 
     def _merged(self, x: Tensor, y: Tensor) -> Tensor:
         """Merge the moments of two states."""
@@ -174,9 +201,11 @@ class Moments(PairStatistic):
             rows=table[0],
             weight=table[1],
             squares=table[2],
+            level=table[3],
             bias=table[5],
             true=table[6],
             predicted=table[7],
             cross=table[8],
             residual=table[9],
+            span=ops.sum(state["extremes"], axis=0) if self.extremes else None,
         )

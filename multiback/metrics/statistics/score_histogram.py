@@ -17,13 +17,16 @@ from multiback.metrics.inputs.scores import BINARY, ScoreTask
 from multiback.metrics.numeric import exact
 from multiback.metrics.numeric.by_id import count_ids, sum_by_id
 from multiback.metrics.statistics.counts import LabelCells
-from multiback.metrics.statistics.score_bins import bin_ids, lower_edges
+from multiback.metrics.statistics.score_bins import (
+    BITS,
+    bin_ids,
+    edge_table,
+    number_of_bins,
+)
 from multiback.metrics.statistics.statistic import State
 
 Tensor = Any
 Array = np.ndarray[Any, Any]
-
-BINS = 128 * 128
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,13 +55,18 @@ class ScoreHistogram(LabelCells):
 
     Args:
         task: Which scores.
-        bins: Number of bins.
+        bits: Each more doubles the number of bins; see `score_bins`.
     """
 
     negative_weights: ClassVar[bool] = False
 
     task: ScoreTask = BINARY
-    bins: int = BINS
+    bits: int = BITS
+
+    @property
+    def bins(self) -> int:
+        """Number of bins of a ranking."""
+        return number_of_bins(self.bits, logits=self.task.from_logits)
 
     @property
     def probabilities(self) -> bool:
@@ -82,16 +90,39 @@ class ScoreHistogram(LabelCells):
         """Return the state with a batch in it, and whether something is unusable."""
         if given.sample_weight is not None or keras.backend.backend() == "torch":
             return super().add(state, given)
-        # A pass over all cells for each small batch takes XLA four times as long.
         batch = self.prepare(given)
+        placed, ids = self.places(batch)
+        size = ids.shape[0]
+        if isinstance(size, int) and size >= self.cells:
+            return self._add_many(state, batch, placed.valid, ids)
+        # A pass over all cells for each small batch takes XLA four times as long.
         odd = self.is_odd(batch)
-        batch, ids = self.places(batch)
-        numbers = ops.reshape(ops.cast(batch.valid, "int32"), (-1,))
+        numbers = ops.reshape(ops.cast(placed.valid, "int32"), (-1,))
         ids = ops.where(numbers > 0, ids, ops.zeros_like(ids))
         last = ops.full((1,), self.cells - 1, dtype="int32")
         ids = ops.concatenate([ids, last])
         numbers = ops.concatenate([numbers, ops.reshape(ops.sum(numbers), (1,))])
         counts = exact.add_ids_to_count(state["counts"], ids, numbers)
+        return {**state, "counts": counts}, odd
+
+    def _add_many(
+        self, state: State, batch: Batch, valid: Tensor, ids: Tensor
+    ) -> tuple[State, Tensor]:
+        """Add a batch of more elements than cells, with as few passes over it.
+
+        What does not count, and what is wrong, get cells of their own: their sums would
+        each be one more pass.
+        """
+        ids = ops.where(ops.reshape(valid, (-1,)), ids, self.cells - 1)
+        binary = self.task.num_classes is None and self.task.num_labels is None
+        if binary:
+            ids = ops.where(batch.wrong, self.cells, ids)
+        found = count_ids(ids, self.cells + 1)
+        undefined, left_out, wrong = found[-3], found[-2], found[-1]
+        total = ids.shape[0] - left_out - wrong
+        cells = ops.concatenate([found[:-2], ops.reshape(total, (1,))])
+        counts = exact.add_to_count(state["counts"], cells)
+        odd = undefined + wrong > 0 if binary else self.is_odd(batch)
         return {**state, "counts": counts}, odd
 
     @property
@@ -120,7 +151,7 @@ class ScoreHistogram(LabelCells):
         scores = ops.where(
             undefined, ops.zeros_like(batch.predictions), batch.predictions
         )
-        ids = bin_ids(scores, self.bins, logits=self.task.from_logits)
+        ids = bin_ids(scores, self.bits, logits=self.task.from_logits)
         ids = ids + self.bins * batch.labels
         ids = ops.where(undefined, ops.full_like(ids, 2 * self.bins), ids)
         if self.task.columns > 1:
@@ -159,7 +190,8 @@ class ScoreHistogram(LabelCells):
 
     def edges(self, _state: State) -> Array:
         """Return the lower edge of each bin in float64, as scores, `(1, bins)`."""
-        edges = lower_edges(self.bins, logits=self.task.from_logits)
+        table = edge_table(self.bits, logits=self.task.from_logits)
+        edges: Array = table[:-1].astype("float64")
         if self.task.from_logits and self.task.num_classes is not None:
             # Their bins are of logits, but they are shown as a softmax.
             with np.errstate(all="ignore"):
@@ -171,7 +203,7 @@ class ScoreHistogram(LabelCells):
 def before(values: Tensor) -> Tensor:
     """Sum, for each bin, the bins before it: a prefix sum in two levels.
 
-    One level of 16,384 took a third of a small step on TensorFlow. Each sum takes
+    One level of thousands took a third of a small step on TensorFlow. Each sum takes
     at most twice the root of the number of bins in roundings, and none below 2**24.
 
     Args:

@@ -23,7 +23,7 @@ State = dict[str, Tensor]
 # The version of the layout and the meaning of every state. Raise it if either changes:
 # state that was saved in the middle of an epoch is then not restored, and the metric
 # warns.
-STATE_VERSION = 2
+STATE_VERSION = 3
 
 _NOTHING = bytes(2 * 4 * len(CAUSES))
 

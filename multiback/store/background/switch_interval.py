@@ -21,7 +21,7 @@ _before = _ours = 0.0
 
 
 @contextmanager
-def soon() -> Iterator[None]:
+def short_switch_interval() -> Iterator[None]:
     """Shorten the switch interval while the block runs, for any number of threads.
 
     If other code sets the interval in the block, that value stays.

@@ -15,7 +15,7 @@ from typing import Any, Self
 
 from multiback.errors import ArgumentError, SlowDiskWarning, StoreError
 from multiback.store.background.buffers import Buffer, Kind, allocate_aligned
-from multiback.store.background.switch_interval import soon
+from multiback.store.background.switch_interval import short_switch_interval
 from multiback.store.checkpoint import Checkpoint
 from multiback.store.format.tensor_file import Array
 from multiback.store.request import Request
@@ -218,7 +218,7 @@ class Writer:
         cleanup: Callable[[], object] | None,
     ) -> None:
         """Commit in the background; the thread keeps the writer until it is done."""
-        with soon():
+        with short_switch_interval():
             _commit(self._runs, request, then, cleanup, self._outcome)
         # A stored error refers to this frame, and must not keep the writer alive.
         del self
@@ -306,7 +306,7 @@ class Writer:
         except BaseException as ours:
             if error is None:
                 raise
-            error.add_note(f"Besides, a checkpoint was not saved: {ours}")
+            error.add_note(f"A checkpoint was not saved either: {ours}")
 
 
 def check_buffers(buffers: Any) -> None:

@@ -10,7 +10,7 @@ import re
 MAX_NAME_BYTES = 200
 # A name in the file system may be longer than one that `commit` accepts: "-v2".
 MAX_STORED_NAME = 255
-# How deep the folders of an engine may be.
+# How deep the folders of another state writer may be.
 MAX_PARTS = 8
 _SEPARATORS = frozenset("/\\:")
 

@@ -22,7 +22,7 @@ from multiback.store.format.payload import (
 from multiback.store.format.tensor_header import (
     LENGTH_BYTES,
     MAX_HEADER,
-    Slot,
+    TensorInfo,
     build_header,
     parse_header,
     parse_metadata,
@@ -177,10 +177,10 @@ def _stream(
     ):
         try:
             raw, payload = _read_header(stream, entry.size, digest)
-            slots = parse_header(raw, payload)
+            found = parse_header(raw, payload)
             metadata.update(parse_metadata(raw))
-            for slot in slots:
-                yield slot.name, _read_array(stream, slot, digest)
+            for info in found:
+                yield info.name, _read_array(stream, info, digest)
         except ValueError as error:
             raise CorruptCheckpointError(
                 f"{path} must be a whole safetensors file, but {error}. Load another "
@@ -206,12 +206,12 @@ def _read_header(
     return bytes(raw), rest - length
 
 
-def _read_array(stream: FileIO, slot: Slot, digest: xxhash.xxh3_128) -> Array:
+def _read_array(stream: FileIO, info: TensorInfo, digest: xxhash.xxh3_128) -> Array:
     """Read one array into fresh memory. Impossible shapes raise `ValueError`."""
-    dtype = slot.dtype
+    dtype = info.dtype
     if sys.byteorder == "big" and dtype.itemsize > 1:
         dtype = dtype.newbyteorder("<")
-    array: Array = np.empty(slot.shape, dtype)
+    array: Array = np.empty(info.shape, dtype)
     _fill(stream, array.reshape(-1).view(np.uint8).data, digest)
     return array
 

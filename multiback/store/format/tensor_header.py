@@ -81,7 +81,7 @@ VIEWED: dict[str, np.dtype[Any]] = {
 
 
 @dataclass(frozen=True)
-class Slot:
+class TensorInfo:
     """Where one array lies: its true dtype and shape, its bytes' range."""
 
     name: str
@@ -169,7 +169,7 @@ def _itemsize(name: str, dtype: str, _shape: tuple[int, ...]) -> int:
     return known.itemsize
 
 
-def parse_header(raw: bytes, payload: int) -> list[Slot]:
+def parse_header(raw: bytes, payload: int) -> list[TensorInfo]:
     """Read a header and check it against the bytes that follow it.
 
     Args:
@@ -185,28 +185,29 @@ def parse_header(raw: bytes, payload: int) -> list[Slot]:
 
     Examples:
         >>> parse_header(b'{"a":{"dtype":"U8","shape":[2],"data_offsets":[0,2]}}', 2)
-        [Slot(name='a', dtype=dtype('uint8'), shape=(2,), begin=0, end=2)]
+        [TensorInfo(name='a', dtype=dtype('uint8'), shape=(2,), begin=0, end=2)]
     """
     fields = load_strict(raw)
     if not isinstance(fields, dict):
         raise ValueError("the header is no JSON object")  # noqa: TRY004  (one error for all faults of a file)
     viewed = _viewed(fields.pop(_METADATA, {}))
-    slots = [
-        _slot(name, entry, viewed.pop(name, None)) for name, entry in fields.items()
+    found = [
+        _tensor_info(name, entry, viewed.pop(name, None))
+        for name, entry in fields.items()
     ]
     if viewed:
         raise ValueError(f"the metadata names absent arrays: {sorted(viewed)[:3]}")
-    slots.sort(key=lambda slot: (slot.begin, slot.end))
+    found.sort(key=lambda info: (info.begin, info.end))
     position = 0
-    for slot in slots:
-        if slot.begin != position:
+    for info in found:
+        if info.begin != position:
             raise ValueError(
-                f"{slot.name!r} starts at byte {slot.begin}, not at {position}"
+                f"{info.name!r} starts at byte {info.begin}, not at {position}"
             )
-        position = slot.end
+        position = info.end
     if position != payload:
         raise ValueError(f"the arrays end at byte {position}, the file at {payload}")
-    return slots
+    return found
 
 
 def parse_metadata(raw: bytes) -> dict[str, Any]:
@@ -232,7 +233,7 @@ def _viewed(metadata: object) -> dict[str, str]:
     return viewed
 
 
-def _slot(name: str, entry: object, logical: str | None) -> Slot:
+def _tensor_info(name: str, entry: object, logical: str | None) -> TensorInfo:
     """Check one array's entry on its own."""
     keys = {"dtype", "shape", "data_offsets"}
     if not isinstance(entry, dict) or set(entry) != keys:
@@ -256,7 +257,7 @@ def _slot(name: str, entry: object, logical: str | None) -> Slot:
         if entry["dtype"] != "U8" or shape[-1:] != [true_dtype.itemsize]:
             raise ValueError(f"{name!r} has a shape that does not fit {logical}")
         dtype, shape = true_dtype, shape[:-1]
-    return Slot(name, dtype, tuple(shape), begin, end)
+    return TensorInfo(name, dtype, tuple(shape), begin, end)
 
 
 def _sizes(values: object) -> bool:

@@ -33,8 +33,8 @@ def check_link(directory: Path, label: str) -> None:
         )
     if link.is_file() and not link.is_symlink() and not _is_link(link):
         raise StoreError(
-            f"{link} must be a link or absent, but is a file of somebody's. Move it "
-            f"away, or choose another label."
+            f"{link} must be a link or absent, but is a file that multiback did not "
+            f"write. Move it away, or choose another label."
         )
 
 

@@ -22,12 +22,12 @@ from multiback.store.format.tensor_file import Array, read_pieces
 from multiback.store.format.tensor_header import (
     LENGTH_BYTES,
     MAX_HEADER,
-    Slot,
+    TensorInfo,
     parse_header,
     parse_metadata,
 )
 from multiback.store.sharded.blocks import PartReader
-from multiback.store.sharded.regions import Box, Boxes, common, size_of, slices
+from multiback.store.sharded.regions import Region, Regions, common, size_of, slices
 
 # torch's names; a test notices a change.
 _PLACES, _OFFSETS = "DCP_SHARDING_INFO", "saved_offsets"
@@ -73,13 +73,13 @@ def read(folder: Path, files: Mapping[str, FileEntry]) -> dict[str, Array]:
 
 
 def read_parts(
-    reader: PartReader, boxes: Boxes
+    reader: PartReader, regions: Regions
 ) -> tuple[dict[str, Array], dict[str, list[Array]]]:
     """Read parts of some arrays, and only the needed bytes of each file.
 
     Args:
         reader: Reads the folder.
-        boxes: What is wanted of the arrays that are not wanted whole.
+        regions: What is wanted of the arrays that are not wanted whole.
 
     Returns:
         All other arrays, and the parts of these that the folder has.
@@ -87,11 +87,11 @@ def read_parts(
     Raises:
         CorruptCheckpointError: As for `read`, as far as it is read.
     """
-    found: dict[str, list[_Lying]] = defaultdict(list)
+    found: dict[str, list[_StoredPiece]] = defaultdict(list)
     for name in reader.files:
         try:
-            for slot, at, begin in _slots(reader, name):
-                found[slot.name].append(_Lying(name, slot, at, begin))
+            for info, at, begin in _pieces_of(reader, name):
+                found[info.name].append(_StoredPiece(name, info, at, begin))
         except ValueError as error:
             raise CorruptCheckpointError(
                 f"{reader.folder / name} must be a whole safetensors file that says "
@@ -99,15 +99,15 @@ def read_parts(
             ) from error
     try:
         parts = {
-            key: [_part(reader, key, found[key], box) for box in boxes[key]]
-            for key in boxes.keys() & found.keys()
+            key: [_part(reader, key, found[key], region) for region in regions[key]]
+            for key in regions.keys() & found.keys()
         }
         whole = {
             key: join(
-                key, [(one.at, _read_piece(reader, one, one.box)) for one in lying]
+                key, [(one.at, _read_piece(reader, one, one.region)) for one in stored]
             )
-            for key, lying in found.items()
-            if key not in boxes
+            for key, stored in found.items()
+            if key not in regions
         }
     except ValueError as error:
         raise CorruptCheckpointError(
@@ -118,25 +118,25 @@ def read_parts(
 
 
 @dataclass(frozen=True)
-class _Lying:
+class _StoredPiece:
     """A piece of an array in a file, from one byte on."""
 
     file: str
-    slot: Slot
+    info: TensorInfo
     at: tuple[int, ...]
     begin: int
 
     @property
-    def box(self) -> Box:
+    def region(self) -> Region:
         """The region of the array that this piece covers."""
         return tuple(
-            (at, at + size) for at, size in zip(self.at, self.slot.shape, strict=True)
+            (at, at + size) for at, size in zip(self.at, self.info.shape, strict=True)
         )
 
 
-def _slots(
+def _pieces_of(
     reader: PartReader, name: str
-) -> Iterator[tuple[Slot, tuple[int, ...], int]]:
+) -> Iterator[tuple[TensorInfo, tuple[int, ...], int]]:
     """Yield each array of a file, where it belongs and where its bytes begin."""
     rest = reader.files[name].size - LENGTH_BYTES
     length = int.from_bytes(reader.read(name, 0, LENGTH_BYTES), "little")
@@ -144,26 +144,28 @@ def _slots(
         raise ValueError(f"its header claims {length} bytes of {rest}")
     data = LENGTH_BYTES + length
     raw = bytes(reader.read(name, LENGTH_BYTES, data))
-    slots = parse_header(raw, rest - length)
+    found = parse_header(raw, rest - length)
     offsets = _offsets(parse_metadata(raw))
-    for slot in slots:
-        at = offsets.get(slot.name, [0] * len(slot.shape))
-        yield slot, _place(slot.name, at, len(slot.shape)), data + slot.begin
+    for info in found:
+        at = offsets.get(info.name, [0] * len(info.shape))
+        yield info, _place(info.name, at, len(info.shape)), data + info.begin
 
 
-def _part(reader: PartReader, key: str, lying: list[_Lying], box: Box) -> Array:
-    """Read a box from an array's pieces, which must fill it."""
-    dtype = lying[0].slot.dtype
-    if {(one.slot.dtype, len(one.at)) for one in lying} != {(dtype, len(box))}:
+def _part(
+    reader: PartReader, key: str, stored: list[_StoredPiece], region: Region
+) -> Array:
+    """Read a region from an array's pieces, which must fill it."""
+    dtype = stored[0].info.dtype
+    if {(one.info.dtype, len(one.at)) for one in stored} != {(dtype, len(region))}:
         raise ValueError(f"the pieces of {key!r} differ in dtype or dimensions")
-    overlaps = [(one, common(one.box, box)) for one in lying]
+    overlaps = [(one, common(one.region, region)) for one in stored]
     touched = [(one, there) for one, there in overlaps if there is not None]
-    # Before anything is allocated: the pieces must cover the box.
-    if sum(size_of(there) for _, there in touched) != size_of(box):
-        raise ValueError(f"the pieces of {key!r} do not fill the part {list(box)}")
-    part = np.empty([end - begin for begin, end in box], dtype)
+    # Before anything is allocated: the pieces must cover the region.
+    if sum(size_of(there) for _, there in touched) != size_of(region):
+        raise ValueError(f"the pieces of {key!r} do not fill the part {list(region)}")
+    part = np.empty([end - begin for begin, end in region], dtype)
     is_filled = np.zeros(part.shape, np.bool_)
-    origin = [begin for begin, _ in box]
+    origin = [begin for begin, _ in region]
     for one, there in touched:
         part[slices(there, origin)] = _read_piece(reader, one, there)
         is_filled[slices(there, origin)] = True
@@ -172,17 +174,17 @@ def _part(reader: PartReader, key: str, lying: list[_Lying], box: Box) -> Array:
     return part
 
 
-def _read_piece(reader: PartReader, one: _Lying, box: Box) -> Array:
+def _read_piece(reader: PartReader, one: _StoredPiece, region: Region) -> Array:
     """Read a part of a piece: only the rows that it needs."""
-    slot = one.slot
-    if not slot.shape or 0 in slot.shape:
-        raw = reader.read(one.file, one.begin, one.begin + slot.end - slot.begin)
-        return _array(raw, slot.dtype).reshape(slot.shape)
-    row = (slot.end - slot.begin) // slot.shape[0]
-    first, last = (edge - one.at[0] for edge in box[0])
+    info = one.info
+    if not info.shape or 0 in info.shape:
+        raw = reader.read(one.file, one.begin, one.begin + info.end - info.begin)
+        return _array(raw, info.dtype).reshape(info.shape)
+    row = (info.end - info.begin) // info.shape[0]
+    first, last = (edge - one.at[0] for edge in region[0])
     raw = reader.read(one.file, one.begin + first * row, one.begin + last * row)
-    rows = _array(raw, slot.dtype).reshape(last - first, *slot.shape[1:])
-    return rows[slices(box, (box[0][0], *one.at[1:]))]
+    rows = _array(raw, info.dtype).reshape(last - first, *info.shape[1:])
+    return rows[slices(region, (region[0][0], *one.at[1:]))]
 
 
 def _array(raw: memoryview, dtype: np.dtype[Any]) -> Array:

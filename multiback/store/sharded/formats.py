@@ -1,9 +1,9 @@
 """The state of a checkpoint in a format other than ours: a folder and its reader.
 
-An engine writes files of any kind into a folder of the checkpoint; the manifest has the
-size and checksum of each. Before an engine reads, every file is verified and no other
-file may be in the folder. For a partial read only the blocks that are read are verified
-(`blocks.py`).
+Orbax and torch write files of any kind into a folder of the checkpoint; the manifest
+has the size and checksum of each. Before they read, every file is verified, and no
+other file may be in the folder. For a partial read only the blocks that are read are
+verified (`blocks.py`).
 """
 
 import importlib
@@ -21,15 +21,15 @@ from multiback.store.format.names import path_fault
 from multiback.store.format.payload import FileEntry
 from multiback.store.format.tensor_file import Array
 from multiback.store.sharded.blocks import PartReader, digests_of
-from multiback.store.sharded.regions import Boxes
+from multiback.store.sharded.regions import Regions
 
 Read = Callable[[Path, Mapping[str, FileEntry]], dict[str, Array]]
-# Whole arrays; for arrays that are read in parts, one part for each box.
+# Whole arrays; for arrays that are read in parts, one part for each region.
 Parts = tuple[dict[str, Array], dict[str, list[Array]]]
-ReadParts = Callable[[PartReader, Boxes], Parts]
+ReadParts = Callable[[PartReader, Regions], Parts]
 
 # By module: a format's library is imported only where it is read. Each has
-# `read(folder, files)` and `read_parts(reader, boxes)`.
+# `read(folder, files)` and `read_parts(reader, regions)`.
 _READERS = MappingProxyType(
     {"dcp": "multiback.store.sharded.dcp", "orbax": "multiback.store.sharded.orbax"}
 )
@@ -57,7 +57,7 @@ def read_folder(
     return read(folder, files)
 
 
-def read_parts(name: str, reader: PartReader, boxes: Boxes) -> Parts:
+def read_parts(name: str, reader: PartReader, regions: Regions) -> Parts:
     """Read some arrays of a state's folder in parts, and all others whole.
 
     What is read is verified, with what shares a block with it; nothing else is.
@@ -65,7 +65,7 @@ def read_parts(name: str, reader: PartReader, boxes: Boxes) -> Parts:
     Args:
         name: The format.
         reader: Reads the folder.
-        boxes: What is wanted of the arrays that are not wanted whole. Names that the
+        regions: What is wanted of the arrays that are not wanted whole. Names that the
             folder does not have are skipped.
 
     Raises:
@@ -77,7 +77,7 @@ def read_parts(name: str, reader: PartReader, boxes: Boxes) -> Parts:
     module = _reader(name, reader.folder)
     check_folder(reader.folder, reader.files)
     read: ReadParts = module.read_parts
-    return read(reader, boxes)
+    return read(reader, regions)
 
 
 def _reader(name: str, folder: Path) -> Any:
@@ -135,7 +135,7 @@ def _link(path: Path) -> CorruptCheckpointError:
 
 
 def settle(files: Files, folder: Path) -> tuple[dict[str, FileEntry], dict[str, str]]:
-    """Wait until all files of an engine are on the disk, and describe them.
+    """Wait until all files of another writer are on the disk, and describe them.
 
     Args:
         files: How to change the file system.

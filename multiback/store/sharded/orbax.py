@@ -19,8 +19,8 @@ from multiback.store.format.payload import FileEntry, verify_file
 from multiback.store.format.tensor_file import Array
 from multiback.store.sharded.blocks import PartReader
 from multiback.store.sharded.regions import (
-    Box,
-    Boxes,
+    Region,
+    Regions,
     chunks_of,
     is_inside,
     slices,
@@ -58,13 +58,13 @@ def read(folder: Path, files: Mapping[str, FileEntry]) -> dict[str, Array]:
 
 
 def read_parts(
-    reader: PartReader, boxes: Boxes
+    reader: PartReader, regions: Regions
 ) -> tuple[dict[str, Array], dict[str, list[Array]]]:
     """Read parts of some arrays: the chunks that they touch, verified before.
 
     Args:
         reader: Reads the folder.
-        boxes: What is wanted of the arrays that are not wanted whole.
+        regions: What is wanted of the arrays that are not wanted whole.
 
     Returns:
         All other arrays, and the parts of these that the folder has.
@@ -82,14 +82,14 @@ def read_parts(
         opened = _opened(library, reader.folder, reader.files)
         found: dict[str, list[Array]] = {}
         for name, one in opened.items():
-            wanted = boxes.get(name, [whole(one.shape)])
-            if not all(is_inside(box, one.shape) for box in wanted):
+            wanted = regions.get(name, [whole(one.shape)])
+            if not all(is_inside(region, one.shape) for region in wanted):
                 raise ValueError(f"{name!r} has the shape {list(one.shape)}")
             _check_chunks(reader, places, name, one, wanted)
             found[name] = [
-                np.asarray(one[slices(box)].read().result()) for box in wanted
+                np.asarray(one[slices(region)].read().result()) for region in wanted
             ]
-    parts = {name: found.pop(name) for name in boxes.keys() & found.keys()}
+    parts = {name: found.pop(name) for name in regions.keys() & found.keys()}
     return {name: all_of for name, [all_of] in found.items()}, parts
 
 
@@ -150,12 +150,14 @@ def _check_chunks(
     places: Mapping[str, Place | None],
     name: str,
     array: Any,
-    boxes: Sequence[Box],
+    regions: Sequence[Region],
 ) -> None:
-    """Verify the chunks of an array that some boxes touch."""
+    """Verify the chunks of an array that some regions touch."""
     about = array.spec().to_json()["metadata"]
     separator = about.get("dimension_separator", ".")
-    for numbers in {n for box in boxes for n in chunks_of(box, about["chunks"])}:
+    for numbers in {
+        n for region in regions for n in chunks_of(region, about["chunks"])
+    }:
         key = f"{quote(name, safe='')}/{separator.join(map(str, numbers)) or '0'}"
         # A chunk without a place cannot be verified, so it is not read either.
         if (place := places[key]) is not None:

@@ -76,13 +76,13 @@ def train(run, ending):
     files = SlowFiles("full" in words)
     if how == "loop":
         ckpt = mb.Checkpointer(run, SCORE)
-        ckpt.shelf.directory = RunDirectory(run, files)
+        ckpt.kept.directory = RunDirectory(run, files)
         ckpt.step({"w": np.ones(3)}, {"score": 1.0}, step=2)
         print("pending:", ckpt._saver._writer.is_busy, flush=True)
         return
     callback = mb.ModelCheckpoint(run, SCORE)
-    engine = callback._engine
-    engine.shelf.directory = RunDirectory(run, files)
+    engine = callback._checkpointer
+    engine.kept.directory = RunDirectory(run, files)
     with callback if "with" in words else contextlib.nullcontext():
         # Eagerly: nothing is worth compiling for three steps.
         ends = Ends(engine, files, how)

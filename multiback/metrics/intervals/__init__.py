@@ -1,0 +1,1 @@
+"""How sure a value is: intervals from the counts and sums of a state."""

@@ -1,0 +1,95 @@
+"""What all metrics that average one error term an element share."""
+
+import abc
+import math
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from keras import ops
+
+from multiback.errors import ArgumentError
+from multiback.metrics.base.metric import Direction, PairMetric
+from multiback.metrics.inputs.arguments import as_integer, check_flag
+from multiback.metrics.intervals.interval import (
+    Interval,
+    mean_of_dependent,
+    sum_of_words,
+)
+from multiback.metrics.intervals.means import mean_interval
+from multiback.metrics.statistics.error_terms import ErrorTerms, Kind
+from multiback.metrics.statistics.statistic import State
+
+Tensor = Any
+Multioutput = Literal["uniform_average", "raw_values"]
+
+
+def check_multioutput(multioutput: Any) -> None:
+    """Raise unless `multioutput` is known."""
+    if multioutput not in ("uniform_average", "raw_values"):
+        raise ArgumentError(
+            'multioutput= wants "uniform_average" or "raw_values", not '
+            f"{multioutput!r}."
+        )
+
+
+class TermMetric(PairMetric):
+    """A formula over the sum of error terms; subclasses write `score`.
+
+    Args:
+        kind: The formula of a term.
+        parameter: The number in the formula, if it has one.
+        num_outputs: Number D of outputs; one takes all elements together.
+        multioutput: How the values of several outputs become one.
+        ignore_nan: Leave out elements whose target is NaN.
+        name: Name in the logs.
+        dtype: Accepted as Keras's metrics do; sums stay exact.
+    """
+
+    direction: ClassVar[Direction | None] = "min"
+    value_range: ClassVar[tuple[float, float]] = (0.0, math.inf)
+    # The value is a function of the mean term, which has an interval.
+    is_mean: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        kind: Kind,
+        parameter: float = 0.0,
+        *,
+        num_outputs: int,
+        multioutput: Multioutput,
+        ignore_nan: bool,
+        name: str,
+        dtype: str | None,
+    ) -> None:
+        num_outputs = as_integer("num_outputs", num_outputs, 1)
+        check_multioutput(multioutput)
+        ignore_nan = check_flag("ignore_nan", ignore_nan)
+        self._terms = ErrorTerms(
+            kind,
+            float(parameter),
+            None if num_outputs == 1 else num_outputs,
+            ignore_nan,
+        )
+        super().__init__(self._terms, name=name, dtype=dtype)
+        self.multioutput = multioutput
+
+    @abc.abstractmethod
+    def score(self, total: Tensor, weight: Tensor) -> Tensor:
+        """Return one value an output, from sums of terms and of weights."""
+
+    def compute(self, state: State) -> Tensor:
+        """Return the metric's value for a state."""
+        total, weight = self._terms.read(state)
+        if self._terms.sized:
+            weight = self._terms.read_sizes(state)
+        values = self.score(total, weight)
+        return values if self.multioutput == "raw_values" else ops.mean(values)
+
+    def interval_on_arrays(self, state: State, level: float) -> Interval:
+        """Return the interval of the mean term; of several outputs' the longest."""
+        if not self.is_mean:
+            return super().interval_on_arrays(state, level)
+        each = mean_interval(sum_of_words(state["sums"]), level, positive=True)
+        if self.multioutput == "raw_values":
+            return each
+        return mean_of_dependent(each, np.ones(np.size(each.value)))

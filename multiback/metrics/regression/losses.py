@@ -1,0 +1,340 @@
+"""Mean losses with a parameter: pinball, Huber and Tweedie deviance."""
+
+import math
+from typing import Any
+
+import keras
+from keras import ops
+
+from multiback.errors import ArgumentError
+from multiback.metrics.inputs.arguments import is_real
+from multiback.metrics.numeric.arithmetic import ratio
+from multiback.metrics.regression.error_metric import Multioutput, TermMetric
+
+Tensor = Any
+
+
+@keras.saving.register_keras_serializable("multiback")
+class PinballLoss(TermMetric):
+    """The pinball loss: the error of a predicted quantile.
+
+    Formula: `mean(max(q (y_true - y_pred), (q - 1) (y_true - y_pred)))` with the
+    quantile q.
+
+    Use it for models that predict a quantile, such as the upper end of an interval. For
+    the median it is half the mean absolute error. No data, and a NaN or infinite error,
+    give NaN.
+
+    Args:
+        quantile: The quantile that is predicted, above 0 and below 1.
+        num_outputs: Number D of outputs, the length of the last axis, each with a value
+            of its own. 1 takes all elements of any shape together.
+        multioutput: How the values of several outputs become one: "uniform_average"
+            (plain mean) or "raw_values" (an array of all).
+        ignore_nan: Leave out elements whose target is NaN.
+        name: Name in Keras's logs.
+        dtype: Accepted as in Keras's metrics; sums stay exact across batches and the
+            result is float32.
+
+    Call arguments:
+        y_true: Targets, integers or floats: of any shape, or `(..., D)`.
+        y_pred: Predictions of the same shape. For one output either one may have a last
+            axis of length 1 that the other lacks; nothing else broadcasts.
+        sample_weight: One number a sample or an element, or None.
+
+    Raises:
+        ArgumentError: An argument is unknown or not usable, or the shapes do not fit
+            together.
+
+    Source: scikit-learn's `mean_pinball_loss`.
+
+    Examples:
+        Two batches of different sizes:
+
+        >>> metric = PinballLoss(quantile=0.9)
+        >>> metric.update_state([1.0, 2.0, 4.0], [1.0, 3.0, 2.0])
+        >>> metric.update_state([5.0], [6.0])
+        >>> round(float(metric.result()), 4)
+        0.5
+
+        Two outputs, one value each:
+
+        >>> metric = PinballLoss(quantile=0.9, num_outputs=2, multioutput="raw_values")
+        >>> metric.update_state([[1.0, 2.0], [4.0, 8.0]], [[1.0, 3.0], [2.0, 8.0]])
+        >>> [round(float(value), 4) for value in metric.result()]
+        [0.9, 0.05]
+    """
+
+    def __init__(
+        self,
+        quantile: float = 0.5,
+        *,
+        num_outputs: int = 1,
+        multioutput: Multioutput = "uniform_average",
+        ignore_nan: bool = False,
+        name: str = "pinball_loss",
+        dtype: str | None = None,
+    ) -> None:
+        if not is_real(quantile) or not 0.0 < quantile < 1.0:
+            raise ArgumentError(
+                f"quantile= wants a number above 0 and below 1, not {quantile!r}."
+            )
+        super().__init__(
+            "pinball",
+            quantile,
+            num_outputs=num_outputs,
+            multioutput=multioutput,
+            ignore_nan=ignore_nan,
+            name=name,
+            dtype=dtype,
+        )
+
+    def score(self, total: Tensor, weight: Tensor) -> Tensor:
+        """Return the mean of each output."""
+        return ratio(total, weight, float("nan"))
+
+
+@keras.saving.register_keras_serializable("multiback")
+class Huber(TermMetric):
+    """The Huber loss: squares of small errors, sizes of large ones.
+
+    Formula: the mean of `error^2 / 2` where `|error| <= delta` and of `delta (|error| -
+    delta / 2)` elsewhere.
+
+    Use it in place of `MeanSquaredError` where a few outliers should not decide. No
+    data, and a NaN or infinite error, give NaN.
+
+    Args:
+        delta: The size of an error from which on it counts in proportion, above 0.
+        num_outputs: Number D of outputs, the length of the last axis, each with a value
+            of its own. 1 takes all elements of any shape together.
+        multioutput: How the values of several outputs become one: "uniform_average"
+            (plain mean) or "raw_values" (an array of all).
+        ignore_nan: Leave out elements whose target is NaN.
+        name: Name in Keras's logs.
+        dtype: Accepted as in Keras's metrics; sums stay exact across batches and the
+            result is float32.
+
+    Call arguments:
+        y_true: Targets, integers or floats: of any shape, or `(..., D)`.
+        y_pred: Predictions of the same shape. For one output either one may have a last
+            axis of length 1 that the other lacks; nothing else broadcasts.
+        sample_weight: One number a sample or an element, or None.
+
+    Raises:
+        ArgumentError: An argument is unknown or not usable, or the shapes do not fit
+            together.
+
+    Source: SciPy's `scipy.special.huber`; Keras's `keras.losses.Huber`.
+
+    Examples:
+        Two batches of different sizes:
+
+        >>> metric = Huber()
+        >>> metric.update_state([1.0, 2.0, 4.0], [1.0, 3.0, 2.0])
+        >>> metric.update_state([5.0], [6.0])
+        >>> round(float(metric.result()), 4)
+        0.625
+
+        Two outputs, one value each:
+
+        >>> metric = Huber(num_outputs=2, multioutput="raw_values")
+        >>> metric.update_state([[1.0, 2.0], [4.0, 8.0]], [[1.0, 3.0], [2.0, 8.0]])
+        >>> [round(float(value), 4) for value in metric.result()]
+        [0.75, 0.25]
+    """
+
+    def __init__(
+        self,
+        delta: float = 1.0,
+        *,
+        num_outputs: int = 1,
+        multioutput: Multioutput = "uniform_average",
+        ignore_nan: bool = False,
+        name: str = "huber",
+        dtype: str | None = None,
+    ) -> None:
+        if not is_real(delta) or not 0.0 < delta < math.inf:
+            raise ArgumentError(f"delta= wants a number above 0, not {delta!r}.")
+        super().__init__(
+            "huber",
+            delta,
+            num_outputs=num_outputs,
+            multioutput=multioutput,
+            ignore_nan=ignore_nan,
+            name=name,
+            dtype=dtype,
+        )
+
+    def score(self, total: Tensor, weight: Tensor) -> Tensor:
+        """Return the mean of each output."""
+        return ratio(total, weight, float("nan"))
+
+
+@keras.saving.register_keras_serializable("multiback")
+class TweedieDeviance(TermMetric):
+    """The mean deviance of a Tweedie distribution: normal, Poisson, gamma and others.
+
+    Formula: the mean of `(y_true - y_pred)^2` for a power of 0, `2 (y_true log(y_true /
+    y_pred) - y_true + y_pred)` for 1, `2 (log(y_pred / y_true) + y_true / y_pred - 1)`
+    for 2, and for any other power p of `2 (max(y_true, 0)^(2-p) / ((1-p)(2-p)) - y_true
+    y_pred^(1-p) / (1-p) + y_pred^(2-p) / (2-p))`.
+
+    Use it for models of counts (power 1), of amounts (2), or of amounts with many zeros
+    (between 1 and 2). Predictions must be above 0, unless the power is 0; targets must
+    be at least 0 for powers from 1, and above 0 from 2. Any other makes the value NaN.
+    No data, and a NaN or infinite error, give NaN.
+
+    Args:
+        power: The power p of the variance: 0 is normal, 1 Poisson, 2 gamma, 3 inverse
+            Gaussian. Between 0 and 1 there is no distribution.
+        num_outputs: Number D of outputs, the length of the last axis, each with a value
+            of its own. 1 takes all elements of any shape together.
+        multioutput: How the values of several outputs become one: "uniform_average"
+            (plain mean) or "raw_values" (an array of all).
+        ignore_nan: Leave out elements whose target is NaN.
+        name: Name in Keras's logs.
+        dtype: Accepted as in Keras's metrics; sums stay exact across batches and the
+            result is float32.
+
+    Call arguments:
+        y_true: Targets, integers or floats: of any shape, or `(..., D)`.
+        y_pred: Predictions of the same shape. For one output either one may have a last
+            axis of length 1 that the other lacks; nothing else broadcasts.
+        sample_weight: One number a sample or an element, or None.
+
+    Raises:
+        ArgumentError: An argument is unknown or not usable, or the shapes do not fit
+            together.
+
+    Source: scikit-learn's `mean_tweedie_deviance`.
+
+    Examples:
+        Two batches of different sizes:
+
+        >>> metric = TweedieDeviance(power=1)
+        >>> metric.update_state([1.0, 2.0, 4.0], [1.0, 3.0, 2.0])
+        >>> metric.update_state([5.0], [6.0])
+        >>> round(float(metric.result()), 4)
+        0.525
+
+        Two outputs, one value each:
+
+        >>> metric = TweedieDeviance(power=1, num_outputs=2, multioutput="raw_values")
+        >>> metric.update_state([[1.0, 2.0], [4.0, 8.0]], [[1.0, 3.0], [2.0, 8.0]])
+        >>> [round(float(value), 4) for value in metric.result()]
+        [0.7726, 0.1891]
+    """
+
+    def __init__(
+        self,
+        power: float = 0.0,
+        *,
+        num_outputs: int = 1,
+        multioutput: Multioutput = "uniform_average",
+        ignore_nan: bool = False,
+        name: str = "tweedie_deviance",
+        dtype: str | None = None,
+    ) -> None:
+        if not is_real(power) or not math.isfinite(power) or 0.0 < power < 1.0:
+            raise ArgumentError(
+                "power= wants a number that is not between 0 and 1, not "
+                f"{power!r}: 0 is normal, 1 Poisson, 2 gamma."
+            )
+        super().__init__(
+            "tweedie",
+            power,
+            num_outputs=num_outputs,
+            multioutput=multioutput,
+            ignore_nan=ignore_nan,
+            name=name,
+            dtype=dtype,
+        )
+
+    def score(self, total: Tensor, weight: Tensor) -> Tensor:
+        """Return the mean of each output."""
+        return ratio(total, weight, float("nan"))
+
+
+@keras.saving.register_keras_serializable("multiback")
+class MinkowskiDistance(TermMetric):
+    """The Minkowski distance of all predictions from their targets.
+
+    Formula: `sum(|y_true - y_pred|^p)^(1 / p)`, over all data.
+
+    Use it for the distance of whole vectors; it grows with the number of elements. p =
+    1 is the Manhattan distance, p = 2 the Euclidean one. No data, and a NaN or infinite
+    error, give NaN.
+
+    Args:
+        p: The power, at least 1.
+        num_outputs: Number D of outputs, the length of the last axis, each with a value
+            of its own. 1 takes all elements of any shape together.
+        multioutput: How the values of several outputs become one: "uniform_average"
+            (plain mean) or "raw_values" (an array of all).
+        ignore_nan: Leave out elements whose target is NaN.
+        name: Name in Keras's logs.
+        dtype: Accepted as in Keras's metrics; sums stay exact across batches and the
+            result is float32.
+
+    Call arguments:
+        y_true: Targets, integers or floats: of any shape, or `(..., D)`.
+        y_pred: Predictions of the same shape. For one output either one may have a last
+            axis of length 1 that the other lacks; nothing else broadcasts.
+        sample_weight: One number a sample or an element, or None.
+
+    Raises:
+        ArgumentError: An argument is unknown or not usable, or the shapes do not fit
+            together.
+
+    Source: torchmetrics' `MinkowskiDistance`; SciPy's
+    `scipy.spatial.distance.minkowski`.
+
+    Examples:
+        Two batches of different sizes:
+
+        >>> metric = MinkowskiDistance(p=3)
+        >>> metric.update_state([1.0, 2.0, 4.0], [1.0, 3.0, 2.0])
+        >>> metric.update_state([5.0], [6.0])
+        >>> round(float(metric.result()), 4)
+        2.1544
+
+        Two outputs, one value each:
+
+        >>> metric = MinkowskiDistance(p=3, num_outputs=2, multioutput="raw_values")
+        >>> metric.update_state([[1.0, 2.0], [4.0, 8.0]], [[1.0, 3.0], [2.0, 8.0]])
+        >>> [round(float(value), 4) for value in metric.result()]
+        [2.0, 1.0]
+    """
+
+    is_mean = False
+
+    def __init__(
+        self,
+        p: float = 2.0,
+        *,
+        num_outputs: int = 1,
+        multioutput: Multioutput = "uniform_average",
+        ignore_nan: bool = False,
+        name: str = "minkowski_distance",
+        dtype: str | None = None,
+    ) -> None:
+        if not is_real(p) or not 1.0 <= p < math.inf:
+            raise ArgumentError(f"p= wants a number of at least 1, not {p!r}.")
+        super().__init__(
+            "power",
+            p,
+            num_outputs=num_outputs,
+            multioutput=multioutput,
+            ignore_nan=ignore_nan,
+            name=name,
+            dtype=dtype,
+        )
+
+    def score(self, total: Tensor, weight: Tensor) -> Tensor:
+        """Return the distance of each output."""
+        return ops.where(
+            ops.equal(weight, 0.0),
+            float("nan"),
+            ops.power(total, 1.0 / self._terms.parameter),
+        )

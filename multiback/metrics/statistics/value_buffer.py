@@ -1,0 +1,142 @@
+"""Targets and predictions in a buffer of fixed size, for what needs their ranks."""
+
+import dataclasses
+from typing import Any, ClassVar
+
+from keras import ops
+
+from multiback.metrics.inputs.batch import Given, Values, value_batch
+from multiback.metrics.inputs.causes import count_value_causes
+from multiback.metrics.numeric import exact
+from multiback.metrics.statistics.statistic import PairStatistic, State
+
+Tensor = Any
+
+
+@dataclasses.dataclass(frozen=True)
+class KeptValues:
+    """The values of a state: float32 tensors `(D, capacity)`.
+
+    Attributes:
+        true: The targets.
+        predicted: The predictions.
+        weights: The weights, 0 where a place is free.
+        broken: `(D,)` boolean: some value is NaN or had no room.
+    """
+
+    true: Tensor
+    predicted: Tensor
+    weights: Tensor
+    broken: Tensor
+
+
+@dataclasses.dataclass(frozen=True)
+class ValueBuffer(PairStatistic):
+    """Keep every target with its prediction and weight.
+
+    The state is "kept", `(3, D, capacity)` float32: targets, predictions and weights,
+    0 where a place is free. "used" counts the places, `(D,)` int32, and grows past the
+    capacity: then values are missing. "unusable" counts causes.
+
+    Args:
+        capacity: Number of elements of one output; one that is masked, left out or of
+            weight 0 takes no place.
+        num_outputs: Number D of outputs, the length of the last axis; with 1 that
+            axis may be missing.
+        ignore_nan: Leave out elements whose target is NaN.
+    """
+
+    words_of: ClassVar[dict[str, str]] = {
+        "beyond_capacity": "values_beyond_capacity",
+        "nan_label": "nan_target",
+    }
+    adds: ClassVar[bool] = False
+
+    capacity: int
+    num_outputs: int = 1
+    ignore_nan: bool = False
+
+    def init(self) -> State:
+        """Return the state of no data."""
+        return {
+            "kept": ops.zeros((3, self.num_outputs, self.capacity), dtype="float32"),
+            "used": ops.zeros((self.num_outputs,), dtype="int32"),
+            "unusable": self.no_causes(),
+        }
+
+    def add(self, state: State, given: Given) -> tuple[State, Tensor]:
+        """Return the state with a batch in it, and whether something is unusable."""
+        batch = self._values(given)
+        weights = batch.weights
+        if weights is None:
+            weights = ops.ones_like(batch.columns[0])
+        values = [ops.cast(one, "float32") for one in (*batch.columns, weights)]
+        odd = ops.logical_not(ops.all(ops.isfinite(ops.stack(values))))
+        stacked = ops.transpose(ops.stack(values), (0, 2, 1))
+        keep = ops.not_equal(stacked[2], 0.0)
+        return self._append(state, stacked, keep), odd
+
+    def merge(self, a: State, b: State) -> State:
+        """Return the state of both states' data together."""
+        places = ops.arange(self.capacity, dtype="int32")
+        keep = places < ops.expand_dims(b["used"], -1)
+        # Values that did not fit into b are missing here too.
+        return {
+            **self._append(a, b["kept"], keep),
+            "used": a["used"] + b["used"],
+            "unusable": exact.merge_counts(a["unusable"], b["unusable"]),
+        }
+
+    def explain_labels(self) -> str:
+        """Name the targets."""
+        return "finite numbers"
+
+    def causes(self, given: Given) -> Tensor:
+        """Count targets and predictions that are NaN or infinite."""
+        return count_value_causes(self._values(given))
+
+    def unusable(self, state: dict[str, Any]) -> dict[str, int]:
+        """Return the number of elements with each cause, and of those without room."""
+        missing = int(state["used"].max()) - self.capacity
+        more = {"beyond_capacity": missing} if missing > 0 else {}
+        return {**super().unusable(state), **more}
+
+    def read(self, state: State) -> KeptValues:
+        """Return what is kept."""
+        true, predicted, weights = ops.unstack(state["kept"], 3)
+        broken = ops.logical_or(
+            ops.any(ops.isnan(true + predicted + weights), axis=-1),
+            state["used"] > self.capacity,
+        )
+        return KeptValues(true, predicted, weights, broken)
+
+    def _values(self, given: Given) -> Values:
+        return value_batch(
+            (given.y_true, given.y_pred),
+            given.sample_weight,
+            given.mask,
+            num_outputs=self.num_outputs,
+            ignore_nan=self.ignore_nan,
+        )
+
+    def _append(self, state: State, values: Tensor, keep: Tensor) -> State:
+        """Append the kept values, `(3, D, N)`, to the used places."""
+        room = self.capacity + 1  # The last place takes dropped values.
+        kept = ops.cast(keep, "int32")
+        upto = ops.cast(ops.cumsum(kept, axis=-1), "int32")
+        place = ops.expand_dims(state["used"], -1) + upto - kept
+        # Keras tries metrics on a state without contents, whose `used` is arbitrary.
+        place = ops.where(keep, ops.clip(place, 0, self.capacity), self.capacity)
+        outputs = 3 * self.num_outputs
+        starts = ops.arange(outputs, dtype="int32") * room
+        place = ops.concatenate([place] * 3) + ops.expand_dims(starts, -1)
+        flat = ops.pad(state["kept"], [(0, 0), (0, 0), (0, 1)])
+        flat = ops.scatter_update(
+            ops.reshape(flat, (-1,)),
+            ops.reshape(place, (-1, 1)),
+            ops.reshape(values, (-1,)),
+        )
+        flat = ops.reshape(flat, (3, self.num_outputs, room))[..., : self.capacity]
+        # With jax_enable_x64 a sum of int32 is int64.
+        used = state["used"] + ops.cast(ops.sum(kept, axis=-1), "int32")
+        return {**state, "kept": flat, "used": used}
