@@ -84,7 +84,7 @@ HOSTILE = {
     "a tree of 1,500 levels": deep_tree,
     "a history of 3 GiB": sparse("history.jsonl"),
     "starts of 3 GiB": sparse("runs.jsonl"),
-    "lines that are none": long_lines,
+    "lines of nothing": long_lines,
 }
 
 

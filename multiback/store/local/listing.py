@@ -122,7 +122,7 @@ class Listing:
                 known[entry.name] = (before, one)
         if strangers > MOST_STRANGERS:
             more = strangers - MOST_STRANGERS
-            text = f"{more} more entries in it are no checkpoints either"
+            text = f"{more} more entries in it have no manifest either"
             skipped.append((self._directory, text))
         # Replaced whole: deleted entries are forgotten, and no other thread sees a
         # partial dictionary.
