@@ -64,6 +64,7 @@ PLAIN = (
             "within",
         )
     ),
+    "tests/cli/test_hostile_directories.py",
     "tests/cli/test_tidying.py",
     "tests/show",
     *(
@@ -90,7 +91,7 @@ ONCE = (
         f"tests/checkpoint/test_{name}.py"
         for name in (
             *("direction", "fit_kills", "forged_documents", "full_disk", "meddling"),
-            *("remote_runs", "runs", "scores"),
+            *("many_epochs", "remote_runs", "runs", "scores"),
         )
     ),
     *(
@@ -408,7 +409,10 @@ def torture(session: nox.Session) -> None:
                 "KERAS_BACKEND": backend,
                 "MULTIBACK_KILLS": "1000" if backend == BACKENDS[0] else "1",
                 "MULTIBACK_FIT_KILLS": "100",
+                "MULTIBACK_EPOCHS": "2000",
                 "MULTIBACK_FUZZ": "20",
+                "MULTIBACK_HOSTILE": "1",
+                "MULTIBACK_SLOW_RUNS": "12x3,2x11",
                 "MULTIBACK_PAGES": "1",
                 "MULTIBACK_SYSTEM_CALLS": "1",
             },

@@ -3,6 +3,7 @@
 For a run directory of multiback the adapter is not loaded.
 """
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -44,12 +45,12 @@ def _is_ours(path: Path) -> bool:
     if any((path / name).exists() for name in ("runs.jsonl", "manifest.json")):
         return True
     try:
-        inside = list((path / "checkpoints").iterdir())
+        with os.scandir(path / "checkpoints") as inside:
+            folders = [Path(entry.path) for entry in inside if entry.is_dir()]
     except OSError:
         return False
     return any(
-        (one / "manifest.json").exists() or (one.is_dir() and one.suffix != _SUFFIX)
-        for one in inside
+        one.suffix != _SUFFIX or (one / "manifest.json").exists() for one in folders
     )
 
 

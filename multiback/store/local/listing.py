@@ -20,6 +20,8 @@ from multiback.store.format.manifest import MANIFEST
 
 # The coarsest clock of a file system in use, FAT's.
 AT_REST_NS = 2_000_000_000
+# So many entries without a manifest are named one by one.
+MOST_STRANGERS = 100
 
 Stamp = tuple[int, int, int, int, int]
 Skipped = list[tuple[Path, str]]
@@ -90,12 +92,17 @@ class Listing:
         found: list[Checkpoint] = []
         skipped: Skipped = []
         known: dict[str, tuple[Stamp, Checkpoint]] = {}
+        strangers = 0
         for entry in self._entries():
+            is_folder = entry.is_dir(follow_symlinks=False)
+            before = _stamp(entry.path) if is_folder else None
+            strangers += before is None
+            if before is None and strangers > MOST_STRANGERS:
+                continue
             path = self._directory / entry.name
             if entry.is_symlink():
                 skipped.append((path, "it is a symbolic link"))
                 continue
-            before = _stamp(entry.path)
             cached = self._known.get(entry.name)
             if cached is not None and cached[0] == before:
                 known[entry.name] = cached
@@ -113,6 +120,10 @@ class Listing:
             if before is not None and _at_rest(before, now):
                 # Changed while it was read: the next stamp will differ.
                 known[entry.name] = (before, one)
+        if strangers > MOST_STRANGERS:
+            more = strangers - MOST_STRANGERS
+            text = f"{more} more entries in it have no manifest either"
+            skipped.append((self._directory, text))
         # Replaced whole: deleted entries are forgotten, and no other thread sees a
         # partial dictionary.
         self._known = known

@@ -46,7 +46,7 @@ def read(paths):
 
 
 def table(counts):
-    """Return the table's lines, and the functions that have no metric."""
+    """Return the table's lines, and the functions without an answer."""
     verdicts = defaultdict(lambda: defaultdict(Counter))
     for name, verdict, reason, count in counts:
         verdicts[name][verdict][reason] += count
@@ -73,9 +73,8 @@ def main(out, *paths):
     text = head + "\n".join(lines) + "\n\n## The conventions\n\n"
     for name, shown in CONVENTIONS.items():
         text += f"- **{name}**: {shown.__doc__}\n"
-    text += (
-        "\n## No metric\n\nmultiback has no metric for " + ", ".join(without) + ".\n"
-    )
+    text += "\n## Not compared\n\nNo answer is written for "
+    text += ", ".join(without) + ".\n"
     Path(out).write_text(text)
 
 
