@@ -70,9 +70,11 @@ OTHERS = (
     "have all at once. Keras's numbers are of its own metric of that name."
 )
 
-HEAD = """# The metrics
+HEAD = """<!-- Written by docs/generate.py: change that, or the docstrings. -->
+# The metrics
 
-Written by `docs/generate.py`; change that, or the docstrings, and run it again.
+What each metric means, its conventions, and which libraries give the same number. Their
+arguments are in the [reference](reference/metrics.md).
 
 ## Conventions
 
@@ -109,6 +111,8 @@ Written by `docs/generate.py`; change that, or the docstrings, and run it again.
   large offset in common, give what is left without it. Scores below 1e-38 may count as
   0. A loss, a mean or a sum of infinite numbers, or beyond 3e38, is NaN: it is never
   the best.
+- **Arrays**: metrics with `average=None` and a confusion matrix log arrays. Keras's
+  progress bar shows the mean, which says nothing; monitor one ("val_recall[1]").
 - **State** is exact: counts past 2^31, sums in two words, centred moments. States of
   devices, processes and files merge (`metric.statistic.merge`).
 - **Strings** have no metrics here: BLEU, ROUGE and word error rates need a decoder and

@@ -68,7 +68,7 @@ def shown(cell):
     return output["data"]["text/html"]
 
 
-def test_an_interrupted_cell_says_what_was_saved_and_how_to_go_on(cells):
+def test_an_interrupted_cell_says_what_was_saved_and_how_to_continue(cells):
     output = json.dumps(cells[1]["outputs"])
     assert "KeyboardInterrupt" in output
     assert "resume=" in output

@@ -105,7 +105,7 @@ def test_arrays_that_change_after_a_save_were_copied(tmp_path):
     ckpt = on(files, mb.Checkpointer(tmp_path, save_top_k=-1))
     tree = {"w": np.ones(3), "list": [np.zeros(2, np.float32)]}
     further = np.ones(2)
-    ckpt.parts = lambda _: ({}, {"mine": further})
+    ckpt.extras = lambda _: ({}, {"mine": further})
     ckpt.step(tree, {})
     tree["w"] += 1
     tree["list"][0] += 1
@@ -256,7 +256,7 @@ def test_an_error_of_our_own_program_is_never_only_a_warning(tmp_path):
             raise ZeroDivisionError
 
     ckpt = on(Broken(), mb.Checkpointer(tmp_path, on_save_error="warn"))
-    ckpt.parts = lambda _: ({}, {})
+    ckpt.extras = lambda _: ({}, {})
     ckpt.run_id = "a"
     ckpt.save({"w": np.ones(1)})
     with pytest.raises(ZeroDivisionError):
