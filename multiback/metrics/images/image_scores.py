@@ -100,7 +100,7 @@ class ImageScores(RowMeans):
                 "larger images, a smaller sigma=, or fewer betas=."
             )
         both = (to_scores(y_true), to_scores(y_pred))
-        return tuple(ops.cast(one, "float32") for one in both)  # type: ignore[return-value]  # two
+        return tuple(ops.cast(one, "float32") for one in both)
 
     def _similarity(self, true: Tensor, predicted: Tensor) -> Tensor:
         """Return the product over scales of the similarity of each image."""
