@@ -38,7 +38,10 @@ def plain():
     guess = (target + 0.5 * rng.normal(size=ROWS)).astype("float32")
     relevance = rng.integers(0, 2, (ROWS, 6))
     ranked = (0.1 + 0.6 * rng.random((ROWS, 6)) + 0.2 * relevance).astype("float32")
+    images = rng.random((8, 24, 24, 1)).astype("float32")
+    noisy = (0.8 * images + 0.2 * rng.random(images.shape)).astype("float32")
     return {
+        "images": (images, noisy),
         "binary": (y_true, y_pred),
         "multiclass": (ids, scores),
         "multilabel": (labels, several),

@@ -33,6 +33,7 @@ LABELS = {"task": "multilabel", "num_labels": 3}
 
 # Metrics that want to know more than their task.
 NEEDED = {
+    "MultiScaleStructuralSimilarity": {"betas": [0.5, 0.5]},
     "HitRate": {"k": 2},
     "KendallTau": {"capacity": 400},
     "PrecisionAtK": {"k": 2},
@@ -114,6 +115,9 @@ arguments are in the [reference](reference/metrics.md).
   progress bar shows the mean, which says nothing; monitor one ("val_recall[1]").
 - **State** is exact: counts past 2^31, sums in two words, centred moments. States of
   devices, processes and files merge (`metric.statistic.merge`).
+- **Strings** have no metrics here: BLEU, ROUGE and word error rates need a decoder and
+  the texts themselves. Compute them in a callback that stands before `ModelCheckpoint`,
+  write `logs["val_bleu"]` in its `on_epoch_end`, and monitor that name.
 - **Ranking metrics** count scores in bins and know what that may cost: `bounds()`.
   Where it is much, a warning names `capacity=N`, which keeps N scores and is exact.
 """
@@ -178,12 +182,14 @@ def catalogue():
     return lines
 
 
-def choices(name, cls):
+def choices(name, cls):  # noqa: PLR0911 - a table
     """Return the arguments of each kind of data that a metric is for."""
     if name in {"Max", "Mean", "Min", "Sum"}:
         return {"numbers": {}}
     if name == "TopKAccuracy":
         return {"multiclass": {"num_classes": 4, "top_k": 2}}
+    if ".images." in cls.__module__:
+        return {"images": {}}
     if ".retrieval." in cls.__module__:
         return {"queries": {}}
     if name in fixed_data.OF_POSITIVE:

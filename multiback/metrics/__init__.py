@@ -46,6 +46,11 @@ from multiback.metrics.classification.specificity import (
     Specificity,
 )
 from multiback.metrics.grouping import group
+from multiback.metrics.images.similarity import (
+    MultiScaleStructuralSimilarity,
+    PeakSignalNoiseRatio,
+    StructuralSimilarity,
+)
 from multiback.metrics.intervals.interval import Interval
 from multiback.metrics.ranking.best_threshold import EqualErrorRate, MaxFBeta
 from multiback.metrics.ranking.ranking import AUROC, AveragePrecision
@@ -141,8 +146,10 @@ __all__ = [
     "Metric",
     "Min",
     "MinkowskiDistance",
+    "MultiScaleStructuralSimilarity",
     "NegativePredictiveValue",
     "NormalizedRootMeanSquaredError",
+    "PeakSignalNoiseRatio",
     "PearsonCorrelation",
     "Perplexity",
     "PinballLoss",
@@ -164,6 +171,7 @@ __all__ = [
     "SpecificityAtSensitivity",
     "StatScores",
     "Statistic",
+    "StructuralSimilarity",
     "Sum",
     "SymmetricMeanAbsolutePercentageError",
     "TopKAccuracy",

@@ -89,6 +89,9 @@ def data(real):
         **real,
         "numbers": (binary, binary),
         "queries": (labels, scores),
+        "images": tuple(
+            rows[:1728].reshape(3, 24, 24, 10)[..., at : at + 1] for at in (0, 1)
+        ),
         "regression": (truth, binary),
         "distributions": (np.roll(rows, 1, 0), rows),
         "multiclass-rows": (ids[:cut].reshape(-1, 10), rows[:cut].reshape(-1, 10, 10)),

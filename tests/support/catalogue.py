@@ -15,6 +15,7 @@ import multiback as mb
 # Of one length, because JAX compiles each operation for each shape.
 N, CLASSES, LABELS, PIXELS = 16, 4, 4, 4
 NEEDED = {
+    "MultiScaleStructuralSimilarity": {"betas": [0.4, 0.6]},
     "HitRate": {"k": 2},
     "KendallTau": {"capacity": 1024},
     "PrecisionAtK": {"k": 2},
@@ -75,6 +76,8 @@ def _entries():
             yield Entry(name, "numbers", needed)
         elif name == "TopKAccuracy":
             yield Entry(name, "multiclass", needed)
+        elif ".images." in cls.__module__:
+            yield Entry(name, "images", needed)
         elif ".retrieval." in cls.__module__:
             yield Entry(name, "queries", needed)
         elif "task" not in inspect.signature(cls).parameters:
@@ -129,6 +132,8 @@ def datasets(kind):
     rng = np.random.default_rng(20261122)
     if kind in {"numbers", "regression"}:
         return _numbers(rng, kind)
+    if kind == "images":
+        return _images(rng)
     if kind == "queries":
         return _queries(rng)
     task, *rows = kind.split("-")
@@ -166,6 +171,18 @@ def datasets(kind):
     return {
         case: (labels.astype("int32"), scores.astype("float32"))
         for case, (labels, scores) in cases.items()
+    }
+
+
+def _images(rng):
+    image = rng.integers(0, 256, (2, 24, 24, 1)) / 256
+    noisy = np.clip(image + rng.integers(-64, 65, image.shape) / 256, 0, 1)
+    nan = noisy.copy()
+    nan[1, 3, 3] = np.nan
+    cases = {"plain": (image, noisy), "nan": (image, nan), "dark": (image / 4, noisy)}
+    return {
+        case: tuple(part.astype("float32") for part in pair)
+        for case, pair in cases.items()
     }
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import scipy.special
 import scipy.stats
 import sklearn.metrics
-from support import query_oracles
+from support import image_oracles, query_oracles
 
 STORED = Path(__file__).parents[1] / "metrics" / "stored_values.json"
 
@@ -27,7 +27,7 @@ def oracle(entry, y_true, y_pred=None):
         return np.asarray(_oracle(entry, y_true, y_pred), "float64")
 
 
-def _oracle(entry, y_true, y_pred):
+def _oracle(entry, y_true, y_pred):  # noqa: PLR0911 - a table
     name, task = entry.name, entry.kind.split("-")[0]
     y_true = np.asarray(y_true, "float64" if y_pred is None else y_true.dtype)
     if y_pred is None:
@@ -35,6 +35,8 @@ def _oracle(entry, y_true, y_pred):
             y_true
         )
     y_pred = y_pred.astype("float64")
+    if task == "images":
+        return image_oracles.mean(name, y_true, y_pred)
     if task == "queries":
         return query_oracles.mean(name, y_true, y_pred, **entry.arguments)
     if task == "regression":

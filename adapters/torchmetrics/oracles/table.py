@@ -28,7 +28,7 @@ from multiback.adapters.torchmetrics.oracles.equivalent import (
     NoEquivalent,
     Translation,
 )
-from multiback.adapters.torchmetrics.oracles.rows import retrieval
+from multiback.adapters.torchmetrics.oracles.rows import images, retrieval
 from multiback.adapters.torchmetrics.oracles.scores import SCORES
 from multiback.adapters.torchmetrics.to_keras.as_keras import TorchMetric
 from multiback.adapters.torchmetrics.translation.keras import (
@@ -169,6 +169,10 @@ TABLE: dict[Any, Translation] = {
     **{getattr(ours, kind): counts(kind) for kind in SCORES},
     **{getattr(ours, kind): errors.error(kind) for kind in errors.SCORES},
     **{getattr(ours, kind): retrieval.queries(kind) for kind in retrieval.QUERIES},
+    ours.MultiScaleStructuralSimilarity: images.images(
+        "MultiScaleStructuralSimilarity"
+    ),
+    **{getattr(ours, kind): images.images(kind) for kind in images.SCORES},
     **{getattr(ours, kind): retrieval.labels(kind) for kind in retrieval.LABELS},
     keras.metrics.AUC: area,
     keras.metrics.Accuracy: keras_counts.accuracy,

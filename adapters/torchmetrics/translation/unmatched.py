@@ -56,10 +56,15 @@ NOT_OF_TORCHMETRICS: dict[str, str] = {
     "Perplexity": "torchmetrics' Perplexity is of sequences, (batch, length, classes), "
     "and takes the softmax of what it is given",
     "MaxFBeta": "torchmetrics has no F over all thresholds",
+    "MultiScaleStructuralSimilarity": "torchmetrics counts reflected borders too, and "
+    "wants channels first",
+    "PeakSignalNoiseRatio": "torchmetrics takes the error of all images together",
     "PinballLoss": "torchmetrics has no pinball loss",
     "RootMeanSquaredLogarithmicError": "torchmetrics has its square",
     "SamplewiseDice": "torchmetrics averages pairs of a sample and a class",
     "SamplewiseJaccardIndex": "torchmetrics averages pairs of a sample and a class",
+    "StructuralSimilarity": "torchmetrics counts reflected borders too, and wants "
+    "channels first",
 }
 
 # Metrics of multiback without a counterpart in Keras, where a reason helps.

@@ -1,0 +1,1 @@
+"""Metrics of images and volumes that are predicted, pixel by pixel."""

@@ -1,0 +1,149 @@
+"""One score an image, from its pixels and their neighbourhoods."""
+
+import dataclasses
+import math
+from typing import Any, Literal
+
+import numpy as np
+from keras import ops
+
+from multiback.errors import ArgumentError
+from multiback.metrics.inputs.batch import (
+    Given,
+    like_elements,
+    same_shape,
+    shapes_differ,
+    to_scores,
+)
+from multiback.metrics.inputs.causes import count_each
+from multiback.metrics.statistics.row_means import RowMeans
+
+Tensor = Any
+Kind = Literal["psnr", "ssim"]
+# Wang and others (2004): these keep a ratio of small numbers finite.
+K1, K2 = 0.01, 0.03
+AXES = {4: 2, 5: 3}
+
+
+@dataclasses.dataclass(frozen=True)
+class ImageScores(RowMeans):
+    """Add up one score an image.
+
+    Args:
+        kind: The score.
+        data_range: Largest less smallest value that a pixel can have.
+        sigma: Standard deviation of the Gaussian window, for "ssim".
+        betas: The exponent of each scale; one of 1 is plain SSIM.
+    """
+
+    kind: Kind
+    data_range: float
+    sigma: float = 1.5
+    betas: tuple[float, ...] = (1.0,)
+
+    def rows(self, given: Given) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the score of each image, whether it counts, and whether any is odd."""
+        true, predicted = self._images(given)
+        axes = tuple(range(1, len(true.shape)))
+        if self.kind == "psnr":
+            square = ops.mean(ops.square(true - predicted), axis=axes)
+            decibel = 10.0 / math.log(10.0)
+            values = -decibel * ops.log(square / self.data_range**2)
+        else:
+            values = self._similarity(true, predicted)
+        counts = ops.ones_like(values, dtype="bool")
+        if given.mask is not None:
+            counts = ops.cast(like_elements(given.mask, values, "mask"), "bool")
+        odd = ops.logical_not(ops.all(ops.isfinite(values)))
+        return values, counts, odd
+
+    def causes(self, given: Given) -> Tensor:
+        """Count pixels that are NaN or infinite, and images without any error."""
+        true, predicted = self._images(given)
+        infinite = ops.logical_or(ops.isinf(true), ops.isinf(predicted))
+        counts = count_each(
+            {
+                "nan_label": ops.isnan(true),
+                "nan_score": ops.isnan(predicted),
+                "infinite": infinite,
+            }
+        )
+        values, kept, _ = self.rows(given)
+        equal = ops.logical_and(kept, ops.isinf(values))
+        return counts + count_each({"infinite": equal})
+
+    def explain_labels(self) -> str:
+        """Name the pixels."""
+        return "finite numbers"
+
+    @property
+    def window(self) -> Any:
+        """The Gaussian window along one axis, 3.5 sigma to both sides."""
+        reach = int(3.5 * self.sigma + 0.5)
+        weights = np.exp(-0.5 * (np.arange(-reach, reach + 1) / self.sigma) ** 2)
+        return (weights / weights.sum()).astype("float32")
+
+    def _images(self, given: Given) -> tuple[Tensor, Tensor]:
+        y_true, y_pred = given.tensors()
+        if len(y_true.shape) not in AXES or not same_shape(y_true, y_pred):
+            raise shapes_differ(
+                y_true,
+                y_pred,
+                "images (B, H, W, C) or volumes (B, D, H, W, C) are wanted for both.",
+            )
+        smallest = min(size for size in y_true.shape[1:-1] if size is not None)
+        needed = len(self.window) * 2 ** (len(self.betas) - 1)
+        if self.kind == "ssim" and smallest < needed:
+            raise ArgumentError(
+                f"y_true has shape {tuple(y_true.shape)}, and {len(self.betas)} scales "
+                f"with sigma={self.sigma} want sides of at least {needed} pixels. Pass "
+                "larger images, a smaller sigma=, or fewer betas=."
+            )
+        both = (to_scores(y_true), to_scores(y_pred))
+        return tuple(ops.cast(one, "float32") for one in both)
+
+    def _similarity(self, true: Tensor, predicted: Tensor) -> Tensor:
+        """Return the product over scales of the similarity of each image."""
+        dims, channels = AXES[len(true.shape)], true.shape[-1]
+        order = (0, dims + 1, *range(1, dims + 1))
+        # Each channel is an image of its own: a convolution takes one.
+        x, y = (
+            ops.expand_dims(
+                ops.reshape(ops.transpose(one, order), (-1, *one.shape[1:-1])), -1
+            )
+            for one in (true, predicted)
+        )
+        product = None
+        for scale, beta in enumerate(self.betas):
+            whole, contrast = self._means(x, y, dims)
+            last = scale == len(self.betas) - 1
+            each = ops.mean(
+                ops.reshape(whole if last else contrast, (-1, channels)), axis=1
+            )
+            if len(self.betas) > 1:  # A negative number has no such power.
+                each = ops.power(ops.maximum(each, 0.0), beta)
+            product = each if product is None else product * each
+            if not last:
+                x, y = (ops.average_pool(one, 2, 2, "valid") for one in (x, y))
+        return product
+
+    def _means(self, x: Tensor, y: Tensor, dims: int) -> tuple[Tensor, Tensor]:
+        """Return the mean similarity and the mean of its part of contrast, by row."""
+        axes = tuple(range(1, dims + 2))
+        # Squares of large means would round variances away.
+        level = ops.mean(x, axis=axes, keepdims=True)
+        x, y = x - level, y - level
+        maps = ops.concatenate([x, y, x * x, y * y, x * y])
+        for axis in range(dims):
+            shape = [1] * dims
+            shape[axis] = -1
+            kernel = ops.convert_to_tensor(self.window.reshape(*shape, 1, 1))
+            maps = ops.conv(maps, kernel, 1, "valid", data_format="channels_last")
+        mean_x, mean_y, xx, yy, xy = ops.split(maps, 5, axis=0)
+        spread = xx + yy - mean_x * mean_x - mean_y * mean_y
+        shared = xy - mean_x * mean_y
+        c1, c2 = (K1 * self.data_range) ** 2, (K2 * self.data_range) ** 2
+        contrast = (2.0 * shared + c2) / (spread + c2)
+        mean_x, mean_y = mean_x + level, mean_y + level
+        light = (2.0 * mean_x * mean_y + c1) / (mean_x * mean_x + mean_y * mean_y + c1)
+        return ops.mean(light * contrast, axis=axes), ops.mean(contrast, axis=axes)
