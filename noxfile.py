@@ -406,7 +406,7 @@ def torture(session: nox.Session) -> None:
                 **TEST_ENV,
                 "KERAS_BACKEND": backend,
                 "MULTIBACK_KILLS": "1000" if backend == BACKENDS[0] else "1",
-                "MULTIBACK_FIT_KILLS": "20",
+                "MULTIBACK_FIT_KILLS": "100",
                 "MULTIBACK_FUZZ": "20",
                 "MULTIBACK_PAGES": "1",
                 "MULTIBACK_SYSTEM_CALLS": "1",

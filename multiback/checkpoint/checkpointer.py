@@ -180,6 +180,8 @@ class Checkpointer(KnownArguments):
         self._resume = resume
         self._told: set[str] = set()
         self.run_id = ""
+        # Takes each record of the history that was written.
+        self.on_record: Callable[[Mapping[str, Any]], None] | None = None
         self.epoch = 0
         self.keeps_metrics = True
         self.extras: Callable[[SavePoint], Extras] = lambda _: NOTHING
@@ -455,7 +457,13 @@ class Checkpointer(KnownArguments):
             "time": time.time(),
             "metrics": values,
         }
-        self._saver.guard(lambda: self.directory.append_history(record))
+
+        def append() -> bool:
+            self.directory.append_history(record)
+            return True
+
+        if self._saver.guard(append) and self.on_record is not None:
+            self.on_record(record)
         return step
 
     def _offer(

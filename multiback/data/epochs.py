@@ -87,7 +87,7 @@ class Epochs(keras.utils.PyDataset, abc.ABC):  # type: ignore[misc]  # Keras has
             ArgumentError: `fit` does not read the batches in their order.
         """
         with self._lock:
-            if not self._in_fit:
+            if not (self._in_fit or self._is_ahead(index)):
                 return self._look(index)
             if index == 0:
                 self._bind()
@@ -99,6 +99,14 @@ class Epochs(keras.utils.PyDataset, abc.ABC):  # type: ignore[misc]  # Keras has
                 )
             self._read = max(self._read, index)
             return self._take(index)
+
+    def _is_ahead(self, index: int) -> bool:
+        """Return whether TensorFlow's thread reads ahead while `fit` is between epochs.
+
+        With steps_per_epoch= an iterator outlives the epoch.
+        """
+        is_next = 0 < index == self._read + 1
+        return is_next and threading.current_thread() is not threading.main_thread()
 
     def begin_epoch(self, epoch: int) -> None:
         """Let the next iteration be an epoch, from its first batch.

@@ -3,6 +3,7 @@
 import copy
 import pickle
 import random
+import threading
 
 import keras
 import numpy as np
@@ -97,6 +98,23 @@ def test_fewer_steps_an_epoch_go_through_it_in_turn():
         lambda model: model.fit(data(), epochs=4, steps_per_epoch=2, verbose=0)
     )
     assert_alike(found, trained(lambda model: loop(model, data(), 2)))
+
+
+def test_a_batch_that_is_read_ahead_between_two_epochs_is_the_next_one():
+    made, again = data(), data()
+    made.on_epoch_begin()
+    found = [made[0], made[1]]
+    made.on_epoch_end()
+    # As TensorFlow's thread does, which reads ahead while `fit` is between epochs.
+    reader = threading.Thread(target=lambda: found.append(made[2]))
+    reader.start()
+    reader.join()
+    made.on_epoch_begin()
+    found.append(made[3])
+    again.on_epoch_begin()
+    for index, batch in enumerate(found):
+        for ours, right in zip(batch, again[index], strict=True):
+            np.testing.assert_array_equal(ours, right)
 
 
 def test_class_weights_count():

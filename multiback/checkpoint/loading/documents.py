@@ -134,6 +134,14 @@ def _is_callbacks(value: object) -> bool:
 def _is_history(value: object) -> bool:
     if not isinstance(value, dict) or not isinstance(value.get("epoch", []), list):
         return False
+    if "records" in value and not (
+        type(value["records"]) is int
+        and value["records"] >= 0
+        and isinstance(value.get("checksum"), str)
+        and _is_history(value.get("before", {}))
+        and "records" not in value.get("before", {})
+    ):
+        return False
     values = value.get("values", {})
     return isinstance(values, dict) and all(
         isinstance(each, list) for each in values.values()

@@ -8,19 +8,15 @@ import abc
 from typing import Any, ClassVar, NamedTuple
 
 import keras
-import numpy as np
 from keras import ops
 
 from multiback.errors import ArgumentError
-from multiback.metrics.base.curves import as_threshold
 from multiback.metrics.base.score_metric import ROUNDING, ScoreMetric
+from multiback.metrics.base.thresholds import above, thresholds_at
 from multiback.metrics.inputs.arguments import is_real
 from multiback.metrics.inputs.task import Average, Ids, Task, TaskName
 from multiback.metrics.numeric.arithmetic import ratio
-from multiback.metrics.statistics.score_histogram import (
-    Histogram,
-    before,
-)
+from multiback.metrics.statistics.score_histogram import Histogram
 from multiback.metrics.statistics.statistic import State
 
 Tensor = Any
@@ -100,7 +96,7 @@ class OperatingPoint(ScoreMetric):
 
     def score(self, histogram: Histogram) -> tuple[Tensor, Tensor, Tensor]:
         """Return the best value and its bounds."""
-        tp, fp = _above(histogram)
+        tp, fp = above(histogram)
         value, _ = self._best(tp, fp, 0.0)
         if histogram.exact:
             return value, value, value
@@ -130,24 +126,14 @@ class OperatingPoint(ScoreMetric):
     def compute_threshold(self, state: State) -> Any:
         """Return the threshold of a state; see `threshold`."""
         histogram = self._scores.read(state)
-        tp, fp = _above(histogram)
-        value, index = self._best(tp, fp, 0.0)
+        tp, fp = above(histogram)
+        _, index = self._best(tp, fp, 0.0)
         positives, negatives = tp[:, -1], fp[:, -1]
         undefined = ops.logical_or(
             ops.logical_or(ops.equal(positives, 0.0), ops.equal(negatives, 0.0)),
             histogram.undefined > 0.0,
         )
-        edges = self._scores.edges(state)[:, ::-1]
-        edges = np.broadcast_to(edges, (len(value), edges.shape[1]))
-        places = ops.convert_to_numpy(index)
-        found = np.take_along_axis(edges, np.maximum(places - 1, 0)[:, None], 1)[:, 0]
-        thresholds = np.where(places == 0, np.inf, as_threshold(found))
-        thresholds[ops.convert_to_numpy(undefined)] = np.nan
-        classes = self.record.chosen
-        if classes is not None and len(thresholds) > 1:
-            thresholds = thresholds[list(classes)]
-            return float(thresholds[0]) if self.record.is_single else thresholds
-        return float(thresholds[0]) if len(thresholds) == 1 else thresholds
+        return thresholds_at(index, self._scores.edges(state), undefined, self.record)
 
     def _best(self, tp: Tensor, fp: Tensor, slack: Any) -> tuple[Tensor, Tensor]:
         """Return the best value of each column, and its threshold."""
@@ -169,16 +155,6 @@ class OperatingPoint(ScoreMetric):
         index = ops.argmax(ops.where(same, other, -1.0), axis=-1)
         index = ops.where(ops.any(allowed, axis=-1), index, 0)
         return best[:, 0], index
-
-
-def _above(histogram: Histogram) -> tuple[Tensor, Tensor]:
-    """Return true and false positives for each threshold, the first with none."""
-
-    def from_the_top(values: Tensor) -> Tensor:
-        values = ops.flip(values, axis=-1)
-        return before(ops.pad(values, [(0, 0), (0, 1)]))
-
-    return from_the_top(histogram.positives), from_the_top(histogram.negatives)
 
 
 def _where_predicted(rates: Rates) -> tuple[Tensor, Tensor]:

@@ -23,16 +23,22 @@ Y = (X.sum(axis=1) > 0).astype("float32")
 
 
 class Dies(keras.callbacks.Callback):
-    """Kill the own process before a batch."""
+    """Kill the own process before a batch.
 
-    def __init__(self, at):
+    At an even number it first waits for the checkpoints that are being written, so that
+    the next life starts in the middle of an epoch.
+    """
+
+    def __init__(self, at, checkpoint):
         super().__init__()
-        self.at = at
+        self.at, self.checkpoint = at, checkpoint
         self.begun = 0
 
     def on_train_batch_begin(self, batch, logs=None):  # noqa: ARG002 - Keras's signature
         self.begun += 1
         if self.begun == self.at:
+            if self.at % 2 == 0:
+                self.checkpoint.wait()
             os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -44,18 +50,62 @@ class Noise(keras.callbacks.Callback):
         logs["drawn"] = sum(map(float, drawn))
 
 
+@keras.saving.register_keras_serializable("tests")
+class Extra(keras.layers.Layer):
+    """A layer with a state that Keras keeps in no variable, and with a vocabulary."""
+
+    def __init__(self, **arguments):
+        super().__init__(**arguments)
+        self.state, self.words = np.zeros(3, "float32"), []
+
+    def call(self, x):
+        return x
+
+    def save_own_variables(self, store):
+        store["state"] = self.state
+
+    def load_own_variables(self, store):
+        self.state = np.asarray(store["state"])
+
+    def save_assets(self, folder):
+        Path(folder, "words.txt").write_text("\n".join(self.words))
+
+    def load_assets(self, folder):
+        self.words = Path(folder, "words.txt").read_text().splitlines()
+
+
+class Second(keras.callbacks.Callback):
+    """Step a second optimizer after each batch, on numbers that the layer keeps."""
+
+    def __init__(self, layer, optimizer):
+        super().__init__()
+        self.layer = layer
+        self.numbers = keras.Variable(layer.state, name="numbers")
+        optimizer.build([self.numbers])
+
+    def on_train_batch_end(self, batch, logs=None):  # noqa: ARG002 - Keras's signature
+        self.numbers.assign(self.layer.state)
+        slope = keras.ops.cos(self.numbers + float(len(self.layer.words)))
+        self.model.second.apply([slope], [self.numbers])
+        self.layer.state = keras.ops.convert_to_numpy(self.numbers)
+        self.layer.words.append(f"word {len(self.layer.words)}")
+
+
 def main(run, result, epochs, kill_at):
     keras.utils.set_random_seed(5)
+    extra = Extra()
     model = keras.Sequential(
         [
             keras.Input((4,)),
-            keras.layers.Dense(8, "relu"),
+            keras.layers.Dense(8, "relu", dtype="mixed_float16"),
+            extra,
             keras.layers.Dropout(0.3),
             keras.layers.Dense(1, "sigmoid"),
         ]
     )
+    model.second = keras.optimizers.Adam(0.01)
     model.compile(
-        keras.optimizers.Adam(0.05, use_ema=True),
+        keras.optimizers.LossScaleOptimizer(keras.optimizers.Adam(0.05, use_ema=True)),
         "binary_crossentropy",
         metrics=["accuracy", mb.metrics.F1Score()],
         jit_compile=False,
@@ -77,19 +127,22 @@ def main(run, result, epochs, kill_at):
         callbacks=other_callbacks,
         data=data,
     )
-    dies = Dies(int(kill_at))
+    dies = Dies(int(kill_at), checkpoint)
+    second = Second(extra, model.second)
     history = model.fit(
         data,
         epochs=int(epochs),
         verbose=0,
         validation_data=(X[48:], Y[48:]),
-        callbacks=[Noise(), *other_callbacks, checkpoint, dies],
+        callbacks=[Noise(), second, *other_callbacks, checkpoint, dies],
     )
     found = {
         "epochs": history.epoch,
         "history": history.history,
         "weights": [weight.tolist() for weight in model.get_weights()],
         "optimizer": [v.numpy().tolist() for v in model.optimizer.variables],
+        "second": [v.numpy().tolist() for v in model.second.variables],
+        "extra": [extra.state.tolist(), extra.words],
         "best": [
             checkpoint.best_model_score,
             Path(checkpoint.best_model_path).name,

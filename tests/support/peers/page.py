@@ -73,7 +73,9 @@ def main(out, *paths):
     text = head + "\n".join(lines) + "\n\n## The conventions\n\n"
     for name, shown in CONVENTIONS.items():
         text += f"- **{name}**: {shown.__doc__}\n"
-    text += "\n## No metric\n\nmultiback has no metric for " + ", ".join(without) + ".\n"
+    text += (
+        "\n## No metric\n\nmultiback has no metric for " + ", ".join(without) + ".\n"
+    )
     Path(out).write_text(text)
 
 
