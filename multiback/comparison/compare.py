@@ -219,7 +219,7 @@ def _tested(
     if record is None or record.ignored or record.classes is not None:
         return None
     if type(metric) is AUROC and record.kind == "binary":
-        return difference_of_areas(y, *predictions, level)
+        return difference_of_areas(y, predictions[0], predictions[1], level)
     if type(metric) is not Accuracy:
         return None
     if record.kind == "binary":

@@ -40,7 +40,8 @@ def split_label(label: str) -> tuple[str, Smooth | None, str | None]:
     quantity, _, how = quantity.partition(_SMOOTHED)
     if not how:
         return quantity, None, where or None
-    return quantity, MEDIAN if how == MEDIAN else float(how), where or None
+    smooth: Smooth = MEDIAN if how == MEDIAN else float(how)
+    return quantity, smooth, where or None
 
 
 @dataclasses.dataclass(frozen=True)
