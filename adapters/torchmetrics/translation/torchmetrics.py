@@ -352,7 +352,7 @@ def _of_values(kind: str, config: Mapping[str, Any]) -> dict[str, Any]:
     if kind in KEEPING:
         more["capacity"] = CAPACITY
     if CLASSES[kind].home == "retrieval":
-        words = {word: value for value, word in _EMPTY_QUERIES.items()}
+        words: dict[Any, Any] = {word: value for value, word in _EMPTY_QUERIES.items()}
         more["zero_division"] = float(words[config["zero_division"]])
     if "variant" in config:
         more["variant"] = str(getattr(config["variant"], "value", config["variant"]))
