@@ -97,13 +97,16 @@ ONCE = (
     *(
         f"tests/cli/test_{name}.py"
         for name in (
-            *("commands", "comparing", "crosscheck_command", "exporting"),
+            *("commands", "compare_command", "comparing", "crosscheck_command"),
+            *("exporting",),
             *("lightning", "looking", "older_version"),
         )
     ),
     *(f"tests/data/test_{name}.py" for name in ("order", "plain")),
     "tests/examples/test_guides.py",
+    "tests/comparison",
     "tests/metrics/test_intervals.py",
+    "tests/metrics/test_paired.py",
     "tests/metrics/test_plots.py",
     "tests/metrics/test_ratios.py",
     "tests/metrics/test_torchmetrics_agreement.py",

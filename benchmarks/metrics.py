@@ -10,6 +10,7 @@ the sum of the same arrays.
     counts   precision, recall, F1 and accuracy: one update (PyTorch, eager)
     ranking  AUROC: one update (PyTorch, eager)
     results  the same with the result after each update, as `fit` wants it
+    intervals  `interval()` beside `result()`, of 10,000 rows (PyTorch, eager)
     group    the four of `counts`, and AUROC: one compiled update (JAX, TensorFlow)
     top1     accuracy of 1000 classes
     fit      a step of `fit` of an MLP 32-64-1 in batches of 32, against no metrics;
@@ -144,6 +145,19 @@ def ranking(rounds, *, result=False):
 def results(rounds):
     yield from counts(rounds, result=True)
     yield from ranking(rounds, result=True)
+
+
+def intervals(rounds):
+    """Compare an interval with a result: `ModelCheckpoint` asks for one an epoch."""
+    for metric in (mb.metrics.F1Score(), mb.metrics.AUROC(), mb.metrics.LogLoss()):
+        metric.update_state(*scores(10_000))
+        state = metric.state
+        candidates = {
+            "a result": metric.result,
+            "an interval": lambda m=metric, s=state: m.compute_interval(s),
+        }
+        seconds = take_turns(candidates, rounds)
+        yield from report("intervals", metric.name, seconds, "a result")
 
 
 def group(rounds):
@@ -322,7 +336,7 @@ def goal_of(row):
 
 
 def main():
-    here = {"torch": [counts, ranking, results, top1, fit, classes]}
+    here = {"torch": [counts, ranking, results, intervals, top1, fit, classes]}
     compiling = [group, top1, fit, auroc, classes]
     sections = {s.__name__: s for s in here.get(BACKEND, compiling)}
     parser = argparse.ArgumentParser()

@@ -30,6 +30,7 @@ if _TYPE_CHECKING:
         restore,
         threshold_of,
     )
+    from multiback.comparison.compare import compare
     from multiback.show.curves import plot
 
 __version__ = "0.1.0"
@@ -44,6 +45,7 @@ __all__ = [
     "Monitor",
     "Pareto",
     "average",
+    "compare",
     "data",
     "errors",
     "history",
@@ -66,7 +68,8 @@ def __getattr__(name: str) -> _Any:
         )
     if name in ("data", "errors", "metrics"):
         return _importlib.import_module(f"{__name__}.{name}")
-    home = "show.curves" if name == "plot" else "checkpoint"
+    homes = {"compare": "comparison.compare", "plot": "show.curves"}
+    home = homes.get(name, "checkpoint")
     value = getattr(_importlib.import_module(f"{__name__}.{home}"), name)
     globals()[name] = value
     return value

@@ -98,9 +98,9 @@ def test_the_command_lists_without_keras_and_finds_every_name_all_the_same(tmp_p
 def test_the_public_names_are_sorted_and_complete():
     assert multiback.__all__ == sorted(multiback.__all__)
     shown = {name for name in dir(multiback) if not name.startswith("_")}
-    inside = {"adapters", "checkpoint", "cli", "distributed", "show", "state", "store"}
+    inside = {"adapters", "checkpoint", "cli", "comparison", "distributed", "show"}
+    inside |= {"state", "store", "progress", "warn"}
     inside |= {"keras_import", "keras_private", "markup", "other_names"}
-    inside |= {"progress", "warn"}
     assert shown - inside == set(multiback.__all__)
     for name in multiback.__all__:
         assert getattr(multiback, name) is not None

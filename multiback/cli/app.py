@@ -402,6 +402,60 @@ def crosscheck(
 
 
 @command()
+def compare(
+    a: CheckpointPath,
+    b: CheckpointPath,
+    data: Annotated[
+        Path,
+        typer.Option(
+            "--data",
+            help="Arrays x, y and perhaps sample_weight and groups.",
+            metavar="FILE.npz",
+        ),
+    ],
+    level: Annotated[
+        float, typer.Option(help="How often an interval contains the truth.")
+    ] = 0.95,
+    *,
+    replicates: Annotated[
+        int, typer.Option(min=2, help="How often to draw, where rows are drawn.")
+    ] = 1000,
+    predictions: Annotated[
+        Path | None,
+        typer.Option(help="Write what both predict here.", metavar="FILE.npz"),
+    ] = None,
+    modules: Modules = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compare two checkpoints on the same rows: what can these data tell?
+
+    Rows with equal numbers in the array `groups`, such as those of one patient, count
+    together.
+    """
+    from multiback.cli.commands.compare import compared
+    from multiback.cli.npz import read_data, read_groups
+    from multiback.cli.output import progress_bar
+    from multiback.cli.records import one_checkpoint
+
+    arrays, groups = read_data(data, ("groups",)), read_groups(data)
+    pair = one_checkpoint(a), one_checkpoint(b)
+    with progress_bar("Comparing", None):
+        found = compared(
+            *pair,
+            arrays,
+            groups,
+            level=level,
+            replicates=replicates,
+            modules=modules or (),
+            predictions=predictions,
+        )
+    if as_json:
+        _print_json(found.to_dict())
+    else:
+        _console().print(str(found), highlight=False)
+
+
+@command()
 def audit(
     checkpoint: CheckpointPath,
     data: DataPath,

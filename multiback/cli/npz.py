@@ -12,10 +12,17 @@ PARTS = ("x", "y", "sample_weight")
 Data = tuple[Any, ...]
 
 
-def read_data(path: Path) -> Data:
+def read_groups(path: Path) -> Any | None:
+    """Return the array `groups` of an `.npz` file, or None."""
+    with np.load(path, allow_pickle=False) as archive:
+        return dict(archive).get("groups")
+
+
+def read_data(path: Path, further: tuple[str, ...] = ()) -> Data:
     """Return `(x, y)` or `(x, y, sample_weight)` from an `.npz` file.
 
     Args:
+        further: Other arrays that may be in it.
         path: A file that `numpy.savez` wrote, with arrays `x`, `y` and perhaps
             `sample_weight`; of several inputs or outputs each is an array `x/NAME`
             or `y/NAME`.
@@ -39,7 +46,9 @@ def read_data(path: Path) -> Data:
             "array; write both with numpy.savez(FILE, x=x, y=y)."
         )
     archive.close()
-    unknown = [name for name in arrays if name.partition("/")[0] not in PARTS]
+    unknown = [
+        name for name in arrays if name.partition("/")[0] not in (*PARTS, *further)
+    ]
     parts = [_part(arrays, name) for name in PARTS]
     if unknown or parts[0] is None or parts[1] is None:
         raise ArgumentError(

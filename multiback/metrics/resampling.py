@@ -1,5 +1,6 @@
 """Intervals of any metric, by drawing the rows of its data again."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -66,6 +67,30 @@ def bootstrap(
             f"{metric!r}."
         )
     level, replicates = check_level(level), as_integer("replicates", replicates, 2)
+    value_of = value_of_rows(metric, y_true, y_pred, sample_weight)
+    return bootstrapped(
+        value_of,
+        group_numbers(groups, len(y_true)),
+        level=level,
+        replicates=replicates,
+        seed=seed,
+    )
+
+
+def value_of_rows(
+    metric: PairMetric, y_true: Any, y_pred: Any, sample_weight: Any = None
+) -> Callable[[Array], Any]:
+    """Return a function from how often each row is drawn to the metric's value.
+
+    Args:
+        metric: The metric; its state is neither read nor changed.
+        y_true: All labels or targets.
+        y_pred: All predictions.
+        sample_weight: One number a row, or None.
+
+    Raises:
+        ArgumentError: There is not one weight a row.
+    """
     labels, scores = ops.convert_to_tensor(y_true), ops.convert_to_tensor(y_pred)
     metric.decide_task(scores)
     rows = int(labels.shape[0])
@@ -84,10 +109,4 @@ def bootstrap(
         state = statistic.update(statistic.init(), labels, scores, sample_weight=each)
         return ops.convert_to_numpy(metric.compute(state)).astype("float64")
 
-    return bootstrapped(
-        value_of,
-        group_numbers(groups, rows),
-        level=level,
-        replicates=replicates,
-        seed=seed,
-    )
+    return value_of

@@ -89,9 +89,9 @@ def test_macro_averages_agree_with_drawing_again_where_confidenceinterval_does_n
     value, interval = getattr(confidenceinterval, name)(
         *(part.tolist() for part in classes), average="macro"
     )
-    drawn = mb.metrics.bootstrap(metric, *classes, replicates=400).standard_error
+    drawn = mb.metrics.bootstrap(metric, *classes, replicates=200).standard_error
     assert found.value == pytest.approx(value, rel=1e-6)
-    assert found.standard_error == pytest.approx(drawn, rel=0.1)
+    assert found.standard_error == pytest.approx(drawn, rel=0.12)
     assert abs(error_of(interval) / drawn - 1) > 0.15
 
 
@@ -259,9 +259,9 @@ def test_standard_errors_agree_with_drawing_again(
     weights = rng.choice([0.5, 1.0, 2.0], N).astype("float32") if weighted else None
     metric = getattr(mb.metrics, name)(**arguments)
     found = after(metric, *binary, sample_weight=weights)
-    drawn = mb.metrics.bootstrap(metric, *binary, weights, replicates=300)
+    drawn = mb.metrics.bootstrap(metric, *binary, weights, replicates=200)
     assert found.value == pytest.approx(drawn.value, rel=1e-4)
-    # 300 draws tell an error to 4%.
+    # 200 draws tell an error to 5%.
     assert found.standard_error == pytest.approx(drawn.standard_error, rel=0.15)
 
 
@@ -269,7 +269,7 @@ def test_standard_errors_agree_with_drawing_again(
 def test_standard_errors_of_classes_agree_with_drawing_again(classes, name):
     metric = getattr(mb.metrics, name)("multiclass", num_classes=3)
     found = after(metric, *classes)
-    drawn = mb.metrics.bootstrap(metric, *classes, replicates=300)
+    drawn = mb.metrics.bootstrap(metric, *classes, replicates=200)
     assert found.standard_error == pytest.approx(drawn.standard_error, rel=0.15)
 
 
@@ -344,7 +344,7 @@ def test_rows_of_one_group_are_drawn_together(rng):
 def test_drawing_again_agrees_with_scipy(rng):
     y_true, y_pred = rng.normal(size=(2, 150))
     y_pred = y_pred + y_true
-    found = mb.metrics.bootstrap(mb.metrics.R2Score(), y_true, y_pred, replicates=400)
+    found = mb.metrics.bootstrap(mb.metrics.R2Score(), y_true, y_pred, replicates=200)
     expected = scipy.stats.bootstrap(
         (y_true, y_pred),
         lambda t, p, axis=-1: (

@@ -40,7 +40,7 @@ def split_label(label: str) -> tuple[str, Smooth | None, str | None]:
     quantity, _, how = quantity.partition(_SMOOTHED)
     if not how:
         return quantity, None, where or None
-    smooth: Smooth = "median3" if how == MEDIAN else float(how)
+    smooth: Smooth = MEDIAN if how == MEDIAN else float(how)
     return quantity, smooth, where or None
 
 

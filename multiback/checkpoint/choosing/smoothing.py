@@ -12,7 +12,7 @@ from typing import Literal
 from multiback.errors import ArgumentError
 
 Smooth = float | Literal["median3"]
-MEDIAN = "median3"
+MEDIAN: Literal["median3"] = "median3"
 _MEDIAN_OF = 3
 
 

@@ -231,8 +231,8 @@ class ScoreMetric(PairMetric):
 
     def class_rows(self, state: State) -> Any:
         """Return the effective rows of the rarer class of each ranking."""
-        histogram = self.chosen(self._scores.read(state))
-        squares = self.squared_weights(state)
+        whole = self._scores.read(state)
+        histogram, squares = self.chosen(whole), self.squared_weights(state, whole)
         rows = [
             np.sum(counts, axis=-1) ** 2 / np.where(square > 0.0, square, 1.0)
             for counts, square in zip(self.bin_counts(histogram), squares, strict=True)
@@ -247,16 +247,19 @@ class ScoreMetric(PairMetric):
         )
         return negatives, positives
 
-    def squared_weights(self, state: State) -> tuple[Array, Array]:
+    def squared_weights(self, state: State, whole: Histogram) -> tuple[Array, Array]:
         """Return the sums of the squared weights of negatives and positives.
 
         Args:
             state: As NumPy arrays.
+            whole: The histogram of all of it.
         """
         if "squares" in state:
             # Unweighted batches are counted apart, each element with a weight of 1.
-            nothing = np.zeros_like(state["weighted"])
-            plain = self._scores.read({**state, "weighted": nothing})
+            plain = whole
+            if np.any(state["weighted"]):
+                nothing = np.zeros_like(state["weighted"])
+                plain = self._scores.read({**state, "weighted": nothing})
             counts = [np.sum(part, axis=-1) for part in self.bin_counts(plain)]
             both = sum_of_words(state["squares"]).reshape(-1, 2)
             both = both + np.stack(counts, axis=1)

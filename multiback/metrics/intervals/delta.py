@@ -312,6 +312,8 @@ def confusions(labels: Array, predictions: Array, rounds: int = 50) -> Array:
             cells = cells * np.divide(
                 sums, found, out=np.zeros_like(found), where=found > 0.0
             )
+        if np.allclose(np.sum(cells, axis=0), wanted, rtol=1e-6):
+            break
     return cells
 
 

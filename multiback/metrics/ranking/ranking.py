@@ -236,9 +236,9 @@ class AUROC(ScoreMetric):
 
     def interval_on_arrays(self, state: State, level: float) -> Interval:
         """Return DeLong's interval; of a mean over classes the longest possible."""
-        histogram = self.chosen(self._scores.read(state))
+        whole = self._scores.read(state)
+        histogram, squares = self.chosen(whole), self.squared_weights(state, whole)
         negatives, positives = self.bin_counts(histogram)
-        squares = self.squared_weights(state)
         broken = ops.convert_to_numpy(histogram.undefined) > 0.0
         each = area_interval(positives, negatives, squares, level)
         weights = np.ones_like(squares[0])

@@ -1,0 +1,1 @@
+"""Compare two checkpoints on the same rows: what can the data tell?"""

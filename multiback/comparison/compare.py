@@ -1,0 +1,243 @@
+"""`multiback.compare`: paired differences of two checkpoints."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from multiback import keras_private
+from multiback.checkpoint.arguments import expanded
+from multiback.checkpoint.loading.find import PathLike, checkpoints_of, rank
+from multiback.checkpoint.loading.load import load
+from multiback.comparison.report import Comparison, MetricDifference, Which
+from multiback.errors import ArgumentError, NoCheckpointError, StateError
+from multiback.metrics import AUROC, Accuracy, Metric
+from multiback.metrics.intervals.bootstrap import bootstrapped, group_numbers
+from multiback.metrics.intervals.interval import Interval, check_level
+from multiback.metrics.intervals.paired import (
+    difference_of_areas,
+    difference_of_shares,
+)
+from multiback.metrics.resampling import value_of_rows
+from multiback.metrics.statistics.counts import score_threshold
+from multiback.store import Checkpoint
+
+
+def compare(
+    dirpath: PathLike,
+    a: str,
+    b: str,
+    data: tuple[Any, ...],
+    *,
+    metrics: Sequence[Metric] | None = None,
+    groups: Any = None,
+    run: str | None = None,
+    level: float = 0.95,
+    replicates: int = 1000,
+    seed: int = 0,
+    custom_objects: Mapping[str, Any] | None = None,
+) -> Comparison:
+    """Compare two checkpoints of a run on the same rows.
+
+    The difference on the same rows is much surer than two intervals side by side:
+    what both get right or wrong together does not count. Accuracy has McNemar's test,
+    AUROC of two classes DeLong's paired test, and any other metric, or any with weights
+    or groups, is computed of both for the same drawn rows.
+
+    Args:
+        dirpath: The run directory, or its URL.
+        a: The first checkpoint: its name, the beginning of it if no other has that,
+            "best" or "last".
+        b: The second.
+        data: `(x, y)` or `(x, y, sample_weight)`, arrays that the model takes; neither
+            checkpoint may have been chosen by them, or it is flattered.
+        metrics: The metrics to compare by; by default those of multiback that the
+            model was compiled with. One value each: give `average=` for classes.
+        groups: One id a row, such as a patient's: rows with equal ids count together.
+        run: A run's id; the run that started last by default.
+        level: How often such an interval contains the true difference.
+        replicates: How often to draw, where rows are drawn.
+        seed: Of the draws.
+        custom_objects: Your own classes and functions by name, as Keras takes them.
+
+    Returns:
+        The differences, second less first, in words: `print(found)`.
+
+    Raises:
+        ArgumentError: An argument is not usable, or there is no metric.
+        NoCheckpointError: There is no such checkpoint.
+        StateError: A checkpoint holds no model.
+    """
+    dirpath = expanded("dirpath=", dirpath)
+    found = checkpoints_of(dirpath, run)
+    pair = tuple(_named(found, name) for name in (a, b))
+    return compare_checkpoints(
+        pair[0],
+        pair[1],
+        data,
+        metrics=metrics,
+        groups=groups,
+        level=level,
+        replicates=replicates,
+        seed=seed,
+        custom_objects=custom_objects,
+    )
+
+
+def _named(found: Sequence[Checkpoint], name: str) -> Checkpoint:
+    """Return the checkpoint of a run that a name means."""
+    if name == "last":
+        return found[-1]
+    if name == "best":
+        return rank(found, None, "auto")[0]
+    exact = [one for one in found if one.name == name]
+    near = exact or [one for one in found if one.name.startswith(name)]
+    if len(near) == 1:
+        return near[0]
+    names = ", ".join(one.name for one in near or found)
+    what = "is none of" if not near else "could be each of"
+    raise NoCheckpointError(
+        f"{name!r} {what} the run's checkpoints {names}. Give one name, or enough of "
+        "its beginning."
+    )
+
+
+def compare_checkpoints(
+    a: Checkpoint,
+    b: Checkpoint,
+    data: tuple[Any, ...],
+    *,
+    metrics: Sequence[Metric] | None = None,
+    groups: Any = None,
+    level: float = 0.95,
+    replicates: int = 1000,
+    seed: int = 0,
+    custom_objects: Mapping[str, Any] | None = None,
+) -> Comparison:
+    """Compare two opened checkpoints; see `compare`."""
+    level = check_level(level)
+    x, y, weights = _parts(data)
+    rows = len(y)
+    numbers = group_numbers(groups, rows)
+    predictions = []
+    for one in (a, b):
+        model = load(one.location, custom_objects=custom_objects)
+        if not isinstance(model, keras.Model):
+            raise StateError(f"{one.name} holds arrays and no model that predicts.")
+        # Before the second model is loaded, so that memory holds one.
+        predictions.append(np.asarray(model.predict(x, verbose=0)))
+        metrics = _metrics(model) if metrics is None else list(metrics)
+        del model
+    if not metrics:
+        raise ArgumentError(
+            "metrics= wants at least one metric, and the model was compiled without "
+            "one of multiback's. Pass metrics=[mb.metrics.F1Score()]."
+        )
+    paired = groups is None and weights is None
+    differences = tuple(
+        _difference(
+            metric,
+            y,
+            predictions,
+            weights,
+            numbers if not paired else None,
+            level=level,
+            replicates=replicates,
+            seed=seed,
+        )
+        for metric in metrics
+    )
+    return Comparison(
+        a.name,
+        b.name,
+        rows,
+        None if groups is None else int(numbers.max()) + 1,
+        differences,
+        (predictions[0], predictions[1]),
+    )
+
+
+def _parts(data: Any) -> tuple[Any, Any, Any]:
+    """Return inputs, labels and weights."""
+    if not isinstance(data, tuple | list) or len(data) not in (2, 3):
+        raise ArgumentError(
+            "data= wants a tuple (x, y) or (x, y, sample_weight) of arrays, not "
+            f"{type(data).__name__}."
+        )
+    x, y, *rest = data
+    if isinstance(y, Mapping | list):
+        raise ArgumentError(
+            "data= wants the labels of one output, not those of several by name."
+        )
+    return x, np.asarray(y), rest[0] if rest else None
+
+
+def _metrics(model: keras.Model) -> list[Metric]:
+    """Return the metrics of multiback that a model was compiled with."""
+    plain, weighted, _ = keras_private.user_metrics(model)
+    return [one for one in (*plain, *weighted) if isinstance(one, Metric)]
+
+
+def _difference(
+    metric: Metric,
+    y: Any,
+    predictions: Sequence[Any],
+    weights: Any,
+    groups: Any,
+    *,
+    level: float,
+    replicates: int,
+    seed: int,
+) -> MetricDifference:
+    """Compare by one metric; rows are drawn again where `groups` are given."""
+    values = [value_of_rows(metric, y, each, weights) for each in predictions]
+    plain = np.ones(len(y))
+    first, second = (float(np.asarray(of(plain))) for of in values)
+    tested = None if groups is not None else _tested(metric, y, predictions, level)
+    p_value = None
+    if tested is not None:
+        found, p_value = tested
+    else:
+        numbers = np.arange(len(y)) if groups is None else groups
+        found = bootstrapped(
+            lambda times: values[1](times) - values[0](times),
+            numbers,
+            level=level,
+            replicates=replicates,
+            seed=seed,
+        )
+    better = _better(metric, found)
+    return MetricDifference(metric.name, first, second, found, p_value, better)
+
+
+def _tested(
+    metric: Metric, y: Any, predictions: Sequence[Any], level: float
+) -> tuple[Interval, float] | None:
+    """Return what a test of its own says, for metrics that have one."""
+    record = metric.record
+    if record is None or record.ignored or record.classes is not None:
+        return None
+    if type(metric) is AUROC and record.kind == "binary":
+        return difference_of_areas(y, predictions[0], predictions[1], level)
+    if type(metric) is not Accuracy:
+        return None
+    if record.kind == "binary":
+        threshold = score_threshold(record.threshold, from_logits=record.from_logits)
+        label = y.reshape(-1) == 1
+        hits = [(each.reshape(-1) > threshold) == label for each in predictions]
+    elif record.kind == "multiclass" and metric.average == "micro":
+        label = y.reshape(-1) if y.size == len(y) else np.argmax(y, axis=-1)
+        hits = [np.argmax(each, axis=-1).reshape(-1) == label for each in predictions]
+    else:
+        return None
+    if hits[0].size != len(y):
+        return None  # Several elements a row are no rows of their own.
+    return difference_of_shares(hits[0], hits[1], level)
+
+
+def _better(metric: Metric, found: Interval) -> Which | None:
+    """Return which one is better where the interval leaves no doubt."""
+    if metric.direction is None or not found.lower * found.upper > 0.0:
+        return None
+    return "b" if (found.lower > 0.0) == (metric.direction == "max") else "a"

@@ -1,0 +1,124 @@
+"""`mb.compare`: two checkpoints on the same rows."""
+
+import keras
+import numpy as np
+import pytest
+
+import multiback as mb
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(228, 3)).astype("float32")
+Y = (X[:, 0] + 0.7 * RNG.normal(size=228) > 0).astype("int32")
+
+
+def compare(*arguments, **more):
+    return mb.compare(*arguments, **{"replicates": 200, **more})
+
+
+def model(*metrics):
+    made = keras.Sequential(
+        [keras.Input((3,)), keras.layers.Dense(1, "sigmoid", use_bias=False)]
+    )
+    made.compile("sgd", "binary_crossentropy", metrics=list(metrics))
+    return made
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """Return a run whose epochs 1 and 2 are near, and 3 is bad."""
+    path = tmp_path_factory.mktemp("run")
+    made = model(mb.metrics.Accuracy(), mb.metrics.AUROC(), mb.metrics.F1Score())
+    weights = [[3.0, 0.1, 0.0], [3.0, 0.0, 0.15], [0.3, 2.0, 0.0]]
+    with mb.Checkpointer(
+        path, "f1", mode="max", save_top_k=3, filename="{epoch:03d}"
+    ) as checkpointer:
+        for score, each in zip((0.8, 0.81, 0.6), weights, strict=True):
+            made.set_weights([np.array(each)[:, None]])
+            checkpointer.step(made, {"f1": score})
+    return path
+
+
+def test_what_the_rows_cannot_tell_is_said_so(run):
+    found = compare(run, "epoch=001", "epoch=002", (X, Y))
+    assert [one.metric for one in found.differences] == [
+        "accuracy",
+        "auroc",
+        "f1_score",
+    ]
+    assert all(one.better is None for one in found.differences)
+    assert "cannot be told apart by these 228 rows" in str(found)
+    assert "equal" not in str(found)
+
+
+def test_what_they_can_tell_is_said_too(run):
+    found = compare(run, "epoch=001", "epoch=003", (X, Y))
+    assert [one.better for one in found.differences] == ["a", "a", "a"]
+    assert "epoch=001 is better than epoch=003" in str(found)
+    accuracy, auroc, f1 = found.differences
+    assert accuracy.p_value < 1e-3
+    assert auroc.p_value < 1e-3
+    assert f1.p_value is None
+    assert f1.difference.method == "bootstrap"
+    assert f1.b - f1.a == pytest.approx(f1.difference.value)
+
+
+def test_less_is_better_of_errors(run):
+    metric = mb.metrics.BrierScore()
+    found = compare(run, "epoch=003", "epoch=001", (X, Y), metrics=[metric])
+    [one] = found.differences
+    assert one.better == "b"
+    assert one.difference.value < 0
+
+
+def test_best_and_last_are_names_too(run):
+    found = compare(run, "best", "last", (X, Y), metrics=[mb.metrics.Recall()])
+    assert (found.a, found.b) == ("epoch=002", "epoch=003")
+
+
+def test_rows_of_one_group_count_once(run):
+    rows = np.repeat(np.arange(40), 10)
+    groups = np.repeat(np.arange(40), 10)
+    data = X[rows], Y[rows]
+    metrics = [mb.metrics.Accuracy()]
+    alone = compare(run, "epoch=001", "epoch=003", data, metrics=metrics)
+    together = compare(
+        run, "epoch=001", "epoch=003", data, metrics=metrics, groups=groups
+    )
+    [one], [two] = alone.differences, together.differences
+    ratio = two.difference.standard_error / one.difference.standard_error
+    assert ratio == pytest.approx(np.sqrt(10), rel=0.2)
+    assert "40 groups" in str(together) or two.better == "a"
+
+
+def test_weights_count(run):
+    weights = np.where(Y == 1, 3.0, 1.0)
+    metrics = [mb.metrics.Accuracy()]
+    found = compare(run, "epoch=001", "epoch=003", (X, Y, weights), metrics=metrics)
+    [one] = found.differences
+    metric = mb.metrics.Accuracy()
+    metric.update_state(Y, found.predictions[0], weights)
+    assert one.a == pytest.approx(float(metric.result()), rel=1e-5)
+    assert one.difference.method == "bootstrap"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "words"),
+    [
+        (("epoch=0", "best", (X, Y)), mb.errors.NoCheckpointError, "could be each"),
+        (("epoch=9", "best", (X, Y)), mb.errors.NoCheckpointError, "is none of"),
+        (("best", "last", X), mb.errors.ArgumentError, "data="),
+        (("best", "last", (X, {"a": Y})), mb.errors.ArgumentError, "one output"),
+    ],
+)
+def test_arguments_that_cannot_be_are_refused(run, arguments, error, words):
+    with pytest.raises(error, match=words):
+        mb.compare(run, *arguments)
+
+
+def test_a_model_without_our_metrics_wants_some(tmp_path):
+    made = model()
+    with mb.Checkpointer(tmp_path, "f1", mode="max", save_top_k=2) as checkpointer:
+        for score in (0.5, 0.6):
+            checkpointer.step(made, {"f1": score})
+    with pytest.raises(mb.errors.ArgumentError, match="metrics="):
+        mb.compare(tmp_path, "best", "best", (X, Y))

@@ -1,0 +1,70 @@
+"""Paired differences: against references, and by simulation."""
+
+import numpy as np
+import pytest
+import scipy.stats
+from statsmodels.stats.contingency_tables import mcnemar
+
+from multiback.metrics.intervals.paired import (
+    difference_of_areas,
+    difference_of_shares,
+)
+
+
+@pytest.mark.parametrize("n", [30, 400])
+def test_accuracies_have_the_p_value_of_mcnemar(rng, n):
+    a, b = rng.random(n) < 0.8, rng.random(n) < 0.7
+    table = [[np.sum(a & b), np.sum(a & ~b)], [np.sum(~a & b), np.sum(~a & ~b)]]
+    found, p_value = difference_of_shares(a, b, 0.95)
+    assert p_value == pytest.approx(mcnemar(table, exact=True).pvalue, rel=1e-9)
+    assert found.value == pytest.approx(b.mean() - a.mean())
+
+
+def test_equal_hits_differ_in_nothing():
+    hits = np.array([True, False] * 20)
+    found, p_value = difference_of_shares(hits, hits, 0.95)
+    assert p_value == 1.0
+    assert found.lower < 0.0 < found.upper
+
+
+@pytest.mark.parametrize("n", [50, 500])
+def test_paired_differences_of_accuracy_cover_what_they_say(rng, n):
+    shares = [0.7, 0.08, 0.12, 0.1]  # Both, only a, only b, neither.
+    inside = 0
+    for both, only_a, only_b, neither in rng.multinomial(n, shares, size=1000):
+        a = np.repeat([True, True, False, False], [both, only_a, only_b, neither])
+        b = np.repeat([True, False, True, False], [both, only_a, only_b, neither])
+        found, _ = difference_of_shares(a, b, 0.95)
+        inside += found.lower <= 0.04 <= found.upper
+    assert 0.93 <= inside / 1000 <= 0.98
+
+
+def covariance_of_delong(labels, scores):
+    """DeLong's covariance of two areas by its definition: all pairs."""
+    positive = labels == 1
+    parts = []
+    for one in scores:
+        wins = np.sign(one[positive][:, None] - one[~positive][None, :]) / 2 + 0.5
+        parts.append((wins.mean(1), wins.mean(0)))
+    of_positives = np.cov(parts[0][0], parts[1][0]) / positive.sum()
+    return of_positives + np.cov(parts[0][1], parts[1][1]) / (~positive).sum()
+
+
+def test_areas_have_the_error_of_delong(rng):
+    labels = rng.integers(0, 2, 200)
+    common = labels + rng.normal(size=200)
+    scores = [np.round(common + rng.normal(size=200) / 2, 1) for _ in range(2)]
+    found, p_value = difference_of_areas(labels, *scores, 0.95)
+    covariance = covariance_of_delong(labels, scores)
+    error = np.sqrt(np.array([-1, 1]) @ covariance @ np.array([-1, 1]))
+    assert found.standard_error == pytest.approx(error, rel=1e-9)
+    expected = 2 * scipy.stats.norm.sf(abs(found.value) / error)
+    assert p_value == pytest.approx(expected, rel=1e-9)
+    # On the same rows much surer than side by side.
+    assert error < 0.8 * np.sqrt(np.trace(covariance))
+
+
+def test_equal_scores_have_equal_areas(rng):
+    labels, scores = rng.integers(0, 2, 50), rng.random(50)
+    found, p_value = difference_of_areas(labels, scores, scores, 0.95)
+    assert (found.lower, found.upper, p_value) == (0.0, 0.0, 1.0)
