@@ -79,7 +79,7 @@ sys.exit(pytest.main(sys.argv[1:]))
 CATALOGUE = "tests/metrics/test_whole_catalogue.py"
 TABLE = "tests/adapters/test_equivalents.py"
 CHECKS = (
-    "tests/metrics/test_classification.py::TestToyRate",
+    "tests/metrics/test_ratios.py::TestToyRate",
     f"{CATALOGUE}::test_the_stored_values_are_those_of_the_oracle",
     f"{CATALOGUE}::test_every_metric_goes_through_the_contract",
     f"{TABLE}::test_the_table_covers_every_metric_of_multiback",

@@ -434,8 +434,8 @@ def compare(
     """
     from multiback.cli.commands.compare import compared
     from multiback.cli.npz import read_data, read_groups
-    from multiback.cli.output import progress_bar
     from multiback.cli.records import one_checkpoint
+    from multiback.progress import progress_bar
 
     arrays, groups = read_data(data, ("groups",)), read_groups(data)
     pair = one_checkpoint(a), one_checkpoint(b)

@@ -95,7 +95,7 @@ def test_rows_and_functions_under_a_mask_are_compared_with_themselves(sequences)
         "largest": "no equivalent",
         "spread": "wrong",
     }
-    assert "part is masked" in report["exact_match"].reason
+    assert "partly masked rows" in report["exact_match"].reason
     assert "does not depend on the batches" in report["largest"].reason
     assert "averages a function over batches" in report["spread"].reason
 

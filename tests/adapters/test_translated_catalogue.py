@@ -224,7 +224,7 @@ def test_a_metric_of_torchmetrics_is_translated_or_says_why_not(data, name):
 
 
 def test_the_count_of_equivalents_is_printed_with_a_reason_for_each_of_the_rest():
-    path = Path(__file__).parents[2] / "docs" / "coverage.py"
+    path = Path(__file__).parents[2] / "docs" / "equivalents.py"
     script = runpy.run_path(str(path))
     found = script["tables"]()
     have = {

@@ -31,6 +31,8 @@ def run(tmp_path):
 
 @pytest.mark.parametrize("module", NAMES)
 def test_every_public_name_is_still_there(module):
+    if module.endswith(".lightning"):
+        pytest.importorskip("lightning", reason="the session `adapters` has it")
     found = importlib.import_module(module)
     assert [name for name in NAMES[module] if not hasattr(found, name)] == []
 

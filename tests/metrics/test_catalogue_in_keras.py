@@ -171,7 +171,9 @@ def test_rows_of_labels_count_in_fit_and_evaluate(data):
 
 def test_the_public_list_is_sorted_and_each_metric_is_documented():
     names = mb.metrics.__all__
-    assert names == sorted(names)
+    # As Ruff sorts: constants, classes, functions.
+    order = {name: (not name.isupper(), name[0].islower(), name) for name in names}
+    assert names == sorted(names, key=order.get)
     for name in names:
         text = getattr(mb.metrics, name).__doc__
         metric = isinstance(getattr(mb.metrics, name), type)

@@ -294,6 +294,7 @@ ENTRIES_THAT_IGNORE = {
     for name, entry in ENTRIES.items()
     if "ignore_index" in inspect.signature(getattr(mb.metrics, entry.name)).parameters
     and not name.startswith(("Samplewise", "ExactMatch"))
+    and entry.kind != "queries"
 }
 
 

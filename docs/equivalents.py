@@ -1,6 +1,6 @@
 """Print which metrics of torchmetrics and Keras have an equivalent in multiback.
 
-    KERAS_BACKEND=torch python docs/coverage.py
+    KERAS_BACKEND=torch python docs/equivalents.py
 
 Each class that does not have one comes with the reason. The same line of the reasons
 stands in `equivalents(metric).reasons`.
