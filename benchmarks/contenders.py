@@ -94,29 +94,43 @@ def summing(*arrays):
     )
 
 
-def compiled(metrics, *batch):
+def compiled(metrics, *batch, xla=True):
     """Return a compiled function that gives every metric the batch."""
+    return stepping(metrics, *batch, xla=xla, result=False)
+
+
+def stepping(metrics, *batch, xla=True, result=True):
+    """Return a compiled step: every metric gets the batch and perhaps has a result."""
     if BACKEND == "torch":
-        return updating(metrics, *batch)
+        return updating(metrics, *batch, result=result)
     if BACKEND == "tensorflow":
         import tensorflow as tf
 
-        def update(*batch):
+        def step(*batch):
             for metric in metrics:
                 metric.update_state(*batch)
+            return [metric.result() for metric in metrics] if result else None
 
-        return functools.partial(tf.function(update, jit_compile=True), *batch)
+        return functools.partial(tf.function(step, jit_compile=xla), *batch)
     import jax
 
     def update(state, *batch):
         pairs = zip(metrics, state, strict=True)
-        return [metric.stateless_update_state(own, *batch) for metric, own in pairs]
+        state = [metric.stateless_update_state(own, *batch) for metric, own in pairs]
+        if not result:
+            return state, []
+        pairs = zip(metrics, state, strict=True)
+        return state, [metric.stateless_result(own) for metric, own in pairs]
 
+    for metric in metrics:  # Keras's multi-label AUC has no variables before.
+        if not metric.variables:
+            metric.update_state(*batch)
+            metric.reset_state()
     fast = jax.jit(update, donate_argnums=0)
     state = [[v.numpy() for v in metric.variables] for metric in metrics]
 
     def run():
         nonlocal state
-        state = jax.block_until_ready(fast(state, *batch))
+        state, _ = jax.block_until_ready(fast(state, *batch))
 
     return run

@@ -1,6 +1,6 @@
 """How much metrics cost: these, Keras's, torchmetrics' and a plain sum, side by side.
 
-    KERAS_BACKEND=torch python benchmarks/metrics.py [SECTION ...] [--json]
+    KERAS_BACKEND=torch python benchmarks/metrics.py [SECTION ...] [--goals] [--json]
 
 One process, one backend, one thread, and the processor's time. What is compared
 takes turns, so that a busy machine slows all of it; a ratio is the median of the
@@ -14,9 +14,15 @@ the sum of the same arrays.
     top1     accuracy of 1000 classes
     fit      a step of `fit` of an MLP 32-64-1 in batches of 32, against no metrics;
              four metrics that do nothing show what Keras itself adds
+    auroc    AUROC: one compiled update of a large batch (JAX, TensorFlow)
+    classes  AUROC and average precision of 10, 100 and 1000 classes: update and result
+
+`--goals` runs the sections that have goals (auroc, classes, fit), in a few minutes, and
+says of each goal whether it was kept.
 """
 
 import argparse
+import functools
 import json
 import os
 import statistics
@@ -40,6 +46,7 @@ from contenders import (
     kerass,
     ours,
     scores,
+    stepping,
     summing,
     updating,
     updating_torchmetrics,
@@ -204,25 +211,125 @@ def fit(rounds):
     }
     seconds = take_turns(candidates, rounds)
     per_step = {name: [t / 100 for t in times] for name, times in seconds.items()}
-    yield from report("fit", "a step of fit", per_step, "no metrics")
+    rows = list(report("fit", "a step of fit", per_step, "no metrics"))
+    ratios = {row["what"]: row["ratio"] for row in rows}
+    # On PyTorch what there was; on JAX hardly more than what Keras itself adds.
+    limits = {
+        "torch": 1.3,
+        "jax": 1.1 * ratios["four that do nothing"],
+        "tensorflow": ratios["Keras"],
+    }
+    yield from with_goal(rows, "multiback, group", round(limits[BACKEND], 3))
+
+
+def auroc(rounds):
+    """Compare compiled updates of a large batch, on TensorFlow with and without XLA."""
+    limits = {
+        "jax": {65_536: 0.8, 1_048_576: 0.7},
+        "tensorflow": {65_536: 1.2, 1_048_576: 0.7},
+        "graph": {65_536: 1.0, 1_048_576: 1.0},
+    }
+    for n in (65_536, 1_048_576):
+        batch = scores(n)
+        for way in [BACKEND, "graph"] if BACKEND == "tensorflow" else [BACKEND]:
+            xla = way != "graph"
+            candidates = {
+                "multiback": compiled([mb.metrics.AUROC()], *batch, xla=xla),
+                "Keras": compiled([keras.metrics.AUC()], *batch, xla=xla),
+            }
+            case = f"AUROC, N={n}" + ("" if xla else ", no XLA")
+            rows = report("auroc", case, take_turns(candidates, rounds), "Keras")
+            yield from with_goal(rows, "multiback", limits[way][n])
+
+
+def classes(rounds):
+    """Compare many rankings: update and result, and each by itself on PyTorch."""
+    for columns in (10, 100, 1000):
+        rng = np.random.default_rng(0)
+        ids = rng.integers(0, columns, 256)
+        y_pred = rng.random((256, columns)).astype("float32")
+        y_pred = ops.convert_to_tensor(y_pred / y_pred.sum(1, keepdims=True))
+        y_true = ops.convert_to_tensor(ids)
+        one_hot = ops.one_hot(ids, columns)
+        several = {"task": "multiclass", "num_classes": columns}
+        for way in [BACKEND, "graph"] if BACKEND == "tensorflow" else [BACKEND]:
+            xla = way != "graph"
+            step = updating if BACKEND == "torch" else stepping
+            how = {"result": True} if BACKEND == "torch" else {"xla": xla}
+            made = {
+                "AUROC": [mb.metrics.AUROC(**several)],
+                "average precision": [mb.metrics.AveragePrecision(**several)],
+                "Keras": [keras.metrics.AUC(multi_label=True, num_labels=columns)],
+            }
+            candidates = {
+                name: step(each, one_hot if name == "Keras" else y_true, y_pred, **how)
+                for name, each in made.items()
+            }
+            case = f"{columns} classes" + ("" if xla else ", no XLA")
+            rows = report("classes", case, take_turns(candidates, rounds), "Keras")
+            limit = 1.1 if not xla and columns == 1000 else 1.0
+            rows = with_goal(rows, "AUROC", limit)
+            yield from with_goal(rows, "average precision", limit)
+            if BACKEND == "torch" and columns <= 100:
+                batches = {"AUROC": (y_true, y_pred), "Keras": (one_hot, y_pred)}
+                yield from apart(made, batches, case, rounds)
+        state = made["AUROC"][0].variables
+        megabytes = sum(np.prod(v.shape) * 4 for v in state) / 1e6
+        print(
+            f"{columns} classes: a state of {megabytes:.1f} MB, at most 32: "
+            f"{'kept' if megabytes <= 32 else 'missed'}",
+            flush=True,
+        )
+
+
+def apart(made, batches, case, rounds):
+    """Yield the rows of an update by itself, and of a result by itself."""
+    ways = {
+        "update": {k: updating(made[k], *batch) for k, batch in batches.items()},
+        "result": {
+            k: functools.partial(lambda m: float(m.result()), made[k][0])
+            for k in batches
+        },
+    }
+    for what, candidates in ways.items():
+        seconds = take_turns(candidates, rounds)
+        rows = report("classes", f"{case}: {what}", seconds, "Keras")
+        yield from with_goal(rows, "AUROC", 1.0)
+
+
+def with_goal(rows, what, limit):
+    """Say of one row what its ratio has to be at most, and whether it is."""
+    for row in rows:
+        if row["what"] == what:
+            row |= {"at_most": limit, "kept": row["ratio"] <= limit}
+        yield row
 
 
 def show(row):
     low, high = row["quartiles"]
     print(
         f"{row['case']:24} {row['what']:20} {row['microseconds']:10.1f} us"
-        f" {row['ratio']:8.2f} x {row['unit']} ({low:.2f} to {high:.2f})",
+        f" {row['ratio']:8.2f} x {row['unit']} ({low:.2f} to {high:.2f})"
+        + goal_of(row),
         flush=True,
     )
 
 
+def goal_of(row):
+    if "kept" not in row:
+        return ""
+    return f"  at most {row['at_most']}: {'kept' if row['kept'] else 'missed'}"
+
+
 def main():
-    here = {"torch": [counts, ranking, results, top1, fit]}
-    sections = {s.__name__: s for s in here.get(BACKEND, [group, top1, fit])}
+    here = {"torch": [counts, ranking, results, top1, fit, classes]}
+    compiling = [group, top1, fit, auroc, classes]
+    sections = {s.__name__: s for s in here.get(BACKEND, compiling)}
     parser = argparse.ArgumentParser()
     parser.add_argument("sections", nargs="*", choices=[[], *sections], default=[])
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--goals", action="store_true", help="only rows with goals")
     given = parser.parse_args()
     if BACKEND == "torch":
         import torch
@@ -230,7 +337,8 @@ def main():
         torch.set_num_threads(1)
     rows = []
     load = os.getloadavg()[0]
-    for name in given.sections or sections:
+    goals = [name for name in sections if name in ("auroc", "classes", "fit")]
+    for name in given.sections or (goals if given.goals else sections):
         for row in sections[name](given.rounds):
             rows.append(row)
             if not given.json:

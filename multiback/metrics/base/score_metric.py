@@ -180,7 +180,9 @@ class ScoreMetric(PairMetric):
             return None  # The negative class ranks the other way.
         table = self.score_columns(scores, state, chosen)
         values, (positives, negatives, undefined) = table[:3].clip(0.0, 1.0), table[3:]
-        broken = undefined + scores.unrankable(state)
+        broken = undefined
+        if scores.unusable(state):
+            broken = undefined + scores.unrankable(state)
         return np.asarray(self._average(values, positives, negatives, broken))
 
     def score_columns(
@@ -324,6 +326,15 @@ class ScoreMetric(PairMetric):
         return self.compute_precision_recall_curve(self.state, column)
 
     def _column(self, state: State, column: int | None) -> tuple[Array, Array, Array]:
+        """Return positives, negatives and edges of the bins of one ranking."""
+        scores = self._scores
+        if isinstance(scores, ScoreHistogram):
+            index = pick_column(column, scores.task.columns)
+            arrays = {k: ops.convert_to_numpy(v) for k, v in state.items()}
+            (rows,) = scores.columns_in_chunks(arrays, [index])
+            cells = rows[0].astype("float64")
+            positives, negatives = cells[scores.bins : -1], cells[: scores.bins]
+            return positives, negatives, scores.edges(state)[0]
         histogram = self._scores.read(state)
         positives, negatives = (
             ops.convert_to_numpy(part).astype("float64")

@@ -16,6 +16,7 @@ from keras import ops
 from multiback.metrics.inputs.batch import Batch, Given
 from multiback.metrics.inputs.scores import BINARY, ScoreTask
 from multiback.metrics.numeric import exact
+from multiback.metrics.numeric.arithmetic import is_for_xla
 from multiback.metrics.numeric.by_id import count_ids, sum_by_id
 from multiback.metrics.statistics.counts import LabelCells
 from multiback.metrics.statistics.score_bins import (
@@ -261,6 +262,8 @@ def before(values: Tensor) -> Tensor:
         sums: Array = np.cumsum(values, axis=-1)
         sums -= values
         return sums
+    if is_for_xla():
+        return _before_by_fours(values)
     columns, bins = values.shape
     width = math.isqrt(bins - 1) + 1
     values = ops.pad(values, [(0, 0), (0, -bins % width)])
@@ -270,6 +273,24 @@ def before(values: Tensor) -> Tensor:
     earlier = ops.cumsum(rows, axis=1) - rows
     sums = inside - table + ops.expand_dims(earlier, -1)
     return ops.reshape(sums, (columns, -1))[:, :bins]
+
+
+def _before_by_fours(values: Tensor) -> Tensor:
+    """Sum the bins before each one, four at a time, which XLA vectorises.
+
+    Its own prefix sum adds up a window for each bin: ten times as long.
+    """
+    columns, bins = values.shape
+    if bins == 1:
+        return ops.zeros_like(values)
+    table = ops.pad(values, [(0, 0), (0, -bins % 4)])
+    table = ops.reshape(table, (columns, -1, 4))
+    one, two, three, four = (table[:, :, k] for k in range(4))
+    second = one + two
+    third = second + three
+    earlier = _before_by_fours(third + four)
+    sums = [earlier, earlier + one, earlier + second, earlier + third]
+    return ops.reshape(ops.stack(sums, axis=-1), (columns, -1))[:, :bins]
 
 
 def total(values: Tensor) -> Tensor:
