@@ -36,11 +36,14 @@ def plain():
     several = (0.6 * rng.random((ROWS, 3)) + 0.4 * labels).astype("float32")
     target = rng.normal(size=ROWS).astype("float32")
     guess = (target + 0.5 * rng.normal(size=ROWS)).astype("float32")
+    relevance = rng.integers(0, 2, (ROWS, 6))
+    ranked = (0.1 + 0.6 * rng.random((ROWS, 6)) + 0.2 * relevance).astype("float32")
     return {
         "binary": (y_true, y_pred),
         "multiclass": (ids, scores),
         "multilabel": (labels, several),
         "regression": (target, guess),
+        "queries": (relevance, ranked),
         "positive": (np.exp(target), np.exp(guess)),
         "numbers": (guess,),
     }

@@ -33,8 +33,11 @@ LABELS = {"task": "multilabel", "num_labels": 3}
 
 # Metrics that want to know more than their task.
 NEEDED = {
+    "HitRate": {"k": 2},
     "KendallTau": {"capacity": 400},
+    "PrecisionAtK": {"k": 2},
     "PrecisionAtRecall": {"recall": 0.8},
+    "RecallAtK": {"k": 2},
     "RecallAtPrecision": {"precision": 0.8},
     "SensitivityAtSpecificity": {"specificity": 0.8},
     "SpearmanCorrelation": {"capacity": 400},
@@ -66,9 +69,11 @@ OTHERS = (
     "have all at once. Keras's numbers are of its own metric of that name."
 )
 
-HEAD = """# The metrics
+HEAD = """<!-- Written by docs/generate.py: change that, or the docstrings. -->
+# The metrics
 
-Written by `docs/generate.py`; change that, or the docstrings, and run it again.
+What each metric means, its conventions, and which libraries give the same number. Their
+arguments are in the [reference](reference/metrics.md).
 
 ## Conventions
 
@@ -105,6 +110,8 @@ Written by `docs/generate.py`; change that, or the docstrings, and run it again.
   large offset in common, give what is left without it. Scores below 1e-38 may count as
   0. A loss, a mean or a sum of infinite numbers, or beyond 3e38, is NaN: it is never
   the best.
+- **Arrays**: metrics with `average=None` and a confusion matrix log arrays. Keras's
+  progress bar shows the mean, which says nothing; monitor one ("val_recall[1]").
 - **State** is exact: counts past 2^31, sums in two words, centred moments. States of
   devices, processes and files merge (`metric.statistic.merge`).
 - **Ranking metrics** count scores in bins and know what that may cost: `bounds()`.
@@ -171,6 +178,21 @@ def catalogue():
     return lines
 
 
+def choices(name, cls):
+    """Return the arguments of each kind of data that a metric is for."""
+    if name in {"Max", "Mean", "Min", "Sum"}:
+        return {"numbers": {}}
+    if name == "TopKAccuracy":
+        return {"multiclass": {"num_classes": 4, "top_k": 2}}
+    if ".retrieval." in cls.__module__:
+        return {"queries": {}}
+    if name in fixed_data.OF_POSITIVE:
+        return {"positive": {}}
+    if "task" not in inspect.signature(cls).parameters:
+        return {"regression": {}}
+    return {"binary": {"task": "binary"}, "multiclass": CLASSES, "multilabel": LABELS}
+
+
 def cases(data, **more):
     """Yield `(name, task, metric, data)` for each metric on each task with data.
 
@@ -182,19 +204,7 @@ def cases(data, **more):
         extra = NEEDED.get(name, {})
         if issubclass(cls, ScoreMetric) or "capacity" in extra:
             extra = {**extra, **more}
-        parameters = inspect.signature(cls).parameters
-        if name in {"Max", "Mean", "Min", "Sum"}:
-            choices = {"numbers": {}}
-        elif name == "TopKAccuracy":
-            choices = {"multiclass": {"num_classes": 4, "top_k": 2}}
-        elif name in fixed_data.OF_POSITIVE:
-            choices = {"positive": {}}
-        elif "task" not in parameters:
-            choices = {"regression": {}}
-        else:
-            binary = {"task": "binary"}
-            choices = {"binary": binary, "multiclass": CLASSES, "multilabel": LABELS}
-        for task, arguments in choices.items():
+        for task, arguments in choices(name, cls).items():
             if task not in data:
                 continue
             try:

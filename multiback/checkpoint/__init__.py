@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING as _TYPE_CHECKING
 from typing import Any as _Any
 
 if _TYPE_CHECKING:
+    from multiback.checkpoint.averaging import average
     from multiback.checkpoint.callback import ModelCheckpoint
     from multiback.checkpoint.checkpointer import Checkpointer
     from multiback.checkpoint.choosing.direction import register_direction
@@ -27,6 +28,7 @@ __all__ = [
     "Monitor",
     "Pareto",
     "Slot",
+    "average",
     "history",
     "load",
     "load_best",
@@ -37,6 +39,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "averaging": ("average",),
     "callback": ("ModelCheckpoint",),
     "checkpointer": ("Checkpointer",),
     "choosing.direction": ("register_direction",),

@@ -40,7 +40,7 @@ from multiback.checkpoint.choosing.log_values import (
 from multiback.checkpoint.choosing.recorded_scores import RecordedScores
 from multiback.checkpoint.choosing.scorer import Scorer, nan_scores
 from multiback.checkpoint.choosing.slots import Best, Entry, Slot
-from multiback.checkpoint.loading.documents import recorded_threshold
+from multiback.checkpoint.loading.documents import recorded_curves, recorded_threshold
 from multiback.checkpoint.loading.find import first_intact
 from multiback.checkpoint.loading.load import restore_checkpoint
 from multiback.checkpoint.other_names import KnownArguments
@@ -180,6 +180,8 @@ class Checkpointer(KnownArguments):
         self._resume = resume
         self._told: set[str] = set()
         self.run_id = ""
+        # Takes each record of the history that was written.
+        self.on_record: Callable[[Mapping[str, Any]], None] | None = None
         self.epoch = 0
         self.keeps_metrics = True
         self.extras: Callable[[SavePoint], Extras] = lambda _: NOTHING
@@ -232,6 +234,7 @@ class Checkpointer(KnownArguments):
             )
         self.end()
         self.kept.clear()
+        self.scorer.continue_curves({})
         # Orders continue: checkpoints of earlier fits of this object are compared too.
         self.epoch, self._judged = 0, False
         now = time.strftime("%Y%m%d-%H%M%S")
@@ -288,6 +291,7 @@ class Checkpointer(KnownArguments):
             whole, lambda one: (one, restore_checkpoint(model, one))
         )
         self.kept.forget(whole[: whole.index(checkpoint)])
+        self.scorer.continue_curves(recorded_curves(checkpoint))
         self.epoch = checkpoint.epoch
         return restored
 
@@ -453,7 +457,13 @@ class Checkpointer(KnownArguments):
             "time": time.time(),
             "metrics": values,
         }
-        self._saver.guard(lambda: self.directory.append_history(record))
+
+        def append() -> bool:
+            self.directory.append_history(record)
+            return True
+
+        if self._saver.guard(append) and self.on_record is not None:
+            self.on_record(record)
         return step
 
     def _offer(
@@ -528,6 +538,7 @@ class Checkpointer(KnownArguments):
                     **other_values(values),
                     "directions": self.scorer.known_directions(values),
                     **({"thresholds": dict(thresholds)} if thresholds else {}),
+                    **self._curves(scores),
                     "boundary": entry.boundary,
                     "asked": entry.asked,
                     "weights_only": self._weights_only,
@@ -539,6 +550,13 @@ class Checkpointer(KnownArguments):
         self._saver.save(made, entry, self.run_id)
         self.tell(made.problems)
         return True
+
+    def _curves(self, scores: Mapping[str, float]) -> dict[str, Any]:
+        """Return the manifest's fields for smoothed scores."""
+        if not self.scorer.curves:
+            return {}
+        raw = {k: v for k, v in self.scorer.raw.items() if k in scores}
+        return {"curves": dict(self.scorer.curves), "raw_scores": raw}
 
     def surface(self) -> None:
         """Raise any pending background error; do not block.

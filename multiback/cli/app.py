@@ -458,6 +458,15 @@ def report_runs(
         Path, typer.Option("-o", "--out", help="The file.", metavar="FILE.html")
     ] = Path("report.html"),
     run: OfAnyRun = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            help="Arrays x, y and perhaps sample_weight: cross-check and audit the "
+            "first directory's best with them, and show the tables.",
+            metavar="FILE.npz",
+        ),
+    ] = None,
+    modules: Modules = None,
     *,
     as_json: AsJson = False,
 ) -> None:
@@ -466,9 +475,14 @@ def report_runs(
     It opens in any browser, without a network. Exits with 0, or with 1 if a directory
     holds no run.
     """
-    from multiback.cli.commands.report import write_report
+    from multiback.cli.commands.report import check_tables, write_report
+    from multiback.cli.output import progress_bar
 
-    done = write_report(directories, out, run)
+    checks = []
+    if data is not None:
+        with progress_bar("Checking", None):
+            checks = check_tables(directories[0], run, data, modules or ())
+    done = write_report(directories, out, run, checks=checks)
     if as_json:
         _print_json(done)
     else:

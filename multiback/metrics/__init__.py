@@ -14,6 +14,10 @@ from multiback.metrics.classification.confusion_matrix import (
     ConfusionMatrix,
     StatScores,
 )
+from multiback.metrics.classification.discovery_rates import (
+    FalseDiscoveryRate,
+    FalseOmissionRate,
+)
 from multiback.metrics.classification.error_rates import (
     FalseNegativeRate,
     FalsePositiveRate,
@@ -43,6 +47,7 @@ from multiback.metrics.classification.specificity import (
 )
 from multiback.metrics.grouping import group
 from multiback.metrics.intervals.interval import Interval
+from multiback.metrics.ranking.best_threshold import EqualErrorRate, MaxFBeta
 from multiback.metrics.ranking.ranking import AUROC, AveragePrecision
 from multiback.metrics.regression.correlation import (
     ConcordanceCorrelation,
@@ -79,10 +84,22 @@ from multiback.metrics.regression.scaled import (
     RelativeSquaredError,
 )
 from multiback.metrics.resampling import bootstrap
+from multiback.metrics.retrieval.label_ranking import (
+    CoverageError,
+    LabelRankingAveragePrecision,
+    LabelRankingLoss,
+)
+from multiback.metrics.retrieval.rank_aware import (
+    NDCG,
+    MeanAveragePrecisionAtK,
+    MeanReciprocalRank,
+)
+from multiback.metrics.retrieval.top_k import HitRate, PrecisionAtK, RecallAtK
 from multiback.metrics.statistics.statistic import Statistic
 
 __all__ = [
     "AUROC",
+    "NDCG",
     "Accuracy",
     "AveragePrecision",
     "BalancedAccuracy",
@@ -91,24 +108,34 @@ __all__ = [
     "CohenKappa",
     "ConcordanceCorrelation",
     "ConfusionMatrix",
+    "CoverageError",
     "Dice",
+    "EqualErrorRate",
     "ExactMatch",
     "ExplainedVariance",
     "F1Score",
     "FBetaScore",
+    "FalseDiscoveryRate",
     "FalseNegativeRate",
+    "FalseOmissionRate",
     "FalsePositiveRate",
     "HammingDistance",
+    "HitRate",
     "Huber",
     "Interval",
     "JaccardIndex",
     "KendallTau",
+    "LabelRankingAveragePrecision",
+    "LabelRankingLoss",
     "LogLoss",
     "MatthewsCorrelation",
     "Max",
+    "MaxFBeta",
     "Mean",
     "MeanAbsoluteError",
     "MeanAbsolutePercentageError",
+    "MeanAveragePrecisionAtK",
+    "MeanReciprocalRank",
     "MeanSquaredError",
     "MeanSquaredLogarithmicError",
     "Metric",
@@ -120,9 +147,11 @@ __all__ = [
     "Perplexity",
     "PinballLoss",
     "Precision",
+    "PrecisionAtK",
     "PrecisionAtRecall",
     "R2Score",
     "Recall",
+    "RecallAtK",
     "RecallAtPrecision",
     "RelativeSquaredError",
     "RootMeanSquaredError",

@@ -11,8 +11,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from multiback.checkpoint.choosing.direction import Mode
-from multiback.checkpoint.choosing.monitor import Monitor
+from multiback.checkpoint.choosing.monitor import Monitor, split_label
 from multiback.checkpoint.choosing.slots import Entry, ranked
+from multiback.checkpoint.choosing.smoothing import smoothed
 from multiback.checkpoint.loading.documents import is_measurement, recorded_scores_of
 from multiback.errors import MonitorError, NoCheckpointError
 from multiback.store import Checkpoint, Place, open_run_directory
@@ -212,8 +213,11 @@ def decide(epochs: Sequence[Epoch], label: str, mode: Mode) -> list[Decision]:
     monitor = _monitor(label, mode)
     decisions: list[Decision] = []
     best: tuple[int, float] | None = None
+    curve: list[float] = []
     for one in epochs:
         score = None if monitor is None else _measure(monitor, one)
+        if monitor is not None and monitor.smooth is not None and score is not None:
+            score, curve = smoothed(curve, score, monitor.smooth)
         decision = _decision(one.epoch, score, best, label, mode)
         decisions.append(decision)
         if decision.outcome in ("first", "better") and score is not None:
@@ -223,9 +227,9 @@ def decide(epochs: Sequence[Epoch], label: str, mode: Mode) -> list[Decision]:
 
 def _monitor(label: str, mode: Mode) -> Monitor | None:
     """Make a monitor from its label; None if it was a function."""
-    quantity, _, where = label.partition(" where ")
+    quantity, smooth, where = split_label(label)
     try:
-        return Monitor(quantity, mode, where=where or None)
+        return Monitor(quantity, mode, where=where, smooth=smooth)
     except MonitorError:
         return None
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import keras
 
 from multiback.keras_private import layers_of, no_compile_config, sharing
-from multiback.state.own_state import stateful_layers, ways_of_own_state
+from multiback.state.own_state import lost_buffers, stateful_layers, ways_of_own_state
 from multiback.state.portable import (
     Config,
     objects_in,
@@ -86,6 +86,11 @@ def describe(model: keras.Model) -> Description:
         f"The states of the stateful layer {name!r} are in no variable of Keras and "
         "are not saved: they start from zero after a resume."
         for name in stateful_layers(model)
+    ]
+    problems += [
+        f"The torch buffer {way!r} is no variable of Keras and is not saved. Make it "
+        "one with add_weight(trainable=False), or write save_own_variables."
+        for way in lost_buffers(model)
     ]
     own = ways_of_own_state(model)
     return Description(config, problems, bool(own), rate, own)

@@ -6,7 +6,6 @@ variables and store.
 """
 
 import contextlib
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ import numpy as np
 from multiback.errors import StateError
 from multiback.keras_private import KERAS_SOURCE, Part, layers_of, stores_of
 from multiback.state.variables import walk
+from multiback.store.disk.temporary import make_temporary, remove_temporary
 
 # Keras's own layers with state outside of variables. The others that override
 # `save_own_variables` (Dense, EinsumDense, Embedding, convolutions) do it to merge LoRA
@@ -79,6 +79,25 @@ def stateful_layers(model: keras.Model) -> list[str]:
         for layer in layers_of(model)
         if isinstance(layer, keras.layers.RNN) and layer.stateful
     ]
+
+
+def lost_buffers(model: keras.Model) -> list[str]:
+    """Return the way to each torch buffer that nothing saves.
+
+    On torch a layer is a module and can have buffers, which Keras does not know. A
+    layer that writes its own state takes care of them.
+    """
+    if keras.backend.backend() != "torch":
+        return []
+    found = []
+    for part in walk(model):
+        layer = part.value
+        if isinstance(layer, keras.Layer) and not can_have_own_state(layer):
+            names = [name for name, _ in layer.named_buffers(recurse=False)]
+            # Without those that are not persistent.
+            kept = layer.state_dict() if names else {}
+            found += ["/".join(filter(None, (part.way, n))) for n in names if n in kept]
+    return found
 
 
 def restore_own_state(
@@ -167,7 +186,8 @@ def _overrides(layer: Any, name: str) -> bool:
 @contextlib.contextmanager
 def _undone_on_error(parts: Any) -> Iterator[None]:
     """Restore the layers' previous state if one of them raises."""
-    with tempfile.TemporaryDirectory(prefix="multiback-") as scratch:
+    scratch = make_temporary()
+    try:
         before = []
         for number, part in enumerate(parts):
             store: dict[str, Any] = {}
@@ -191,6 +211,8 @@ def _undone_on_error(parts: Any) -> Iterator[None]:
                     if any(folder.iterdir()):
                         layer.load_assets(str(folder))
             raise
+    finally:
+        remove_temporary(scratch)
 
 
 def follow_variables(model: keras.Model) -> None:

@@ -398,7 +398,7 @@ def test_one_hot_integers_on_both_sides_are_classes(kinds, shape, classes):
 def test_rows_of_ids_as_long_as_the_classes_say_what_to_do():
     metric = as_keras(torchmetrics.classification.MulticlassAccuracy(3), "accuracy")
     ids = np.array([[0, 1, 2], [2, 2, 1]])
-    with pytest.raises(ArgumentError, match="Give class ids a last axis of 1"):
+    with pytest.raises(Exception, match="Give class ids a last axis of 1"):
         metric.update_state(ids, ids)
     metric.update_state(ids[..., None], ids[..., None])
     assert float(metric.result()) == 1.0

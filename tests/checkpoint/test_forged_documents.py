@@ -8,6 +8,7 @@ import json
 import shutil
 import warnings
 
+import keras
 import numpy as np
 import pytest
 from hypothesis import given
@@ -16,8 +17,9 @@ from support.fitting.problem import fit, model, warns
 from support.hostile import BAD, damaged, examples, forge, mutated, sealed
 
 import multiback as mb
-from multiback.errors import MultibackError
+from multiback.errors import MultibackError, StateError
 from multiback.state import rebuild
+from multiback.state.bounds import check_bounds
 from multiback.store import RunDirectory
 
 pytestmark = pytest.mark.torture
@@ -137,3 +139,44 @@ def test_resuming_falls_back_to_the_newest_intact_one_with_a_warning(tmp_path, n
     with warns("Passed over epoch=003.*checksum"):
         fit(made, mb.ModelCheckpoint(tmp_path, resume="must"), epochs=2)
     assert made.optimizer.iterations.numpy() == 4
+
+
+def grow_metric(config, name, **arguments):
+    metric = keras.saving.serialize_keras_object(getattr(mb.metrics, name)(**arguments))
+    config["compile_config"]["metrics"] = [metric]
+    return metric
+
+
+@pytest.mark.parametrize(
+    ("name", "size"),
+    [("ConfusionMatrix", "num_classes"), ("MatthewsCorrelation", "num_classes")],
+)
+def test_metrics_that_ask_for_gigabytes_are_refused(folder, name, size):
+    config = json.loads(json.dumps(architecture_of(folder)))
+    metric = grow_metric(config, name, task="multiclass", num_classes=3)
+    metric["config"][size] = 30_000
+    with pytest.raises(StateError, match=rf"6.7 GiB, most of it for {name}.*compile="):
+        check_bounds(config, [])
+    check_bounds({**config, "compile_config": None}, [])
+    metric["config"][size] = 3_000
+    check_bounds(config, [])
+
+
+@pytest.mark.parametrize("key", ["units", "filters"])
+def test_a_layer_larger_than_each_saved_weight_is_refused(folder, key):
+    config = json.loads(json.dumps(architecture_of(folder)))
+    (layer,) = [
+        one for one in config["config"]["layers"] if "Dense" in one["class_name"]
+    ]
+    layer["config"][key] = 100_000
+    index = [{"shape": [4, 100]}]
+    with pytest.raises(
+        StateError, match=r"Dense of size 100000.*more than 100.*bounded=False"
+    ):
+        check_bounds(config, index)
+    check_bounds(config, [{"shape": [4, 100_000]}])
+
+
+def architecture_of(folder):
+    [checkpoint] = RunDirectory(folder).checkpoints()
+    return checkpoint.architecture_document()

@@ -1,6 +1,9 @@
 """What a resumed training takes up beside the model, each thing at its moment."""
 
+import json
 import random
+import shutil
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -10,7 +13,7 @@ from support.fitting.problem import VALIDATION, Says, X, fit, model, telling, wa
 
 import multiback as mb
 from multiback.checkpoint.fit.generators import generator_states, restore_generators
-from multiback.errors import ArgumentError, StateError
+from multiback.errors import ArgumentError, RestoreWarning, StateError
 from multiback.store import RunDirectory
 
 SCORE = mb.Monitor("score", mode="max", early=False)
@@ -60,6 +63,72 @@ def test_the_history_continues_with_its_epochs(tmp_path):
     whole = fit(model(), epochs=4, **VALIDATION)
     assert history.epoch == [0, 1, 2, 3]
     assert history.history == whole.history
+
+
+def trainer_of(callback):
+    return json.loads((Path(callback.last_model_path) / "trainer.json").read_text())
+
+
+def test_a_checkpoint_does_not_grow_with_the_epochs(tmp_path):
+    callback = mb.ModelCheckpoint(tmp_path, save_top_k=-1)
+    fit(model(), callback, epochs=3, **VALIDATION)
+    sizes = [
+        (one / "trainer.json").stat().st_size
+        for one in sorted((tmp_path / "checkpoints").iterdir())
+    ]
+    assert len(sizes) == 3
+    assert max(sizes) - min(sizes) < 40
+    assert set(trainer_of(callback)["history"]) == {"records", "checksum"}
+
+
+def test_the_history_of_a_run_that_was_resumed_twice_is_whole(tmp_path):
+    """With an epoch that was lost, and repeated, in between."""
+    every = mb.ModelCheckpoint(tmp_path, save_top_k=-1)
+    fit(model(), every, epochs=2, **VALIDATION)
+    run = RunDirectory(tmp_path)
+    newest = run.checkpoints()[-1]
+    shutil.rmtree(newest.path)
+    for epochs in (3, 4):
+        callback = mb.ModelCheckpoint(tmp_path, resume="must")
+        history = fit(model(), callback, epochs=epochs, **VALIDATION)
+    whole = fit(model(), epochs=4, **VALIDATION)
+    assert history.epoch == [0, 1, 2, 3]
+    assert history.history == whole.history
+    assert trainer_of(callback)["history"]["records"] == 5
+
+
+def test_a_history_from_another_run_stays_with_the_new_one(tmp_path):
+    first = mb.ModelCheckpoint(tmp_path / "first")
+    fit(model(), first, epochs=2, **VALIDATION)
+    second = mb.ModelCheckpoint(tmp_path / "second", resume=first.last_model_path)
+    fit(model(), second, epochs=3, **VALIDATION)
+    shutil.rmtree(tmp_path / "first")
+    assert trainer_of(second)["history"]["records"] == 1
+    third = mb.ModelCheckpoint(tmp_path / "second", resume="must")
+    history = fit(model(), third, epochs=4, **VALIDATION)
+    whole = fit(model(), epochs=4, **VALIDATION)
+    assert history.history == whole.history
+
+
+def test_what_a_callback_behind_added_stays_in_the_history(tmp_path):
+    """But for the last epoch, to which it adds after it is saved."""
+
+    class Adds(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs):
+            logs["added"] = float(epoch)
+
+    for epochs, resume in ((3, "never"), (4, "must")):
+        callback = mb.ModelCheckpoint(tmp_path, resume=resume)
+        history = fit(model(), callback, Adds(), epochs=epochs)
+    assert history.history["added"] == [0.0, 1.0, 3.0]
+
+
+def test_a_history_without_its_records_begins_again_and_says_so(tmp_path):
+    fit(model(), mb.ModelCheckpoint(tmp_path), epochs=2)
+    (tmp_path / "history.jsonl").unlink()
+    resumed = mb.ModelCheckpoint(tmp_path, resume="must")
+    with pytest.raises(RestoreWarning, match=r"history.jsonl does not have the epochs"):
+        fit(model(), resumed, epochs=3)
 
 
 def test_a_run_that_is_done_says_so_and_a_later_fit_trains_as_it_is_told(tmp_path):

@@ -146,3 +146,15 @@ def test_a_file_that_is_not_an_archive_is_not_to_be_unpickled(call, folder, righ
     assert done.code == 1
     assert "numpy.savez" in done.err
     assert "pickle" not in done.err
+
+
+@pytest.mark.usefixtures("right")
+def test_a_report_with_data_shows_the_tables(call, folder):
+    run = folder / "right"
+    data = folder / "data.npz"
+    done = call("report", run, "--data", data, "-o", folder / "report.html")
+    assert done.code == 0, done.err
+    page = (folder / "report.html").read_text()
+    assert "Is the number right? (crosscheck)" in page
+    assert "60 samples in batches of 32" in page
+    assert "2 metrics checked, 0 findings" in page

@@ -142,7 +142,7 @@ def test_a_link_called_last_marks_what_it_leads_to(call, folder):
 def test_show_tells_metrics_versions_and_variables(call, folder):
     result = call("show", folder / BEST, "--variables")
     assert result.code == 0
-    for text in ("lightning 2.6.6", "2 weights", "line.weight", "2x3", "0.9062"):
+    for text in ("lightning 2.6.6", "weights 2", "line.weight", "2x3", "0.9062"):
         assert text in result.out
     assert "load_from_checkpoint" in result.out
     shown = call("show", folder / BEST, "--json").json

@@ -224,7 +224,7 @@ def test_show_tells_metrics_files_versions_and_variables(call, run):
         "0.7",
         "keras 3.13.0",
         "jax",
-        "1 weights",
+        "weights 1",
         "state.safetensors",
         "epoch         2, step 20",
     ):
@@ -414,3 +414,34 @@ def test_stdout_is_one_json_document_in_a_real_process(run):
         check=True,
     )
     assert len(json.loads(result.stdout)["checkpoints"]) == 5
+
+
+@pytest.mark.parametrize(
+    ("found", "shown"), [(0.25, "0.25"), ([0.25, 0.5], "0.25, 0.5")]
+)
+def test_show_has_the_threshold_of_the_score(call, run, save, found, shown):
+    extra = {
+        "scores": {"val_f1": 0.7},
+        "modes": {"val_f1": "max"},
+        "ranking": ["val_f1"],
+        "thresholds": {"val_f1": found},
+    }
+    save(6, score=0.7, extra=extra)
+    rows = [line.split() for line in call("show", checkpoint(run, 6)).out.splitlines()]
+    assert ["threshold", *shown.split()] in rows
+    assert call("show", checkpoint(run, 6), "--json").json["threshold"] == found
+    assert call("show", checkpoint(run, 2), "--json").json["threshold"] is None
+    assert "threshold" not in call("show", checkpoint(run, 2)).out
+
+
+def test_a_narrow_ls_shows_the_marks_and_no_score_but_the_one_that_decides(call, run):
+    narrow = call("ls", run, width=40).out
+    assert "best" in narrow
+    assert "last" in narrow
+    assert "val_loss" not in narrow
+
+
+def test_ls_says_that_there_is_no_such_directory(call, tmp_path):
+    assert "There is no such directory." in call("ls", tmp_path / "nowhere").err
+    (tmp_path / "empty").mkdir()
+    assert "no such directory" not in call("ls", tmp_path / "empty").err

@@ -9,7 +9,7 @@ import torchmetrics
 from keras import ops
 from support.backends import to_numpy
 from support.contracts import MetricContract, stream, unusable
-from support.counting import ColumnContract, CountContract, ExactCounts, draw, hard
+from support.counting import ExactCounts, draw, hard
 
 import multiback as mb
 from multiback.errors import ArgumentError
@@ -135,24 +135,6 @@ class TestConfusionMatrix(ConfusionContract):
 
     def test_it_declares_its_direction_and_stays_in_its_range(self, arguments):
         assert self.make(**arguments).direction is None
-
-
-class TestJaccardIndex(ColumnContract):
-    def make(self, **arguments):
-        return mb.metrics.JaccardIndex(**arguments)
-
-    def fraction(self, counts):
-        return counts.tp, counts.tp + counts.fp + counts.fn
-
-
-class TestDice(CountContract):
-    def make(self, **arguments):
-        return mb.metrics.Dice(**arguments)
-
-    def score(self, y_true, y_pred, sample_weight, **settings):
-        return sklearn.metrics.f1_score(
-            y_true, y_pred, sample_weight=sample_weight, **settings
-        )
 
 
 def huge(metric, *batch, doublings):

@@ -1,32 +1,13 @@
+"""Counts and the metrics over them, under each backend: every task and argument."""
+
 import warnings
 from typing import ClassVar
 
 import numpy as np
 import sklearn.metrics
-from support.counting import CASES, FEW, ColumnContract, CountContract, hard
-from support.oracles import RATES
+from support.counting import CASES, FEW, CountContract, hard
 
 import multiback as mb
-
-
-class TestPrecision(CountContract):
-    def make(self, **arguments):
-        return mb.metrics.Precision(**arguments)
-
-    def score(self, y_true, y_pred, sample_weight, **settings):
-        return sklearn.metrics.precision_score(
-            y_true, y_pred, sample_weight=sample_weight, **settings
-        )
-
-
-class TestRecall(CountContract):
-    def make(self, **arguments):
-        return mb.metrics.Recall(**arguments)
-
-    def score(self, y_true, y_pred, sample_weight, **settings):
-        return sklearn.metrics.recall_score(
-            y_true, y_pred, sample_weight=sample_weight, **settings
-        )
 
 
 class TestF1Score(CountContract):
@@ -38,32 +19,6 @@ class TestF1Score(CountContract):
     def score(self, y_true, y_pred, sample_weight, **settings):
         return sklearn.metrics.f1_score(
             y_true, y_pred, sample_weight=sample_weight, **settings
-        )
-
-
-def contract_of(rate, formula):
-    """Make the contract of a rate: its formula over scikit-learn's counts."""
-
-    class Contract(ColumnContract):
-        def make(self, **arguments):
-            return getattr(mb.metrics, rate)(**arguments)
-
-        def fraction(self, counts):
-            return formula(counts.tp, counts.fp, counts.tn, counts.fn)
-
-    return Contract
-
-
-globals().update({f"Test{rate}": contract_of(rate, RATES[rate]) for rate in RATES})
-
-
-class TestFBetaScore(CountContract):
-    def make(self, **arguments):
-        return mb.metrics.FBetaScore(beta=2.0, **arguments)
-
-    def score(self, y_true, y_pred, sample_weight, **settings):
-        return sklearn.metrics.fbeta_score(
-            y_true, y_pred, sample_weight=sample_weight, beta=2.0, **settings
         )
 
 

@@ -7,6 +7,7 @@ import pytest
 import scipy.stats
 from sklearn.metrics import roc_auc_score
 from statsmodels.stats.proportion import proportion_confint
+from support.catalogue import ENTRIES, datasets
 
 import multiback as mb
 from multiback.metrics.intervals import delta
@@ -369,3 +370,27 @@ def test_an_interval_is_of_the_state_that_is_there(binary):
         keras.saving.serialize_keras_object(metric)
     )
     assert loaded.compute_interval(metric.state) == whole
+
+
+@pytest.mark.parametrize("name", ENTRIES)
+def test_an_interval_is_around_the_value_of_the_metric(name):
+    """And a metric without one says so, of whatever class it is."""
+    metric = ENTRIES[name].make()
+    batch = datasets(ENTRIES[name].kind)["plain"]
+    if ENTRIES[name].kind == "regression":  # Logarithms want numbers above -1.
+        batch = [abs(part) for part in batch]
+    metric.update_state(*batch)
+    value = np.asarray(keras.ops.convert_to_numpy(metric.result()))
+    try:
+        found = metric.compute_interval(metric.state)
+    except mb.errors.ArgumentError as error:
+        assert "bootstrap" in str(error)  # noqa: PT017 - either is right
+        return
+    np.testing.assert_allclose(found.value, value, rtol=1e-4, atol=1e-6)
+    assert np.shape(found.lower) == np.shape(found.upper) == np.shape(value)
+    some = ~np.isnan(value)
+    lower, upper = (np.asarray(end)[some] for end in ends(found))
+    assert np.all(lower <= np.asarray(found.value)[some])
+    assert np.all(np.asarray(found.value)[some] <= upper)
+    low, high = metric.value_range
+    assert np.all((lower >= low) & (upper <= high))

@@ -43,7 +43,7 @@ def tolerances(entry):
         return 0.0, 2e-6
     if entry.name == "CalibrationError":
         return 0.0, 200 * 2.0**-24
-    if entry.kind in {"numbers", "regression"} or entry.name in LOSSES:
+    if entry.kind in {"numbers", "queries", "regression"} or entry.name in LOSSES:
         # Up to three sums, each within the contract's bound.
         return (3 * FloatContract.rtol,) * 2
     return RTOL, ATOL

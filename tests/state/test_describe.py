@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 from support import models
+from support.backends import BACKEND
 
 from multiback.errors import StateError
 from multiback.state import (
@@ -229,3 +230,31 @@ def test_an_adapted_vocabulary_needs_keras_s_file_and_comes_back(tmp_path):
     write_keras_file(model, path)
     again = rebuild_from_keras_file(path)
     assert again.layers[-1].get_vocabulary() == ["[UNK]", "y", "x"]
+
+
+@pytest.mark.skipif(BACKEND != "torch", reason="only torch has buffers")
+def test_a_buffer_that_nothing_saves_is_named():
+    import torch
+
+    class Buffered(keras.layers.Layer):
+        def __init__(self, **arguments):
+            super().__init__(**arguments)
+            self.register_buffer("mean", torch.zeros(3))
+            self.register_buffer("cache", torch.zeros(3), persistent=False)
+
+        def call(self, inputs):
+            return inputs - self.mean
+
+    class Keeps(Buffered):
+        def save_own_variables(self, store):
+            store["mean"] = self.mean.numpy()
+
+        def load_own_variables(self, store):
+            self.mean.copy_(torch.tensor(store["mean"][()]))
+
+    inner = keras.Sequential([keras.Input((3,)), Buffered(name="b")])
+    norm = keras.layers.BatchNormalization()
+    model = keras.Sequential([keras.Input((3,)), inner, Keeps(name="k"), norm])
+    (problem,) = describe(model).problems
+    assert "torch buffer 'layers/0/layers/0/mean' is no variable" in problem
+    assert "add_weight(trainable=False)" in problem

@@ -15,8 +15,11 @@ import multiback as mb
 # Of one length, because JAX compiles each operation for each shape.
 N, CLASSES, LABELS, PIXELS = 16, 4, 4, 4
 NEEDED = {
+    "HitRate": {"k": 2},
     "KendallTau": {"capacity": 1024},
+    "PrecisionAtK": {"k": 2},
     "PrecisionAtRecall": {"recall": 0.5},
+    "RecallAtK": {"k": 2},
     "RecallAtPrecision": {"precision": 0.5},
     "SensitivityAtSpecificity": {"specificity": 0.5},
     "SpearmanCorrelation": {"capacity": 1024},
@@ -72,6 +75,8 @@ def _entries():
             yield Entry(name, "numbers", needed)
         elif name == "TopKAccuracy":
             yield Entry(name, "multiclass", needed)
+        elif ".retrieval." in cls.__module__:
+            yield Entry(name, "queries", needed)
         elif "task" not in inspect.signature(cls).parameters:
             yield Entry(name, "regression", needed)
         else:
@@ -124,6 +129,8 @@ def datasets(kind):
     rng = np.random.default_rng(20261122)
     if kind in {"numbers", "regression"}:
         return _numbers(rng, kind)
+    if kind == "queries":
+        return _queries(rng)
     task, *rows = kind.split("-")
     shape = (N, PIXELS) if rows else (N,)
     if task == "multiclass":
@@ -159,6 +166,25 @@ def datasets(kind):
     return {
         case: (labels.astype("int32"), scores.astype("float32"))
         for case, (labels, scores) in cases.items()
+    }
+
+
+def _queries(rng):
+    relevant = rng.integers(0, 2, (N, LABELS))
+    relevant[:, 0] = 1
+    scores = _grid(rng, (N, LABELS))
+    nan = scores.copy()
+    nan[3, 0] = np.nan
+    cases = {
+        "plain": (relevant, scores),
+        "ties": (relevant, np.round(scores * 4) / 4),
+        "nan": (relevant, nan),
+        "single class": (np.ones_like(relevant), scores),
+        "nothing relevant": (relevant * (np.arange(N) > 3)[:, None], scores),
+    }
+    return {
+        case: (labels.astype("int32"), given.astype("float32"))
+        for case, (labels, given) in cases.items()
     }
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import scipy.special
 import scipy.stats
 import sklearn.metrics
+from support import query_oracles
 
 STORED = Path(__file__).parents[1] / "metrics" / "stored_values.json"
 
@@ -34,6 +35,8 @@ def _oracle(entry, y_true, y_pred):
             y_true
         )
     y_pred = y_pred.astype("float64")
+    if task == "queries":
+        return query_oracles.mean(name, y_true, y_pred, **entry.arguments)
     if task == "regression":
         return _regression(name, y_true.astype("float64"), y_pred)
     if name in RANKINGS:
@@ -70,6 +73,8 @@ def _counts(task, y_true, hard):
 # Rates that scikit-learn has no function for. `tests/metrics/test_classification.py`
 # makes the contract of each from its row.
 RATES = {
+    "FalseDiscoveryRate": lambda tp, fp, _tn, _fn: (fp, fp + tp),
+    "FalseOmissionRate": lambda _tp, _fp, tn, fn: (fn, fn + tn),
     "FalseNegativeRate": lambda tp, _fp, _tn, fn: (fn, fn + tp),
     "FalsePositiveRate": lambda _tp, fp, tn, _fn: (fp, fp + tn),
     "NegativePredictiveValue": lambda _tp, _fp, tn, fn: (tn, tn + fn),
@@ -215,9 +220,32 @@ def _best(value, other, y_true, y_pred):
     return max(reached)
 
 
+def max_f_beta(y_true, y_pred, sample_weight=None, beta=1.0):
+    """Return the largest F of scikit-learn's thresholds."""
+    precision, recall, _ = sklearn.metrics.precision_recall_curve(
+        y_true, y_pred, sample_weight=sample_weight
+    )
+    square = beta**2
+    below = np.maximum(square * precision + recall, 1e-300)
+    return np.max((1 + square) * precision * recall / below)
+
+
+def equal_error_rate(y_true, y_pred, sample_weight=None):
+    """Return where scikit-learn's ROC curve, with lines between, crosses."""
+    fpr, tpr, _ = sklearn.metrics.roc_curve(
+        y_true, y_pred, sample_weight=sample_weight, drop_intermediate=False
+    )
+    apart = fpr - (1 - tpr)
+    after = int(np.argmax(apart >= 0))
+    share = -apart[after - 1] / (apart[after] - apart[after - 1])
+    return fpr[after - 1] + share * (fpr[after] - fpr[after - 1])
+
+
 RANKINGS = {
     "AUROC": sklearn.metrics.roc_auc_score,
     "AveragePrecision": sklearn.metrics.average_precision_score,
+    "EqualErrorRate": equal_error_rate,
+    "MaxFBeta": max_f_beta,
     "PrecisionAtRecall": lambda *y: _best("precision", "recall", *y),
     "RecallAtPrecision": lambda *y: _best("recall", "precision", *y),
     "SensitivityAtSpecificity": lambda *y: _best("recall", "specificity", *y),
@@ -232,7 +260,7 @@ def _ranking(name, task, y_true, y_pred):
     each = [
         RANKINGS[name](true, score)
         for true, score in _columns(task, y_true, y_pred)
-        if 0 < true.sum() < true.size + (name == "AveragePrecision")
+        if 0 < true.sum() < true.size + (name in ("AveragePrecision", "MaxFBeta"))
     ]
     return np.mean(each) if each else np.nan
 

@@ -36,6 +36,11 @@ def _of_torchmetrics(metric, form, y_true, y_pred):
     target, preds = torch.tensor(y_true), torch.tensor(y_pred)
     if form == "numbers":
         metric.update(preds)
+    elif form == "queries" and type(metric).__module__.startswith(
+        "torchmetrics.retrieval"
+    ):
+        indexes = torch.arange(len(target)).repeat_interleave(target.shape[1])
+        metric.update(preds.flatten(), target.flatten(), indexes=indexes)
     elif type(metric).__name__ in TARGETS_FIRST:
         metric.update(target, preds)
     else:

@@ -19,7 +19,7 @@ from multiback.adapters.torchmetrics.oracles.equivalent import (
     Equivalent,
     Translation,
 )
-from multiback.adapters.torchmetrics.translation.torchmetrics import make
+from multiback.adapters.torchmetrics.translation.torchmetrics import CLASSES, make
 
 # From labels, scores and weights to a number, by scikit-learn.
 Score = Callable[[Array, Array, Array | None], float]
@@ -46,6 +46,36 @@ def operating_point(kind: str, condition: str) -> Translation:
         return _equivalent(kind, config, samples, score)
 
     return translate
+
+
+def best(kind: str) -> Translation:
+    """Return the translation of what the best of all thresholds reaches."""
+
+    def translate(config: dict[str, Any], samples: Samples) -> Equivalent:
+        score = _equal_error
+        if kind == "MaxFBeta":
+            score = functools.partial(_max_f, config["beta"])
+        return _equivalent(kind, config, samples, score)
+
+    return translate
+
+
+def _max_f(beta: float, labels: Array, scores: Array, weights: Array | None) -> float:
+    precision, recall, _ = load_sklearn_metrics().precision_recall_curve(  # type: ignore[union-attr]  # judged only with it
+        labels, scores, sample_weight=weights
+    )
+    below = np.maximum(beta**2 * precision + recall, np.finfo("float64").tiny)
+    return float(np.max((1 + beta**2) * precision * recall / below))
+
+
+def _equal_error(labels: Array, scores: Array, weights: Array | None) -> float:
+    fpr, tpr, _ = load_sklearn_metrics().roc_curve(  # type: ignore[union-attr]  # judged only with it
+        labels, scores, sample_weight=weights, drop_intermediate=False
+    )
+    apart = fpr - (1 - tpr)
+    after = int(np.argmax(apart >= 0))
+    share = -apart[after - 1] / (apart[after] - apart[after - 1])
+    return float(fpr[after - 1] + share * (fpr[after] - fpr[after - 1]))
 
 
 def _best(
@@ -108,15 +138,17 @@ def _equivalent(
             places[np.lexsort((-one.labels, bins))] = np.arange(len(bins))
             return score(one.labels, places, one.weights)
 
-        return tuple(
+        ends = [
             _average(config, found, functools.partial(order, best=best))
             for best in (False, True)
-        )
+        ]
+        # Of an error the best order has the smallest value.
+        return np.minimum(*ends), np.maximum(*ends)
 
     kept = config["capacity"] is not None
     known = load_sklearn_metrics() is not None
     return Equivalent(
-        None if weighted else theirs,
+        None if weighted or kind not in CLASSES else theirs,
         sklearn,
         bounds=None if kept or not known else bounds,
         columns=len(found) + 128,  # A prefix sum in two levels.

@@ -50,7 +50,11 @@ SCORES = {
     "Dice": F1,
     "F1Score": F1,
     "FBetaScore": Score("fbeta_score"),
+    "FalseDiscoveryRate": Score("precision_score", inverted=True),
     "FalseNegativeRate": MISSED,
+    "FalseOmissionRate": Score(
+        "precision_score", pos_label=0, one_vs_rest=True, inverted=True
+    ),
     "FalsePositiveRate": Score(
         "recall_score", pos_label=0, one_vs_rest=True, inverted=True
     ),

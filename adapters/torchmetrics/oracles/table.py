@@ -28,6 +28,7 @@ from multiback.adapters.torchmetrics.oracles.equivalent import (
     NoEquivalent,
     Translation,
 )
+from multiback.adapters.torchmetrics.oracles.rows import retrieval
 from multiback.adapters.torchmetrics.oracles.scores import SCORES
 from multiback.adapters.torchmetrics.to_keras.as_keras import TorchMetric
 from multiback.adapters.torchmetrics.translation.keras import (
@@ -131,6 +132,7 @@ TABLE: dict[Any, Translation] = {
     ours.CohenKappa: confusion.cohen_kappa,
     ours.ConcordanceCorrelation: regression.concordance,
     ours.ConfusionMatrix: confusion.confusion_matrix,
+    ours.EqualErrorRate: ranking.best("EqualErrorRate"),
     ours.ExactMatch: matching.exact_match,
     ours.ExplainedVariance: regression.explained(
         "ExplainedVariance", "explained_variance_score"
@@ -140,6 +142,7 @@ TABLE: dict[Any, Translation] = {
     ours.MatthewsCorrelation: confusion.matthews,
     ours.Max: aggregates.largest,
     ours.Mean: aggregates.mean,
+    ours.MaxFBeta: ranking.best("MaxFBeta"),
     ours.MeanAbsoluteError: regression.mean_absolute,
     ours.MeanSquaredError: regression.mean_squared,
     ours.Min: aggregates.smallest,
@@ -165,6 +168,8 @@ TABLE: dict[Any, Translation] = {
     ours.TopKAccuracy: matching.top_k_accuracy,
     **{getattr(ours, kind): counts(kind) for kind in SCORES},
     **{getattr(ours, kind): errors.error(kind) for kind in errors.SCORES},
+    **{getattr(ours, kind): retrieval.queries(kind) for kind in retrieval.QUERIES},
+    **{getattr(ours, kind): retrieval.labels(kind) for kind in retrieval.LABELS},
     keras.metrics.AUC: area,
     keras.metrics.Accuracy: keras_counts.accuracy,
     keras.metrics.BinaryAccuracy: keras_counts.binary_accuracy,

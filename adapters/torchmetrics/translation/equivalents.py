@@ -42,6 +42,11 @@ _MAKE: dict[str, Callable[[MetricSpec], Any]] = {
 }
 # The attributes that distinguish a metric from other objects of its library.
 _ADDS = {"keras": "update_state", "multiback": "update_state", "torchmetrics": "update"}
+INDEXES = "update() wants indexes= too, the query of each item"
+RETRIEVAL = {
+    "MeanAveragePrecisionAtK": f"{INDEXES}; it divides by the relevant items among the "
+    "k best, and leaves out scores of 0 and less",
+}
 _BY_SCORE = ("AUROC", "AveragePrecision", *OPERATING_POINTS)
 
 
@@ -154,6 +159,10 @@ def _differences(  # noqa: C901, PLR0912 - a table
         yield "keras", "Keras takes a number below 0 for 0"
     if kind == "MeanAbsolutePercentageError" and theirs is not None:
         yield "torchmetrics", "torchmetrics divides by no less than 1.17e-6"
+    if theirs is not None and type(theirs).__module__.startswith(
+        "torchmetrics.retrieval"
+    ):
+        yield "torchmetrics", RETRIEVAL.get(kind, INDEXES)
     if kind in KEEPING and ours is not None:
         yield "multiback", f"it keeps {ours.get_config()['capacity']} elements"
     if kind == "KLDivergence":

@@ -53,6 +53,13 @@ def _same(*names: str) -> dict[str, str]:
 
 _RATIO = _same("average", "threshold")
 _EMPTY = _RATIO | _same("zero_division")
+_QUERIES = {
+    "k": "top_k",
+    "zero_division": "empty_target_action",
+    "ignore_index": "ignore_index",
+}
+# What torchmetrics calls the value of a query without relevant items.
+_EMPTY_QUERIES = {0.0: "neg", 1.0: "pos", "nan": "skip"}
 
 # By multiback's names, or Keras's for metrics that only Keras has.
 CLASSES: dict[str, Class] = {
@@ -67,6 +74,7 @@ CLASSES: dict[str, Class] = {
         "ConcordanceCorrCoef", _same("num_outputs"), "regression"
     ),
     "ConfusionMatrix": Class("ConfusionMatrix", _same("threshold", "normalize")),
+    "CoverageError": Class("CoverageError"),
     "CosineSimilarity": Class(
         "CosineSimilarity", home="regression", constants={"reduction": "mean"}
     ),
@@ -76,11 +84,14 @@ CLASSES: dict[str, Class] = {
     "F1Score": Class("F1Score", _EMPTY),
     "FBetaScore": Class("FBetaScore", _EMPTY | _same("beta")),
     "HammingDistance": Class("HammingDistance", _RATIO),
+    "HitRate": Class("RetrievalHitRate", _QUERIES, "retrieval"),
     "JaccardIndex": Class("JaccardIndex", _EMPTY),
     "KLDivergence": Class("KLDivergence", home="regression"),
     "KendallTau": Class(
         "KendallRankCorrCoef", _same("num_outputs", "variant"), "regression"
     ),
+    "LabelRankingAveragePrecision": Class("RankingAveragePrecision"),
+    "LabelRankingLoss": Class("RankingLoss"),
     "LogCoshError": Class("LogCoshError", home="regression"),
     "MatthewsCorrelation": Class("MatthewsCorrCoef", _same("threshold")),
     "Max": Class("MaxMetric", home="aggregation"),
@@ -89,10 +100,13 @@ CLASSES: dict[str, Class] = {
     "MeanAbsolutePercentageError": Class(
         "MeanAbsolutePercentageError", home="regression"
     ),
+    "MeanAveragePrecisionAtK": Class("RetrievalMAP", _QUERIES, "retrieval"),
+    "MeanReciprocalRank": Class("RetrievalMRR", _QUERIES, "retrieval"),
     "MeanSquaredError": Class("MeanSquaredError", home="regression"),
     "MeanSquaredLogarithmicError": Class("MeanSquaredLogError", home="regression"),
     "Min": Class("MinMetric", home="aggregation"),
     "MinkowskiDistance": Class("MinkowskiDistance", _same("p"), "regression"),
+    "NDCG": Class("RetrievalNormalizedDCG", _QUERIES, "retrieval"),
     "NegativePredictiveValue": Class("NegativePredictiveValue", _RATIO),
     "NormalizedRootMeanSquaredError": Class(
         "NormalizedRootMeanSquaredError",
@@ -101,9 +115,11 @@ CLASSES: dict[str, Class] = {
     ),
     "PearsonCorrelation": Class("PearsonCorrCoef", _same("num_outputs"), "regression"),
     "Precision": Class("Precision", _EMPTY),
+    "PrecisionAtK": Class("RetrievalPrecision", _QUERIES, "retrieval"),
     "PrecisionAtRecall": Class("PrecisionAtFixedRecall", {"recall": "min_recall"}),
     "R2Score": Class("R2Score", _same("adjusted", "multioutput"), "regression"),
     "Recall": Class("Recall", _EMPTY),
+    "RecallAtK": Class("RetrievalRecall", _QUERIES, "retrieval"),
     "RecallAtPrecision": Class(
         "RecallAtFixedPrecision", {"precision": "min_precision"}
     ),
@@ -137,6 +153,8 @@ CLASSES: dict[str, Class] = {
 # What torchmetrics keeps all values for; multiback's keep as many as they are told.
 KEEPING = ("KendallTau", "SpearmanCorrelation")
 CAPACITY = 2**16
+# multiback's count the labels themselves.
+LABEL_RANKING = ("CoverageError", "LabelRankingAveragePrecision", "LabelRankingLoss")
 OPERATING_POINTS = (
     "PrecisionAtRecall",
     "RecallAtPrecision",
@@ -159,8 +177,9 @@ def call(kind: str, config: Mapping[str, Any]) -> tuple[str, str, dict[str, Any]
     """
     found = CLASSES[kind]
     task = "multiclass" if kind == "TopKAccuracy" else config.get("task", "")
+    task = "multilabel" if kind in LABEL_RANKING else task
     passed = dict(found.arguments)
-    if task:
+    if task and kind not in LABEL_RANKING:
         passed["ignore_index"] = "ignore_index"
     if task in SIZES:
         passed[SIZES[task]] = SIZES[task]
@@ -169,14 +188,24 @@ def call(kind: str, config: Mapping[str, Any]) -> tuple[str, str, dict[str, Any]
     ):
         passed.pop(argument, None)
     arguments = {theirs: config[own] for own, theirs in passed.items() if own in config}
+    if "empty_target_action" in arguments:
+        empty = arguments["empty_target_action"]
+        empty = "nan" if math.isnan(empty) else float(empty)
+        arguments["empty_target_action"] = _EMPTY_QUERIES[empty]
     return found.home, task.capitalize() + found.name, {**arguments, **found.constants}
 
 
-def make(kind: str, config: Mapping[str, Any], who: str = "crosscheck") -> Any:
-    """Make the metric that `call` describes."""
+def make(
+    kind: str,
+    config: Mapping[str, Any],
+    who: str = "crosscheck",
+    more: Mapping[str, Any] | None = None,
+) -> Any:
+    """Make the metric that `call` describes, with more arguments of torchmetrics."""
     load_torchmetrics(who)
     home, name, arguments = call(kind, config)
-    return getattr(importlib.import_module(f"torchmetrics.{home}"), name)(**arguments)
+    cls = getattr(importlib.import_module(f"torchmetrics.{home}"), name)
+    return cls(**arguments, **(more or {}))
 
 
 def decided_score(
@@ -221,6 +250,9 @@ def _refuse(of: MetricSpec) -> None:
     size = SIZES.get(of.task or "")
     ignored, classes = of.get("ignore_index", -1), of.get("num_classes", 0)
     several_ignored, ignored = bool(np.ndim(ignored)), np.max(ignored, initial=-1)
+    retrieval = kind in CLASSES and CLASSES[kind].home == "retrieval"
+    if retrieval:
+        zero = 0.0  # It has a word for each.
     several = of.get("num_outputs", 1) != 1 and of.get("multioutput") != "raw_values"
     for holds, reason in (
         (kind not in CLASSES, none_of_theirs(kind)),
@@ -250,6 +282,11 @@ def _refuse(of: MetricSpec) -> None:
             and (of.task, average) == ("multiclass", "micro"),
             f"torchmetrics has no micro average of Multiclass{kind}",
         ),
+        (
+            kind in LABEL_RANKING,
+            "torchmetrics wants num_labels=, which this metric does not know",
+        ),
+        (of.get("gain") == "exponential", "torchmetrics has no exponential gain"),
         (of.get("ignore_nan"), "torchmetrics leaves no NaN out; drop such rows"),
         (
             of.get("num_outputs", 1) != 1
@@ -281,6 +318,8 @@ def _of_others(metric: Any, count: int | None) -> MetricSpec:
     """Read a metric of classification, regression or numbers."""
     kind, task = _kind(metric)
     _refuse_options(metric, kind)
+    if kind in LABEL_RANKING:
+        return MetricSpec(kind, {"ignore_index": metric.ignore_index})
     config: dict[str, Any] = {
         own: getattr(metric, theirs)
         for own, theirs in CLASSES[kind].arguments.items()
@@ -312,6 +351,9 @@ def _of_values(kind: str, config: Mapping[str, Any]) -> dict[str, Any]:
     more: dict[str, Any] = {}
     if kind in KEEPING:
         more["capacity"] = CAPACITY
+    if CLASSES[kind].home == "retrieval":
+        words: dict[Any, Any] = {word: value for value, word in _EMPTY_QUERIES.items()}
+        more["zero_division"] = float(words[config["zero_division"]])
     if "variant" in config:
         more["variant"] = str(getattr(config["variant"], "value", config["variant"]))
     if config.get("num_outputs", 1) != 1:  # It gives one number an output.
@@ -359,7 +401,7 @@ def _refuse_ignored(kind: str, average: str | None) -> None:
 def _kind(metric: Any) -> tuple[str, str]:
     """Return multiback's name of a class, and its task."""
     name, home = type(metric).__name__, type(metric).__module__.split(".")[1]
-    if home not in ("aggregation", "classification", "regression"):
+    if home not in ("aggregation", "classification", "regression", "retrieval"):
         raise NoEquivalentError(f"the others have no metric of torchmetrics.{home}")
     task = ""
     tasked = _TASKED.fullmatch(name)
@@ -381,18 +423,27 @@ def _refuse_options(metric: Any, kind: str) -> None:
     """Raise if an option is set that the others do not have."""
     name = type(metric).__name__
     for option, usual in (
+        ("adaptive_k", (False,)),
+        ("aggregation", ("mean",)),
+        ("empty_target_action", ("neg", "pos", "skip")),
         ("max_fpr", (None,)),
         ("multidim_average", ("global",)),
         ("squared", (True, False) if name == "MeanSquaredError" else (True,)),
         ("top_k", (1,)),
     ):
         value = getattr(metric, option, usual[0])
-        if value not in usual and (option, kind) != ("top_k", "TopKAccuracy"):
+        # A count of best items has its place in these.
+        takes = option in CLASSES[kind].arguments.values()
+        if value not in usual and not takes:
             raise NoEquivalentError(
                 f"no other library has {name} with {option}={value!r}"
             )
     if getattr(metric, "thresholds", None) is not None:
         raise NoEquivalentError(f"no other library has the bins that {name} was given")
+    if kind in ("HitRate", "PrecisionAtK", "RecallAtK") and metric.top_k is None:
+        raise NoEquivalentError(
+            "without top_k= it takes all items of a query; multiback's wants k="
+        )
     if kind == "CosineSimilarity" and metric.reduction != "mean":
         raise NoEquivalentError('Keras averages: its equal has reduction="mean"')
     if kind in ("KLDivergence", "LogCoshError", "MeanAbsoluteError") and (

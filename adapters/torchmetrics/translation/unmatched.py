@@ -26,10 +26,10 @@ OF_KERAS: dict[str, str] = {
 OF_TORCHMETRICS: dict[str, str] = {
     "CatMetric": "it keeps all values and is no number",
     "ContinuousRankedProbabilityScore": "it is of ensembles",
-    "CoverageError": "it ranks the labels of each sample",
     "CriticalSuccessIndex": "the others have no such score; of labels that are 0 and 1 "
     "it is JaccardIndex",
-    "EER": "the others have no equal error rate",
+    "EER": "it is the mean of both rates at the nearest threshold; EqualErrorRate "
+    "draws a line between two",
     "Fairness": "it compares groups of samples",
     "GroupStatRates": "it compares groups of samples",
     "HingeLoss": "it takes the sigmoid or softmax of scores outside of [0, 1], which "
@@ -38,8 +38,11 @@ OF_TORCHMETRICS: dict[str, str] = {
     "LogAUC": "the others have no area over the logarithm",
     "PrecisionRecallCurve": "the others have areas under curves, not curves",
     "ROC": "the others have areas under curves, not curves",
-    "RankingAveragePrecision": "it ranks the labels of each sample",
-    "RankingLoss": "it ranks the labels of each sample",
+    "RetrievalAUROC": "it averages an area of each query; multiback's is of all rows",
+    "RetrievalFallOut": "the others have no share of the irrelevant items",
+    "RetrievalPrecisionRecallCurve": "the others have numbers, not curves, of queries",
+    "RetrievalRPrecision": "its k is another one for each query",
+    "RetrievalRecallAtFixedPrecision": "the others have no such number of queries",
     "RunningMean": "it is of the last batches only",
     "RunningSum": "it is of the last batches only",
 }
@@ -47,10 +50,12 @@ OF_TORCHMETRICS: dict[str, str] = {
 # Metrics of multiback and Keras without a counterpart in torchmetrics.
 NOT_OF_TORCHMETRICS: dict[str, str] = {
     "BrierScore": "torchmetrics has no Brier score",
+    "EqualErrorRate": "torchmetrics' EER takes the nearest threshold",
     "Huber": "torchmetrics has no Huber loss",
     "LogLoss": "torchmetrics has no log loss; text.Perplexity is its exponential",
     "Perplexity": "torchmetrics' Perplexity is of sequences, (batch, length, classes), "
     "and takes the softmax of what it is given",
+    "MaxFBeta": "torchmetrics has no F over all thresholds",
     "PinballLoss": "torchmetrics has no pinball loss",
     "RootMeanSquaredLogarithmicError": "torchmetrics has its square",
     "SamplewiseDice": "torchmetrics averages pairs of a sample and a class",

@@ -16,10 +16,32 @@ from multiback.checkpoint.choosing.log_values import (
     readable,
 )
 from multiback.checkpoint.choosing.names import Read, find_name, split_element
+from multiback.checkpoint.choosing.smoothing import (
+    MEDIAN,
+    Smooth,
+    check_smooth,
+)
 from multiback.errors import ArgumentError, MonitorError
 
 # Numbers, NumPy arrays, and other logged values.
 Logs = Mapping[str, Any]
+
+
+_SMOOTHED, _WHERE = " smoothed by ", " where "
+
+
+def split_label(label: str) -> tuple[str, Smooth | None, str | None]:
+    """Return the quantity, the smoothing and the condition of a monitor's label.
+
+    >>> split_label("val_loss smoothed by 0.9 where val_f1 > 0.5")
+    ('val_loss', 0.9, 'val_f1 > 0.5')
+    """
+    quantity, _, where = label.partition(_WHERE)
+    quantity, _, how = quantity.partition(_SMOOTHED)
+    if not how:
+        return quantity, None, where or None
+    smooth: Smooth = "median3" if how == MEDIAN else float(how)
+    return quantity, smooth, where or None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,6 +61,10 @@ class Monitor:
         min_delta: By how much a newcomer must beat what it replaces.
         early: Expect the name among the model's own metrics when training
             starts. Say False where another callback adds it to the logs.
+        smooth: Rank by a smoothed curve, because one epoch may be luck: a weight of the
+            past such as 0.9 for the exponential average of all scores so far, or
+            "median3" for the median of the last three. A resumed run continues it;
+            the manifest has the value itself too.
 
     Raises:
         ArgumentError: An argument is none of these.
@@ -56,6 +82,7 @@ class Monitor:
     where: str | None = None
     min_delta: float = 0.0
     early: bool = True
+    smooth: Smooth | None = None
 
     def __post_init__(self) -> None:
         """Check the arguments and parse the expressions."""
@@ -71,6 +98,7 @@ class Monitor:
             raise ArgumentError(
                 f"min_delta= wants a number of at least 0, not {self.min_delta!r}."
             )
+        check_smooth(self.smooth)
         # Parse now: a mistake should show before training.
         self.names()
 
@@ -81,7 +109,9 @@ class Monitor:
             label = self.quantity if self.single is None else element_name(*self.single)
         else:
             label = getattr(self.quantity, "__name__", type(self.quantity).__name__)
-        return label if self.where is None else f"{label} where {self.where}"
+        if self.smooth is not None:
+            label = f"{label}{_SMOOTHED}{self.smooth}"
+        return label if self.where is None else f"{label}{_WHERE}{self.where}"
 
     @functools.cached_property
     def _expression(self) -> Expression | None:

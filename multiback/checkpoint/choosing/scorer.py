@@ -14,6 +14,7 @@ from multiback.checkpoint.choosing.names import (
     find_name,
     missing_name,
 )
+from multiback.checkpoint.choosing.smoothing import smoothed
 from multiback.errors import ArgumentError, MonitorError
 
 # Per label of a function: its score, or the missing name.
@@ -35,6 +36,8 @@ class Scorer:
         modes: Which way is better, by label; filled when it becomes known.
         directions: Which way is better by base name, for names that are known
             otherwise than by themselves.
+        curves: The state of each smoothed score, by label.
+        raw: The newest scores of these before smoothing, by label.
 
     Raises:
         ArgumentError: Two different monitors have one label.
@@ -65,6 +68,8 @@ class Scorer:
             m.label: m.mode for m in self.monitors if m.mode != "auto"
         }
         self.directions: dict[str, Mode] = {}
+        self.curves: dict[str, list[float]] = {}
+        self.raw: dict[str, float] = {}
         self._seen: set[str] = set()
         self._failed: dict[str, str] = {}
 
@@ -170,7 +175,7 @@ class Scorer:
         """
         found: dict[str, dict[str, float]] = {}
         for monitor in self.monitors:
-            if monitor.single is None:
+            if monitor.single is None or monitor.smooth is not None:
                 continue
             name, index = monitor.single
             key = find_name(name, of_names)
@@ -199,6 +204,7 @@ class Scorer:
         """
         answers = self.answers(logs) if answers is None else answers
         scores: dict[str, float] = {}
+        self.raw = {}
         for monitor in self.monitors:
             missing = monitor.missing(logs)
             score = None
@@ -215,12 +221,32 @@ class Scorer:
                     self._refuse_absent(name, logs)
             if score is not None:
                 self.mode(monitor)
-                scores[monitor.label] = score
+                scores[monitor.label] = self._smoothed(monitor, score)
                 self._seen.add(monitor.label)
                 self._failed.pop(monitor.label, None)
         self._check_fields(logs, scores)
         self.remember(logs)
         return scores
+
+    def _smoothed(self, monitor: Monitor, score: float) -> float:
+        """Return the score to rank by; a smoothed one is added to its curve."""
+        if monitor.smooth is None:
+            return score
+        label = monitor.label
+        self.raw[label] = score
+        score, self.curves[label] = smoothed(
+            self.curves.get(label, ()), score, monitor.smooth
+        )
+        return score
+
+    def continue_curves(self, curves: Mapping[str, Sequence[float]]) -> None:
+        """Continue the curves of a checkpoint that training resumes from."""
+        known = {monitor.label for monitor in self.monitors if monitor.smooth}
+        self.curves = {
+            label: [float(number) for number in state]
+            for label, state in curves.items()
+            if label in known
+        }
 
     def _check_fields(
         self, logs: Mapping[str, Any], scores: Mapping[str, float]

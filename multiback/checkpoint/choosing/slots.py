@@ -243,6 +243,11 @@ def _standard_errors(within: str | None, monitor: Monitor) -> float:
             f"within= wants the log name of one metric, whose interval says how near "
             f"is near; {monitor.label!r} is an expression or a function."
         )
+    if monitor.smooth is not None:
+        raise ArgumentError(
+            "within= wants a score as it was measured: a smoothed one has no standard "
+            "error. Leave smooth= or within= out."
+        )
     if monitor.min_delta:
         raise ArgumentError(
             "within= and min_delta= both say what is near enough. Leave min_delta= out."

@@ -18,7 +18,7 @@ import keras
 import numpy as np
 
 from multiback.checkpoint.checkpointer import Checkpointer
-from multiback.checkpoint.choosing.log_values import readable, written
+from multiback.checkpoint.choosing.log_values import written
 from multiback.checkpoint.fit.data_position import DataPosition
 from multiback.checkpoint.fit.generators import generator_states, restore_generators
 from multiback.checkpoint.fit.other_callbacks import (
@@ -27,7 +27,19 @@ from multiback.checkpoint.fit.other_callbacks import (
     known_callbacks,
     restore_callbacks,
 )
-from multiback.checkpoint.loading.documents import Facts, trainer_facts, variables_of
+from multiback.checkpoint.fit.recorded_history import (
+    History,
+    RecordedHistory,
+    only_numbers,
+    read_history,
+    shown_history,
+)
+from multiback.checkpoint.loading.documents import (
+    Facts,
+    recorded_curves,
+    trainer_facts,
+    variables_of,
+)
 from multiback.checkpoint.loading.find import first_intact
 from multiback.checkpoint.loading.restore import ModelState, warn_of
 from multiback.checkpoint.saving.snapshots import Extras, SavePoint
@@ -39,6 +51,7 @@ from multiback.keras_private import (
 )
 from multiback.state.variables import optimizer_of
 from multiback.store import Checkpoint
+from multiback.store.opening import is_run_directory, open_run_directory
 from multiback.warn import warn
 
 _RANDOM = "random/"
@@ -87,6 +100,8 @@ class ResumeState:
         self._compiled_rate: float | None = None
         self._first_rate: float | None = None
         self._pending: _Contents | None = None
+        self._history = RecordedHistory()
+        self._past: History = {}
         self._generators: dict[str, np.ndarray] = {}
 
     def extras(
@@ -109,7 +124,9 @@ class ResumeState:
         states, arrays = callback_states(self.other_callbacks)
         random = {_RANDOM + k: v for k, v in generator_states().items()}
         facts = {
-            "history": _history(model, logs, self._checkpointer.epoch),
+            "history": self._history.facts(
+                _history(model, logs, self._checkpointer.epoch)
+            ),
             "callbacks": states,
             "batches": batches,
             "stopped": bool(model.stop_training),
@@ -134,6 +151,8 @@ class ResumeState:
         self._pending, self._generators = None, {}
         self.batches = self.batch = 0
         self._compiled_rate = self._first_rate = _learning_rate(model)
+        self._history, self._past = RecordedHistory(), {}
+        self._checkpointer.on_record = self._record
         candidates, in_place = self._candidates(model, newest_first)
         if not candidates:
             return
@@ -142,6 +161,7 @@ class ResumeState:
         )
         state, facts = contents
         self._checkpointer.kept.forget(candidates[: candidates.index(checkpoint)])
+        self._checkpointer.scorer.continue_curves(recorded_curves(checkpoint))
         self._checkpointer.epoch = checkpoint.epoch
         self._pending = contents
         self.batches = int(facts.get("batches", 0))
@@ -149,6 +169,7 @@ class ResumeState:
             self.batch, problems = self.position.seek(checkpoint)
             self._checkpointer.tell(problems)
         self._restore_callbacks(state, facts)
+        self._read_history(checkpoint, facts)
         # A run that a callback stopped stays stopped.
         stopped = bool(self.other_callbacks) and facts.get("stopped", False)
         set_first_epoch(model, epochs if stopped else checkpoint.epoch)
@@ -232,6 +253,32 @@ class ResumeState:
             )
             warn(text, RestoreWarning)
 
+    def _read_history(self, checkpoint: Checkpoint, facts: Facts) -> None:
+        """Make Keras's history of the records, or of what the checkpoint has."""
+        kept, run = facts.get("history", {}), checkpoint.run_id
+        records = self._checkpointer.directory.history(run)
+        past = read_history(kept, records)
+        home = checkpoint.location.removesuffix(f"/checkpoints/{checkpoint.name}")
+        if past is None and is_run_directory(home):
+            past = read_history(kept, open_run_directory(home).history(run))
+        if past is None:
+            text = (
+                "history.jsonl does not have the epochs of the checkpoint that is "
+                "resumed, so Keras's history begins with the next. Keep it beside "
+                "the checkpoints."
+            )
+            warn(text, RestoreWarning)
+        self._past = past or {}
+        if run == self._checkpointer.run_id:
+            before = kept.get("before") if past is not None else None
+            self._history = RecordedHistory(records, before)
+        else:
+            self._history = RecordedHistory(before=self._past)
+
+    def _record(self, record: Mapping[str, Any]) -> None:
+        """Take note of a record that was written."""
+        self._history.add(record)
+
     def find_callbacks(self, callbacks: Sequence[Any], ours: Any) -> None:
         """Save the state of the callbacks of `fit` whose class is known."""
         found, behind = known_callbacks(callbacks, ours, self._named)
@@ -265,14 +312,9 @@ class ResumeState:
             self._restore_callbacks(state, facts)
         else:
             self.begin_batches()
-        past = facts.get("history", {})
         here = _history_of(model)
         if here is not None:
-            here.epoch = list(past.get("epoch", []))
-            here.history = {
-                name: [readable(one) if isinstance(one, list) else one for one in each]
-                for name, each in past.get("values", {}).items()
-            }
+            here.epoch, here.history = shown_history(self._past)
 
     def begin_batches(self) -> None:
         """Restore the generators, if that is still pending."""
@@ -337,11 +379,7 @@ def _history(model: keras.Model, logs: Mapping[str, Any], epoch: int) -> dict[st
         for name, value in logs.items():
             values.setdefault(name, []).append(value)
     plain = {str(k): [written(one) for one in v] for k, v in values.items()}
-    # A history with a gap would be wrong.
-    kept = {
-        k: v for k, v in plain.items() if all(isinstance(x, float | list) for x in v)
-    }
-    return {"epoch": epochs, "values": kept}
+    return {"epoch": epochs, "values": only_numbers(plain)}
 
 
 def _history_of(model: keras.Model) -> Any | None:

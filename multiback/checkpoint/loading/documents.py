@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from multiback.checkpoint.choosing.direction import Mode
+from multiback.checkpoint.choosing.monitor import split_label
 from multiback.checkpoint.choosing.names import find_name
 from multiback.checkpoint.choosing.recorded_scores import RecordedScores
 from multiback.errors import CorruptCheckpointError
@@ -133,6 +134,14 @@ def _is_callbacks(value: object) -> bool:
 def _is_history(value: object) -> bool:
     if not isinstance(value, dict) or not isinstance(value.get("epoch", []), list):
         return False
+    if "records" in value and not (
+        type(value["records"]) is int
+        and value["records"] >= 0
+        and isinstance(value.get("checksum"), str)
+        and _is_history(value.get("before", {}))
+        and "records" not in value.get("before", {})
+    ):
+        return False
     values = value.get("values", {})
     return isinstance(values, dict) and all(
         isinstance(each, list) for each in values.values()
@@ -167,6 +176,25 @@ def recorded_scores_of(checkpoint: Judged) -> RecordedScores:
     return RecordedScores.of(checkpoint.extra)
 
 
+def recorded_curves(checkpoint: Judged) -> dict[str, list[float]]:
+    """Return the state of a checkpoint's smoothed scores, by label.
+
+    Raises:
+        CorruptCheckpointError: It is not lists of numbers.
+    """
+    curves = checkpoint.extra.get("curves", {})
+    if not isinstance(curves, Mapping) or not all(
+        isinstance(state, list) and all(map(_is_number, state))
+        for state in curves.values()
+    ):
+        raise CorruptCheckpointError(
+            f"{checkpoint.location} must have lists of numbers as curves, and does "
+            "not, though its checksum fits: something else wrote it. Load another "
+            "checkpoint."
+        )
+    return dict(curves)
+
+
 def recorded_values(checkpoint: Judged) -> dict[str, Any]:
     """Return everything that was logged when a checkpoint was saved."""
     other = checkpoint.extra.get("values", {})
@@ -196,7 +224,7 @@ def recorded_threshold(checkpoint: Judged, monitor: str | None = None) -> Any | 
     if not isinstance(found, Mapping) or not found:
         return None
     ranking = recorded_scores_of(checkpoint).ranking
-    wanted = monitor or (ranking[0].partition(" where ")[0] if ranking else None)
+    wanted = monitor or (split_label(ranking[0])[0] if ranking else None)
     name = None if wanted is None else find_name(wanted, found)
     if name is None and monitor is None and len(found) == 1:
         name = next(iter(found))

@@ -40,6 +40,7 @@ from multiback.state import (
     tree,
     without_frozen_slots,
 )
+from multiback.state.bounds import check_bounds
 from multiback.state.tree import is_tree
 from multiback.store import (
     Checkpoint,
@@ -59,6 +60,7 @@ def load_best(
     custom_objects: Mapping[str, Any] | None = None,
     compile: bool = True,
     safe_mode: bool = True,
+    bounded: bool = True,
 ) -> Any:
     """Load the best checkpoint of a run, under any backend.
 
@@ -73,6 +75,8 @@ def load_best(
             them.
         compile: Compile the model as it was, optimizer state included.
         safe_mode: Refuse lambdas, which are code inside the file.
+        bounded: Refuse an architecture whose layers are larger than any saved weight,
+            and metrics of more than 2 GiB: a forged file could ask for any memory.
 
     Returns:
         The model; or, where no model was saved, the mapping of arrays.
@@ -91,7 +95,9 @@ def load_best(
             warn(text, CheckpointWarning)
     return first_intact(
         ordered,
-        lambda one: _load(one, custom_objects, compile=compile, safe_mode=safe_mode),
+        lambda one: _load(
+            one, custom_objects, compile=compile, safe_mode=safe_mode, bounded=bounded
+        ),
     )
 
 
@@ -102,6 +108,7 @@ def load_last(
     custom_objects: Mapping[str, Any] | None = None,
     compile: bool = True,
     safe_mode: bool = True,
+    bounded: bool = True,
 ) -> Any:
     """Load the newest checkpoint of a run; see `load_best`.
 
@@ -111,11 +118,14 @@ def load_last(
         custom_objects: As for `load_best`.
         compile: As for `load_best`.
         safe_mode: As for `load_best`.
+        bounded: As for `load_best`.
     """
     ordered = checkpoints_of(dirpath, run)[::-1]
     return first_intact(
         ordered,
-        lambda one: _load(one, custom_objects, compile=compile, safe_mode=safe_mode),
+        lambda one: _load(
+            one, custom_objects, compile=compile, safe_mode=safe_mode, bounded=bounded
+        ),
     )
 
 
@@ -125,6 +135,7 @@ def load(
     custom_objects: Mapping[str, Any] | None = None,
     compile: bool = True,
     safe_mode: bool = True,
+    bounded: bool = True,
 ) -> Any:
     """Load one checkpoint, such as `ModelCheckpoint.best_model_path`.
 
@@ -134,6 +145,7 @@ def load(
         custom_objects: As for `load_best`.
         compile: As for `load_best`.
         safe_mode: As for `load_best`.
+        bounded: As for `load_best`.
     """
     if isinstance(path, str | os.PathLike):
         file = Path(os.fsdecode(path)).expanduser()
@@ -141,7 +153,13 @@ def load(
             return keras.saving.load_model(
                 file, custom_objects, compile=compile, safe_mode=safe_mode
             )
-    return _load(_opened(path), custom_objects, compile=compile, safe_mode=safe_mode)
+    return _load(
+        _opened(path),
+        custom_objects,
+        compile=compile,
+        safe_mode=safe_mode,
+        bounded=bounded,
+    )
 
 
 def _opened(path: PathLike) -> Checkpoint:
@@ -163,6 +181,7 @@ def _load(
     *,
     compile: bool,
     safe_mode: bool,
+    bounded: bool,
 ) -> Any:
     index = variables_of(checkpoint)
     if any(entry["group"] == "tree" for entry in index):
@@ -174,6 +193,8 @@ def _load(
             "usable get_config. Build the model yourself, call it on a batch, then "
             "multiback.restore(model, path)."
         )
+    if bounded:
+        check_bounds(config if compile else {**config, "compile_config": None}, index)
     settings: dict[str, Any] = {
         "custom_objects": custom_objects,
         "compile": compile,

@@ -256,9 +256,10 @@ def rescore(
         if checkpoint in adopted:
             scores = dict(recorded_scores_of(checkpoint).scores)
             for monitor in scorer.monitors:
-                # Functions may need more than the recorded values.
+                # Functions may need more than the recorded values, curves the past.
                 known = monitor.label in recorded_scores_of(checkpoint).modes
-                if not known and isinstance(monitor.quantity, str):
+                plain = isinstance(monitor.quantity, str) and monitor.smooth is None
+                if not known and plain:
                     score = monitor.measure(recorded_values(checkpoint))
                     scores |= {} if score is None else {monitor.label: score}
             ranking_scores = RecordedScores(scores, scorer.modes).ranking_scores

@@ -1,7 +1,11 @@
 """`multiback demo`: the main use on real data, in one minute."""
 
 import importlib.util
-from collections.abc import Mapping
+import os
+import shlex
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -136,17 +140,67 @@ def run_demo(directory: Path, *, epochs: int, console: Console) -> None:
         console.print(_reload(other, checkpoint.best_model_path, xv, expected))
 
     console.print("\n[bold]Is the number right?[/bold]")
-    _crosscheck(best, (xv, yv), console)
+    checks = _crosscheck(best, (xv, yv), console)
 
-    console.print("\n[bold]What to type next[/bold]")
-    console.print(f"  multiback ls {directory}", markup=False)
+    console.print("\n[bold]Why this one?[/bold] In a picture: open")
     console.print(
-        f"  KERAS_BACKEND={'torch' if backend != 'torch' else 'jax'} python -c "
-        f"\"import multiback as mb; mb.load_best('{directory}').summary()\"",
+        f"  {_report(directory, checks)}",
         markup=False,
         highlight=False,
         soft_wrap=True,
     )
+
+    console.print("\n[bold]What to type next[/bold]")
+    for line in next_lines(directory, backend):
+        console.print(f"  {line}", markup=False, highlight=False, soft_wrap=True)
+
+
+def next_lines(directory: Path, backend: str) -> list[str]:
+    """Return commands that work in the shell from which this program was started.
+
+    Args:
+        directory: The run directory.
+        backend: The backend of this process.
+    """
+    others = [
+        one for one in BACKENDS if one != backend and importlib.util.find_spec(one)
+    ]
+    python = _typed("python", Path(sys.executable))
+    started = Path(sys.argv[0])
+    is_script = started.stem == "multiback" and started.exists()
+    program = _typed("multiback", started) if is_script else f"{python} -m multiback"
+    run = shlex.quote(str(directory))
+    load = f"import multiback as mb; mb.load_best({str(directory)!r}).summary()"
+    plain = run == str(directory)  # Readable in quotes of the other kind.
+    load = f'"{load}"' if plain else shlex.quote(load)
+    return [
+        f"{program} ls {run}",
+        f"{program} history {run}",
+        f"KERAS_BACKEND={[*others, backend][0]} {python} -c {load}",
+    ]
+
+
+def _typed(name: str, path: Path) -> str:
+    """Return what to type for a program: its name, if the shell finds it by that."""
+    found = shutil.which(name)
+    # Not resolved: the `python` of an environment is a link to one without packages.
+    if found is not None and Path(found).parent == path.absolute().parent:
+        return name
+    near = os.path.relpath(path)
+    return shlex.quote(str(path) if near.startswith("..") else near)
+
+
+def _report(directory: Path, checks: Sequence[tuple[str, str]]) -> str:
+    """Write the report; return its place, or how to install what draws it."""
+    try:
+        from multiback.cli.commands.report import (  # noqa: PLC0415 - optional
+            write_report,
+        )
+
+        done = write_report([directory], directory / "report.html", checks=checks)
+    except MissingPackageError as error:
+        return str(error)
+    return str(done["path"])
 
 
 def _reload(
@@ -164,13 +218,18 @@ def _reload(
     return f"  {backend:<11} {verdict}, largest difference {difference:.1e}"
 
 
-def _crosscheck(model: keras.Model, data: Data, console: Console) -> None:
-    """Print the cross-check table, or how to install its packages."""
+def _crosscheck(
+    model: keras.Model, data: Data, console: Console
+) -> list[tuple[str, str]]:
+    """Print the cross-check table, or how to install its packages; return tables."""
     try:
         from multiback.adapters.torchmetrics import (  # noqa: PLC0415 - optional
             crosscheck,
         )
 
-        console.print(crosscheck(model, data))
+        report = crosscheck(model, data)
     except MissingPackageError as error:
         console.print(f"  {error}", markup=False)
+        return []
+    console.print(report)
+    return [("Is the number right?", str(report))]

@@ -3,6 +3,7 @@
 import contextlib
 import datetime as dt
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
@@ -129,13 +130,16 @@ class _Run(NamedTuple):
             "saved": [_time(one.created) for one in self.found],
         }
         scores = self._scores()
-        order = ["epoch", "", *list(scores)[:1], "size", *list(scores)[1:], "saved"]
+        judged, others = list(scores)[:1], list(scores)[1:]
+        order = ["", "epoch", *judged, "size", *others, "saved"]
         columns |= scores
         taken: list[str] = []
         for name in order:
             needed = 2 + max(map(len, [name, *columns[name]]))
             if needed == 2 or needed > left:  # noqa: PLR2004 - nothing to show
                 continue
+            if name in others and judged[0] not in taken:
+                continue  # It would look like what decides.
             taken.append(name)
             left -= needed
         table = Table(box=None, pad_edge=False)
@@ -243,6 +247,12 @@ def _found(
             + (f" of the run {run!r}." if run else ".")
             + "".join(f" Passed over {path}: {why}" for path, why in runs.skipped)
             + "".join(f" It is {_written(one)}." for one in runs.writers())
+            + ("" if _is_there(directory) else " There is no such directory.")
             + " Pass the directory that was given to ModelCheckpoint."
         )
     return runs.location, found, runs.skipped, runs.writers()
+
+
+def _is_there(directory: Place) -> bool:
+    """Return whether a directory exists; of a URL that is not asked again."""
+    return "://" in str(directory) or Path(directory).exists()

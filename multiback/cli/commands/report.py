@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from multiback.checkpoint.loading.find import checkpoints_of, rank
 from multiback.errors import ArgumentError
 from multiback.show.page import render
 from multiback.show.story import Story, read_stories, read_story
@@ -10,7 +11,11 @@ from multiback.store import Place
 
 
 def write_report(
-    directories: Sequence[Place], out: Path, run: str | None = None
+    directories: Sequence[Place],
+    out: Path,
+    run: str | None = None,
+    *,
+    checks: Sequence[tuple[str, str]] = (),
 ) -> dict[str, object]:
     """Write the report of some run directories.
 
@@ -18,6 +23,7 @@ def write_report(
         directories: The run directories, the most important one first.
         out: The file to write.
         run: A run's id, for one directory; every run of each by default.
+        checks: Tables to show too, as (title, text).
 
     Raises:
         ArgumentError: The file is not an HTML file, or a run was named for several
@@ -33,7 +39,7 @@ def write_report(
         stories += (
             read_stories(directory) if run is None else [read_story(directory, run)]
         )
-    page = render(stories)
+    page = render(stories, checks)
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(page, encoding="utf-8")
     return {
@@ -41,3 +47,37 @@ def write_report(
         "size": out.stat().st_size,
         "runs": [story.run_id for story in stories],
     }
+
+
+def check_tables(
+    directory: Place, run: str | None, data: Path, modules: Sequence[str]
+) -> list[tuple[str, str]]:
+    """Cross-check and audit the best checkpoint of a run, for its report.
+
+    Args:
+        directory: The run directory.
+        run: A run's id; the latest by default.
+        data: An .npz file with x, y and perhaps sample_weight.
+        modules: Modules to import first.
+
+    Returns:
+        Tables as (title, text).
+    """
+    # They load Keras, which a report without data does not need.
+    from multiback.cli.commands.audit import audit_report  # noqa: PLC0415
+    from multiback.cli.commands.crosscheck import (  # noqa: PLC0415
+        compiled_model,
+        crosscheck_report,
+    )
+    from multiback.cli.npz import read_data  # noqa: PLC0415
+
+    arrays = read_data(data)
+    best = rank(checkpoints_of(directory, run), None, "auto")[0]
+    model = compiled_model(best, modules)
+    return [
+        (
+            "Is the number right? (crosscheck)",
+            str(crosscheck_report(model, arrays, [32], 1)),
+        ),
+        ("Metrics that cannot be right (audit)", str(audit_report(model, arrays))),
+    ]

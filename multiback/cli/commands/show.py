@@ -5,10 +5,11 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 from rich.console import Group, RenderableType
 from rich.table import Table
 
-from multiback.checkpoint.loading.documents import variables_of
+from multiback.checkpoint.loading.documents import recorded_threshold, variables_of
 from multiback.cli.lightning_files import Listed
 from multiback.cli.output import number_text, plain_table, size_text
 from multiback.cli.records import Record, marks, peers_not_told_apart, record
@@ -30,7 +31,9 @@ def details(checkpoint: Listed) -> Record:
         }
     return {
         **record(checkpoint),
+        "threshold": recorded_threshold(checkpoint),
         "cannot_be_told_apart": peers_not_told_apart(checkpoint),
+        "parents": checkpoint.extra.get("parents", []),
         "files": {
             name: {"size": entry.size, "xxh3": entry.xxh3}
             for name, entry in checkpoint.files.items()
@@ -74,6 +77,8 @@ def details_view(shown: Record, *, with_variables: bool) -> RenderableType:
         ),
     }.items():
         facts.add_row(name, value)
+    if shown.get("threshold") is not None:
+        facts.add_row("threshold", _threshold(shown["threshold"]))
     intervals = shown["intervals"]
     columns = ("value", "judged by it", *(["95% interval"] if intervals else []))
     metrics = plain_table("metric", *columns)
@@ -86,6 +91,9 @@ def details_view(shown: Record, *, with_variables: bool) -> RenderableType:
             f"{ends['lower']:.4g} to {ends['upper']:.4g}" if ends else "",
         )
     parts: list[RenderableType] = [facts, "", metrics]
+    if parents := shown.get("parents"):
+        names = ", ".join(str(each.get("name")) for each in parents)
+        parts += ["", f"The average of {names}."]
     if near := shown.get("cannot_be_told_apart"):
         parts += ["", f"Cannot be told apart from it by that: {', '.join(near)}."]
     if with_variables:
@@ -104,11 +112,16 @@ def _without_architecture(shown: Record) -> str:
     return "none: restore() into a model"
 
 
+def _threshold(found: float | Sequence[float]) -> str:
+    """Return the threshold of the best score, or one a class."""
+    return ", ".join(f"{one:.6g}" for one in np.ravel(found).tolist())
+
+
 def _groups(index: Sequence[dict[str, Any]]) -> str:
     """Return how many variables each group has.
 
     >>> _groups([{"group": "weights"}, {"group": "weights"}, {"group": "seeds"}])
-    '2 weights, 1 seeds'
+    'weights 2, seeds 1'
     """
     counts = Counter(entry["group"] for entry in index)
-    return ", ".join(f"{count} {group}" for group, count in counts.items())
+    return ", ".join(f"{group} {count}" for group, count in counts.items())

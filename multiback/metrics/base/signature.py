@@ -28,6 +28,7 @@ HABITS = {
     "pos_label": "classes",
     "target_class_ids": "classes",
     "thresholds": "threshold",
+    "top_k": "k",
 }
 # Advice for an argument that the class does not have.
 ADVICE = {

@@ -188,8 +188,18 @@ def count_value_causes(batch: Values) -> Tensor:
     true, predicted = batch.columns
     nan_true, nan_predicted = ops.isnan(true), ops.isnan(predicted)
     infinite = ops.logical_or(ops.isinf(true), ops.isinf(predicted))
-    none = ops.zeros_like(infinite)
-    columns = {"nan_label": nan_true, "nan_score": nan_predicted, "infinite": infinite}
+    return count_each(
+        {"nan_label": nan_true, "nan_score": nan_predicted, "infinite": infinite}
+    )
+
+
+def count_each(columns: dict[str, Tensor]) -> Tensor:
+    """Count where each cause holds, `(len(CAUSES),)` int32.
+
+    Args:
+        columns: Boolean tensors of one shape, by cause; a missing one holds nowhere.
+    """
+    none = ops.zeros_like(next(iter(columns.values())))
     return _totals([columns.get(name, none) for name in CAUSES])
 
 

@@ -70,6 +70,8 @@ def area_interval(
             sizes.append(size)
             misplaced.append(out * size)
         shape = mann_whitney_variance(area, *sizes)
+        # One row of a class has no variance of its own.
+        variance = np.where(np.minimum(*sizes) > 1.0, variance, shape)
         seen = np.minimum(*misplaced)
         factor = np.where(shape > 0.0, variance / shape, 1.0)
         factor = (seen * factor + _PRIOR) / (seen + _PRIOR)

@@ -61,12 +61,18 @@ def sum_below(places: Tensor, weights: Tensor) -> Tensor:
     return take(ops.cumsum(each, axis=-1) - each, places)
 
 
+def sum_upto(places: Tensor, weights: Tensor) -> Tensor:
+    """Return the weight of all elements with no larger rank; as `sum_tied`."""
+    return take(ops.cumsum(_by_rank(places, weights), axis=-1), places)
+
+
 def _by_rank(places: Tensor, weights: Tensor) -> Tensor:
-    rows, size = weights.shape
+    # TensorFlow traces batches whose sizes differ with unknown sizes.
+    rows, size = ops.shape(weights)
     starts = ops.expand_dims(ops.arange(rows, dtype="int32") * size, -1)
     flat = ops.reshape(places + starts, (-1,))
     each = sum_by_id(flat, ops.reshape(weights, (-1,)), rows * size)
-    return ops.reshape(each, (rows, size))
+    return ops.reshape(each, ops.shape(weights))
 
 
 def count(places: Tensor, weights: Tensor) -> Tensor:

@@ -4,11 +4,18 @@ import abc
 import math
 from typing import Any, ClassVar, Literal
 
+import numpy as np
 from keras import ops
 
 from multiback.errors import ArgumentError
 from multiback.metrics.base.metric import Direction, PairMetric
 from multiback.metrics.inputs.arguments import as_integer, check_flag
+from multiback.metrics.intervals.interval import (
+    Interval,
+    mean_of_dependent,
+    sum_of_words,
+)
+from multiback.metrics.intervals.means import mean_interval
 from multiback.metrics.statistics.error_terms import ErrorTerms, Kind
 from multiback.metrics.statistics.statistic import State
 
@@ -40,6 +47,8 @@ class TermMetric(PairMetric):
 
     direction: ClassVar[Direction | None] = "min"
     value_range: ClassVar[tuple[float, float]] = (0.0, math.inf)
+    # The value is a function of the mean term, which has an interval.
+    is_mean: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -75,3 +84,12 @@ class TermMetric(PairMetric):
             weight = self._terms.read_sizes(state)
         values = self.score(total, weight)
         return values if self.multioutput == "raw_values" else ops.mean(values)
+
+    def interval_on_arrays(self, state: State, level: float) -> Interval:
+        """Return the interval of the mean term; of several outputs' the longest."""
+        if not self.is_mean:
+            return super().interval_on_arrays(state, level)
+        each = mean_interval(sum_of_words(state["sums"]), level, positive=True)
+        if self.multioutput == "raw_values":
+            return each
+        return mean_of_dependent(each, np.ones(np.size(each.value)))

@@ -3,10 +3,15 @@
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
+from multiback.metrics.base.metric import PairMetric
+from multiback.metrics.intervals.interval import Interval
+from multiback.metrics.intervals.means import root
 from multiback.metrics.numeric.arithmetic import ratio
 from multiback.metrics.regression.error_metric import Multioutput, TermMetric
+from multiback.metrics.statistics.statistic import State
 
 Tensor = Any
 
@@ -157,3 +162,9 @@ class RootMeanSquaredLogarithmicError(TermMetric):
     def score(self, total: Tensor, weight: Tensor) -> Tensor:
         """Return the root of the mean of each output."""
         return ops.sqrt(ratio(total, weight, float("nan")))
+
+    def interval_on_arrays(self, state: State, level: float) -> Interval:
+        """Return the root of the interval of the mean square."""
+        if np.shape(state["sums"])[-1] > 1:  # A mean of roots is no root of a mean.
+            return PairMetric.interval_on_arrays(self, state, level)
+        return root(super().interval_on_arrays(state, level))

@@ -307,6 +307,8 @@ class MinkowskiDistance(TermMetric):
         [2.0, 1.0]
     """
 
+    is_mean = False
+
     def __init__(
         self,
         p: float = 2.0,

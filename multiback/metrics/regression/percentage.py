@@ -215,6 +215,8 @@ class WeightedMeanAbsolutePercentageError(TermMetric):
         [0.4, 0.1]
     """
 
+    is_mean = False
+
     def __init__(
         self,
         *,

@@ -12,6 +12,7 @@ from multiback.metrics.inputs.task import as_tuple
 from multiback.metrics.numeric import exact
 from multiback.metrics.numeric.arithmetic import ratio
 from multiback.metrics.statistics.counts import score_threshold
+from multiback.metrics.statistics.row_means import weights_of_rows
 from multiback.metrics.statistics.statistic import LabelStatistic, State
 from multiback.metrics.statistics.sums import sums_for_mean
 from multiback.metrics.statistics.task_counts import (
@@ -86,18 +87,7 @@ class SampleRatios(LabelStatistic):
         held = ops.any(ops.reshape(batch.valid, (-1, elements)), axis=1, keepdims=True)
         weights = ops.where(held, weights, 0.0)
         if sample_weight is not None:
-            each = ops.cast(ops.convert_to_tensor(sample_weight), "float32")
-            samples = batch.shape[0] if batch.shape else None
-            if any(size != 1 for size in each.shape[1:]) or (
-                len(each.shape)
-                and each.shape[0] not in (1, None, samples)
-                and samples is not None
-            ):
-                raise ArgumentError(
-                    f"sample_weight has shape {tuple(each.shape)} and y_true "
-                    f"{batch.shape}; a samplewise metric wants one number a sample."
-                )
-            each = ops.reshape(each, (-1, 1))
+            each = ops.expand_dims(weights_of_rows(sample_weight, batch.shape), -1)
             weights = ops.where(ops.equal(weights, 0.0), 0.0, weights * each)
         values, weights = ops.transpose(values), ops.transpose(weights)
         words = sums_for_mean(values, weights, equal=sample_weight is None)

@@ -3,18 +3,17 @@
 All that decides anything, sequence numbers, free names, which run owns what, is in
 the manifests, and the local store knows how. So a temporary local run directory holds
 a directory with nothing but a manifest for each checkpoint that is committed remotely.
-A process has one such mirror for a URL, and takes it away when it ends.
+A process has one such mirror for a URL, and removes it when it ends; that of a process
+that was killed is removed by the next.
 """
 
-import atexit
-import os
 import shutil
-import tempfile
 import threading
 from collections.abc import Mapping
 from pathlib import Path
 
 from multiback.store.disk.files import Files
+from multiback.store.disk.temporary import make_temporary
 from multiback.store.format.manifest import (
     MANIFEST,
     MAX_MANIFEST,
@@ -61,9 +60,7 @@ class Mirror:
 
     def __init__(self, bucket: Bucket) -> None:
         self.bucket = bucket
-        folder = tempfile.mkdtemp(prefix="multiback-")
-        atexit.register(_remove, folder, os.getpid())
-        self.local = RunDirectory(folder, _Scratch())
+        self.local = RunDirectory(make_temporary(), _Scratch())
         self.skipped: list[tuple[str, str]] = []
         self.turn = threading.RLock()
         self._known: dict[str, tuple[str, Mapping[str, FileEntry]]] = {}
@@ -163,9 +160,3 @@ def mirror_of(url: str) -> Mirror:
         if bucket.url not in _mirrors:
             _mirrors[bucket.url] = Mirror(bucket)
         return _mirrors[bucket.url]
-
-
-def _remove(folder: str, process: int) -> None:
-    """Remove a mirror, unless this is a fork of the process that made it."""
-    if os.getpid() == process:
-        shutil.rmtree(folder, ignore_errors=True)

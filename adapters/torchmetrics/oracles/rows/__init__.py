@@ -1,0 +1,1 @@
+"""One number a row, by other libraries: queries, rows of labels, images."""

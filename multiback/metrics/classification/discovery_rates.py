@@ -1,0 +1,240 @@
+"""Rates of wrong decisions: what share of predictions of each kind is wrong."""
+
+from typing import Any, ClassVar
+
+import keras
+
+from multiback.metrics.base.count_metric import RatioMetric
+from multiback.metrics.base.metric import Direction
+from multiback.metrics.inputs.task import Average, Ids, Task, TaskName
+from multiback.metrics.statistics.counts import CountTable
+
+Tensor = Any
+
+
+@keras.saving.register_keras_serializable("multiback")
+class FalseDiscoveryRate(RatioMetric):
+    """False discovery rate: the share of predicted positives that are negatives.
+
+    Formula: `fp / (fp + tp)`, which is 1 less the precision.
+
+    Use it where each finding costs, as when predicted hits go to a laboratory. It is
+    computed from the counts of all batches, never as a mean of batch values.
+
+    Args:
+        task: "binary" (each element is 0 or 1), "multiclass" (each element has one
+            class) or "multilabel" (each of several labels may hold). None, the default,
+            takes "binary" if the first `y_pred` is a vector or has a last axis of 1,
+            and raises for any other shape.
+        num_classes: Number of classes, for "multiclass" only.
+        num_labels: Number of labels, for "multilabel" only.
+        average: How the values of the classes or labels become one: "macro" (plain
+            mean; a class with neither a label nor a prediction is left out), "micro"
+            (their counts are added first), "weighted" (mean by the number of true
+            elements) or None (an array of all values). "binary" has one value and
+            ignores it, unless `classes=` asks for both.
+        classes: A class id or label, or a list of them: the value is of these only,
+            while every element still counts, as with scikit-learn's `labels=`. A list
+            with `average=None` gives an array in its order, and a single id a scalar.
+            For "binary" 0 is the negative class. None takes all classes, for "binary"
+            the positive one.
+        threshold: A score above this probability, not equal to it, is positive.
+            "multiclass" predicts the first largest score instead.
+        from_logits: Whether `y_pred` holds logits instead of probabilities. It is never
+            guessed.
+        ignore_index: A label, or a list of them, whose elements are left out. A class
+            that is ignored leaves the mean as well.
+        zero_division: Value of a ratio whose denominator is 0: 0, 1 or NaN. A NaN
+            leaves the mean.
+        name: Name in Keras's logs.
+        dtype: Accepted as in Keras's metrics; counts stay exact and the result is
+            float32.
+
+    Call arguments:
+        y_true: Labels of any integer, boolean or float dtype. "binary": 0 or 1, any
+            shape. "multiclass": ids `(...)` or one-hot `(..., num_classes)`.
+            "multilabel": 0 or 1, `(..., num_labels)`.
+        y_pred: Scores of any float dtype. "binary" and "multilabel": the shape of
+            `y_true`. "multiclass": `(..., num_classes)`, or integer class ids `(...)`.
+        sample_weight: One number a sample or an element, or None.
+
+    Raises:
+        ArgumentError: An argument is unknown or not usable, `task=` is missing where
+            `y_pred` may hold several scores an element, or the shapes do not fit
+            together.
+
+    Source: 1 less scikit-learn's `precision_score`.
+
+    Examples:
+        Binary, from probabilities:
+
+        >>> metric = FalseDiscoveryRate()
+        >>> metric.update_state([0, 1, 1, 0, 1], [0.1, 0.9, 0.3, 0.8, 0.7])
+        >>> round(float(metric.result()), 4)
+        0.3333
+
+        Classes, from ids or from scores `(..., num_classes)`:
+
+        >>> metric = FalseDiscoveryRate(task="multiclass", num_classes=3)
+        >>> metric.update_state([0, 1, 2, 2], [0, 1, 2, 1])
+        >>> round(float(metric.result()), 4)
+        0.1667
+
+        Without the background, class 0:
+
+        >>> metric = FalseDiscoveryRate(
+        ...     task="multiclass", num_classes=3, classes=[1, 2]
+        ... )
+        >>> metric.update_state([0, 0, 1, 2, 2], [0, 1, 1, 2, 1])
+        >>> round(float(metric.result()), 4)
+        0.3333
+
+        Labels that may hold at once:
+
+        >>> metric = FalseDiscoveryRate(task="multilabel", num_labels=2)
+        >>> metric.update_state([[0, 1], [1, 0]], [[0.6, 0.1], [0.9, 0.2]])
+        >>> round(float(metric.result()), 4)
+        0.25
+    """
+
+    direction: ClassVar[Direction | None] = "min"
+
+    def __init__(
+        self,
+        task: TaskName | None = None,
+        *,
+        num_classes: int | None = None,
+        num_labels: int | None = None,
+        average: Average = "macro",
+        classes: Ids = None,
+        threshold: float = 0.5,
+        from_logits: bool = False,
+        ignore_index: Ids = None,
+        zero_division: float = 0.0,
+        name: str = "false_discovery_rate",
+        dtype: str | None = None,
+    ) -> None:
+        record = Task(
+            task, num_classes, num_labels, threshold, from_logits, ignore_index, classes
+        )
+        super().__init__(
+            record, average=average, zero_division=zero_division, name=name, dtype=dtype
+        )
+
+    def fraction(self, table: CountTable) -> tuple[Tensor, Tensor]:
+        """Return `fp` and `fp + tp`."""
+        return table.fp, table.fp + table.tp
+
+
+@keras.saving.register_keras_serializable("multiback")
+class FalseOmissionRate(RatioMetric):
+    """False omission rate: the share of predicted negatives that are positives.
+
+    Formula: `fn / (fn + tn)`, which is 1 less the negative predictive value.
+
+    Use it where a negative result has to be relied on, as when a test rules a disease
+    out. It is computed from the counts of all batches, never as a mean of batch values.
+
+    Args:
+        task: "binary" (each element is 0 or 1), "multiclass" (each element has one
+            class) or "multilabel" (each of several labels may hold). None, the default,
+            takes "binary" if the first `y_pred` is a vector or has a last axis of 1,
+            and raises for any other shape.
+        num_classes: Number of classes, for "multiclass" only.
+        num_labels: Number of labels, for "multilabel" only.
+        average: How the values of the classes or labels become one: "macro" (plain
+            mean; a class with neither a label nor a prediction is left out), "micro"
+            (their counts are added first), "weighted" (mean by the number of true
+            elements) or None (an array of all values). "binary" has one value and
+            ignores it, unless `classes=` asks for both.
+        classes: A class id or label, or a list of them: the value is of these only,
+            while every element still counts, as with scikit-learn's `labels=`. A list
+            with `average=None` gives an array in its order, and a single id a scalar.
+            For "binary" 0 is the negative class. None takes all classes, for "binary"
+            the positive one.
+        threshold: A score above this probability, not equal to it, is positive.
+            "multiclass" predicts the first largest score instead.
+        from_logits: Whether `y_pred` holds logits instead of probabilities. It is never
+            guessed.
+        ignore_index: A label, or a list of them, whose elements are left out. A class
+            that is ignored leaves the mean as well.
+        zero_division: Value of a ratio whose denominator is 0: 0, 1 or NaN. A NaN
+            leaves the mean.
+        name: Name in Keras's logs.
+        dtype: Accepted as in Keras's metrics; counts stay exact and the result is
+            float32.
+
+    Call arguments:
+        y_true: Labels of any integer, boolean or float dtype. "binary": 0 or 1, any
+            shape. "multiclass": ids `(...)` or one-hot `(..., num_classes)`.
+            "multilabel": 0 or 1, `(..., num_labels)`.
+        y_pred: Scores of any float dtype. "binary" and "multilabel": the shape of
+            `y_true`. "multiclass": `(..., num_classes)`, or integer class ids `(...)`.
+        sample_weight: One number a sample or an element, or None.
+
+    Raises:
+        ArgumentError: An argument is unknown or not usable, `task=` is missing where
+            `y_pred` may hold several scores an element, or the shapes do not fit
+            together.
+
+    Source: 1 less scikit-learn's `precision_score` of the negative class.
+
+    Examples:
+        Binary, from probabilities:
+
+        >>> metric = FalseOmissionRate()
+        >>> metric.update_state([0, 1, 1, 0, 1], [0.1, 0.9, 0.3, 0.8, 0.7])
+        >>> round(float(metric.result()), 4)
+        0.5
+
+        Classes, from ids or from scores `(..., num_classes)`:
+
+        >>> metric = FalseOmissionRate(task="multiclass", num_classes=3)
+        >>> metric.update_state([0, 1, 2, 2], [0, 1, 2, 1])
+        >>> round(float(metric.result()), 4)
+        0.1111
+
+        Without the background, class 0:
+
+        >>> metric = FalseOmissionRate(
+        ...     task="multiclass", num_classes=3, classes=[1, 2]
+        ... )
+        >>> metric.update_state([0, 0, 1, 2, 2], [0, 1, 1, 2, 1])
+        >>> round(float(metric.result()), 4)
+        0.125
+
+        Labels that may hold at once:
+
+        >>> metric = FalseOmissionRate(task="multilabel", num_labels=2)
+        >>> metric.update_state([[0, 1], [1, 0]], [[0.6, 0.1], [0.9, 0.2]])
+        >>> round(float(metric.result()), 4)
+        0.25
+    """
+
+    direction: ClassVar[Direction | None] = "min"
+
+    def __init__(
+        self,
+        task: TaskName | None = None,
+        *,
+        num_classes: int | None = None,
+        num_labels: int | None = None,
+        average: Average = "macro",
+        classes: Ids = None,
+        threshold: float = 0.5,
+        from_logits: bool = False,
+        ignore_index: Ids = None,
+        zero_division: float = 0.0,
+        name: str = "false_omission_rate",
+        dtype: str | None = None,
+    ) -> None:
+        record = Task(
+            task, num_classes, num_labels, threshold, from_logits, ignore_index, classes
+        )
+        super().__init__(
+            record, average=average, zero_division=zero_division, name=name, dtype=dtype
+        )
+
+    def fraction(self, table: CountTable) -> tuple[Tensor, Tensor]:
+        """Return `fn` and `fn + tn`."""
+        return table.fn, table.fn + table.tn

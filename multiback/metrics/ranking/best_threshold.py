@@ -1,0 +1,411 @@
+"""The best that any threshold reaches, and that threshold: the largest F, the EER."""
+
+import abc
+from typing import Any, ClassVar
+
+import keras
+from keras import ops
+
+from multiback.errors import ArgumentError
+from multiback.metrics.base.metric import Direction
+from multiback.metrics.base.score_metric import ScoreMetric
+from multiback.metrics.base.thresholds import above, thresholds_at
+from multiback.metrics.inputs.arguments import is_real
+from multiback.metrics.inputs.task import Average, Ids, Task, TaskName
+from multiback.metrics.numeric.arithmetic import ratio
+from multiback.metrics.statistics.score_histogram import Histogram
+from multiback.metrics.statistics.statistic import State
+
+Tensor = Any
+
+
+class BestThreshold(ScoreMetric):
+    """A value that one threshold reaches; subclasses choose it.
+
+    Args:
+        record: What is classified.
+        average: How the values of classes or labels become one.
+        capacity: How many scores to keep, or None.
+        num_bins: Largest number of bins, or None.
+        max_state_mb: Largest state in MB, or None.
+        name: Name in the logs.
+        dtype: Accepted as Keras's metrics do; counts stay exact.
+    """
+
+    # With few samples one sample moves the value by a percent.
+    wide = 0.1
+
+    def __init__(
+        self,
+        record: Task,
+        *,
+        average: Average,
+        capacity: int | None,
+        num_bins: int | None,
+        max_state_mb: float | None,
+        name: str,
+        dtype: str | None,
+    ) -> None:
+        if record.kind == "binary" and record.classes is not None:
+            raise ArgumentError(
+                'classes= wants task="multiclass" or "multilabel" here, not "binary". '
+                "For the negative class give 1 - y_true and 1 - y_pred."
+            )
+        super().__init__(
+            record,
+            average=average,
+            capacity=capacity,
+            num_bins=num_bins,
+            max_state_mb=max_state_mb,
+            name=name,
+            dtype=dtype,
+        )
+
+    @abc.abstractmethod
+    def choose(self, tp: Tensor, fp: Tensor) -> Tensor:
+        """Return the number of the chosen threshold from the top, `(columns,)`."""
+
+    def threshold(self) -> Any:
+        """Return the threshold that the value was reached with.
+
+        Returns:
+            A float, or with several classes or labels an array: the largest float32
+            for which `score > threshold` makes the value, in the unit of the scores
+            (for `from_logits` logits, but the softmax of logits of classes). NaN
+            where the value is.
+        """
+        return self.compute_threshold(self.state)
+
+    def compute_threshold(self, state: State) -> Any:
+        """Return the threshold of a state; see `threshold`."""
+        histogram = self._scores.read(state)
+        tp, fp = above(histogram)
+        undefined = ops.logical_or(ops.equal(tp[:, -1], 0.0), histogram.undefined > 0.0)
+        if self.needs_negatives:
+            undefined = ops.logical_or(undefined, ops.equal(fp[:, -1], 0.0))
+        index = self.choose(tp, fp)
+        return thresholds_at(index, self._scores.edges(state), undefined, self.record)
+
+
+@keras.saving.register_keras_serializable("multiback")
+class MaxFBeta(BestThreshold):
+    """The largest F-beta score of any threshold.
+
+    Formula: `max((1 + beta^2) tp / ((1 + beta^2) tp + beta^2 fn + fp))` over
+    thresholds.
+
+    Use it to monitor a model whose threshold is chosen after training, and to choose
+    it: `threshold()` returns the threshold to deploy. Of thresholds with the same value
+    the highest is taken. Chosen and scored on the same data the value is a little
+    optimistic.
+
+    Scores are counted in bins, even around 1/2 and growing with the odds, so that the
+    metric streams. `bounds()` says what the order inside of bins could change: it is
+    far below 1e-3 for most scores, and large where many scores lie close together. Then
+    a warning names `capacity=`, which keeps the scores themselves. A NaN
+    score gives NaN, and so do data of one class only; -0 equals 0.
+
+    Args:
+        task: "binary" (each element is 0 or 1), "multiclass" (each element has one
+            class) or "multilabel" (each of several labels may hold). None, the default,
+            takes "binary" if the first `y_pred` is a vector or has a last axis of 1,
+            and raises for any other shape.
+        beta: How many times recall matters as much as precision.
+        num_classes: Number of classes, for "multiclass" only.
+        num_labels: Number of labels, for "multilabel" only.
+        average: How the values of the classes or labels become one: "macro" (plain
+            mean), "weighted" (mean by the number of positives), "micro" (rank all
+            scores together) or None (an array of all values). A class without positives
+            or without negatives leaves the mean. "binary" has one value and ignores it,
+            unless `classes=` asks for both.
+        classes: A class id or label, or a list of them: the value is of these only,
+            while every element still counts. A single id gives a scalar. "binary"
+            refuses it: for the negative class turn labels and scores round.
+        capacity: Keep up to this many scores (of each class or label) and be exact,
+            instead of counting scores in bins. More scores than that are an error. Each
+            result sorts them, so it suits `evaluate` rather than `fit`.
+        num_bins: Largest number of bins of each class; the state has 32 bytes a bin and
+            class. None takes 6,210 (7,298 for logits) for up to 16 classes, half as
+            many where there are four times as many classes, and a state of at most 32
+            MB.
+        max_state_mb: Largest state in MB (a million bytes), in place of `num_bins=`:
+            more memory makes the bins of many classes finer, up to 6,210 each.
+        from_logits: Whether `y_pred` holds logits instead of probabilities. It is never
+            guessed. Logits of classes are ranked by their softmax.
+        ignore_index: A label, or a list of them, whose elements are left out. A class
+            that is ignored leaves the mean as well.
+        name: Name in Keras's logs.
+        dtype: Accepted as in Keras's metrics; counts stay exact and the result is
+            float32.
+
+    Call arguments:
+        y_true: Labels of any integer, boolean or float dtype. "binary": 0 or 1, any
+            shape. "multiclass": ids `(...)` or one-hot `(..., num_classes)`.
+            "multilabel": 0 or 1, `(..., num_labels)`.
+        y_pred: Scores of any float dtype. "binary" and "multilabel": the shape of
+            `y_true`. "multiclass": `(..., num_classes)`.
+        sample_weight: One number of at least 0 a sample or an element, or None.
+
+    Raises:
+        ArgumentError: An argument is unknown or not usable, `task=` is missing where
+            `y_pred` may hold several scores an element, or the shapes do not fit
+            together.
+
+    Source: the largest F of scikit-learn's `precision_recall_curve`; Lipton, Elkan and
+    Naryanaswamy, Optimal thresholding of classifiers to maximize F1 measure (2014).
+
+    Examples:
+        Binary, and the threshold to deploy:
+
+        >>> metric = MaxFBeta()
+        >>> metric.update_state([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8])
+        >>> round(float(metric.result()), 4), round(metric.threshold(), 2)
+        (0.8, 0.35)
+
+        Classes, each one against the rest:
+
+        >>> metric = MaxFBeta(task="multiclass", num_classes=3)
+        >>> scores = [
+        ...     [0.8, 0.1, 0.1],
+        ...     [0.2, 0.5, 0.3],
+        ...     [0.2, 0.2, 0.6],
+        ...     [0.3, 0.6, 0.1],
+        ... ]
+        >>> metric.update_state([0, 1, 2, 0], scores)
+        >>> round(float(metric.result()), 4)
+        0.8889
+
+        Labels that may hold at once:
+
+        >>> metric = MaxFBeta(task="multilabel", num_labels=2)
+        >>> metric.update_state(
+        ...     [[0, 1], [1, 0], [1, 1]], [[0.2, 0.6], [0.9, 0.8], [0.7, 0.9]]
+        ... )
+        >>> round(float(metric.result()), 4)
+        0.9
+    """
+
+    curve = "precision_recall"
+    needs_negatives = False
+
+    def __init__(
+        self,
+        task: TaskName | None = None,
+        *,
+        beta: float = 1.0,
+        num_classes: int | None = None,
+        num_labels: int | None = None,
+        average: Average = "macro",
+        classes: Ids = None,
+        capacity: int | None = None,
+        num_bins: int | None = None,
+        max_state_mb: float | None = None,
+        from_logits: bool = False,
+        ignore_index: Ids = None,
+        name: str = "max_f_beta",
+        dtype: str | None = None,
+    ) -> None:
+        if not is_real(beta) or not beta > 0.0:
+            raise ArgumentError(f"beta= wants a number above 0, not {beta!r}.")
+        record = Task(
+            task,
+            num_classes,
+            num_labels,
+            from_logits=from_logits,
+            ignore_index=ignore_index,
+            classes=classes,
+        )
+        super().__init__(
+            record,
+            average=average,
+            capacity=capacity,
+            num_bins=num_bins,
+            max_state_mb=max_state_mb,
+            name=name,
+            dtype=dtype,
+        )
+        self.beta = float(beta)
+
+    def score(self, histogram: Histogram) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the largest F, and its bounds."""
+        tp, fp = above(histogram)
+        value = ops.max(self._f(tp, fp), axis=-1)
+        if histogram.exact:
+            return value, value, value
+        # At best all positives of a bin score higher than all of its negatives.
+        positives = tp[:, -1:]
+        inside = ops.max(self._f(tp[:, 1:], fp[:, :-1], positives), axis=-1)
+        return value, value, ops.maximum(value, inside)
+
+    def choose(self, tp: Tensor, fp: Tensor) -> Tensor:
+        """Return the highest threshold with the largest F."""
+        return ops.argmax(self._f(tp, fp), axis=-1)
+
+    def _f(self, tp: Tensor, fp: Tensor, positives: Tensor | None = None) -> Tensor:
+        """Return F of each threshold; without positives it is 0."""
+        square = self.beta**2
+        positives = tp[:, -1:] if positives is None else positives
+        return ratio((1.0 + square) * tp, square * positives + tp + fp, 0.0)
+
+
+@keras.saving.register_keras_serializable("multiback")
+class EqualErrorRate(BestThreshold):
+    """The equal error rate (EER): where misses are as frequent as false alarms.
+
+    Formula: the false positive rate at the point of the ROC curve where it equals the
+    false negative rate; between two points the curve is a line.
+
+    Use it to compare verification systems, such as of speakers or faces, in which both
+    errors count. `threshold()` returns the threshold whose two rates are nearest to
+    each other.
+
+    Scores are counted in bins, even around 1/2 and growing with the odds, so that the
+    metric streams. `bounds()` says what the order inside of bins could change: it is
+    far below 1e-3 for most scores, and large where many scores lie close together. Then
+    a warning names `capacity=`, which keeps the scores themselves. A NaN
+    score gives NaN, and so do data of one class only; -0 equals 0.
+
+    Args:
+        task: "binary" (each element is 0 or 1), "multiclass" (each element has one
+            class) or "multilabel" (each of several labels may hold). None, the default,
+            takes "binary" if the first `y_pred` is a vector or has a last axis of 1,
+            and raises for any other shape.
+        num_classes: Number of classes, for "multiclass" only.
+        num_labels: Number of labels, for "multilabel" only.
+        average: How the values of the classes or labels become one: "macro" (plain
+            mean), "weighted" (mean by the number of positives), "micro" (rank all
+            scores together) or None (an array of all values). A class without positives
+            or without negatives leaves the mean. "binary" has one value and ignores it,
+            unless `classes=` asks for both.
+        classes: A class id or label, or a list of them: the value is of these only,
+            while every element still counts. A single id gives a scalar. "binary"
+            refuses it: for the negative class turn labels and scores round.
+        capacity: Keep up to this many scores (of each class or label) and be exact,
+            instead of counting scores in bins. More scores than that are an error. Each
+            result sorts them, so it suits `evaluate` rather than `fit`.
+        num_bins: Largest number of bins of each class; the state has 32 bytes a bin and
+            class. None takes 6,210 (7,298 for logits) for up to 16 classes, half as
+            many where there are four times as many classes, and a state of at most 32
+            MB.
+        max_state_mb: Largest state in MB (a million bytes), in place of `num_bins=`:
+            more memory makes the bins of many classes finer, up to 6,210 each.
+        from_logits: Whether `y_pred` holds logits instead of probabilities. It is never
+            guessed. Logits of classes are ranked by their softmax.
+        ignore_index: A label, or a list of them, whose elements are left out. A class
+            that is ignored leaves the mean as well.
+        name: Name in Keras's logs.
+        dtype: Accepted as in Keras's metrics; counts stay exact and the result is
+            float32.
+
+    Call arguments:
+        y_true: Labels of any integer, boolean or float dtype. "binary": 0 or 1, any
+            shape. "multiclass": ids `(...)` or one-hot `(..., num_classes)`.
+            "multilabel": 0 or 1, `(..., num_labels)`.
+        y_pred: Scores of any float dtype. "binary" and "multilabel": the shape of
+            `y_true`. "multiclass": `(..., num_classes)`.
+        sample_weight: One number of at least 0 a sample or an element, or None.
+
+    Raises:
+        ArgumentError: An argument is unknown or not usable, `task=` is missing where
+            `y_pred` may hold several scores an element, or the shapes do not fit
+            together.
+
+    Source: scikit-learn's `roc_curve`, and a line between its points. torchmetrics'
+    `EER` takes the mean of both rates at the nearest point instead.
+
+    Examples:
+        Binary, and the threshold to deploy:
+
+        >>> metric = EqualErrorRate()
+        >>> metric.update_state([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8])
+        >>> round(float(metric.result()), 4), round(metric.threshold(), 2)
+        (0.5, 0.4)
+
+        Classes, each one against the rest:
+
+        >>> metric = EqualErrorRate(task="multiclass", num_classes=3)
+        >>> scores = [
+        ...     [0.8, 0.1, 0.1],
+        ...     [0.2, 0.5, 0.3],
+        ...     [0.2, 0.2, 0.6],
+        ...     [0.3, 0.6, 0.1],
+        ... ]
+        >>> metric.update_state([0, 1, 2, 0], scores)
+        >>> round(float(metric.result()), 4)
+        0.1111
+
+        Labels that may hold at once:
+
+        >>> metric = EqualErrorRate(task="multilabel", num_labels=2)
+        >>> metric.update_state(
+        ...     [[0, 1], [1, 0], [1, 1]], [[0.2, 0.6], [0.9, 0.8], [0.7, 0.9]]
+        ... )
+        >>> round(float(metric.result()), 4)
+        0.25
+    """
+
+    direction: ClassVar[Direction | None] = "min"
+
+    def __init__(
+        self,
+        task: TaskName | None = None,
+        *,
+        num_classes: int | None = None,
+        num_labels: int | None = None,
+        average: Average = "macro",
+        classes: Ids = None,
+        capacity: int | None = None,
+        num_bins: int | None = None,
+        max_state_mb: float | None = None,
+        from_logits: bool = False,
+        ignore_index: Ids = None,
+        name: str = "equal_error_rate",
+        dtype: str | None = None,
+    ) -> None:
+        record = Task(
+            task,
+            num_classes,
+            num_labels,
+            from_logits=from_logits,
+            ignore_index=ignore_index,
+            classes=classes,
+        )
+        super().__init__(
+            record,
+            average=average,
+            capacity=capacity,
+            num_bins=num_bins,
+            max_state_mb=max_state_mb,
+            name=name,
+            dtype=dtype,
+        )
+
+    def score(self, histogram: Histogram) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the rate where the curve crosses, and its bounds."""
+        fpr, fnr = _errors(*above(histogram))
+        # The first threshold is above all scores: it misses all, without a false alarm.
+        after = ops.argmax(ops.cast(fpr >= fnr, "int32"), axis=-1)
+        after = ops.expand_dims(ops.maximum(after, 1), -1)
+        (fpr_0, fpr_1), (fnr_0, fnr_1) = (
+            [ops.take_along_axis(rate, at, axis=-1)[:, 0] for at in (after - 1, after)]
+            for rate in (fpr, fnr)
+        )
+        share = ratio(fnr_0 - fpr_0, fpr_1 - fpr_0 + fnr_0 - fnr_1, 0.0)
+        value = fpr_0 + share * (fpr_1 - fpr_0)
+        if histogram.exact:
+            return value, value, value
+        # Whatever the order inside of the bin, the curve stays in this box.
+        return value, ops.maximum(fpr_0, fnr_1), ops.minimum(fpr_1, fnr_0)
+
+    def choose(self, tp: Tensor, fp: Tensor) -> Tensor:
+        """Return the threshold whose two rates are nearest to each other."""
+        fpr, fnr = _errors(tp, fp)
+        return ops.argmin(ops.abs(fpr - fnr), axis=-1)
+
+
+def _errors(tp: Tensor, fp: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the false positive and the false negative rate of each threshold."""
+    positives, negatives = tp[:, -1:], fp[:, -1:]
+    fpr = ratio(fp, ops.broadcast_to(negatives, fp.shape), 0.0)
+    fnr = ratio(positives - tp, ops.broadcast_to(positives, tp.shape), 0.0)
+    return fpr, fnr

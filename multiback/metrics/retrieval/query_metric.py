@@ -1,0 +1,59 @@
+"""What all metrics that average one score a query share."""
+
+import math
+from typing import Any, ClassVar
+
+from multiback.metrics.base.averaging import check_zero_division
+from multiback.metrics.base.metric import Direction, PairMetric
+from multiback.metrics.inputs.arguments import as_integer
+from multiback.metrics.retrieval.query_scores import Gain, Kind, QueryScores
+from multiback.metrics.statistics.statistic import State
+
+Tensor = Any
+
+
+class QueryMetric(PairMetric):
+    """The mean over queries of a score of each.
+
+    Args:
+        kind: The score.
+        k: Number of best items that it looks at; None takes all.
+        zero_division: Value of a query without relevant items.
+        ignore_index: The label of padding.
+        gain: What a relevance is worth, for "ndcg".
+        binary: A label is 0 or 1, and nothing else.
+        name: Name in the logs.
+        dtype: Accepted as Keras's metrics do; sums stay exact.
+    """
+
+    direction: ClassVar[Direction | None] = "max"
+    value_range: ClassVar[tuple[float, float]] = (0.0, 1.0)
+
+    def __init__(
+        self,
+        kind: Kind,
+        *,
+        k: int | None = None,
+        zero_division: float = 0.0,
+        ignore_index: int | None,
+        gain: Gain = "linear",
+        binary: bool = False,
+        name: str,
+        dtype: str | None,
+    ) -> None:
+        check_zero_division(zero_division)
+        if ignore_index is not None:
+            ignore_index = as_integer("ignore_index", ignore_index, -(2**24))
+        self._queries = QueryScores(
+            kind,
+            None if k is None else as_integer("k", k, 1),
+            gain,
+            None if math.isnan(zero_division) else float(zero_division),
+            ignore_index,
+            binary,
+        )
+        super().__init__(self._queries, name=name, dtype=dtype)
+
+    def compute(self, state: State) -> Tensor:
+        """Return the mean of a state."""
+        return self._queries.read(state)

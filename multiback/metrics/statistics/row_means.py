@@ -1,0 +1,83 @@
+"""One value a row, such as a query or an image, and the mean over rows."""
+
+import abc
+from typing import Any
+
+from keras import ops
+
+from multiback.errors import ArgumentError
+from multiback.metrics.inputs.batch import Given
+from multiback.metrics.numeric import exact
+from multiback.metrics.numeric.arithmetic import ratio
+from multiback.metrics.statistics.statistic import PairStatistic, State
+from multiback.metrics.statistics.sums import sums_for_mean
+
+Tensor = Any
+
+
+class RowMeans(PairStatistic):
+    """Add up one value a row, and the rows' weights.
+
+    "sums" is float32 `(2, 5)`, as `sums_for_mean` returns them.
+    """
+
+    @abc.abstractmethod
+    def rows(self, given: Given) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the value of each row, whether it counts, and whether any is odd.
+
+        A value that is NaN makes the mean NaN. What is odd is a scalar, which may be
+        True for a batch that is not.
+        """
+
+    def init(self) -> State:
+        """Return the state of no data."""
+        return {
+            "sums": ops.zeros((2, 5), dtype="float32"),
+            "unusable": self.no_causes(),
+        }
+
+    def add(self, state: State, given: Given) -> tuple[State, Tensor]:
+        """Return the state with a batch in it, and whether something is unusable."""
+        values, counts, odd = self.rows(given)
+        weights = ops.cast(counts, "float32")
+        if given.sample_weight is not None:
+            each = weights_of_rows(given.sample_weight, given.tensors()[0].shape)
+            weights = ops.where(counts, each, 0.0)
+        equal = given.sample_weight is None
+        words = sums_for_mean(values, weights, equal=equal)
+        return {**state, "sums": exact.merge_sums(state["sums"], words)}, odd
+
+    def merge(self, a: State, b: State) -> State:
+        """Return the state of both states' data together."""
+        return {
+            "sums": exact.merge_sums(a["sums"], b["sums"]),
+            "unusable": exact.merge_counts(a["unusable"], b["unusable"]),
+        }
+
+    def read(self, state: State) -> Tensor:
+        """Return the mean, NaN of no rows."""
+        sums = exact.sum_to_float(state["sums"])
+        return ratio(sums[0], sums[1], float("nan"))
+
+
+def weights_of_rows(sample_weight: Tensor, shape: tuple[int | None, ...]) -> Tensor:
+    """Return one float32 weight a row.
+
+    Args:
+        sample_weight: One number a row, with axes of length 1 behind it, or one for
+            all rows.
+        shape: The shape of the labels, rows first; None where unknown.
+
+    Raises:
+        ArgumentError: There is not one number a row.
+    """
+    each = ops.cast(ops.convert_to_tensor(sample_weight), "float32")
+    rows = shape[0] if shape else None
+    if any(size != 1 for size in each.shape[1:]) or (
+        len(each.shape) and each.shape[0] not in (1, None, rows) and rows is not None
+    ):
+        raise ArgumentError(
+            f"sample_weight has shape {tuple(each.shape)} and y_true {tuple(shape)}; "
+            "this metric wants one number a sample."
+        )
+    return ops.reshape(each, (-1,))
