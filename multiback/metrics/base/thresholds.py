@@ -7,6 +7,7 @@ from keras import ops
 
 from multiback.metrics.base.curves import as_threshold
 from multiback.metrics.inputs.task import Task
+from multiback.metrics.numeric.arithmetic import namespace
 from multiback.metrics.statistics.score_histogram import Histogram, before
 
 Tensor = Any
@@ -17,8 +18,8 @@ def above(histogram: Histogram) -> tuple[Tensor, Tensor]:
     """Return true and false positives for each threshold, the first with none."""
 
     def from_the_top(values: Tensor) -> Tensor:
-        values = ops.flip(values, axis=-1)
-        return before(ops.pad(values, [(0, 0), (0, 1)]))
+        xp = namespace(values)
+        return before(xp.pad(xp.flip(values, axis=-1), [(0, 0), (0, 1)]))
 
     return from_the_top(histogram.positives), from_the_top(histogram.negatives)
 
