@@ -329,6 +329,15 @@ class ScoreMetric(PairMetric):
         return self.compute_precision_recall_curve(self.state, column)
 
     def _column(self, state: State, column: int | None) -> tuple[Array, Array, Array]:
+        """Return positives, negatives and edges of the bins of one ranking."""
+        scores = self._scores
+        if isinstance(scores, ScoreHistogram):
+            index = pick_column(column, scores.task.columns)
+            arrays = {k: ops.convert_to_numpy(v) for k, v in state.items()}
+            (rows,) = scores.columns_in_chunks(arrays, [index])
+            cells = rows[0].astype("float64")
+            positives, negatives = cells[scores.bins : -1], cells[: scores.bins]
+            return positives, negatives, scores.edges(state)[0]
         histogram = self._scores.read(state)
         positives, negatives = (
             ops.convert_to_numpy(part).astype("float64")

@@ -15,7 +15,7 @@ from multiback.metrics.base.score_metric import ROUNDING, ScoreMetric
 from multiback.metrics.base.thresholds import above, thresholds_at
 from multiback.metrics.inputs.arguments import is_real
 from multiback.metrics.inputs.task import Average, Ids, Task, TaskName
-from multiback.metrics.numeric.arithmetic import namespace, ratio
+from multiback.metrics.numeric.arithmetic import ratio
 from multiback.metrics.statistics.score_histogram import Histogram
 from multiback.metrics.statistics.statistic import State
 
@@ -102,16 +102,15 @@ class OperatingPoint(ScoreMetric):
             return value, value, value
         # Weights and huge counts are rounded, so the condition holds only
         # approximately.
-        xp = namespace(tp)
-        rounded = xp.logical_or(
-            histogram.weighted > 0.0, xp.max(tp + fp) >= float(2**24)
+        rounded = ops.logical_or(
+            histogram.weighted > 0.0, ops.max(tp + fp) >= float(2**24)
         )
-        slack = xp.where(rounded, ROUNDING, 0.0)
+        slack = ops.where(rounded, ROUNDING, 0.0)
         low, _ = self._best(tp, fp, slack)
         # At best all positives of a bin score higher than all of its negatives.
         inside, _ = self._best(tp[:, 1:], fp[:, :-1], -slack)
         high, _ = self._best(tp, fp, -slack)
-        return value, low, xp.maximum(inside, high)
+        return value, low, ops.maximum(inside, high)
 
     def threshold(self) -> Any:
         """Return the threshold that the value was reached with.
@@ -138,33 +137,31 @@ class OperatingPoint(ScoreMetric):
 
     def _best(self, tp: Tensor, fp: Tensor, slack: Any) -> tuple[Tensor, Tensor]:
         """Return the best value of each column, and its threshold."""
-        xp = namespace(tp)
         negatives = fp[:, -1:]
         rates = Rates(
             precision=ratio(tp, tp + fp, 0.0),
-            recall=ratio(tp, xp.broadcast_to(tp[:, -1:], tp.shape), 0.0),
+            recall=ratio(tp, ops.broadcast_to(tp[:, -1:], tp.shape), 0.0),
             specificity=ratio(
-                negatives - fp, xp.broadcast_to(negatives, fp.shape), 0.0
+                negatives - fp, ops.broadcast_to(negatives, fp.shape), 0.0
             ),
             predicted=tp + fp > 0.0,
         )
         value, other = self.choose(rates)
-        needed = xp.minimum(self._at_least + slack, 1.0) - NEARLY
+        needed = ops.minimum(self._at_least + slack, 1.0) - NEARLY
         allowed = other >= needed
-        value = xp.where(allowed, value, 0.0)
-        best = xp.max(value, axis=-1, keepdims=True)
-        same = xp.logical_and(allowed, xp.equal(value, best))
-        index = xp.argmax(xp.where(same, other, -1.0), axis=-1)
-        index = xp.where(xp.any(allowed, axis=-1), index, 0)
+        value = ops.where(allowed, value, 0.0)
+        best = ops.max(value, axis=-1, keepdims=True)
+        same = ops.logical_and(allowed, ops.equal(value, best))
+        index = ops.argmax(ops.where(same, other, -1.0), axis=-1)
+        index = ops.where(ops.any(allowed, axis=-1), index, 0)
         return best[:, 0], index
 
 
 def _where_predicted(rates: Rates) -> tuple[Tensor, Tensor]:
     """Return precision and recall; -1 for both where nothing is predicted."""
-    xp = namespace(rates.predicted)
     return (
-        xp.where(rates.predicted, rates.precision, -1.0),
-        xp.where(rates.predicted, rates.recall, -1.0),
+        ops.where(rates.predicted, rates.precision, -1.0),
+        ops.where(rates.predicted, rates.recall, -1.0),
     )
 
 
@@ -205,8 +202,9 @@ class PrecisionAtRecall(OperatingPoint):
             instead of counting scores in bins. More scores than that are an error. Each
             result sorts them, so it suits `evaluate` rather than `fit`.
         num_bins: Largest number of bins of each class; the state has 32 bytes a bin and
-            class. None takes 6,210 (7,298 for logits) for up to 4 classes, fewer for
-            more, 778 (914) from 17 classes on, and a state of at most 32 MB.
+            class. None takes 6,210 (7,298 for logits) for up to 16 classes, half as
+            many where there are four times as many classes, and a state of at most 32
+            MB.
         max_state_mb: Largest state in MB (a million bytes), in place of `num_bins=`:
             more memory makes the bins of many classes finer, up to 6,210 each.
         from_logits: Whether `y_pred` holds logits instead of probabilities. It is never
@@ -345,8 +343,9 @@ class RecallAtPrecision(OperatingPoint):
             instead of counting scores in bins. More scores than that are an error. Each
             result sorts them, so it suits `evaluate` rather than `fit`.
         num_bins: Largest number of bins of each class; the state has 32 bytes a bin and
-            class. None takes 6,210 (7,298 for logits) for up to 4 classes, fewer for
-            more, 778 (914) from 17 classes on, and a state of at most 32 MB.
+            class. None takes 6,210 (7,298 for logits) for up to 16 classes, half as
+            many where there are four times as many classes, and a state of at most 32
+            MB.
         max_state_mb: Largest state in MB (a million bytes), in place of `num_bins=`:
             more memory makes the bins of many classes finer, up to 6,210 each.
         from_logits: Whether `y_pred` holds logits instead of probabilities. It is never
@@ -487,8 +486,9 @@ class SensitivityAtSpecificity(OperatingPoint):
             instead of counting scores in bins. More scores than that are an error. Each
             result sorts them, so it suits `evaluate` rather than `fit`.
         num_bins: Largest number of bins of each class; the state has 32 bytes a bin and
-            class. None takes 6,210 (7,298 for logits) for up to 4 classes, fewer for
-            more, 778 (914) from 17 classes on, and a state of at most 32 MB.
+            class. None takes 6,210 (7,298 for logits) for up to 16 classes, half as
+            many where there are four times as many classes, and a state of at most 32
+            MB.
         max_state_mb: Largest state in MB (a million bytes), in place of `num_bins=`:
             more memory makes the bins of many classes finer, up to 6,210 each.
         from_logits: Whether `y_pred` holds logits instead of probabilities. It is never
@@ -631,8 +631,9 @@ class SpecificityAtSensitivity(OperatingPoint):
             instead of counting scores in bins. More scores than that are an error. Each
             result sorts them, so it suits `evaluate` rather than `fit`.
         num_bins: Largest number of bins of each class; the state has 32 bytes a bin and
-            class. None takes 6,210 (7,298 for logits) for up to 4 classes, fewer for
-            more, 778 (914) from 17 classes on, and a state of at most 32 MB.
+            class. None takes 6,210 (7,298 for logits) for up to 16 classes, half as
+            many where there are four times as many classes, and a state of at most 32
+            MB.
         max_state_mb: Largest state in MB (a million bytes), in place of `num_bins=`:
             more memory makes the bins of many classes finer, up to 6,210 each.
         from_logits: Whether `y_pred` holds logits instead of probabilities. It is never

@@ -12,17 +12,19 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-# Only a private name shows whether XLA will compile the current graph;
-# `tests/metrics/test_graph_kernels.py` notices when this name changes.
-from tensorflow.python.ops.control_flow_util import GraphOrParentsInXlaContext
-
 from multiback.metrics.fast.numpy import WIDTH
 from multiback.metrics.inputs.batch import Given, same_shape, to_scores, to_tensor
 from multiback.metrics.inputs.causes import OF_LABELS
 from multiback.metrics.numeric import exact
+from multiback.metrics.numeric.tensorflow import is_for_xla
 from multiback.metrics.statistics.counts import CountTable, score_threshold
 from multiback.metrics.statistics.score_bins import SEARCHED, bin_ids, edge_table
-from multiback.metrics.statistics.score_histogram import ScoreHistogram
+from multiback.metrics.statistics.score_histogram import (
+    ScoreHistogram,
+)
+from multiback.metrics.statistics.score_histogram import (
+    before as before_each,
+)
 from multiback.metrics.statistics.statistic import PairStatistic, State
 from multiback.metrics.statistics.task_counts import BinaryCounts
 
@@ -42,11 +44,6 @@ def as_arrays(state: State) -> dict[str, Any] | None:
     if not tf.executing_eagerly():
         return None
     return {key: value.numpy() for key, value in state.items()}
-
-
-def is_for_xla() -> bool:
-    """Return whether XLA will compile the current graph."""
-    return bool(GraphOrParentsInXlaContext(tf.compat.v1.get_default_graph()))
 
 
 def update(statistic: PairStatistic, state: State, *batch: Tensor) -> State | None:
@@ -250,6 +247,17 @@ def roc_area(
             part = tf.pad(part, [(0, 0), (0, -bins % WIDTH**2)])
         return tf.reshape(part, (-1, WIDTH))
 
+    def area_by_xla() -> Tensor:
+        parts = table[:, :bins], table[:, bins:-1]
+        negatives, positives = (tf.cast(part, tf.float32) for part in parts)
+        lower = before_each(negatives) + negatives / 2.0
+        won = tf.reduce_sum(positives * lower, axis=1)
+        below_all, above_all = (
+            tf.reduce_sum(part, axis=1) for part in (negatives, positives)
+        )
+        # A single class makes this 0 / 0.
+        return average(won / (below_all * above_all), above_all, below_all)
+
     def area() -> Tensor:
         negatives, positives = padded(table[:, :bins]), padded(table[:, bins:-1])
         # The number of negatives below each bin: in earlier groups of rows, in earlier
@@ -280,4 +288,5 @@ def roc_area(
     last = carried + tf.reduce_sum(table[:, -1]) + tf.reduce_sum(state["unusable"])
     weights = tf.reduce_sum(tf.abs(weighted[:, -1]))
     odd = tf.logical_or(tf.not_equal(last, 0), tf.not_equal(weights, 0.0))
-    return tf.cond(odd, otherwise, area)
+    fused = columns > 1 and is_for_xla()
+    return tf.cond(odd, otherwise, area_by_xla if fused else area)

@@ -36,3 +36,12 @@ def bits(values: Tensor) -> Tensor:
 
         return tensorflow.bits(values)
     return ops.view(values, "int32")
+
+
+def is_for_xla() -> bool:
+    """Return whether XLA will compile what is being traced."""
+    if keras.backend.backend() == "tensorflow":
+        from multiback.metrics.numeric import tensorflow  # noqa: PLC0415 - only here
+
+        return tensorflow.is_for_xla()
+    return bool(keras.backend.backend() == "jax")

@@ -4,6 +4,10 @@ from typing import Any
 
 import tensorflow as tf
 
+# Only a private name shows whether XLA will compile the current graph;
+# `tests/metrics/test_graph_kernels.py` notices when this name changes.
+from tensorflow.python.ops.control_flow_util import GraphOrParentsInXlaContext
+
 Tensor = Any
 
 
@@ -16,3 +20,8 @@ def add_at(count: Tensor, ids: Tensor, numbers: Tensor) -> Tensor:
 def bits(values: Tensor) -> Tensor:
     """Read the bits of float32 values as int32."""
     return tf.bitcast(values, tf.int32)
+
+
+def is_for_xla() -> bool:
+    """Return whether XLA will compile the current graph."""
+    return bool(GraphOrParentsInXlaContext(tf.compat.v1.get_default_graph()))

@@ -16,6 +16,7 @@ from keras import ops
 from multiback.metrics.inputs.batch import Batch, Given
 from multiback.metrics.inputs.scores import BINARY, ScoreTask
 from multiback.metrics.numeric import exact
+from multiback.metrics.numeric.arithmetic import is_for_xla
 from multiback.metrics.numeric.by_id import count_ids, sum_by_id
 from multiback.metrics.statistics.counts import LabelCells
 from multiback.metrics.statistics.score_bins import (
@@ -261,7 +262,7 @@ def before(values: Tensor) -> Tensor:
         sums: Array = np.cumsum(values, axis=-1)
         sums -= values
         return sums
-    if keras.backend.backend() == "jax":
+    if is_for_xla():
         return _before_by_fours(values)
     columns, bins = values.shape
     width = math.isqrt(bins - 1) + 1
