@@ -54,6 +54,7 @@ from multiback.metrics.images.similarity import (
 from multiback.metrics.intervals.interval import Interval
 from multiback.metrics.ranking.best_threshold import EqualErrorRate, MaxFBeta
 from multiback.metrics.ranking.ranking import AUROC, AveragePrecision
+from multiback.metrics.ranking.top_fraction import Lift, PrecisionAtTopFraction
 from multiback.metrics.regression.correlation import (
     ConcordanceCorrelation,
     ExplainedVariance,
@@ -132,6 +133,7 @@ __all__ = [
     "KendallTau",
     "LabelRankingAveragePrecision",
     "LabelRankingLoss",
+    "Lift",
     "LogLoss",
     "MatthewsCorrelation",
     "Max",
@@ -156,6 +158,7 @@ __all__ = [
     "Precision",
     "PrecisionAtK",
     "PrecisionAtRecall",
+    "PrecisionAtTopFraction",
     "R2Score",
     "Recall",
     "RecallAtK",

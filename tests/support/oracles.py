@@ -243,12 +243,33 @@ def equal_error_rate(y_true, y_pred, sample_weight=None):
     return fpr[after - 1] + share * (fpr[after] - fpr[after - 1])
 
 
+def precision_at_top(y_true, y_pred, sample_weight=None, fraction=0.3):
+    """Return the precision of the best rows, a random order of equal scores."""
+    weights = np.ones(len(y_true)) if sample_weight is None else sample_weight
+    y_true, weights = np.asarray(y_true), np.asarray(weights, "float64")
+    rows, hits = [0.0], [0.0]
+    for lowest in np.unique(y_pred)[::-1]:
+        rows.append(weights[y_pred >= lowest].sum())
+        hits.append((weights * y_true)[y_pred >= lowest].sum())
+    return np.interp(fraction * rows[-1], rows, hits) / (fraction * rows[-1])
+
+
+def lift(y_true, y_pred, sample_weight=None, fraction=0.3):
+    """Return that precision over the share of the positives."""
+    top = precision_at_top(y_true, y_pred, sample_weight, fraction)
+    return top / np.average(y_true, weights=sample_weight)
+
+
+# These have a value without negatives.
+OF_POSITIVES = ("AveragePrecision", "Lift", "MaxFBeta", "PrecisionAtTopFraction")
 RANKINGS = {
     "AUROC": sklearn.metrics.roc_auc_score,
     "AveragePrecision": sklearn.metrics.average_precision_score,
     "EqualErrorRate": equal_error_rate,
+    "Lift": lift,
     "MaxFBeta": max_f_beta,
     "PrecisionAtRecall": lambda *y: _best("precision", "recall", *y),
+    "PrecisionAtTopFraction": precision_at_top,
     "RecallAtPrecision": lambda *y: _best("recall", "precision", *y),
     "SensitivityAtSpecificity": lambda *y: _best("recall", "specificity", *y),
     "SpecificityAtSensitivity": lambda *y: _best("specificity", "recall", *y),
@@ -262,7 +283,7 @@ def _ranking(name, task, y_true, y_pred):
     each = [
         RANKINGS[name](true, score)
         for true, score in _columns(task, y_true, y_pred)
-        if 0 < true.sum() < true.size + (name in ("AveragePrecision", "MaxFBeta"))
+        if 0 < true.sum() < true.size + (name in OF_POSITIVES)
     ]
     return np.mean(each) if each else np.nan
 

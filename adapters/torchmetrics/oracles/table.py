@@ -138,6 +138,7 @@ TABLE: dict[Any, Translation] = {
         "ExplainedVariance", "explained_variance_score"
     ),
     ours.KendallTau: errors.rank_correlation("KendallTau", "kendalltau"),
+    ours.Lift: ranking.best("Lift"),
     ours.LogLoss: probabilistic.loss("log"),
     ours.MatthewsCorrelation: confusion.matthews,
     ours.Max: aggregates.largest,
@@ -149,6 +150,7 @@ TABLE: dict[Any, Translation] = {
     ours.PearsonCorrelation: regression.pearson,
     ours.Perplexity: probabilistic.loss("perplexity"),
     ours.PrecisionAtRecall: ranking.operating_point("PrecisionAtRecall", "recall"),
+    ours.PrecisionAtTopFraction: ranking.best("PrecisionAtTopFraction"),
     ours.R2Score: regression.explained("R2Score", "r2_score"),
     ours.RecallAtPrecision: ranking.operating_point("RecallAtPrecision", "precision"),
     ours.RootMeanSquaredError: regression.root_mean_squared,

@@ -52,6 +52,7 @@ NOT_OF_TORCHMETRICS: dict[str, str] = {
     "BrierScore": "torchmetrics has no Brier score",
     "EqualErrorRate": "torchmetrics' EER takes the nearest threshold",
     "Huber": "torchmetrics has no Huber loss",
+    "Lift": "torchmetrics has no lift",
     "LogLoss": "torchmetrics has no log loss; text.Perplexity is its exponential",
     "Perplexity": "torchmetrics' Perplexity is of sequences, (batch, length, classes), "
     "and takes the softmax of what it is given",
@@ -60,6 +61,8 @@ NOT_OF_TORCHMETRICS: dict[str, str] = {
     "wants channels first",
     "PeakSignalNoiseRatio": "torchmetrics takes the error of all images together",
     "PinballLoss": "torchmetrics has no pinball loss",
+    "PrecisionAtTopFraction": "torchmetrics has precision of k items of each query: "
+    "RetrievalPrecision",
     "RootMeanSquaredLogarithmicError": "torchmetrics has its square",
     "SamplewiseDice": "torchmetrics averages pairs of a sample and a class",
     "SamplewiseJaccardIndex": "torchmetrics averages pairs of a sample and a class",
