@@ -23,6 +23,7 @@ from multiback.metrics.classification.error_rates import (
     FalsePositiveRate,
 )
 from multiback.metrics.classification.f_score import F1Score, FBetaScore
+from multiback.metrics.classification.hinge import HingeLoss
 from multiback.metrics.classification.matching import ExactMatch, TopKAccuracy
 from multiback.metrics.classification.operating_points import (
     PrecisionAtRecall,
@@ -126,6 +127,7 @@ __all__ = [
     "FalseOmissionRate",
     "FalsePositiveRate",
     "HammingDistance",
+    "HingeLoss",
     "HitRate",
     "Huber",
     "Interval",

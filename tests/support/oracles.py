@@ -189,9 +189,20 @@ def _calibration_error(task, y_true, y_pred):
     return sum(abs(np.sum((hit - sure)[bins == b])) for b in range(15)) / len(sure)
 
 
+def _hinge(task, y_true, y_pred):
+    if task == "binary":
+        lead = np.where(y_true == 1, y_pred, -y_pred)
+    else:
+        own = np.eye(4, dtype=bool)[y_true]
+        lead = y_pred[own] - np.where(own, -np.inf, y_pred).max(1)
+    gone = np.isnan(y_pred).any()
+    return np.nan if gone else np.mean(np.maximum(1 - lead, 0))
+
+
 LOSSES = {
     "BrierScore": _brier,
     "CalibrationError": _calibration_error,
+    "HingeLoss": _hinge,
     "LogLoss": _log_loss,
     "Perplexity": lambda *given: np.exp(_log_loss(*given)),
 }

@@ -28,7 +28,7 @@ from multiback.adapters.torchmetrics.oracles.equivalent import (
     NoEquivalent,
     Translation,
 )
-from multiback.adapters.torchmetrics.oracles.rows import images, retrieval
+from multiback.adapters.torchmetrics.oracles.rows import hinge, images, retrieval
 from multiback.adapters.torchmetrics.oracles.scores import SCORES
 from multiback.adapters.torchmetrics.to_keras.as_keras import TorchMetric
 from multiback.adapters.torchmetrics.translation.keras import (
@@ -137,6 +137,7 @@ TABLE: dict[Any, Translation] = {
     ours.ExplainedVariance: regression.explained(
         "ExplainedVariance", "explained_variance_score"
     ),
+    ours.HingeLoss: hinge.hinge,
     ours.KendallTau: errors.rank_correlation("KendallTau", "kendalltau"),
     ours.Lift: ranking.best("Lift"),
     ours.LogLoss: probabilistic.loss("log"),
