@@ -39,6 +39,7 @@ from multiback.metrics.classification.probabilistic import (
     Perplexity,
 )
 from multiback.metrics.classification.samplewise import (
+    GeneralizedDice,
     SamplewiseDice,
     SamplewiseJaccardIndex,
 )
@@ -126,6 +127,7 @@ __all__ = [
     "FalseNegativeRate",
     "FalseOmissionRate",
     "FalsePositiveRate",
+    "GeneralizedDice",
     "HammingDistance",
     "HingeLoss",
     "HitRate",

@@ -24,7 +24,7 @@ SLOW = {f"{name}-{kind}" for name in RANKINGS for kind in ("multiclass", "multil
 SLOW -= SLOW if BACKEND == "torch" else {"AUROC-multiclass"}
 # These want a mask for each row of labels: they have a model of their own.
 ODD = {"ExactMatch-multilabel", "SamplewiseDice-multilabel-rows"}
-ODD |= {"SamplewiseJaccardIndex-multilabel-rows"}
+ODD |= {"SamplewiseJaccardIndex-multilabel-rows", "GeneralizedDice-multilabel-rows"}
 OUTPUTS = {
     "binary": (1, "sigmoid", "binary_crossentropy"),
     "multiclass": (CLASSES, "softmax", "sparse_categorical_crossentropy"),

@@ -293,7 +293,7 @@ ENTRIES_THAT_IGNORE = {
     name: entry
     for name, entry in ENTRIES.items()
     if "ignore_index" in inspect.signature(getattr(mb.metrics, entry.name)).parameters
-    and not name.startswith(("Samplewise", "ExactMatch"))
+    and not name.startswith(("Samplewise", "ExactMatch", "GeneralizedDice"))
     and entry.kind != "queries"
 }
 

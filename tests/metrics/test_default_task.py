@@ -55,7 +55,7 @@ def test_scores_of_several_columns_are_an_error_with_three_ways_out(name):
 @pytest.mark.parametrize("shape", [(4,), (4, 1)])
 @pytest.mark.parametrize("name", NAMES)
 def test_a_vector_and_a_last_axis_of_1_are_binary_and_the_config_says_so(name, shape):
-    if name.startswith("Samplewise") and len(shape) == 1:
+    if name.startswith(("Samplewise", "GeneralizedDice")) and len(shape) == 1:
         shape = (4, 3, 1)  # A sample of no axis has nothing to overlap.
     y_true = np.arange(np.prod(shape)).reshape(shape) % 2
     y_pred = np.linspace(0.1, 0.9, y_true.size, dtype="float32").reshape(shape)

@@ -36,7 +36,12 @@ OF_TASKS = {
 }
 NUMBERS = ("Max", "Mean", "Min", "Sum")
 # A sample of these is a whole row, such as an image.
-OF_ROWS = ("ExactMatch", "SamplewiseDice", "SamplewiseJaccardIndex")
+OF_ROWS = (
+    "ExactMatch",
+    "GeneralizedDice",
+    "SamplewiseDice",
+    "SamplewiseJaccardIndex",
+)
 # Arrays: nothing can monitor them.
 ARRAYS = ("ConfusionMatrix", "StatScores")
 

@@ -166,6 +166,24 @@ def _samplewise(name):
     return mean
 
 
+def generalized_dice(true, guess, power=2, empty=0.0):
+    """Return the generalized dice of a sample from masks, one class a column."""
+    size = true.sum(0)
+    weights = 1 / np.maximum(size, 1.0) ** power
+    weights[size == 0] = weights[size > 0].max(initial=0) or 1
+    below = np.sum(weights * (size + guess.sum(0)))
+    return 2 * np.sum(weights * (true & guess).sum(0)) / below if below else empty
+
+
+def _generalized_dice(task, y_true, y_pred):
+    hard, ids = _hard(task, y_true, y_pred), np.arange(4)
+    if task != "multilabel":
+        ids = [1] if task == "binary" else ids
+        y_true, hard = (np.equal.outer(x, ids) for x in (y_true, hard))
+    rows = zip(y_true.astype(bool), hard.astype(bool), strict=True)
+    return np.mean([generalized_dice(*row) for row in rows])
+
+
 def _log_loss(task, y_true, y_pred):
     if task == "binary":
         loss = -np.log(np.where(y_true == 1, y_pred, 1 - y_pred))
@@ -211,6 +229,7 @@ OWN = {
     "CohenKappa": _kappa,
     "ConfusionMatrix": _confusion_matrix,
     "ExactMatch": _exact_match,
+    "GeneralizedDice": _generalized_dice,
     "MatthewsCorrelation": _matthews,
     "SamplewiseDice": _samplewise("Dice"),
     "SamplewiseJaccardIndex": _samplewise("JaccardIndex"),

@@ -54,6 +54,54 @@ def overlap(sklearn_name: str) -> Translation:
     return translate
 
 
+def generalized(config: dict[str, Any], samples: Samples) -> Equivalent | NoEquivalent:
+    """Translate `multiback.metrics.GeneralizedDice`."""
+    if samples.masked:
+        return NoEquivalent("neither library knows samples that are masked")
+    elements, count = decided(config, samples), len(samples.y_true)
+    several = config["task"] == "multilabel"
+    rows = (count, -1, config["num_labels"]) if several else (count, -1)
+    pairs = zip(
+        elements.labels.reshape(rows), elements.predictions.reshape(rows), strict=True
+    )
+    weights = np.ones(count)
+    if samples.sample_weight is not None:
+        weights = np.asarray(samples.sample_weight, "float64").reshape(count)
+
+    def numpys() -> Any:
+        values = np.array([_generalized(config, *pair) for pair in pairs])
+        held = ~np.isnan(values)
+        return np.sum(np.where(held, values, 0) * weights) / (weights * held).sum()
+
+    note = "scikit-learn's column is NumPy's; torchmetrics weighs an absent class by "
+    note += "the largest weight of the batch"
+    return Equivalent(None, numpys, additions=samples.additions, note=note)
+
+
+def _generalized(config: dict[str, Any], label: Array, guess: Array) -> float:
+    """Return the generalized dice of a sample, NaN if no element counts."""
+    kept, chosen = counted(label, config["ignore_index"]), config.get("classes")
+    if not kept.any():
+        return math.nan
+    if config["task"] == "multilabel":
+        true, guessed = (kept & (x == 1) for x in (label, guess))
+        if chosen is not None:
+            true, guessed = (x[:, np.atleast_1d(chosen)] for x in (true, guessed))
+    else:
+        first = 1 if config["task"] == "binary" else 0
+        ids = np.arange(first, max(_columns(config), 2))
+        ids = ids if chosen is None else np.atleast_1d(chosen)
+        true, guessed = (np.equal.outer(x[kept], ids) for x in (label, guess))
+    size = true.sum(axis=0)
+    power = {"linear": 0, "simple": 1, "square": 2}[config["weight_type"]]
+    weights = 1.0 / np.maximum(size, 1.0) ** power
+    weights[size == 0] = weights[size > 0].max(initial=0.0) or 1.0
+    below = float((weights * (size + guessed.sum(axis=0))).sum())
+    if not below:
+        return float(config["zero_division"])
+    return float(2 * (weights * (true & guessed).sum(axis=0)).sum() / below)
+
+
 def _sample(config: dict[str, Any], score: Score, label: Array, guess: Array) -> Any:
     """Return the overlap within one sample, NaN if no element counts."""
     kept, how = counted(label, config["ignore_index"]), config["average"]

@@ -137,6 +137,7 @@ TABLE: dict[Any, Translation] = {
     ours.ExplainedVariance: regression.explained(
         "ExplainedVariance", "explained_variance_score"
     ),
+    ours.GeneralizedDice: samplewise.generalized,
     ours.HingeLoss: hinge.hinge,
     ours.KendallTau: errors.rank_correlation("KendallTau", "kendalltau"),
     ours.Lift: ranking.best("Lift"),
@@ -191,6 +192,7 @@ TABLE: dict[Any, Translation] = {
 CHOOSES_CLASSES = (
     ours.AUROC,
     ours.AveragePrecision,
+    ours.GeneralizedDice,
     ours.SamplewiseDice,
     ours.SamplewiseJaccardIndex,
     ours.StatScores,

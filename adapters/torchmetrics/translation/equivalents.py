@@ -155,6 +155,8 @@ def _differences(  # noqa: C901, PLR0912 - a table
         yield "torchmetrics", "torchmetrics takes variances over n - 1, not Lin's n"
     if kind == "ExactMatch" and spec.get("ignore_index") is not None:
         yield "torchmetrics", "a row with everything ignored counts as right"
+    if kind == "GeneralizedDice" and theirs is not None:
+        yield "multiback", "an absent class has the largest weight of its sample"
     if kind == "HingeLoss" and theirs is not None:
         yield (
             "torchmetrics",

@@ -372,13 +372,21 @@ def _of_values(kind: str, config: Mapping[str, Any]) -> dict[str, Any]:
 def _of_segments(metric: Any) -> MetricSpec:
     """Read a metric of torchmetrics.segmentation."""
     name, classes = type(metric).__name__, getattr(metric, "num_classes", None)
-    if name not in ("DiceScore", "MeanIoU"):
+    if name not in ("DiceScore", "GeneralizedDiceScore", "MeanIoU"):
         raise NoEquivalentError(f"the others have no {name}")
     if classes is None:
         raise NoEquivalentError(UNKNOWN_SIZE)
     config: dict[str, Any] = {"task": "multiclass", "num_classes": classes}
     if not metric.include_background:
         config["classes"] = list(range(1, classes))
+    if name == "GeneralizedDiceScore":
+        if metric.per_class:
+            raise NoEquivalentError(
+                "with per_class=True the weights cancel; it is the Dice of each sample"
+            )
+        return MetricSpec(
+            "GeneralizedDice", {**config, "weight_type": metric.weight_type}
+        )
     if name == "MeanIoU":
         if not metric.per_class:
             raise NoEquivalentError(

@@ -50,6 +50,8 @@ OF_TORCHMETRICS: dict[str, str] = {
 NOT_OF_TORCHMETRICS: dict[str, str] = {
     "BrierScore": "torchmetrics has no Brier score",
     "EqualErrorRate": "torchmetrics' EER takes the nearest threshold",
+    "GeneralizedDice": "torchmetrics weighs an absent class by the largest weight of "
+    "the batch",
     "Huber": "torchmetrics has no Huber loss",
     "Lift": "torchmetrics has no lift",
     "LogLoss": "torchmetrics has no log loss; text.Perplexity is its exponential",

@@ -22,6 +22,10 @@ from multiback.metrics.statistics.task_counts import (
 )
 
 Tensor = Any
+Kind = Literal["jaccard", "dice", "dice-simple", "dice-square", "dice-linear"]
+
+# More elements than a sample has.
+MANY = 2.0**31
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,7 +35,10 @@ class SampleRatios(LabelStatistic):
     "sums" is float32 `(2, 5, columns)`, as `sums_for_mean` returns them.
 
     Args:
-        kind: "jaccard" (`tp / (tp + fp + fn)`) or "dice" (`2 tp / (2 tp + fp + fn)`).
+        kind: "jaccard" (`tp / (tp + fp + fn)`), "dice" (`2 tp / (2 tp + fp + fn)`), or
+            a dice whose two sums over the classes have weights: "dice-simple" (1 / the
+            labels of the class), "dice-square" (the square of that) or "dice-linear"
+            (1). These want the average "micro".
         counts: The task.
         average: As for `RatioMetric`, within each sample.
         zero_division: Value of a ratio without a denominator; NaN leaves it out.
@@ -39,7 +46,7 @@ class SampleRatios(LabelStatistic):
             and 1, if not the positive one alone.
     """
 
-    kind: Literal["jaccard", "dice"]
+    kind: Kind
     counts: BinaryCounts | MulticlassCounts | MultilabelCounts
     average: str | None
     # NaN is not equal to itself, and statistics are compared.
@@ -107,7 +114,10 @@ class SampleRatios(LabelStatistic):
         return ratio(sums[0], sums[1], float("nan")), self.invalid(state)
 
     def _overlap(self, batch: Batch, elements: Any) -> tuple[Tensor, Tensor]:
-        """Return `tp` and `tp + tp + fp + fn`, each `(samples, columns)`."""
+        """Return `tp` and `tp + tp + fp + fn`, each `(samples, columns)`.
+
+        For a generalized dice both are weighted.
+        """
         columns = self.counts.columns
         labels, valid = batch.labels, batch.valid
         if isinstance(self.counts, MulticlassCounts):
@@ -133,7 +143,7 @@ class SampleRatios(LabelStatistic):
                     ops.reshape(part, (-1, columns)) for part in (true, above, valid)
                 )
                 each = [(true[:, c], above[:, c]) for c in self._chosen]
-        hits, sizes = [], []
+        hits, sizes, labelled = [], [], []
         for c, (true, predicted) in zip(self._chosen, each, strict=True):
             counts = valid if len(valid.shape) == 1 else valid[:, c]
             rows = (-1, elements // (columns if len(valid.shape) > 1 else 1))
@@ -147,10 +157,28 @@ class SampleRatios(LabelStatistic):
             )
             hits.append(tp)
             sizes.append(label + guess)
-        return (
-            ops.cast(ops.stack(hits, axis=1), "float32"),
-            ops.cast(ops.stack(sizes, axis=1), "float32"),
+            labelled.append(label)
+        tp, both, label = (
+            ops.cast(ops.stack(part, axis=1), "float32")
+            for part in (hits, sizes, labelled)
         )
+        if self.kind not in ("dice-simple", "dice-square"):
+            return tp, both
+        weights = self._weights(label)
+        return tp * weights, both * weights
+
+    def _weights(self, label: Tensor) -> Tensor:
+        """Return the weight of each class of each sample, at most 1.
+
+        A class without labels has the largest weight of the sample's others: without
+        any, its false positives would cost nothing.
+        """
+        held = label > 0.0
+        # Only their ratios matter; squares of large counts would leave float32.
+        counts = ops.where(held, label, MANY)
+        rarest = ops.min(counts, axis=1, keepdims=True, initial=MANY)
+        share = ops.where(held, rarest / ops.where(held, label, 1.0), 1.0)
+        return share if self.kind == "dice-simple" else ops.square(share)
 
     def _ratios(self, hits: Tensor, sizes: Tensor) -> tuple[Tensor, Tensor]:
         """Return `(samples, columns)` ratios, and 1 where one counts, else 0."""
