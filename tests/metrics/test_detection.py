@@ -96,7 +96,7 @@ def test_the_twelve_numbers_of_500_images_are_those_of_pycocotools(images):
     np.testing.assert_allclose(numbers(metric), right, rtol=0, atol=EXACT)
     assert float(metric.result()) == pytest.approx(right[0], abs=EXACT)
     each = BoxMeanAveragePrecision(CLASSES, capacity=10000, average=None)
-    values = ops.convert_to_numpy(each.compute(metric.state))
+    values = each.compute(to_numpy(metric.state))
     of_each = coco.per_class(truths, found, CLASSES)
     np.testing.assert_allclose(values, of_each, rtol=0, atol=EXACT)
 
