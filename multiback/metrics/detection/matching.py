@@ -92,24 +92,33 @@ def match(
         ops.flip(x, axis=-1) for x in (overlap, enough, ignored_truth, crowd)
     )
     ignored_truth = ignored_truth[:, None]  # (B, 1, A, N)
-    places = ops.arange(ops.shape(overlap)[-1], dtype="int32")
+    objects = ops.arange(ops.shape(overlap)[-1], dtype="int32")
+    detections = ops.arange(ops.shape(overlap)[1], dtype="int32")
 
-    def choose(free: Tensor, one: tuple[Tensor, Tensor]) -> Any:
-        overlap, enough = one
-        may = ops.logical_and(enough[:, :, None], ops.logical_or(free, crowd))
+    # Keras's `scan` on TensorFlow wants results of the shape of the state.
+    def choose(index: Any, held: Any) -> Any:
+        free, true, matched = held
+        reaches = ops.take(enough, index, axis=1)[:, :, None]
+        may = ops.logical_and(reaches, ops.logical_or(free, crowd))
         counted = ops.logical_and(may, ops.logical_not(ignored_truth))
-        true = ops.any(counted, axis=-1, keepdims=True)
-        may = ops.where(true, counted, may)
-        matched = ops.any(may, axis=-1, keepdims=True)
-        best = ops.argmax(ops.where(may, overlap[:, None, None], -1.0), axis=-1)
-        chosen = ops.cast(best, "int32")[..., None] == places
-        free = ops.logical_and(free, ops.logical_not(ops.logical_and(chosen, matched)))
-        return free, ops.stack([true[..., 0], matched[..., 0]])
+        any_counted = ops.any(counted, axis=-1, keepdims=True)
+        may = ops.where(any_counted, counted, may)
+        any_match = ops.any(may, axis=-1, keepdims=True)
+        sizes = ops.take(overlap, index, axis=1)[:, None, None]
+        best = ops.argmax(ops.where(may, sizes, -1.0), axis=-1, keepdims=True)
+        taken = ops.logical_and(ops.equal(objects, ops.cast(best, "int32")), any_match)
+        here = ops.equal(detections, index)
+        return (
+            ops.logical_and(free, ops.logical_not(taken)),
+            ops.logical_or(true, ops.logical_and(here, any_counted)),
+            ops.logical_or(matched, ops.logical_and(here, any_match)),
+        )
 
     free = ops.ones_like(ops.logical_or(enough[:, 0, :, None], ignored_truth))
-    each = (ops.moveaxis(overlap, 1, 0), ops.moveaxis(enough, 1, 0))
-    _, found_each = ops.scan(choose, free, each)  # (M, 2, B, T, A)
-    true, matched = (ops.moveaxis(found_each[:, k], 0, 1) for k in range(2))
+    none = ops.zeros_like(ops.logical_and(free[..., :1], ops.equal(detections, -1)))
+    held = (free, none, none)
+    _, true, matched = ops.fori_loop(0, ops.shape(overlap)[1], choose, held)
+    true, matched = (ops.moveaxis(x, -1, 1) for x in (true, matched))
     other_size = out_of_range(found[..., :COORDINATES])[:, :, None]
     ignored = ops.where(matched, ops.logical_not(true), other_size)
     return Matches(
