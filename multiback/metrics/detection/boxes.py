@@ -97,12 +97,13 @@ def pack(given: Any, what: str, last: tuple[str, ...]) -> Tensor:
             f"{what}= wants boxes (B, N, 4) and (B, N) of all else, not {shapes}. Pad "
             "each image to N boxes with the class -1."
         )
-    try:
-        return ops.concatenate(
-            [boxes, *(ops.expand_dims(x, -1) for x in columns)], axis=-1
+    known = {x.shape[1] for x in (boxes, *columns)} - {None}
+    if len(known) > 1:
+        raise ArgumentError(
+            f"{what}= wants as many boxes as classes, not {sorted(known)} of them. Pad "
+            "each array with the class -1."
         )
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise ArgumentError(f"The arrays of {what}= differ in N: {error}") from error
+    return ops.concatenate([boxes, *(ops.expand_dims(x, -1) for x in columns)], -1)
 
 
 def _floats(values: Any) -> Tensor:

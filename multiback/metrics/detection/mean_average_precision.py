@@ -192,7 +192,7 @@ class BoxMeanAveragePrecision(Metric):
         Returns:
             Two floats, or with `average=None` two arrays.
         """
-        ends = self.compute_bounds(self._host_state())
+        ends = self.compute_bounds(_on_host(self.state))
         return tuple(map(float, ends)) if ends.ndim == 1 else tuple(ends)
 
     def summary(self) -> dict[str, float]:
@@ -204,7 +204,11 @@ class BoxMeanAveragePrecision(Metric):
             recall of so many detections a class and image, and "AR_small", "AR_medium"
             and "AR_large". NaN where there is no object.
         """
-        state = self._host_state()
+        return self.compute_summary(self.state)
+
+    def compute_summary(self, state: State) -> dict[str, float]:
+        """Return the twelve numbers of a state, such as a merged one."""
+        state = _on_host(state)
         found: dict[str, float] = {}
         for area, size in enumerate(_SIZES):
             values = self._boxes.average_precision(state, area, "mean")
@@ -221,9 +225,6 @@ class BoxMeanAveragePrecision(Metric):
         if self._boxes.broken(state):
             return dict.fromkeys(order, float("nan"))
         return {name: found[name] for name in order}
-
-    def _host_state(self) -> State:
-        return {key: ops.convert_to_numpy(value) for key, value in self.state.items()}
 
     def _value(self, state: State, share: str) -> Tensor:
         """Return the mean of the classes with objects, or one value each."""
@@ -253,6 +254,10 @@ def _checked_size(size: Any, format: str) -> tuple[int, int] | None:
         )
     height, width = (as_integer("image_size", side, 1) for side in size)
     return height, width
+
+
+def _on_host(state: State) -> State:
+    return {key: ops.convert_to_numpy(value) for key, value in state.items()}
 
 
 def _mean(values: Any) -> float:

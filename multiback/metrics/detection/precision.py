@@ -76,10 +76,7 @@ def of_bins(true: Tensor, false: Tensor, objects: Tensor, share: str) -> Tensor:
         wrong = wrong + cast(false, "float32") * number / (number + 1.0)
     found = cast(right, "float32")
     values = ratio(found, found + wrong, 0.0)
-    if xp is np:
-        best = np.flip(np.maximum.accumulate(np.flip(values, -1), axis=-1), -1)
-    else:
-        best = ops.associative_scan(ops.maximum, values, reverse=True, axis=2)
+    best = _best_from_here(values)
     objects = objects[:, None, None]
     growth = levels_reached(right, objects) - levels_reached(right - true, objects)
     return xp.sum(best * cast(growth, "float32"), axis=-1) / LEVELS
@@ -108,30 +105,34 @@ def of_sorted(true: Tensor, false: Tensor, classes: Tensor, objects: Tensor) -> 
     right, wrong = (_within(x, starts) for x in (true, false))
     found = cast(right, "float32")
     values = ratio(found, found + cast(wrong, "float32"), 0.0)
-    best = _best_of_class_from_here(values, classes)
+    best = xp.transpose(_best_from_here(xp.transpose(values), classes))
     of_class = xp.take(objects, known)[:, None]
     growth = levels_reached(right, of_class) - levels_reached(right - true, of_class)
     terms = best * cast(growth, "float32")
     return xp.matmul(cast(here, "float32"), terms) / LEVELS
 
 
-def _best_of_class_from_here(values: Tensor, classes: Tensor) -> Tensor:
-    """Return the largest of each value `(D, T)` and those behind it in its class."""
-    if isinstance(values, np.ndarray):
-        edges = np.flatnonzero(np.diff(classes)) + 1
-        pieces = np.split(values, edges)
-        runs = [np.maximum.accumulate(piece[::-1])[::-1] for piece in pieces]
-        return np.concatenate(runs)
-    after = ops.concatenate([classes[1:], ops.full((1,), -1, dtype="int32")])
-    last = ops.cast(ops.not_equal(classes, after), "float32")
-    last = ops.expand_dims(last, -1) * ops.ones_like(values)
+def _best_from_here(values: Tensor, classes: Tensor | None = None) -> Tensor:
+    """Return the largest of each value and those behind it, in its class if given.
 
-    def combine(a: Any, b: Any) -> Any:
-        best = ops.where(b[0] > 0.0, b[1], ops.maximum(a[1], b[1]))
-        return ops.maximum(a[0], b[0]), best
+    Each step looks twice as far; Keras's `associative_scan` does not compile by XLA on
+    TensorFlow.
 
-    _, best = ops.associative_scan(combine, (last, values), reverse=True, axis=0)
-    return best
+    Args:
+        values: `(..., D)`, not negative.
+        classes: `(D,)` int32, sorted.
+    """
+    xp = namespace(values)
+    ahead = 1
+    while ahead < values.shape[-1]:
+        edges = [(0, 0)] * (len(values.shape) - 1)
+        later = xp.pad(values[..., ahead:], [*edges, (0, ahead)])
+        if classes is not None:
+            of_later = xp.pad(classes[ahead:] + 1, [(0, ahead)]) - 1
+            later = xp.where(xp.equal(classes, of_later), later, 0.0)
+        values = xp.maximum(values, later)
+        ahead *= 2
+    return values
 
 
 def _cumulate(values: Tensor, axis: int) -> Tensor:
