@@ -43,6 +43,8 @@ NEEDED = {
     "SpearmanCorrelation": {"capacity": 400},
     "SpecificityAtSensitivity": {"sensitivity": 0.8},
 }
+# Boxes are compared with pycocotools, by the tests.
+ROOMS = {"retrieval": {"queries": {}}, "detection": {"boxes": {"num_classes": 2}}}
 KERAS = {
     "AUROC": keras.metrics.AUC,
     "Accuracy": keras.metrics.BinaryAccuracy,
@@ -184,8 +186,9 @@ def choices(name, cls):
         return {"numbers": {}}
     if name == "TopKAccuracy":
         return {"multiclass": {"num_classes": 4, "top_k": 2}}
-    if ".retrieval." in cls.__module__:
-        return {"queries": {}}
+    room = cls.__module__.split(".")[2]
+    if room in ROOMS:
+        return ROOMS[room]
     if name in fixed_data.OF_POSITIVE:
         return {"positive": {}}
     if "task" not in inspect.signature(cls).parameters:

@@ -271,3 +271,41 @@ def test_fit_and_evaluate_log_the_value_of_all_batches(rng):
             assert history[name] == [pytest.approx(right, abs=1e-3)]
         logs = model.evaluate(found, truths, batch_size=4, verbose=0, return_dict=True)
         assert logs["box_map"] == pytest.approx(right, abs=1e-3)
+
+
+class Detector(keras.Model):
+    """A detector with a dictionary of outputs, which knows the answer."""
+
+    def __init__(self):
+        super().__init__()
+        self.same = keras.layers.Dense(6, use_bias=False, kernel_initializer="identity")
+        self.box_map = BoxMeanAveragePrecision(CLASSES, name="box_map")
+
+    def call(self, inputs):
+        found = self.same(inputs)
+        return {
+            "boxes": found[..., :4],
+            "classes": found[..., 4],
+            "confidence": found[..., 5],
+        }
+
+    def compute_loss(self, x, y, y_pred, sample_weight=None, training=True):
+        del x, y, sample_weight, training
+        return 0.0 * ops.sum(y_pred["boxes"])
+
+    def compute_metrics(self, x, y, y_pred, sample_weight=None):
+        del x, sample_weight
+        self.box_map.update_state(y, y_pred)
+        return self.get_metrics_result()
+
+
+def test_a_model_with_a_dictionary_of_outputs_updates_it_in_compute_metrics(rng):
+    truths, found = coco.draw(rng, 8, CLASSES, objects=5, detections=8)
+    right = coco.summary(truths, found, CLASSES)["AP"]
+    y_true = {"boxes": truths[..., :4], "labels": truths[..., 4].astype("int32")}
+    model = Detector()
+    model.compile("sgd")
+    history = model.fit(found, y_true, batch_size=4, verbose=0).history
+    assert history["box_map"] == [pytest.approx(right, abs=1e-3)]
+    logs = model.evaluate(found, y_true, batch_size=4, verbose=0, return_dict=True)
+    assert logs["box_map"] == pytest.approx(right, abs=1e-3)

@@ -57,7 +57,8 @@ class BoxMeanAveragePrecision(Metric):
 
     Keras hands each output of a model to its own metrics. So a model with one output
     `(B, M, 6)` takes this in `compile(metrics=[...])`, with packed labels. A model with
-    a dictionary of outputs updates it in `compute_metrics`.
+    a dictionary of outputs has it as an attribute, and updates it in its
+    `compute_metrics(x, y, y_pred, sample_weight)`.
 
     Args:
         num_classes: Number of classes; their ids are 0 to `num_classes - 1`.
