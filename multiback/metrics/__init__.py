@@ -45,6 +45,7 @@ from multiback.metrics.classification.specificity import (
     NegativePredictiveValue,
     Specificity,
 )
+from multiback.metrics.detection.mean_average_precision import BoxMeanAveragePrecision
 from multiback.metrics.grouping import group
 from multiback.metrics.images.similarity import (
     MultiScaleStructuralSimilarity,
@@ -108,6 +109,7 @@ __all__ = [
     "Accuracy",
     "AveragePrecision",
     "BalancedAccuracy",
+    "BoxMeanAveragePrecision",
     "BrierScore",
     "CalibrationError",
     "CohenKappa",
