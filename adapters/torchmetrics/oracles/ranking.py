@@ -31,7 +31,10 @@ def area(kind: str, sklearn_name: str) -> Translation:
     def translate(config: dict[str, Any], samples: Samples) -> Equivalent:
         def score(labels: Array, scores: Array, weights: Array | None) -> float:
             function = getattr(load_sklearn_metrics(), sklearn_name)
-            return float(function(labels, scores, sample_weight=weights))
+            more = {}
+            if config.get("max_fpr") is not None:
+                more["max_fpr"] = config["max_fpr"]
+            return float(function(labels, scores, sample_weight=weights, **more))
 
         return _equivalent(kind, config, samples, score)
 
