@@ -2,6 +2,7 @@
 
 import ast
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -94,7 +95,11 @@ def test_ci_runs_the_sessions_that_nox_runs():
 @pytest.mark.skipif(not (ROOT / ".git").exists(), reason="this is not a clone")
 def test_a_run_of_tests_left_nothing_in_the_repository():
     listed = subprocess.run(
-        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
+        [shutil.which("git"), "ls-files"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     top = {path.partition("/")[0] for path in listed.stdout.splitlines()}
     folders = {name for name in top if (ROOT / name).is_dir()}
