@@ -84,6 +84,7 @@ CLASSES: dict[str, Class] = {
     "F1Score": Class("F1Score", _EMPTY),
     "FBetaScore": Class("FBetaScore", _EMPTY | _same("beta")),
     "HammingDistance": Class("HammingDistance", _RATIO),
+    "HingeLoss": Class("HingeLoss", _same("squared")),
     "HitRate": Class("RetrievalHitRate", _QUERIES, "retrieval"),
     "JaccardIndex": Class("JaccardIndex", _EMPTY),
     "KLDivergence": Class("KLDivergence", home="regression"),
@@ -286,6 +287,7 @@ def _refuse(of: MetricSpec) -> None:
             and (of.task, average) == ("multiclass", "micro"),
             f"torchmetrics has no micro average of Multiclass{kind}",
         ),
+        (of.get("regression"), "torchmetrics does not round a regressed number"),
         (
             of.get("max_fpr") is not None and of.task != "binary",
             "torchmetrics has max_fpr= of two classes only",
@@ -433,6 +435,7 @@ def _refuse_options(metric: Any, kind: str) -> None:
         ("aggregation", ("mean",)),
         ("empty_target_action", ("neg", "pos", "skip")),
         ("max_fpr", (None,)),
+        ("multiclass_mode", ("crammer-singer",)),
         ("multidim_average", ("global",)),
         ("squared", (True, False) if name == "MeanSquaredError" else (True,)),
         ("top_k", (1,)),
