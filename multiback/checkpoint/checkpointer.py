@@ -117,6 +117,7 @@ class Checkpointer(KnownArguments):
 
     Attributes:
         run_id: The id of the run; empty before it starts.
+        epoch: How many epochs are completed, those of a continued run included.
         keeps_metrics: Whether `step` saves the variables of `model.metrics`.
         extras: Called with the `SavePoint` at each save: what else to save for a
             resume, as JSON and as arrays.
