@@ -19,6 +19,7 @@ from multiback.cli.records import (
     marks,
     record,
     recorded_scores,
+    run_or_every,
     runs_in,
     score_and_interval,
 )
@@ -254,7 +255,7 @@ def _found(
     directory: Place, run: str | None
 ) -> tuple[str, Sequence[Listed], Sequence[tuple[Any, str]], Sequence[Owner]]:
     """Return the location, the checkpoints, the skipped paths and the writers."""
-    runs = runs_in(directory)
+    run, runs = run_or_every(directory, run), runs_in(directory)
     found: Sequence[Listed] = runs.checkpoints(run)
     if not found:
         raise NoCheckpointError(
