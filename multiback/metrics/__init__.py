@@ -47,6 +47,7 @@ from multiback.metrics.classification.specificity import (
     NegativePredictiveValue,
     Specificity,
 )
+from multiback.metrics.detection.mean_average_precision import BoxMeanAveragePrecision
 from multiback.metrics.grouping import group
 from multiback.metrics.images.similarity import (
     MultiScaleStructuralSimilarity,
@@ -111,6 +112,7 @@ __all__ = [
     "Accuracy",
     "AveragePrecision",
     "BalancedAccuracy",
+    "BoxMeanAveragePrecision",
     "BrierScore",
     "CalibrationError",
     "CohenKappa",
