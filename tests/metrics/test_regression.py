@@ -77,3 +77,18 @@ def test_no_data_and_a_nan_give_nan(name):
     assert np.isnan(stream(getattr(mb.metrics, name)(), batch))
     weight = np.array([1, 0], "float32")
     assert stream(getattr(mb.metrics, name)(), (*batch, weight)) == 0.0
+
+
+@pytest.mark.parametrize("dtype", ["int64", "uint64"])
+@pytest.mark.parametrize("shape", [(4,), (4, 1), (2, 2)])
+def test_whole_numbers_beyond_int32_keep_their_value(dtype, shape):
+    y_true = np.array([5 * 10**9, 3 * 10**9, 2**32 + 1, 1], dtype).reshape(shape)
+    y_pred = np.array([4 * 10**9, 3 * 10**9, 2**32 + 1, 1], dtype).reshape(shape)
+    for first, second in ((y_true, y_pred), (y_true, y_pred.astype("float64"))):
+        error = stream(mb.metrics.MeanAbsoluteError(), (first, second))
+        assert error == pytest.approx(10**9 / 4)
+    score = stream(mb.metrics.R2Score(), (y_true.ravel(), y_pred.ravel()))
+    wide = y_true.astype("float64").ravel(), y_pred.astype("float64").ravel()
+    assert score == pytest.approx(sklearn.metrics.r2_score(*wide), abs=1e-5)
+    for numbers in (y_true, y_true.tolist()):
+        assert stream(mb.metrics.Sum(), (numbers,)) == pytest.approx(wide[0].sum())

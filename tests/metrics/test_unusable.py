@@ -295,3 +295,31 @@ def test_evaluate_says_what_update_state_of_a_loop_says():
     cure = "pass from_logits=True if the model returns logits, or give probabilities."
     found = f"2 scores are outside of [0, 1]; {cure}"
     assert set(words_of(told)) == {f"f1_score: {found}", f"auroc: {found}"}
+
+
+@pytest.mark.parametrize("dtype", ["uint16", "uint32", "uint64"])
+@pytest.mark.parametrize("classes", [3, 300])
+def test_unsigned_labels_are_class_ids(rng, dtype, classes):
+    labels = rng.integers(0, classes, 40).astype(dtype)
+    found = rng.integers(0, classes, 40).astype(dtype)
+    metric = mb.metrics.ConfusionMatrix("multiclass", num_classes=classes)
+    metric.update_state(labels, found)
+    expected = sklearn.metrics.confusion_matrix(labels, found, labels=range(classes))
+    np.testing.assert_array_equal(keras.ops.convert_to_numpy(metric.result()), expected)
+    share = mb.metrics.BrierScore()
+    share.update_state((labels > 0).astype(dtype), np.ones(40, "float32"))
+    assert float(share.result()) == pytest.approx((labels == 0).mean())
+
+
+@pytest.mark.parametrize("classes", [2, 3, 7])
+@pytest.mark.parametrize("shape", [(24,), (6, 4), (2, 3, 4)])
+@pytest.mark.parametrize("dtype", ["bool", "int8", "uint8", "int64"])
+def test_one_hot_predictions_stand_beside_ids_with_a_last_axis_of_one(
+    rng, classes, shape, dtype
+):
+    labels = rng.integers(0, classes, (*shape, 1))
+    found = rng.integers(0, classes, shape)
+    metric = mb.metrics.Accuracy("multiclass", num_classes=classes)
+    metric.update_state(labels, np.eye(classes)[found].astype(dtype))
+    expected = (labels[..., 0] == found).mean()
+    assert float(metric.result()) == pytest.approx(expected)

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from multiback.metrics.inputs.batch import to_tensor
+from multiback.metrics.inputs.batch import INT32, to_tensor
 from multiback.metrics.statistics.statistic import Statistic
 
 Array = Any
@@ -50,7 +50,10 @@ def update(
 def _is_plain(values: Any) -> bool:
     """Return whether these are plain number arrays, without values to refuse."""
     if isinstance(values, np.ndarray):
-        return values.dtype.kind in "biuf"
+        # What int32 cannot hold is one thing as a label and another as a number.
+        wide = values.dtype.kind in "iu" and values.dtype.itemsize > 4 and values.size  # noqa: PLR2004 - bytes of an int32
+        fits = not wide or (values.min() >= INT32[0] and values.max() <= INT32[1])
+        return bool(fits) and values.dtype.kind in "biuf"
     return isinstance(values, jax.Array) and _is_known(values)
 
 

@@ -19,6 +19,7 @@ Tensor = Any
 
 # The smallest int32, which is not a label of any task.
 NO_LABEL = -(2**31)
+INT32 = (-(2**31), 2**31 - 1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,20 +82,42 @@ def _dtype(x: Tensor) -> str:
     return str(keras.backend.standardize_dtype(x.dtype))
 
 
-def to_tensor(x: Tensor, name: str) -> Tensor:
-    """Convert an array of numbers; a value that int32 cannot hold becomes invalid."""
-    wide = isinstance(x, np.ndarray) and x.dtype.kind in "iu" and x.dtype.itemsize > 4  # noqa: PLR2004 - bytes of an int32
-    if wide and keras.backend.backend() == "jax":
-        # JAX would keep the lower 32 bits, and so take 2**32 + 1 for 1.
-        x = np.clip(x, np.iinfo("int32").min, np.iinfo("int32").max)
+def to_tensor(x: Tensor, name: str, *, labels: bool = True) -> Tensor:
+    """Convert an array of numbers.
+
+    Args:
+        x: The array.
+        name: The argument, for an error.
+        labels: An integer that int32 cannot hold may become another one that is no
+            label. Other numbers become floats.
+    """
     try:
+        if _is_too_wide(x):
+            x = np.asarray(x)
+            x = np.clip(x, *INT32).astype("int32") if labels else x.astype("float32")
         tensor = ops.convert_to_tensor(x)
         dtype = _dtype(tensor)
+    except (OverflowError, RuntimeError):
+        if not isinstance(x, int | list | tuple):
+            raise
+        # A list of integers, which Keras makes int32, holds one that is larger.
+        return to_tensor(np.asarray(x), name, labels=labels)
     except (TypeError, ValueError) as error:
         raise _no_numbers(x, name) from error
     if dtype == "string" or "complex" in dtype:
         raise _no_numbers(x, name)
     return tensor
+
+
+def _is_too_wide(x: Any) -> bool:
+    """Return whether the backend has no such integers.
+
+    JAX would keep the lower 32 bits, and so take 2**32 + 1 for 1; PyTorch raises.
+    """
+    if ops.is_tensor(x):
+        return False
+    dtype = str(getattr(x, "dtype", ""))
+    return dtype == "uint64" or (dtype == "int64" and keras.backend.backend() == "jax")
 
 
 def _no_numbers(x: Any, name: str) -> ArgumentError:
@@ -136,7 +159,7 @@ def same_shape(a: Tensor, b: Tensor) -> bool:
 
 def like_elements(x: Tensor, labels: Tensor, name: str) -> Tensor:
     """Broadcast weights or a mask over the trailing axes of the labels."""
-    x = to_tensor(x, name)
+    x = to_tensor(x, name, labels=False)
     rank = len(labels.shape)
     if len(x.shape) == rank + 1 and x.shape[-1] == 1:
         x = squeeze_last(x)
@@ -205,9 +228,12 @@ def finish(
 
 def to_labels(y_true: Tensor, num_classes: int) -> tuple[Tensor, Tensor]:
     """Return int32 labels, and which of them are not classes."""
-    if _dtype(y_true) in {"int64", "uint32", "uint64"}:
+    if "uint" in _dtype(y_true) and keras.backend.backend() == "jax":
+        # JAX has no int64 to go through, and warns where one is asked for.
+        y_true = ops.minimum(y_true, min(INT32[1], np.iinfo(_dtype(y_true)).max))
+    elif _dtype(y_true) in {"int64", "uint32", "uint64"}:
         # A cast to int32 alone would take 2**32 + 1 for 1.
-        y_true = ops.clip(ops.cast(y_true, "int64"), NO_LABEL, -(NO_LABEL + 1))
+        y_true = ops.clip(ops.cast(y_true, "int64"), *INT32)
     labels = ops.cast(y_true, "int32")
     if is_float(y_true):
         # Neither 0.5 nor NaN is 0, which may be the ignored label.
@@ -346,7 +372,9 @@ def value_batch(
 def _paired(columns: tuple[Tensor, ...], num_outputs: int | None) -> list[Tensor]:
     """Give one tensor, or targets and predictions, one shape."""
     names = ("values",) if len(columns) == 1 else ("y_true", "y_pred")
-    tensors = [to_tensor(x, name) for x, name in zip(columns, names, strict=True)]
+    tensors = [
+        to_tensor(x, name, labels=False) for x, name in zip(columns, names, strict=True)
+    ]
     first, last = tensors[0], tensors[-1]
     if len(first.shape) == len(last.shape) + 1 and first.shape[-1] == 1:
         tensors[0] = squeeze_last(first)
