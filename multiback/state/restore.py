@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import keras
+import numpy as np
 
 from multiback.errors import StateError
 from multiback.state.fitting import Values, listing
@@ -215,6 +216,8 @@ class Prepared:
                     here[way], there[way], self._arrays, moved, self._rounding
                 )
                 slots_lack = not any("owner" in one for one in there[way])
+                if slots_lack and len(found) < len(here[way]):
+                    problems = problems or self._other_kind(there[way])
                 if problems:
                     self._leave_out(
                         f"The {_name(way)} has other variables than were saved: the "
@@ -236,6 +239,12 @@ class Prepared:
                 else:
                     plan += found
         self._plans["optimizer"] = plan
+
+    def _other_kind(self, saved: Index) -> list[str]:
+        """Say that an optimizer made steps and kept nothing for a weight."""
+        counts = [one["key"] for one in saved if one["slot"] == "iteration"]
+        stepped = any(np.any(np.asarray(self._arrays[key]) > 0) for key in counts)
+        return ["the saved one keeps nothing for each weight"] if stepped else []
 
     def _leave_out(self, text: str) -> None:
         self._notes.append(text)

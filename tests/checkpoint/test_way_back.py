@@ -349,10 +349,10 @@ def test_an_optimizer_that_is_an_attribute_comes_back_every_way(tmp_path):
     assert [one["iterations"] for one in facts] == [{"optimizer": 4, "second": 1}]
 
 
-def classifier(rate, *, frozen=False):
+def classifier(rate, *, frozen=False, optimizer=None):
     first = keras.layers.Dense(3, trainable=not frozen)
     made = keras.Sequential([keras.Input((4,)), first, keras.layers.Dense(1)])
-    made.compile(keras.optimizers.Adam(rate), "mse", jit_compile=False)
+    made.compile(optimizer or keras.optimizers.Adam(rate), "mse", jit_compile=False)
     return made
 
 
@@ -371,6 +371,22 @@ def test_a_layer_that_was_unfrozen_resumes_with_a_fresh_optimizer(tmp_path):
     assert history.epoch == [0, 1, 2]
     assert int(made.optimizer.iterations.numpy()) == 2
     assert rate_of(made) == pytest.approx(1e-4)
+
+
+@pytest.mark.parametrize("momentum", [(0.0, 0.9), (0.9, 0.0)])
+def test_momentum_that_only_one_side_has_starts_fresh_and_says_so(tmp_path, momentum):
+    saved, other = (
+        keras.optimizers.SGD(0.01, momentum=each, name="sgd") for each in momentum
+    )
+    fit(
+        classifier(0.01, optimizer=saved),
+        mb.ModelCheckpoint(tmp_path, "loss"),
+        epochs=2,
+    )
+    made = classifier(0.01, optimizer=other)
+    with warns("starts fresh"):
+        fit(made, mb.ModelCheckpoint(tmp_path, "loss", resume="auto"), epochs=3)
+    assert int(made.optimizer.iterations.numpy()) == 2
 
 
 def test_a_lower_learning_rate_is_said_or_kept(tmp_path):
