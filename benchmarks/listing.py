@@ -11,10 +11,12 @@ itself does. Medians of three; on a busy machine the processor's time says more.
     processor    its time on the processor, user and system
     next list    the same object lists it again
     commit       the same object commits one more checkpoint
+    ls           `multiback ls`, a program from its start to its end
 """
 
 import os
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -95,7 +97,7 @@ def milliseconds(call, times=3):
 
 def main(counts):
     """Grow one directory and print a line for each size."""
-    columns = ("first list", "processor", "next list", "commit")
+    columns = ("first list", "processor", "next list", "commit", "ls")
     print(f"{'checkpoints':>11}" + "".join(f"{column:>13}" for column in columns))
     with tempfile.TemporaryDirectory() as folder:
         written = 0
@@ -122,9 +124,15 @@ def main(counts):
                 )
 
             commit, _ = milliseconds(one_more)
+            program = [sys.executable, "-m", "multiback", "ls", folder]
+            ls, _ = milliseconds(
+                lambda program=program: subprocess.run(
+                    program, check=True, stdout=subprocess.DEVNULL
+                )
+            )
             print(
                 f"{count:>11,}{first:>10.0f} ms{busy:>10.0f} ms"
-                f"{again:>10.0f} ms{commit:>10.1f} ms",
+                f"{again:>10.0f} ms{commit:>10.1f} ms{ls:>10.0f} ms",
                 flush=True,
             )
 

@@ -2,7 +2,8 @@
 
     KERAS_BACKEND=torch python docs/generate.py
 
-It writes docs/reference/metrics.md too, the list of public names for the site.
+It writes docs/reference/metrics.md too, the list of public names for the site, and
+docs/images/metrics/, a picture of each metric that has a shape of its own.
 
 Keras's numbers depend on the backend in places; the page shows those under torch.
 tests/test_docs.py compares the page with what this writes.
@@ -28,6 +29,7 @@ from multiback.metrics.base.score_metric import ScoreMetric
 
 PAGE = Path(__file__).with_name("metrics.md")
 REFERENCE = PAGE.parent / "reference" / "metrics.md"
+IMAGES = PAGE.parent / "images" / "metrics"
 CLASSES = {"task": "multiclass", "num_classes": 4}
 LABELS = {"task": "multilabel", "num_labels": 3}
 
@@ -43,6 +45,28 @@ NEEDED = {
     "SensitivityAtSpecificity": {"specificity": 0.8},
     "SpearmanCorrelation": {"capacity": 400},
     "SpecificityAtSensitivity": {"sensitivity": 0.8},
+}
+# What `plot` draws of it says more than one bar; with the data that it is drawn from.
+PICTURES = {
+    "AUROC": "binary",
+    "AveragePrecision": "binary",
+    "CalibrationError": "binary",
+    "ConfusionMatrix": "multiclass",
+    "EqualErrorRate": "binary",
+    "F1Score": "multiclass",
+    "JaccardIndex": "multiclass",
+    "MaxFBeta": "binary",
+    "PrecisionAtRecall": "binary",
+    "Recall": "multilabel",
+    "RecallAtPrecision": "binary",
+    "SensitivityAtSpecificity": "binary",
+    "SpecificityAtSensitivity": "binary",
+}
+# Boxes are compared with pycocotools, by the tests.
+ROOMS = {
+    "detection": {"boxes": {"num_classes": 2}},
+    "images": {"images": {}},
+    "retrieval": {"queries": {}},
 }
 KERAS = {
     "AUROC": keras.metrics.AUC,
@@ -182,16 +206,15 @@ def catalogue():
     return lines
 
 
-def choices(name, cls):  # noqa: PLR0911 - a table
+def choices(name, cls):
     """Return the arguments of each kind of data that a metric is for."""
     if name in {"Max", "Mean", "Min", "Sum"}:
         return {"numbers": {}}
     if name == "TopKAccuracy":
         return {"multiclass": {"num_classes": 4, "top_k": 2}}
-    if ".images." in cls.__module__:
-        return {"images": {}}
-    if ".retrieval." in cls.__module__:
-        return {"queries": {}}
+    room = cls.__module__.split(".")[2]
+    if room in ROOMS:
+        return ROOMS[room]
     if name in fixed_data.OF_POSITIVE:
         return {"positive": {}}
     if "task" not in inspect.signature(cls).parameters:
@@ -349,11 +372,35 @@ def reference():
     shown["multiback.metrics.base.metric.Metric"] = "[interval, plot, unusable]"
     shown["multiback.metrics.plots"] = f"[{', '.join(plots.__all__)}]"
     entries = (
-        f"::: {place}\n    options: {{members: {members}}}\n"
+        f"::: {place}\n    options: {{members: {members}}}\n" + picture(place)
         for place, members in sorted(shown.items())
         if not place.startswith("multiback.errors.")  # These have a page of their own.
     )
     return "\n".join([REFERENCE_HEAD, *entries])
+
+
+def picture(place):
+    """Return the line that shows a metric's picture, or ""."""
+    name = place.rpartition(".")[2]
+    if name not in PICTURES:
+        return ""
+    return f"\n![What plot() draws of {name}](../images/metrics/{name}.png)\n"
+
+
+def draw():
+    """Write a picture of each metric of `PICTURES`."""
+    IMAGES.mkdir(parents=True, exist_ok=True)
+    data = fixed_data.plain()
+    for name, kind in PICTURES.items():
+        arguments = {"binary": {}, "multiclass": CLASSES, "multilabel": LABELS}[kind]
+        shape = (
+            {"average": None} if kind != "binary" and name != "ConfusionMatrix" else {}
+        )
+        more = NEEDED.get(name, {})
+        metric = getattr(mb.metrics, name)(**arguments, **shape, **more)
+        metric.update_state(*data[kind])
+        figure, _ = metric.plot()
+        figure.savefig(IMAGES / f"{name}.png", dpi=72, bbox_inches="tight")
 
 
 def page():
@@ -372,3 +419,4 @@ def _page():
 if __name__ == "__main__":
     PAGE.write_text(page())
     REFERENCE.write_text(reference())
+    draw()

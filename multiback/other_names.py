@@ -28,7 +28,7 @@ METRICS = {
     "F1": _F1,
     "FalseNegatives": _COUNTS,
     "FalsePositives": _COUNTS,
-    "Hinge": _KERAS,
+    "Hinge": "HingeLoss(task=...), of labels that are 0 and 1",
     "IoU": _IOU,
     "JaccardScore": _IOU,
     "KLDivergence": _KERAS,
@@ -63,11 +63,15 @@ METRICS = {
     "PearsonCorrCoef": "PearsonCorrelation()",
     "Poisson": _KERAS,
     "RMSE": "RootMeanSquaredError()",
+    "QuadraticWeightedKappa": (
+        'CohenKappa(task="multiclass", num_classes=..., weights="quadratic"), with '
+        "regression=True for regressed numbers"
+    ),
     "ROCAUC": "AUROC(task=...)",
     "SparseCategoricalAccuracy": 'Accuracy(task="multiclass", num_classes=...)',
     "SparseCategoricalCrossentropy": 'LogLoss(task="multiclass", num_classes=...)',
     "SparseTopKCategoricalAccuracy": "TopKAccuracy(num_classes=..., top_k=...)",
-    "SquaredHinge": _KERAS,
+    "SquaredHinge": "HingeLoss(task=..., squared=True), of labels that are 0 and 1",
     "SumMetric": "Sum()",
     "TopKCategoricalAccuracy": "TopKAccuracy(num_classes=..., top_k=...)",
     "TrueNegatives": _COUNTS,

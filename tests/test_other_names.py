@@ -68,6 +68,10 @@ HABITS = {
     "save_freq": "epoch",
     "initial_value_threshold": 0.9,
     "patience": 3,
+    "ckpt_path": "last",
+    "smooth": 0.9,
+    "within": "1se",
+    "then": ["val_loss"],
 }
 
 
@@ -83,6 +87,26 @@ def test_an_argument_of_kerass_callback_is_told_what_it_is_here(
         cls(**given, **{argument: HABITS[argument]})
     assert f"{cls.__name__} has no argument {argument}=. Write " in str(told.value)
     assert OTHER_ARGUMENTS[argument] in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "wants"),
+    [
+        ({"verbose": "all"}, "verbose= wants an integer"),
+        ({"keep": mb.Last()}, r"keep= wants a list of slots"),
+        ({"keep": [mb.Last()], "save_top_k": 3}, "place of save_top_k=3"),
+        ({"resume": True}, r'resume= wants "never", "auto", "must"'),
+        ({"save_on_exception": True}, r"Leave it out: `with ckpt: model\.fit"),
+    ],
+)
+def test_a_value_of_another_kind_is_an_error_of_ours(given, wants, tmp_path):
+    with pytest.raises(ArgumentError, match=wants):
+        mb.ModelCheckpoint(tmp_path, "val_loss", **given)
+
+
+def test_verbose_takes_kerass_words(tmp_path):
+    for verbose in (0, 1, 2, "auto", True, False):
+        mb.ModelCheckpoint(tmp_path, "val_loss", verbose=verbose)
 
 
 def test_every_argument_of_kerass_callback_is_here_or_translated():

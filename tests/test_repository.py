@@ -2,6 +2,8 @@
 
 import ast
 import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -88,3 +90,25 @@ def test_ci_runs_the_sessions_that_nox_runs():
     in_ci = re.findall(r"- (\S+)", matrix[1])
     assert len(in_ci) == len(set(in_ci))
     assert set(in_ci) == set(sessions_of_nox())
+
+
+@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="this is not a clone")
+def test_a_run_of_tests_left_nothing_in_the_repository():
+    listed = subprocess.run(
+        [shutil.which("git"), "ls-files"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    top = {path.partition("/")[0] for path in listed.stdout.splitlines()}
+    folders = {name for name in top if (ROOT / name).is_dir()}
+    hidden = {".ci", ".github"}
+    assert folders - hidden == {*FOLDERS, "benchmarks", "examples"}
+    written = (".ckpt", ".keras", ".safetensors", ".pyc")
+    saved = re.compile(r"tests/\w+/saved_by_\w+/")
+    assert [
+        path
+        for path in listed.stdout.splitlines()
+        if path.endswith(written) and not saved.match(path)
+    ] == []

@@ -99,6 +99,11 @@ def check_resume(resume: Any) -> None:
     """Raise unless it is a known word or a checkpoint's path."""
     if resume in ("never", "auto", "must"):
         return
+    if not isinstance(resume, str | os.PathLike):
+        raise ArgumentError(
+            'resume= wants "never", "auto", "must" or the path of a checkpoint, not '
+            f"{resume!r:.200}."
+        )
     check_path("resume=", resume)
     if is_remote(resume):
         return
@@ -134,10 +139,19 @@ def choose_slots(
         monitor = Monitor(monitor, mode)
     if keep is None:
         keep = slots_for(monitor, save_top_k, save_last=save_last)
-    elif not keep or not all(isinstance(slot, Slot) for slot in keep):
+    elif (
+        not isinstance(keep, Sequence)
+        or not keep
+        or not all(isinstance(slot, Slot) for slot in keep)
+    ):
         raise ArgumentError(
             f"keep= wants a list of slots such as [Best('val_f1'), Last()], not "
             f"{keep!r}."
+        )
+    elif save_top_k != 1:
+        raise ArgumentError(
+            f"keep= takes the place of save_top_k={save_top_k!r}. Leave it out, and "
+            "write keep=[Best(..., k=3), Last()]."
         )
     best = next((slot for slot in keep if isinstance(slot, Best)), None)
     if monitor is not None and (best is None or best.monitor != monitor):

@@ -142,7 +142,8 @@ class ModelCheckpoint(KnownArguments, keras.callbacks.Callback):  # type: ignore
             `torch.distributed` or `jax.distributed`, each calls `fit` with this
             callback, rank 0 decides by its own logs, and an error on one is an error
             on all. False where only one process has it.
-        verbose: 1 prints a line for each epoch: what improved, and what was saved.
+        verbose: 1 or "auto" prints a line for each epoch: what improved, and what was
+            saved.
 
     Raises:
         ArgumentError: An argument is not usable.
@@ -196,7 +197,7 @@ class ModelCheckpoint(KnownArguments, keras.callbacks.Callback):  # type: ignore
         prefixes: Sequence[str] = ("val_",),
         format: Format = "safetensors",
         distributed: bool = True,
-        verbose: int = 0,
+        verbose: int | Literal["auto"] = 0,
     ) -> None:
         super().__init__()
         check_number("every_n_epochs=", every_n_epochs, 1)
@@ -207,8 +208,10 @@ class ModelCheckpoint(KnownArguments, keras.callbacks.Callback):  # type: ignore
             raise ArgumentError(
                 f'learning_rate= wants "saved" or "compiled", not {learning_rate!r}.'
             )
-        check_number("verbose=", int(verbose), 0)
-        self._verbose = int(verbose)
+        # As in Keras, where "auto" is 1.
+        lines = 1 if verbose == "auto" else verbose
+        self._verbose = int(lines) if isinstance(lines, bool) else lines
+        check_number("verbose=", self._verbose, 0)
         self._every_n_epochs = every_n_epochs
         self._restore_best = restore_best
         self._export_best = export_best
@@ -567,7 +570,7 @@ class ModelCheckpoint(KnownArguments, keras.callbacks.Callback):  # type: ignore
         if label is None:
             return f"Epoch {epoch}: {worst}."
         if after is None:
-            return f"Epoch {epoch}: {label} has no value that can be best; {worst}."
+            return f"Epoch {epoch}: {label} has no best value yet; {worst}."
         score = self._checkpointer.score_of(after)
         # By its number: a resume scores existing checkpoints again, as new records.
         if before is not None and after.order == before.order:

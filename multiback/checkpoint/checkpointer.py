@@ -117,6 +117,7 @@ class Checkpointer(KnownArguments):
 
     Attributes:
         run_id: The id of the run; empty before it starts.
+        epoch: How many epochs are completed, those of a continued run included.
         keeps_metrics: Whether `step` saves the variables of `model.metrics`.
         extras: Called with the `SavePoint` at each save: what else to save for a
             resume, as JSON and as arrays.
@@ -601,6 +602,7 @@ class Checkpointer(KnownArguments):
             self._saver.close()
             missing = self.scorer.never_seen() if self._judged else []
             if not missing:
+                self._tell_of_no_best()
                 return
             if self.kept.last is None and model is not None:
                 self.save(model, asked=False)
@@ -612,6 +614,13 @@ class Checkpointer(KnownArguments):
         if any(name.startswith("val_") for name in missing):
             text += "; validation_data= was not given, or validation_freq= is too large"
         self.tell([f"{text}. The newest checkpoints were kept instead."])
+
+    def _tell_of_no_best(self) -> None:
+        """Warn where no epoch met the condition of the monitor."""
+        monitor = self._best.monitor if self._best else None
+        if monitor and monitor.where and self._judged and self.kept.leader() is None:
+            text = f"No epoch had a value of {monitor.label!r}, so there is no best "
+            self.tell([f"{text}checkpoint. Change where=, or use load_last."])
 
     def end(self) -> None:
         """Release the run. Later saves still belong to it."""

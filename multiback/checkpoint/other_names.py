@@ -13,6 +13,7 @@ from multiback.errors import ArgumentError
 OTHER_ARGUMENTS = {
     "backup_dir": 'dirpath="runs/tumour" and resume="auto"',
     "baseline": 'monitor=Monitor("val_f1", where="val_f1 >= 0.9")',
+    "ckpt_path": 'resume="auto", or resume= with a checkpoint\'s path',
     "delete_checkpoint": "nothing: a finished run is resumed as finished",
     "double_checkpoint": "nothing: the old one stays until the next is whole",
     "enable_version_counter": "nothing: no name is ever used twice",
@@ -26,9 +27,13 @@ OTHER_ARGUMENTS = {
     "restore_best_weights": "restore_best=True",
     "save_best_only": "save_top_k=1, save_last=False; for False save_top_k=-1",
     "save_freq": "every_n_epochs=, or every_n_train_steps= for a number of batches",
+    "save_on_exception": "nothing: `with ckpt: model.fit(...)` saves on an error",
     "save_on_train_epoch_end": "monitor= with a name that training logs",
+    "smooth": 'monitor=Monitor("val_f1", smooth=0.9)',
+    "then": 'keep=[Best("val_f1", then=["val_loss"])]',
     "train_time_interval": "val_check_interval= of the Trainer",
     "verbose": "nothing: `multiback ls` shows what was kept",
+    "within": 'keep=[Best("val_f1", within="1se")]',
     "where": 'monitor=Monitor("val_f1", where="val_precision >= 0.9")',
 }
 

@@ -70,10 +70,11 @@ CheckpointPath = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 OfRun = Annotated[
-    str | None, typer.Option("--run", help="A run's id; the latest by default.")
+    str | None,
+    typer.Option("--run", help="A run's id, latest or all; latest by default."),
 ]
 OfAnyRun = Annotated[
-    str | None, typer.Option("--run", help="A run's id; all runs by default.")
+    str | None, typer.Option("--run", help="A run's id, latest or all; all by default.")
 ]
 Modules = Annotated[
     list[str] | None,

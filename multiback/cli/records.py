@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from multiback.checkpoint.loading.documents import recorded_scores_of
-from multiback.checkpoint.loading.find import checkpoints_of
+from multiback.checkpoint.loading.find import ALL, LATEST, checkpoints_of
 from multiback.cli.lightning_files import (
     Listed,
     lightning_directory,
@@ -36,6 +36,13 @@ Record = dict[str, Any]
 def runs_in(directory: Place) -> "Runs | LightningDirectory":
     """Open a directory of checkpoints, of multiback or Lightning."""
     return lightning_directory(directory) or open_run_directory(directory)
+
+
+def run_or_every(directory: Place, run: str | None) -> str | None:
+    """Return the id of the run that `--run` names; None for every run."""
+    if run == LATEST:
+        return runs_in(directory).latest_run()
+    return None if run == ALL else run
 
 
 def one_listed(path: Place) -> Listed:

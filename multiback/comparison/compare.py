@@ -218,7 +218,8 @@ def _tested(
     record = metric.record
     if record is None or record.ignored or record.classes is not None:
         return None
-    if type(metric) is AUROC and record.kind == "binary":
+    area = type(metric) is AUROC and metric.max_fpr is None
+    if area and record.kind == "binary":
         return difference_of_areas(y, predictions[0], predictions[1], level)
     if type(metric) is not Accuracy:
         return None

@@ -23,6 +23,7 @@ from multiback.metrics.classification.error_rates import (
     FalsePositiveRate,
 )
 from multiback.metrics.classification.f_score import F1Score, FBetaScore
+from multiback.metrics.classification.hinge import HingeLoss
 from multiback.metrics.classification.matching import ExactMatch, TopKAccuracy
 from multiback.metrics.classification.operating_points import (
     PrecisionAtRecall,
@@ -45,6 +46,7 @@ from multiback.metrics.classification.specificity import (
     NegativePredictiveValue,
     Specificity,
 )
+from multiback.metrics.detection.mean_average_precision import BoxMeanAveragePrecision
 from multiback.metrics.grouping import group
 from multiback.metrics.images.similarity import (
     MultiScaleStructuralSimilarity,
@@ -54,6 +56,7 @@ from multiback.metrics.images.similarity import (
 from multiback.metrics.intervals.interval import Interval
 from multiback.metrics.ranking.best_threshold import EqualErrorRate, MaxFBeta
 from multiback.metrics.ranking.ranking import AUROC, AveragePrecision
+from multiback.metrics.ranking.top_fraction import Lift, PrecisionAtTopFraction
 from multiback.metrics.regression.correlation import (
     ConcordanceCorrelation,
     ExplainedVariance,
@@ -108,6 +111,7 @@ __all__ = [
     "Accuracy",
     "AveragePrecision",
     "BalancedAccuracy",
+    "BoxMeanAveragePrecision",
     "BrierScore",
     "CalibrationError",
     "CohenKappa",
@@ -125,6 +129,7 @@ __all__ = [
     "FalseOmissionRate",
     "FalsePositiveRate",
     "HammingDistance",
+    "HingeLoss",
     "HitRate",
     "Huber",
     "Interval",
@@ -132,6 +137,7 @@ __all__ = [
     "KendallTau",
     "LabelRankingAveragePrecision",
     "LabelRankingLoss",
+    "Lift",
     "LogLoss",
     "MatthewsCorrelation",
     "Max",
@@ -156,6 +162,7 @@ __all__ = [
     "Precision",
     "PrecisionAtK",
     "PrecisionAtRecall",
+    "PrecisionAtTopFraction",
     "R2Score",
     "Recall",
     "RecallAtK",

@@ -6,7 +6,12 @@ from dataclasses import dataclass, field
 import keras
 
 from multiback.keras_private import layers_of, no_compile_config, sharing
-from multiback.state.own_state import lost_buffers, stateful_layers, ways_of_own_state
+from multiback.state.own_state import (
+    lost_buffers,
+    state_in_config,
+    stateful_layers,
+    ways_of_own_state,
+)
 from multiback.state.portable import (
     Config,
     objects_in,
@@ -31,6 +36,7 @@ class Description:
         learning_rate: The number that `config` leaves out, for a checkpoint
             without optimizer variables; None where there is no such number.
         own_state: The ways to the layers that keep state outside their variables.
+        state_in_config: A digest of what layers keep in their config alone, by way.
     """
 
     config: Config | None
@@ -38,6 +44,7 @@ class Description:
     needs_keras_file: bool = False
     learning_rate: float | None = None
     own_state: list[str] = field(default_factory=list)
+    state_in_config: dict[str, str] = field(default_factory=dict)
 
 
 def describe(model: keras.Model) -> Description:
@@ -93,7 +100,7 @@ def describe(model: keras.Model) -> Description:
         for way in lost_buffers(model)
     ]
     own = ways_of_own_state(model)
-    return Description(config, problems, bool(own), rate, own)
+    return Description(config, problems, bool(own), rate, own, state_in_config(model))
 
 
 def _architecture(model: keras.Model, problems: list[str]) -> Config | None:

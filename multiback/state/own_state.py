@@ -6,7 +6,8 @@ variables and store.
 """
 
 import contextlib
-from collections.abc import Iterator, Sequence
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,12 @@ _VOCABULARIES = (
     keras.layers.IntegerLookup,
     keras.layers.TextVectorization,
 )
+# What a layer learned from data and keeps in its config alone.
+_IN_CONFIG = {
+    **dict.fromkeys(_VOCABULARIES, ("vocabulary", "idf_weights")),
+    keras.layers.Discretization: ("bin_boundaries",),
+    keras.layers.Normalization: ("mean", "variance"),
+}
 _STATE_METHODS = (
     "save_own_variables",
     "load_own_variables",
@@ -69,6 +76,43 @@ def ways_of_own_state(model: keras.Model) -> list[str]:
         part.way
         for part in walk(model)
         if isinstance(part.value, keras.Layer) and has_own_state(part.value)
+    ]
+
+
+def state_in_config(model: keras.Model) -> dict[str, str]:
+    """Return a digest of what each layer keeps in its config alone, by its way.
+
+    Such as a vocabulary that the user gave: no file of Keras's has it, and `load_best`
+    reads it from the architecture.
+    """
+    found = {}
+    for part in walk(model):
+        names = [n for kind, n in _IN_CONFIG.items() if isinstance(part.value, kind)]
+        if names and (plain := _given(part.value.get_config(), names[0])):
+            digest = hashlib.sha256(repr(plain).encode()).hexdigest()
+            found[part.way] = digest[:16]
+    return found
+
+
+def _given(config: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    """Return what a config has of some names, as plain values."""
+    return {
+        name: np.asarray(config[name]).tolist()
+        for name in names
+        if config.get(name) is not None
+    }
+
+
+def different_in_config(model: keras.Model, saved: Mapping[str, str]) -> list[str]:
+    """Return the layers whose config has other values than the saved, in sentences."""
+    own = state_in_config(model)
+    return [
+        f"The layer {way!r} was saved with another vocabulary, mean or boundaries in "
+        "its config, which restoring does not change. Build it with those, or use "
+        "load_best."
+        for way, digest in saved.items()
+        # A layer may be in another place now.
+        if own.get(way, None if digest not in own.values() else digest) != digest
     ]
 
 

@@ -9,7 +9,7 @@ from support.fitting.problem import VALIDATION, Says, X, Y, fit, model, telling,
 
 import multiback as mb
 from multiback.checkpoint.checkpointer import Checkpointer
-from multiback.errors import ArgumentError, MonitorError
+from multiback.errors import ArgumentError, MonitorError, NoCheckpointError
 from multiback.store import RunDirectory
 
 
@@ -412,3 +412,11 @@ def test_a_second_validation_set_has_a_prefix_of_its_own(tmp_path):
     assert callback.best_model_score == 0.2
     with pytest.raises(MonitorError, match="Available: "):
         fit(model(), checkpoint(tmp_path, "test_clean_loss"), epochs=1)
+
+
+def test_a_condition_that_no_epoch_met_is_told_at_the_end(tmp_path):
+    never = mb.Monitor("a", mode="max", where="a > 2", early=False)
+    with warns("No epoch had a value of 'a where a > 2', so there is no best"):
+        fit(model(), Says(a=[0.1, 0.2]), mb.ModelCheckpoint(tmp_path, never), epochs=2)
+    with pytest.raises(NoCheckpointError, match="or its condition was false"):
+        mb.load_best(tmp_path)

@@ -158,6 +158,56 @@ def test_state_that_the_checkpoint_lacks_is_named_and_warned_of(tmp_path):
     assert factor_of(made) == 5.0
 
 
+def in_config(layer):
+    return lambda *given: keras.Sequential(
+        [keras.Input((4,)), layer(*given), keras.layers.Dense(1)]
+    )
+
+
+def normalized(mean):
+    return keras.layers.Normalization(mean=mean, variance=1.0)
+
+
+def in_bins(edge):
+    return keras.layers.Discretization(bin_boundaries=[0.0, edge])
+
+
+def adapted_to(values):
+    layer = keras.layers.Discretization(num_bins=3)
+    layer.adapt(np.array(values, "float32"))
+    return layer
+
+
+def looked_up(first):
+    return keras.layers.IntegerLookup(vocabulary=[first, 8, 9])
+
+
+IN_CONFIG = {
+    "a mean": (normalized, 1.0, 2.0),
+    "boundaries": (in_bins, 1.0, 2.0),
+}
+if BACKEND == "tensorflow":
+    IN_CONFIG["learned boundaries"] = (adapted_to, [1, 2, 3, 4, 5], [5, 6, 7, 8, 9])
+    IN_CONFIG["a vocabulary"] = (looked_up, 5, 7)
+
+
+@pytest.mark.parametrize("case", IN_CONFIG)
+def test_other_values_in_a_layer_s_config_are_named_and_warned_of(tmp_path, case):
+    layer, saved, other = IN_CONFIG[case]
+    build = in_config(layer)
+    with mb.Checkpointer(tmp_path, "score", mode="max") as ckpt:
+        ckpt.step(build(saved), {"score": 1.0})
+    assert not mb.restore(build(saved), tmp_path).left_out
+    mb.load_best(tmp_path)
+    with warns("layers/0.*saved with another vocabulary, mean or"):
+        report = mb.restore(build(other), tmp_path)
+    assert len(report.left_out) == 1
+    # The same layer in another place is the same layer.
+    moved = build(saved)
+    outer = keras.Sequential([keras.Input((4,)), *moved.layers])
+    assert not mb.restore(outer, tmp_path, strict=False).left_out
+
+
 def test_a_layer_that_refuses_its_state_leaves_the_model_as_it_was(tmp_path):
     fit(scaled(3.0), mb.ModelCheckpoint(tmp_path, "loss"), epochs=1)
     made = scaled()

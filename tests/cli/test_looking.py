@@ -158,6 +158,25 @@ def test_ls_parts_the_runs_and_shows_one_on_request(call, run, save):
     assert call("ls", run, "--run", "c").code == 1
 
 
+@pytest.mark.parametrize("command", ["ls", "verify", "report"])
+def test_the_latest_run_and_all_can_be_named(call, run, save, command, tmp_path):
+    save(1, run_id="b")
+    out = ["-o", tmp_path / "r.html"] if command == "report" else []
+    for name in ("a", "b", "latest", "all"):
+        assert call(command, run, "--run", name, *out).code == 0
+    if command == "ls":
+        assert "run a" in call("ls", run, "--run", "all").out
+        assert "run a" not in call("ls", run, "--run", "latest").out
+
+
+def test_history_of_all_runs_is_titled_by_their_number(call, run):
+    for name in ("a", "b"):
+        RunDirectory(run).append_history(
+            {"run_id": name, "epoch": 1, "step": 1, "time": 0.0, "metrics": {"f": 1.0}}
+        )
+    assert call("history", run, "--run", "all").out.startswith("2 runs, 2 rows")
+
+
 def test_ls_fits_80_columns_and_loses_no_letter_of_a_long_name(call, save):
     name = "epoch=000001-step=100000-" + "val_f1_score=0.9134-" * 6 + "end"
     scores = {f"val_a_rather_long_name_{i}": 0.5 for i in range(6)}
@@ -338,8 +357,17 @@ def test_best_by_a_functions_score_reads_what_was_recorded(call, save):
 def test_best_that_nothing_qualifies_for_is_exit_code_1_with_a_reason(call, run):
     result = call("best", run, "--by", "val_f1", "--where", "val_precision > 1")
     assert (result.code, result.out) == (1, "")
-    assert result.err.startswith("NoCheckpointError: None of the 5 checkpoints")
-    assert "Loosen --where" in result.err.replace("\n", " ")
+    assert "has a score for 'val_f1 where val_precision > 1'" in result.err
+    assert "--where" in result.err
+
+
+def test_best_of_a_run_that_never_met_its_condition_says_so(call, save):
+    label = "val_f1 where val_precision > 1"
+    extra = {"modes": {label: "max"}, "ranking": [label], "scores": {}}
+    result = call("best", save(1, extra=extra).path.parents[1])
+    assert (result.code, result.out) == (1, "")
+    assert f"has a score for {label!r}" in result.err
+    assert "the condition was false" in result.err.replace("\n", " ")
 
 
 def test_best_by_an_unknown_name_tells_the_nearest(call, run):

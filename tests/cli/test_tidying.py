@@ -176,6 +176,11 @@ def test_prune_touches_another_run_only_when_asked(call, run, save):
     assert epochs(run) == [1, 2, 3, 4, 5, 7]
     call("prune", run, "--keep", "Last(1)", "--run", "a")
     assert epochs(run) == [5, 7]
+    assert (
+        "prune works on one run"
+        in call("prune", run, "--keep", "Last(1)", "--run", "all").err
+    )
+    assert epochs(run) == [5, 7]
 
 
 def test_prune_that_would_leave_nothing_is_refused(call, run):

@@ -50,6 +50,14 @@ def test_what_the_rows_cannot_tell_is_said_so(run):
     assert "equal" not in str(found)
 
 
+def test_partial_areas_are_compared_by_drawn_rows_not_by_the_whole_area(run):
+    partial = mb.metrics.AUROC(max_fpr=0.1)
+    found = compare(run, "epoch=001", "epoch=003", (X, Y), metrics=[partial])
+    (only,) = found.differences
+    assert only.p_value is None  # DeLong's test is of the whole area.
+    assert only.better == "a"
+
+
 def test_what_they_can_tell_is_said_too(run):
     found = compare(run, "epoch=001", "epoch=003", (X, Y))
     assert [one.better for one in found.differences] == ["a", "a", "a"]

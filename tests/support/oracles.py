@@ -189,9 +189,20 @@ def _calibration_error(task, y_true, y_pred):
     return sum(abs(np.sum((hit - sure)[bins == b])) for b in range(15)) / len(sure)
 
 
+def _hinge(task, y_true, y_pred):
+    if task == "binary":
+        lead = np.where(y_true == 1, y_pred, -y_pred)
+    else:
+        own = np.eye(4, dtype=bool)[y_true]
+        lead = y_pred[own] - np.where(own, -np.inf, y_pred).max(1)
+    gone = np.isnan(y_pred).any()
+    return np.nan if gone else np.mean(np.maximum(1 - lead, 0))
+
+
 LOSSES = {
     "BrierScore": _brier,
     "CalibrationError": _calibration_error,
+    "HingeLoss": _hinge,
     "LogLoss": _log_loss,
     "Perplexity": lambda *given: np.exp(_log_loss(*given)),
 }
@@ -243,12 +254,33 @@ def equal_error_rate(y_true, y_pred, sample_weight=None):
     return fpr[after - 1] + share * (fpr[after] - fpr[after - 1])
 
 
+def precision_at_top(y_true, y_pred, sample_weight=None, fraction=0.3):
+    """Return the precision of the best rows, a random order of equal scores."""
+    weights = np.ones(len(y_true)) if sample_weight is None else sample_weight
+    y_true, weights = np.asarray(y_true), np.asarray(weights, "float64")
+    rows, hits = [0.0], [0.0]
+    for lowest in np.unique(y_pred)[::-1]:
+        rows.append(weights[y_pred >= lowest].sum())
+        hits.append((weights * y_true)[y_pred >= lowest].sum())
+    return np.interp(fraction * rows[-1], rows, hits) / (fraction * rows[-1])
+
+
+def lift(y_true, y_pred, sample_weight=None, fraction=0.3):
+    """Return that precision over the share of the positives."""
+    top = precision_at_top(y_true, y_pred, sample_weight, fraction)
+    return top / np.average(y_true, weights=sample_weight)
+
+
+# These have a value without negatives.
+OF_POSITIVES = ("AveragePrecision", "Lift", "MaxFBeta", "PrecisionAtTopFraction")
 RANKINGS = {
     "AUROC": sklearn.metrics.roc_auc_score,
     "AveragePrecision": sklearn.metrics.average_precision_score,
     "EqualErrorRate": equal_error_rate,
+    "Lift": lift,
     "MaxFBeta": max_f_beta,
     "PrecisionAtRecall": lambda *y: _best("precision", "recall", *y),
+    "PrecisionAtTopFraction": precision_at_top,
     "RecallAtPrecision": lambda *y: _best("recall", "precision", *y),
     "SensitivityAtSpecificity": lambda *y: _best("recall", "specificity", *y),
     "SpecificityAtSensitivity": lambda *y: _best("specificity", "recall", *y),
@@ -262,7 +294,7 @@ def _ranking(name, task, y_true, y_pred):
     each = [
         RANKINGS[name](true, score)
         for true, score in _columns(task, y_true, y_pred)
-        if 0 < true.sum() < true.size + (name in ("AveragePrecision", "MaxFBeta"))
+        if 0 < true.sum() < true.size + (name in OF_POSITIVES)
     ]
     return np.mean(each) if each else np.nan
 

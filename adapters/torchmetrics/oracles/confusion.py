@@ -1,11 +1,17 @@
 """Values that follow from the whole confusion matrix: counts, balance, agreement."""
 
+import dataclasses
 import math
 from typing import Any
 
 import numpy as np
 
-from multiback.adapters.torchmetrics.arrays import Elements, Samples, counted
+from multiback.adapters.torchmetrics.arrays import (
+    Elements,
+    Samples,
+    as_floats,
+    counted,
+)
 from multiback.adapters.torchmetrics.libraries import load_sklearn_metrics
 from multiback.adapters.torchmetrics.oracles.counts import (
     ignored_class,
@@ -173,6 +179,8 @@ def matthews(config: dict[str, Any], samples: Samples) -> Equivalent:
 
 def cohen_kappa(config: dict[str, Any], samples: Samples) -> Equivalent:
     """Translate `multiback.metrics.CohenKappa`."""
+    if config.get("regression"):
+        samples = _rounded(samples, config["num_classes"])
     elements = decided(config, samples)
     kept = keep(elements, counted(elements.labels, config["ignore_index"]))
     classes = columns_of(config) if config["num_classes"] else 2
@@ -190,6 +198,15 @@ def cohen_kappa(config: dict[str, Any], samples: Samples) -> Equivalent:
         return config["zero_division"] if math.isnan(value) else value
 
     return _equivalent("CohenKappa", config, samples, elements, sklearn, scale=1)
+
+
+def _rounded(samples: Samples, classes: int) -> Samples:
+    """Return class ids for the numbers that a model predicts."""
+    numbers = as_floats(samples.y_pred)
+    if numbers.ndim > 1 and numbers.shape[-1] == 1:
+        numbers = numbers[..., 0]
+    ids = np.clip(np.rint(numbers), 0, classes - 1).astype("int64")
+    return dataclasses.replace(samples, y_pred=ids)
 
 
 def _equivalent(

@@ -31,7 +31,10 @@ def area(kind: str, sklearn_name: str) -> Translation:
     def translate(config: dict[str, Any], samples: Samples) -> Equivalent:
         def score(labels: Array, scores: Array, weights: Array | None) -> float:
             function = getattr(load_sklearn_metrics(), sklearn_name)
-            return float(function(labels, scores, sample_weight=weights))
+            more = {}
+            if config.get("max_fpr") is not None:
+                more["max_fpr"] = config["max_fpr"]
+            return float(function(labels, scores, sample_weight=weights, **more))
 
         return _equivalent(kind, config, samples, score)
 
@@ -55,6 +58,8 @@ def best(kind: str) -> Translation:
         score = _equal_error
         if kind == "MaxFBeta":
             score = functools.partial(_max_f, config["beta"])
+        if kind in ("Lift", "PrecisionAtTopFraction"):
+            score = functools.partial(_top, kind, config["fraction"])
         return _equivalent(kind, config, samples, score)
 
     return translate
@@ -76,6 +81,20 @@ def _equal_error(labels: Array, scores: Array, weights: Array | None) -> float:
     after = int(np.argmax(apart >= 0))
     share = -apart[after - 1] / (apart[after] - apart[after - 1])
     return float(fpr[after - 1] + share * (fpr[after] - fpr[after - 1]))
+
+
+def _top(
+    kind: str, fraction: float, labels: Array, scores: Array, weights: Array | None
+) -> float:
+    weights = np.ones(len(labels)) if weights is None else weights
+    _, place = np.unique(-scores, return_inverse=True)
+    hits, rows = (
+        np.append(0.0, np.cumsum(np.bincount(place, each)))
+        for each in (weights * labels, weights)
+    )
+    best = fraction * rows[-1]
+    chance = hits[-1] / rows[-1] if kind == "Lift" else 1.0
+    return float(np.interp(best, rows, hits) / best / chance)
 
 
 def _best(

@@ -28,7 +28,7 @@ from multiback.adapters.torchmetrics.oracles.equivalent import (
     NoEquivalent,
     Translation,
 )
-from multiback.adapters.torchmetrics.oracles.rows import images, retrieval
+from multiback.adapters.torchmetrics.oracles.rows import hinge, images, retrieval
 from multiback.adapters.torchmetrics.oracles.scores import SCORES
 from multiback.adapters.torchmetrics.to_keras.as_keras import TorchMetric
 from multiback.adapters.torchmetrics.translation.keras import (
@@ -137,7 +137,9 @@ TABLE: dict[Any, Translation] = {
     ours.ExplainedVariance: regression.explained(
         "ExplainedVariance", "explained_variance_score"
     ),
+    ours.HingeLoss: hinge.hinge,
     ours.KendallTau: errors.rank_correlation("KendallTau", "kendalltau"),
+    ours.Lift: ranking.best("Lift"),
     ours.LogLoss: probabilistic.loss("log"),
     ours.MatthewsCorrelation: confusion.matthews,
     ours.Max: aggregates.largest,
@@ -149,6 +151,7 @@ TABLE: dict[Any, Translation] = {
     ours.PearsonCorrelation: regression.pearson,
     ours.Perplexity: probabilistic.loss("perplexity"),
     ours.PrecisionAtRecall: ranking.operating_point("PrecisionAtRecall", "recall"),
+    ours.PrecisionAtTopFraction: ranking.best("PrecisionAtTopFraction"),
     ours.R2Score: regression.explained("R2Score", "r2_score"),
     ours.RecallAtPrecision: ranking.operating_point("RecallAtPrecision", "precision"),
     ours.RootMeanSquaredError: regression.root_mean_squared,

@@ -155,6 +155,11 @@ def _differences(  # noqa: C901, PLR0912 - a table
         yield "torchmetrics", "torchmetrics takes variances over n - 1, not Lin's n"
     if kind == "ExactMatch" and spec.get("ignore_index") is not None:
         yield "torchmetrics", "a row with everything ignored counts as right"
+    if kind == "HingeLoss" and theirs is not None:
+        yield (
+            "torchmetrics",
+            "it takes the sigmoid or softmax of a batch with scores outside of [0, 1]",
+        )
     if kind == "MeanSquaredLogarithmicError" and kerass is not None:
         yield "keras", "Keras takes a number below 0 for 0"
     if kind == "MeanAbsolutePercentageError" and theirs is not None:

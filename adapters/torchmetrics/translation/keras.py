@@ -337,6 +337,10 @@ def _scored(of: MetricSpec) -> Any | None:
     """Make a metric of scores."""
     k, logits = keras.metrics, bool(of.get("from_logits"))
     match of.kind:
+        case "AUROC" if of.get("max_fpr") is not None:
+            raise NoEquivalentError(
+                f"Keras has no partial area, as of max_fpr={of.get('max_fpr')}"
+            )
         case "AUROC" | "AveragePrecision" if of.task == "binary":
             curve = "ROC" if of.kind == "AUROC" else "PR"
             return k.AUC(curve=curve, from_logits=logits)

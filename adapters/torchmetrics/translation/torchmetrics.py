@@ -63,7 +63,7 @@ _EMPTY_QUERIES = {0.0: "neg", 1.0: "pos", "nan": "skip"}
 
 # By multiback's names, or Keras's for metrics that only Keras has.
 CLASSES: dict[str, Class] = {
-    "AUROC": Class("AUROC", _same("average")),
+    "AUROC": Class("AUROC", _same("average", "max_fpr")),
     "Accuracy": Class("Accuracy", _RATIO),
     "AveragePrecision": Class("AveragePrecision", _same("average")),
     # Its mean of class accuracies is the mean recall.
@@ -84,6 +84,7 @@ CLASSES: dict[str, Class] = {
     "F1Score": Class("F1Score", _EMPTY),
     "FBetaScore": Class("FBetaScore", _EMPTY | _same("beta")),
     "HammingDistance": Class("HammingDistance", _RATIO),
+    "HingeLoss": Class("HingeLoss", _same("squared")),
     "HitRate": Class("RetrievalHitRate", _QUERIES, "retrieval"),
     "JaccardIndex": Class("JaccardIndex", _EMPTY),
     "KLDivergence": Class("KLDivergence", home="regression"),
@@ -165,6 +166,12 @@ TAKES_ZERO_DIVISION = [
     kind for kind, each in CLASSES.items() if "zero_division" in each.arguments
 ]
 _TASKED = re.compile("(Binary|Multiclass|Multilabel)(.+)")
+# What the class of a task does not take.
+_NOT_PASSED = {
+    "binary": ("average",),
+    "multiclass": ("threshold", "max_fpr"),
+    "multilabel": ("max_fpr",),
+}
 _NOT_BACK = ("BalancedAccuracy", "Dice", "RootMeanSquaredError", "TopKAccuracy")
 
 
@@ -183,9 +190,7 @@ def call(kind: str, config: Mapping[str, Any]) -> tuple[str, str, dict[str, Any]
         passed["ignore_index"] = "ignore_index"
     if task in SIZES:
         passed[SIZES[task]] = SIZES[task]
-    for argument in {"binary": ("average",), "multiclass": ("threshold",)}.get(
-        task, ()
-    ):
+    for argument in _NOT_PASSED.get(task, ()):
         passed.pop(argument, None)
     arguments = {theirs: config[own] for own, theirs in passed.items() if own in config}
     if "empty_target_action" in arguments:
@@ -282,6 +287,11 @@ def _refuse(of: MetricSpec) -> None:
             and (of.task, average) == ("multiclass", "micro"),
             f"torchmetrics has no micro average of Multiclass{kind}",
         ),
+        (of.get("regression"), "torchmetrics does not round a regressed number"),
+        (
+            of.get("max_fpr") is not None and of.task != "binary",
+            "torchmetrics has max_fpr= of two classes only",
+        ),
         (
             kind in LABEL_RANKING,
             "torchmetrics wants num_labels=, which this metric does not know",
@@ -332,9 +342,7 @@ def _of_others(metric: Any, count: int | None) -> MetricSpec:
     for argument in ("average", "normalize"):
         if config.get(argument) == "none":
             config[argument] = None
-    for argument in {"binary": ("average",), "multiclass": ("threshold",)}.get(
-        task, ()
-    ):
+    for argument in _NOT_PASSED.get(task, ()):
         config.pop(argument, None)
     if task in SIZES:
         config[SIZES[task]] = getattr(metric, SIZES[task], None) or count
@@ -427,6 +435,7 @@ def _refuse_options(metric: Any, kind: str) -> None:
         ("aggregation", ("mean",)),
         ("empty_target_action", ("neg", "pos", "skip")),
         ("max_fpr", (None,)),
+        ("multiclass_mode", ("crammer-singer",)),
         ("multidim_average", ("global",)),
         ("squared", (True, False) if name == "MeanSquaredError" else (True,)),
         ("top_k", (1,)),

@@ -2,20 +2,21 @@
 
 # Keras's metrics without a counterpart.
 OF_KERAS: dict[str, str] = {
-    "CategoricalHinge": "multiback has no hinge loss; torchmetrics' "
-    "MulticlassHingeLoss takes the softmax of scores outside of [0, 1]",
+    "CategoricalHinge": "Keras lets no other score be below 0, which HingeLoss and "
+    "torchmetrics' MulticlassHingeLoss do not",
     "ConcordanceCorrelation": "Keras correlates the elements of each row, or of each "
     "batch, and averages; the others correlate all samples",
-    "Hinge": "multiback has no hinge loss; torchmetrics' BinaryHingeLoss takes the "
-    "sigmoid of scores outside of [0, 1]",
+    "Hinge": "HingeLoss wants labels of 0 and 1, where Keras takes -1 and 1 too; "
+    "torchmetrics' BinaryHingeLoss takes the sigmoid of scores outside of [0, 1]",
     "MeanAbsolutePercentageError": "Keras's is a percentage, 100 times as much as the "
     "share of the others",
     "PearsonCorrelation": "Keras correlates the elements of each row, or of each "
     "batch, and averages; the others correlate all samples",
     "Poisson": "the others have no Poisson loss; TweedieDeviance(power=1) is a "
     "deviance, another number",
-    "SquaredHinge": "multiback has no hinge loss; torchmetrics' "
-    "BinaryHingeLoss takes the sigmoid of scores outside of [0, 1]",
+    "SquaredHinge": "HingeLoss(squared=True) wants labels of 0 and 1, where Keras "
+    "takes -1 and 1 too; torchmetrics' BinaryHingeLoss takes the sigmoid of scores "
+    "outside of [0, 1]",
     **dict.fromkeys(
         ("FalseNegatives", "FalsePositives", "TrueNegatives", "TruePositives"),
         "the others count it beside others: it is one of the five of StatScores",
@@ -32,8 +33,6 @@ OF_TORCHMETRICS: dict[str, str] = {
     "draws a line between two",
     "Fairness": "it compares groups of samples",
     "GroupStatRates": "it compares groups of samples",
-    "HingeLoss": "it takes the sigmoid or softmax of scores outside of [0, 1], which "
-    "Keras's Hinge does not; multiback does not have it",
     "JensenShannonDivergence": "the others have no divergence of both sides",
     "LogAUC": "the others have no area over the logarithm",
     "PrecisionRecallCurve": "the others have areas under curves, not curves",
@@ -52,6 +51,7 @@ NOT_OF_TORCHMETRICS: dict[str, str] = {
     "BrierScore": "torchmetrics has no Brier score",
     "EqualErrorRate": "torchmetrics' EER takes the nearest threshold",
     "Huber": "torchmetrics has no Huber loss",
+    "Lift": "torchmetrics has no lift",
     "LogLoss": "torchmetrics has no log loss; text.Perplexity is its exponential",
     "Perplexity": "torchmetrics' Perplexity is of sequences, (batch, length, classes), "
     "and takes the softmax of what it is given",
@@ -60,6 +60,8 @@ NOT_OF_TORCHMETRICS: dict[str, str] = {
     "wants channels first",
     "PeakSignalNoiseRatio": "torchmetrics takes the error of all images together",
     "PinballLoss": "torchmetrics has no pinball loss",
+    "PrecisionAtTopFraction": "torchmetrics has precision of k items of each query: "
+    "RetrievalPrecision",
     "RootMeanSquaredLogarithmicError": "torchmetrics has its square",
     "SamplewiseDice": "torchmetrics averages pairs of a sample and a class",
     "SamplewiseJaccardIndex": "torchmetrics averages pairs of a sample and a class",

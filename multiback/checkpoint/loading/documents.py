@@ -148,11 +148,16 @@ def _is_history(value: object) -> bool:
     )
 
 
+def _is_names(value: object) -> bool:
+    return isinstance(value, dict) and _is_list_of(list(value.values()), str)
+
+
 _FACTS: Mapping[str, tuple[Callable[[object], bool], str]] = {
     "batches": (lambda value: type(value) is int, "a whole number"),
     "callbacks": (_is_callbacks, "a list of callbacks' states"),
     "history": (_is_history, "a history"),
     "own_state": (lambda value: _is_list_of(value, str), "a list of names"),
+    "state_in_config": (_is_names, "names by name"),
     "compiled_rate": (lambda value: value is None or _is_number(value), "a number"),
     "learning_rate": (lambda value: value is None or _is_number(value), "a number"),
 }

@@ -123,7 +123,8 @@ def rank(
     if not best:
         raise NoCheckpointError(
             f"No checkpoint of the run {found[-1].run_id!r} has a score for "
-            f"{labels[0]!r} that can be best (it was absent or NaN). Use load_last."
+            f"{labels[0]!r}: it was absent or NaN, or its condition was false. Pass "
+            "another monitor=, or use load_last."
         )
     return [found[entry.order] for entry in best]
 
@@ -153,10 +154,10 @@ def _as_judged(
     newest = recorded_scores_of(found[-1])
     labels = list(newest.ranking)
     if not labels:
+        recorded = ", ".join(sorted(found[-1].metrics))
         raise MonitorError(
-            f"The run {found[-1].run_id!r} was not judged by anything. Pass monitor= "
-            "with a recorded metric, one of "
-            f"{', '.join(sorted(found[-1].metrics)) or '(none)'}; or use load_last."
+            f"The run {found[-1].run_id!r} was not judged by anything. Use load_last"
+            + (f", or pass monitor= with one of {recorded}." if recorded else ".")
         )
     judged_by = newest.modes.get(labels[0])
     if mode not in ("auto", judged_by):

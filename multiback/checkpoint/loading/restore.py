@@ -16,7 +16,7 @@ from multiback.distributed import LocalState, read_held
 from multiback.errors import RestoreWarning
 from multiback.state import DeviceValue, RestoreReport, is_sharded, restore_tree
 from multiback.state.matching import pair
-from multiback.state.own_state import restore_own_state
+from multiback.state.own_state import different_in_config, restore_own_state
 from multiback.state.restore import Prepared
 from multiback.state.tree import key_of, live_leaves
 from multiback.state.variables import build_optimizer, check_model, entries
@@ -87,11 +87,13 @@ class ModelState:
 
     def _restore_own_state(self, model: keras.Model) -> list[str]:
         """Restore the layers' own state; return what could not be restored."""
-        saved = trainer_facts(self._checkpoint).get("own_state")
+        facts = trainer_facts(self._checkpoint)
+        saved = facts.get("own_state")
+        different = different_in_config(model, facts.get("state_in_config", {}))
         if KERAS_FILE not in self._checkpoint.files:
-            return restore_own_state(model, None, saved)
+            return restore_own_state(model, None, saved) + different
         with keras_file(self._checkpoint) as file:
-            return restore_own_state(model, file, saved)
+            return restore_own_state(model, file, saved) + different
 
 
 def _divided_variables(

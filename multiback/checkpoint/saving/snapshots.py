@@ -209,6 +209,7 @@ def draft(
                     **trainer,
                     "learning_rate": description.learning_rate,
                     "own_state": description.own_state,
+                    "state_in_config": description.state_in_config,
                     "iterations": iterations_of(model),
                 },
             },

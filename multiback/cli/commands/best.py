@@ -68,11 +68,10 @@ def best_record(
     best = ranked(entries, [each.label for each in monitors], within)
     if not best:
         raise NoCheckpointError(
-            f"None of the {len(found)} checkpoints of the run {found[-1].run_id!r} in "
-            f"{directory} has a {label!r} that is a number"
-            + (f" where {where}. Loosen --where" if where else "")
-            + f", or use another --by; `multiback ls {directory} --json` tells what "
-            f"was recorded."
+            f"No checkpoint of the run {found[-1].run_id!r} in {directory} has a score "
+            f"for {monitor.label!r}: it was absent or NaN, or the condition was false. "
+            f"Use another --by or --where; `multiback ls {directory} --json` shows "
+            "what was recorded."
         )
     chosen = found[best[0].order]
     return {
@@ -116,7 +115,9 @@ def entries_of(found: Sequence[Listed], monitors: Sequence[Monitor]) -> list[Ent
         for label in (monitor.label, unconditioned):
             if label in recorded:
                 scorer.modes.setdefault(monitor.label, recorded[label])
-        for name in monitor.missing(available):
+        # No checkpoint of a run may have a score under the run's own condition.
+        missing = [] if monitor.label in recorded else monitor.missing(available)
+        for name in missing:
             raise MonitorError(missing_name(name, available))
         scorer.mode(monitor)
     entries = []

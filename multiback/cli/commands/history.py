@@ -68,7 +68,9 @@ class HistoryTable:
     def __rich_console__(
         self, console: Console, options: ConsoleOptions
     ) -> RenderResult:
-        yield f"run {self._rows[0]['run_id']}, {count_text(len(self._rows), 'row')}"
+        runs = dict.fromkeys(row["run_id"] for row in self._rows)
+        title = f"run {next(iter(runs))}" if len(runs) == 1 else f"{len(runs)} runs"
+        yield f"{title}, {count_text(len(self._rows), 'row')}"
         columns = {
             name: [_text(row.get(name)) for row in self._rows]
             for name in dict.fromkeys(name for row in self._rows for name in row)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from rich.console import Group, RenderableType
 
 from multiback.checkpoint.choosing.slots import kept
+from multiback.checkpoint.loading.find import ALL
 from multiback.cli.commands.best import best_record, entries_of
 from multiback.cli.output import count_text, plain_table, size_text
 from multiback.cli.records import Record, record, the_run
@@ -46,6 +47,8 @@ def prune(
             'prune wants at least one slot, such as --keep "Last(1)"; without any it '
             "would remove everything."
         )
+    if run == ALL:
+        raise ArgumentError("prune works on one run. Pass --run with its id.")
     runs, found = the_run(directory, run)
     remaining: list[Checkpoint] = []
 

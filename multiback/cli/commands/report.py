@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from multiback.checkpoint.loading.find import checkpoints_of, rank
+from multiback.checkpoint.loading.find import ALL, checkpoints_of, rank
+from multiback.cli.records import run_or_every
 from multiback.errors import ArgumentError
 from multiback.show.page import render
 from multiback.show.story import Story, read_stories, read_story
@@ -32,6 +33,8 @@ def write_report(
     """
     if out.suffix != ".html":
         raise ArgumentError(f"-o wants a name that ends in .html, not {out.name!r}.")
+    if len(directories) == 1 or run == ALL:
+        run = run_or_every(directories[0], run)
     if run is not None and len(directories) > 1:
         raise ArgumentError("--run wants one run directory. Leave it out for several.")
     stories: list[Story] = []

@@ -6,7 +6,7 @@ from rich.console import Group, RenderableType
 
 from multiback.cli.lightning_files import Listed, lightning_directory, lightning_file
 from multiback.cli.output import count_text, size_text
-from multiback.cli.records import Record, runs_in
+from multiback.cli.records import Record, run_or_every, runs_in
 from multiback.errors import CorruptCheckpointError, NoCheckpointError
 from multiback.store import (
     Checkpoint,
@@ -33,7 +33,7 @@ def find(path: Place, run: str | None = None) -> Found:
             return [lightning_file(path) or open_checkpoint(path)], []
         except CorruptCheckpointError as error:
             return [], [{"path": str(path), "problem": str(error)}]
-    runs = runs_in(path)
+    run, runs = run_or_every(path, run), runs_in(path)
     found: Sequence[Listed] = runs.checkpoints(run)
     wrong = [{"path": str(where), "problem": why} for where, why in runs.skipped]
     if not found and not wrong:

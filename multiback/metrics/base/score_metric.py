@@ -179,7 +179,10 @@ class ScoreMetric(PairMetric):
         elif chosen is not None and self.record.kind == "binary":
             return None  # The negative class ranks the other way.
         table = self.score_columns(scores, state, chosen)
-        values, (positives, negatives, undefined) = table[:3].clip(0.0, 1.0), table[3:]
+        values, (positives, negatives, undefined) = (
+            table[:3].clip(*self.value_range),
+            table[3:],
+        )
         broken = undefined
         if scores.unusable(state):
             broken = undefined + scores.unrankable(state)
@@ -210,7 +213,7 @@ class ScoreMetric(PairMetric):
         """Return the smallest and the largest value that the data could have."""
         averaged = self._averaged(self._scores.read(state))
         _, low, high = ops.unstack(averaged, 3)
-        return ops.clip(ops.stack([low - ROUNDING, high + ROUNDING]), 0.0, 1.0)
+        return ops.clip(ops.stack(_widened(low, high)), *self.value_range)
 
     def bounds(self) -> Any:
         """Return what the value of the data themselves certainly lies between.
@@ -226,8 +229,8 @@ class ScoreMetric(PairMetric):
         averaged = self._averaged_on_arrays(arrays)
         if averaged is None:
             return as_floats(self.compute_bounds(state))
-        low, high = averaged[1] - ROUNDING, averaged[2] + ROUNDING
-        return as_floats(np.clip(np.stack([low, high]), 0.0, 1.0))
+        ends = np.stack(_widened(averaged[1], averaged[2]))
+        return as_floats(np.clip(ends, *self.value_range))
 
     def class_rows(self, state: State) -> Any:
         """Return the effective rows of the rarer class of each ranking."""
@@ -412,7 +415,9 @@ class ScoreMetric(PairMetric):
         title = f"{self.name} {value:.4f}"
         if exact or np.isnan(value):
             return title
-        low, high = max(low - ROUNDING, 0.0), min(high + ROUNDING, 1.0)
+        smallest, largest = self.value_range
+        low, high = (float(end) for end in _widened(np.array(low), np.array(high)))
+        low, high = max(low, smallest), min(high, largest)
         return f"{title}\nbetween {low:.4f} and {high:.4f}"
 
     def chosen(self, histogram: Histogram) -> Histogram:
@@ -437,7 +442,7 @@ class ScoreMetric(PairMetric):
 
     def _values(self, histogram: Histogram) -> tuple[Tensor, Tensor, Tensor]:
         """Return values and bounds `(3, columns)`, positives and negatives."""
-        values = ops.clip(ops.stack(list(self.score(histogram))), 0.0, 1.0)
+        values = ops.clip(ops.stack(list(self.score(histogram))), *self.value_range)
         return values, total(histogram.positives), total(histogram.negatives)
 
     def _lacks_a_class(self, positives: Tensor, negatives: Tensor) -> Tensor:
@@ -546,6 +551,15 @@ def choose_bits(
         )
     room = max_state_mb * 1e6 / (BYTES_PER_BIN * columns)
     return min(bits, most_bits(room, logits=logits))
+
+
+def _widened(low: Tensor, high: Tensor) -> list[Tensor]:
+    """Return bounds with room for roundings, which grow with values above 1."""
+    xp = namespace(low)
+    return [
+        low - ROUNDING * xp.maximum(low, 1.0),
+        high + ROUNDING * xp.maximum(high, 1.0),
+    ]
 
 
 def mean_gap(gaps: Array) -> float:

@@ -16,6 +16,7 @@ from multiback.errors import ArgumentError
 from multiback.metrics.base.averaging import check_zero_division
 from multiback.metrics.base.count_metric import TaskMetric
 from multiback.metrics.base.metric import Direction, PairMetric
+from multiback.metrics.inputs.arguments import check_flag
 from multiback.metrics.inputs.task import ClassTask, Ids, Task, TaskName
 from multiback.metrics.intervals.delta import kappa, matthews
 from multiback.metrics.intervals.interval import Interval, sum_of_words, undefined
@@ -187,6 +188,9 @@ class CohenKappa(PairMetric):
             class). None, the default, takes "binary" if the first `y_pred` is a vector
             or has a last axis of 1, and raises for any other shape.
         num_classes: Number of classes, for "multiclass" only.
+        regression: Whether `y_pred` holds one number an element, such as a regressed
+            grade, which is rounded to the nearest class, a half to the even one. Wants
+            "multiclass".
         weights: Cost of a confusion: None (all cost the same), "linear" (`|i - j|`) or
             "quadratic" (`(i - j)^2`).
         threshold: A score above this probability, not equal to it, is positive.
@@ -203,7 +207,8 @@ class CohenKappa(PairMetric):
         y_true: Labels of any integer, boolean or float dtype. "binary": 0 or 1, any
             shape. "multiclass": ids `(...)` or one-hot `(..., num_classes)`.
         y_pred: Scores of any float dtype. "binary": the shape of `y_true`.
-            "multiclass": `(..., num_classes)`, or integer class ids `(...)`.
+            "multiclass": `(..., num_classes)`, or integer class ids `(...)`; with
+            `regression=True` numbers `(...)` or `(..., 1)`.
         sample_weight: One number a sample or an element, or None.
 
     Raises:
@@ -227,6 +232,15 @@ class CohenKappa(PairMetric):
         >>> metric.update_state([0, 1, 2, 2], [0, 1, 2, 1])
         >>> round(float(metric.result()), 4)
         0.8
+
+        Grades that a model regresses: the quadratic weighted kappa (QWK).
+
+        >>> metric = CohenKappa(
+        ...     task="multiclass", num_classes=3, regression=True, weights="quadratic"
+        ... )
+        >>> metric.update_state([0, 1, 2, 2], [-0.3, 1.2, 2.7, 1.4])
+        >>> round(float(metric.result()), 4)
+        0.8
     """
 
     direction: ClassVar[Direction | None] = "max"
@@ -238,6 +252,7 @@ class CohenKappa(PairMetric):
         task: ClassTask | None = None,
         *,
         num_classes: int | None = None,
+        regression: bool = False,
         weights: Literal["linear", "quadratic"] | None = None,
         threshold: float = 0.5,
         from_logits: bool = False,
@@ -265,7 +280,13 @@ class CohenKappa(PairMetric):
             ignore_index,
             allowed=("binary", "multiclass"),
         )
-        self._confusion = confusion_for_task(self.record)
+        regression = check_flag("regression", regression)
+        if regression and self.record.kind != "multiclass":
+            raise ArgumentError(
+                'regression=True wants task="multiclass" and num_classes=, the classes '
+                f"that numbers are rounded to, not task={task!r}."
+            )
+        self._confusion = confusion_for_task(self.record, rounded=regression)
         super().__init__(self._confusion, name=name, dtype=dtype)
         self.weights = weights
         self.zero_division = float(zero_division)

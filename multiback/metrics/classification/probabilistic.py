@@ -2,7 +2,7 @@
 
 import abc
 import math
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import keras
 from keras import ops
@@ -12,14 +12,14 @@ from multiback.metrics.inputs.task import ClassTask, Ids, Task
 from multiback.metrics.intervals.interval import Interval, sum_of_words, undefined
 from multiback.metrics.intervals.means import exponential, mean_interval
 from multiback.metrics.numeric.arithmetic import ratio
-from multiback.metrics.statistics.losses import LossSums
+from multiback.metrics.statistics.losses import Kind, LossSums
 from multiback.metrics.statistics.statistic import State
 
 Tensor = Any
 
 
 class LossMetric(PairMetric):
-    """A mean of losses of probabilities; subclasses write `score`.
+    """A mean of losses of scores; subclasses write `score`.
 
     Args:
         kind: The loss.
@@ -32,7 +32,7 @@ class LossMetric(PairMetric):
 
     def __init__(
         self,
-        kind: Literal["log", "brier"],
+        kind: Kind,
         record: Task,
         *,
         name: str,

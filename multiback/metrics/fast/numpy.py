@@ -278,7 +278,7 @@ def _labels_and_scores(
     columns = task.num_classes or task.num_labels
     if y_pred.dtype.char not in "fd":
         y_pred = y_pred.astype(np.float32)
-    if not y_pred.size or y_pred.shape[-1] != columns:
+    if columns is None or not y_pred.size or y_pred.shape[-1] != columns:
         return None
     scores, shape = y_pred.reshape(-1, columns), y_pred.shape[:-1]
     if task.num_classes is not None and y_true.shape in (shape, (*shape, 1)):
@@ -297,9 +297,11 @@ def _count_columns(
     """Return the cell of each score of classes or labels."""
     task, bins = histogram.task, histogram.bins
     pair = _labels_and_scores(task, y_true, y_pred)
-    if pair is None or pair[0] is None or task.together is not None:
+    if pair is None or task.together is not None:
         return None
     labels, scores = pair
+    if labels is None:
+        return None
     if not _are_usable(scores.reshape(-1), from_logits=task.from_logits):
         return None
     if task.num_classes is not None and task.from_logits:
@@ -330,7 +332,8 @@ def softmax_logits(scores: Array) -> Array:
     np.minimum(log_p, -0.5, out=log_p)
     log_p -= np.log1p(-np.exp(log_p))
     log_p[rows, best] = top - rest
-    return log_p
+    found: Array = log_p
+    return found
 
 
 def roc_area(
@@ -378,13 +381,13 @@ def roc_areas(chunks: Iterable[Array], count: int, bins: int) -> Array:
     sums = np.empty((count, 2, width // WIDTH))
     inside = np.empty((count, WIDTH, WIDTH))
     undefined = np.empty(count)
-    first, room = 0, np.empty((0, 2, width))
+    first, room, ones = 0, np.empty((0, 2, width)), np.empty(0)
     for cells in chunks:
         rows = slice(first, first + len(cells))
         first = rows.stop
         if len(room) < len(cells):
             # Sums of less than 2**24 are exact in float32, of half the memory.
-            dtype = np.float32 if cells.dtype.kind == "i" else np.float64
+            dtype: Any = np.float32 if cells.dtype.kind == "i" else np.float64
             room = np.zeros((len(cells), 2, width), dtype)
             ones = np.ones(WIDTH, dtype)
         table = room[: len(cells)]

@@ -82,6 +82,30 @@ WORDS = {
         "scores had no room",
         "give a larger capacity=, or leave it out to count scores in bins",
     ),
+    "broken_box": (
+        "objects have a box or class that is NaN or infinite",
+        "correct y_true=, or give padding the class -1",
+    ),
+    "unknown_class_of_box": (
+        "classes of objects are not {known}",
+        "correct y_true=, or give num_classes= the largest id plus 1",
+    ),
+    "unknown_class": (
+        "classes of detections are not {known}",
+        "correct y_pred=, or give num_classes= the largest id plus 1",
+    ),
+    "broken_detection": (
+        "detections have a box or confidence that is NaN or infinite",
+        "check the model, or give padding the class -1",
+    ),
+    "outside_confidence": (
+        "confidences are outside of [0, 1]",
+        "apply a sigmoid, or pass capacity=N, which takes any",
+    ),
+    "detections_beyond_capacity": (
+        "detections had no room",
+        "give a larger capacity=, or leave it out to count them in bins",
+    ),
     "values_beyond_capacity": (
         "elements had no room",
         "give capacity= the number of all elements",

@@ -87,6 +87,41 @@ def class_batch(
     )
 
 
+def rounded_batch(given: Given, *, ignore_index: Ids, num_classes: int) -> Batch:
+    """Prepare elements whose class a model predicts as one number.
+
+    Args:
+        given: Labels as for `class_batch`; predictions are numbers of shape `(...)` or
+            `(..., 1)`, rounded to the nearest class, a half to the even one.
+        ignore_index: Elements with this label are left out.
+        num_classes: Number of classes.
+
+    Returns:
+        A batch of shape `(N,)` whose predictions are class ids.
+
+    Raises:
+        ArgumentError: The shapes do not fit together.
+    """
+    y_true, y_pred = given.tensors()
+    if len(y_pred.shape) > 1 and y_pred.shape[-1] == 1:
+        y_pred = squeeze_last(y_pred)
+    numbers = to_scores(y_pred)
+    missing = ops.isnan(numbers)
+    nearest = ops.round(ops.where(missing, 0.0, numbers))
+    predictions = ops.cast(ops.clip(nearest, 0.0, num_classes - 1.0), "int32")
+    labels, wrong, raw = _class_labels(y_true, y_pred, predictions, num_classes)
+    return finish(
+        labels,
+        predictions,
+        wrong,
+        missing,
+        given=given,
+        raw_labels=raw,
+        ignore_index=ignore_index,
+        shape=(-1,),
+    )
+
+
 def _are_one_hot(y_true: Tensor, y_pred: Tensor, num_classes: int) -> bool:
     """Return whether predictions are one-hot rows, beside such rows or `(..., 1)` ids.
 

@@ -7,8 +7,11 @@ import keras
 import numpy as np
 from keras import ops
 
+from multiback.errors import ArgumentError
 from multiback.metrics.base.score_metric import ScoreMetric
+from multiback.metrics.base.thresholds import above
 from multiback.metrics.fast.numpy import roc_area, roc_areas
+from multiback.metrics.inputs.arguments import is_real
 from multiback.metrics.inputs.task import Average, Ids, Task, TaskName
 from multiback.metrics.intervals.delong import area_interval
 from multiback.metrics.intervals.interval import (
@@ -43,6 +46,38 @@ def _integral(hits: Tensor, seen: Tensor, slope: Any, width: Tensor) -> Tensor:
     return width / slope + xp.where(xp.equal(seen, 0.0), 0.0, curved)
 
 
+def _partial_area(
+    histogram: Histogram, max_fpr: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return McClish's partial area, and its bounds."""
+    xp = namespace(histogram.positives)
+    negatives = _column_total(histogram.negatives)
+    height, start = (
+        _shares(counts, histogram.positives)
+        for counts in (xp.flip(histogram.positives, axis=-1), above(histogram)[0])
+    )
+    n, passed = xp.flip(histogram.negatives, axis=-1), above(histogram)[1][:, :-1]
+    # Negatives of each bin below the rate: of one bin a part.
+    used = xp.minimum(xp.maximum(max_fpr * negatives - passed, 0.0), n)
+    width = _shares(used, histogram.negatives)
+    low = total(width * start[:, :-1])
+    rising = total(width * height)
+    middle = low + total(width * height * ratio(used, n, 0.0)) / 2.0
+    by_chance = max_fpr**2 / 2.0
+    value, low, high = (
+        0.5 + (area - by_chance) / (2.0 * (max_fpr - by_chance))
+        for area in (middle, low, low + rising)
+    )
+    return (value, value, value) if histogram.exact else (value, low, high)
+
+
+def _shares(parts: Tensor, counts: Tensor) -> Tensor:
+    """Return parts of the total of each column, 0 if that is 0."""
+    return ratio(
+        parts, namespace(parts).broadcast_to(_column_total(counts), parts.shape), 0.0
+    )
+
+
 @keras.saving.register_keras_serializable("multiback")
 class AUROC(ScoreMetric):
     """The area under the ROC curve: the chance that a positive scores above a negative.
@@ -52,7 +87,8 @@ class AUROC(ScoreMetric):
 
     Use it to compare rankings whatever the threshold. `roc_curve()` returns the curve.
     Inside of a bin positives and negatives are taken to tie; the bounds rank them
-    either way.
+    either way. With `max_fpr=` it is the partial area, of the part of the curve that a
+    deployed model can use.
 
     Scores are counted in bins, even around 1/2 and growing with the odds, so that the
     metric streams. `bounds()` says what the order inside of bins could change: it is
@@ -77,6 +113,10 @@ class AUROC(ScoreMetric):
             with `average=None` gives an array in its order, and a single id a scalar.
             For "binary" 0 is the negative class. None takes all classes, for "binary"
             the positive one.
+        max_fpr: Take the area up to this false positive rate only, above 0 and at most
+            1, scaled so that chance has 1/2 and a perfect ranking 1 (McClish 1989): `(1
+            + (area - low) / (max_fpr - low)) / 2` with `low = max_fpr^2 / 2`. None
+            takes all of the curve.
         capacity: Keep up to this many scores (of each class or label) and be exact,
             instead of counting scores in bins. More scores than that are an error. Each
             result sorts them, so it suits `evaluate` rather than `fit`.
@@ -150,6 +190,7 @@ class AUROC(ScoreMetric):
         num_labels: int | None = None,
         average: Average = "macro",
         classes: Ids = None,
+        max_fpr: float | None = None,
         capacity: int | None = None,
         num_bins: int | None = None,
         max_state_mb: float | None = None,
@@ -158,6 +199,10 @@ class AUROC(ScoreMetric):
         name: str = "auroc",
         dtype: str | None = None,
     ) -> None:
+        if max_fpr is not None and (not is_real(max_fpr) or not 0.0 < max_fpr <= 1.0):
+            raise ArgumentError(
+                f"max_fpr= wants None or a rate above 0 and at most 1, not {max_fpr!r}."
+            )
         record = Task(
             task,
             num_classes,
@@ -175,6 +220,13 @@ class AUROC(ScoreMetric):
             name=name,
             dtype=dtype,
         )
+        # All of the curve is the area itself.
+        self.max_fpr = None if max_fpr in (None, 1.0) else float(max_fpr)
+
+    @property
+    def _whole(self) -> bool:
+        """Whether the kernels' formula is that of this metric."""
+        return type(self).score is AUROC.score and self.max_fpr is None
 
     def compute_on_arrays(self, state: State) -> Any | None:
         """Return the area of one histogram."""
@@ -191,8 +243,7 @@ class AUROC(ScoreMetric):
     def compute_in_step(self, state: State, kernels: Any) -> Tensor | None:
         """Return the area of a histogram, or the average of several."""
         scores = self._scores
-        own = type(self).score is AUROC.score
-        plain = own and self.record.classes is None
+        plain = self._whole and self.record.classes is None
         if not isinstance(scores, ScoreHistogram) or not plain:
             return None
 
@@ -210,16 +261,14 @@ class AUROC(ScoreMetric):
         scores = self._scores
         if not isinstance(scores, ScoreHistogram) or scores.task.columns != 1:
             return None
-        # The kernels have this class's formula, not that of a subclass.
-        own = type(self).score is AUROC.score
-        one = own and self.record.classes is None
+        one = self._whole and self.record.classes is None
         return scores if one and not self._each else None
 
     def score_columns(
         self, scores: ScoreHistogram, state: State, columns: Sequence[int] | None
     ) -> Array:
         """Return areas, bounds, positives, negatives and NaN of each ranking."""
-        if type(self).score is not AUROC.score:
+        if not self._whole:
             return super().score_columns(scores, state, columns)
         count = scores.task.columns if columns is None else len(columns)
         chunks = scores.columns_in_chunks(state, columns)
@@ -228,6 +277,8 @@ class AUROC(ScoreMetric):
     def score(self, histogram: Histogram) -> tuple[Tensor, Tensor, Tensor]:
         """Return the area and its bounds."""
         positives, negatives = histogram.positives, histogram.negatives
+        if self.max_fpr is not None:
+            return _partial_area(histogram, self.max_fpr)
         share = ratio(positives, _column_total(positives), 0.0)
         share = ratio(share, _column_total(negatives), 0.0)
         low, tied = total(share * before(negatives)), total(share * negatives)
@@ -238,6 +289,8 @@ class AUROC(ScoreMetric):
 
     def interval_on_arrays(self, state: State, level: float) -> Interval:
         """Return DeLong's interval; of a mean over classes the longest possible."""
+        if self.max_fpr is not None:
+            return super().interval_on_arrays(state, level)
         whole = self._scores.read(state)
         histogram, squares = self.chosen(whole), self.squared_weights(state, whole)
         negatives, positives = self.bin_counts(histogram)

@@ -6,7 +6,7 @@ from typing import Any
 from keras import ops
 
 from multiback.metrics.inputs.batch import Batch, Given, two_class_batch
-from multiback.metrics.inputs.classes import class_batch
+from multiback.metrics.inputs.classes import class_batch, rounded_batch
 from multiback.metrics.inputs.task import Ids, Task
 from multiback.metrics.numeric import exact
 from multiback.metrics.numeric.by_id import count_ids, sum_by_id
@@ -30,6 +30,7 @@ class ConfusionCounts(LabelCells):
         threshold: A probability above it is positive.
         from_logits: The scores are logits.
         ignore_index: Elements with this label are left out.
+        rounded: Predictions are numbers, rounded to the nearest class.
     """
 
     num_classes: int | None = None
@@ -37,6 +38,7 @@ class ConfusionCounts(LabelCells):
     threshold: float = 0.5
     from_logits: bool = False
     ignore_index: Ids = None
+    rounded: bool = False
 
     @property
     def classes(self) -> int:
@@ -55,6 +57,10 @@ class ConfusionCounts(LabelCells):
 
     def prepare(self, given: Given) -> Batch:
         """Flatten to `(N,)` class ids, or `(N, num_labels)`."""
+        if self.num_classes is not None and self.rounded:
+            return rounded_batch(
+                given, ignore_index=self.ignore_index, num_classes=self.num_classes
+            )
         if self.num_classes is not None:
             return class_batch(
                 given,
@@ -107,7 +113,7 @@ class ConfusionCounts(LabelCells):
         return ops.reshape(cells, shape), self.invalid(state)
 
 
-def confusion_for_task(task: Task) -> ConfusionCounts:
+def confusion_for_task(task: Task, *, rounded: bool = False) -> ConfusionCounts:
     """Return the statistic that counts pairs of labels and predictions for a task."""
     return ConfusionCounts(
         task.num_classes,
@@ -115,4 +121,5 @@ def confusion_for_task(task: Task) -> ConfusionCounts:
         task.threshold,
         task.from_logits,
         task.ignore_index,
+        rounded,
     )

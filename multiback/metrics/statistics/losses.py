@@ -18,6 +18,7 @@ from multiback.metrics.statistics.statistic import (
 from multiback.metrics.statistics.sums import sums_for_mean
 
 Tensor = Any
+Kind = Literal["log", "brier", "hinge", "squared_hinge"]
 
 
 class PredictionSums(LabelStatistic):
@@ -29,8 +30,11 @@ class PredictionSums(LabelStatistic):
     num_classes: int | None
     from_logits: bool
     ignore_index: Ids
-    # Whether a label may be a share.
-    soft: ClassVar[bool] = False
+
+    @property
+    def soft(self) -> bool:
+        """Whether a label may be a share."""
+        return False
 
     @property
     def probabilities(self) -> bool:
@@ -69,20 +73,25 @@ class LossSums(PredictionSums):
     "sums" is float32 of shape `(2, 5)`, as `sums_for_mean` returns them.
 
     Args:
-        kind: "log" (`-log p` of the label) or "brier" (the squared distance of the
-            probabilities from the label).
+        kind: "log" (`-log p` of the label), "brier" (the squared distance of the
+            probabilities from the label), "hinge" (how far the lead of the label's
+            score is from 1) or "squared_hinge".
         num_classes: Number of classes, or None for two, with one score an element.
         from_logits: The scores are logits.
         ignore_index: Elements with this label are left out.
     """
 
-    kind: Literal["log", "brier"]
+    kind: Kind
     num_classes: int | None = None
     from_logits: bool = False
     ignore_index: Ids = None
 
-    soft: ClassVar[bool] = True
     words_of: ClassVar[dict[str, str]] = {"soft_label": "share"}
+
+    @property
+    def soft(self) -> bool:
+        """Whether a label may be a share."""
+        return self.kind in ("log", "brier")
 
     def init(self) -> State:
         """Return the state of no data."""
@@ -115,6 +124,8 @@ class LossSums(PredictionSums):
 
     def _losses(self, batch: Batch) -> Tensor:
         """Return the loss of each element."""
+        if self.kind in ("hinge", "squared_hinge"):
+            return self._of_lead(batch)
         losses = self._of_labels(batch)
         if batch.targets is None:
             return losses
@@ -124,6 +135,23 @@ class LossSums(PredictionSums):
             whole = ops.all(whole, axis=-1)
         # The formula for whole labels keeps more of extreme logits.
         return ops.where(whole, losses, self._of_shares(batch.predictions, shares))
+
+    def _of_lead(self, batch: Batch) -> Tensor:
+        """Return the hinge loss of each element."""
+        scores = batch.predictions
+        if self.num_classes is None:
+            lead = ops.where(ops.equal(batch.labels, 1), scores, -scores)
+        else:
+            own = ops.clip(ops.expand_dims(batch.labels, -1), 0, self.num_classes - 1)
+            is_own = ops.equal(ops.arange(self.num_classes, dtype="int32"), own)
+            others = ops.where(is_own, -float("inf"), scores)
+            # Without `initial` Keras refuses an empty batch on TensorFlow.
+            best = ops.max(others, axis=-1, initial=-float("inf"))
+            lead = ops.take_along_axis(scores, own, axis=-1)[:, 0] - best
+            lead = ops.where(ops.any(ops.isnan(scores), axis=-1), float("nan"), lead)
+        # Keep NaN, which a maximum may lose.
+        loss = ops.where(lead > 1.0, 0.0, 1.0 - lead)
+        return loss if self.kind == "hinge" else ops.square(loss)
 
     def _of_shares(self, scores: Tensor, shares: Tensor) -> Tensor:
         """Return the loss of soft labels: the cross-entropy, or squared distances."""
