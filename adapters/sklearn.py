@@ -16,6 +16,8 @@ Array = np.ndarray[Any, Any]
 Function = Callable[..., Any]
 Needs = Literal["scores", "labels"]
 LastAxis = Literal["elements", "classes", "outputs"]
+# So many rows of labels of their own are not all one-hot by chance.
+FEWEST_ROWS = 8
 
 
 class SklearnAccumulator(Accumulator):
@@ -60,6 +62,7 @@ class SklearnAccumulator(Accumulator):
         y_true, y_pred = map(keras.ops.convert_to_numpy, (y_true, y_pred))
         axis = self._read(y_true.shape, y_pred.shape, y_pred)
         if axis == "elements":
+            self._count_one_hot(y_true, y_pred)
             y_true, y_pred = _elements(y_true, y_pred)
             rows = y_pred.shape
         else:
@@ -112,6 +115,7 @@ class SklearnAccumulator(Accumulator):
         y_true, y_pred, *weights = map(np.concatenate, zip(*self._batches, strict=True))
         if not y_true.size:
             return np.full(1, np.nan)
+        self._check_one_hot()
         arguments = dict(self.arguments)
         if weights:
             arguments["sample_weight"] = weights[0]
@@ -124,8 +128,27 @@ class SklearnAccumulator(Accumulator):
             )
         return value.reshape(1)
 
+    def _count_one_hot(self, y_true: Array, y_pred: Array) -> None:
+        """Count rows that may be classes, where the shapes leave it open."""
+        if self.last_axis is None and _by_shapes(y_true.shape, y_pred.shape) is None:
+            if not (_is_one_hot(y_true) and _is_one_hot(y_pred)):
+                self._one_hot_rows = None
+            elif self._one_hot_rows is not None:
+                self._one_hot_rows += y_true[..., 0].size
+
+    def _check_one_hot(self) -> None:
+        """Raise where labels and predictions read as elements are one-hot rows."""
+        if self._one_hot_rows is not None and self._one_hot_rows >= FEWEST_ROWS:
+            raise ArgumentError(
+                f"as_keras({self.what}) got one-hot rows of integers for y_true and "
+                'y_pred. Pass last_axis="classes" if each row is one class, or '
+                '"elements" if each number is a label.'
+            )
+
     def reset(self) -> None:
         """Forget all batches."""
+        # How many there were without another row; None after another one.
+        self._one_hot_rows: int | None = 0
         self._batches: list[list[Array]] = []
 
 
@@ -143,6 +166,12 @@ def _by_shapes(true: tuple[int, ...], predicted: tuple[int, ...]) -> LastAxis | 
     if ranks < 0 or one or (ranks == 0 and len(true) == 1):
         return "elements"
     return "classes"
+
+
+def _is_one_hot(rows: Array) -> bool:
+    """Return whether each row holds one 1 and else 0."""
+    ones = rows == 1
+    return bool((ones | (rows == 0)).all() and (ones.sum(-1) == 1).all())
 
 
 def _fits(axis: LastAxis, true: tuple[int, ...], predicted: tuple[int, ...]) -> bool:

@@ -67,6 +67,9 @@ def bootstrap(
             f"{metric!r}."
         )
     level, replicates = check_level(level), as_integer("replicates", replicates, 2)
+    seed = as_integer("seed", seed, 0)
+    if not len(y_true):
+        raise ArgumentError("y_true= wants at least one row, not none.")
     value_of = value_of_rows(metric, y_true, y_pred, sample_weight)
     return bootstrapped(
         value_of,

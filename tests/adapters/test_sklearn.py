@@ -58,6 +58,35 @@ def test_rows_of_labels_are_not_guessed_at():
         metric.update_state(np.eye(3), np.eye(3))
 
 
+@pytest.mark.parametrize("classes", [2, 3, 7])
+@pytest.mark.parametrize("shape", [(40,), (8, 5), (4, 2, 5)])
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int64"])
+def test_one_hot_integers_on_both_sides_are_not_guessed_at(rng, classes, shape, dtype):
+    labels = rng.integers(0, classes, shape)
+    found = np.where(rng.random(shape) < 0.6, labels, rng.integers(0, classes, shape))
+    rows = [np.eye(classes, dtype=dtype)[ids] for ids in (labels, found)]
+    half = shape[0] // 2
+    metrics = [
+        as_keras("accuracy_score", "labels", last_axis=axis)
+        for axis in (None, "classes", "elements")
+    ]
+    for metric in metrics:
+        metric.update_state(*(each[:half] for each in rows))
+        metric.update_state(*(each[half:] for each in rows))
+    with pytest.raises(ArgumentError, match='last_axis="classes"'):
+        metrics[0].result()
+    expected = [(labels == found).mean(), (rows[0] == rows[1]).mean()]
+    assert [float(metric.result()) for metric in metrics[1:]] == pytest.approx(expected)
+
+
+def test_tags_of_two_kinds_are_not_taken_for_one_hot_rows(rng):
+    tags = rng.integers(0, 2, (30, 4))
+    metric = as_keras("accuracy_score", "labels")
+    for batch in (slice(0, 1), slice(1, 30)):
+        metric.update_state(tags[batch], tags[batch])
+        assert float(metric.result()) == 1.0
+
+
 def test_weights_of_weighted_metrics_reach_the_function(identity_model, scored):
     x, y = scored
     weights = np.linspace(0.1, 2, 100).astype("float32")

@@ -394,3 +394,14 @@ def test_an_interval_is_around_the_value_of_the_metric(name):
     assert np.all(np.asarray(found.value)[some] <= upper)
     low, high = metric.value_range
     assert np.all((lower >= low) & (upper <= high))
+
+
+@pytest.mark.parametrize("shape", [(0,), (0, 1), (0, 3)])
+def test_a_bootstrap_wants_a_row_and_a_seed(shape):
+    metric = mb.metrics.F1Score(task="binary")
+    none = np.zeros(shape)
+    with pytest.raises(mb.errors.ArgumentError, match="at least one row"):
+        mb.metrics.bootstrap(metric, none, none)
+    for seed in (-1, 0.5, None):
+        with pytest.raises(mb.errors.ArgumentError, match="seed="):
+            mb.metrics.bootstrap(metric, [0, 1], [0.2, 0.7], seed=seed)

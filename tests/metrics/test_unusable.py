@@ -323,3 +323,16 @@ def test_one_hot_predictions_stand_beside_ids_with_a_last_axis_of_one(
     metric.update_state(labels, np.eye(classes)[found].astype(dtype))
     expected = (labels[..., 0] == found).mean()
     assert float(metric.result()) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("name", ["AUROC", "AveragePrecision", "MaxFBeta"])
+@pytest.mark.parametrize("place", [0, 3, 11])
+def test_a_negative_weight_makes_numpy_say_nothing(rng, name, place):
+    labels, scores = rng.integers(0, 2, 12), rng.random(12).astype("float32")
+    weights = np.where(np.arange(12) == place, -1.0, 1.0)
+    metric = getattr(M, name)()
+    metric.update_state(labels, scores, weights)
+    with np.errstate(all="raise"):
+        result, (words,) = result_and_words(metric)
+    assert np.isnan(result)
+    assert "negative" in words

@@ -148,7 +148,10 @@ class OperatingPoint(ScoreMetric):
         )
         value, other = self.choose(rates)
         needed = ops.minimum(self._at_least + slack, 1.0) - NEARLY
-        allowed = other >= needed
+        # TensorFlow compares no float32 with the float64 of counts in arrays.
+        allowed = other >= ops.cast(
+            needed, keras.backend.standardize_dtype(other.dtype)
+        )
         value = ops.where(allowed, value, 0.0)
         best = ops.max(value, axis=-1, keepdims=True)
         same = ops.logical_and(allowed, ops.equal(value, best))

@@ -88,8 +88,8 @@ def to_tensor(x: Tensor, name: str, *, labels: bool = True) -> Tensor:
     Args:
         x: The array.
         name: The argument, for an error.
-        labels: An integer that int32 cannot hold may become another one, outside of
-            the labels. Other numbers become floats.
+        labels: These are labels: an integer that int32 cannot hold becomes its
+            largest or smallest one. Other numbers become floats.
     """
     try:
         if _is_too_wide(x):

@@ -40,7 +40,9 @@ def _integral(hits: Tensor, seen: Tensor, slope: Any, width: Tensor) -> Tensor:
     """Integrate `(hits + x) / (seen + slope x)` over x from 0 to `width`."""
     xp = namespace(seen)
     grown = xp.where(xp.equal(seen, 0.0), 1.0, seen)
-    curved = (hits - seen / slope) / slope * xp.log1p(slope * width / grown)
+    # Negative weights, which leave no area, would bring it below 0.
+    growth = xp.maximum(slope * width / grown, 0.0)
+    curved = (hits - seen / slope) / slope * xp.log1p(growth)
     return width / slope + xp.where(xp.equal(seen, 0.0), 0.0, curved)
 
 
