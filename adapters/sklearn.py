@@ -31,6 +31,9 @@ class SklearnAccumulator(Accumulator):
         arguments: More keyword arguments of the function.
     """
 
+    # How many one-hot rows there were without another row; None after another one.
+    _one_hot_rows: int | None
+
     def __init__(
         self,
         function: Function,
@@ -147,8 +150,7 @@ class SklearnAccumulator(Accumulator):
 
     def reset(self) -> None:
         """Forget all batches."""
-        # How many there were without another row; None after another one.
-        self._one_hot_rows: int | None = 0
+        self._one_hot_rows = 0
         self._batches: list[list[Array]] = []
 
 
