@@ -140,8 +140,9 @@ def test_the_bounds_are_not_wider_than_those_of_the_16384_bins_before(name):
     [
         ({"task": "binary"}, 6210),
         ({"task": "binary", "from_logits": True}, 7298),
-        ({"task": "multiclass", "num_classes": 4}, 6210),
-        ({"task": "multiclass", "num_classes": 10}, 1554),
+        ({"task": "multiclass", "num_classes": 8}, 6210),
+        ({"task": "multiclass", "num_classes": 10}, 3106),
+        ({"task": "multiclass", "num_classes": 20}, 1554),
         ({"task": "multiclass", "num_classes": 100}, 778),
         ({"task": "multiclass", "num_classes": 100, "average": "micro"}, 6210),
         ({"task": "multilabel", "num_labels": 1000}, 778),

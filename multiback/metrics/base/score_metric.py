@@ -44,7 +44,7 @@ ROUNDING = 520 * 2.0**-24
 
 # Up to so many columns have the finest bins; twice as many have bins of twice the
 # width, but not wider than these bits make, unless the state were of more MB.
-FINEST_COLUMNS = 4
+FINEST_COLUMNS = 8
 WIDEST_BITS = 7
 MAX_STATE_MB = 32.0
 # Two labels, each with two words of a count and two of a sum.
