@@ -13,6 +13,8 @@ from multiback.checkpoint.loading.load import load
 from multiback.comparison.report import Comparison, MetricDifference, Which
 from multiback.errors import ArgumentError, NoCheckpointError, StateError
 from multiback.metrics import AUROC, Accuracy, Metric
+from multiback.metrics.base.metric import PairMetric
+from multiback.metrics.inputs.arguments import as_integer
 from multiback.metrics.intervals.bootstrap import bootstrapped, group_numbers
 from multiback.metrics.intervals.interval import Interval, check_level
 from multiback.metrics.intervals.paired import (
@@ -116,7 +118,9 @@ def compare_checkpoints(
     custom_objects: Mapping[str, Any] | None = None,
 ) -> Comparison:
     """Compare two opened checkpoints; see `compare`."""
-    level = check_level(level)
+    level, replicates = check_level(level), as_integer("replicates", replicates, 2)
+    seed = as_integer("seed", seed, 0)
+    _check_metrics(metrics)
     x, y, weights = _parts(data)
     rows = len(y)
     numbers = group_numbers(groups, rows)
@@ -170,13 +174,27 @@ def _parts(data: Any) -> tuple[Any, Any, Any]:
         raise ArgumentError(
             "data= wants the labels of one output, not those of several by name."
         )
-    return x, np.asarray(y), rest[0] if rest else None
+    y = np.asarray(y)
+    if not y.ndim or not len(y):
+        raise ArgumentError("data= wants labels of at least one row, not none.")
+    return x, y, rest[0] if rest else None
+
+
+def _check_metrics(metrics: Any) -> None:
+    """Raise unless it is None or several metrics of multiback."""
+    one = isinstance(metrics, keras.metrics.Metric)
+    if metrics is None or (not one and all(isinstance(m, PairMetric) for m in metrics)):
+        return
+    raise ArgumentError(
+        "metrics= wants a list of multiback's metrics over labels and predictions, "
+        f"not {metrics!r:.80}. Pass metrics=[mb.metrics.F1Score()]."
+    )
 
 
 def _metrics(model: keras.Model) -> list[Metric]:
     """Return the metrics of multiback that a model was compiled with."""
     plain, weighted, _ = keras_private.user_metrics(model)
-    return [one for one in (*plain, *weighted) if isinstance(one, Metric)]
+    return [one for one in (*plain, *weighted) if isinstance(one, PairMetric)]
 
 
 def _difference(

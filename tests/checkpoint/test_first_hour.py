@@ -142,6 +142,9 @@ def test_a_sigmoid_under_a_loss_of_logits_is_warned_of(tmp_path):
     cast = net(layers.Dense(1, "sigmoid"), layers.Activation("linear", dtype="float32"))
     with warns("is a sigmoid already"):
         train(cast, tmp_path, LOGITS, F1Score(task="binary"))
+    hard = net(layers.Dense(1, "hard_sigmoid"))
+    with warns("is a hard_sigmoid already"):
+        train(hard, tmp_path, LOGITS, F1Score(task="binary"))
 
 
 def two_outputs(metrics):

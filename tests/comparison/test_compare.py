@@ -130,3 +130,20 @@ def test_a_model_without_our_metrics_wants_some(tmp_path):
             checkpointer.step(made, {"f1": score})
     with pytest.raises(mb.errors.ArgumentError, match="metrics="):
         mb.compare(tmp_path, "best", "best", (X, Y))
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ({"replicates": 0}, "replicates= wants an integer"),
+        ({"seed": -1}, "seed= wants an integer"),
+        ({"metrics": mb.metrics.F1Score()}, "metrics= wants a list"),
+        ({"metrics": [keras.metrics.AUC()]}, "metrics= wants a list"),
+        ({"metrics": [mb.metrics.Mean()]}, "metrics= wants a list"),
+        ({"data": (X[:0], Y[:0])}, "data= wants labels of at least one row"),
+    ],
+)
+def test_wrong_arguments_are_refused(run, more, words):
+    data = more.pop("data", (X, Y))
+    with pytest.raises(mb.errors.ArgumentError, match=words):
+        compare(run, "epoch=001", "epoch=002", data, **more)

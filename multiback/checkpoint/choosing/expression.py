@@ -142,12 +142,15 @@ class Expression:
         match node:
             case ast.Name(id=name):
                 return self._quoted.get(name, name), ()
-            case ast.Subscript(value=ast.Name(id=name), slice=index):
+            case ast.Subscript(
+                value=ast.Name() | ast.Subscript() as inner, slice=index
+            ):
+                name, before = self._read(inner)  # `x[1][2]` is `x[1,2]`.
                 parts = index.elts if isinstance(index, ast.Tuple) else [index]
                 with contextlib.suppress(ValueError):
                     numbers = tuple(ast.literal_eval(part) for part in parts)
                     if numbers and all(type(number) is int for number in numbers):
-                        return self._quoted.get(name, name), numbers
+                        return name, (*before, *numbers)
         raise ValueError(
             f"{ast.unparse(node)!r} is not allowed: an index is a whole number"
         )

@@ -12,7 +12,7 @@ from multiback import keras_private
 from multiback.checkpoint.fit.log_names import writes_own_logs
 from multiback.errors import ArgumentError
 
-_PROBABILITIES = ("sigmoid", "softmax")
+_PROBABILITIES = ("hard_sigmoid", "sigmoid", "softmax", "sparse_sigmoid", "sparsemax")
 _WITH_ACTIVATION = (
     "Activation",
     "Conv1D",

@@ -292,9 +292,9 @@ class Metric(keras.metrics.Metric, abc.ABC):  # type: ignore[misc]  # Keras has 
                 f" and {len(rare) - 1} more" * (len(rare) > 1)
             )
             warn(
-                f"{self.name}: {which} has fewer than {ENOUGH_ROWS} rows, so that its "
-                "interval contains the true value less often than it says. Use more "
-                "data.",
+                f"{self.name}: {which} {'have' if rare[1:] else 'has'} fewer than "
+                f"{ENOUGH_ROWS} rows, so that the interval contains the true value less "
+                "often than it says. Use more data.",
                 FewRowsWarning,
             )
         return found

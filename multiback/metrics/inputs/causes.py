@@ -75,7 +75,7 @@ WORDS = {
         "give sample_weight= of at least 0",
     ),
     "infinite": (
-        "values are infinite, or losses of a probability of exactly 0",
+        "values are infinite, or the logarithm of 0",
         "clip y_pred=, or check the data",
     ),
     "beyond_capacity": (
