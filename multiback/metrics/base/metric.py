@@ -293,8 +293,8 @@ class Metric(keras.metrics.Metric, abc.ABC):  # type: ignore[misc]  # Keras has 
             )
             warn(
                 f"{self.name}: {which} {'have' if rare[1:] else 'has'} fewer than "
-                f"{ENOUGH_ROWS} rows, so that the interval contains the true value less "
-                "often than it says. Use more data.",
+                f"{ENOUGH_ROWS} rows, so that the interval contains the true value "
+                "less often than it says. Use more data.",
                 FewRowsWarning,
             )
         return found
