@@ -123,10 +123,20 @@ def _known_class(metric: Any) -> type | None:
     return next((cls for cls in type(metric).__mro__ if cls in TABLE), None)
 
 
+def _of_boxes(config: Any, samples: Samples) -> NoEquivalent:
+    """Return why boxes are not compared here."""
+    del config, samples
+    return NoEquivalent(
+        "torchmetrics takes lists of boxes and not padded arrays; multiback's own "
+        "tests compare it with pycocotools"
+    )
+
+
 TABLE: dict[Any, Translation] = {
     ours.AUROC: ranking.area("AUROC", "roc_auc_score"),
     ours.AveragePrecision: ranking.area("AveragePrecision", "average_precision_score"),
     ours.BalancedAccuracy: confusion.balanced_accuracy,
+    ours.BoxMeanAveragePrecision: _of_boxes,
     ours.BrierScore: probabilistic.loss("brier"),
     ours.CalibrationError: probabilistic.calibration_error,
     ours.CohenKappa: confusion.cohen_kappa,
