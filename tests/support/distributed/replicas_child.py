@@ -28,9 +28,9 @@ NEEDED = {
     "SpecificityAtSensitivity": {"sensitivity": 0.5},
     "TopKAccuracy": {"num_classes": 3, "top_k": 2},
     "ExactMatch": {"task": "multiclass", "num_classes": 3},
-    **dict.fromkeys(("HitRate", "PrecisionAtK", "RecallAtK"), {"k": 2}),
-    **dict.fromkeys(("KendallTau", "SpearmanCorrelation"), {"capacity": ROWS}),
-    **dict.fromkeys(("Lift", "PrecisionAtTopFraction"), {"fraction": 0.25}),
+    **{name: {"k": 2} for name in ("HitRate", "PrecisionAtK", "RecallAtK")},
+    **{name: {"capacity": ROWS} for name in ("KendallTau", "SpearmanCorrelation")},
+    **{name: {"fraction": 0.25} for name in ("Lift", "PrecisionAtTopFraction")},
     "MultiScaleStructuralSimilarity": {"betas": [0.5, 0.5]},
 }
 # Matching boxes is a loop of its own; its counts are added as all others are.
@@ -67,7 +67,8 @@ def batches():
     return y_true, y_pred, ids, scores, relevant, images[0], images[1]
 
 
-def update(metrics, y_true, y_pred, ids, scores, relevant, images, noisy):
+def update(metrics, *batch):
+    y_true, y_pred, ids, scores, relevant, images, noisy = batch
     for metric in metrics.values():
         room = type(metric).__module__.split(".")[2]
         if isinstance(metric, mb.metrics.Mean | mb.metrics.Sum | EXTREMES):
