@@ -125,9 +125,8 @@ class MaxFBeta(BestThreshold):
             instead of counting scores in bins. More scores than that are an error. Each
             result sorts them, so it suits `evaluate` rather than `fit`.
         num_bins: Largest number of bins of each class; the state has 32 bytes a bin and
-            class. None takes 6,210 (7,298 for logits) for up to 16 classes, half as
-            many where there are four times as many classes, and a state of at most 32
-            MB.
+            class. None takes 6,210 (7,298 for logits) for up to 8 classes, fewer for
+            more, 778 (914) from 33 classes on, and a state of at most 32 MB.
         max_state_mb: Largest state in MB (a million bytes), in place of `num_bins=`:
             more memory makes the bins of many classes finer, up to 6,210 each.
         from_logits: Whether `y_pred` holds logits instead of probabilities. It is never
@@ -284,9 +283,8 @@ class EqualErrorRate(BestThreshold):
             instead of counting scores in bins. More scores than that are an error. Each
             result sorts them, so it suits `evaluate` rather than `fit`.
         num_bins: Largest number of bins of each class; the state has 32 bytes a bin and
-            class. None takes 6,210 (7,298 for logits) for up to 16 classes, half as
-            many where there are four times as many classes, and a state of at most 32
-            MB.
+            class. None takes 6,210 (7,298 for logits) for up to 8 classes, fewer for
+            more, 778 (914) from 33 classes on, and a state of at most 32 MB.
         max_state_mb: Largest state in MB (a million bytes), in place of `num_bins=`:
             more memory makes the bins of many classes finer, up to 6,210 each.
         from_logits: Whether `y_pred` holds logits instead of probabilities. It is never
