@@ -1,14 +1,18 @@
-"""Counts above each threshold of a histogram of scores, and the thresholds."""
+"""Metrics of one threshold: the counts above each one, and the one that is chosen."""
 
+import abc
 from typing import Any
 
 import numpy as np
 from keras import ops
 
+from multiback.errors import ArgumentError
 from multiback.metrics.base.curves import as_threshold
-from multiback.metrics.inputs.task import Task
+from multiback.metrics.base.score_metric import ScoreMetric
+from multiback.metrics.inputs.task import Average, Task
 from multiback.metrics.numeric.arithmetic import namespace
 from multiback.metrics.statistics.score_histogram import Histogram, before
+from multiback.metrics.statistics.statistic import State
 
 Tensor = Any
 Array = np.ndarray[Any, Any]
@@ -45,3 +49,71 @@ def thresholds_at(
         thresholds = thresholds[list(classes)]
         return float(thresholds[0]) if record.is_single else thresholds
     return float(thresholds[0]) if len(thresholds) == 1 else thresholds
+
+
+class BestThreshold(ScoreMetric):
+    """A value that one threshold reaches; subclasses choose it.
+
+    Args:
+        record: What is classified.
+        average: How the values of classes or labels become one.
+        capacity: How many scores to keep, or None.
+        num_bins: Largest number of bins, or None.
+        max_state_mb: Largest state in MB, or None.
+        name: Name in the logs.
+        dtype: Accepted as Keras's metrics do; counts stay exact.
+    """
+
+    # With few samples one sample moves the value by a percent.
+    wide = 0.1
+
+    def __init__(
+        self,
+        record: Task,
+        *,
+        average: Average,
+        capacity: int | None,
+        num_bins: int | None,
+        max_state_mb: float | None,
+        name: str,
+        dtype: str | None,
+    ) -> None:
+        if record.kind == "binary" and record.classes is not None:
+            raise ArgumentError(
+                'classes= wants task="multiclass" or "multilabel" here, not "binary". '
+                "For the negative class give 1 - y_true and 1 - y_pred."
+            )
+        super().__init__(
+            record,
+            average=average,
+            capacity=capacity,
+            num_bins=num_bins,
+            max_state_mb=max_state_mb,
+            name=name,
+            dtype=dtype,
+        )
+
+    @abc.abstractmethod
+    def choose(self, tp: Tensor, fp: Tensor) -> Tensor:
+        """Return the number of the chosen threshold from the top, `(columns,)`."""
+
+    def threshold(self) -> Any:
+        """Return the threshold that the value was reached with.
+
+        Returns:
+            A float, or with several classes or labels an array: the largest float32
+            for which `score > threshold` makes the value, in the unit of the scores
+            (for `from_logits` logits, but the softmax of logits of classes). NaN
+            where the value is.
+        """
+        return self.compute_threshold(self.state)
+
+    def compute_threshold(self, state: State) -> Any:
+        """Return the threshold of a state; see `threshold`."""
+        histogram = self._scores.read(state)
+        tp, fp = above(histogram)
+        undefined = ops.logical_or(ops.equal(tp[:, -1], 0.0), histogram.undefined > 0.0)
+        if self.needs_negatives:
+            undefined = ops.logical_or(undefined, ops.equal(fp[:, -1], 0.0))
+        index = self.choose(tp, fp)
+        return thresholds_at(index, self._scores.edges(state), undefined, self.record)

@@ -11,13 +11,12 @@ import keras
 from keras import ops
 
 from multiback.errors import ArgumentError
-from multiback.metrics.base.score_metric import ROUNDING, ScoreMetric
-from multiback.metrics.base.thresholds import above, thresholds_at
+from multiback.metrics.base.score_metric import ROUNDING
+from multiback.metrics.base.thresholds import BestThreshold, above
 from multiback.metrics.inputs.arguments import is_real
 from multiback.metrics.inputs.task import Average, Ids, Task, TaskName
 from multiback.metrics.numeric.arithmetic import ratio
 from multiback.metrics.statistics.score_histogram import Histogram
-from multiback.metrics.statistics.statistic import State
 
 Tensor = Any
 
@@ -35,7 +34,7 @@ class Rates(NamedTuple):
     predicted: Tensor
 
 
-class OperatingPoint(ScoreMetric):
+class OperatingPoint(BestThreshold):
     """The best value that a threshold reaches while another stays high enough.
 
     Args:
@@ -50,8 +49,6 @@ class OperatingPoint(ScoreMetric):
     """
 
     condition: ClassVar[str]
-    # With few samples one sample moves the value by a percent.
-    wide = 0.1
 
     def __init__(
         self,
@@ -68,11 +65,6 @@ class OperatingPoint(ScoreMetric):
         if not is_real(at_least) or not 0.0 <= at_least <= 1.0:
             raise ArgumentError(
                 f"{self.condition}= wants a number in [0, 1], not {at_least!r}."
-            )
-        if record.kind == "binary" and record.classes is not None:
-            raise ArgumentError(
-                'classes= wants task="multiclass" or "multilabel" here, not "binary". '
-                "For the negative class give 1 - y_true and 1 - y_pred."
             )
         self._at_least: float = float(at_least)
         super().__init__(
@@ -91,7 +83,7 @@ class OperatingPoint(ScoreMetric):
         return self.condition, self._at_least
 
     @abc.abstractmethod
-    def choose(self, rates: Rates) -> tuple[Tensor, Tensor]:
+    def rate_and_limit(self, rates: Rates) -> tuple[Tensor, Tensor]:
         """Return the rate to maximise, and the rate with a minimum."""
 
     def score(self, histogram: Histogram) -> tuple[Tensor, Tensor, Tensor]:
@@ -112,28 +104,9 @@ class OperatingPoint(ScoreMetric):
         high, _ = self._best(tp, fp, -slack)
         return value, low, ops.maximum(inside, high)
 
-    def threshold(self) -> Any:
-        """Return the threshold that the value was reached with.
-
-        Returns:
-            A float, or with several classes or labels an array: the largest float32
-            for which `score > threshold` makes the value, in the unit of the scores
-            (for `from_logits` logits, but the softmax of logits of classes). NaN
-            where the value is.
-        """
-        return self.compute_threshold(self.state)
-
-    def compute_threshold(self, state: State) -> Any:
-        """Return the threshold of a state; see `threshold`."""
-        histogram = self._scores.read(state)
-        tp, fp = above(histogram)
-        _, index = self._best(tp, fp, 0.0)
-        positives, negatives = tp[:, -1], fp[:, -1]
-        undefined = ops.logical_or(
-            ops.logical_or(ops.equal(positives, 0.0), ops.equal(negatives, 0.0)),
-            histogram.undefined > 0.0,
-        )
-        return thresholds_at(index, self._scores.edges(state), undefined, self.record)
+    def choose(self, tp: Tensor, fp: Tensor) -> Tensor:
+        """Return the number of the best threshold from the top."""
+        return self._best(tp, fp, 0.0)[1]
 
     def _best(self, tp: Tensor, fp: Tensor, slack: Any) -> tuple[Tensor, Tensor]:
         """Return the best value of each column, and its threshold."""
@@ -146,7 +119,7 @@ class OperatingPoint(ScoreMetric):
             ),
             predicted=tp + fp > 0.0,
         )
-        value, other = self.choose(rates)
+        value, other = self.rate_and_limit(rates)
         needed = ops.minimum(self._at_least + slack, 1.0) - NEARLY
         # TensorFlow compares no float32 with the float64 of counts in arrays.
         allowed = other >= ops.cast(
@@ -303,7 +276,7 @@ class PrecisionAtRecall(OperatingPoint):
             dtype=dtype,
         )
 
-    def choose(self, rates: Rates) -> tuple[Tensor, Tensor]:
+    def rate_and_limit(self, rates: Rates) -> tuple[Tensor, Tensor]:
         """Return precision and recall."""
         return _where_predicted(rates)
 
@@ -443,7 +416,7 @@ class RecallAtPrecision(OperatingPoint):
             dtype=dtype,
         )
 
-    def choose(self, rates: Rates) -> tuple[Tensor, Tensor]:
+    def rate_and_limit(self, rates: Rates) -> tuple[Tensor, Tensor]:
         """Return recall and precision."""
         precision, recall = _where_predicted(rates)
         return recall, precision
@@ -588,7 +561,7 @@ class SensitivityAtSpecificity(OperatingPoint):
             dtype=dtype,
         )
 
-    def choose(self, rates: Rates) -> tuple[Tensor, Tensor]:
+    def rate_and_limit(self, rates: Rates) -> tuple[Tensor, Tensor]:
         """Return recall and specificity."""
         return rates.recall, rates.specificity
 
@@ -732,6 +705,6 @@ class SpecificityAtSensitivity(OperatingPoint):
             dtype=dtype,
         )
 
-    def choose(self, rates: Rates) -> tuple[Tensor, Tensor]:
+    def rate_and_limit(self, rates: Rates) -> tuple[Tensor, Tensor]:
         """Return specificity and recall."""
         return rates.specificity, rates.recall

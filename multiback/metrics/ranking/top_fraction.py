@@ -8,11 +8,10 @@ from keras import ops
 
 from multiback.errors import ArgumentError
 from multiback.metrics.base.score_metric import ROUNDING
-from multiback.metrics.base.thresholds import above
+from multiback.metrics.base.thresholds import BestThreshold, above
 from multiback.metrics.inputs.arguments import is_real
 from multiback.metrics.inputs.task import Average, Ids, Task, TaskName
 from multiback.metrics.numeric.arithmetic import namespace, ratio
-from multiback.metrics.ranking.best_threshold import BestThreshold
 from multiback.metrics.statistics.score_histogram import Histogram, total
 
 Tensor = Any
