@@ -127,3 +127,25 @@ def _blocks_to_sum(size: int, length: int) -> int:
     """Return the number of blocks: more take more memory, fewer round more."""
     few_roundings = min(size // max(length, 256), 1024)
     return max(few_roundings, -(-size // 2**22), 1)
+
+
+def places_in_buffer(
+    used: Tensor, keep: Tensor, capacity: int
+) -> tuple[Tensor, Tensor]:
+    """Return where a batch goes in the rows of a buffer, and how much is used then.
+
+    Args:
+        used: int32 tensor `(rows,)`: places that are taken.
+        keep: Boolean `(rows, N)`: elements that take a place.
+        capacity: Number of places of a row; one more takes what is dropped.
+
+    Returns:
+        The place of each element, `(rows, N)`, and the new `used`.
+    """
+    kept = ops.cast(keep, "int32")
+    upto = ops.cast(ops.cumsum(kept, axis=-1), "int32")
+    place = ops.expand_dims(used, -1) + upto - kept
+    # Keras tries metrics on a state without contents, whose `used` is arbitrary.
+    place = ops.where(keep, ops.clip(place, 0, capacity), capacity)
+    # With jax_enable_x64 a sum of int32 is int64.
+    return place, used + ops.cast(ops.sum(kept, axis=-1), "int32")

@@ -9,7 +9,7 @@ from keras import ops
 from multiback.metrics.inputs.batch import Batch, Given
 from multiback.metrics.inputs.scores import BINARY, ScoreTask
 from multiback.metrics.numeric import exact
-from multiback.metrics.numeric.by_id import sum_by_id
+from multiback.metrics.numeric.by_id import places_in_buffer, sum_by_id
 from multiback.metrics.statistics.score_histogram import Histogram
 from multiback.metrics.statistics.statistic import LabelStatistic, State
 
@@ -147,11 +147,7 @@ class ScoreBuffer(LabelStatistic):
     ) -> State:
         """Append the kept values, `(columns, N)`, to the used ones."""
         room = self.capacity + 1  # The last place takes dropped values.
-        kept = ops.cast(keep, "int32")
-        upto = ops.cast(ops.cumsum(kept, axis=-1), "int32")
-        place = ops.expand_dims(state["used"], -1) + upto - kept
-        # Keras tries metrics on a state without contents, whose `used` is arbitrary.
-        place = ops.where(keep, ops.clip(place, 0, self.capacity), self.capacity)
+        place, used = places_in_buffer(state["used"], keep, self.capacity)
         columns = ops.arange(self.task.columns, dtype="int32") * room
         place = ops.reshape(place + ops.expand_dims(columns, -1), (-1, 1))
 
@@ -164,6 +160,5 @@ class ScoreBuffer(LabelStatistic):
             **state,
             "scores": put(state["scores"], scores),
             "signed": put(state["signed"], signed),
-            # With jax_enable_x64 a sum of int32 is int64.
-            "used": state["used"] + ops.cast(ops.sum(kept, axis=-1), "int32"),
+            "used": used,
         }

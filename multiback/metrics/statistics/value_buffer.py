@@ -8,6 +8,7 @@ from keras import ops
 from multiback.metrics.inputs.batch import Given, Values, value_batch
 from multiback.metrics.inputs.causes import count_value_causes
 from multiback.metrics.numeric import exact
+from multiback.metrics.numeric.by_id import places_in_buffer
 from multiback.metrics.statistics.statistic import PairStatistic, State
 
 Tensor = Any
@@ -122,11 +123,7 @@ class ValueBuffer(PairStatistic):
     def _append(self, state: State, values: Tensor, keep: Tensor) -> State:
         """Append the kept values, `(3, D, N)`, to the used places."""
         room = self.capacity + 1  # The last place takes dropped values.
-        kept = ops.cast(keep, "int32")
-        upto = ops.cast(ops.cumsum(kept, axis=-1), "int32")
-        place = ops.expand_dims(state["used"], -1) + upto - kept
-        # Keras tries metrics on a state without contents, whose `used` is arbitrary.
-        place = ops.where(keep, ops.clip(place, 0, self.capacity), self.capacity)
+        place, used = places_in_buffer(state["used"], keep, self.capacity)
         outputs = 3 * self.num_outputs
         starts = ops.arange(outputs, dtype="int32") * room
         place = ops.concatenate([place] * 3) + ops.expand_dims(starts, -1)
@@ -137,6 +134,4 @@ class ValueBuffer(PairStatistic):
             ops.reshape(values, (-1,)),
         )
         flat = ops.reshape(flat, (3, self.num_outputs, room))[..., : self.capacity]
-        # With jax_enable_x64 a sum of int32 is int64.
-        used = state["used"] + ops.cast(ops.sum(kept, axis=-1), "int32")
         return {**state, "kept": flat, "used": used}
