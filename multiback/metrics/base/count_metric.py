@@ -153,7 +153,7 @@ class CountMetric(PairMetric):
         table, ratio = self.count_table(state), _coefficients(fraction)
         record = self.record
         chosen = record.chosen
-        if self._counts.unusable(state) and self._counts.invalid(state) > 0:
+        if self._counts.has_invalid(state):
             return undefined(level, self._shape(how, table))
         if self._is_plain() or record.is_single or how is None:
             own = table if chosen is None else table.columns(chosen)

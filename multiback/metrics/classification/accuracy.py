@@ -237,7 +237,7 @@ class BalancedAccuracy(TaskMetric):
     def interval_on_arrays(self, state: State, level: float) -> Interval:
         """Return the interval of the mean recall."""
         table = self.count_table(state)
-        if self._counts.unusable(state) and self._counts.invalid(state) > 0:
+        if self._counts.has_invalid(state):
             return undefined(level)
         if self.task != "multiclass":
             return balanced(table, level)

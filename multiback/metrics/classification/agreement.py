@@ -160,7 +160,7 @@ class MatthewsCorrelation(TaskMetric):
     def interval_on_arrays(self, state: State, level: float) -> Interval:
         """Return the interval of the correlation."""
         table = self.count_table(state)
-        if self._counts.unusable(state) and self._counts.invalid(state) > 0:
+        if self._counts.has_invalid(state):
             return undefined(level)
         if self.task == "multilabel":
             table = table.pooled()
@@ -322,7 +322,7 @@ class CohenKappa(PairMetric):
 
     def interval_on_arrays(self, state: State, level: float) -> Interval:
         """Return the interval of kappa."""
-        if self._confusion.unusable(state) and self._confusion.invalid(state) > 0:
+        if self._confusion.has_invalid(state):
             return undefined(level)
         counts, squares = self._cells(state)
         classes, columns = counts.shape

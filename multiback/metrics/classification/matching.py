@@ -221,6 +221,6 @@ class ExactMatch(CountMetric):
 
     def interval_on_arrays(self, state: State, level: float) -> Interval:
         """Return the interval of the share of rows."""
-        if self._counts.unusable(state) and self._counts.invalid(state) > 0:
+        if self._counts.has_invalid(state):
             return undefined(level)
         return column_ratios(self.count_table(state), RECALL, level)[0].first()

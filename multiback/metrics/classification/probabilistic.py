@@ -56,7 +56,7 @@ class LossMetric(PairMetric):
 
     def interval_on_arrays(self, state: State, level: float) -> Interval:
         """Return the interval of the mean loss."""
-        if self._losses.unusable(state) and self._losses.invalid(state) > 0:
+        if self._losses.has_invalid(state):
             return undefined(level)
         return mean_interval(sum_of_words(state["sums"]), level, positive=True)
 

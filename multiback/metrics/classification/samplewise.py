@@ -77,7 +77,7 @@ class SamplewiseOverlap(PairMetric):
         """Return the interval of the mean over samples."""
         one = self._ratios.average is not None or self.record.is_single
         sums = sum_of_words(state["sums"])
-        if self._ratios.unusable(state) and self._ratios.invalid(state) > 0:
+        if self._ratios.has_invalid(state):
             return undefined(level, () if one else sums.shape[1:])
         mean, variance, rows = mean_and_variance(sums)
         size = effective_rows(mean, variance, rows)

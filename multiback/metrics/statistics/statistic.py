@@ -176,6 +176,10 @@ class LabelStatistic(PairStatistic):
         counts = state["unusable"][:, OF_LABELS]
         return exact.count_to_float(namespace(counts).sum(counts, axis=1))
 
+    def has_invalid(self, state: dict[str, Any]) -> bool:
+        """Return whether a label was unusable, for host arrays."""
+        return bool(self.unusable(state)) and bool(self.invalid(state) > 0)
+
     def unrankable(self, state: State) -> Tensor:
         """Return how many labels or weights leave no ranking."""
         negative = state["unusable"][:, NUMBER["negative_weight"]]
