@@ -1,8 +1,8 @@
 """PyTorch Lightning: its trainer's checkpoints kept by ours, and its own files read.
 
-    ModelCheckpoint   the callback for a Trainer          callback.py restore
-    a module's weights out of a run     restoring.py LogRun            a run sent to
-    loggers               logs.py
+    ModelCheckpoint   the callback for a Trainer          callback.py
+    restore           a module's weights out of a run     restoring.py
+    LogRun            a run sent to loggers               logs.py
 
 What Lightning's own ModelCheckpoint wrote is read by `directory` (which files, and
 what Lightning calls best), `file` (one of them), `archive` (its zip, within bounds)
