@@ -15,7 +15,7 @@ from multiback.metrics.inputs.causes import (
     suspicious,
 )
 from multiback.metrics.numeric import exact
-from multiback.metrics.numeric.arithmetic import namespace
+from multiback.metrics.numeric.arithmetic import cond, namespace
 
 Tensor = Any
 State = dict[str, Tensor]
@@ -81,7 +81,7 @@ class CountsCauses(Statistic):
         unusable = state["unusable"]
         # Read the original input: otherwise values that XLA fused would have to be
         # stored.
-        return ops.cond(
+        return cond(
             odd,
             lambda: exact.add_to_count(unusable, self.causes(given)),
             lambda: unusable,
