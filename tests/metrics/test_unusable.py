@@ -148,26 +148,23 @@ def test_a_negative_weight_leaves_no_ranking(name, capacity):
     assert "1 weights are negative" in words
 
 
-@pytest.mark.parametrize("bad", [NAN, np.inf])
 @pytest.mark.parametrize("entry", of_each_statistic(ENTRIES).values(), ids=str)
-def test_a_weight_that_is_not_finite_is_told(entry, bad):
+def test_a_weight_that_is_not_finite_is_told(entry):
     if entry.name in ("Max", "Min"):
         pytest.skip("only whether a weight is 0 matters")
-    metric = entry.make()
     batch = datasets(entry.kind)["plain"]
     weights = np.ones(len(batch[0]), "float32")
-    weights[1] = bad
-    metric.update_state(*batch, weights)
-    # One a sample, or one an element of it.
-    assert metric.unusable()["unusable_weight"] in (1, LABELS_EACH)
-    with warnings.catch_warnings(record=True) as told:
-        warnings.simplefilter("always")
-        metric.result()
-    assert any("weights are" in words for words in words_of(told))
-    weights[1] = 0.0
-    metric.reset_state()
-    metric.update_state(*batch, weights)
-    assert "unusable_weight" not in metric.unusable()
+    for bad in (NAN, np.inf, 0.0):
+        weights[1] = bad
+        metric = entry.make()
+        metric.update_state(*batch, weights)
+        # One a sample, or one an element of it.
+        found = metric.unusable().get("unusable_weight", 0)
+        assert found in ((1, LABELS_EACH) if bad else (0,))
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            metric.result()
+        assert any("weights are" in words for words in words_of(told)) == bool(bad)
 
 
 @pytest.mark.parametrize("from_logits", [False, True], ids=["probabilities", "logits"])
