@@ -4,7 +4,8 @@
                            torch, or the backend that KERAS_BACKEND names
     nox -s demo            the main job, on real data
     nox -s tests-torch     the test suite under one backend
-    nox -s tests-jax       of it what may differ under another (-tensorflow)
+    nox -s tests-jax       of it what may differ under another (-tensorflow), and of
+                           contracts with many cases one in three
     nox -s tests-plain     what needs no Keras, where there is none
     nox -s portability     what one backend writes, the others load; and several
                            processes together
@@ -192,7 +193,12 @@ def run_suite(session: nox.Session, backend: str) -> None:
     session.run(
         *PYTEST,
         *(session.posargs or ("tests", *ELSEWHERE)),
-        env={**TEST_ENV, "KERAS_BACKEND": backend, "MULTIBACK_TEST_INSTALLED": "1"},
+        env={
+            **TEST_ENV,
+            "KERAS_BACKEND": backend,
+            "MULTIBACK_ALL_CASES": "1",
+            "MULTIBACK_TEST_INSTALLED": "1",
+        },
     )
 
 
