@@ -36,8 +36,8 @@ class Row:
         constants: More arguments for torchmetrics.
         sklearn: The ratio of counts in scikit-learn; other metrics have a function in
             `oracles`.
-        torchmetrics: Why torchmetrics has none, where a reason helps.
-        keras: Why Keras has none, where a reason helps.
+        torchmetrics: Why torchmetrics lacks it, where a reason helps.
+        keras: Why Keras lacks it, where a reason helps.
     """
 
     name: str = ""
