@@ -1,9 +1,8 @@
 """The folder of an engine: hostile ones are refused before anything is read from it."""
 
-import json
-
 import numpy as np
 import pytest
+from support.dcp_files import commit_dcp, piece
 
 from multiback.errors import ArgumentError, CorruptCheckpointError, StoreError
 from multiback.store import FileEntry, Request, RunDirectory
@@ -14,25 +13,6 @@ from multiback.store.sharded.blocks import PartReader
 from multiback.store.sharded.formats import read_parts, settle
 
 
-def piece(path, arrays, places=None):
-    """Write a file as torch's distributed checkpoint does."""
-    metadata = {"format": "pt", "DCP_VERSION": "1.0"}
-    if places is not None:
-        offsets = {key: {"saved_offsets": at} for key, at in places.items()}
-        metadata["DCP_SHARDING_INFO"] = json.dumps(offsets)
-    header, data = {"__metadata__": metadata}, b""
-    for key, array in arrays.items():
-        end = len(data) + array.nbytes
-        header[key] = {
-            "dtype": "F32",
-            "shape": list(array.shape),
-            "data_offsets": [len(data), end],
-        }
-        data += array.astype("<f4").tobytes()
-    text = json.dumps(header).encode()
-    path.write_bytes(len(text).to_bytes(8, "little") + text + data)
-
-
 def halves(folder):
     folder.mkdir()
     whole = np.arange(6, dtype="float32").reshape(3, 2)
@@ -41,17 +21,7 @@ def halves(folder):
 
 
 def committed(tmp_path, write=halves):
-    request = Request(
-        "one",
-        run_id="a",
-        tensors={"x": np.ones(2, "float32")},
-        epoch=1,
-        step=1,
-        metrics={},
-        state_format="dcp",
-        write_state=write,
-    )
-    return RunDirectory(tmp_path / "run").commit(request)
+    return commit_dcp(tmp_path / "run", write, {"x": np.ones(2, "float32")})
 
 
 def test_pieces_are_joined_and_each_file_is_in_the_manifest(tmp_path):
