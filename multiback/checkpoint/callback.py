@@ -14,7 +14,8 @@ from multiback import keras_private
 from multiback.checkpoint.arguments import Quantity, Resume, check_flag
 from multiback.checkpoint.checkpointer import Checkpointer
 from multiback.checkpoint.choosing.direction import Mode
-from multiback.checkpoint.choosing.slots import Entry, Slot, check_number
+from multiback.checkpoint.choosing.ranking import Entry
+from multiback.checkpoint.choosing.slots import Slot, check_number
 from multiback.checkpoint.choosing.triggers import Triggers
 from multiback.checkpoint.fit.data_position import DataPosition, Seekable
 from multiback.checkpoint.fit.ema import EmaCheck
