@@ -114,7 +114,7 @@ METRICS: dict[str, Row] = {
         "HammingDistance", *_RATIO, sklearn=Score("hamming_loss", of_class=_MISSED)
     ),
     "HingeLoss": _row("HingeLoss", "squared"),
-    "HitRate": _row("RetrievalHitRate", **_QUERIES),
+    "HitRate": Row("RetrievalHitRate", _QUERIES),
     "Huber": Row(
         keras="Keras has it as a loss: compile with metrics=[keras.losses.huber]",
     ),
@@ -138,14 +138,14 @@ METRICS: dict[str, Row] = {
         "MeanAbsolutePercentageError",
         keras="Keras's is a percentage, 100 times as much",
     ),
-    "MeanAveragePrecisionAtK": _row("RetrievalMAP", **_QUERIES),
-    "MeanReciprocalRank": _row("RetrievalMRR", **_QUERIES),
+    "MeanAveragePrecisionAtK": Row("RetrievalMAP", _QUERIES),
+    "MeanReciprocalRank": Row("RetrievalMRR", _QUERIES),
     "MeanSquaredError": _row("MeanSquaredError"),
     "MeanSquaredLogarithmicError": _row("MeanSquaredLogError"),
     "Min": _row("MinMetric"),
     "MinkowskiDistance": _row("MinkowskiDistance", "p"),
     "MultiScaleStructuralSimilarity": Row(torchmetrics=_BORDERS),
-    "NDCG": _row("RetrievalNormalizedDCG", **_QUERIES),
+    "NDCG": Row("RetrievalNormalizedDCG", _QUERIES),
     "NegativePredictiveValue": _row(
         "NegativePredictiveValue",
         *_RATIO,
@@ -163,7 +163,7 @@ METRICS: dict[str, Row] = {
         "classes), and takes the softmax of what it is given"
     ),
     "Precision": _row("Precision", *_EMPTY, sklearn=Score("precision_score")),
-    "PrecisionAtK": _row("RetrievalPrecision", **_QUERIES),
+    "PrecisionAtK": Row("RetrievalPrecision", _QUERIES),
     "PrecisionAtRecall": _row("PrecisionAtFixedRecall", recall="min_recall"),
     "PrecisionAtTopFraction": Row(
         torchmetrics="torchmetrics has precision of k items of each query: "
@@ -171,7 +171,7 @@ METRICS: dict[str, Row] = {
     ),
     "R2Score": _row("R2Score", "adjusted", "multioutput"),
     "Recall": _row("Recall", *_EMPTY, sklearn=_RECALL),
-    "RecallAtK": _row("RetrievalRecall", **_QUERIES),
+    "RecallAtK": Row("RetrievalRecall", _QUERIES),
     "RecallAtPrecision": _row("RecallAtFixedPrecision", precision="min_precision"),
     "RelativeSquaredError": _row("RelativeSquaredError", "num_outputs", "squared"),
     "RootMeanSquaredError": _row("MeanSquaredError", constants={"squared": False}),
