@@ -82,8 +82,9 @@ ONCE = (
     *(
         f"tests/adapters/test_{name}.py"
         for name in (
-            *("agreement", "assert_agrees", "documented_examples", "equivalents"),
-            *("every_torchmetric", "keras_conventions", "lightning_files"),
+            *("assert_agrees", "documented_examples", "equivalents"),
+            *("every_torchmetric", "keras_conventions", "keras_equivalents"),
+            "lightning_files",
             *("missing_libraries", "peers", "regression_equivalents", "report"),
             *("score_equivalents", "translated_catalogue", "translated_metrics"),
         )

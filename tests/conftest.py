@@ -1,7 +1,9 @@
 """Settings for every test; one process tests one backend, or what needs no Keras."""
 
 import gc
+import json
 import os
+import sys
 import zlib
 from pathlib import Path
 
@@ -54,3 +56,36 @@ def pytest_collection_finish():
 @pytest.fixture
 def rng():
     return np.random.default_rng(20261122)
+
+
+class Result:
+    """What a command did."""
+
+    def __init__(self, code, captured):
+        self.code, self.out, self.err = code, captured.out, captured.err
+
+    @property
+    def json(self):
+        return json.loads(self.out)
+
+
+@pytest.fixture
+def call(monkeypatch, capsys):
+    """Run a command as the shell would, 80 columns wide by default."""
+
+    def run(*arguments, width=80):
+        from multiback.cli import main
+
+        monkeypatch.setenv("COLUMNS", str(width))
+        monkeypatch.setattr(sys, "argv", ["multiback", *map(str, arguments)])
+        capsys.readouterr()
+        try:
+            main()
+            code = 0
+        except SystemExit as stop:
+            code = stop.code or 0
+        result = Result(code, capsys.readouterr())
+        assert "Traceback" not in result.err
+        return result
+
+    return run
