@@ -243,6 +243,22 @@ def _load(
     return model
 
 
+def candidates(path: PathLike, which: str, run: str | None) -> list[Checkpoint]:
+    """Return the checkpoint at a path; or those of a run directory, first choice first.
+
+    Raises:
+        ArgumentError: `which` is another word than "best" and "last".
+        NoCheckpointError: There is none.
+    """
+    if which not in ("best", "last"):
+        raise ArgumentError(f'which= wants "best" or "last", not {which!r}.')
+    path = expanded("path=", path)
+    if not is_run_directory(path):
+        return [_opened(path)]
+    found = checkpoints_of(path, run)
+    return rank(found, None, "auto") if which == "best" else found[::-1]
+
+
 def restore(
     model: keras.Model | Mapping[str, Any],
     path: PathLike,
@@ -282,8 +298,6 @@ def restore(
         StateError: A weight is missing, extra or of another shape; the model is
             unchanged.
     """
-    if which not in ("best", "last"):
-        raise ArgumentError(f'which= wants "best" or "last", not {which!r}.')
     if not isinstance(model, keras.Model) and not is_tree(model):
         raise ArgumentError(
             "model= wants a built keras.Model, or a mapping of names to arrays, not "
@@ -292,11 +306,7 @@ def restore(
     check_flag("optimizer=", optimizer)
     check_flag("strict=", strict)
     check_flag("rounding=", rounding)
-    path = expanded("path=", path)
-    ordered = [] if is_run_directory(path) else [_opened(path)]
-    if not ordered:
-        found = checkpoints_of(path, run)
-        ordered = rank(found, None, "auto") if which == "best" else found[::-1]
+    ordered = candidates(path, which, run)
     misfits: list[Checkpoint] = []
 
     def fitting(one: Checkpoint) -> Any:
