@@ -3,7 +3,7 @@
 Keras allocates the weights of a layer, and the state of a metric, before anything can
 be compared with what was saved. So the sizes are read in the config: a size of a layer
 is one of the saved weights' sizes, and metrics have a limit of their own. Layers and
-metrics of the user's own are not known here.
+metrics of the user's own are not known here; `Room` counts what they allocate.
 """
 
 import math

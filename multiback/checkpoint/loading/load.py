@@ -41,6 +41,7 @@ from multiback.state import (
     without_frozen_slots,
 )
 from multiback.state.bounds import check_bounds
+from multiback.state.room import Room
 from multiback.state.tree import is_tree
 from multiback.store import (
     Checkpoint,
@@ -76,7 +77,9 @@ def load_best(
         compile: Compile the model as it was, optimizer state included.
         safe_mode: Refuse lambdas, which are code inside the file.
         bounded: Refuse an architecture whose layers are larger than any saved weight,
-            and metrics of more than 2 GiB: a forged file could ask for any memory.
+            variables of 16 times the checkpoint's bytes, and metrics of more than
+            2 GiB: a forged file could ask for any memory. Memory that your own classes
+            allocate outside of Keras's variables is not bounded.
 
     Returns:
         The model; or, where no model was saved, the mapping of arrays.
@@ -200,6 +203,7 @@ def _load(
         "compile": compile,
         "safe_mode": safe_mode,
         "learning_rate": trainer_facts(checkpoint).get("learning_rate"),
+        "room": Room(checkpoint.stored_bytes()) if bounded else None,
     }
     if KERAS_FILE in checkpoint.files:
         # Keras reads it as a file, so verify it first.
