@@ -12,10 +12,9 @@ import numpy as np
 
 from multiback.errors import ArgumentError, StateError
 from multiback.keras_private import KERAS_SOURCE, layers_of, no_compile_config, sharing
-from multiback.state.bounds import MAX_METRICS
+from multiback.state.bounds import MAX_METRICS, Room
 from multiback.state.describe import brief
 from multiback.state.portable import Config, objects_in, with_learning_rate
-from multiback.state.room import Room
 from multiback.state.variables import check_model, optimizer_of
 
 # Where Keras may define a function of this bare name, which is all that a config holds.

@@ -19,9 +19,8 @@ from support.hostile import BAD, damaged, examples, forge, mutated, sealed
 import multiback as mb
 from multiback.errors import MultibackError, StateError
 from multiback.state import rebuild
-from multiback.state.bounds import check_bounds
+from multiback.state.bounds import Room, check_bounds
 from multiback.state.portable import objects_in
-from multiback.state.room import Room
 from multiback.store import RunDirectory
 
 pytestmark = pytest.mark.torture

@@ -40,8 +40,7 @@ from multiback.state import (
     tree,
     without_frozen_slots,
 )
-from multiback.state.bounds import check_bounds
-from multiback.state.room import Room
+from multiback.state.bounds import Room, check_bounds
 from multiback.state.tree import is_tree
 from multiback.store import (
     Checkpoint,
