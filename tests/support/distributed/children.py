@@ -60,7 +60,7 @@ def run(backend, program, *arguments, ranks=1, **environment):
 
 
 def fewer_and_fewer(backend, root, meeting):
-    """Train in four processes, of which one is killed in a commit; in two; in one.
+    """Train in four processes and kill one in a commit; then in two; then in one.
 
     Args:
         backend: "torch" or "jax".
@@ -75,7 +75,7 @@ def fewer_and_fewer(backend, root, meeting):
         ranks=4,
     )
     assert first[3].returncode == -signal.SIGKILL, first[3].output
-    # JAX ends the others as soon as process 0 has ended.
+    # JAX ends the others when process 0 has ended.
     for child in first[: 1 if backend == "jax" else 3]:
         assert child.told["error"]
     # What was saved before is whole, and the next start removes the rest.

@@ -1,4 +1,4 @@
-"""Train as one of several processes, of which one may be killed inside of a commit.
+"""Train as one of several processes; the last may be killed inside of a commit.
 
 fewer_child RANK FOLDER SIZE EPOCHS MEETING KILLED: MEETING is where the processes meet,
 KILLED the epoch in whose commit the last process ends, once it has written its part.
