@@ -10,7 +10,7 @@
     nox -s portability     what one backend writes, the others load; and several
                            processes together
     nox -s remote          run directories on a real S3 server, on this machine
-    nox -s adapters        Lightning, and the loggers: the real ones (not in CI)
+    nox -s adapters        Lightning, KerasTuner, loggers: the real ones (not in CI)
     nox -s lint types dist
     nox -s docs            the site, in site/, and a look at it (not in CI)
     nox -s floor newest    the oldest and the newest that we claim (not in CI)
