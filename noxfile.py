@@ -107,6 +107,7 @@ ONCE = (
     *(f"tests/data/test_{name}.py" for name in ("order", "plain")),
     "tests/examples/test_guides.py",
     "tests/comparison",
+    "tests/metrics/test_drawn_intervals.py",
     "tests/metrics/test_intervals.py",
     "tests/metrics/test_paired.py",
     "tests/metrics/test_plots.py",
