@@ -13,7 +13,8 @@ from typing import Any, Protocol
 import keras
 
 from multiback.checkpoint.choosing.log_values import numbers_of
-from multiback.checkpoint.loading.find import measurements, rank
+from multiback.checkpoint.loading.find import rank
+from multiback.checkpoint.loading.history import measurements
 from multiback.errors import MonitorError, NoCheckpointError
 from multiback.store import Checkpoint, open_run_directory
 
