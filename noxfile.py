@@ -190,11 +190,18 @@ def install(
     session.install("--force-reinstall", "--no-deps", str(wheel))
 
 
+def not_under(backend: str, *more: str) -> tuple[str, ...]:
+    """Return what a run of all tests leaves out under a backend, for pytest."""
+    once = () if backend == "torch" else ONCE
+    return (*ELSEWHERE, *(f"--ignore={path}" for path in (*once, *more)))
+
+
 def run_suite(session: nox.Session, backend: str) -> None:
-    """Run the whole test suite in one process tree under one backend."""
+    """Run the test suite in one process tree under one backend, with all cases."""
+    plain = () if backend == "torch" else PLAIN
     session.run(
         *PYTEST,
-        *(session.posargs or ("tests", *ELSEWHERE)),
+        *(session.posargs or ("tests", *not_under(backend, *plain))),
         env={
             **TEST_ENV,
             "KERAS_BACKEND": backend,
@@ -261,11 +268,10 @@ def add_backend(backend: str) -> None:
     @on_frameworks(name=f"tests-{backend}")
     def tests(session: nox.Session) -> None:
         """Run the test suite under one backend."""
-        elsewhere = PLAIN if backend == "torch" else (*PLAIN, *ONCE)
-        if backend == "jax":  # The session `demo` runs it.
-            elsewhere = (*elsewhere, "tests/cli/test_demo.py")
-        ignored = (f"--ignore={path}" for path in elsewhere)
-        under_backend(session, backend, "tests", *ELSEWHERE, *ignored)
+        # The session `demo` runs it under JAX.
+        more = ("tests/cli/test_demo.py",) if backend == "jax" else ()
+        left_out = not_under(backend, *PLAIN, *more)
+        under_backend(session, backend, "tests", *left_out)
 
 
 for each in BACKENDS:
