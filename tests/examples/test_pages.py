@@ -22,6 +22,7 @@ def test_the_start_page_trains_loads_and_checks(tmp_path, call):
 
 
 def test_every_block_of_the_readme_runs(rng, call):
+    keras.utils.set_random_seed(0)  # As the README says.
     x = rng.normal(size=(64, 3)).astype("float32")
     y = (x[:, :1] > 0).astype("float32")
     model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1, "sigmoid")])

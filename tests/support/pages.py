@@ -36,8 +36,9 @@ def run_page(page, names=None, call=None):
         names: What the page's code finds there.
         call: Runs a command of multiback; without it, only Python is run.
     """
-    keras.backend.clear_session()  # Names of layers as in a process of their own.
-    names = {"__name__": page.stem} if names is None else names
+    if names is None:
+        names = {"__name__": page.stem}
+        keras.backend.clear_session()  # Names of layers as in a process of their own.
     found = blocks(page)
     assert found
     for language, block in found:
