@@ -86,7 +86,8 @@ ONCE = (
             *("every_torchmetric", "keras_conventions", "keras_equivalents"),
             "lightning_files",
             *("missing_libraries", "peers", "regression_equivalents", "report"),
-            *("score_equivalents", "translated_catalogue", "translated_metrics"),
+            *("score_equivalents", "translated_catalogue"),
+            *("translated_conventions", "translated_metrics"),
         )
     ),
     *(
