@@ -7,6 +7,7 @@ does not depend on it.
 
 import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Protocol
 
 import keras
@@ -39,6 +40,13 @@ class Logger(Protocol):
 
     def finish(self) -> None:
         """End the run."""
+
+
+def architecture_file(checkpoint: Checkpoint) -> Path | None:
+    """Return the file that a copy of the checkpoint needs beside its folder."""
+    if checkpoint.architecture is None:
+        return None
+    return Path(checkpoint.location).parent.parent / checkpoint.architecture
 
 
 class Reader:

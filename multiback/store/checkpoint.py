@@ -3,7 +3,7 @@
 import datetime as dt
 import os
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -184,6 +184,19 @@ class Checkpoint:
     def size(self) -> int:
         """The bytes of its files, without the manifest and the architecture."""
         return sum(entry.size for entry in self.files.values())
+
+    def stored_bytes(self) -> int:
+        """Return its files' bytes on this disk, whatever the manifest says.
+
+        Of a remote one, what the manifest says: a download is compared with it.
+        """
+        if self.source is not None:
+            return self.size
+        found = 0
+        for name in self.files:
+            with suppress(OSError):  # Reading it will say why.
+                found += (self.path / name).stat().st_size
+        return found
 
     def _faults(self, progress: Progress | None) -> Iterator[StoreError]:
         """Lazily yield one error per damaged file."""
