@@ -11,6 +11,7 @@ import pytest
 from support.backends import BACKEND
 
 import multiback as mb
+from multiback.keras_import import _KerasFinder
 
 
 def run(code, *arguments, **env):
@@ -54,6 +55,13 @@ def test_the_public_names_load_no_library_that_keras_did_not_load(backend):
 def test_the_import_check_can_fail():
     assert "sklearn" in imported_by("import multiback, sklearn")
     assert BACKEND in imported_by("import multiback.metrics")
+
+
+def test_keras_is_found_where_multiback_was_imported_twice(monkeypatch):
+    finders = [_KerasFinder(), _KerasFinder()]
+    monkeypatch.setattr(sys, "meta_path", [*finders, *sys.meta_path])
+    for finder in finders:
+        assert finder.find_spec("keras", None).name == "keras"
 
 
 ORDERS = {
