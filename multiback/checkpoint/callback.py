@@ -80,7 +80,8 @@ class ModelCheckpoint(KnownArguments, keras.callbacks.Callback):  # type: ignore
     can check the weights of a loader or a generator.
 
     Args:
-        dirpath: The run directory, or its URL, such as "s3://bucket/runs/tumour".
+        dirpath: The run directory, or its URL, such as "s3://bucket/runs/tumour". It is
+            needed: a run is found again by its directory.
         monitor: What to be best by: a log name such as "val_f1_score", an
             expression of log names, a function of the logs, or a `Monitor`. None
             keeps the last only.
@@ -170,7 +171,7 @@ class ModelCheckpoint(KnownArguments, keras.callbacks.Callback):  # type: ignore
 
     def __init__(
         self,
-        dirpath: str | os.PathLike[str],
+        dirpath: str | os.PathLike[str] | None = None,
         monitor: Quantity = None,
         *,
         mode: Mode | Literal["auto"] = "auto",

@@ -83,8 +83,9 @@ class Checkpointer(KnownArguments):
     the next call, and of the end of the `with` block.
 
     Args:
-        dirpath: The run directory, created when needed; or its URL, such as
-            "s3://bucket/runs/tumour" (`pip install s3fs`).
+        dirpath: The run directory, created when missing; or its URL, such as
+            "s3://bucket/runs/tumour" (`pip install s3fs`). It is needed: a run is found
+            again by its directory.
         monitor: What to be best by: a log name, an expression of log names, a
             function of the logs, or a `Monitor`. None keeps the last only.
         mode: "max", "min", or "auto" to ask the metric behind the name.
@@ -140,7 +141,7 @@ class Checkpointer(KnownArguments):
 
     def __init__(
         self,
-        dirpath: str | os.PathLike[str],
+        dirpath: str | os.PathLike[str] | None = None,
         monitor: Quantity = None,
         *,
         mode: Mode | Literal["auto"] = "auto",

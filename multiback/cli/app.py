@@ -237,7 +237,7 @@ def best(
         _print_json(found)
     else:
         typer.echo(found["path"])
-        if sentence := best_view(found):
+        for sentence in best_view(found):
             typer.echo(sentence, err=True)
 
 

@@ -330,10 +330,17 @@ def test_runs_with_slow_disks_do_not_wait_for_each_other(
             start = time.monotonic()
             runs.remove(commit(runs, "c", run_id="quick"), run_id="quick")
             waits.append(time.monotonic() - start)
+            time.sleep(0.05)
+        waited = []
         for each in slow:
-            done, waited = each.stdout.read().split()
+            done, own = each.stdout.read().split()
             assert done == b"done"
-            assert float(waited) < 3  # Of three commits and removals, all together.
+            waited.append(float(own))
+    print(
+        f"{count:.0f} runs of {seconds} s a call: at most {max(waited):.2f} s beside "
+        f"their own calls, and {max(waits):.2f} s for {len(waits)} quick commits"
+    )
+    assert max(waited) < 3  # Of three commits and removals, all together.
     assert len(waits) > 5
     assert sorted(waits)[len(waits) // 2] < 1
     found = runs.checkpoints()
