@@ -4,12 +4,13 @@
                            torch, or the backend that KERAS_BACKEND names
     nox -s demo            the main job, on real data
     nox -s tests-torch     the test suite under one backend
-    nox -s tests-jax       of it what may differ under another (-tensorflow)
+    nox -s tests-jax       of it what may differ under another (-tensorflow), and of
+                           contracts with many cases one in three
     nox -s tests-plain     what needs no Keras, where there is none
     nox -s portability     what one backend writes, the others load; and several
                            processes together
     nox -s remote          run directories on a real S3 server, on this machine
-    nox -s adapters        Lightning, and the loggers: the real ones (not in CI)
+    nox -s adapters        Lightning, KerasTuner, loggers: the real ones (not in CI)
     nox -s lint types dist
     nox -s docs            the site, in site/, and a look at it (not in CI)
     nox -s floor newest    the oldest and the newest that we claim (not in CI)
@@ -81,8 +82,9 @@ ONCE = (
     *(
         f"tests/adapters/test_{name}.py"
         for name in (
-            *("agreement", "assert_agrees", "documented_examples", "equivalents"),
-            *("every_torchmetric", "keras_conventions", "lightning_files"),
+            *("assert_agrees", "documented_examples", "equivalents"),
+            *("every_torchmetric", "keras_conventions", "keras_equivalents"),
+            "lightning_files",
             *("missing_libraries", "peers", "regression_equivalents", "report"),
             *("score_equivalents", "translated_catalogue", "translated_metrics"),
         )
@@ -105,6 +107,7 @@ ONCE = (
     *(f"tests/data/test_{name}.py" for name in ("order", "plain")),
     "tests/examples/test_guides.py",
     "tests/comparison",
+    "tests/metrics/test_drawn_intervals.py",
     "tests/metrics/test_intervals.py",
     "tests/metrics/test_paired.py",
     "tests/metrics/test_plots.py",
@@ -192,7 +195,12 @@ def run_suite(session: nox.Session, backend: str) -> None:
     session.run(
         *PYTEST,
         *(session.posargs or ("tests", *ELSEWHERE)),
-        env={**TEST_ENV, "KERAS_BACKEND": backend, "MULTIBACK_TEST_INSTALLED": "1"},
+        env={
+            **TEST_ENV,
+            "KERAS_BACKEND": backend,
+            "MULTIBACK_ALL_CASES": "1",
+            "MULTIBACK_TEST_INSTALLED": "1",
+        },
     )
 
 

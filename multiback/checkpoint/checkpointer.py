@@ -37,9 +37,10 @@ from multiback.checkpoint.choosing.log_values import (
     other_values,
     written_logs,
 )
+from multiback.checkpoint.choosing.ranking import Entry
 from multiback.checkpoint.choosing.recorded_scores import RecordedScores
 from multiback.checkpoint.choosing.scorer import Scorer, nan_scores
-from multiback.checkpoint.choosing.slots import Best, Entry, Slot
+from multiback.checkpoint.choosing.slots import Best, Slot
 from multiback.checkpoint.loading.documents import recorded_curves, recorded_threshold
 from multiback.checkpoint.loading.find import first_intact
 from multiback.checkpoint.loading.load import restore_checkpoint

@@ -32,7 +32,7 @@ from multiback.store.format.tensor_file import (
     stream_tensors,
 )
 from multiback.store.sharded.blocks import BLOCKS, PartReader
-from multiback.store.sharded.formats import Parts, check_folder, read_folder, read_parts
+from multiback.store.sharded.formats import Parts, check_folder, read_parts
 from multiback.store.sharded.regions import Regions, is_inside, slices
 
 STATE = "state.safetensors"
@@ -239,23 +239,16 @@ class Checkpoint:
         }
 
     def tensors(self) -> dict[str, Array]:
-        """Read all arrays, in one pass that verifies the same bytes.
+        """Read all arrays, and verify the bytes that are read.
 
         Returns:
             The arrays by name, in fresh memory.
 
         Raises:
-            CorruptCheckpointError: The file is not what the manifest says.
+            CorruptCheckpointError: A file is not what the manifest says.
             StoreError: This checkpoint has no arrays.
         """
-        with self.local_file(STATE) as path:
-            arrays = read_tensors(path, self._entry(STATE))
-        if self.state_format != SAFETENSORS:
-            folder, files = self.path / self.state_format, self._folder_files()
-            further = read_folder(self.state_format, folder, files)
-            self._check_apart(arrays, further)
-            arrays |= further
-        return arrays
+        return self.tensors_in_parts({})[0]
 
     def tensors_in_parts(self, regions: Regions) -> Parts:
         """Read some arrays only in the parts that this process holds.

@@ -12,6 +12,7 @@ from keras import ops
 from multiback.errors import ArgumentError, WideBoundsWarning
 from multiback.metrics import plots
 from multiback.metrics.base.averaging import check_average
+from multiback.metrics.base.bootstrap_states import Intervals
 from multiback.metrics.base.curves import (
     PrecisionRecallCurve,
     ROCCurve,
@@ -89,6 +90,8 @@ class ScoreMetric(PairMetric):
         max_state_mb: Largest state in MB, or None.
         name: Name in the logs.
         dtype: Accepted as Keras's metrics do; counts stay exact.
+        intervals: "bootstrap" draws the rows again for `interval()` while they come, or
+            a mapping of "replicates" and "seed" does; None takes a formula.
     """
 
     direction: ClassVar[Direction | None] = "max"
@@ -110,6 +113,7 @@ class ScoreMetric(PairMetric):
         max_state_mb: float | None,
         name: str,
         dtype: str | None,
+        intervals: Intervals = None,
     ) -> None:
         check_average(average)
         if capacity is not None:
@@ -134,7 +138,7 @@ class ScoreMetric(PairMetric):
             if capacity is None
             else ScoreBuffer(capacity, scores)
         )
-        super().__init__(self._scores, name=name, dtype=dtype)
+        super().__init__(self._scores, name=name, dtype=dtype, intervals=intervals)
         self.record: Task = record
         self.average = average
         one_value = binary and record.classes is None

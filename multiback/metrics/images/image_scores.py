@@ -57,7 +57,7 @@ class ImageScores(RowMeans):
         odd = ops.logical_not(ops.all(ops.isfinite(values)))
         return values, counts, odd
 
-    def causes(self, given: Given) -> Tensor:
+    def causes_of_rows(self, given: Given) -> Tensor:
         """Count pixels that are NaN or infinite, and images without any error."""
         true, predicted = self._images(given)
         infinite = ops.logical_or(ops.isinf(true), ops.isinf(predicted))

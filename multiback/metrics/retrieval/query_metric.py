@@ -4,6 +4,7 @@ import math
 from typing import Any, ClassVar
 
 from multiback.metrics.base.averaging import check_zero_division
+from multiback.metrics.base.bootstrap_states import Intervals
 from multiback.metrics.base.metric import Direction, PairMetric
 from multiback.metrics.inputs.arguments import as_integer
 from multiback.metrics.retrieval.query_scores import Gain, Kind, QueryScores
@@ -24,6 +25,8 @@ class QueryMetric(PairMetric):
         binary: A label is 0 or 1, and nothing else.
         name: Name in the logs.
         dtype: Accepted as Keras's metrics do; sums stay exact.
+        intervals: "bootstrap" draws the rows again for `interval()` while they come, or
+            a mapping of "replicates" and "seed" does; None takes a formula.
     """
 
     direction: ClassVar[Direction | None] = "max"
@@ -40,6 +43,7 @@ class QueryMetric(PairMetric):
         binary: bool = False,
         name: str,
         dtype: str | None,
+        intervals: Intervals = None,
     ) -> None:
         check_zero_division(zero_division)
         if ignore_index is not None:
@@ -52,7 +56,7 @@ class QueryMetric(PairMetric):
             ignore_index,
             binary,
         )
-        super().__init__(self._queries, name=name, dtype=dtype)
+        super().__init__(self._queries, name=name, dtype=dtype, intervals=intervals)
 
     def compute(self, state: State) -> Tensor:
         """Return the mean of a state."""
