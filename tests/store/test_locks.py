@@ -298,7 +298,7 @@ runs.remove(one, run_id=sys.argv[2])
 runs.commit(Request("c", run_id=sys.argv[2], **fields))
 print("done", time.monotonic() - began - slept, flush=True)
 """
-# Seconds for each of the four calls of a commit. More in a torture session: 12 runs with
+# Seconds for each of four calls of a commit. More in a torture session: 12 runs with
 # 3 s, and two whose commits take 92 s.
 SLOW_RUNS = tuple(
     tuple(map(float, each.split("x")))
