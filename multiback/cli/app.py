@@ -65,7 +65,7 @@ RunPath = Annotated[
 CheckpointPath = Annotated[
     str,
     typer.Argument(
-        help="A checkpoint, a link to one (RUN/best), or its URL.",
+        help="A checkpoint: its path or URL, RUN/best, or RUN/START-OF-NAME.",
         metavar="CKPT",
     ),
 ]
