@@ -602,7 +602,8 @@ class ModelCheckpoint(KnownArguments, keras.callbacks.Callback):  # type: ignore
         self._training = self._signals.holding = False
         model = self.model
         self._resumption.end(model)
-        self._checkpointer.finish(model)
+        behind = late_logs(keras_private.fit_callbacks(), self)
+        self._checkpointer.finish(model, because=behind)
         if self._restore_best:
             self._put_best_back(model)
         kept = self._checkpointer.kept

@@ -594,12 +594,13 @@ class Checkpointer(KnownArguments):
                 self._told.add(problem)
                 warn(cleaned(problem), CheckpointWarning)
 
-    def finish(self, model: Any = None) -> None:
+    def finish(self, model: Any = None, *, because: str = "") -> None:
         """End the run, once everything is on the disk.
 
         Args:
             model: What to save, should nothing have been saved because a monitored
                 name was never in the logs.
+            because: Why such a name is absent, in a sentence for the warning.
 
         Raises:
             StoreError: As for `surface`.
@@ -617,6 +618,9 @@ class Checkpointer(KnownArguments):
             self.end()
         names = ", ".join(map(repr, missing))
         text = f"{names} was monitored but never in the logs of this run"
+        if because:
+            self.tell([f"{text}. {because}"])
+            return
         if any(name.startswith("val_") for name in missing):
             text += f"; {self.no_validation}"
         self.tell([f"{text}. The newest checkpoints were kept instead."])

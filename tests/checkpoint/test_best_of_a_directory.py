@@ -201,6 +201,11 @@ def test_a_callback_that_adds_the_name_too_late_is_named(tmp_path):
         fit(model(), by("mine", tmp_path), Says(mine=[0.5]), epochs=1)
 
 
+def test_a_callback_that_adds_a_name_of_validation_too_late_is_named(tmp_path):
+    with warns("never in the logs.*Says stands behind ModelCheckpoint"):
+        fit(model(), by("val_mine", tmp_path), Says(val_mine=[0.5]), epochs=1)
+
+
 def test_verbose_prints_one_line_a_decision(tmp_path, capsys):
     ckpt = by("a", tmp_path, verbose=1, save_last=False)
     fit(model(AUROC(task="binary")), Says(a=[0.5, 0.4, 0.75]), ckpt)
