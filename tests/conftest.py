@@ -1,5 +1,6 @@
 """Settings for every test; one process tests one backend, or what needs no Keras."""
 
+import collections
 import gc
 import json
 import os
@@ -17,30 +18,38 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 import pytest
 
-# A class with so many cases tests each of them under every backend.
-FEW = 4
+# A test with fewer cases keeps each.
+MANY = 6
 
 
 def pytest_generate_tests(metafunc):
     """Give a contract's tests the cases that its subclass lists."""
     cases = getattr(metafunc.cls, "cases", None)
     if "arguments" in metafunc.fixturenames and cases is not None:
-        cases = to_compile(cases, metafunc.cls.__name__)
         metafunc.parametrize("arguments", cases.values(), ids=cases.keys())
 
 
-def to_compile(cases, owner):
-    """Leave out cases where each of them is compiled, but for one in three.
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config, items):
+    """Take one in so many of a test's cases, where the session asks for it.
 
     A backend may compute an operation in another way, and many cases have the same
-    operations. PyTorch, which compiles nothing, takes all; so does each backend in the
-    sessions `floor` and `newest`. Which ones are left depends on the class.
+    operations. Which cases are taken depends on the backend and on the file or class.
     """
-    compiled = os.environ["KERAS_BACKEND"] != "torch"
-    if not compiled or len(cases) <= FEW or os.environ.get("MULTIBACK_ALL_CASES"):
-        return cases
-    first = zlib.crc32(owner.encode()) % 3
-    return dict(list(cases.items())[first::3])
+    one_in = int(os.environ.get("MULTIBACK_ONE_CASE_IN", "1"))
+    tests = collections.defaultdict(list)
+    for item in items:
+        tests[item.parent.nodeid, item.originalname].append(item)
+    left_out = []
+    for (place, _), cases in tests.items():
+        if len(cases) >= MANY:
+            first = zlib.crc32(f"{os.environ['KERAS_BACKEND']} {place}".encode())
+            taken = cases[first % one_in :: one_in]
+            left_out += [case for case in cases if case not in taken]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        gone = set(left_out)
+        items[:] = [item for item in items if item not in gone]
 
 
 def pytest_collection_finish():
