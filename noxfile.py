@@ -437,7 +437,7 @@ def torture(session: nox.Session) -> None:
                 "MULTIBACK_EPOCHS": "2000",
                 "MULTIBACK_FUZZ": "20",
                 "MULTIBACK_HOSTILE": "1",
-                "MULTIBACK_SLOW_RUNS": "12x3,2x11",
+                "MULTIBACK_SLOW_RUNS": "12x3,2x23",
                 "MULTIBACK_PAGES": "1",
                 "MULTIBACK_SYSTEM_CALLS": "1",
             },

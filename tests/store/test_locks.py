@@ -284,7 +284,8 @@ runs.remove(one, run_id=sys.argv[2])
 runs.commit(Request("c", run_id=sys.argv[2], **fields))
 print("done", time.monotonic() - began - slept, flush=True)
 """
-# More in a torture session: 12 runs with 3 s, and two whose commits take 90 s.
+# Seconds for each of four calls of a commit. More in a torture session: 12 runs with
+# 3 s, and two whose commits take 92 s.
 SLOW_RUNS = tuple(
     tuple(map(float, each.split("x")))
     for each in os.environ.get("MULTIBACK_SLOW_RUNS", "3x0.6").split(",")
@@ -316,10 +317,17 @@ def test_runs_with_slow_disks_do_not_wait_for_each_other(
             start = time.monotonic()
             runs.remove(commit(runs, "c", run_id="quick"), run_id="quick")
             waits.append(time.monotonic() - start)
+            time.sleep(0.05)
+        waited = []
         for each in slow:
-            done, waited = each.stdout.read().split()
+            done, own = each.stdout.read().split()
             assert done == b"done"
-            assert float(waited) < 3  # Of three commits and removals, all together.
+            waited.append(float(own))
+    print(
+        f"{count:.0f} runs of {seconds} s a call: at most {max(waited):.2f} s beside "
+        f"their own calls, and {max(waits):.2f} s for {len(waits)} quick commits"
+    )
+    assert max(waited) < 3  # Of three commits and removals, all together.
     assert len(waits) > 5
     assert sorted(waits)[len(waits) // 2] < 1
     found = runs.checkpoints()

@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import time
 
 import numpy as np
 import pytest
@@ -68,6 +69,22 @@ class StoreContract:
         assert runs.run_ids() == ["a", "empty", "b"]
         for run_id in ("a", "b", "empty"):
             runs.end_run(run_id)
+
+    def test_a_clock_that_steps_back_changes_no_order(self, place, monkeypatch):
+        real, back = time.time, [0.0, 3600.0, 7200.0]
+        for run_id, seconds in zip(("a", "b", "a"), back, strict=True):
+            monkeypatch.setattr(time, "time", lambda s=seconds: real() - s)
+            monkeypatch.setattr(time, "time_ns", lambda: int(time.time() * 1e9))
+            runs = place()
+            runs.start_run(run_id, {})
+            runs.commit(request(run_id, run_id=run_id))
+            runs.append_history({"run_id": run_id, "epoch": seconds})
+            runs.end_run(run_id)
+        found = place().checkpoints()
+        assert [one.name for one in found] == ["a", "b", "a-v2"]
+        assert [one.sequence for one in found] == [1, 2, 3]
+        assert place().latest_run() == "a"
+        assert [one["epoch"] for one in place().history()] == back
 
     def test_a_run_has_a_writer_from_its_start_to_its_end(self, runs, place):
         runs.start_run("a", {})
