@@ -39,7 +39,7 @@ from multiback.checkpoint.choosing.log_values import (
 )
 from multiback.checkpoint.choosing.recorded_scores import RecordedScores
 from multiback.checkpoint.choosing.scorer import Scorer, nan_scores
-from multiback.checkpoint.choosing.slots import Best, Entry, Slot
+from multiback.checkpoint.choosing.slots import Best, Entry, Slot, no_interval
 from multiback.checkpoint.loading.documents import recorded_curves, recorded_threshold
 from multiback.checkpoint.loading.find import first_intact
 from multiback.checkpoint.loading.load import restore_checkpoint
@@ -366,6 +366,11 @@ class Checkpointer(KnownArguments):
         )
         return self._kept
 
+    @property
+    def monitored_within(self) -> set[str]:
+        """The log names whose intervals `within=` compares."""
+        return {slot.monitor.label for slot in self._within}
+
     def _check_intervals(
         self, scores: Mapping[str, float], known: Mapping[str, Any]
     ) -> None:
@@ -373,11 +378,7 @@ class Checkpointer(KnownArguments):
         for slot in self._within:
             label = slot.monitor.label
             if label in scores and label not in known and not math.isnan(scores[label]):
-                raise MonitorError(
-                    f"within= wants a metric with an interval, not {label!r}. "
-                    "Monitor one of multiback's metrics that has interval(); in a loop "
-                    "of your own pass step(..., intervals={name: metric.interval()})."
-                )
+                raise no_interval(label)
 
     def save(
         self,
