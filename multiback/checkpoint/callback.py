@@ -20,6 +20,7 @@ from multiback.checkpoint.choosing.triggers import Triggers
 from multiback.checkpoint.fit.data_position import DataPosition, Seekable
 from multiback.checkpoint.fit.ema import EmaCheck
 from multiback.checkpoint.fit.log_names import (
+    check_intervals,
     check_names,
     intervals_of,
     names_of_training,
@@ -295,6 +296,8 @@ class ModelCheckpoint(KnownArguments, keras.callbacks.Callback):  # type: ignore
             problems = check_names(model, self._checkpointer.scorer)
             if problems is not None:
                 problems += check_logits(model)
+                wanted = self._checkpointer.monitored_within
+                check_intervals(model, self._checkpointer.scorer, wanted)
         except MultibackError:
             # Keras will not call a callback then, and nothing will be written.
             self._checkpointer.end()

@@ -40,7 +40,7 @@ from multiback.checkpoint.choosing.log_values import (
 from multiback.checkpoint.choosing.ranking import Entry
 from multiback.checkpoint.choosing.recorded_scores import RecordedScores
 from multiback.checkpoint.choosing.scorer import Scorer, nan_scores
-from multiback.checkpoint.choosing.slots import Best, Slot
+from multiback.checkpoint.choosing.slots import Best, Slot, no_interval
 from multiback.checkpoint.loading.documents import recorded_curves, recorded_threshold
 from multiback.checkpoint.loading.find import first_intact
 from multiback.checkpoint.loading.load import restore_checkpoint
@@ -372,6 +372,11 @@ class Checkpointer(KnownArguments):
         )
         return self._kept
 
+    @property
+    def monitored_within(self) -> set[str]:
+        """The log names whose intervals `within=` compares."""
+        return {slot.monitor.label for slot in self._within}
+
     def _check_intervals(
         self, scores: Mapping[str, float], known: Mapping[str, Any]
     ) -> None:
@@ -379,11 +384,7 @@ class Checkpointer(KnownArguments):
         for slot in self._within:
             label = slot.monitor.label
             if label in scores and label not in known and not math.isnan(scores[label]):
-                raise MonitorError(
-                    f"within= wants a metric with an interval, not {label!r}. "
-                    "Monitor one of multiback's metrics that has interval(); in a loop "
-                    "of your own pass step(..., intervals={name: metric.interval()})."
-                )
+                raise no_interval(label)
 
     def save(
         self,
