@@ -20,6 +20,7 @@ from multiback.checkpoint.choosing.triggers import Triggers
 from multiback.checkpoint.fit.data_position import DataPosition, Seekable
 from multiback.checkpoint.fit.ema import EmaCheck
 from multiback.checkpoint.fit.log_names import (
+    check_intervals,
     check_names,
     intervals_of,
     names_of_training,
@@ -81,7 +82,8 @@ class ModelCheckpoint(KnownArguments, keras.callbacks.Callback):  # type: ignore
     can check the weights of a loader or a generator.
 
     Args:
-        dirpath: The run directory, or its URL, such as "s3://bucket/runs/tumour".
+        dirpath: The run directory, or its URL, such as "s3://bucket/runs/tumour". It is
+            needed: a run is found again by its directory.
         monitor: What to be best by: a log name such as "val_f1_score", an
             expression of log names, a function of the logs, or a `Monitor`. None
             keeps the last only.
@@ -171,7 +173,7 @@ class ModelCheckpoint(KnownArguments, keras.callbacks.Callback):  # type: ignore
 
     def __init__(
         self,
-        dirpath: str | os.PathLike[str],
+        dirpath: str | os.PathLike[str] | None = None,
         monitor: Quantity = None,
         *,
         mode: Mode | Literal["auto"] = "auto",
@@ -294,6 +296,8 @@ class ModelCheckpoint(KnownArguments, keras.callbacks.Callback):  # type: ignore
             problems = check_names(model, self._checkpointer.scorer)
             if problems is not None:
                 problems += check_logits(model)
+                wanted = self._checkpointer.monitored_within
+                check_intervals(model, self._checkpointer.scorer, wanted)
         except MultibackError:
             # Keras will not call a callback then, and nothing will be written.
             self._checkpointer.end()
@@ -601,7 +605,8 @@ class ModelCheckpoint(KnownArguments, keras.callbacks.Callback):  # type: ignore
         self._training = self._signals.holding = False
         model = self.model
         self._resumption.end(model)
-        self._checkpointer.finish(model)
+        behind = late_logs(keras_private.fit_callbacks(), self)
+        self._checkpointer.finish(model, because=behind)
         if self._restore_best:
             self._put_best_back(model)
         kept = self._checkpointer.kept

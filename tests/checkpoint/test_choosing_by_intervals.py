@@ -127,3 +127,34 @@ def test_a_resumed_run_prefers_the_same(tmp_path):
     assert live([0.90, 0.91]) == 0.90
     assert live([0.915], resume="must") == 0.90
     assert live([0.925], resume="must") == 0.91
+
+
+@pytest.mark.parametrize(
+    "metric", [mb.metrics.AveragePrecision, keras.metrics.AUC, keras.metrics.Recall]
+)
+@pytest.mark.parametrize("data", [{"validation_data": (X, Y)}, {}])
+def test_a_metric_without_an_interval_is_refused_before_the_first_batch(
+    tmp_path, metric, data
+):
+    trained = model(metric(name="m"))
+    seen = []
+    counting = keras.callbacks.LambdaCallback(
+        on_train_batch_begin=lambda batch, logs: seen.append((batch, logs))
+    )
+    best = mb.Best("val_m" if data else "m", mode="max", within="1se")
+    checkpoint = mb.ModelCheckpoint(tmp_path, keep=[best])
+    with pytest.raises(mb.errors.MonitorError, match="within= wants a metric with an"):
+        trained.fit(X, Y, verbose=0, callbacks=[checkpoint, counting], **data)
+    # TensorFlow builds its metrics in the first batch.
+    assert len(seen) <= (keras.backend.backend() == "tensorflow")
+
+
+def test_a_bootstrap_gives_any_metric_an_interval_to_choose_by(tmp_path):
+    metric = mb.metrics.AveragePrecision(
+        name="ap", capacity=256, intervals={"replicates": 20}
+    )
+    best = mb.Best("val_ap", within="1se")
+    fitted(tmp_path, [metric], epochs=2, keep=[best])
+    newest = max((tmp_path / "checkpoints").iterdir())
+    kept = manifest(newest)["extra"]["intervals"]["val_ap"]
+    assert kept["lower"] < manifest(newest)["metrics"]["val_ap"] < kept["upper"]

@@ -117,14 +117,14 @@ class Scorer:
         label = monitor.label
         if label not in self.modes:
             found = monitor.direction(
-                lambda name: self._direction(self._base(name)), logs
+                lambda name: self._direction(self.base_name(name)), logs
             )
             if found is None:
                 register = ""
                 if monitor.single is not None:
                     register = (
                         ", or register it: multiback.register_direction("
-                        f'{self._base(monitor.single[0])!r}, "max")'
+                        f'{self.base_name(monitor.single[0])!r}, "max")'
                     )
                 raise MonitorError(
                     f"Nothing says whether more or less of {label!r} is better. Pass "
@@ -144,9 +144,9 @@ class Scorer:
 
     def base_names(self) -> set[str]:
         """Return the names that are expected early, without their prefixes."""
-        return {self._base(name) for name in self.early_names()}
+        return {self.base_name(name) for name in self.early_names()}
 
-    def _base(self, name: str) -> str:
+    def base_name(self, name: str) -> str:
         """Drop the prefix of a validation set."""
         for prefix in self._prefixes:
             if name.startswith(prefix):
@@ -325,7 +325,7 @@ class Scorer:
         found: dict[str, Mode] = {}
         for name in names:
             with contextlib.suppress(MonitorError):  # Several metrics fit.
-                mode = self._direction(self._base(name))
+                mode = self._direction(self.base_name(name))
                 if mode is not None:
                     found[name] = mode
         return found

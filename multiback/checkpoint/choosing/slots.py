@@ -13,7 +13,7 @@ from multiback.checkpoint.choosing.direction import Mode
 from multiback.checkpoint.choosing.monitor import Logs, Monitor
 from multiback.checkpoint.choosing.ranking import Entry, near_the_best, ranked
 from multiback.checkpoint.choosing.shown import Shown
-from multiback.errors import ArgumentError
+from multiback.errors import ArgumentError, MonitorError
 
 _WITHIN = re.compile(r"(\d+(?:\.\d+)?)\s*se")
 
@@ -170,6 +170,15 @@ def _standard_errors(within: str | None, monitor: Monitor) -> float:
             "within= and min_delta= both say what is near enough. Leave min_delta= out."
         )
     return float(match[1])
+
+
+def no_interval(label: str) -> MonitorError:
+    """Return the error of `within=` for a metric that has no interval."""
+    return MonitorError(
+        f"within= wants a metric with an interval, not {label!r}. Monitor one of "
+        'multiback\'s metrics with interval(), or pass it intervals="bootstrap"; '
+        "in a loop of your own pass step(..., intervals={name: metric.interval()})."
+    )
 
 
 class Last(Slot):

@@ -323,6 +323,18 @@ class Metric(keras.metrics.Metric, abc.ABC):  # type: ignore[misc]  # Keras has 
             )
         return found
 
+    def has_interval(self) -> bool:
+        """Return whether `interval()` can return one, whatever the data."""
+        if self._bootstrap is not None:
+            return True
+        state = self.statistic.init()
+        try:
+            with np.errstate(all="ignore"):
+                self.compute_interval(state)
+        except ArgumentError:
+            return False
+        return True
+
     def compute_interval(self, state: State, level: float = 0.95) -> Interval:
         """Return the interval of the value of a state; see `interval`."""
         level = check_level(level)

@@ -11,6 +11,8 @@ from multiback.metrics.base.bootstrap_states import Intervals
 from multiback.metrics.base.metric import Direction, PairMetric
 from multiback.metrics.images.image_scores import ImageScores
 from multiback.metrics.inputs.arguments import is_real
+from multiback.metrics.intervals.interval import Interval, sum_of_words, undefined
+from multiback.metrics.intervals.means import mean_in_range
 from multiback.metrics.statistics.statistic import State
 
 Tensor = Any
@@ -43,6 +45,12 @@ class ImageMetric(PairMetric):
         """Return the mean of a state."""
         return self._scores.read(state)
 
+    def interval_on_arrays(self, state: State, level: float) -> Interval:
+        """Return the interval of the mean over images."""
+        found = mean_in_range(sum_of_words(state["sums"]), level, self.value_range)
+        value = float(self.compute(state))
+        return found if math.isfinite(value) else undefined(level, value=value)
+
 
 def _positive(name: str, value: Any) -> float:
     """Return an argument that is a number above 0."""
@@ -58,8 +66,9 @@ class PeakSignalNoiseRatio(ImageMetric):
     Formula: the mean over images of `10 log10(data_range^2 / mean squared error)`.
 
     Use it for restored, compressed or enlarged images, beside a metric of structure. An
-    image without any error has an infinite ratio, and makes the value NaN; so does a
-    NaN. No data give NaN.
+    image that equals its target has an infinite ratio, and makes the value infinite,
+    with a warning; `sample_weight=0` leaves it out. A NaN makes it NaN, and so do no
+    data.
 
     Args:
         data_range: Largest less smallest value that a pixel can have, such as 255 for

@@ -82,6 +82,10 @@ WORDS = {
         "values are infinite, or the logarithm of 0",
         "clip y_pred=, or check the data",
     ),
+    "equal_images": (
+        "images equal their targets, so that their ratio is infinite",
+        "give such images sample_weight=0",
+    ),
     "beyond_capacity": (
         "scores had no room",
         "give a larger capacity=, or leave it out to count scores in bins",

@@ -296,7 +296,7 @@ class AUROC(ScoreMetric):
         """Return DeLong's interval; of a mean over classes the longest possible."""
         if self.max_fpr is not None:
             return super().interval_on_arrays(state, level)
-        whole = self._scores.read(state)
+        whole = self.host_histogram(state)
         histogram, squares = self.chosen(whole), self.squared_weights(state, whole)
         negatives, positives = self.bin_counts(histogram)
         broken = ops.convert_to_numpy(histogram.undefined) > 0.0

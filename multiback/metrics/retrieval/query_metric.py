@@ -7,6 +7,8 @@ from multiback.metrics.base.averaging import check_zero_division
 from multiback.metrics.base.bootstrap_states import Intervals
 from multiback.metrics.base.metric import Direction, PairMetric
 from multiback.metrics.inputs.arguments import as_integer
+from multiback.metrics.intervals.interval import Interval, sum_of_words
+from multiback.metrics.intervals.means import mean_in_range
 from multiback.metrics.retrieval.query_scores import Gain, Kind, QueryScores
 from multiback.metrics.statistics.statistic import State
 
@@ -61,3 +63,7 @@ class QueryMetric(PairMetric):
     def compute(self, state: State) -> Tensor:
         """Return the mean of a state."""
         return self._queries.read(state)
+
+    def interval_on_arrays(self, state: State, level: float) -> Interval:
+        """Return the interval of the mean over queries."""
+        return mean_in_range(sum_of_words(state["sums"]), level, self.value_range)
