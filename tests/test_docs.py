@@ -14,8 +14,8 @@ AGAIN = "run: KERAS_BACKEND=torch python docs/generate.py"
 def generate(monkeypatch):
     monkeypatch.syspath_prepend(str(DOCS))
     yield __import__("generate")
-    for name in ("generate", "disagreements", "fixed_data"):
-        sys.modules.pop(name, None)
+    for script in DOCS.glob("*.py"):
+        sys.modules.pop(script.stem, None)
 
 
 def test_the_catalogue_on_the_page_is_that_of_the_docstrings(generate):

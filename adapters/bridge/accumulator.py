@@ -65,8 +65,17 @@ class Accumulator(abc.ABC):
         return ""
 
 
+# So many batches wait to be added one after the other: each then takes half as long as
+# alone between two steps, which find nothing of it in the processor's caches.
+MOST_WAITING = 32
+MOST_WAITING_BYTES = 2**26
+
+
 class Tally:
     """An accumulator, its number of batches, and its last computed value.
+
+    Batches of a compiled step wait, in order, until there are some, or until a value
+    is asked for. An error of one is raised then, and again until the next reset.
 
     Args:
         accumulator: The accumulator.
@@ -86,20 +95,26 @@ class Tally:
         self.computed_at = 0
         self.asked = False
         self.values = np.full(self.width, math.nan, "float32")
+        self._waiting: list[dict[str, Any]] = []
+        self._waiting_bytes = 0
+        self._error: Exception | None = None
 
-    def update(self, before: int, **arrays: Any) -> int:
+    def update(self, before: int, *, may_wait: bool = False, **arrays: Any) -> int:
         """Add one batch and return how many there are now.
 
         Args:
             before: The number of earlier batches, from the step's variable. 0 starts
                 again: only this shows a reset inside of a pure function.
+            may_wait: Whether the arrays belong to the tally, which may add them later.
             **arrays: The arguments of the accumulator's `update`.
 
         Raises:
-            ArgumentError: The earlier batches are not the ones that are here.
+            ArgumentError: The earlier batches are not the ones that are here, or one
+                of them had an error.
         """
         if before == 0 and self.batches:
             self.reset()
+        self.check()
         if before != self.batches:
             raise ArgumentError(
                 f"{self.accumulator.what} holds {self.batches} batches, but the "
@@ -107,19 +122,59 @@ class Tally:
                 "process and is in no checkpoint, nor can two loops share it. Call "
                 "reset_state() first."
             )
-        self.accumulator.update(**arrays)
+        self._waiting.append(arrays)
         self.batches += 1
         self.asked = False
-        if self.compute_every and self.batches % self.compute_every == 0:
+        due = self.compute_every and self.batches % self.compute_every == 0
+        if due or not (may_wait and self._has_room(arrays)):
+            try:
+                self.add_waiting()
+            except Exception:
+                if self.batches == before:  # The caller has the error of its own batch.
+                    self._error = None
+                raise
+        if due:
             self.compute()
         return self.batches
+
+    def _has_room(self, arrays: dict[str, Any]) -> bool:
+        """Return whether a batch may wait; the first does not, so errors come early."""
+        self._waiting_bytes += sum(each.nbytes for each in arrays.values())
+        return (
+            len(self._waiting) < min(MOST_WAITING, self.batches)
+            and self._waiting_bytes < MOST_WAITING_BYTES
+        )
+
+    def add_waiting(self) -> None:
+        """Add the batches that wait."""
+        waiting, self._waiting = self._waiting, []
+        self._waiting_bytes = 0
+        for number, arrays in enumerate(waiting, self.batches - len(waiting) + 1):
+            try:
+                self.accumulator.update(**arrays)
+            except Exception as error:
+                error.add_note(f"{self.accumulator.what} was given batch {number}.")
+                self._error = error
+                self.batches = number - 1
+                raise
+
+    def check(self) -> None:
+        """Raise an ArgumentError if an earlier batch had an error."""
+        if self._error is not None:
+            raise ArgumentError(
+                f"{self.accumulator.what} had an error in an earlier batch: "
+                f"{self._error} Call reset_state() first."
+            ) from self._error
 
     def compute(self) -> Array:
         """Return float32 numbers of shape `(width,)`, computed at most once a batch.
 
         Raises:
-            ArgumentError: The library returned another number of numbers.
+            ArgumentError: The library returned another number of numbers, or a batch
+                had an error.
         """
+        self.check()
+        self.add_waiting()
         if self.computed_at != self.batches:
             values = np.asarray(self.accumulator.compute(), "float32")
             if values.shape != (self.width,):

@@ -76,6 +76,8 @@ class HostMetric(keras.metrics.Metric):  # type: ignore[misc]  # Keras has no ty
         self._warned = False
         self._batches = self.add_variable((), "zeros", dtype="int32", name="batches")
         self._values: Any = None
+        # What compiled steps call.
+        self._traced: list[Any] = []
         # The tally's values, and the result that was made of them.
         self._shown: tuple[Any, Any] = (None, None)
 
@@ -104,18 +106,25 @@ class HostMetric(keras.metrics.Metric):  # type: ignore[misc]  # Keras has no ty
             tally.update(tally.batches or int(self._batches), **arrays)
             return
 
-        def update(count: int, *values: Any) -> tuple[int, Any]:
-            batches = tally.update(count, **dict(zip(names, values, strict=True)))
-            return batches, tally.values
+        traced = self._is_traced()
+        # Inside of a step the values change only where they are computed there.
+        changes = self.compute_every is not None
 
-        count, computed = _backend().run(
+        def update(count: Any, *values: Any) -> tuple[Any, ...]:
+            arrays = dict(zip(names, values, strict=True))
+            batches = tally.update(int(count), may_wait=traced, **arrays)
+            return (batches, tally.values) if changes else (batches,)
+
+        count, *computed = _backend().run(
             update,
             ops.convert_to_tensor(self._batches),
             list(arrays.values()),
-            tally.width,
+            tally.width if changes else None,
+            self._traced,
         )
         self._batches.assign(count)
-        self._values.assign(computed)
+        if computed:
+            self._values.assign(computed[0])
 
     def _arrays(
         self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor | None
@@ -228,6 +237,10 @@ class HostMetric(keras.metrics.Metric):  # type: ignore[misc]  # Keras has no ty
             return True
         if _in_plain_python():
             return self._compiled and not asked
+        return self._is_traced()
+
+    def _is_traced(self) -> bool:
+        """Return whether a step is traced."""
         return bool(_backend().in_step(ops.convert_to_tensor(self._batches)))
 
     def _compute(self) -> None:
@@ -240,6 +253,7 @@ class HostMetric(keras.metrics.Metric):  # type: ignore[misc]  # Keras has no ty
             self._batches.assign(tally.batches)
         # Waits for pending steps.
         batches = int(ops.convert_to_numpy(self._batches))
+        tally.check()
         if batches and batches == tally.batches:
             self._values.assign(tally.compute())
             doubt = tally.accumulator.doubt()

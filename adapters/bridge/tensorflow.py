@@ -15,9 +15,20 @@ from multiback.errors import ArgumentError
 
 
 def run(
-    function: Callable[..., tuple[int, Any]], count: Any, arrays: list[Any], width: int
-) -> tuple[Any, Any]:
+    function: Callable[..., tuple[Any, ...]],
+    count: Any,
+    arrays: list[Any],
+    width: int | None,
+    kept: list[Any],  # noqa: ARG001 - TensorFlow keeps what a step calls
+) -> tuple[Any, ...]:
     """Call a function of `(count, *arrays)` on the host, now or inside of a step.
+
+    Args:
+        function: Returns the new count and, unless `width` is None, the values.
+        count: The number of earlier batches.
+        arrays: The batch.
+        width: How many values there are.
+        kept: Gets what has to live as long as the step.
 
     Raises:
         ArgumentError: The step is compiled by XLA, or several replicas share it.
@@ -38,15 +49,19 @@ def run(
             "tf.distribute strategy. Use a metric of multiback.metrics."
         )
 
-    def call(count: Any, *arrays: Any) -> tuple[Any, Any]:
+    def call(count: Any, *arrays: Any) -> list[Any]:
         # Copies: the buffers are TensorFlow's and live only during this call.
-        batches, values = function(int(count), *(np.array(each) for each in arrays))
-        return np.int32(batches), np.array(values)
+        results = function(int(count), *(np.array(each) for each in arrays))
+        return [
+            np.array(each, of.as_numpy_dtype)
+            for each, of in zip(results, dtypes, strict=True)
+        ]
 
-    new_count, values = tf.numpy_function(
-        call, [count, *arrays], [tf.int32, tf.float32], stateful=True
-    )
-    return tf.ensure_shape(new_count, ()), tf.ensure_shape(values, (width,))
+    dtypes = [tf.int32] if width is None else [tf.int32, tf.float32]
+    results = tf.numpy_function(call, [count, *arrays], dtypes, stateful=True)
+    shapes = [()] if width is None else [(), (width,)]
+    # It returns a single tensor without its list.
+    return tuple(map(tf.ensure_shape, tf.nest.flatten(results), shapes))
 
 
 def in_step(count: Any) -> bool:  # noqa: ARG001 - one signature for every backend

@@ -7,14 +7,23 @@ import torch
 
 
 def run(
-    function: Callable[..., tuple[int, Any]],
+    function: Callable[..., tuple[Any, ...]],
     count: Any,
     arrays: list[Any],
-    width: int,  # noqa: ARG001 - one signature for every backend
-) -> tuple[Any, Any]:
-    """Call a function of `(count, *arrays)`."""
-    batches, values = function(int(count), *(each.detach() for each in arrays))
-    return batches, torch.from_numpy(values)
+    width: int | None,  # noqa: ARG001 - one signature for every backend
+    kept: list[Any],  # noqa: ARG001 - one signature for every backend
+) -> tuple[Any, ...]:
+    """Call a function of `(count, *arrays)`.
+
+    Args:
+        function: Returns the new count and, unless `width` is None, the values.
+        count: The number of earlier batches.
+        arrays: The batch.
+        width: How many values there are.
+        kept: Gets what has to live as long as the step.
+    """
+    batches, *values = function(int(count), *(each.detach() for each in arrays))
+    return batches, *map(torch.from_numpy, values)
 
 
 def in_step(count: Any) -> bool:  # noqa: ARG001 - one signature for every backend

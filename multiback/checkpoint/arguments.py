@@ -113,11 +113,15 @@ def check_resume(resume: Any) -> None:
             'latest run, give it as dirpath= and say resume="auto"; to start a new run '
             "from a checkpoint, give that one's path, such as its `best`."
         )
-    if not Path(os.fsdecode(resume)).is_dir():
-        raise ArgumentError(
-            'resume= wants "never", "auto", "must" or the directory of a checkpoint, '
-            f"not {resume!r}."
-        )
+    path = Path(os.fsdecode(resume))
+    if path.is_dir():
+        return
+    missing = len(path.parts) > 1 and not path.exists()
+    raise ArgumentError(
+        'resume= wants "never", "auto", "must" or the directory of a checkpoint, '
+        f"not {resume!r}{', which does not exist' * missing}. `multiback ls` lists the "
+        "checkpoints of a run directory."
+    )
 
 
 def choose_slots(

@@ -37,9 +37,10 @@ from multiback.checkpoint.choosing.log_values import (
     other_values,
     written_logs,
 )
+from multiback.checkpoint.choosing.ranking import Entry
 from multiback.checkpoint.choosing.recorded_scores import RecordedScores
 from multiback.checkpoint.choosing.scorer import Scorer, nan_scores
-from multiback.checkpoint.choosing.slots import Best, Entry, Slot, no_interval
+from multiback.checkpoint.choosing.slots import Best, Slot, no_interval
 from multiback.checkpoint.loading.documents import recorded_curves, recorded_threshold
 from multiback.checkpoint.loading.find import first_intact
 from multiback.checkpoint.loading.load import restore_checkpoint
@@ -119,6 +120,7 @@ class Checkpointer(KnownArguments):
         run_id: The id of the run; empty before it starts.
         epoch: How many epochs are completed, those of a continued run included.
         keeps_metrics: Whether `step` saves the variables of `model.metrics`.
+        no_validation: Why a name of a validation can be absent, for a warning.
         extras: Called with the `SavePoint` at each save: what else to save for a
             resume, as JSON and as arrays.
 
@@ -184,6 +186,9 @@ class Checkpointer(KnownArguments):
         # Takes each record of the history that was written.
         self.on_record: Callable[[Mapping[str, Any]], None] | None = None
         self.epoch = 0
+        self.no_validation = (
+            "validation_data= was not given, or validation_freq= is too large"
+        )
         self.keeps_metrics = True
         self.extras: Callable[[SavePoint], Extras] = lambda _: NOTHING
         self.kept = KeptCheckpoints(open_run_directory(dirpath), slots, self._best)
@@ -613,7 +618,7 @@ class Checkpointer(KnownArguments):
         names = ", ".join(map(repr, missing))
         text = f"{names} was monitored but never in the logs of this run"
         if any(name.startswith("val_") for name in missing):
-            text += "; validation_data= was not given, or validation_freq= is too large"
+            text += f"; {self.no_validation}"
         self.tell([f"{text}. The newest checkpoints were kept instead."])
 
     def _tell_of_no_best(self) -> None:

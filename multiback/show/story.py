@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from multiback.checkpoint.choosing.direction import Mode
 from multiback.checkpoint.choosing.monitor import Monitor, split_label
-from multiback.checkpoint.choosing.slots import Entry, ranked
+from multiback.checkpoint.choosing.ranking import Entry, ranked
 from multiback.checkpoint.choosing.smoothing import smoothed
 from multiback.checkpoint.loading.documents import is_measurement, recorded_scores_of
 from multiback.errors import MonitorError, NoCheckpointError

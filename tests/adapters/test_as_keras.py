@@ -1,6 +1,7 @@
 """A torchmetrics metric streams inside of Keras, is reset by it and saved with it."""
 
 import sys
+from typing import ClassVar
 
 import keras
 import numpy as np
@@ -262,6 +263,49 @@ def test_an_error_of_the_metric_stops_the_step_and_only_that(identity_model, sco
     again = identity_model(metrics=[as_keras(BinaryF1Score(), "f1")])
     logs = again.evaluate(x, y, batch_size=BATCH, verbose=0, return_dict=True)
     assert logs["f1"] == pytest.approx(f1(x, y))
+
+
+class LastBatches(BinaryF1Score):
+    """Keeps how many rows each batch had."""
+
+    seen: ClassVar[list[int]] = []
+
+    def update(self, preds, target):
+        """Add a batch."""
+        LastBatches.seen.append(len(preds))
+        super().update(preds, target)
+
+
+def test_batches_that_wait_are_added_in_order_before_anybody_sees_the_state(
+    identity_model, scored
+):
+    x, y = scored
+    metric = as_keras(LastBatches(), "f1")
+    model = identity_model(metrics=[metric])
+    LastBatches.seen.clear()
+    model.evaluate(x, y, batch_size=7, verbose=0)
+    sizes = [7] * (len(x) // 7) + [len(x) % 7] * bool(len(x) % 7)
+    assert LastBatches.seen[-len(sizes) :] == sizes
+    assert float(metric.hosted.compute()) == pytest.approx(f1(x, y))
+
+
+def test_an_error_in_a_batch_that_waited_names_the_batch_and_lasts_until_a_reset():
+    metric = as_keras(BinaryF1Score(), "f1")
+    tally = metric._tally  # Compiled steps of JAX and TensorFlow use it like this.
+    ok = {"y_true": np.array([1, 0]), "y_pred": np.float32([0.9, 0.2])}
+    wrong = {**ok, "y_true": np.array([2, 0])}
+    for before in range(7):  # Of seven the last three wait.
+        tally.update(before, may_wait=True, **(wrong if before == 5 else ok))
+    with pytest.raises(RuntimeError, match=r"\[0, 2\]") as raised:
+        tally.compute()
+    assert "batch 6" in raised.value.__notes__[0]
+    for ask in (tally.compute, lambda: tally.update(7, **ok)):
+        with pytest.raises(ArgumentError, match="reset_state") as raised:
+            ask()
+        assert isinstance(raised.value.__cause__, RuntimeError)
+    tally.reset()
+    tally.update(0, **ok)
+    assert tally.compute() == 1
 
 
 def test_one_batch_at_a_time_sees_the_value_when_it_is_computed_each_time(

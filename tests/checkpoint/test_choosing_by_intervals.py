@@ -5,7 +5,6 @@ import json
 import keras
 import numpy as np
 import pytest
-from support.command_line import multiback as run_command
 
 import multiback as mb
 from multiback.metrics.intervals.interval import Interval
@@ -78,22 +77,17 @@ def test_the_best_is_what_the_second_rule_prefers(run):
     )
 
 
-def test_the_commands_show_intervals_and_what_cannot_be_told_apart(run):
+def test_the_commands_show_intervals_and_what_cannot_be_told_apart(run, call):
     path, _, _ = run
-    listed = run_command("ls", path, cwd=path)
-    assert " ± .0" in listed.stdout
-    best = run_command("best", path, "--json", cwd=path)
-    found = json.loads(best.stdout)
+    assert " ± .0" in call("ls", path).out
+    found = call("best", path, "--json").json
     assert found["name"] == (path / "best").resolve().name
     others = {one.name for one in (path / "checkpoints").iterdir()} - {found["name"]}
     assert set(found["cannot_be_told_apart"]) <= others
-    said = run_command("best", path, cwd=path)
-    assert said.stdout.strip() == found["path"]
-    assert ("cannot be told apart" in said.stderr) == bool(
-        found["cannot_be_told_apart"]
-    )
-    shown = run_command("show", path / "best", cwd=path)
-    assert "95% interval" in shown.stdout
+    said = call("best", path)
+    assert said.out.strip() == found["path"]
+    assert ("cannot be told apart" in said.err) == bool(found["cannot_be_told_apart"])
+    assert "95% interval" in call("show", path / "best").out
 
 
 def test_a_metric_without_an_interval_is_refused_by_name(tmp_path):

@@ -26,7 +26,7 @@ from multiback.errors import (
     WaitingForRunWarning,
 )
 from multiback.store import Files, RunDirectory, owner
-from multiback.store.local import locks
+from multiback.store.local import file_lock, locks
 from multiback.store.owner import Owner, Renewal, parse_owner
 
 posix = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
@@ -422,7 +422,7 @@ def no_locks(monkeypatch):
         raise error[0]
 
     error = [OSError(errno.ENOLCK, "No locks available")]
-    locks._told.clear()
+    file_lock._told.clear()
     monkeypatch.setattr(fcntl, "flock", refuse)
     return error
 

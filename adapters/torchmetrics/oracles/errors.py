@@ -17,7 +17,8 @@ from multiback.adapters.torchmetrics.oracles.equivalent import (
     NoEquivalent,
     Translation,
 )
-from multiback.adapters.torchmetrics.translation.torchmetrics import CLASSES, make
+from multiback.adapters.torchmetrics.translation.table import CLASSES
+from multiback.adapters.torchmetrics.translation.torchmetrics import make
 
 Config = dict[str, Any]
 # From a metric's arguments, targets, predictions and weights, in float64.

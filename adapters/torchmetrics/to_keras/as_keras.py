@@ -188,6 +188,7 @@ class TorchMetric(HostMetric):
     @property
     def hosted(self) -> Any:
         """The torchmetrics metric that computes."""
+        self._tally.add_waiting()
         return self._metric
 
     def written(self) -> str:

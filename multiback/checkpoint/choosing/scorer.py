@@ -38,6 +38,7 @@ class Scorer:
             otherwise than by themselves.
         curves: The state of each smoothed score, by label.
         raw: The newest scores of these before smoothing, by label.
+        hint: What to do about a name that is not in the logs, for the error.
 
     Raises:
         ArgumentError: Two different monitors have one label.
@@ -60,6 +61,7 @@ class Scorer:
         self.monitors = list(by_label.values())
         self._prefixes = tuple(prefixes)
         self._fields = tuple(fields)
+        self.hint = ""
         self.reset()
 
     def reset(self) -> None:
@@ -102,8 +104,12 @@ class Scorer:
         """Return the names, and each with each prefix."""
         return [*names, *(p + name for p in self._prefixes for name in names)]
 
-    def mode(self, monitor: Monitor) -> Mode:
+    def mode(self, monitor: Monitor, logs: Collection[str] = ()) -> Mode:
         """Return which way is better, and remember it.
+
+        Args:
+            monitor: One of the monitors.
+            logs: The names in the logs, as far as they are known.
 
         Raises:
             MonitorError: The direction is unknown.
@@ -111,7 +117,7 @@ class Scorer:
         label = monitor.label
         if label not in self.modes:
             found = monitor.direction(
-                lambda name: self._direction(self.base_name(name))
+                lambda name: self._direction(self.base_name(name)), logs
             )
             if found is None:
                 register = ""
@@ -168,6 +174,20 @@ class Scorer:
                 found[monitor.label] = [None, str(*error.args[:1])]
         return found
 
+    def lacking(self, logs: Mapping[str, Any]) -> dict[str, bool]:
+        """Return the monitors that read a name which these logs do not have, by label.
+
+        Returns:
+            For each: whether logs were seen that had it.
+        """
+        answers = self.answers(logs)
+        return {
+            monitor.label: monitor.label in self._seen
+            or (isinstance(monitor.quantity, str) and not monitor.missing(self._seen))
+            for monitor in self.monitors
+            if monitor.missing(logs) or answers.get(monitor.label, (0, None))[1]
+        }
+
     def intervals(self, of_names: Mapping[str, Any]) -> dict[str, dict[str, float]]:
         """Return the intervals of the scores that have one, by label.
 
@@ -222,7 +242,7 @@ class Scorer:
                 for name in missing:
                     self._refuse_absent(name, logs)
             if score is not None:
-                self.mode(monitor)
+                self.mode(monitor, logs)
                 scores[monitor.label] = self._smoothed(monitor, score)
                 self._seen.add(monitor.label)
                 self._failed.pop(monitor.label, None)
@@ -268,7 +288,7 @@ class Scorer:
     ) -> None:
         """Raise if a name is absent that was never logged and should be."""
         if logs and name not in self._seen and not self._is_off(name, logs):
-            raise MonitorError(missing_name(name, [*logs], hint))
+            raise MonitorError(missing_name(name, [*logs], hint or self.hint))
 
     def doubtful_fields(self, available: Collection[str]) -> list[str]:
         """Return the fields of the file name that look misspelt, before training.

@@ -40,7 +40,7 @@ from multiback.state import (
     tree,
     without_frozen_slots,
 )
-from multiback.state.bounds import check_bounds
+from multiback.state.bounds import Room, check_bounds
 from multiback.state.tree import is_tree
 from multiback.store import (
     Checkpoint,
@@ -76,7 +76,9 @@ def load_best(
         compile: Compile the model as it was, optimizer state included.
         safe_mode: Refuse lambdas, which are code inside the file.
         bounded: Refuse an architecture whose layers are larger than any saved weight,
-            and metrics of more than 2 GiB: a forged file could ask for any memory.
+            variables of 16 times the checkpoint's bytes, and metrics of more than
+            2 GiB: a forged file could ask for any memory. Memory that your own classes
+            allocate outside of Keras's variables is not bounded.
 
     Returns:
         The model; or, where no model was saved, the mapping of arrays.
@@ -200,6 +202,7 @@ def _load(
         "compile": compile,
         "safe_mode": safe_mode,
         "learning_rate": trainer_facts(checkpoint).get("learning_rate"),
+        "room": Room(checkpoint.stored_bytes()) if bounded else None,
     }
     if KERAS_FILE in checkpoint.files:
         # Keras reads it as a file, so verify it first.
@@ -243,6 +246,22 @@ def _load(
     return model
 
 
+def candidates(path: PathLike, which: str, run: str | None) -> list[Checkpoint]:
+    """Return the checkpoint at a path; or those of a run directory, first choice first.
+
+    Raises:
+        ArgumentError: `which` is another word than "best" and "last".
+        NoCheckpointError: There is none.
+    """
+    if which not in ("best", "last"):
+        raise ArgumentError(f'which= wants "best" or "last", not {which!r}.')
+    path = expanded("path=", path)
+    if not is_run_directory(path):
+        return [_opened(path)]
+    found = checkpoints_of(path, run)
+    return rank(found, None, "auto") if which == "best" else found[::-1]
+
+
 def restore(
     model: keras.Model | Mapping[str, Any],
     path: PathLike,
@@ -282,8 +301,6 @@ def restore(
         StateError: A weight is missing, extra or of another shape; the model is
             unchanged.
     """
-    if which not in ("best", "last"):
-        raise ArgumentError(f'which= wants "best" or "last", not {which!r}.')
     if not isinstance(model, keras.Model) and not is_tree(model):
         raise ArgumentError(
             "model= wants a built keras.Model, or a mapping of names to arrays, not "
@@ -292,11 +309,7 @@ def restore(
     check_flag("optimizer=", optimizer)
     check_flag("strict=", strict)
     check_flag("rounding=", rounding)
-    path = expanded("path=", path)
-    ordered = [] if is_run_directory(path) else [_opened(path)]
-    if not ordered:
-        found = checkpoints_of(path, run)
-        ordered = rank(found, None, "auto") if which == "best" else found[::-1]
+    ordered = candidates(path, which, run)
     misfits: list[Checkpoint] = []
 
     def fitting(one: Checkpoint) -> Any:

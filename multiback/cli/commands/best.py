@@ -7,9 +7,9 @@ from typing import Any, Literal
 from multiback.checkpoint.choosing.direction import Mode
 from multiback.checkpoint.choosing.monitor import Monitor
 from multiback.checkpoint.choosing.names import missing_name
+from multiback.checkpoint.choosing.ranking import Entry, ranked
 from multiback.checkpoint.choosing.recorded_scores import RecordedScores
 from multiback.checkpoint.choosing.scorer import Scorer
-from multiback.checkpoint.choosing.slots import Entry, ranked
 from multiback.checkpoint.loading.documents import recorded_scores_of, recorded_values
 from multiback.cli.lightning_files import Listed
 from multiback.cli.output import count_text, interval_text

@@ -380,7 +380,8 @@ class Metric(keras.metrics.Metric, abc.ABC):  # type: ignore[misc]  # Keras has 
 
         The causes are "unknown_label", "nan_label", "soft_label" (not a whole number),
         "nan_score", "outside_score" (not in [0, 1], where probabilities are wanted),
-        "unknown_prediction", "negative_weight", "infinite" and "beyond_capacity".
+        "unknown_prediction", "unusable_weight" (NaN, infinite or, of a ranking,
+        negative), "infinite" and "beyond_capacity".
         Labels that cannot be used make the value NaN.
 
         Returns:

@@ -75,7 +75,7 @@ class ImageScores(RowMeans):
             counts = ops.cast(like_elements(given.mask, values, "mask"), "bool")
         return values, counts
 
-    def causes(self, given: Given) -> Tensor:
+    def causes_of_rows(self, given: Given) -> Tensor:
         """Count pixels that are NaN or infinite, and pairs of equal images."""
         true, predicted = self._images(given)
         counts = count_each(

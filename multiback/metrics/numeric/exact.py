@@ -14,6 +14,7 @@ import numpy as np
 from keras import ops
 
 from multiback.metrics.numeric import by_id as bins
+from multiback.metrics.numeric.arithmetic import cond
 
 Tensor = Any
 
@@ -52,7 +53,7 @@ def add_ids_to_count(count: Tensor, ids: Tensor, numbers: Tensor) -> Tensor:
     few = isinstance(ids.shape[0], int) and ids.shape[0] < count.shape[1]
     touched = ops.take(count[1], ids) if few else count[1]
     # Pass a single tensor through `cond`; XLA copies tuples.
-    return ops.cond(
+    return cond(
         ops.any(touched > _LOW_MASK),
         lambda: carry(count),
         lambda: count,

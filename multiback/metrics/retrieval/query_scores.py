@@ -112,7 +112,7 @@ class QueryScores(RowMeans):
             ops.any(odd),
         )
 
-    def causes(self, given: Given) -> Tensor:
+    def causes_of_rows(self, given: Given) -> Tensor:
         """Count the items of a batch that have each cause."""
         items = self._items(given)
         unknown = ops.logical_and(items.wrong, ops.logical_not(items.nan_label))

@@ -24,7 +24,7 @@ from multiback.store import (
     open_run_directory,
     owner,
 )
-from multiback.store.local import locks
+from multiback.store.local import file_lock
 
 
 def answer(*words):
@@ -69,7 +69,7 @@ def main(run, timeout, how):
     answer("started")
     for line in sys.stdin:
         if line == "hold\n":
-            with locks.directory_lock(runs.path / "lock", 5):
+            with file_lock.directory_lock(runs.path / "lock", 5):
                 answer("held")
                 sys.stdin.read()
         if line == "fork\n":
