@@ -2,8 +2,9 @@
 
     KERAS_BACKEND=torch python docs/generate.py
 
-It writes docs/reference/metrics.md too, the list of public names for the site, and
-docs/images/metrics/, a picture of each metric that has a shape of its own.
+It writes docs/reference/metrics.md too, the list of public names for the site,
+docs/reference/command_line.md, and docs/images/metrics/, a picture of each metric that
+has a shape of its own.
 
 Keras's numbers depend on the backend in places; the page shows those under torch.
 tests/test_docs.py compares the page with what this writes.
@@ -17,10 +18,11 @@ from pathlib import Path
 
 os.environ.setdefault("KERAS_BACKEND", "torch")
 
+import command_reference
 import disagreements
 import fixed_data
 import numpy as np
-from metric_cases import cases, of_keras, public_metrics
+from metric_cases import cases, cell, of_keras, public_metrics
 from metric_reference import draw, reference
 
 from multiback.adapters.torchmetrics import crosscheck
@@ -28,17 +30,13 @@ from multiback.metrics.base.score_metric import ScoreMetric
 
 PAGE = Path(__file__).with_name("metrics.md")
 REFERENCE = PAGE.parent / "reference" / "metrics.md"
+COMMANDS = REFERENCE.with_name("command_line.md")
 HEAD = PAGE.with_name("metrics_head.md")
 
 OTHERS = (
     "torchmetrics and scikit-learn (or NumPy, in float64, where it lacks a metric) "
     "have all at once. Keras's numbers are of its own metric of that name."
 )
-
-
-def cell(text):
-    """Make a text fit into a cell of a table."""
-    return " ".join(text.split()).replace("|", "\\|")
 
 
 def number(value):
@@ -204,4 +202,5 @@ def _page():
 if __name__ == "__main__":
     PAGE.write_text(page())
     REFERENCE.write_text(reference())
+    COMMANDS.write_text(command_reference.page())
     draw()

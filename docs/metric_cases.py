@@ -52,6 +52,11 @@ KERAS = {
 }
 
 
+def cell(text):
+    """Make a text fit into a cell of a table."""
+    return " ".join(text.split()).replace("|", "\\|")
+
+
 def public_metrics():
     """Return every metric class by name."""
     classes = {name: getattr(mb.metrics, name) for name in mb.metrics.__all__}

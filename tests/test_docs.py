@@ -26,6 +26,11 @@ def test_the_reference_lists_every_public_name_of_the_metrics(generate):
     assert (DOCS / "reference/metrics.md").read_text() == generate.reference(), AGAIN
 
 
+def test_the_page_of_commands_is_that_of_the_program(generate):
+    page = (DOCS / "reference/command_line.md").read_text()
+    assert page == generate.command_reference.page(), AGAIN
+
+
 @pytest.mark.skipif(BACKEND != "torch", reason="Keras's numbers differ by backend")
 def test_the_numbers_on_the_page_are_those_of_today(generate):
     now = generate.page().splitlines()

@@ -2,8 +2,10 @@
 
 import inspect
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+
+import numpy as np
 
 from multiback.errors import ArgumentError
 
@@ -36,11 +38,27 @@ def _plain(value: Any) -> Any:
         return value
     if isinstance(value, os.PathLike):
         return os.fspath(value)
-    if isinstance(value, list | tuple):
+    if isinstance(value, np.generic):
+        return _plain(value.item())
+    if isinstance(value, Sequence) and not isinstance(value, bytes | bytearray):
         return [_plain(one) for one in value]
     if isinstance(value, Mapping) and all(isinstance(name, str) for name in value):
         return {name: _plain(one) for name, one in value.items()}
     raise TypeError
+
+
+class Attributes(dict[str, Any]):
+    """Hyperparameters by name, as items and as attributes.
+
+    >>> Attributes(width=3).width
+    3
+    """
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self[name]
+        except KeyError as error:
+            raise AttributeError(name) from error
 
 
 def made(kind: Callable[..., Any], saved: Any, given: Mapping[str, Any]) -> Any:
@@ -61,6 +79,9 @@ def made(kind: Callable[..., Any], saved: Any, given: Mapping[str, Any]) -> Any:
         and one.kind not in (one.VAR_KEYWORD, one.VAR_POSITIONAL)
         and name not in arguments
     ]
+    if len(wanted) == 1 and known and not fitting:
+        # The class takes all of them as one argument, as in save_hyperparameters(args).
+        return kind(**arguments, **{wanted[0]: Attributes(known)})
     if wanted:
         name = getattr(kind, "__name__", "The class")
         raise ArgumentError(

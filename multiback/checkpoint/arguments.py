@@ -66,8 +66,13 @@ def place_to_write(path: Any) -> str | os.PathLike[str]:
     """Return the run directory to write into; see `expanded`.
 
     Raises:
-        ArgumentError: It is the name of a file, as for Keras's callback.
+        ArgumentError: It is missing, or the name of a file, as for Keras's callback.
     """
+    if path is None:
+        raise ArgumentError(
+            "dirpath= wants the directory of the run, which is created, and none was "
+            'given. Write dirpath="runs/tumour".'
+        )
     text = os.fsdecode(path) if isinstance(path, str | os.PathLike) else ""
     if text.endswith(_KERAS_FILES) or re.search(r"\{[^{}]*\}", text):
         folder, name = os.path.split(text)

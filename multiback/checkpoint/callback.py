@@ -82,7 +82,8 @@ class ModelCheckpoint(KnownArguments, keras.callbacks.Callback):  # type: ignore
     can check the weights of a loader or a generator.
 
     Args:
-        dirpath: The run directory, or its URL, such as "s3://bucket/runs/tumour".
+        dirpath: The run directory, or its URL, such as "s3://bucket/runs/tumour". It is
+            needed: a run is found again by its directory.
         monitor: What to be best by: a log name such as "val_f1_score", an
             expression of log names, a function of the logs, or a `Monitor`. None
             keeps the last only.
@@ -172,7 +173,7 @@ class ModelCheckpoint(KnownArguments, keras.callbacks.Callback):  # type: ignore
 
     def __init__(
         self,
-        dirpath: str | os.PathLike[str],
+        dirpath: str | os.PathLike[str] | None = None,
         monitor: Quantity = None,
         *,
         mode: Mode | Literal["auto"] = "auto",
@@ -604,7 +605,8 @@ class ModelCheckpoint(KnownArguments, keras.callbacks.Callback):  # type: ignore
         self._training = self._signals.holding = False
         model = self.model
         self._resumption.end(model)
-        self._checkpointer.finish(model)
+        behind = late_logs(keras_private.fit_callbacks(), self)
+        self._checkpointer.finish(model, because=behind)
         if self._restore_best:
             self._put_best_back(model)
         kept = self._checkpointer.kept

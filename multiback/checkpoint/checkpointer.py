@@ -84,8 +84,9 @@ class Checkpointer(KnownArguments):
     the next call, and of the end of the `with` block.
 
     Args:
-        dirpath: The run directory, created when needed; or its URL, such as
-            "s3://bucket/runs/tumour" (`pip install s3fs`).
+        dirpath: The run directory, created when missing; or its URL, such as
+            "s3://bucket/runs/tumour" (`pip install s3fs`). It is needed: a run is found
+            again by its directory.
         monitor: What to be best by: a log name, an expression of log names, a
             function of the logs, or a `Monitor`. None keeps the last only.
         mode: "max", "min", or "auto" to ask the metric behind the name.
@@ -141,7 +142,7 @@ class Checkpointer(KnownArguments):
 
     def __init__(
         self,
-        dirpath: str | os.PathLike[str],
+        dirpath: str | os.PathLike[str] | None = None,
         monitor: Quantity = None,
         *,
         mode: Mode | Literal["auto"] = "auto",
@@ -594,12 +595,13 @@ class Checkpointer(KnownArguments):
                 self._told.add(problem)
                 warn(cleaned(problem), CheckpointWarning)
 
-    def finish(self, model: Any = None) -> None:
+    def finish(self, model: Any = None, *, because: str = "") -> None:
         """End the run, once everything is on the disk.
 
         Args:
             model: What to save, should nothing have been saved because a monitored
                 name was never in the logs.
+            because: Why such a name is absent, in a sentence for the warning.
 
         Raises:
             StoreError: As for `surface`.
@@ -617,6 +619,9 @@ class Checkpointer(KnownArguments):
             self.end()
         names = ", ".join(map(repr, missing))
         text = f"{names} was monitored but never in the logs of this run"
+        if because:
+            self.tell([f"{text}. {because}"])
+            return
         if any(name.startswith("val_") for name in missing):
             text += f"; {self.no_validation}"
         self.tell([f"{text}. The newest checkpoints were kept instead."])

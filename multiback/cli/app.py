@@ -65,7 +65,7 @@ RunPath = Annotated[
 CheckpointPath = Annotated[
     str,
     typer.Argument(
-        help="A checkpoint, a link to one (RUN/best), or its URL.",
+        help="A checkpoint: its path or URL, RUN/best, or RUN/START-OF-NAME.",
         metavar="CKPT",
     ),
 ]
@@ -254,7 +254,7 @@ def best(
         _print_json(found)
     else:
         typer.echo(found["path"])
-        if sentence := best_view(found):
+        for sentence in best_view(found):
             typer.echo(sentence, err=True)
 
 

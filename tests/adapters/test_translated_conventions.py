@@ -3,8 +3,6 @@
 And `crosscheck` asks the float64 number first.
 """
 
-import sys
-
 import keras
 import numpy as np
 import pytest
@@ -16,8 +14,8 @@ from support.crosschecked import SIZES, only
 from torchmetrics import segmentation
 
 import multiback as mb
-from multiback.adapters.torchmetrics import as_keras, crosscheck, equivalents
-from multiback.errors import ArgumentError, MissingPackageError
+from multiback.adapters.torchmetrics import as_keras, equivalents
+from multiback.errors import ArgumentError
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:torchmetrics.*")
 
@@ -129,29 +127,6 @@ def test_a_second_opinion_that_differs_is_told_and_does_not_decide(monkeypatch):
     assert row.verdict == "agrees"
     assert "torchmetrics alone gives 0.25" in row.reason
     assert row.difference < 1e-6
-
-
-@pytest.mark.parametrize("library", ["torchmetrics", "torch"])
-def test_scikit_learn_alone_is_enough(real, monkeypatch, library):
-    if library == "torch" and keras.backend.backend() == "torch":
-        pytest.skip("Keras itself needs it")
-    metrics = [mb.metrics.Recall(), mb.metrics.AUROC(), mb.metrics.LogLoss()]
-    monkeypatch.setitem(sys.modules, library, None)
-    report = crosscheck(metrics, real["binary"])
-    assert [row.verdict for row in report] == ["agrees"] * 3
-    assert all(row.sklearn is not None for row in report)
-    assert all(row.torchmetrics is None for row in report)
-    assert str(report).count('pip install "multiback[torchmetrics]"') == 1
-    assert "second" in str(report)
-
-
-def test_without_both_libraries_there_is_nothing_to_compare_with(real, monkeypatch):
-    metric = mb.metrics.Recall()
-    for library in ("torchmetrics", "sklearn", "sklearn.metrics"):
-        monkeypatch.setitem(sys.modules, library, None)
-    with pytest.raises(MissingPackageError) as caught:
-        crosscheck(metric, real["binary"])
-    assert 'pip install "multiback[torchmetrics]"' in str(caught.value).splitlines()
 
 
 CHOOSING = ("Precision", "Recall", "F1Score", "JaccardIndex", "Specificity", "Dice")

@@ -13,22 +13,22 @@ def in_a_folder_of_its_own(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
-def test_the_start_page_trains_loads_and_checks(tmp_path):
-    names = run_page(ROOT / "docs/start.md")
+def test_the_start_page_trains_loads_and_checks(tmp_path, call):
+    names = run_page(ROOT / "docs/start.md", call=call)
     assert names["report"].ok
     assert (tmp_path / "runs" / "tumour" / "best.keras").is_file()
     again = names["best"].evaluate(names["xv"], names["yv"], verbose=0)
     assert np.isfinite(again).all()
 
 
-def test_every_block_of_the_readme_runs(rng):
+def test_every_block_of_the_readme_runs(rng, call):
     x = rng.normal(size=(64, 3)).astype("float32")
     y = (x[:, :1] > 0).astype("float32")
     model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1, "sigmoid")])
     names = {"x": x, "y": y, "xv": x, "yv": y, "model": model, "keras": keras}
     short = model.fit
     model.fit = lambda *args, **options: short(*args, **{**options, "epochs": 2})
-    run_page(ROOT / "README.md", names)
+    run_page(ROOT / "README.md", names, call)
     assert names["ckpt"].best_model_score is not None
 
 

@@ -10,6 +10,7 @@ from support.services import scalars, wandb_records, wandb_rows
 
 import multiback as mb
 
+PROCESSES = GUIDES / "several_processes.md"
 # These packages warn of their own dependencies.
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -25,8 +26,8 @@ def logged(run="runs/tumour", name="val_f1_score"):
     return values, max(values)
 
 
-def test_the_best_of_three_trials_of_kerastuner_is_loaded(tmp_path):
-    names = run_page(GUIDES / "kerastuner.md")
+def test_the_best_of_three_trials_of_kerastuner_is_loaded(tmp_path, call):
+    names = run_page(GUIDES / "kerastuner.md", call=call)
     trials = names["tuner"].oracle.get_best_trials(3)
     assert len(trials) == 3
     assert names["score"] == pytest.approx(trials[0].score, abs=1e-6)
@@ -35,8 +36,8 @@ def test_the_best_of_three_trials_of_kerastuner_is_loaded(tmp_path):
     assert len(list((tmp_path / "runs/search").glob("checkpoints/*"))) >= 3
 
 
-def test_tensorboard_has_the_metrics_and_what_was_kept(tmp_path):
-    names = run_page(GUIDES / "tensorboard.md")
+def test_tensorboard_has_the_metrics_and_what_was_kept(tmp_path, call):
+    names = run_page(GUIDES / "tensorboard.md", call=call)
     values, best = logged()
     for folder in ("logs", "later"):
         events = scalars(tmp_path / folder / names["ckpt"].run_id)
@@ -49,8 +50,8 @@ def test_tensorboard_has_the_metrics_and_what_was_kept(tmp_path):
     assert names["ckpt"].best_model_score == pytest.approx(best)
 
 
-def test_mlflow_has_the_metrics_and_returns_the_best_model():
-    names = run_page(GUIDES / "mlflow.md")
+def test_mlflow_has_the_metrics_and_returns_the_best_model(call):
+    names = run_page(GUIDES / "mlflow.md", call=call)
     values, best = logged()
     run_id = names["logger"].run_id
     rows = names["client"].get_metric_history(run_id, "val_f1_score")
@@ -64,13 +65,13 @@ def test_mlflow_has_the_metrics_and_returns_the_best_model():
     assert again["f1_score"] == pytest.approx(best, abs=1e-6)
 
 
-def test_wandb_has_the_metrics_and_the_best_model_offline(tmp_path, monkeypatch):
+def test_wandb_has_the_metrics_and_the_best_model_offline(tmp_path, monkeypatch, call):
     import wandb
 
     monkeypatch.setenv("WANDB_MODE", "offline")
     for name in ("DATA", "CACHE", "CONFIG", "ARTIFACT"):
         monkeypatch.setenv(f"WANDB_{name}_DIR", str(tmp_path / name))
-    names = run_page(GUIDES / "wandb.md")
+    names = run_page(GUIDES / "wandb.md", call=call)
     (architecture,) = (tmp_path / "runs/tumour").glob("arch-*.json")
     wandb.teardown()  # Its process writes a file's last block as it ends.
     values, _ = logged()
@@ -86,8 +87,8 @@ def test_wandb_has_the_metrics_and_the_best_model_offline(tmp_path, monkeypatch)
         assert (architecture.name in text) == has_model
 
 
-def test_a_lightning_trainer_resumes_and_its_best_weights_come_back():
-    names = run_page(GUIDES / "lightning.md")
+def test_a_lightning_trainer_resumes_and_its_best_weights_come_back(call):
+    names = run_page(GUIDES / "lightning.md", call=call)
     values, best = logged("runs/lightning", "val_f1")
     assert len(values) == 4
     logits = names["best"].net(names["x"][100:])
@@ -97,7 +98,7 @@ def test_a_lightning_trainer_resumes_and_its_best_weights_come_back():
 
 
 def test_two_processes_train_and_write_one_run(tmp_path):
-    (script,) = blocks(GUIDES / "several_processes.md")
+    script = next(code for kind, code in blocks(PROCESSES) if kind == "python")
     (tmp_path / "train.py").write_text(script)
     launch = (sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2")
     subprocess.run([*launch, "--standalone", "train.py"], check=True, timeout=300)

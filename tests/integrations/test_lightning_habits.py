@@ -250,6 +250,19 @@ def test_a_module_is_made_with_its_saved_hyperparameters(tmp_path, loader):
         assert torch.equal(again.line.weight, module.line.weight)
 
 
+def test_hyperparameters_may_be_one_argument(tmp_path, loader):
+    class Arguments(Module):
+        def __init__(self, hparams):
+            super().__init__(width=hparams.width)
+            self.save_hyperparameters(hparams)
+
+    hparams = argparse.Namespace(width=3, rate=np.float32(0.5), path=tmp_path)
+    fit(Arguments(hparams), loader, ModelCheckpoint(tmp_path), epochs=1)
+    again = load_from_checkpoint(Arguments, tmp_path, which="last")
+    found = again.hparams
+    assert (found.width, found.rate, found.path) == (3, 0.5, str(tmp_path))
+
+
 def test_a_hyperparameter_that_cannot_be_stored_is_named(tmp_path, loader):
     module = Tunable(3, metric=argparse.Namespace)
     with pytest.raises(CheckpointWarning, match="'metric'"):

@@ -10,6 +10,7 @@ import keras
 
 from multiback.checkpoint.arguments import check_flag, expanded
 from multiback.checkpoint.choosing.direction import Mode
+from multiback.checkpoint.choosing.monitor import Monitor
 from multiback.checkpoint.loading.documents import (
     KERAS_FILE,
     keras_file,
@@ -53,7 +54,7 @@ from multiback.warn import warn
 
 def load_best(
     dirpath: PathLike,
-    monitor: str | None = None,
+    monitor: str | Monitor | None = None,
     *,
     mode: Mode | Literal["auto"] = "auto",
     run: str | None = None,
@@ -66,8 +67,8 @@ def load_best(
 
     Args:
         dirpath: The run directory, or its URL.
-        monitor: A recorded metric, or an expression of some, to be best by; by default
-            the run's monitor.
+        monitor: A recorded metric, an expression of some, or a `Monitor`, such as one
+            with `where=`, to be best by; by default the run's monitor.
         mode: "max", "min" or "auto", for such a monitor.
         run: A run's id; "all" for the best of every run that recorded the monitor;
             "latest", the default, for the run that started last.
@@ -92,9 +93,14 @@ def load_best(
     """
     dirpath = expanded("dirpath=", dirpath)
     ordered = rank(checkpoints_of(dirpath, run), monitor, mode)
-    if run in (None, LATEST):
-        for text in better_run(dirpath, ordered[0], monitor, mode):
-            warn(text, CheckpointWarning)
+    latest = run in (None, LATEST)
+    if latest and (better := better_run(dirpath, ordered[0], monitor, mode)):
+        text = (
+            f"The run {better[0]} is better by {better[1]!r} than the run "
+            f'{ordered[0].run_id}, which was loaded. Pass run="all" for the best '
+            "of all runs."
+        )
+        warn(text, CheckpointWarning)
     return first_intact(
         ordered,
         lambda one: _load(

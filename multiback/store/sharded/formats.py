@@ -13,7 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from multiback.errors import CorruptCheckpointError, StoreError
-from multiback.store.disk.files import Files, closing, store_errors
+from multiback.store.disk.files import Files, closing, store_errors, sync_directory
 from multiback.store.format.manifest import SAFETENSORS
 from multiback.store.format.names import path_fault
 from multiback.store.format.payload import FileEntry
@@ -138,5 +138,5 @@ def settle(files: Files, folder: Path) -> tuple[dict[str, FileEntry], dict[str, 
                 files.sync(descriptor)
             folders |= {p for p in path.parents if p.is_relative_to(folder)}
         for each in sorted(folders, reverse=True):
-            files.sync_directory(each)
+            sync_directory(files, each)
     return entries, blocks
