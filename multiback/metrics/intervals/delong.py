@@ -62,10 +62,11 @@ def area_interval(
             weights enter by the effective number of rows, `sum(w)^2 / sum(w^2)`.
         level: How often the interval is to contain the true area.
     """
-    # Most bins are empty.
+    # Mostly bins are empty; to pick nearly all takes longer than to keep them.
     used = np.any(positives + negatives > 0.0, axis=tuple(range(positives.ndim - 1)))
     used[:1] = True  # Of no data the area is NaN, and not an empty sum.
-    positives, negatives = positives[..., used], negatives[..., used]
+    if 2 * np.sum(used) < used.size:
+        positives, negatives = positives[..., used], negatives[..., used]
     area, of_positives, of_negatives = placements(positives, negatives)
     variance, sizes, misplaced = np.zeros_like(area), [], []
     parts = ((negatives, of_negatives), (positives, of_positives))

@@ -90,7 +90,7 @@ def _defined(values: Array) -> Array:
 
 
 def _with_corners(rows: Array, config: dict[str, Any]) -> Array:
-    """Return the rows that are no padding, with left, top, right, bottom in pixels."""
+    """Return the rows without padding, with left, top, right, bottom in pixels."""
     rows = np.asarray(rows, "float64")
     rows = rows[rows[:, 4] >= 0.0]
     kind = config["format"].removeprefix("rel_")
