@@ -11,8 +11,9 @@ HEAD = """<!-- docs/generate.py writes it: change multiback/cli/app.py. -->
 # The command line
 
 `multiback COMMAND --help` shows the same in a terminal. A RUN is a run directory or its
-URL, a CKPT is a checkpoint, a link to one such as `RUN/best`, or a URL. What `--json`
-prints is one document, for scripts.
+URL; a CKPT is the path or the URL of a checkpoint, `RUN/best`, `RUN/last`, or RUN/ and
+the beginning of a checkpoint's name, such as `RUN/epoch=012`. What `--json` prints is
+one document, for scripts.
 """
 
 

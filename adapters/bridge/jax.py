@@ -70,7 +70,7 @@ def in_step(count: Any) -> bool:
 
 def _is_one_cpu() -> bool:
     """Return whether arrays are in this process's memory, whole."""
-    return jax.default_backend() == "cpu" and jax.device_count() == 1
+    return bool(jax.default_backend() == "cpu" and jax.device_count() == 1)
 
 
 @functools.cache

@@ -121,7 +121,7 @@ class BootstrapStates(CountsCauses):
     def megabytes(self) -> float:
         """The size of the drawn states."""
         sizes = [math.prod(value.shape) for value in self.statistic.init().values()]
-        return 4.0 * self.replicates * sum(sizes) / 1e6
+        return float(4.0 * self.replicates * sum(sizes) / 1e6)
 
     def init(self) -> State:
         """Return the state of no data."""
@@ -158,7 +158,8 @@ class BootstrapStates(CountsCauses):
         mask: Tensor | None,
     ) -> State:
         own, drawn = self.apart(state)
-        own = self.statistic.update(own, *batch, sample_weight=sample_weight, mask=mask)
+        statistic: Any = self.statistic
+        own = statistic.update(own, *batch, sample_weight=sample_weight, mask=mask)
         first = to_tensor(batch[0], "y_true", labels=False)
         number = ops.shape(first)[0] if len(first.shape) else 1
         places = state[ROWS] + ops.arange(number, dtype="int32")
@@ -186,7 +187,8 @@ class BootstrapStates(CountsCauses):
         """Return a drawn state with a batch in it, without counting causes again."""
         statistic, given = self.statistic, {**state, UNUSABLE: self.no_causes()}
         if isinstance(statistic, PairStatistic):
-            after, _ = statistic.add(given, Given(*batch, weights, mask))
+            y_true, y_pred = batch
+            after, _ = statistic.add(given, Given(y_true, y_pred, weights, mask))
         else:
             after, _ = statistic.add(given, value_batch(batch, weights, mask))
         return {key: after[key] for key in state}

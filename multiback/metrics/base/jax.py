@@ -8,7 +8,8 @@ import jax
 
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     """Return the function as one compiled call."""
-    return jax.jit(function)
+    found: Callable[..., Any] = jax.jit(function)
+    return found
 
 
 def mapped(function: Callable[[Any], Any], states: Any, _rows: Any) -> Any:
