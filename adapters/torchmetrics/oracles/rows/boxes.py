@@ -78,10 +78,10 @@ def _by_pycocotools(config: dict[str, Any], samples: Samples) -> Any:
         evaluation.accumulate()
     table = evaluation.eval["precision"][:, :, :, 0, -1]
     with np.errstate(all="ignore"):
-        each = _defined(table.mean(axis=(0, 1)))
+        values = _defined(table.mean(axis=(0, 1)))
     if config["average"] is None:
-        return each
-    return np.nanmean(each) if np.any(each >= 0.0) else np.nan
+        return values
+    return np.nanmean(values) if np.any(values >= 0.0) else np.nan
 
 
 def _defined(values: Array) -> Array:
