@@ -187,7 +187,7 @@ def install(
     )
     if "oracles" in groups:
         # Alone: it asks for a setuptools that is older than torch's, and uses none.
-        session.install("--no-deps", *constraints, "confidenceinterval")
+        session.install("--no-deps", *constraints, "confidenceinterval", "pauc")
     # A wheel of the same version may be there from the last run.
     session.install("--force-reinstall", "--no-deps", str(wheel))
 

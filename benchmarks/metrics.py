@@ -10,7 +10,9 @@ the sum of the same arrays.
     counts   precision, recall, F1 and accuracy: one update (PyTorch, eager)
     ranking  AUROC: one update (PyTorch, eager)
     results  the same with the result after each update, as `fit` wants it
-    intervals  `interval()` beside `result()`, of 10,000 rows (PyTorch, eager)
+    intervals  `interval()` of 10,000 rows, 1 ms at most; and what its sums cost a step
+    bootstrap  intervals="bootstrap": an update, an interval and the memory
+    newer    ranking, regression, images: not slower than torchmetrics' and Keras's
     group    the four of `counts`, and AUROC: one compiled update (JAX, TensorFlow)
     top1     accuracy of 1000 classes
     fit      a step of `fit` of an MLP 32-64-1 in batches of 32, against no metrics;
@@ -55,6 +57,8 @@ from contenders import (
 from keras import ops
 
 import multiback as mb
+from multiback.metrics.numeric import exact
+from multiback.metrics.statistics.sums import ErrorSums
 
 SECONDS = 0.02  # Of one turn.
 # The processor's time of all threads: what else the machine does shows less in it.
@@ -148,16 +152,92 @@ def results(rounds):
 
 
 def intervals(rounds):
-    """Compare an interval with a result: `ModelCheckpoint` asks for one an epoch."""
-    for metric in (mb.metrics.F1Score(), mb.metrics.AUROC(), mb.metrics.LogLoss()):
-        metric.update_state(*scores(10_000))
+    """Time every interval: `ModelCheckpoint` asks for one an epoch; 1 ms at most."""
+    several = {"task": "multiclass", "num_classes": 10}
+    rng = np.random.default_rng(0)
+    ids = rng.integers(0, 10, 10_000)
+    shares = rng.dirichlet(np.ones(10), 10_000).astype("float32")
+    plain = ("F1Score", "AUROC", "LogLoss", "MatthewsCorrelation", "MeanSquaredError")
+    of_classes = ("F1Score", "AUROC", "CohenKappa", "BalancedAccuracy")
+    cases = [
+        *((getattr(mb.metrics, kind)(), scores(10_000)) for kind in plain),
+        *((getattr(mb.metrics, kind)(**several), (ids, shares)) for kind in of_classes),
+        (mb.metrics.NDCG(), (ids.reshape(-1, 10), shares[:1000])),
+    ]
+    for metric, batch in cases:
+        metric.update_state(*batch)
         state = metric.state
         candidates = {
             "a result": metric.result,
             "an interval": lambda m=metric, s=state: m.compute_interval(s),
         }
         seconds = take_turns(candidates, rounds)
-        yield from report("intervals", metric.name, seconds, "a result")
+        classes = ", 10 classes" if metric.get_config().get("num_classes") else ""
+        rows = list(report("intervals", metric.name + classes, seconds, "a result"))
+        row = rows[-1]
+        row |= {"at_most": "1 ms", "kept": row["microseconds"] <= 1000.0}
+        yield from rows
+    yield from extra_sums(rounds)
+
+
+class _WithoutSquares(ErrorSums):
+    """The sums that the value alone needs."""
+
+    def added(self, sums, batch):
+        terms = self.terms(batch)
+        size = ops.convert_to_tensor(ops.shape(terms)[0], dtype="int32")
+        plain, ones = exact.batch_sum(terms), exact.to_words(size)
+        words = ops.stack([plain, ones, ones, plain, plain], axis=1)
+        return exact.merge_sums(sums, words), words
+
+
+def extra_sums(rounds):
+    """Compare a step of `fit` with and without the sum that an interval needs more."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(32 * 100, 32)).astype("float32")
+    y = x[:, :1]
+
+    def fitting(sums):
+        metric = mb.metrics.MeanSquaredError()
+        metric.statistic = metric.sums = sums
+        layers = [keras.Input((32,)), keras.layers.Dense(64, "relu")]
+        model = keras.Sequential([*layers, keras.layers.Dense(1)])
+        model.compile("adam", "mse", metrics=[metric])
+        return lambda: model.fit(x, y, batch_size=32, verbose=0)
+
+    candidates = {
+        "value alone": fitting(_WithoutSquares("squared")),
+        "with interval": fitting(ErrorSums("squared")),
+    }
+    rows = report(
+        "intervals", "fit, MSE", take_turns(candidates, rounds), "value alone"
+    )
+    yield from with_goal(rows, "with interval", 1.02)
+
+
+def bootstrap(rounds):
+    """Print what drawing the rows again costs: time a batch, and memory."""
+    batch = scores(256)
+    for name, more in {"F1Score": {}, "MeanSquaredError": {}, "AUROC": {}}.items():
+        kind = getattr(mb.metrics, name)
+        drawing = kind(intervals="bootstrap", **more)
+        candidates = {
+            "plain": updating([kind(**more)], *batch),
+            "200 draws": updating([drawing], *batch),
+        }
+        case = f"{name}, {drawing.statistic.megabytes:.2f} MB"
+        yield from report("bootstrap", case, take_turns(candidates, rounds), "plain")
+        run = {"an interval": lambda m=drawing: m.compute_interval(m.state)}
+        yield from report("bootstrap", name, take_turns(run, rounds), "an interval")
+
+
+def newer(rounds):
+    """Compare the newer metrics with the peer of one meaning: not slower than it."""
+    import newer as pairs
+
+    for name in pairs.PAIRS:
+        seconds = take_turns(pairs.candidates(name), rounds)
+        yield from with_goal(report("newer", name, seconds, "peer"), "multiback", 1.0)
 
 
 def group(rounds):
@@ -336,7 +416,19 @@ def goal_of(row):
 
 
 def main():
-    here = {"torch": [counts, ranking, results, intervals, top1, fit, classes]}
+    here = {
+        "torch": [
+            counts,
+            ranking,
+            results,
+            intervals,
+            bootstrap,
+            newer,
+            top1,
+            fit,
+            classes,
+        ]
+    }
     compiling = [group, top1, fit, auroc, classes]
     sections = {s.__name__: s for s in here.get(BACKEND, compiling)}
     parser = argparse.ArgumentParser()
@@ -351,7 +443,11 @@ def main():
         torch.set_num_threads(1)
     rows = []
     load = os.getloadavg()[0]
-    goals = [name for name in sections if name in ("auroc", "classes", "fit")]
+    goals = [
+        name
+        for name in sections
+        if name in ("auroc", "classes", "fit", "intervals", "newer")
+    ]
     for name in given.sections or (goals if given.goals else sections):
         for row in sections[name](given.rounds):
             rows.append(row)

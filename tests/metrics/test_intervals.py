@@ -3,6 +3,7 @@
 import confidenceinterval
 import keras
 import numpy as np
+import pauc
 import pytest
 import scipy.stats
 from sklearn.metrics import roc_auc_score
@@ -197,6 +198,16 @@ def test_auroc_has_the_error_of_delong(binary, capacity):
     assert found.value == pytest.approx(roc_auc_score(*binary), abs=1e-4)
     assert found.standard_error == pytest.approx(delong_error(*binary), rel=0.01)
     assert found.lower < found.value < found.upper
+
+
+@pytest.mark.parametrize("tied", [False, True])
+def test_auroc_has_the_error_of_pauc(binary, tied):
+    y_true, y_pred = binary
+    y_pred = y_pred.round(1) if tied else y_pred
+    found = after(mb.metrics.AUROC(capacity=1000), y_true, y_pred)
+    curve = pauc.ROC(y_true, y_pred.astype("float64"))
+    assert found.value == pytest.approx(curve.auc, rel=1e-6)
+    assert found.standard_error == pytest.approx(np.sqrt(pauc.var(curve)), rel=1e-6)
 
 
 def test_perfect_scores_have_an_interval_too():

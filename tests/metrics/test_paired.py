@@ -1,6 +1,7 @@
 """Paired differences: against references, and by simulation."""
 
 import numpy as np
+import pauc
 import pytest
 import scipy.stats
 from statsmodels.stats.contingency_tables import mcnemar
@@ -18,6 +19,18 @@ def test_accuracies_have_the_p_value_of_mcnemar(rng, n):
     found, p_value = difference_of_shares(a, b, 0.95)
     assert p_value == pytest.approx(mcnemar(table, exact=True).pvalue, rel=1e-9)
     assert found.value == pytest.approx(b.mean() - a.mean())
+
+
+@pytest.mark.parametrize("tied", [False, True])
+def test_areas_have_the_p_value_of_pauc(rng, tied):
+    label = np.arange(120) < 50
+    scores = rng.normal(size=(2, 120)) + label * [[1.0], [0.6]]
+    scores = scores.round(1) if tied else scores
+    found, p_value = difference_of_areas(label, *scores, 0.95)
+    curves = [pauc.ROC(label.astype(int), each, direction="<") for each in scores]
+    expected = pauc.compare(*curves)
+    assert found.value == pytest.approx(curves[1].auc - curves[0].auc)
+    assert p_value == pytest.approx(expected.p_value, rel=1e-9)
 
 
 def test_equal_hits_differ_in_nothing():

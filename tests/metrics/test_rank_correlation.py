@@ -131,4 +131,4 @@ def test_a_negative_weight_leaves_no_ranks(case):
     metric = make(case)
     metric.update_state([1.0, 2, 3, 4], [1.0, 3, 2, 4], sample_weight=[1, 1, -1, 1])
     assert np.isnan(float(metric.result()))
-    assert metric.unusable() == {"negative_weight": 1}
+    assert metric.unusable() == {"unusable_weight": 1}

@@ -28,7 +28,7 @@ from multiback.adapters.torchmetrics.oracles.equivalent import (
     NoEquivalent,
     Translation,
 )
-from multiback.adapters.torchmetrics.oracles.rows import hinge, images, retrieval
+from multiback.adapters.torchmetrics.oracles.rows import boxes, hinge, images, retrieval
 from multiback.adapters.torchmetrics.to_keras.as_keras import TorchMetric
 from multiback.adapters.torchmetrics.translation.keras import (
     of_function,
@@ -123,20 +123,11 @@ def _known_class(metric: Any) -> type | None:
     return next((cls for cls in type(metric).__mro__ if cls in TABLE), None)
 
 
-def _of_boxes(config: Any, samples: Samples) -> NoEquivalent:
-    """Return why boxes are not compared here."""
-    del config, samples
-    return NoEquivalent(
-        "torchmetrics takes lists of boxes and not padded arrays; multiback's own "
-        "tests compare it with pycocotools"
-    )
-
-
 TABLE: dict[Any, Translation] = {
     ours.AUROC: ranking.area("AUROC", "roc_auc_score"),
     ours.AveragePrecision: ranking.area("AveragePrecision", "average_precision_score"),
     ours.BalancedAccuracy: confusion.balanced_accuracy,
-    ours.BoxMeanAveragePrecision: _of_boxes,
+    ours.BoxMeanAveragePrecision: boxes.boxes,
     ours.BrierScore: probabilistic.loss("brier"),
     ours.CalibrationError: probabilistic.calibration_error,
     ours.CohenKappa: confusion.cohen_kappa,

@@ -86,6 +86,10 @@ METRICS: dict[str, Row] = {
     "AveragePrecision": _row("AveragePrecision", "average"),
     # Its mean of class accuracies is the mean recall.
     "BalancedAccuracy": _row("Accuracy", constants={"average": "macro"}),
+    "BoxMeanAveragePrecision": Row(
+        torchmetrics="detection.MeanAveragePrecision takes a list of dictionaries of "
+        "boxes, not padded arrays; crosscheck asks pycocotools",
+    ),
     "CalibrationError": _row("CalibrationError", "n_bins", "norm"),
     "CohenKappa": _row("CohenKappa", "threshold", "weights"),
     "ConcordanceCorrelation": _row(

@@ -224,20 +224,20 @@ def _totals(columns: list[Tensor]) -> Tensor:
     return ops.stack([ops.sum(ops.cast(column, "int32")) for column in columns])
 
 
-def count_value_causes(batch: Values) -> Tensor:
+def count_value_causes(batch: Values, *, negative_weights: bool = True) -> Tensor:
     """Count targets, predictions and weights that are NaN or infinite."""
     true, predicted = batch.columns
     nan_true, nan_predicted = ops.isnan(true), ops.isnan(predicted)
     infinite = ops.logical_or(ops.isinf(true), ops.isinf(predicted))
     columns = {"nan_label": nan_true, "nan_score": nan_predicted, "infinite": infinite}
-    return count_each({**columns, **_of_weights(batch)})
+    return count_each({**columns, **_of_weights(batch, negative_weights)})
 
 
-def _of_weights(batch: Values) -> dict[str, Tensor]:
+def _of_weights(batch: Values, negative: bool) -> dict[str, Tensor]:
     """Return which weights cannot be used, by cause."""
     if batch.weights is None:
         return {}
-    return {"unusable_weight": _unusable_weights(batch.weights, negative_weights=True)}
+    return {"unusable_weight": _unusable_weights(batch.weights, negative)}
 
 
 def count_each(columns: dict[str, Tensor]) -> Tensor:
@@ -253,7 +253,7 @@ def count_each(columns: dict[str, Tensor]) -> Tensor:
 def count_number_causes(batch: Values, *, infinite: bool) -> Tensor:
     """Count weights and numbers that are NaN or, if asked for, infinite."""
     (values,) = batch.columns
-    columns = {"nan_score": ops.isnan(values), **_of_weights(batch)}
+    columns = {"nan_score": ops.isnan(values), **_of_weights(batch, negative=True)}
     if infinite:
         columns["infinite"] = ops.isinf(values)
     return count_each(columns)

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 from keras import ops
 
 from multiback.metrics.inputs.batch import Given, Values, value_batch
-from multiback.metrics.inputs.causes import count_each, count_value_causes
+from multiback.metrics.inputs.causes import count_value_causes
 from multiback.metrics.numeric import exact
 from multiback.metrics.numeric.by_id import places_in_buffer
 from multiback.metrics.statistics.statistic import PairStatistic, State
@@ -50,6 +50,7 @@ class ValueBuffer(PairStatistic):
     words_of: ClassVar[dict[str, str]] = {
         "beyond_capacity": "values_beyond_capacity",
         "nan_label": "nan_target",
+        "unusable_weight": "negative_weight",
     }
     adds: ClassVar[bool] = False
 
@@ -95,11 +96,7 @@ class ValueBuffer(PairStatistic):
 
     def causes(self, given: Given) -> Tensor:
         """Count targets and predictions that are NaN or infinite, and weights."""
-        batch = self._values(given)
-        counts = count_value_causes(batch)
-        if batch.weights is None:
-            return counts
-        return counts + count_each({"negative_weight": batch.weights < 0.0})
+        return count_value_causes(self._values(given), negative_weights=False)
 
     def unusable(self, state: dict[str, Any]) -> dict[str, int]:
         """Return the number of elements with each cause, and of those without room."""
