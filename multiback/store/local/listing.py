@@ -6,16 +6,15 @@ are the same, and only if it was at rest when it was read: within the resolution
 file system's clock a file can change and show the same time.
 """
 
-import gc
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from multiback.errors import NoCheckpointError, StoreError
 from multiback.store.checkpoint import Checkpoint, read_checkpoint
 from multiback.store.disk.files import store_errors
+from multiback.store.format.collector import no_collector
 from multiback.store.format.manifest import MANIFEST
 
 # The coarsest clock of a file system in use, FAT's.
@@ -85,7 +84,7 @@ class Listing:
 
     def read(self) -> tuple[list[Checkpoint], Skipped]:
         """Return the checkpoints, oldest commit first, and what was skipped."""
-        with _no_collector():
+        with no_collector():
             return self._read()
 
     def _read(self) -> tuple[list[Checkpoint], Skipped]:
@@ -131,22 +130,6 @@ class Listing:
         # equals is best.
         found.sort(key=lambda o: (o.sequence, o.created, o.is_copy, o.name))
         return found, skipped
-
-
-@contextmanager
-def _no_collector() -> Iterator[None]:
-    """Pause the garbage collector: parsing makes many objects and no cycles.
-
-    Repeated collections took a third of the time or more. Several threads may do this
-    at once: the first to pause the collector is the one to resume it.
-    """
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
 
 
 def _stamp(directory: str) -> Stamp | None:
