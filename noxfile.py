@@ -4,12 +4,13 @@
                            torch, or the backend that KERAS_BACKEND names
     nox -s demo            the main job, on real data
     nox -s tests-torch     the test suite under one backend
-    nox -s tests-jax       of it what may differ under another (-tensorflow)
+    nox -s tests-jax       of it what may differ under another (-tensorflow); of a test
+                           with many cases one in three
     nox -s tests-plain     what needs no Keras, where there is none
     nox -s portability     what one backend writes, the others load; and several
                            processes together
     nox -s remote          run directories on a real S3 server, on this machine
-    nox -s adapters        Lightning, and the loggers: the real ones (not in CI)
+    nox -s adapters        Lightning, KerasTuner, loggers: the real ones (not in CI)
     nox -s lint types dist
     nox -s docs            the site, in site/, and a look at it (not in CI)
     nox -s floor newest    the oldest and the newest that we claim (not in CI)
@@ -81,10 +82,12 @@ ONCE = (
     *(
         f"tests/adapters/test_{name}.py"
         for name in (
-            *("agreement", "assert_agrees", "documented_examples", "equivalents"),
-            *("every_torchmetric", "keras_conventions", "lightning_files"),
+            *("assert_agrees", "documented_examples", "equivalents"),
+            *("every_torchmetric", "keras_conventions", "keras_equivalents"),
+            "lightning_files",
             *("missing_libraries", "peers", "regression_equivalents", "report"),
-            *("score_equivalents", "translated_catalogue", "translated_metrics"),
+            *("score_equivalents", "translated_catalogue"),
+            *("translated_conventions", "translated_metrics"),
         )
     ),
     *(
@@ -105,16 +108,18 @@ ONCE = (
     *(f"tests/data/test_{name}.py" for name in ("order", "plain")),
     "tests/examples/test_guides.py",
     "tests/comparison",
+    "tests/metrics/test_drawn_intervals.py",
     "tests/metrics/test_intervals.py",
     "tests/metrics/test_paired.py",
     "tests/metrics/test_plots.py",
     "tests/metrics/test_ratios.py",
+    "tests/metrics/test_signatures.py",
     "tests/metrics/test_torchmetrics_agreement.py",
     *(
         f"tests/test_{name}.py"
         for name in (
             *("contributing", "docs", "doctests", "importing", "migration"),
-            "notebook",
+            *("notebook", "other_names"),
         )
     ),
 )
@@ -187,12 +192,23 @@ def install(
     session.install("--force-reinstall", "--no-deps", str(wheel))
 
 
+def not_under(backend: str, *more: str) -> tuple[str, ...]:
+    """Return what a run of all tests leaves out under a backend, for pytest."""
+    once = () if backend == "torch" else ONCE
+    return (*ELSEWHERE, *(f"--ignore={path}" for path in (*once, *more)))
+
+
 def run_suite(session: nox.Session, backend: str) -> None:
-    """Run the whole test suite in one process tree under one backend."""
+    """Run the test suite in one process tree under one backend, with all cases."""
+    plain = () if backend == "torch" else PLAIN
     session.run(
         *PYTEST,
-        *(session.posargs or ("tests", *ELSEWHERE)),
-        env={**TEST_ENV, "KERAS_BACKEND": backend, "MULTIBACK_TEST_INSTALLED": "1"},
+        *(session.posargs or ("tests", *not_under(backend, *plain))),
+        env={
+            **TEST_ENV,
+            "KERAS_BACKEND": backend,
+            "MULTIBACK_TEST_INSTALLED": "1",
+        },
     )
 
 
@@ -236,13 +252,17 @@ on_frameworks = functools.partial(
 )
 
 
-def under_backend(session: nox.Session, backend: str, *chosen: str) -> None:
+def under_backend(
+    session: nox.Session, backend: str, *chosen: str, one_case_in: str = "1"
+) -> None:
     """Run tests under one backend, or those that are named on the command line."""
     # Not torch: the second opinions, torchmetrics and torchdata, are made of it.
     hidden = {*BACKENDS, "orbax"} - {backend, "torch"}
     env = {**TEST_ENV, "KERAS_BACKEND": backend}
     if backend == "jax":
         env |= sharing_what_jax_compiled(session)
+    if not session.posargs:
+        env["MULTIBACK_ONE_CASE_IN"] = one_case_in
     chosen = tuple(session.posargs) or chosen
     in_frameworks(session, *PYTEST, *chosen, hidden=sorted(hidden), **env)
 
@@ -253,11 +273,13 @@ def add_backend(backend: str) -> None:
     @on_frameworks(name=f"tests-{backend}")
     def tests(session: nox.Session) -> None:
         """Run the test suite under one backend."""
-        elsewhere = PLAIN if backend == "torch" else (*PLAIN, *ONCE)
-        if backend == "jax":  # The session `demo` runs it.
-            elsewhere = (*elsewhere, "tests/cli/test_demo.py")
-        ignored = (f"--ignore={path}" for path in elsewhere)
-        under_backend(session, backend, "tests", *ELSEWHERE, *ignored)
+        # The session `demo` runs it under JAX.
+        more = ("tests/cli/test_demo.py",) if backend == "jax" else ()
+        left_out = not_under(backend, *PLAIN, *more)
+        # PyTorch, which compiles nothing, takes every case of a test; the others take
+        # every one in the sessions `floor` and `newest`.
+        share = "1" if backend == "torch" else "3"
+        under_backend(session, backend, "tests", *left_out, one_case_in=share)
 
 
 for each in BACKENDS:
@@ -415,7 +437,7 @@ def torture(session: nox.Session) -> None:
                 "MULTIBACK_EPOCHS": "2000",
                 "MULTIBACK_FUZZ": "20",
                 "MULTIBACK_HOSTILE": "1",
-                "MULTIBACK_SLOW_RUNS": "12x3,2x11",
+                "MULTIBACK_SLOW_RUNS": "12x3,2x23",
                 "MULTIBACK_PAGES": "1",
                 "MULTIBACK_SYSTEM_CALLS": "1",
             },

@@ -7,12 +7,14 @@ does not depend on it.
 
 import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Protocol
 
 import keras
 
 from multiback.checkpoint.choosing.log_values import numbers_of
-from multiback.checkpoint.loading.find import measurements, rank
+from multiback.checkpoint.loading.find import rank
+from multiback.checkpoint.loading.history import measurements
 from multiback.errors import MonitorError, NoCheckpointError
 from multiback.store import Checkpoint, open_run_directory
 
@@ -38,6 +40,13 @@ class Logger(Protocol):
 
     def finish(self) -> None:
         """End the run."""
+
+
+def architecture_file(checkpoint: Checkpoint) -> Path | None:
+    """Return the file that a copy of the checkpoint needs beside its folder."""
+    if checkpoint.architecture is None:
+        return None
+    return Path(checkpoint.location).parent.parent / checkpoint.architecture
 
 
 class Reader:

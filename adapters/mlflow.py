@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from multiback.adapters.loggers import architecture_file
 from multiback.errors import MissingPackageError
 from multiback.store import Checkpoint, is_remote
 
@@ -15,8 +16,9 @@ class MLflow:
     Each run is a run in MLflow, under the same name. Metrics have the names of the
     logs. The tag `multiback.kept` names the epochs whose checkpoints were kept, and
     `multiback.best` is the best checkpoint's path; its scores are metrics `best/...`.
-    The best checkpoint is an artifact: `multiback.load(downloaded)` loads it. A
-    checkpoint at a URL is named and not copied.
+    The artifact `best` is a run directory that holds the best checkpoint:
+    `multiback.load_best(downloaded)` loads it. A checkpoint at a URL is named and not
+    copied.
 
     Args:
         experiment: The experiment's name; it is created if missing.
@@ -94,8 +96,10 @@ class MLflow:
         step = checkpoint.step or checkpoint.epoch
         self._log(best, step, checkpoint.created)
         if self._artifact and not is_remote(checkpoint.location):
-            folder = f"best/{checkpoint.name}"
+            folder = f"best/checkpoints/{checkpoint.name}"
             self._client.log_artifacts(self.run_id, checkpoint.location, folder)
+            if (architecture := architecture_file(checkpoint)) is not None:
+                self._client.log_artifact(self.run_id, str(architecture), "best")
 
     def finish(self) -> None:
         """End the run."""

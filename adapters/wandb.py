@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from multiback.adapters.loggers import architecture_file
 from multiback.errors import MissingPackageError
 from multiback.store import Checkpoint, is_remote
 
@@ -15,8 +16,9 @@ class WandB:
     Each run is a run in Weights & Biases, under the same name. Metrics have the names
     of the logs, with `epoch` and `step` beside them; the summary holds `best/...`,
     `best_path` and the epochs whose checkpoints were kept. The best checkpoint becomes
-    an artifact of the type "model": `multiback.load(downloaded)` loads it. A checkpoint
-    at a URL is named and not copied.
+    an artifact of the type "model", a run directory that holds it alone:
+    `multiback.load_best(downloaded)` loads it. A checkpoint at a URL is named and not
+    copied.
 
     Args:
         project: The project's name.
@@ -73,7 +75,10 @@ class WandB:
         self._run.summary.update({**best, "best_path": checkpoint.location})
         if self._artifact and not is_remote(checkpoint.location):
             artifact = self._wandb.Artifact(f"best-{checkpoint.run_id}", type="model")
-            artifact.add_dir(checkpoint.location)
+            folder = f"checkpoints/{checkpoint.name}"
+            artifact.add_dir(checkpoint.location, name=folder)
+            if (architecture := architecture_file(checkpoint)) is not None:
+                artifact.add_file(str(architecture))
             self._run.log_artifact(artifact)
 
     def finish(self) -> None:

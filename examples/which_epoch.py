@@ -57,9 +57,10 @@ print(f"epoch={chosen} is chosen: within one standard error, and the lowest val_
 
 # Rows that nothing was chosen by.
 accuracy = [mb.metrics.Accuracy()]
-two = mb.compare(folder, highest, "best", (x_test, y_test), metrics=accuracy)
+best, test = f"{folder}/best", (x_test, y_test)
+two = mb.compare(f"{folder}/{highest}", best, test, metrics=accuracy)
 print(two)
-three = mb.compare(folder, "epoch=001", "best", (x_test, y_test), metrics=accuracy)
+three = mb.compare(f"{folder}/epoch=001", best, test, metrics=accuracy)
 print(three)
 
 assert two.differences[0].better is None

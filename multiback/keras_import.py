@@ -39,8 +39,11 @@ class _KerasFinder(MetaPathFinder):
     ) -> ModuleSpec | None:
         if fullname != "keras":
             return None
-        for finder in sys.meta_path:
-            spec = None if finder is self else finder.find_spec(fullname, path, target)
+        # Those behind this one: where multiback was imported twice, as by coverage.py,
+        # two of these would ask each other for ever.
+        place = sys.meta_path.index(self) + 1 if self in sys.meta_path else 0
+        for finder in sys.meta_path[place:]:
+            spec = finder.find_spec(fullname, path, target)
             if spec is not None:
                 if spec.loader is not None:
                     spec.loader = _KerasLoader(self, spec.loader)

@@ -141,10 +141,10 @@ def user_metrics(model: keras.Model) -> tuple[list[Any], list[Any], bool]:
         Both lists flattened, without None, and whether `weighted_metrics=` was given at
         all, were it empty.
     """
-    compiled = [one for one in model.metrics if isinstance(one, CompileMetrics)]
-    if not compiled:
+    compiled = compile_metrics(model)
+    if compiled is None:
         return [], [], False
-    given = compiled[0]._user_metrics, compiled[0]._user_weighted_metrics  # noqa: SLF001 - the only way, see above
+    given = compiled._user_metrics, compiled._user_weighted_metrics  # noqa: SLF001 - the only way, see above
     plain, weighted = (
         [one for one in keras.tree.flatten(each or []) if one is not None]
         for each in given
@@ -173,7 +173,7 @@ def compiled_pairs(model: keras.Model) -> list[tuple[str, Any, Any, list[Any]]]:
         each
         for metrics in model.metrics
         if isinstance(metrics, CompileMetrics) and metrics.built
-        for each in metrics._flat_metrics + metrics._flat_weighted_metrics  # noqa: SLF001 - the only way, see above
+        for _, _, each in _metrics_lists(metrics)
         if isinstance(each, MetricsList)
     ]
     found = []
@@ -282,22 +282,25 @@ def no_compile_config(model: keras.Model) -> Iterator[None]:
 
 def compile_metrics(model: Any) -> Any | None:
     """Return the container of a compiled model's metrics, or None."""
-    for metric in model.metrics:
-        if hasattr(metric, "_flat_metrics") and hasattr(metric, "_flatten_y"):
-            return metric
-    return None
+    return next(filter(is_compile_metrics, model.metrics), None)
+
+
+def _metrics_lists(container: Any) -> Iterator[tuple[bool, int, Any]]:
+    """Yield (weighted, index of its output, list) in the order of the logs."""
+    for weighted, per_output in (
+        (False, container._flat_metrics),  # noqa: SLF001 - the only way, see above
+        (True, container._flat_weighted_metrics),  # noqa: SLF001 - as before
+    ):
+        for output, metrics in enumerate(per_output):
+            if metrics:
+                yield weighted, output, metrics
 
 
 def compiled_metrics(container: Any) -> list[tuple[Any, int, bool]]:
     """Return (metric, index of its output, weighted) in the order of the logs."""
     return [
         (metric, output, weighted)
-        for weighted, per_output in (
-            (False, container._flat_metrics),  # noqa: SLF001 - the only way, see above
-            (True, container._flat_weighted_metrics),  # noqa: SLF001 - as before
-        )
-        for output, metrics in enumerate(per_output)
-        if metrics
+        for weighted, output, metrics in _metrics_lists(container)
         for metric in metrics.metrics
     ]
 
@@ -306,19 +309,15 @@ def names_asked_for(container: Any) -> list[str]:
     """Return the log name of each metric, numbered as Keras numbers equal ones."""
     names: list[str] = []
     counts: dict[str, int] = {}
-    for weighted, per_output in (
-        (False, container._flat_metrics),  # noqa: SLF001 - the only way, see above
-        (True, container._flat_weighted_metrics),  # noqa: SLF001 - as before
-    ):
-        for metrics in filter(None, per_output):
-            prefix = f"{metrics.output_name}_" if metrics.output_name else ""
-            for metric in metrics.metrics:
-                name = prefix + metric.name
-                if weighted and name in counts:
-                    name = f"{prefix}weighted_{metric.name}"
-                number = counts.get(name, 0)
-                counts[name] = number + 1
-                names.append(f"{name}_{number}" if number else name)
+    for weighted, _, metrics in _metrics_lists(container):
+        prefix = f"{metrics.output_name}_" if metrics.output_name else ""
+        for metric in metrics.metrics:
+            name = prefix + metric.name
+            if weighted and name in counts:
+                name = f"{prefix}weighted_{metric.name}"
+            number = counts.get(name, 0)
+            counts[name] = number + 1
+            names.append(f"{name}_{number}" if number else name)
     return names
 
 

@@ -1,7 +1,11 @@
 """Settings for every test; one process tests one backend, or what needs no Keras."""
 
+import collections
 import gc
+import json
 import os
+import sys
+import zlib
 from pathlib import Path
 
 os.environ.setdefault("KERAS_BACKEND", "jax")
@@ -14,12 +18,38 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 import pytest
 
+# A test with fewer cases keeps each.
+MANY = 6
+
 
 def pytest_generate_tests(metafunc):
     """Give a contract's tests the cases that its subclass lists."""
     cases = getattr(metafunc.cls, "cases", None)
     if "arguments" in metafunc.fixturenames and cases is not None:
         metafunc.parametrize("arguments", cases.values(), ids=cases.keys())
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config, items):
+    """Take one in so many of a test's cases, where the session asks for it.
+
+    A backend may compute an operation in another way, and many cases have the same
+    operations. Which cases are taken depends on the backend and on the file or class.
+    """
+    one_in = int(os.environ.get("MULTIBACK_ONE_CASE_IN", "1"))
+    tests = collections.defaultdict(list)
+    for item in items:
+        tests[item.parent.nodeid, item.originalname].append(item)
+    left_out = []
+    for (place, _), cases in tests.items():
+        if len(cases) >= MANY:
+            first = zlib.crc32(f"{os.environ['KERAS_BACKEND']} {place}".encode())
+            taken = cases[first % one_in :: one_in]
+            left_out += [case for case in cases if case not in taken]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        gone = set(left_out)
+        items[:] = [item for item in items if item not in gone]
 
 
 def pytest_collection_finish():
@@ -35,3 +65,36 @@ def pytest_collection_finish():
 @pytest.fixture
 def rng():
     return np.random.default_rng(20261122)
+
+
+class Result:
+    """What a command did."""
+
+    def __init__(self, code, captured):
+        self.code, self.out, self.err = code, captured.out, captured.err
+
+    @property
+    def json(self):
+        return json.loads(self.out)
+
+
+@pytest.fixture
+def call(monkeypatch, capsys):
+    """Run a command as the shell would, 80 columns wide by default."""
+
+    def run(*arguments, width=80):
+        from multiback.cli import main
+
+        monkeypatch.setenv("COLUMNS", str(width))
+        monkeypatch.setattr(sys, "argv", ["multiback", *map(str, arguments)])
+        capsys.readouterr()
+        try:
+            main()
+            code = 0
+        except SystemExit as stop:
+            code = stop.code or 0
+        result = Result(code, capsys.readouterr())
+        assert "Traceback" not in result.err
+        return result
+
+    return run

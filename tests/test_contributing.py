@@ -60,10 +60,10 @@ INSERTED = {
         ("from multiback.metrics.base.metric import Metric\n", EXPORT),
         ('    "Sum",\n', '    "ToyRate",\n'),
     ),
-    "adapters/torchmetrics/oracles/scores.py": (
+    "adapters/torchmetrics/translation/table.py": (
         (
-            "SCORES = {\n",
-            '    "ToyRate": Score("precision_score", inverted=True),\n',
+            "METRICS: dict[str, Row] = {\n",
+            '    "ToyRate": Row(sklearn=Score("precision_score", inverted=True)),\n',
         ),
     ),
     "tests/support/oracles.py": (

@@ -14,8 +14,8 @@ AGAIN = "run: KERAS_BACKEND=torch python docs/generate.py"
 def generate(monkeypatch):
     monkeypatch.syspath_prepend(str(DOCS))
     yield __import__("generate")
-    for name in ("generate", "disagreements", "fixed_data"):
-        sys.modules.pop(name, None)
+    for script in DOCS.glob("*.py"):
+        sys.modules.pop(script.stem, None)
 
 
 def test_the_catalogue_on_the_page_is_that_of_the_docstrings(generate):
@@ -24,6 +24,11 @@ def test_the_catalogue_on_the_page_is_that_of_the_docstrings(generate):
 
 def test_the_reference_lists_every_public_name_of_the_metrics(generate):
     assert (DOCS / "reference/metrics.md").read_text() == generate.reference(), AGAIN
+
+
+def test_the_page_of_commands_is_that_of_the_program(generate):
+    page = (DOCS / "reference/command_line.md").read_text()
+    assert page == generate.command_reference.page(), AGAIN
 
 
 @pytest.mark.skipif(BACKEND != "torch", reason="Keras's numbers differ by backend")

@@ -63,3 +63,20 @@ def test_what_the_page_says_to_write_is_there():
         arguments = re.findall(r"(\w+)=", re.sub(r'"[^"]*"', "", ours))
         called = re.findall(r"(?:multiback\.|^`)(\w+)\(", ours)
         assert set(arguments + called) <= known, ours
+
+
+def test_each_row_of_lightnings_own_tests_names_a_test_of_ours():
+    here = Path(__file__).parent
+    page = (here.parent / "docs" / "lightning.md").read_text()
+    files = (here / "integrations").glob("test_lightning*.py")
+    ours = {
+        name
+        for file in files
+        for name in re.findall(r"^def test_(\w+)\(", file.read_text(), re.MULTILINE)
+    }
+    table = [line.split(" | ") for line in page.splitlines() if line.startswith("|")]
+    for _, here_or_not, why, shown in table[2:]:
+        assert here_or_not == "same" or (here_or_not == "different" and why), shown
+        named = names(shown)
+        assert named, why
+        assert named <= ours, named - ours

@@ -153,3 +153,11 @@ def test_a_metrics_class_in_compile_counts_as_the_metric_itself():
     model.compile("sgd", "binary_crossentropy", metrics=[mb.metrics.F1Score])
     x = np.ones((4, 2), "float32")
     assert "f1_score" in model.fit(x, np.ones(4), verbose=0).history
+
+
+@pytest.mark.parametrize("kind", [mb.ModelCheckpoint, mb.Checkpointer])
+def test_a_checkpoint_without_a_directory_asks_for_one(kind, tmp_path):
+    with pytest.raises(ArgumentError, match=r'dirpath="runs/tumour"'):
+        kind(monitor="val_loss")
+    with pytest.raises(ArgumentError, match=r"by their place.*'max' needs"):
+        kind(tmp_path, "val_loss", "max")

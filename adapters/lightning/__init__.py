@@ -1,8 +1,9 @@
 """PyTorch Lightning: its trainer's checkpoints kept by ours, and its own files read.
 
-    ModelCheckpoint   the callback for a Trainer          callback.py restore
-    a module's weights out of a run     restoring.py LogRun            a run sent to
-    loggers               logs.py
+    ModelCheckpoint        the callback for a Trainer         callback.py
+    restore                a module's weights out of a run    restoring.py
+    load_from_checkpoint   the module too                     restoring.py
+    LogRun                 a run sent to loggers              logs.py
 
 What Lightning's own ModelCheckpoint wrote is read by `directory` (which files, and
 what Lightning calls best), `file` (one of them), `archive` (its zip, within bounds)
@@ -19,11 +20,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from multiback.adapters.lightning.callback import ModelCheckpoint
     from multiback.adapters.lightning.logs import LogRun
-    from multiback.adapters.lightning.restoring import restore
+    from multiback.adapters.lightning.restoring import load_from_checkpoint, restore
 
-__all__ = ["LogRun", "ModelCheckpoint", "restore"]
+__all__ = ["LogRun", "ModelCheckpoint", "load_from_checkpoint", "restore"]
 
-_WHERE = {"LogRun": "logs", "ModelCheckpoint": "callback", "restore": "restoring"}
+_WHERE = {
+    "LogRun": "logs",
+    "ModelCheckpoint": "callback",
+    "load_from_checkpoint": "restoring",
+    "restore": "restoring",
+}
 
 
 def __getattr__(name: str) -> Any:

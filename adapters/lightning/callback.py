@@ -1,14 +1,22 @@
 """The checkpoint callback of a Lightning trainer."""
 
+import datetime as dt
 import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
-from multiback.adapters.lightning.facts import facts_of, is_ending, is_zero
+from multiback.adapters.lightning.facts import (
+    facts_of,
+    has_validation,
+    is_ending,
+    place_of,
+)
+from multiback.adapters.lightning.hyperparameters import plain
 from multiback.adapters.lightning.library import pl
 from multiback.adapters.lightning.restoring import template_of
-from multiback.adapters.lightning.resuming import loops_of, plateaus_of, put_back
-from multiback.adapters.lightning.storable import is_complete, storable
+from multiback.adapters.lightning.resuming import plateaus_of, put_back
+from multiback.adapters.lightning.schedule import Schedule
+from multiback.adapters.lightning.state import state_of
 from multiback.checkpoint import Best, Checkpointer, Slot
 from multiback.checkpoint.other_names import KnownArguments
 from multiback.errors import ArgumentError, MonitorError, MultibackError, StoreError
@@ -26,19 +34,23 @@ class ModelCheckpoint(KnownArguments, _Base):  # type: ignore[misc]  # An option
     the saved tree, and `restore(module, dirpath)` puts the module's part of it back.
 
     It scores at the end of each validated epoch, or of every epoch without validation
-    data; with `val_check_interval=` after each validation. Where training ends
-    otherwise (`max_steps`, `max_time`, an epoch without validation), that state is kept
-    as the last, without a score. Sanity checking and `fast_dev_run` are skipped. An
-    error or Ctrl-C saves the state first. Global rank zero decides and writes, by the
-    numbers that it logged (`sync_dist=True` makes them equal on all ranks); its errors
-    are raised on all ranks. Strategies that shard one model over processes (FSDP,
-    DeepSpeed) are refused.
+    data; with `val_check_interval=` after each validation; and after steps or time, as
+    you ask. There it takes only what training logged: a score that a validation logs
+    waits for the next validation, and until then the state is kept as the last. Beside
+    logged names, "epoch" (epochs completed) and "step" can be monitored. Where training
+    ends otherwise (`max_steps`, `max_time`, an epoch without validation), that state is
+    kept as the last, without a score. Sanity checking and `fast_dev_run` are skipped.
+    An error or Ctrl-C saves the state first. Global rank zero decides and writes, by
+    the numbers that it logged (`sync_dist=True` makes them equal on all ranks); its
+    errors are raised on all ranks. Strategies that shard one model over processes
+    (FSDP, DeepSpeed) are refused.
 
     A checkpoint holds the state of the module, its optimizers and schedulers, the
     progress of the loops, the state of other callbacks, such as EarlyStopping, and what
     `on_save_checkpoint` adds; of averaged weights (EMAWeightAveraging) it holds those
-    that were scored. It does not hold hyperparameters, the data module, a precision
-    plugin's loss scale, nor random generators, so a shuffled order differs after
+    that were scored; and the hyperparameters that `save_hyperparameters()` noted, for
+    `load_from_checkpoint`. It does not hold the data module, a precision plugin's loss
+    scale, nor random generators, so a shuffled order differs after
     resuming. Functions within a state are those that `configure_optimizers` makes
     again. Lightning logs float32.
 
@@ -46,17 +58,27 @@ class ModelCheckpoint(KnownArguments, _Base):  # type: ignore[misc]  # An option
     `ckpt_path=`, which cannot be given too; a checkpoint from the middle of an epoch
     after `val_check_interval` continues there with a new pass over the data, as in
     Lightning. `Trainer.test(ckpt_path="best")` reads Lightning's files only: call
-    `restore(module, dirpath)` and then `Trainer.test(module)`.
+    `restore(module, dirpath)` and then `Trainer.test(module)`; and in place of
+    `Module.load_from_checkpoint(path)` call `load_from_checkpoint(Module, path)`.
 
     Args:
-        dirpath: The run directory, or its URL.
+        dirpath: The run directory, or its URL. None: the folder of the trainer's
+            logger, such as lightning_logs/version_0; without a logger, `checkpoints` in
+            the trainer's `default_root_dir`.
         monitor: What to be best by: a name given to `self.log`, an expression of
             names, a function of them, or a `multiback.Monitor`. None keeps the last.
         mode: "max" or "min"; "auto" knows common names such as "val_loss", and raises
             for others.
         save_top_k: How many of the best to keep; -1 keeps every checkpoint.
         save_last: Keep the newest too, whatever its score.
-        every_n_epochs: Score after every so many epochs.
+        every_n_epochs: Score after every so many epochs; 0 for none. By default 1, and
+            0 where steps or a time are given.
+        every_n_train_steps: Score after every so many optimizer steps; None or 0 for
+            none.
+        train_time_interval: Score once so long a time has passed since this last did.
+        save_on_train_epoch_end: True: score at the end of every epoch, validated or
+            not. False: when a validation ends, before its epoch does. None: as said
+            above.
         keep: Slots in place of `save_top_k` and `save_last`.
         filename: Template for names, such as "{epoch:03d}-{val_f1:.4f}".
         auto_insert_metric_name: Write `epoch=003` for `{epoch:03d}`.
@@ -88,13 +110,16 @@ class ModelCheckpoint(KnownArguments, _Base):  # type: ignore[misc]  # An option
 
     def __init__(
         self,
-        dirpath: str | os.PathLike[str],
+        dirpath: str | os.PathLike[str] | None = None,
         monitor: Any = None,
         *,
         mode: Literal["max", "min", "auto"] = "auto",
         save_top_k: int = 1,
         save_last: bool = True,
-        every_n_epochs: int = 1,
+        every_n_epochs: int | None = None,
+        every_n_train_steps: int | None = None,
+        train_time_interval: dt.timedelta | None = None,
+        save_on_train_epoch_end: bool | None = None,
         keep: Sequence[Slot] | None = None,
         filename: str | None = None,
         auto_insert_metric_name: bool = True,
@@ -107,12 +132,17 @@ class ModelCheckpoint(KnownArguments, _Base):  # type: ignore[misc]  # An option
         prefixes: Sequence[str] = ("val_", "val/"),
     ) -> None:
         super().__init__()
-        if not isinstance(every_n_epochs, int) or every_n_epochs < 1:
+        self._schedule = Schedule(
+            every_n_epochs,
+            every_n_train_steps,
+            train_time_interval,
+            save_on_train_epoch_end,
+        )
+        if dirpath is None and resume in ("auto", "must"):
             raise ArgumentError(
-                "every_n_epochs= wants an integer of at least 1, not "
-                f"{every_n_epochs!r}."
+                f"resume={resume!r} wants dirpath=: the folder of a logger is another "
+                "one in each run."
             )
-        self._every_n_epochs = every_n_epochs
         self._weights_only = save_weights_only
         self._on_exception = save_on_exception
         self._options: dict[str, Any] = {
@@ -132,10 +162,9 @@ class ModelCheckpoint(KnownArguments, _Base):  # type: ignore[misc]  # An option
             # Only rank zero calls it, and Lightning includes the other ranks.
             "distributed": False,
         }
-        self._checkpointer = Checkpointer(**self._options)
+        self._checkpointer = self._new_checkpointer()
         self._begun = 0
         self._fitting = False
-        self._validated = False
         self._known: dict[str, Any] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
@@ -147,7 +176,19 @@ class ModelCheckpoint(KnownArguments, _Base):  # type: ignore[misc]  # An option
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Start with the original arguments."""
         self.__dict__.update(state)
-        self._checkpointer = Checkpointer(**self._options)
+        self._checkpointer = self._new_checkpointer()
+
+    def _new_checkpointer(self) -> Checkpointer:
+        """Return a writer; without a directory it only checks the arguments."""
+        place = self._options["dirpath"]
+        options = {**self._options, "dirpath": "." if place is None else place}
+        checkpointer = Checkpointer(**options)
+        checkpointer.scorer.hint = "Log it with self.log() in the LightningModule."
+        checkpointer.no_validation = (
+            "the Trainer got no validation data, or check_val_every_n_epoch= is too "
+            "large"
+        )
+        return checkpointer
 
     def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:
         """Raise for unsupported settings, before training."""
@@ -170,13 +211,21 @@ class ModelCheckpoint(KnownArguments, _Base):  # type: ignore[misc]  # An option
                 "model in each process, such as one device or DDP, not "
                 f"{type(trainer.strategy).__name__}. Use Lightning's ModelCheckpoint."
             )
+        if self._options["dirpath"] is None and not trainer.fast_dev_run:
+            place = trainer.strategy.broadcast(place_of(trainer))
+            self._options["dirpath"] = place
+            self._checkpointer = self._new_checkpointer()
 
     def on_fit_start(self, trainer: Any, pl_module: Any) -> None:
         """Begin the run, and resume its state."""
-        self._fitting = self._validated = False
+        self._fitting = False
         self._known = None
         if trainer.fast_dev_run:
             return
+        self._checkpointer.extras = lambda _: (
+            {"hyperparameters": plain(pl_module.hparams, self._checkpointer.tell)},
+            {},
+        )
         template = template_of(pl_module)
         saved = self._on_rank_zero(trainer, lambda: self._checkpointer.resume(template))
         saved = trainer.strategy.broadcast(saved)
@@ -188,16 +237,34 @@ class ModelCheckpoint(KnownArguments, _Base):  # type: ignore[misc]  # An option
                 )
             put_back(trainer, pl_module, saved)
         self._begun = trainer.global_step
+        self._schedule.begin(self._begun)
         self._fitting = True
+
+    def on_validation_start(self, trainer: Any, pl_module: Any) -> None:
+        """Note what was logged before: the rest is the validation's."""
+        del pl_module
+        if self._fitting:
+            self._schedule.begin_validation(trainer)
 
     def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
         """Score after each of several validations in an epoch; otherwise at its end."""
         del pl_module
-        if not self._fitting or trainer.sanity_checking:
+        if not self._fitting:
             return
-        self._validated = True
-        if trainer.val_check_interval != 1.0:
-            self._judge(trainer, trainer.current_epoch, {})
+        self._schedule.end_validation(trainer)
+        # Known now: a name that is absent after a step is not a misspelt one.
+        self._checkpointer.scorer.remember(trainer.callback_metrics)
+        due = not trainer.sanity_checking and self._schedule.scores_validations(trainer)
+        if due and self._schedule.is_due_in_epoch(trainer.current_epoch + 1):
+            self._judge(trainer, trainer.current_epoch, {}, validated=True)
+
+    def on_train_batch_end(
+        self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Score after steps or time, where that was asked for."""
+        del pl_module, outputs, batch, batch_idx
+        if self._fitting and self._schedule.is_due_after_a_batch(trainer):
+            self._judge(trainer, trainer.current_epoch, {}, validated=False)
 
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
         """Score an epoch that was validated, or any epoch without validation.
@@ -207,13 +274,17 @@ class ModelCheckpoint(KnownArguments, _Base):  # type: ignore[misc]  # An option
         del pl_module
         if not self._fitting:
             return
-        nothing = not trainer.enable_validation or is_zero(trainer.num_val_batches)
-        once = trainer.val_check_interval == 1.0 and self._validated
-        judged = (nothing or once) and self._judge(
-            trainer, trainer.current_epoch + 1, plateaus_of(trainer)
-        )
-        if not judged and is_ending(trainer):
+        number = trainer.current_epoch + 1
+        judged = self._schedule.scores_epoch_end(
+            trainer
+        ) and self._schedule.is_due_in_epoch(number)
+        if judged:
+            plateaus = plateaus_of(trainer)
+            validated = self._schedule.validated
+            self._judge(trainer, number, plateaus, validated=validated)
+        elif is_ending(trainer):
             self._save_end(trainer, trainer.current_epoch)
+        self._schedule.validated = False
 
     def _save_end(self, trainer: Any, epochs: int, *, always: bool = False) -> None:
         """Save where training stops, unless it was saved or nothing was trained.
@@ -239,22 +310,44 @@ class ModelCheckpoint(KnownArguments, _Base):  # type: ignore[misc]  # An option
         if trainer.global_step > self._begun:
             self._on_rank_zero(trainer, save)
 
-    def _judge(self, trainer: Any, epoch: int, plateaus: Mapping[str, float]) -> bool:
-        """Offer the state, on rank zero; return whether this epoch was due."""
-        self._validated = False
-        due: bool = (trainer.current_epoch + 1) % self._every_n_epochs == 0
-        if due:
-            logs = {name: float(x) for name, x in trainer.callback_metrics.items()}
-            self._on_rank_zero(
-                trainer,
-                lambda: self._checkpointer.step(
-                    self._state_of(trainer, plateaus),
-                    logs,
-                    epoch=epoch,
-                    step=trainer.global_step,
-                ),
+    def _judge(
+        self,
+        trainer: Any,
+        epoch: int,
+        plateaus: Mapping[str, float],
+        *,
+        validated: bool,
+    ) -> None:
+        """Offer the state, on rank zero, with the scores that are there now.
+
+        Args:
+            trainer: The trainer.
+            epoch: How many epochs were completed.
+            plateaus: The next values for schedulers such as ReduceLROnPlateau.
+            validated: What the newest validation logged belongs to this state.
+        """
+        step, scorer = trainer.global_step, self._checkpointer.scorer
+        logs = self._schedule.logs_of(trainer, validated=validated)
+        counts = {"epoch": epoch, "step": step}
+        logs = {n: counts[n] for n in counts if n in scorer.early_names()} | logs
+        state = self._state_of(trainer, plateaus)
+
+        def offer() -> bool:
+            lacking = {} if validated else scorer.lacking(logs)
+            if all(lacking.values()) or not has_validation(trainer):
+                self._checkpointer.step(state, logs, epoch=epoch, step=step)
+                return bool(lacking)
+            # The next validation logs it, or raises with every name that there is.
+            batch = trainer.fit_loop.epoch_loop.batch_progress.current.ready
+            self._checkpointer.epoch = epoch
+            self._checkpointer.save(
+                state, step=step, batch=int(batch), asked=False, always=False
             )
-        return due
+            return True
+
+        # The ranks agree: each of them will be asked again.
+        waits = trainer.strategy.broadcast(self._on_rank_zero(trainer, offer))
+        self._schedule.waits = bool(waits)
 
     def on_exception(
         self, trainer: Any, pl_module: Any, exception: BaseException
@@ -323,65 +416,10 @@ class ModelCheckpoint(KnownArguments, _Base):  # type: ignore[misc]  # An option
         """Return a function that collects the state: called only to save."""
 
         def collect() -> dict[str, Any]:
-            checkpoint = self._checkpoint(trainer)
-            state = {
-                "state_dict": checkpoint.pop("state_dict"),
-                "loops": storable(loops_of(trainer)),
-                "hooks": storable(checkpoint),
-            }
-            if not self._weights_only:
-                state["optimizer_states"] = {
-                    str(i): storable(one.state_dict())
-                    for i, one in enumerate(trainer.strategy.optimizers)
-                }
-                state["lr_schedulers"] = {
-                    str(i): storable(config.scheduler.state_dict())
-                    for i, config in enumerate(trainer.lr_scheduler_configs)
-                }
-                state["plateaus"] = dict(plateaus or {})
-                state["callbacks"] = self._callbacks(trainer)
-            return state
+            tell = self._checkpointer.tell
+            return state_of(trainer, plateaus, tell, weights_only=self._weights_only)
 
         return collect
-
-    def _checkpoint(self, trainer: Any) -> dict[str, Any]:
-        """Return the weights, and the values that hooks of module and callbacks add.
-
-        Hooks may change the weights too: averaged weights, which are scored, are the
-        ones that are saved.
-        """
-        module = trainer.lightning_module
-        facts = {"epoch": trainer.current_epoch, "global_step": trainer.global_step}
-        checkpoint = {**facts, "state_dict": module.state_dict()}
-        for callback in trainer.callbacks:
-            callback.on_save_checkpoint(trainer, module, checkpoint)
-        module.on_save_checkpoint(checkpoint)
-        added = {key: x for key, x in checkpoint.items() if key not in facts}
-        for key, value in added.items():
-            if key != "state_dict" and not is_complete(value):
-                problem = (
-                    f"on_save_checkpoint added {key!r}, which holds more than "
-                    "numbers, texts and tensors, so checkpoints hold it in part."
-                )
-                self._checkpointer.tell([problem])
-        return added
-
-    def _callbacks(self, trainer: Any) -> dict[str, Any]:
-        """Return the state of other callbacks, where all of it can be stored."""
-        kept = {}
-        for callback in trainer.callbacks:
-            if isinstance(callback, pl.callbacks.Checkpoint):
-                continue
-            state = callback.state_dict()
-            if is_complete(state):
-                kept[callback.state_key] = storable(state)
-            else:
-                problem = (
-                    f"The state of {type(callback).__name__} holds more than numbers, "
-                    "texts and tensors, so checkpoints do not hold it."
-                )
-                self._checkpointer.tell([problem])
-        return {key: state for key, state in kept.items() if state}
 
     def wait(self) -> Any:
         """Wait until everything that was saved is on the disk.
@@ -396,8 +434,8 @@ class ModelCheckpoint(KnownArguments, _Base):  # type: ignore[misc]  # An option
 
     @property
     def dirpath(self) -> str:
-        """The run directory."""
-        return self._checkpointer.dirpath
+        """The run directory; empty before `fit` where it is the logger's."""
+        return "" if self._options["dirpath"] is None else self._checkpointer.dirpath
 
     @property
     def run_id(self) -> str:

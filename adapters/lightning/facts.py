@@ -1,6 +1,6 @@
 """Facts of a trainer and a run directory: whether training ends, and what is best."""
 
-from collections.abc import Sequence
+import os
 from typing import Any
 
 from multiback.checkpoint.loading.documents import recorded_scores_of
@@ -8,11 +8,12 @@ from multiback.checkpoint.loading.find import checkpoints_of, rank
 from multiback.store import open_checkpoint
 
 
-def is_zero(batches: float | Sequence[int | float]) -> bool:
-    """Return whether there is no validation batch; not known before the first one."""
+def has_validation(trainer: Any) -> bool:
+    """Return whether there are validation batches; not known before the first one."""
+    batches = trainer.num_val_batches
     if isinstance(batches, list | tuple):
-        return bool(batches) and not sum(batches)
-    return not batches
+        batches = not batches or sum(batches)
+    return bool(trainer.enable_validation and batches)
 
 
 def is_ending(trainer: Any) -> bool:
@@ -23,6 +24,17 @@ def is_ending(trainer: Any) -> bool:
         or (epochs is not None and 0 <= epochs <= trainer.current_epoch + 1)
         or (steps is not None and 0 <= steps <= trainer.global_step)
     )
+
+
+def place_of(trainer: Any) -> str:
+    """Return the run directory of a trainer that names none: its logger's folder."""
+    if not trainer.loggers:
+        return os.path.join(trainer.default_root_dir, "checkpoints")  # noqa: PTH118 - may be a URL
+    logger = trainer.loggers[0]
+    number = logger.version
+    version = number if isinstance(number, str) else f"version_{number}"
+    place = logger.save_dir or trainer.default_root_dir
+    return os.path.join(place, str(logger.name), version)  # noqa: PTH118 - see above
 
 
 def facts_of(path: str, k: int | None) -> dict[str, Any]:

@@ -15,7 +15,7 @@ if _TYPE_CHECKING:
     from multiback.checkpoint.choosing.direction import register_direction
     from multiback.checkpoint.choosing.monitor import Monitor
     from multiback.checkpoint.choosing.slots import All, Best, Every, Last, Pareto, Slot
-    from multiback.checkpoint.loading.find import history
+    from multiback.checkpoint.loading.history import history
     from multiback.checkpoint.loading.load import load, load_best, load_last, restore
 
 __all__ = [
@@ -43,7 +43,8 @@ _HOMES = {
     "callback": ("ModelCheckpoint",),
     "checkpointer": ("Checkpointer",),
     "choosing.direction": ("register_direction",),
-    "loading.find": ("history", "threshold_of"),
+    "loading.find": ("threshold_of",),
+    "loading.history": ("history",),
     "loading.load": ("load", "load_best", "load_last", "restore"),
     "choosing.monitor": ("Monitor",),
     "choosing.slots": ("All", "Best", "Every", "Last", "Pareto", "Slot"),

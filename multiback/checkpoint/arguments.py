@@ -66,8 +66,13 @@ def place_to_write(path: Any) -> str | os.PathLike[str]:
     """Return the run directory to write into; see `expanded`.
 
     Raises:
-        ArgumentError: It is the name of a file, as for Keras's callback.
+        ArgumentError: It is missing, or the name of a file, as for Keras's callback.
     """
+    if path is None:
+        raise ArgumentError(
+            "dirpath= wants the directory of the run, which is created, and none was "
+            'given. Write dirpath="runs/tumour".'
+        )
     text = os.fsdecode(path) if isinstance(path, str | os.PathLike) else ""
     if text.endswith(_KERAS_FILES) or re.search(r"\{[^{}]*\}", text):
         folder, name = os.path.split(text)
@@ -113,11 +118,15 @@ def check_resume(resume: Any) -> None:
             'latest run, give it as dirpath= and say resume="auto"; to start a new run '
             "from a checkpoint, give that one's path, such as its `best`."
         )
-    if not Path(os.fsdecode(resume)).is_dir():
-        raise ArgumentError(
-            'resume= wants "never", "auto", "must" or the directory of a checkpoint, '
-            f"not {resume!r}."
-        )
+    path = Path(os.fsdecode(resume))
+    if path.is_dir():
+        return
+    missing = len(path.parts) > 1 and not path.exists()
+    raise ArgumentError(
+        'resume= wants "never", "auto", "must" or the directory of a checkpoint, '
+        f"not {resume!r}{', which does not exist' * missing}. `multiback ls` lists the "
+        "checkpoints of a run directory."
+    )
 
 
 def choose_slots(

@@ -14,11 +14,13 @@ from multiback import keras_private
 from multiback.checkpoint.arguments import Quantity, Resume, check_flag
 from multiback.checkpoint.checkpointer import Checkpointer
 from multiback.checkpoint.choosing.direction import Mode
-from multiback.checkpoint.choosing.slots import Entry, Slot, check_number
+from multiback.checkpoint.choosing.ranking import Entry
+from multiback.checkpoint.choosing.slots import Slot, check_number
 from multiback.checkpoint.choosing.triggers import Triggers
 from multiback.checkpoint.fit.data_position import DataPosition, Seekable
 from multiback.checkpoint.fit.ema import EmaCheck
 from multiback.checkpoint.fit.log_names import (
+    check_intervals,
     check_names,
     intervals_of,
     names_of_training,
@@ -27,7 +29,7 @@ from multiback.checkpoint.fit.log_names import (
 )
 from multiback.checkpoint.fit.logits import check_logits
 from multiback.checkpoint.fit.lost_inputs import lost_inputs
-from multiback.checkpoint.fit.other_callbacks import check_order
+from multiback.checkpoint.fit.other_callbacks import around, check_order, late_logs
 from multiback.checkpoint.fit.resuming import ResumeState
 from multiback.checkpoint.fit.signals import StopSignals
 from multiback.checkpoint.fit.unusable import check_values
@@ -80,7 +82,8 @@ class ModelCheckpoint(KnownArguments, keras.callbacks.Callback):  # type: ignore
     can check the weights of a loader or a generator.
 
     Args:
-        dirpath: The run directory, or its URL, such as "s3://bucket/runs/tumour".
+        dirpath: The run directory, or its URL, such as "s3://bucket/runs/tumour". It is
+            needed: a run is found again by its directory.
         monitor: What to be best by: a log name such as "val_f1_score", an
             expression of log names, a function of the logs, or a `Monitor`. None
             keeps the last only.
@@ -170,7 +173,7 @@ class ModelCheckpoint(KnownArguments, keras.callbacks.Callback):  # type: ignore
 
     def __init__(
         self,
-        dirpath: str | os.PathLike[str],
+        dirpath: str | os.PathLike[str] | None = None,
         monitor: Quantity = None,
         *,
         mode: Mode | Literal["auto"] = "auto",
@@ -293,6 +296,8 @@ class ModelCheckpoint(KnownArguments, keras.callbacks.Callback):  # type: ignore
             problems = check_names(model, self._checkpointer.scorer)
             if problems is not None:
                 problems += check_logits(model)
+                wanted = self._checkpointer.monitored_within
+                check_intervals(model, self._checkpointer.scorer, wanted)
         except MultibackError:
             # Keras will not call a callback then, and nothing will be written.
             self._checkpointer.end()
@@ -543,7 +548,7 @@ class ModelCheckpoint(KnownArguments, keras.callbacks.Callback):  # type: ignore
                     ),
                 )
             except MonitorError as error:
-                if behind := self._behind():
+                if behind := late_logs(keras_private.fit_callbacks(), self):
                     raise MonitorError(f"{error} {behind}") from error
                 raise
             if self._verbose and self._checkpointer.processes.is_writer:
@@ -580,33 +585,15 @@ class ModelCheckpoint(KnownArguments, keras.callbacks.Callback):  # type: ignore
         )
         return f"Epoch {epoch}: {label} improved{was} to {score:.5g}; saved."
 
-    def _behind(self) -> str:
-        """Return the names of the user's callbacks that stand behind this one."""
-        callbacks = keras_private.fit_callbacks()
-        places = [at for at, one in enumerate(callbacks) if one is self]
-        names = [
-            type(one).__name__
-            for one in callbacks[places[0] + 1 if places else len(callbacks) :]
-            if not type(one).__module__.startswith(("keras.", "multiback."))
-        ]
-        if not names:
-            return ""
-        return (
-            f"{' and '.join(names)} stands behind ModelCheckpoint in fit(callbacks="
-            "[...]): what it adds to the logs comes too late. Put it in front."
-        )
-
     def _find_others(self) -> None:
         """Leave links and best.keras to an earlier `ModelCheckpoint` of this `fit`."""
-        callbacks = keras_private.fit_callbacks()
-        places = [at for at, one in enumerate(callbacks) if one is self]
-        first = [
-            one
-            for one in callbacks[: places[0] if places else 0]
-            if isinstance(one, ModelCheckpoint) and one.dirpath == self.dirpath
-        ]
-        self._checkpointer.kept.points = not first
-        if first:
+        in_front, _ = around(keras_private.fit_callbacks(), self)
+        is_second = any(
+            isinstance(one, ModelCheckpoint) and one.dirpath == self.dirpath
+            for one in in_front
+        )
+        self._checkpointer.kept.points = not is_second
+        if is_second:
             text = (
                 "Two ModelCheckpoints write into one directory, each a run of its "
                 "own. One with keep=[Best(a), Best(b)] makes one run of them."
@@ -618,7 +605,8 @@ class ModelCheckpoint(KnownArguments, keras.callbacks.Callback):  # type: ignore
         self._training = self._signals.holding = False
         model = self.model
         self._resumption.end(model)
-        self._checkpointer.finish(model)
+        behind = late_logs(keras_private.fit_callbacks(), self)
+        self._checkpointer.finish(model, because=behind)
         if self._restore_best:
             self._put_best_back(model)
         kept = self._checkpointer.kept

@@ -37,9 +37,10 @@ from multiback.checkpoint.choosing.log_values import (
     other_values,
     written_logs,
 )
+from multiback.checkpoint.choosing.ranking import Entry
 from multiback.checkpoint.choosing.recorded_scores import RecordedScores
 from multiback.checkpoint.choosing.scorer import Scorer, nan_scores
-from multiback.checkpoint.choosing.slots import Best, Entry, Slot
+from multiback.checkpoint.choosing.slots import Best, Slot, no_interval
 from multiback.checkpoint.loading.documents import recorded_curves, recorded_threshold
 from multiback.checkpoint.loading.find import first_intact
 from multiback.checkpoint.loading.load import restore_checkpoint
@@ -83,8 +84,9 @@ class Checkpointer(KnownArguments):
     the next call, and of the end of the `with` block.
 
     Args:
-        dirpath: The run directory, created when needed; or its URL, such as
-            "s3://bucket/runs/tumour" (`pip install s3fs`).
+        dirpath: The run directory, created when missing; or its URL, such as
+            "s3://bucket/runs/tumour" (`pip install s3fs`). It is needed: a run is found
+            again by its directory.
         monitor: What to be best by: a log name, an expression of log names, a
             function of the logs, or a `Monitor`. None keeps the last only.
         mode: "max", "min", or "auto" to ask the metric behind the name.
@@ -119,6 +121,7 @@ class Checkpointer(KnownArguments):
         run_id: The id of the run; empty before it starts.
         epoch: How many epochs are completed, those of a continued run included.
         keeps_metrics: Whether `step` saves the variables of `model.metrics`.
+        no_validation: Why a name of a validation can be absent, for a warning.
         extras: Called with the `SavePoint` at each save: what else to save for a
             resume, as JSON and as arrays.
 
@@ -139,7 +142,7 @@ class Checkpointer(KnownArguments):
 
     def __init__(
         self,
-        dirpath: str | os.PathLike[str],
+        dirpath: str | os.PathLike[str] | None = None,
         monitor: Quantity = None,
         *,
         mode: Mode | Literal["auto"] = "auto",
@@ -184,6 +187,9 @@ class Checkpointer(KnownArguments):
         # Takes each record of the history that was written.
         self.on_record: Callable[[Mapping[str, Any]], None] | None = None
         self.epoch = 0
+        self.no_validation = (
+            "validation_data= was not given, or validation_freq= is too large"
+        )
         self.keeps_metrics = True
         self.extras: Callable[[SavePoint], Extras] = lambda _: NOTHING
         self.kept = KeptCheckpoints(open_run_directory(dirpath), slots, self._best)
@@ -366,6 +372,11 @@ class Checkpointer(KnownArguments):
         )
         return self._kept
 
+    @property
+    def monitored_within(self) -> set[str]:
+        """The log names whose intervals `within=` compares."""
+        return {slot.monitor.label for slot in self._within}
+
     def _check_intervals(
         self, scores: Mapping[str, float], known: Mapping[str, Any]
     ) -> None:
@@ -373,11 +384,7 @@ class Checkpointer(KnownArguments):
         for slot in self._within:
             label = slot.monitor.label
             if label in scores and label not in known and not math.isnan(scores[label]):
-                raise MonitorError(
-                    f"within= wants a metric with an interval, not {label!r}. "
-                    "Monitor one of multiback's metrics that has interval(); in a loop "
-                    "of your own pass step(..., intervals={name: metric.interval()})."
-                )
+                raise no_interval(label)
 
     def save(
         self,
@@ -588,12 +595,13 @@ class Checkpointer(KnownArguments):
                 self._told.add(problem)
                 warn(cleaned(problem), CheckpointWarning)
 
-    def finish(self, model: Any = None) -> None:
+    def finish(self, model: Any = None, *, because: str = "") -> None:
         """End the run, once everything is on the disk.
 
         Args:
             model: What to save, should nothing have been saved because a monitored
                 name was never in the logs.
+            because: Why such a name is absent, in a sentence for the warning.
 
         Raises:
             StoreError: As for `surface`.
@@ -611,8 +619,11 @@ class Checkpointer(KnownArguments):
             self.end()
         names = ", ".join(map(repr, missing))
         text = f"{names} was monitored but never in the logs of this run"
+        if because:
+            self.tell([f"{text}. {because}"])
+            return
         if any(name.startswith("val_") for name in missing):
-            text += "; validation_data= was not given, or validation_freq= is too large"
+            text += f"; {self.no_validation}"
         self.tell([f"{text}. The newest checkpoints were kept instead."])
 
     def _tell_of_no_best(self) -> None:

@@ -17,7 +17,7 @@ OTHER_ARGUMENTS = {
     "delete_checkpoint": "nothing: a finished run is resumed as finished",
     "double_checkpoint": "nothing: the old one stays until the next is whole",
     "enable_version_counter": "nothing: no name is ever used twice",
-    "every_n_train_steps": "val_check_interval= of the Trainer: each validation counts",
+    "every_n_train_steps": "nothing: call save() or step() in your loop when it is due",
     "filepath": 'dirpath="runs/tumour", a directory, and filename="{epoch:02d}"',
     "initial_value_threshold": 'monitor=Monitor("val_f1", where="val_f1 >= 0.9")',
     "min_delta": 'monitor=Monitor("val_f1", min_delta=0.01)',
@@ -31,7 +31,7 @@ OTHER_ARGUMENTS = {
     "save_on_train_epoch_end": "monitor= with a name that training logs",
     "smooth": 'monitor=Monitor("val_f1", smooth=0.9)',
     "then": 'keep=[Best("val_f1", then=["val_loss"])]',
-    "train_time_interval": "val_check_interval= of the Trainer",
+    "train_time_interval": "nothing: call save() or step() in your loop when it is due",
     "verbose": "nothing: `multiback ls` shows what was kept",
     "within": 'keep=[Best("val_f1", within="1se")]',
     "where": 'monitor=Monitor("val_f1", where="val_precision >= 0.9")',
@@ -64,4 +64,16 @@ class KnownArguments(Shown):
             else:
                 advice = f"It has {', '.join(known)}."
             raise ArgumentError(f"{cls.__name__} has no argument {given}=. {advice}")
+        positional = [
+            name
+            for name, one in parameters.items()
+            if one.kind is one.POSITIONAL_OR_KEYWORD and name != "self"
+        ]
+        if len(args) > len(positional) and not any(
+            one.kind is one.VAR_POSITIONAL for one in parameters.values()
+        ):
+            raise ArgumentError(
+                f"{cls.__name__} takes {' and '.join(positional)} by their place, and "
+                f"the rest by name: {args[len(positional)]!r:.80} needs one."
+            )
         return super().__new__(cls, *args, **arguments)

@@ -6,6 +6,7 @@ takes seconds.
 
 import functools
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -64,7 +65,7 @@ RunPath = Annotated[
 CheckpointPath = Annotated[
     str,
     typer.Argument(
-        help="A checkpoint, a link to one (RUN/best), or its URL.",
+        help="A checkpoint: its path or URL, RUN/best, or RUN/START-OF-NAME.",
         metavar="CKPT",
     ),
 ]
@@ -104,6 +105,24 @@ def _console() -> "Console":
     from multiback.cli.output import CleanConsole
 
     return CleanConsole(markup=False, highlight=False, emoji=False)
+
+
+def _show(found: Any, view: Callable[[Any], Any], *, as_json: bool) -> None:
+    """Print what a command found: as JSON, or as its view shows it."""
+    if as_json:
+        _print_json(found)
+    else:
+        _console().print(view(found))
+
+
+def _judge(report: Any, *, as_json: bool) -> None:
+    """Print a report of metrics; exit with 4 if one is wrong."""
+    if as_json:
+        _print_json(report.to_dict())
+    else:
+        _console().print(report)
+    if not report.ok:
+        raise typer.Exit(WRONG)
 
 
 def _print_version(wanted: bool) -> None:
@@ -200,10 +219,8 @@ def show(
     from multiback.cli.records import one_listed
 
     shown = details(one_listed(checkpoint))
-    if as_json:
-        _print_json(shown)
-    else:
-        _console().print(details_view(shown, with_variables=variables))
+    view = functools.partial(details_view, with_variables=variables)
+    _show(shown, view, as_json=as_json)
 
 
 @command()
@@ -237,7 +254,7 @@ def best(
         _print_json(found)
     else:
         typer.echo(found["path"])
-        if sentence := best_view(found):
+        for sentence in best_view(found):
             typer.echo(sentence, err=True)
 
 
@@ -265,10 +282,7 @@ def verify_checkpoints(
     found = find(path, run)
     with progress_bar("Verifying", sum(one.size for one in found[0])) as advance:
         done = verify(found, advance)
-    if as_json:
-        _print_json(done)
-    else:
-        _console().print(verify_view(done))
+    _show(done, verify_view, as_json=as_json)
     if not done["ok"]:
         raise typer.Exit(DAMAGED)
 
@@ -295,10 +309,7 @@ def diff(
     pair = one_checkpoint(a), one_checkpoint(b)
     with progress_bar("Comparing", None):
         found = difference(*pair)
-    if as_json:
-        _print_json(found)
-    else:
-        _console().print(difference_view(found))
+    _show(found, difference_view, as_json=as_json)
     if exit_code and not found["same"]:
         raise typer.Exit(DIFFERENT)
 
@@ -327,10 +338,7 @@ def prune_checkpoints(
     from multiback.cli.commands.prune import prune, prune_view
 
     done = prune(directory, keep, run=run, dry_run=dry_run)
-    if as_json:
-        _print_json(done)
-    else:
-        _console().print(prune_view(done))
+    _show(done, prune_view, as_json=as_json)
 
 
 @command("export")
@@ -394,12 +402,7 @@ def crosscheck(
     model = compiled_model(one_checkpoint(checkpoint), modules or ())
     with progress_bar("Checking", None):
         report = crosscheck_report(model, arrays, batch_size or [32], shuffles)
-    if as_json:
-        _print_json(report.to_dict())
-    else:
-        _console().print(report)
-    if not report.ok:
-        raise typer.Exit(WRONG)
+    _judge(report, as_json=as_json)
 
 
 @command()
@@ -478,12 +481,7 @@ def audit(
     model = compiled_model(one_checkpoint(checkpoint), modules or ())
     with progress_bar("Auditing", None):
         found = audit_report(model, arrays)
-    if as_json:
-        _print_json(found.to_dict())
-    else:
-        _console().print(found)
-    if not found.ok:
-        raise typer.Exit(WRONG)
+    _judge(found, as_json=as_json)
 
 
 @command("gc")
@@ -497,10 +495,7 @@ def collect_garbage(
     from multiback.cli.commands.garbage import collect, collect_view
 
     done = collect(directory, dry_run=dry_run)
-    if as_json:
-        _print_json(done)
-    else:
-        _console().print(collect_view(done))
+    _show(done, collect_view, as_json=as_json)
 
 
 @command("report")

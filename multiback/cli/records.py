@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from multiback.checkpoint.loading.documents import recorded_scores_of
-from multiback.checkpoint.loading.find import ALL, LATEST, checkpoints_of
+from multiback.checkpoint.loading.find import ALL, LATEST, checkpoint_at, checkpoints_of
 from multiback.cli.lightning_files import (
     Listed,
     lightning_directory,
@@ -23,7 +23,6 @@ from multiback.store import (
     Place,
     Runs,
     is_run_directory,
-    open_checkpoint,
     open_run_directory,
 )
 
@@ -64,7 +63,8 @@ def one_checkpoint(path: Place) -> Checkpoint:
     """Open the checkpoint of an argument.
 
     Args:
-        path: A checkpoint, or a link to one such as `runs/tumour/best`.
+        path: A checkpoint, a link to one such as `runs/tumour/best`, or a run directory
+            and the beginning of a checkpoint's name.
 
     Raises:
         ArgumentError: It is a run directory.
@@ -77,7 +77,7 @@ def one_checkpoint(path: Place) -> Checkpoint:
             f"{path}/checkpoints/NAME; `multiback ls {path}` lists the names, "
             f"and `multiback best {path}` prints the best one's path."
         )
-    return open_checkpoint(path)
+    return checkpoint_at(path)
 
 
 def the_run(directory: Place, run: str | None) -> tuple[Runs, list[Checkpoint]]:

@@ -7,11 +7,10 @@ import keras
 import numpy as np
 
 from multiback import keras_private
-from multiback.checkpoint.arguments import expanded
-from multiback.checkpoint.loading.find import PathLike, checkpoints_of, rank
+from multiback.checkpoint.loading.find import PathLike, checkpoint_at
 from multiback.checkpoint.loading.load import load
 from multiback.comparison.report import Comparison, MetricDifference, Which
-from multiback.errors import ArgumentError, NoCheckpointError, StateError
+from multiback.errors import ArgumentError, StateError
 from multiback.metrics import AUROC, Accuracy, Metric
 from multiback.metrics.base.metric import PairMetric
 from multiback.metrics.inputs.arguments import as_integer
@@ -27,20 +26,18 @@ from multiback.store import Checkpoint
 
 
 def compare(
-    dirpath: PathLike,
-    a: str,
-    b: str,
+    a: PathLike,
+    b: PathLike,
     data: tuple[Any, ...],
     *,
     metrics: Sequence[Metric] | None = None,
     groups: Any = None,
-    run: str | None = None,
     level: float = 0.95,
     replicates: int = 1000,
     seed: int = 0,
     custom_objects: Mapping[str, Any] | None = None,
 ) -> Comparison:
-    """Compare two checkpoints of a run on the same rows.
+    """Compare two checkpoints on the same rows.
 
     The difference on the same rows is much surer than two intervals side by side:
     what both get right or wrong together does not count. Accuracy has McNemar's test,
@@ -48,16 +45,15 @@ def compare(
     or groups, is computed of both for the same drawn rows.
 
     Args:
-        dirpath: The run directory, or its URL.
-        a: The first checkpoint: its name, the beginning of it if no other has that,
-            "best" or "last".
-        b: The second.
+        a: The path of the first checkpoint, such as "runs/tumour/best", "runs/tumour/
+            last", or "runs/tumour/epoch=012": the beginning of a checkpoint's name is
+            enough where no other has it.
+        b: The path of the second.
         data: `(x, y)` or `(x, y, sample_weight)`, arrays that the model takes; neither
             checkpoint may have been chosen by them, or it is flattered.
         metrics: The metrics to compare by; by default those of multiback that the
             model was compiled with. One value each: give `average=` for classes.
         groups: One id a row, such as a patient's: rows with equal ids count together.
-        run: A run's id; the run that started last by default.
         level: How often such an interval contains the true difference.
         replicates: How often to draw, where rows are drawn.
         seed: Of the draws.
@@ -71,12 +67,9 @@ def compare(
         NoCheckpointError: There is no such checkpoint.
         StateError: A checkpoint holds no model.
     """
-    dirpath = expanded("dirpath=", dirpath)
-    found = checkpoints_of(dirpath, run)
-    pair = tuple(_named(found, name) for name in (a, b))
     return compare_checkpoints(
-        pair[0],
-        pair[1],
+        checkpoint_at(a),
+        checkpoint_at(b),
         data,
         metrics=metrics,
         groups=groups,
@@ -84,24 +77,6 @@ def compare(
         replicates=replicates,
         seed=seed,
         custom_objects=custom_objects,
-    )
-
-
-def _named(found: Sequence[Checkpoint], name: str) -> Checkpoint:
-    """Return the checkpoint of a run that a name means."""
-    if name == "last":
-        return found[-1]
-    if name == "best":
-        return rank(found, None, "auto")[0]
-    exact = [one for one in found if one.name == name]
-    near = exact or [one for one in found if one.name.startswith(name)]
-    if len(near) == 1:
-        return near[0]
-    names = ", ".join(one.name for one in near or found)
-    what = "is none of" if not near else "could be each of"
-    raise NoCheckpointError(
-        f"{name!r} {what} the run's checkpoints {names}. Give one name, or enough of "
-        "its beginning."
     )
 
 

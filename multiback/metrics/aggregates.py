@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 
 import keras
 
+from multiback.metrics.base.bootstrap_states import Intervals
 from multiback.metrics.base.metric import Direction, Metric
 from multiback.metrics.intervals.interval import Interval, sum_of_words
 from multiback.metrics.intervals.means import mean_interval
@@ -50,6 +51,8 @@ class Mean(Aggregate):
     Args:
         name: Name in Keras's logs.
         dtype: Accepted as in Keras's metrics; the result is float32.
+        intervals: "bootstrap" draws the rows again for `interval()` while they come, or
+            a mapping of "replicates" and "seed" does; None takes a formula.
 
     Call arguments:
         values: Numbers of any shape, integers or floats.
@@ -71,9 +74,11 @@ class Mean(Aggregate):
         3.0
     """
 
-    def __init__(self, name: str = "mean", dtype: str | None = None) -> None:
+    def __init__(
+        self, name: str = "mean", dtype: str | None = None, intervals: Intervals = None
+    ) -> None:
         self._sums = ValueSums()
-        super().__init__(self._sums, name=name, dtype=dtype)
+        super().__init__(self._sums, name=name, dtype=dtype, intervals=intervals)
 
     def compute(self, state: State) -> Tensor:
         """Return the mean of a state."""

@@ -101,6 +101,10 @@ class View(keras.metrics.Metric):  # type: ignore[misc]  # Keras has no types
             return metric.bounds_of(self.state)
         return as_floats(metric.compute_bounds(self.state))
 
+    def has_interval(self) -> bool:
+        """Return whether `interval()` can return one, whatever the data."""
+        return self._hidden.metric.has_interval()
+
     def compute_interval(self, state: State, level: float = 0.95) -> Interval:
         """Return the interval of the value of a state; see `Metric.interval`."""
         return self._hidden.metric.compute_interval(state, level)

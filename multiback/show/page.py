@@ -88,6 +88,7 @@ def _figure(name: str, stories: Sequence[Story]) -> Any:
     for axis in plot.axis:
         axis.axis_line_color = axis.major_tick_line_color = _INK
         axis.major_label_text_color = axis.axis_label_text_color = _INK
+        axis.major_label_text_font_size = axis.axis_label_text_font_size = "13px"
         axis.minor_tick_line_color = None
     plot.xaxis.ticker.min_interval = 1  # There is no half epoch.
     plot.y_range.range_padding = 0.15  # Room for a star on the best value.
@@ -122,6 +123,7 @@ def _figure(name: str, stories: Sequence[Story]) -> Any:
         background_fill_alpha=0,
         border_line_alpha=0,
         label_text_color=_INK,
+        label_text_font_size="13px",
     )
     plot.add_layout(legend, "below")
     return plot

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from multiback.checkpoint.choosing.direction import Mode
 from multiback.checkpoint.choosing.monitor import Monitor, split_label
-from multiback.checkpoint.choosing.slots import Entry, ranked
+from multiback.checkpoint.choosing.ranking import Entry, ranked
 from multiback.checkpoint.choosing.smoothing import smoothed
 from multiback.checkpoint.loading.documents import is_measurement, recorded_scores_of
 from multiback.errors import MonitorError, NoCheckpointError
@@ -140,7 +140,9 @@ def read_story(directory: Place, run: str | None = None) -> Story:
         monitor=label,
         mode=mode,
         epochs=epochs,
-        decisions=[] if label is None or mode is None else decide(epochs, label, mode),
+        decisions=[]
+        if label is None or mode is None or judged is None
+        else decide(epochs, label, mode, near=judged.within > 0),
         kept=kept,
         best=_best(kept, label),
         skipped=[(str(path), reason) for path, reason in runs.skipped],
@@ -192,13 +194,17 @@ def _with_pauses(epochs: Sequence[Epoch]) -> list[Epoch]:
     ]
 
 
-def decide(epochs: Sequence[Epoch], label: str, mode: Mode) -> list[Decision]:
+def decide(
+    epochs: Sequence[Epoch], label: str, mode: Mode, *, near: bool = False
+) -> list[Decision]:
     """Compare each measurement with the best before it.
 
     Args:
         epochs: The measurements.
         label: The monitor's label, as a manifest records it.
         mode: Which way is better.
+        near: `within=` decides between scores that are near each other, by what is not
+            in the history: then no epoch replaces another by its score alone.
 
     Examples:
         >>> scores = [0.5, 0.7, 0.7, 0.6]
@@ -218,7 +224,7 @@ def decide(epochs: Sequence[Epoch], label: str, mode: Mode) -> list[Decision]:
         score = None if monitor is None else _measure(monitor, one)
         if monitor is not None and monitor.smooth is not None and score is not None:
             score, curve = smoothed(curve, score, monitor.smooth)
-        decision = _decision(one.epoch, score, best, label, mode)
+        decision = _decision(one.epoch, score, best, label, mode, near=near)
         decisions.append(decision)
         if decision.outcome in ("first", "better") and score is not None:
             best = one.epoch, score
@@ -247,6 +253,8 @@ def _decision(
     best: tuple[int, float] | None,
     label: str,
     mode: Mode,
+    *,
+    near: bool,
 ) -> Decision:
     if score is None:
         return Decision(epoch, None, "missing", f"Epoch {epoch} has no {label}.")
@@ -259,16 +267,13 @@ def _decision(
     before, value = best
     now, then = different(score, value)
     if score == value:
-        return Decision(
-            epoch,
-            score,
-            "tie",
-            f"Epoch {epoch} is as good as epoch {before}: {label} is {now}, and a tie "
-            "keeps the earlier one.",
-        )
+        end = "." if near else ", and a tie keeps the earlier one."
+        sentence = f"Epoch {epoch} is as good as epoch {before}: {label} is {now}{end}"
+        return Decision(epoch, score, "tie", sentence)
     sign = ">" if score > value else "<"
     if (score > value) == (mode == "max"):
-        sentence = f"Epoch {epoch} replaced epoch {before}: {label} is "
+        did = "has a better score than" if near else "replaced"
+        sentence = f"Epoch {epoch} {did} epoch {before}: {label} is "
         return Decision(epoch, score, "better", f"{sentence}{now} {sign} {then}.")
     sentence = f"Epoch {epoch} is worse than epoch {before}: {label} is "
     return Decision(epoch, score, "worse", f"{sentence}{now} {sign} {then}.")

@@ -8,13 +8,17 @@ import contextlib
 import dataclasses
 import sys
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 
-from multiback.state.host import framework_of, host_view
+from multiback.errors import ArgumentError
+from multiback.state.fitting import StateDict, dtype_of
+from multiback.state.host import framework_of, host_view, is_sharded
 
+# The names and positions that lead to a leaf.
+Parts = tuple[str | int, ...]
 _INT64 = 1 << 63
 BYTES = ("text", "bytes", "int", "none")
 """Words for leaves whose length may differ from a template's."""
@@ -160,3 +164,68 @@ def plain_name(leaf: Any) -> str:
             "builtins."
         )
     return "an object"
+
+
+class LeafKind(NamedTuple):
+    """The kind of an array's values."""
+
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+    word: str = ""
+
+
+def view_of(leaf: Any, parts: Parts) -> tuple[np.ndarray, str]:
+    """Return one leaf as a host array of its own dtype, with the word for its type."""
+    found = encoded(leaf)
+    if found is None:
+        raise _no_array(leaf, parts)
+    return found
+
+
+def kind_of(leaf: Any, parts: Parts) -> LeafKind:
+    """Return the kind of value that a template's leaf needs."""
+    if is_sharded(leaf) or is_shape_only(leaf):
+        if str(leaf.dtype).startswith("key<"):
+            raise _no_array(leaf, parts)
+        return LeafKind(
+            dtype_of(str(leaf.dtype).removeprefix("torch.")),
+            tuple(map(int, leaf.shape)),
+        )
+    array, word = view_of(leaf, parts)
+    return LeafKind(array.dtype, array.shape, word)
+
+
+def _no_array(leaf: Any, parts: Parts) -> ArgumentError:
+    """Return the error for a leaf that cannot be stored."""
+    return ArgumentError(
+        f"The leaf {'/'.join(map(str, parts))!r} must be an array, a tensor, a number "
+        f"or text, but it is {plain_name(leaf)}. Take it out of the tree, or save what "
+        "it is made of."
+    )
+
+
+def stored_leaf(
+    entry: Mapping[str, Any], arrays: StateDict, *, frameworks: bool = True
+) -> Any:
+    """Return an entry's leaf; without its framework, a tensor becomes an array."""
+    array, word = arrays[entry["key"]], str(entry.get("leaf", ""))
+    if word in BYTES or frameworks:
+        return decoded(array, word)
+    return array
+
+
+def alike(leaf: Any, array: np.ndarray, word: str) -> Any:
+    """Convert a stored array to the type of a template's leaf."""
+    if word in BYTES or word.partition(":")[0] in ("jax.key", "tf.Generator"):
+        return decoded(array, word)
+    if isinstance(leaf, bool | int | float):
+        return array.item()
+    if is_sharded(leaf):
+        from multiback.state.torch import sharded  # noqa: PLC0415 - optional
+
+        return sharded(array, leaf)
+    if framework_of(leaf) == "torch":
+        from multiback.state.torch import tensor  # noqa: PLC0415 - optional
+
+        return tensor(array).to(leaf.device)
+    return array

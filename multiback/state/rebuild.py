@@ -12,6 +12,7 @@ import numpy as np
 
 from multiback.errors import ArgumentError, StateError
 from multiback.keras_private import KERAS_SOURCE, layers_of, no_compile_config, sharing
+from multiback.state.bounds import MAX_METRICS, Room
 from multiback.state.describe import brief
 from multiback.state.portable import Config, objects_in, with_learning_rate
 from multiback.state.variables import check_model, optimizer_of
@@ -38,6 +39,7 @@ def rebuild(
     compile: bool = True,
     safe_mode: bool = True,
     learning_rate: float | None = None,
+    room: Room | None = None,
 ) -> keras.Model:
     """Build a model from `describe(model).config`, ready for `restore`.
 
@@ -53,6 +55,7 @@ def rebuild(
         learning_rate: The optimizer's learning rate until `restore` brings the
             saved one; give `Description.learning_rate` where the optimizer's
             variables were not saved. Has no effect on a schedule.
+        room: What the model may allocate; it gets `MAX_METRICS` more to compile.
 
     Returns:
         The model.
@@ -85,10 +88,12 @@ def rebuild(
             )
             _set_trainable(model, trainable)
             if compilation:
+                if room is not None:
+                    room.add(MAX_METRICS)
                 model.compile_from_config(compilation)
         return _built(model)
 
-    return _guarded(make, prepared, custom_objects)
+    return _guarded(make, prepared, custom_objects, room)
 
 
 def write_keras_file(model: keras.Model, path: str | Path) -> None:
@@ -128,6 +133,7 @@ def rebuild_from_keras_file(
     compile: bool = True,
     safe_mode: bool = True,
     learning_rate: float | None = None,
+    room: Room | None = None,
 ) -> keras.Model:
     """Load a file of `write_keras_file` and compile the model as described.
 
@@ -139,6 +145,7 @@ def rebuild_from_keras_file(
         compile: As for `rebuild`.
         safe_mode: As for `rebuild`.
         learning_rate: As for `rebuild`.
+        room: As for `rebuild`.
 
     Returns:
         The model with the file's weights, vocabularies and tables.
@@ -164,11 +171,13 @@ def rebuild_from_keras_file(
         )
         _set_trainable(model, prepared.get("trainable"))
         if prepared.get("compile_config"):
+            if room is not None:
+                room.add(MAX_METRICS)
             with keras.saving.custom_object_scope(dict(custom_objects or {})):
                 model.compile_from_config(prepared["compile_config"])
         return _built(model)
 
-    return _guarded(make, prepared, custom_objects)
+    return _guarded(make, prepared, custom_objects, room)
 
 
 def _prepared(
@@ -199,14 +208,17 @@ def _guarded(
     make: Callable[[], Any],
     config: Config,
     custom_objects: Mapping[str, Any] | None,
+    room: Room | None,
 ) -> Any:
     """Build the model; raise an error that names what is missing."""
     try:
-        with _random_state_kept():
+        with _random_state_kept(), room or contextlib.nullcontext():
             return make()
     except ArgumentError:
         raise
     except Exception as error:
+        if isinstance(_root(error), StateError):
+            raise _root(error) from None
         compilation = config.get("compile_config")
         rest = {name: part for name, part in config.items() if name != "compile_config"}
         needed: list[str] = []

@@ -71,7 +71,6 @@ def restore(
     index: Index,
     *,
     optimizer: bool = True,
-    seeds: bool = True,
     strict: bool = True,
     rounding: bool = False,
 ) -> RestoreReport:
@@ -88,10 +87,9 @@ def restore(
         optimizer: Restore the variables of the optimizers. Without them, or without an
             optimizer on either side, an optimizer is left as it is. So is one whose
             variables differ from the saved ones, and the report says so.
-        seeds: Restore the state of seed generators. Leave them out where the
-            model's random layers changed.
-        strict: Raise where the weights differ. False: restore what both sides have in
-            the same shape, by the names that the user gave or by the way to each.
+        strict: Raise where the weights or the seeds differ. False: restore what both
+            sides have in the same shape, by the names that the user gave or by the way
+            to each.
         rounding: Round floats to a narrower dtype of the model, such as bfloat16.
 
     Returns:
@@ -117,7 +115,6 @@ def restore(
         arrays,
         index,
         optimizer=optimizer,
-        seeds=seeds,
         strict=strict,
         rounding=rounding,
     ).apply()
@@ -131,7 +128,6 @@ class Prepared:
         arrays: As for `restore`.
         index: As for `restore`.
         optimizer: As for `restore`.
-        seeds: As for `restore`.
         strict: As for `restore`.
         rounding: As for `restore`.
 
@@ -146,7 +142,6 @@ class Prepared:
         index: Index,
         *,
         optimizer: bool = True,
-        seeds: bool = True,
         strict: bool = True,
         rounding: bool = False,
     ) -> None:
@@ -161,8 +156,8 @@ class Prepared:
         self._paired: dict[str, str] = {}
         self._kept: list[str] = []
         self._unused: list[str] = []
-        problems: dict[str, list[str]] = {}
-        for group in ("weights", "seeds") if seeds else ("weights",):
+        problems: list[str] = []
+        for group in ("weights", "seeds"):
             pairs = (
                 pair(current[group], saved[group])
                 if strict
@@ -170,7 +165,7 @@ class Prepared:
             )
             if group == "weights":
                 moved = pairs.moved(saved["weights"])
-            problems[group] = self._plan_pairs(group, pairs, strict=strict)
+            problems += self._plan_pairs(group, pairs, strict=strict)
         _raise_if_any(model, problems)
         if optimizer:
             _build_attributes(model, saved["optimizer"], current["weights"], moved)
@@ -357,21 +352,13 @@ def without_frozen_slots(model: keras.Model, index: Index) -> list[Mapping[str, 
     ]
 
 
-def _raise_if_any(model: keras.Model, problems: Mapping[str, list[str]]) -> None:
-    """Raise one error that lists every problem of every group."""
-    listed = [problem for group in problems.values() for problem in group]
-    if not listed:
+def _raise_if_any(model: keras.Model, problems: list[str]) -> None:
+    """Raise one error that lists every problem."""
+    if not problems:
         return
-    advice = []
-    if problems.get("weights"):
-        advice.append(
-            "Build the model with the architecture that was saved, or pass "
-            "strict=False to take what both have."
-        )
-    if problems.get("seeds"):
-        advice.append("For other random layers than were saved, pass seeds=False.")
     raise StateError(
         f"The model {model.name!r} and the checkpoint do not fit together "
-        f"({len(listed)} differences), and nothing was restored:"
-        f"{listing(listed)}\n{' '.join(advice)}"
+        f"({len(problems)} differences), and nothing was restored:"
+        f"{listing(problems)}\nBuild the model with the architecture that was saved, "
+        "or pass strict=False to take what both have."
     )

@@ -8,22 +8,21 @@ import keras
 import numpy as np
 
 from multiback.errors import ArgumentError, RestoreWarning, StateError
-from multiback.state.fitting import StateDict, cast_exactly, dtype_of, listing
-from multiback.state.host import framework_of, is_sharded
+from multiback.state.fitting import StateDict, cast_exactly, listing
+from multiback.state.host import framework_of
 from multiback.state.leaf import (
     BYTES,
+    Parts,
+    alike,
     branches_of,
-    decoded,
-    encoded,
-    is_shape_only,
-    plain_name,
+    kind_of,
     put_together,
+    stored_leaf,
+    view_of,
 )
 from multiback.state.restore import Prepared, PreparedOptimizer
 from multiback.state.variables import saved_entries
 from multiback.warn import warn
-
-Parts = tuple[str | int, ...]
 
 # safetensors reserves this name and drops a tensor of that name.
 _RESERVED = "__metadata__"
@@ -56,10 +55,10 @@ def leaves(
     for parts, leaf in _leaves(source, ()):
         if is_keras_object(leaf):
             for entry, variable in _inner(parts, leaf):
-                arrays[entry["key"]] = _view(variable, parts)[0]
+                arrays[entry["key"]] = view_of(variable, parts)[0]
                 index.append(entry)
             continue
-        array, word = _view(leaf, parts)
+        array, word = view_of(leaf, parts)
         entry = _entry(parts, word, array.shape, array.dtype)
         arrays[entry["key"]] = array
         index.append(entry)
@@ -120,7 +119,7 @@ def live_leaves(
         value = leaf.value if isinstance(leaf, keras.Variable) else leaf
         word = "torch" if framework_of(leaf) == "torch" else ""
         if framework_of(value) not in ("torch", "jax", "jaxlib") or _is_key(value):
-            value, word = _view(leaf, parts)
+            value, word = view_of(leaf, parts)
         dtype = str(value.dtype).removeprefix("torch.")
         entry = _entry(parts, word, value.shape, dtype)
         found[entry["key"]] = value
@@ -186,7 +185,7 @@ def tree(arrays: StateDict, index: Sequence[Mapping[str, Any]]) -> Any:
     {'w': array([1., 1.]), 'layers': [{'b': array([0.])}]}
     """
     rows = [
-        (_parts(one), _decoded(one, arrays, frameworks=False))
+        (_parts(one), stored_leaf(one, arrays, frameworks=False))
         for one in _checked(arrays, index)
     ]
     grown: dict[str, Any] = _with_lists(_grown(rows))
@@ -230,7 +229,7 @@ def restore_tree(
     ]
     words = {one["key"]: str(one.get("leaf", "")) for one in checked}
     wanted = {
-        key_of(parts): _kind(leaf, parts)
+        key_of(parts): kind_of(leaf, parts)
         for parts, leaf in template_leaves
         # Older checkpoints have no entry for None.
         if leaf is not None or key_of(parts) in words
@@ -264,7 +263,7 @@ def restore_tree(
         )
     prepared = [_prepared(one, *inner[at], at) for at, one in objects]
     branches = {
-        at: _grown([(_parts(e)[len(at) :], _decoded(e, arrays)) for e in entries])
+        at: _grown([(_parts(e)[len(at) :], stored_leaf(e, arrays)) for e in entries])
         for at, entries in grown.items()
     }
     for each in prepared:
@@ -303,14 +302,6 @@ def _prepared(
     return PreparedOptimizer(source, arrays, index, where)
 
 
-class _Kind(NamedTuple):
-    """The kind of an array's values."""
-
-    dtype: np.dtype[Any]
-    shape: tuple[int, ...]
-    word: str = ""
-
-
 class _Saved(NamedTuple):
     """The saved values for a template: arrays and words by key, and whole branches."""
 
@@ -330,16 +321,6 @@ def _parts(entry: Mapping[str, Any]) -> Parts:
         _Position(part) if isinstance(part, int) and i not in names else part
         for i, part in enumerate(entry["parts"])
     )
-
-
-def _decoded(
-    entry: Mapping[str, Any], arrays: StateDict, *, frameworks: bool = True
-) -> Any:
-    """Return an entry's leaf; without its framework, a tensor becomes an array."""
-    array, word = arrays[entry["key"]], str(entry.get("leaf", ""))
-    if word in BYTES or frameworks:
-        return decoded(array, word)
-    return array
 
 
 def _grown(rows: Sequence[tuple[Parts, Any]]) -> dict[Any, Any]:
@@ -390,36 +371,6 @@ def _leaves(node: Any, parts: Parts = ()) -> Iterator[tuple[Parts, Any]]:
         yield parts, node
 
 
-def _view(leaf: Any, parts: Parts) -> tuple[np.ndarray, str]:
-    """Return one leaf as a host array of its own dtype, with the word for its type."""
-    found = encoded(leaf)
-    if found is None:
-        raise _no_array(leaf, parts)
-    return found
-
-
-def _kind(leaf: Any, parts: Parts) -> "_Kind":
-    """Return the kind of value that a template's leaf needs."""
-    if is_sharded(leaf) or is_shape_only(leaf):
-        if str(leaf.dtype).startswith("key<"):
-            raise _no_array(leaf, parts)
-        return _Kind(
-            dtype_of(str(leaf.dtype).removeprefix("torch.")),
-            tuple(map(int, leaf.shape)),
-        )
-    array, word = _view(leaf, parts)
-    return _Kind(array.dtype, array.shape, word)
-
-
-def _no_array(leaf: Any, parts: Parts) -> ArgumentError:
-    """Return the error for a leaf that cannot be stored."""
-    return ArgumentError(
-        f"The leaf {'/'.join(map(str, parts))!r} must be an array, a tensor, a number "
-        f"or text, but it is {plain_name(leaf)}. Take it out of the tree, or save what "
-        "it is made of."
-    )
-
-
 def _checked(
     arrays: StateDict, index: Sequence[Mapping[str, Any]]
 ) -> Sequence[Mapping[str, Any]]:
@@ -468,21 +419,4 @@ def _filled(node: Any, saved: _Saved, parts: Parts) -> Any:  # noqa: PLR0911 - o
     key = key_of(parts)
     if key not in saved.arrays:
         return None
-    return _alike(node, saved.arrays[key], saved.words[key])
-
-
-def _alike(leaf: Any, array: np.ndarray, word: str) -> Any:
-    """Convert a stored array to the type of a template's leaf."""
-    if word in BYTES or word.partition(":")[0] in ("jax.key", "tf.Generator"):
-        return decoded(array, word)
-    if isinstance(leaf, bool | int | float):
-        return array.item()
-    if is_sharded(leaf):
-        from multiback.state.torch import sharded  # noqa: PLC0415 - optional
-
-        return sharded(array, leaf)
-    if framework_of(leaf) == "torch":
-        from multiback.state.torch import tensor  # noqa: PLC0415 - optional
-
-        return tensor(array).to(leaf.device)
-    return array
+    return alike(node, saved.arrays[key], saved.words[key])

@@ -3,7 +3,7 @@
 import datetime as dt
 import os
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -32,7 +32,7 @@ from multiback.store.format.tensor_file import (
     stream_tensors,
 )
 from multiback.store.sharded.blocks import BLOCKS, PartReader
-from multiback.store.sharded.formats import Parts, check_folder, read_folder, read_parts
+from multiback.store.sharded.formats import Parts, check_folder, read_parts
 from multiback.store.sharded.regions import Regions, is_inside, slices
 
 STATE = "state.safetensors"
@@ -185,6 +185,19 @@ class Checkpoint:
         """The bytes of its files, without the manifest and the architecture."""
         return sum(entry.size for entry in self.files.values())
 
+    def stored_bytes(self) -> int:
+        """Return its files' bytes on this disk, whatever the manifest says.
+
+        Of a remote one, what the manifest says: a download is compared with it.
+        """
+        if self.source is not None:
+            return self.size
+        found = 0
+        for name in self.files:
+            with suppress(OSError):  # Reading it will say why.
+                found += (self.path / name).stat().st_size
+        return found
+
     def _faults(self, progress: Progress | None) -> Iterator[StoreError]:
         """Lazily yield one error per damaged file."""
         try:
@@ -226,23 +239,16 @@ class Checkpoint:
         }
 
     def tensors(self) -> dict[str, Array]:
-        """Read all arrays, in one pass that verifies the same bytes.
+        """Read all arrays, and verify the bytes that are read.
 
         Returns:
             The arrays by name, in fresh memory.
 
         Raises:
-            CorruptCheckpointError: The file is not what the manifest says.
+            CorruptCheckpointError: A file is not what the manifest says.
             StoreError: This checkpoint has no arrays.
         """
-        with self.local_file(STATE) as path:
-            arrays = read_tensors(path, self._entry(STATE))
-        if self.state_format != SAFETENSORS:
-            folder, files = self.path / self.state_format, self._folder_files()
-            further = read_folder(self.state_format, folder, files)
-            self._check_apart(arrays, further)
-            arrays |= further
-        return arrays
+        return self.tensors_in_parts({})[0]
 
     def tensors_in_parts(self, regions: Regions) -> Parts:
         """Read some arrays only in the parts that this process holds.

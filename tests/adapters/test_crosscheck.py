@@ -1,5 +1,7 @@
 """Wrong metrics are found in models and lists; right ones are left in peace."""
 
+import sys
+
 import keras
 import numpy as np
 import pytest
@@ -13,7 +15,12 @@ from multiback.adapters.torchmetrics.checking.verdict import (
     tolerance,
 )
 from multiback.adapters.torchmetrics.libraries import run_torchmetrics
-from multiback.errors import ArgumentError, MultibackError, WrongMetricError
+from multiback.errors import (
+    ArgumentError,
+    MissingPackageError,
+    MultibackError,
+    WrongMetricError,
+)
 
 
 def f1_by_hand(y_true, y_pred):
@@ -383,3 +390,26 @@ def test_a_model_without_metrics_is_refused(breast_cancer):
     model.compile("sgd", "mse")
     with pytest.raises(ArgumentError, match="compiled with metrics, not with a loss"):
         crosscheck(model, (x, y))
+
+
+@pytest.mark.parametrize("library", ["torchmetrics", "torch"])
+def test_scikit_learn_alone_is_enough(real, monkeypatch, library):
+    if library == "torch" and keras.backend.backend() == "torch":
+        pytest.skip("Keras itself needs it")
+    metrics = [mb.metrics.Recall(), mb.metrics.AUROC(), mb.metrics.LogLoss()]
+    monkeypatch.setitem(sys.modules, library, None)
+    report = crosscheck(metrics, real["binary"])
+    assert [row.verdict for row in report] == ["agrees"] * 3
+    assert all(row.sklearn is not None for row in report)
+    assert all(row.torchmetrics is None for row in report)
+    assert str(report).count('pip install "multiback[torchmetrics]"') == 1
+    assert "second" in str(report)
+
+
+def test_without_both_libraries_there_is_nothing_to_compare_with(real, monkeypatch):
+    metric = mb.metrics.Recall()
+    for library in ("torchmetrics", "sklearn", "sklearn.metrics"):
+        monkeypatch.setitem(sys.modules, library, None)
+    with pytest.raises(MissingPackageError) as caught:
+        crosscheck(metric, real["binary"])
+    assert 'pip install "multiback[torchmetrics]"' in str(caught.value).splitlines()

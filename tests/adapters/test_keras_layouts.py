@@ -8,6 +8,7 @@ import pytest
 import torch
 from sklearn import metrics as sk
 from support.backends import BACKEND
+from support.translated import streamed
 from torchmetrics import audio, classification, image, segmentation, text
 from torchmetrics.detection import PanopticQuality
 
@@ -22,14 +23,6 @@ pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:torchmetrics.*")
 def first(array):
     """Return a torch tensor with the last axis in the second place."""
     return torch.tensor(np.moveaxis(array, -1, 1))
-
-
-def streamed(metric, y_true, y_pred):
-    """Return a metric's value after two batches."""
-    half = len(y_true) // 2
-    metric.update_state(y_true[:half], y_pred[:half])
-    metric.update_state(y_true[half:], y_pred[half:])
-    return keras.ops.convert_to_numpy(metric.result())
 
 
 def alone(metric, target, preds):
@@ -303,89 +296,6 @@ def test_where_everything_is_ignored_the_number_is_no_error(make):
     other = make()
     other.update(torch.tensor([0.2, 0.9, 0.4]), torch.tensor([0, 1, 1]))
     assert float(metric.result()) == pytest.approx(float(other.compute()), abs=1e-6)
-
-
-# scikit-learn ----------------------------------------------------------------
-
-SCORES = {
-    "accuracy_score": ("labels", {}),
-    "f1_score": ("labels", {"average": "macro"}),
-    "roc_auc_score": ("scores", {}),
-    "r2_score": ("scores", {}),
-}
-
-
-@pytest.mark.parametrize("dtype", ["int32", "float32", "bool"])
-@pytest.mark.parametrize("shape", [(40,), (40, 2), (40, 6), (10, 3, 4)])
-@pytest.mark.parametrize("name", SCORES)
-def test_one_score_a_label_makes_elements_of_any_shape(rng, name, shape, dtype):
-    needs, arguments = SCORES[name]
-    y = (rng.random(shape) < 0.4).astype(dtype)
-    p = (0.4 * y + 0.6 * rng.random(shape)).astype("float32")
-    hard = p.ravel() > 0.5 if needs == "labels" else p.ravel()
-    right = getattr(sk, name)(y.ravel(), hard, **arguments)
-    for labels, scores in ((y, p[..., None]), (y[..., None], p[..., None])):
-        metric = sklearn.as_keras(name, needs, **arguments)
-        assert streamed(metric, labels, scores) == pytest.approx(right, rel=1e-5)
-    metric = sklearn.as_keras(name, needs, last_axis="elements", **arguments)
-    assert streamed(metric, y, p) == pytest.approx(right, rel=1e-5)
-
-
-@pytest.mark.parametrize("classes", [3, 5])
-def test_batches_may_have_sequences_of_other_lengths(rng, classes):
-    metrics = {
-        sklearn.as_keras("f1_score", "labels", average="macro"): [],
-        sklearn.as_keras(
-            "f1_score", "labels", average="macro", last_axis="classes"
-        ): [],
-    }
-    for length in (3, 5, 1):
-        ids = rng.integers(0, classes, (8, length))
-        scores = rng.random((8, length, classes)).astype("float32")
-        for metric, seen in metrics.items():
-            one_hot = len(seen) == 0 and metric._last_axis == "classes"
-            metric.update_state(np.eye(classes)[ids] if one_hot else ids, scores)
-            seen.append((ids.ravel(), scores.argmax(-1).ravel()))
-    for metric, seen in metrics.items():
-        y, p = (np.concatenate(part) for part in zip(*seen, strict=True))
-        right = sk.f1_score(y, p, average="macro")
-        assert float(metric.result()) == pytest.approx(right, rel=1e-5)
-
-
-@pytest.mark.parametrize(
-    ("needs", "shape"),
-    [("labels", (4, 3)), ("labels", (4, 3, 2)), ("scores", (4, 3, 2))],
-)
-def test_what_the_shapes_leave_open_is_an_error_that_says_how_to_say_it(needs, shape):
-    metric = sklearn.as_keras("f1_score", needs, average="macro")
-    with pytest.raises(ArgumentError, match=r'last_axis="elements".*one-hot'):
-        metric.update_state(np.ones(shape), np.ones(shape, "float32"))
-
-
-def test_several_outputs_and_class_ids_are_taken_as_they_are(rng):
-    y = rng.integers(0, 2, (30, 3))
-    p = (0.4 * y + 0.6 * rng.random(y.shape)).astype("float32")
-    area = streamed(sklearn.as_keras("roc_auc_score", "scores"), y, p)
-    assert area == pytest.approx(sk.roc_auc_score(y, p), rel=1e-5)
-    f1 = sklearn.as_keras("f1_score", "labels", average="macro", last_axis="outputs")
-    right = sk.f1_score(y, p > 0.5, average="macro")
-    assert streamed(f1, y, p) == pytest.approx(right, rel=1e-5)
-    ids, guess = rng.integers(0, 5, (2, 30, 4))
-    got = streamed(sklearn.as_keras("accuracy_score", "labels"), ids, guess)
-    assert got == pytest.approx((ids == guess).mean())
-
-
-def test_masks_and_weights_reach_each_element(rng):
-    y = rng.integers(0, 2, (10, 4))
-    p = rng.random((10, 4, 1)).astype("float32")
-    keep = rng.random((10, 4)) < 0.6
-    weights = rng.random(10).astype("float32")
-    scores = keras.layers.Masking()(np.where(keep[..., None], p, 0))
-    metric = sklearn.as_keras("accuracy_score", "labels")
-    metric.update_state(y, scores, weights)
-    each = np.broadcast_to(weights[:, None], y.shape)
-    right = sk.accuracy_score(y[keep], p[keep][:, 0] > 0.5, sample_weight=each[keep])
-    assert float(metric.result()) == pytest.approx(right, rel=1e-5)
 
 
 # Unknown sizes ---------------------------------------------------------------

@@ -1,17 +1,13 @@
-"""Metrics of scores agree with torchmetrics and scikit-learn on real data."""
+"""Metrics of scores and of ranked rows agree with torchmetrics and scikit-learn."""
 
 import numpy as np
 import pytest
+from support import query_oracles
+from support.crosschecked import SIZES, logit, only
 
 import multiback as mb
-from multiback.adapters.torchmetrics import crosscheck
 from multiback.adapters.torchmetrics.checking.verdict import within
 
-ARGUMENTS = {
-    "binary": {},
-    "multiclass": {"num_classes": 10},
-    "multilabel": {"num_labels": 5},
-}
 RANKING = {
     "AUROC": {},
     "AveragePrecision": {},
@@ -26,25 +22,16 @@ LOSSES = {
     "BrierScore": {},
     "CalibrationError": {"norm": "l1"},
 }
-
-
-def only(metric, data):
-    (row,) = crosscheck(metric, data, batch_size=600)
-    return row
-
-
-def logit(p):
-    p = np.clip(p.astype("float64"), 1e-6, 1 - 1e-6)
-    return np.log(p / (1 - p)).astype("float32")
+BEST_ITEMS = {"HitRate": {"k": 2}, "PrecisionAtK": {"k": 3}, "RecallAtK": {"k": 3}}
 
 
 @pytest.mark.filterwarnings("ignore:.*may be off by")
 @pytest.mark.parametrize("capacity", [None, 1797], ids=["bins", "kept"])
-@pytest.mark.parametrize("task", ARGUMENTS)
+@pytest.mark.parametrize("task", SIZES)
 @pytest.mark.parametrize("name", RANKING)
 def test_a_ranking_metric_agrees(real, name, task, capacity):
     make = getattr(mb.metrics, name)
-    arguments = {"task": task, **ARGUMENTS[task], **RANKING[name]}
+    arguments = {"task": task, **SIZES[task], **RANKING[name]}
     row = only(make(**arguments, capacity=capacity), real[task])
     assert row.verdict == "agrees", row
     assert row.sklearn == pytest.approx(row.torchmetrics, abs=1e-6)
@@ -55,7 +42,7 @@ def test_a_ranking_metric_agrees(real, name, task, capacity):
 @pytest.mark.parametrize("average", ["micro", "weighted", None])
 @pytest.mark.parametrize("task", ["multiclass", "multilabel"])
 def test_averages_agree(real, task, average):
-    row = only(mb.metrics.AUROC(task, **ARGUMENTS[task], average=average), real[task])
+    row = only(mb.metrics.AUROC(task, **SIZES[task], average=average), real[task])
     assert row.verdict == "agrees", row
     assert row.torchmetrics is not None
 
@@ -85,7 +72,7 @@ def test_a_metric_of_probabilities_agrees(real, name, task, kind, weighted):
     if weighted:
         data = (*data, rng.random(len(y_true)).astype("float32"))
     metric = getattr(mb.metrics, name)(
-        task, **ARGUMENTS[task], **LOSSES[name], from_logits=from_logits
+        task, **SIZES[task], **LOSSES[name], from_logits=from_logits
     )
     row = only(metric, data)
     assert row.verdict == "agrees", row
@@ -101,12 +88,12 @@ def test_other_norms_of_calibration_agree(real, norm):
 
 
 @pytest.mark.parametrize("name", ["SamplewiseDice", "SamplewiseJaccardIndex"])
-@pytest.mark.parametrize("task", ARGUMENTS)
+@pytest.mark.parametrize("task", SIZES)
 def test_an_overlap_of_each_sample_agrees(real, name, task):
     y_true, y_pred = (
         part[:560].reshape(56, 10, *part.shape[1:]) for part in real[task]
     )
-    metric = getattr(mb.metrics, name)(task, **ARGUMENTS[task])
+    metric = getattr(mb.metrics, name)(task, **SIZES[task])
     row = only(metric, (y_true, y_pred))
     assert row.verdict == "agrees", row
     assert 0.0 < row.sklearn < 1.0
@@ -122,3 +109,49 @@ def test_the_bounds_excuse_nothing_that_bins_do_not_explain(real):
     assert within(0.5, [0.51], (0.49, 0.52), rtol=0.0)
     assert not within(0.53, [0.51], (0.49, 0.52), rtol=0.0)
     assert not within(0.5, [0.53], (0.49, 0.52), rtol=0.0)
+
+
+@pytest.fixture(scope="module")
+def queries():
+    """Sixty queries of two to six items; the rest of a row is padding."""
+    rng = np.random.default_rng(0)
+    relevance = rng.integers(0, 2, (60, 6))
+    scores = (1 + rng.permutation(360).reshape(60, 6)) / 361
+    padding = np.arange(6) >= rng.integers(2, 7, 60)[:, None]
+    return np.where(padding, -1, relevance), scores.astype("float32")
+
+
+def only_of_rows(name, data, **arguments):
+    metric = getattr(mb.metrics, name)(**BEST_ITEMS.get(name, {}), **arguments)
+    return only(metric, data, batch_size=25)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("name", query_oracles.ORACLES)
+def test_ranked_rows_agree(queries, rng, name, weighted):
+    relevance, scores = queries
+    of_labels = name in query_oracles.OF_LABELS
+    data = (np.maximum(relevance, 0), scores) if of_labels else queries
+    if weighted:
+        data = (*data, rng.random(60).astype("float32"))
+    row = only_of_rows(name, data)
+    assert row.verdict == "agrees", row
+    assert (row.torchmetrics is None) == weighted
+    np.testing.assert_allclose(row.value, row.sklearn, rtol=1e-5)
+
+
+@pytest.mark.parametrize("empty", [0.0, 1.0, float("nan")])
+def test_queries_without_relevant_items_agree(queries, empty):
+    relevance, scores = queries
+    relevance = np.where(np.arange(60)[:, None] % 3 == 0, 0, np.maximum(relevance, 0))
+    row = only_of_rows("RecallAtK", (relevance, scores), zero_division=empty)
+    assert row.verdict == "agrees", row
+    assert row.torchmetrics is not None
+
+
+@pytest.mark.parametrize("name", ["NDCG", "MeanReciprocalRank"])
+def test_tied_items_are_a_convention_of_torchmetrics(queries, name):
+    relevance, scores = queries
+    row = only_of_rows(name, (relevance, scores.round(1)))
+    assert row.verdict in ("agrees", "differs by convention"), row
+    np.testing.assert_allclose(row.value, row.sklearn, rtol=1e-5)

@@ -5,7 +5,9 @@ import sys
 import keras
 import numpy as np
 import pytest
+from sklearn import metrics as sk
 from sklearn.metrics import balanced_accuracy_score, f1_score, roc_auc_score
+from support.translated import streamed
 
 from multiback.adapters.sklearn import as_keras
 from multiback.errors import ArgumentError, MissingPackageError
@@ -35,6 +37,85 @@ def test_the_number_is_of_the_whole_set_and_no_mean_of_batches(identity_model, s
     assert history["above"] == pytest.approx([f1_score(y, x[:, 0] > 0.7)] * 2)
     assert history["auc"] == pytest.approx([roc_auc_score(y, x[:, 0])] * 2)
     assert history["val_f1_score"] == pytest.approx([f1_score(y[25:], hard[25:])] * 2)
+
+
+SCORES = {
+    "accuracy_score": ("labels", {}),
+    "f1_score": ("labels", {"average": "macro"}),
+    "roc_auc_score": ("scores", {}),
+    "r2_score": ("scores", {}),
+}
+
+
+@pytest.mark.parametrize("dtype", ["int32", "float32", "bool"])
+@pytest.mark.parametrize("shape", [(40,), (40, 2), (40, 6), (10, 3, 4)])
+@pytest.mark.parametrize("name", SCORES)
+def test_one_score_a_label_makes_elements_of_any_shape(rng, name, shape, dtype):
+    needs, arguments = SCORES[name]
+    y = (rng.random(shape) < 0.4).astype(dtype)
+    p = (0.4 * y + 0.6 * rng.random(shape)).astype("float32")
+    hard = p.ravel() > 0.5 if needs == "labels" else p.ravel()
+    right = getattr(sk, name)(y.ravel(), hard, **arguments)
+    for labels, scores in ((y, p[..., None]), (y[..., None], p[..., None])):
+        metric = as_keras(name, needs, **arguments)
+        assert streamed(metric, labels, scores) == pytest.approx(right, rel=1e-5)
+    metric = as_keras(name, needs, last_axis="elements", **arguments)
+    assert streamed(metric, y, p) == pytest.approx(right, rel=1e-5)
+
+
+@pytest.mark.parametrize("classes", [3, 5])
+def test_batches_may_have_sequences_of_other_lengths(rng, classes):
+    metrics = {
+        as_keras("f1_score", "labels", average="macro"): [],
+        as_keras("f1_score", "labels", average="macro", last_axis="classes"): [],
+    }
+    for length in (3, 5, 1):
+        ids = rng.integers(0, classes, (8, length))
+        scores = rng.random((8, length, classes)).astype("float32")
+        for metric, seen in metrics.items():
+            one_hot = len(seen) == 0 and metric._last_axis == "classes"
+            metric.update_state(np.eye(classes)[ids] if one_hot else ids, scores)
+            seen.append((ids.ravel(), scores.argmax(-1).ravel()))
+    for metric, seen in metrics.items():
+        y, p = (np.concatenate(part) for part in zip(*seen, strict=True))
+        right = sk.f1_score(y, p, average="macro")
+        assert float(metric.result()) == pytest.approx(right, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("needs", "shape"),
+    [("labels", (4, 3)), ("labels", (4, 3, 2)), ("scores", (4, 3, 2))],
+)
+def test_what_the_shapes_leave_open_is_an_error_that_says_how_to_say_it(needs, shape):
+    metric = as_keras("f1_score", needs, average="macro")
+    with pytest.raises(ArgumentError, match=r'last_axis="elements".*one-hot'):
+        metric.update_state(np.ones(shape), np.ones(shape, "float32"))
+
+
+def test_several_outputs_and_class_ids_are_taken_as_they_are(rng):
+    y = rng.integers(0, 2, (30, 3))
+    p = (0.4 * y + 0.6 * rng.random(y.shape)).astype("float32")
+    area = streamed(as_keras("roc_auc_score", "scores"), y, p)
+    assert area == pytest.approx(sk.roc_auc_score(y, p), rel=1e-5)
+    f1 = as_keras("f1_score", "labels", average="macro", last_axis="outputs")
+    right = sk.f1_score(y, p > 0.5, average="macro")
+    assert streamed(f1, y, p) == pytest.approx(right, rel=1e-5)
+    ids, guess = rng.integers(0, 5, (2, 30, 4))
+    got = streamed(as_keras("accuracy_score", "labels"), ids, guess)
+    assert got == pytest.approx((ids == guess).mean())
+
+
+def test_masks_and_weights_reach_each_element(rng):
+    y = rng.integers(0, 2, (10, 4))
+    p = rng.random((10, 4, 1)).astype("float32")
+    keep = rng.random((10, 4)) < 0.6
+    weights = rng.random(10).astype("float32")
+    scores = keras.layers.Masking()(np.where(keep[..., None], p, 0))
+    metric = as_keras("accuracy_score", "labels")
+    metric.update_state(y, scores, weights)
+    each = np.broadcast_to(weights[:, None], y.shape)
+    right = sk.accuracy_score(y[keep], p[keep][:, 0] > 0.5, sample_weight=each[keep])
+    assert float(metric.result()) == pytest.approx(right, rel=1e-5)
 
 
 def test_of_several_columns_the_largest_is_the_label(rng):

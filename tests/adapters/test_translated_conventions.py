@@ -3,8 +3,6 @@
 And `crosscheck` asks the float64 number first.
 """
 
-import sys
-
 import keras
 import numpy as np
 import pytest
@@ -12,11 +10,12 @@ import torch
 import torchmetrics.classification as tc
 import torchmetrics.regression as tr
 from sklearn.metrics import f1_score
+from support.crosschecked import SIZES, only
 from torchmetrics import segmentation
 
 import multiback as mb
-from multiback.adapters.torchmetrics import as_keras, crosscheck, equivalents
-from multiback.errors import ArgumentError, MissingPackageError
+from multiback.adapters.torchmetrics import as_keras, equivalents
+from multiback.errors import ArgumentError
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:torchmetrics.*")
 
@@ -101,11 +100,11 @@ def test_a_confidence_of_one_does_not_make_a_right_number_wrong(norm, ones):
     p = np.r_[np.full(60, 0.95), np.ones(ones), np.full(60, 0.05)].astype("float32")
     y = np.r_[np.ones(60), np.zeros(ones), np.zeros(60)]
     metric = mb.metrics.CalibrationError(norm=norm)
-    (row,) = crosscheck(metric, (y, p))
+    row = only(metric, (y, p))
     assert row.verdict in {"agrees", "differs by convention"}, row
     assert row.value == pytest.approx(row.sklearn, rel=1e-5)
     hosted = as_keras(tc.BinaryCalibrationError(norm=norm))
-    (row,) = crosscheck(hosted, (y, p))
+    row = only(hosted, (y, p))
     assert row.verdict in {"agrees", "differs by convention"}, row
 
 
@@ -117,40 +116,17 @@ class HalvedError(mb.metrics.CalibrationError):
 def test_a_number_that_float64_contradicts_is_wrong_whatever_agrees():
     p = np.r_[np.full(60, 0.95), np.ones(60)].astype("float32")
     y = np.r_[np.ones(60), np.ones(54), np.zeros(6)]
-    (row,) = crosscheck(HalvedError(), (y, p))
+    row = only(HalvedError(), (y, p))
     assert row.verdict == "wrong"
 
 
 def test_a_second_opinion_that_differs_is_told_and_does_not_decide(monkeypatch):
     y, p = np.array([0, 1, 1, 1]), np.array([0.2, 0.9, 0.4, 0.8], "float32")
     monkeypatch.setattr(tc.BinaryRecall, "compute", lambda _: torch.tensor(0.25))
-    (row,) = crosscheck(mb.metrics.Recall(), (y, p))
+    row = only(mb.metrics.Recall(), (y, p))
     assert row.verdict == "agrees"
     assert "torchmetrics alone gives 0.25" in row.reason
     assert row.difference < 1e-6
-
-
-@pytest.mark.parametrize("library", ["torchmetrics", "torch"])
-def test_scikit_learn_alone_is_enough(real, monkeypatch, library):
-    if library == "torch" and keras.backend.backend() == "torch":
-        pytest.skip("Keras itself needs it")
-    metrics = [mb.metrics.Recall(), mb.metrics.AUROC(), mb.metrics.LogLoss()]
-    monkeypatch.setitem(sys.modules, library, None)
-    report = crosscheck(metrics, real["binary"])
-    assert [row.verdict for row in report] == ["agrees"] * 3
-    assert all(row.sklearn is not None for row in report)
-    assert all(row.torchmetrics is None for row in report)
-    assert str(report).count('pip install "multiback[torchmetrics]"') == 1
-    assert "second" in str(report)
-
-
-def test_without_both_libraries_there_is_nothing_to_compare_with(real, monkeypatch):
-    metric = mb.metrics.Recall()
-    for library in ("torchmetrics", "sklearn", "sklearn.metrics"):
-        monkeypatch.setitem(sys.modules, library, None)
-    with pytest.raises(MissingPackageError) as caught:
-        crosscheck(metric, real["binary"])
-    assert 'pip install "multiback[torchmetrics]"' in str(caught.value).splitlines()
 
 
 CHOOSING = ("Precision", "Recall", "F1Score", "JaccardIndex", "Specificity", "Dice")
@@ -162,14 +138,14 @@ CHOOSING = ("Precision", "Recall", "F1Score", "JaccardIndex", "Specificity", "Di
 def test_crosscheck_chooses_the_same_classes(real, name, chosen, average):
     cls = getattr(mb.metrics, name)
     metric = cls("multiclass", num_classes=10, average=average, classes=chosen)
-    (row,) = crosscheck(metric, real["multiclass"], batch_size=400)
+    row = only(metric, real["multiclass"])
     assert row.verdict == "agrees", row
     assert row.sklearn is not None
     several = cls("multiclass", num_classes=10, average=average, ignore_index=[-1, -2])
     y, p = real["multiclass"]
     y = y.copy()
     y[::7], y[::9] = -1, -2
-    (row,) = crosscheck(several, (y, p), batch_size=400)
+    row = only(several, (y, p))
     assert row.verdict == "agrees", row
 
 
@@ -178,10 +154,9 @@ def test_crosscheck_chooses_the_same_classes(real, name, chosen, average):
 @pytest.mark.parametrize("task", ["multiclass", "multilabel"])
 @pytest.mark.parametrize("name", ["AUROC", "AveragePrecision", "Recall"])
 def test_crosscheck_chooses_the_same_scores(real, name, task, average):
-    size = {"multiclass": {"num_classes": 10}, "multilabel": {"num_labels": 5}}[task]
     cls = getattr(mb.metrics, name)
-    metric = cls(task, average=average, classes=[4, 1], **size)
-    (row,) = crosscheck(metric, real[task], batch_size=400)
+    metric = cls(task, average=average, classes=[4, 1], **SIZES[task])
+    row = only(metric, real[task])
     assert row.verdict == "agrees", row
 
 
@@ -224,12 +199,11 @@ def test_crosscheck_chooses_classes_of_the_other_metrics(
 ):
     name, task = of
     cls = getattr(mb.metrics, name)
-    size = {"multiclass": {"num_classes": 10}, "multilabel": {"num_labels": 5}}[task]
     more = {"top_k": 2} if name == "TopKAccuracy" else {"task": task}
     more |= {"PrecisionAtRecall": {"recall": 0.5}}.get(name, {})
     more |= {"SensitivityAtSpecificity": {"specificity": 0.5}}.get(name, {})
     try:
-        metric = cls(**more, **size, average=average, classes=chosen)
+        metric = cls(**more, **SIZES[task], average=average, classes=chosen)
     except ArgumentError:
         assert average in ("macro", "weighted", "micro")  # It has no such average.
         return
@@ -238,7 +212,7 @@ def test_crosscheck_chooses_classes_of_the_other_metrics(
     if not name.startswith("Samplewise"):
         y, p = real[task]
     data = (y, p, np.linspace(0.1, 2, len(y)).astype("float32")) if weighted else (y, p)
-    (row,) = crosscheck(metric, data, batch_size=len(y))
+    row = only(metric, data, batch_size=len(y))
     assert row.verdict == "agrees" or "ties" in row.reason, row
     assert row.sklearn is not None
 
@@ -249,7 +223,7 @@ def test_crosscheck_takes_both_classes_of_a_binary_task(real, task):
     if task == "SamplewiseDice":
         y, p = y[:560].reshape(-1, 8), p[:560].reshape(-1, 8)
     metric = getattr(mb.metrics, task)("binary", classes=[0, 1], average=None)
-    (row,) = crosscheck(metric, (y, p), batch_size=400)
+    row = only(metric, (y, p))
     assert row.verdict == "agrees", row
 
 

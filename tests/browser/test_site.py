@@ -6,20 +6,34 @@ VIEWS = [(width, scheme) for width in (1280, 390) for scheme in ("light", "dark"
 PAGES = ("", "start/", "guides/at_recall/", "metrics/", "reference/errors/")
 # A reader's own words, and the page that answers them.
 QUESTIONS = {
-    "precision at recall": "guides/at_recall/",
     "which metric to monitor for 1% positives": "guides/monitor/",
-    "keep the best at recall 0.9": "guides/at_recall/",
-    "why F1 differs from Keras": "guides/keras_f1/",
+    "how to keep the best at recall ≥ .9": "guides/at_recall/",
+    "why F1 differs from Keras's": "guides/keras_f1/",
     "how to resume": "guides/resume/",
-    "load under torch": "guides/another_backend/",
-    "what does ignore_index do": "guides/ignore_index/",
-    "leave the background out": "guides/background/",
+    "how to load under torch": "guides/another_backend/",
+    "what ignore_index does": "guides/ignore_index/",
+    "how to leave the background out": "guides/background/",
     "what lies on the disk": "guides/disk/",
-    "plain .keras file": "guides/plain_keras/",
-    "how sure is a number": "intervals/",
+    "how to get a plain .keras": "guides/plain_keras/",
+    "how sure a number is": "intervals/",
+    # And what else people ask for.
+    "precision at recall": "guides/at_recall/",
     "UnusableValuesWarning": "reference/errors/",
     "write my own metric": "guides/own_metric/",
     "two phases of fine-tuning": "guides/fine_tuning/",
+    "S3": "guides/s3/",
+    "KerasTuner": "guides/kerastuner/",
+    "TensorBoard": "guides/tensorboard/",
+    "MLflow": "guides/mlflow/",
+    "wandb": "guides/wandb/",
+    "Lightning": "guides/lightning/",
+    "several processes": "guides/several_processes/",
+    "padding": "guides/sequences/",
+    "middle of an epoch": "guides/mid_epoch/",
+    "report": "guides/look/",
+    "GAN": "guides/several_models/",
+    "cross-validation folds": "guides/folds/",
+    "install": "install/",
 }
 
 

@@ -1,11 +1,8 @@
 """`mb.average`: the mean of the best checkpoints' weights."""
 
-import json
-
 import keras
 import numpy as np
 import pytest
-from support.command_line import multiback as run_command
 
 import multiback as mb
 from multiback.store import open_checkpoint
@@ -54,19 +51,19 @@ def test_the_weights_are_the_mean_of_the_best(tmp_path):
         np.testing.assert_allclose(found, expected, rtol=1e-6)
 
 
-def test_the_checkpoint_names_its_parents(tmp_path):
+def test_the_checkpoint_names_its_parents(tmp_path, call):
     trained(tmp_path, plain(), [0.5, 0.9, 0.7])
     path = mb.average(tmp_path, k=2)
     parents = open_checkpoint(path).extra["parents"]
     best = [mb.load(one["path"]).get_weights()[0] for one in parents]
     assert len(parents) == 2
     np.testing.assert_array_equal(best[0], mb.load_best(tmp_path).get_weights()[0])
-    shown = run_command("show", path, cwd=tmp_path)
-    assert parents[0]["name"] in shown.stdout
-    assert parents[1]["name"] in shown.stdout
+    shown = call("show", path).out
+    assert parents[0]["name"] in shown
+    assert parents[1]["name"] in shown
 
 
-def test_the_run_itself_stays_as_it_was(tmp_path):
+def test_the_run_itself_stays_as_it_was(tmp_path, call):
     trained(tmp_path, plain(), [0.5, 0.9])
     before = sorted(one.name for one in (tmp_path / "checkpoints").iterdir())
     best = mb.load_best(tmp_path).get_weights()[0]
@@ -74,8 +71,7 @@ def test_the_run_itself_stays_as_it_was(tmp_path):
     mb.average(tmp_path, k=2)
     assert before == sorted(one.name for one in (tmp_path / "checkpoints").iterdir())
     np.testing.assert_array_equal(mb.load_best(tmp_path).get_weights()[0], best)
-    listed = json.loads(run_command("ls", tmp_path, "--json", cwd=tmp_path).stdout)
-    assert len(listed["checkpoints"]) == 2
+    assert len(call("ls", tmp_path, "--json").json["checkpoints"]) == 2
 
 
 def test_data_measures_batch_normalization_again(tmp_path):

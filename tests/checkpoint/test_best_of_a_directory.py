@@ -9,7 +9,7 @@ import pytest
 from support.fitting.problem import VALIDATION, Says, X, Y, fit, model, telling, warns
 
 import multiback as mb
-from multiback.errors import ArgumentError, MonitorError
+from multiback.errors import ArgumentError, MonitorError, NoCheckpointError
 from multiback.metrics import AUROC, F1Score, LogLoss
 
 
@@ -50,6 +50,21 @@ def test_the_best_of_all_runs_is_loaded_where_it_is_asked_for(tmp_path):
     assert epoch_of(mb.load_best(tmp_path, run=first)) == 2
     assert len(mb.history(tmp_path, run="all")) == 4
     assert len(mb.history(tmp_path, run="latest")) == len(mb.history(tmp_path)) == 1
+
+
+def test_a_monitor_with_a_condition_finds_the_best_after_the_fact(tmp_path):
+    logs = {"a": [0.5, 0.9, 0.7], "b": [1.0, 0.1, 0.8]}
+    fit(model(), Says(**logs), by("a", tmp_path, save_top_k=-1))
+    wanted = mb.Monitor("a", mode="max", where="b >= 0.5")
+    assert epoch_of(mb.load_best(tmp_path, wanted)) == 3
+    assert epoch_of(mb.load_best(tmp_path, mb.Monitor("a"), mode="min")) == 1
+    total = mb.Monitor(lambda logs: logs["a"] + logs["b"], mode="max")
+    assert epoch_of(mb.load_best(tmp_path, total)) == 1
+    nothing = mb.Monitor(lambda logs: logs["c"], mode="max")
+    with pytest.raises(NoCheckpointError, match="has a score"):
+        mb.load_best(tmp_path, nothing)
+    with pytest.raises(MonitorError, match="smooth="):
+        mb.load_best(tmp_path, mb.Monitor("a", smooth=0.9, mode="max"))
 
 
 def test_a_better_or_other_model_gives_no_warning(tmp_path):
@@ -184,6 +199,11 @@ def test_the_batch_may_be_in_the_name(tmp_path):
 def test_a_callback_that_adds_the_name_too_late_is_named(tmp_path):
     with pytest.raises(MonitorError, match="Says stands behind ModelCheckpoint"):
         fit(model(), by("mine", tmp_path), Says(mine=[0.5]), epochs=1)
+
+
+def test_a_callback_that_adds_a_name_of_validation_too_late_is_named(tmp_path):
+    with warns("never in the logs.*Says stands behind ModelCheckpoint"):
+        fit(model(), by("val_mine", tmp_path), Says(val_mine=[0.5]), epochs=1)
 
 
 def test_verbose_prints_one_line_a_decision(tmp_path, capsys):

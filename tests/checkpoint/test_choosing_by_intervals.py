@@ -5,7 +5,6 @@ import json
 import keras
 import numpy as np
 import pytest
-from support.command_line import multiback as run_command
 
 import multiback as mb
 from multiback.metrics.intervals.interval import Interval
@@ -78,22 +77,17 @@ def test_the_best_is_what_the_second_rule_prefers(run):
     )
 
 
-def test_the_commands_show_intervals_and_what_cannot_be_told_apart(run):
+def test_the_commands_show_intervals_and_what_cannot_be_told_apart(run, call):
     path, _, _ = run
-    listed = run_command("ls", path, cwd=path)
-    assert " ± .0" in listed.stdout
-    best = run_command("best", path, "--json", cwd=path)
-    found = json.loads(best.stdout)
+    assert " ± .0" in call("ls", path).out
+    found = call("best", path, "--json").json
     assert found["name"] == (path / "best").resolve().name
     others = {one.name for one in (path / "checkpoints").iterdir()} - {found["name"]}
     assert set(found["cannot_be_told_apart"]) <= others
-    said = run_command("best", path, cwd=path)
-    assert said.stdout.strip() == found["path"]
-    assert ("cannot be told apart" in said.stderr) == bool(
-        found["cannot_be_told_apart"]
-    )
-    shown = run_command("show", path / "best", cwd=path)
-    assert "95% interval" in shown.stdout
+    said = call("best", path)
+    assert said.out.strip() == found["path"]
+    assert ("cannot be told apart" in said.err) == bool(found["cannot_be_told_apart"])
+    assert "95% interval" in call("show", path / "best").out
 
 
 def test_a_metric_without_an_interval_is_refused_by_name(tmp_path):
@@ -133,3 +127,34 @@ def test_a_resumed_run_prefers_the_same(tmp_path):
     assert live([0.90, 0.91]) == 0.90
     assert live([0.915], resume="must") == 0.90
     assert live([0.925], resume="must") == 0.91
+
+
+@pytest.mark.parametrize(
+    "metric", [mb.metrics.AveragePrecision, keras.metrics.AUC, keras.metrics.Recall]
+)
+@pytest.mark.parametrize("data", [{"validation_data": (X, Y)}, {}])
+def test_a_metric_without_an_interval_is_refused_before_the_first_batch(
+    tmp_path, metric, data
+):
+    trained = model(metric(name="m"))
+    seen = []
+    counting = keras.callbacks.LambdaCallback(
+        on_train_batch_begin=lambda batch, logs: seen.append((batch, logs))
+    )
+    best = mb.Best("val_m" if data else "m", mode="max", within="1se")
+    checkpoint = mb.ModelCheckpoint(tmp_path, keep=[best])
+    with pytest.raises(mb.errors.MonitorError, match="within= wants a metric with an"):
+        trained.fit(X, Y, verbose=0, callbacks=[checkpoint, counting], **data)
+    # TensorFlow builds its metrics in the first batch.
+    assert len(seen) <= (keras.backend.backend() == "tensorflow")
+
+
+def test_a_bootstrap_gives_any_metric_an_interval_to_choose_by(tmp_path):
+    metric = mb.metrics.AveragePrecision(
+        name="ap", capacity=256, intervals={"replicates": 20}
+    )
+    best = mb.Best("val_ap", within="1se")
+    fitted(tmp_path, [metric], epochs=2, keep=[best])
+    newest = max((tmp_path / "checkpoints").iterdir())
+    kept = manifest(newest)["extra"]["intervals"]["val_ap"]
+    assert kept["lower"] < manifest(newest)["metrics"]["val_ap"] < kept["upper"]

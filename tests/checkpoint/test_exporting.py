@@ -1,9 +1,11 @@
 """The file for plain Keras that the end of `fit` leaves behind."""
 
+import errno
 import functools
 import os
 import subprocess
 import sys
+import warnings
 
 import keras
 import numpy as np
@@ -13,6 +15,8 @@ from support.fitting.problem import VALIDATION, Says, X, fit, model, warns
 
 import multiback as mb
 from multiback.checkpoint.loading import export as exporting
+from multiback.errors import NoDirectorySyncWarning
+from multiback.store import Files
 
 SCORE = mb.Monitor("score", mode="max", early=False)
 
@@ -84,6 +88,18 @@ def test_a_file_that_cannot_be_written_costs_a_warning_and_not_the_old_one(
     assert ckpt.best_model_score == 0.2
     assert (tmp_path / "best.keras").read_bytes() == before
     assert not list(tmp_path.glob(".tmp-*"))
+
+
+def test_a_mount_that_cannot_fsync_directories_gets_the_file_too(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.EINVAL, "Invalid argument")
+
+    monkeypatch.setattr(Files, "sync_directory", refuse)
+    with warnings.catch_warnings():
+        # Any other warning is an error.
+        warnings.simplefilter("ignore", NoDirectorySyncWarning)
+        fit(model(), Says(score=[0.1]), mb.ModelCheckpoint(tmp_path, SCORE), epochs=1)
+    assert (tmp_path / "best.keras").is_file()
 
 
 def test_what_cannot_be_saved_is_told_before_the_first_step(tmp_path):

@@ -19,7 +19,8 @@ from support.hostile import BAD, damaged, examples, forge, mutated, sealed
 import multiback as mb
 from multiback.errors import MultibackError, StateError
 from multiback.state import rebuild
-from multiback.state.bounds import check_bounds
+from multiback.state.bounds import Room, check_bounds
+from multiback.state.portable import objects_in
 from multiback.store import RunDirectory
 
 pytestmark = pytest.mark.torture
@@ -180,3 +181,54 @@ def test_a_layer_larger_than_each_saved_weight_is_refused(folder, key):
 def architecture_of(folder):
     [checkpoint] = RunDirectory(folder).checkpoints()
     return checkpoint.architecture_document()
+
+
+@keras.saving.register_keras_serializable("forged")
+class Wide(keras.layers.Layer):
+    """A layer of the user's own; `scale` is in no list of sizes."""
+
+    def __init__(self, scale, **arguments):
+        super().__init__(**arguments)
+        self.scale = scale
+
+    def build(self, shape):
+        self.kernel = self.add_weight(shape=(shape[-1], self.scale))
+
+    def call(self, x):
+        return keras.ops.matmul(x, self.kernel)
+
+    def get_config(self):
+        return {**super().get_config(), "scale": self.scale}
+
+
+@keras.saving.register_keras_serializable("forged")
+class Table(keras.metrics.Mean):
+    """A metric of the user's own, as wide."""
+
+    def __init__(self, scale=1, **arguments):
+        super().__init__(**arguments)
+        self.scale = scale
+        self.table = self.add_variable((scale, scale), "zeros", name="table")
+
+    def get_config(self):
+        return {**super().get_config(), "scale": self.scale}
+
+
+@pytest.mark.parametrize("kind", ["Wide", "Table"])
+def test_own_classes_get_no_more_memory_than_the_files_are_worth(tmp_path, kind):
+    built = keras.Sequential([keras.Input((3,)), Wide(4), keras.layers.Dense(1)])
+    built.compile("sgd", "mse", metrics=[Table()])
+    with mb.Checkpointer(tmp_path, "loss", mode="min") as checkpointer:
+        checkpointer.step(built, {"loss": 1.0})
+    assert isinstance(mb.load_best(tmp_path), keras.Model)
+    [file] = tmp_path.glob("arch-*.json")
+    config = json.loads(file.read_bytes())
+    for node in objects_in(config):
+        if node["class_name"].endswith(kind):
+            node["config"]["scale"] = 10**9 if kind == "Wide" else 10**5
+    [checkpoint] = RunDirectory(tmp_path).checkpoints()
+    settings = {"custom_objects": None, "room": Room(checkpoint.stored_bytes())}
+    before = keras.Variable.__init__
+    with pytest.raises(StateError, match=r"000\).*bounded=False"):
+        rebuild(config, **settings)
+    assert keras.Variable.__init__ is before

@@ -15,8 +15,9 @@ from support import lightning_cases
 
 from multiback import All, Best, Every, Last, Monitor, Pareto
 from multiback.checkpoint.arguments import slots_for
+from multiback.checkpoint.choosing.ranking import Entry
 from multiback.checkpoint.choosing.recorded_scores import RecordedScores
-from multiback.checkpoint.choosing.slots import Entry, kept
+from multiback.checkpoint.choosing.slots import kept
 from multiback.errors import ArgumentError
 
 INF = math.inf

@@ -3,9 +3,10 @@
 import pytest
 
 from multiback import Best, Last, Monitor
+from multiback.checkpoint.choosing.ranking import Entry
 from multiback.checkpoint.choosing.recorded_scores import RecordedScores
 from multiback.checkpoint.choosing.scorer import Scorer
-from multiback.checkpoint.choosing.slots import Entry, kept
+from multiback.checkpoint.choosing.slots import kept
 from multiback.errors import ArgumentError
 
 F1 = Monitor("f1", mode="max")

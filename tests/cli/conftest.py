@@ -1,12 +1,8 @@
 """Run the command line in this process, on checkpoints that need no training."""
 
-import json
-import sys
-
 import numpy as np
 import pytest
 
-from multiback.cli import main
 from multiback.store import Files, Request, RunDirectory
 
 
@@ -18,37 +14,6 @@ class UnsyncedFiles(Files):
 
     def sync_directory(self, path):
         pass
-
-
-class Result:
-    """What a command did."""
-
-    def __init__(self, code, captured):
-        self.code, self.out, self.err = code, captured.out, captured.err
-
-    @property
-    def json(self):
-        return json.loads(self.out)
-
-
-@pytest.fixture
-def call(monkeypatch, capsys):
-    """Run a command as the shell would, 80 columns wide by default."""
-
-    def run(*arguments, width=80):
-        monkeypatch.setenv("COLUMNS", str(width))
-        monkeypatch.setattr(sys, "argv", ["multiback", *map(str, arguments)])
-        capsys.readouterr()
-        try:
-            main()
-            code = 0
-        except SystemExit as stop:
-            code = stop.code or 0
-        result = Result(code, capsys.readouterr())
-        assert "Traceback" not in result.err
-        return result
-
-    return run
 
 
 @pytest.fixture

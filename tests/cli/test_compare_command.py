@@ -46,3 +46,14 @@ def test_the_file_may_say_which_rows_belong_together(call, pair, tmp_path):
     found = call("compare", *given, "--json").json
     assert found["groups"] == 30
     assert found["differences"][0]["difference"]["method"] == "bootstrap"
+
+
+def test_a_run_and_the_beginning_of_a_name_are_a_path_too(call, pair, tmp_path):
+    run = tmp_path / "run"
+    more = ["--data", tmp_path / "data.npz", "--json"]
+    found = call("compare", run / "epoch=001", run / "best", *more).json
+    assert (found["a"], found["b"]) == ("epoch=001", "epoch=002")
+    long = call("compare", *pair, *more).json
+    assert found["differences"] == long["differences"]
+    python = mb.compare(run / "epoch=001", run / "best", (X, Y)).to_dict()
+    assert python["differences"] == found["differences"]

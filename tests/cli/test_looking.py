@@ -9,6 +9,7 @@ import subprocess
 import sys
 
 import pytest
+from support.told_runs import make_run
 
 import multiback as mb
 from multiback.store import RunDirectory
@@ -382,6 +383,23 @@ def test_best_speaks_of_the_latest_run_or_the_one_asked_for(call, run, save):
     save(9, run_id="b", score=0.1)
     assert call("best", run, "--json").json["run_id"] == "b"
     assert call("best", run, "--run", "a", "--json").json["epoch"] == 2
+
+
+def test_best_says_that_another_run_is_better(call, tmp_path):
+    make_run(tmp_path, [0.5, 0.9], kept=(1, 2), run_id="old")
+    make_run(tmp_path, [0.4], kept=(1,), run_id="new")
+    said = call("best", tmp_path)
+    assert said.out.strip().endswith("epoch=001-v2")
+    assert "The run old has a better val_f1" in said.err
+    assert "--run all" in said.err
+    assert call("best", tmp_path, "--json").json["better_run"] == "old"
+    for more in (
+        ["--run", "new"],
+        ["--run", "all"],
+        ["--by", "val_f1", "--mode", "min"],
+    ):
+        assert "better" not in call("best", tmp_path, *more).err, more
+    assert call("best", tmp_path, "--run", "all").out.strip().endswith("epoch=002")
 
 
 def test_best_of_a_run_without_a_monitor_asks_for_one(call, save):

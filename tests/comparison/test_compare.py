@@ -39,7 +39,7 @@ def run(tmp_path_factory):
 
 
 def test_what_the_rows_cannot_tell_is_said_so(run):
-    found = compare(run, "epoch=001", "epoch=002", (X, Y))
+    found = compare(run / "epoch=001", run / "epoch=002", (X, Y))
     assert [one.metric for one in found.differences] == [
         "accuracy",
         "auroc",
@@ -52,14 +52,14 @@ def test_what_the_rows_cannot_tell_is_said_so(run):
 
 def test_partial_areas_are_compared_by_drawn_rows_not_by_the_whole_area(run):
     partial = mb.metrics.AUROC(max_fpr=0.1)
-    found = compare(run, "epoch=001", "epoch=003", (X, Y), metrics=[partial])
+    found = compare(run / "epoch=001", run / "epoch=003", (X, Y), metrics=[partial])
     (only,) = found.differences
     assert only.p_value is None  # DeLong's test is of the whole area.
     assert only.better == "a"
 
 
 def test_what_they_can_tell_is_said_too(run):
-    found = compare(run, "epoch=001", "epoch=003", (X, Y))
+    found = compare(run / "epoch=001", run / "epoch=003", (X, Y))
     assert [one.better for one in found.differences] == ["a", "a", "a"]
     assert "epoch=001 is better than epoch=003" in str(found)
     accuracy, auroc, f1 = found.differences
@@ -72,14 +72,14 @@ def test_what_they_can_tell_is_said_too(run):
 
 def test_less_is_better_of_errors(run):
     metric = mb.metrics.BrierScore()
-    found = compare(run, "epoch=003", "epoch=001", (X, Y), metrics=[metric])
+    found = compare(run / "epoch=003", run / "epoch=001", (X, Y), metrics=[metric])
     [one] = found.differences
     assert one.better == "b"
     assert one.difference.value < 0
 
 
 def test_best_and_last_are_names_too(run):
-    found = compare(run, "best", "last", (X, Y), metrics=[mb.metrics.Recall()])
+    found = compare(run / "best", run / "last", (X, Y), metrics=[mb.metrics.Recall()])
     assert (found.a, found.b) == ("epoch=002", "epoch=003")
 
 
@@ -88,9 +88,9 @@ def test_rows_of_one_group_count_once(run):
     groups = np.repeat(np.arange(40), 10)
     data = X[rows], Y[rows]
     metrics = [mb.metrics.Accuracy()]
-    alone = compare(run, "epoch=001", "epoch=003", data, metrics=metrics)
+    alone = compare(run / "epoch=001", run / "epoch=003", data, metrics=metrics)
     together = compare(
-        run, "epoch=001", "epoch=003", data, metrics=metrics, groups=groups
+        run / "epoch=001", run / "epoch=003", data, metrics=metrics, groups=groups
     )
     [one], [two] = alone.differences, together.differences
     ratio = two.difference.standard_error / one.difference.standard_error
@@ -101,7 +101,9 @@ def test_rows_of_one_group_count_once(run):
 def test_weights_count(run):
     weights = np.where(Y == 1, 3.0, 1.0)
     metrics = [mb.metrics.Accuracy()]
-    found = compare(run, "epoch=001", "epoch=003", (X, Y, weights), metrics=metrics)
+    found = compare(
+        run / "epoch=001", run / "epoch=003", (X, Y, weights), metrics=metrics
+    )
     [one] = found.differences
     metric = mb.metrics.Accuracy()
     metric.update_state(Y, found.predictions[0], weights)
@@ -119,8 +121,14 @@ def test_weights_count(run):
     ],
 )
 def test_arguments_that_cannot_be_are_refused(run, arguments, error, words):
+    a, b, data = arguments
     with pytest.raises(error, match=words):
-        mb.compare(run, *arguments)
+        mb.compare(run / a, run / b, data)
+
+
+def test_a_run_directory_alone_says_what_to_add(run):
+    with pytest.raises(mb.errors.NoCheckpointError, match="/best, /last or"):
+        mb.compare(run, run / "best", (X, Y))
 
 
 def test_a_model_without_our_metrics_wants_some(tmp_path):
@@ -129,7 +137,7 @@ def test_a_model_without_our_metrics_wants_some(tmp_path):
         for score in (0.5, 0.6):
             checkpointer.step(made, {"f1": score})
     with pytest.raises(mb.errors.ArgumentError, match="metrics="):
-        mb.compare(tmp_path, "best", "best", (X, Y))
+        mb.compare(tmp_path / "best", tmp_path / "best", (X, Y))
 
 
 @pytest.mark.parametrize(
@@ -146,4 +154,4 @@ def test_a_model_without_our_metrics_wants_some(tmp_path):
 def test_wrong_arguments_are_refused(run, more, words):
     data = more.pop("data", (X, Y))
     with pytest.raises(mb.errors.ArgumentError, match=words):
-        compare(run, "epoch=001", "epoch=002", data, **more)
+        compare(run / "epoch=001", run / "epoch=002", data, **more)

@@ -4,7 +4,7 @@ import socket
 from pathlib import Path
 
 import pytest
-from support.distributed.children import both, run
+from support.distributed.children import both, fewer_and_fewer, run
 from support.distributed.trained_model import state_of
 
 import multiback as mb
@@ -118,3 +118,9 @@ def test_a_process_that_cannot_write_fails_the_save_on_both(ranks, root):
     assert len(names) == 2
     for checkpoint in RunDirectory(root / "full/run").checkpoints():
         checkpoint.verify()
+
+
+def test_a_run_of_four_continues_in_two_and_in_one_though_one_was_killed(tmp_path):
+    told = fewer_and_fewer("jax", tmp_path, lambda: f"127.0.0.1:{free_port()}")
+    # The processes add in another order than one does.
+    assert told["losses"] == pytest.approx(told["expected"], rel=1e-4)

@@ -10,7 +10,7 @@ from multiback.errors import CorruptCheckpointError, MissingPackageError
 from multiback.store.disk.files import Files
 from multiback.store.sharded import orbax
 from multiback.store.sharded.blocks import BLOCK, PartReader, blocks_document
-from multiback.store.sharded.formats import read_folder, read_parts, settle
+from multiback.store.sharded.formats import read_parts, settle
 
 
 def write(folder, name="w", shape=(8,), chunks=(4,), config=None, **extra):
@@ -37,7 +37,7 @@ def write(folder, name="w", shape=(8,), chunks=(4,), config=None, **extra):
 
 def read(folder):
     files = {k.partition("/")[2]: v for k, v in settle(Files(), folder)[0].items()}
-    return read_folder("orbax", folder, files)
+    return read_parts("orbax", PartReader(folder, files, None), {})[0]
 
 
 def reader_of(folder):

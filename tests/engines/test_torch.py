@@ -1,5 +1,6 @@
 """Two torch processes train together: they agree, and each writes its part."""
 
+import itertools
 import os
 import subprocess
 import sys
@@ -7,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.distributed.children import both, run
+from support.distributed.children import both, fewer_and_fewer, run
 
 import multiback as mb
 from multiback.errors import StoreError
@@ -146,6 +147,13 @@ def test_a_rank_that_is_killed_in_a_save_costs_nothing_that_was_saved(tmp_path):
     checkpoint.verify()
     assert checkpoint.epoch == 1
     mb.load_last(tmp_path / "kill/run")
+
+
+def test_a_run_of_four_continues_in_two_and_in_one_though_one_was_killed(tmp_path):
+    meetings = (str(tmp_path / f"meeting{number}") for number in itertools.count())
+    told = fewer_and_fewer("torch", tmp_path, lambda: next(meetings))
+    assert told["losses"] == told["expected"]
+    assert told["equal"]
 
 
 def test_the_command_line_works_on_it_without_torch(ranks, root):

@@ -1,37 +1,29 @@
 """Each page of the documentation that has code runs as it stands, block after block."""
 
-import re
-from pathlib import Path
-
-import keras
 import pytest
+from support.pages import ELSEWHERE, GUIDES, ROOT, run_page
 
-DOCS = Path(__file__).parents[2] / "docs"
-BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-PAGES = [
-    *sorted((DOCS / "guides").glob("*.md")),
-    DOCS / "bins.md",
-    DOCS / "reference" / "errors.md",
-]
+DOCS = ROOT / "docs"
+MORE = ("bins.md", "intervals.md", "reference/errors.md")
+PAGES = [*sorted(GUIDES.glob("*.md")), *(DOCS / name for name in MORE)]
+HERE = [page for page in PAGES if page.stem not in sum(ELSEWHERE.values(), ())]
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_the_code_of_a_page_runs(page, tmp_path, monkeypatch, capfd):
+@pytest.mark.parametrize("page", HERE, ids=lambda page: page.stem)
+def test_the_code_and_the_commands_of_a_page_run(page, tmp_path, monkeypatch, call):
     monkeypatch.chdir(tmp_path)
-    keras.backend.clear_session()  # Names of layers as in a process of their own.
-    text = page.read_text()
-    names = {"__name__": page.stem}
-    found = list(BLOCK.finditer(text))
-    assert found
-    for match in found:
-        lines = "\n" * text.count("\n", 0, match.start(1))  # For tracebacks.
-        exec(compile(lines + match[1], str(page), "exec"), names)  # noqa: S102 - ours
-    assert "Warning" not in capfd.readouterr().err
+    run_page(page, call=call)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_a_page_is_short_and_asks_the_readers_question(page):
     lines = page.read_text().splitlines()
-    assert page.stem == "errors" or len(lines) <= 120
+    assert page.stem in {"errors", "intervals"} or len(lines) <= 120
     assert lines[0].startswith("# ")
     assert page.parent.name != "guides" or lines[0].endswith("?")
+
+
+def test_each_guide_is_in_the_menu_of_the_site():
+    menu = (ROOT / "mkdocs.yml").read_text()
+    missing = [page.name for page in GUIDES.glob("*.md") if page.name not in menu]
+    assert missing == []

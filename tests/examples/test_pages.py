@@ -1,31 +1,11 @@
 """The code on the pages runs as it stands, block after block."""
 
-import re
-from pathlib import Path
-
 import keras
 import numpy as np
 import pytest
+from support.pages import ROOT, run_page
 
 import multiback as mb
-
-ROOT = Path(__file__).parents[2]
-BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-
-
-def blocks(page):
-    """Return a page's Python blocks, each at its own line for tracebacks."""
-    text = (ROOT / page).read_text()
-    return [
-        "\n" * text.count("\n", 0, match.start(1)) + match[1]
-        for match in BLOCK.finditer(text)
-    ]
-
-
-def run(page, names):
-    for block in blocks(page):
-        exec(compile(block, page, "exec"), names)  # noqa: S102 - our own page
-    return names
 
 
 @pytest.fixture(autouse=True)
@@ -33,22 +13,22 @@ def in_a_folder_of_its_own(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
-def test_the_start_page_trains_loads_and_checks(tmp_path):
-    names = run("docs/start.md", {})
+def test_the_start_page_trains_loads_and_checks(tmp_path, call):
+    names = run_page(ROOT / "docs/start.md", call=call)
     assert names["report"].ok
     assert (tmp_path / "runs" / "tumour" / "best.keras").is_file()
     again = names["best"].evaluate(names["xv"], names["yv"], verbose=0)
     assert np.isfinite(again).all()
 
 
-def test_every_block_of_the_readme_runs(rng):
+def test_every_block_of_the_readme_runs(rng, call):
     x = rng.normal(size=(64, 3)).astype("float32")
     y = (x[:, :1] > 0).astype("float32")
     model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1, "sigmoid")])
     names = {"x": x, "y": y, "xv": x, "yv": y, "model": model, "keras": keras}
     short = model.fit
     model.fit = lambda *args, **options: short(*args, **{**options, "epochs": 2})
-    run("README.md", names)
+    run_page(ROOT / "README.md", names, call)
     assert names["ckpt"].best_model_score is not None
 
 
@@ -58,6 +38,6 @@ def test_the_migration_page_reads_a_dcp_folder_with_torch_alone():
     tree = {"net": {"w": keras.ops.convert_to_tensor(weights)}}
     with mb.Checkpointer("runs/tumour", "loss", mode="min", format="dcp") as ckpt:
         ckpt.step(tree, {"loss": 0.5})
-    state = run("docs/migration.md", {})["state"]
+    state = run_page(ROOT / "docs/migration.md")["state"]
     assert list(state) == ["net/w"]
     np.testing.assert_array_equal(state["net/w"], weights)

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from sklearn.metrics import roc_auc_score
+from support.lightning_line import SCORES, Module, fit, loader_of
 
 import multiback as mb
 from multiback.adapters.lightning import ModelCheckpoint, restore
@@ -29,66 +30,11 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::FutureWarning:lightning.*"),
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
 ]
-SCORES = (0.5, 0.875, 0.75, 0.875)  # Lightning keeps float32.
-
-
-class Module(pl.LightningModule):
-    """A straight line, with scores that the test decides."""
-
-    def __init__(self, scores=SCORES, scheduler="step", fail_at=None, width=3):
-        super().__init__()
-        torch.manual_seed(7)
-        self.line = torch.nn.Linear(width, 1)
-        self.scores, self.scheduler, self.fail_at = scores, scheduler, fail_at
-
-    def loss(self, batch):
-        return (self.line(batch[0]) - batch[1]).square().mean()
-
-    def training_step(self, batch, index):
-        del index
-        if self.global_step == self.fail_at:
-            raise RuntimeError("lightning struck")
-        return self.loss(batch)
-
-    def validation_step(self, batch, index):
-        del index
-        self.log("val_loss", self.loss(batch))
-        self.log("val_charm", self.scores[self.current_epoch])
-
-    def configure_optimizers(self):
-        adam = torch.optim.Adam(self.parameters(), 0.1)
-        if self.scheduler == "plateau":
-            rate = torch.optim.lr_scheduler.ReduceLROnPlateau(adam, patience=0)
-            return {
-                "optimizer": adam,
-                "lr_scheduler": {"scheduler": rate, "monitor": "val_charm"},
-            }
-        return [adam], [torch.optim.lr_scheduler.StepLR(adam, 1, 0.5)]
 
 
 @pytest.fixture
 def loader():
-    rng = np.random.default_rng(3)
-    x = torch.tensor(rng.normal(size=(16, 3)).astype("float32"))
-    return torch.utils.data.DataLoader(
-        torch.utils.data.TensorDataset(x, x.sum(1, keepdim=True)), batch_size=8
-    )
-
-
-def fit(module, loader, *callbacks, epochs=4, validate=True, **arguments):
-    trainer = pl.Trainer(
-        max_epochs=epochs,
-        accelerator="cpu",
-        logger=False,
-        callbacks=list(callbacks),
-        # Lightning's own would write into the working directory.
-        enable_checkpointing=bool(callbacks),
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        **arguments,
-    )
-    trainer.fit(module, loader, loader if validate else None)
-    return trainer
+    return loader_of()
 
 
 def test_the_best_epoch_is_kept_and_loads_into_a_new_module(tmp_path, loader):

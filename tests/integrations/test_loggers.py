@@ -7,6 +7,7 @@ import sys
 import keras
 import numpy as np
 import pytest
+from support.services import scalars, wandb_records, wandb_rows
 
 import multiback as mb
 from multiback.adapters.loggers import LogRun, log_run
@@ -26,33 +27,6 @@ def run(tmp_path):
             logs = {"val_f1": score, "loss": 1 - score}
             checkpointer.step({"w": np.full(3, i)}, logs, step=10 * (i + 1))
     return checkpointer
-
-
-def scalars(folder):
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
-    events = EventAccumulator(str(folder), purge_orphaned_data=False)
-    events.Reload()
-    return events
-
-
-def wandb_records(data):
-    """Read a file of wandb, which is a log of LevelDB's form behind 7 bytes."""
-    from wandb.proto import wandb_internal_pb2
-
-    block, at, whole = 32768, 7, b""
-    while at + 7 <= len(data):
-        if block - at % block < 7:
-            at += block - at % block
-            continue
-        length, kind = int.from_bytes(data[at + 4 : at + 6], "little"), data[at + 6]
-        whole += data[at + 7 : at + 7 + length]
-        at += 7 + length
-        if kind in (1, 4):
-            record = wandb_internal_pb2.Record()
-            record.ParseFromString(whole)
-            yield record
-            whole = b""
 
 
 def test_tensorboard_reads_scores_decisions_and_the_best(run, tmp_path):
@@ -124,9 +98,8 @@ def test_mlflow_holds_metrics_tags_and_the_best_checkpoint(run, tmp_path):
     assert kept.data.metrics["best/val_f1"] == 0.875
     assert kept.data.tags["multiback.kept"] == "2, 3"
     assert kept.data.tags["multiback.best"] == run.best_model_path
-    (folder,) = client.list_artifacts(logger.run_id, "best")
-    got = client.download_artifacts(logger.run_id, folder.path, str(tmp_path))
-    np.testing.assert_array_equal(mb.load(got)["w"], [1, 1, 1])
+    got = client.download_artifacts(logger.run_id, "best", str(tmp_path))
+    np.testing.assert_array_equal(mb.load_best(got)["w"], [1, 1, 1])
 
 
 @pytest.mark.filterwarnings("ignore")  # wandb's own, of its dependencies.
@@ -146,11 +119,7 @@ def test_wandb_holds_history_summary_and_the_best_checkpoint_offline(
     wandb.teardown()  # Its process writes a file's last block as it ends.
     (file,) = (tmp_path / "wandb").glob("offline-run-*/*.wandb")
     records = list(wandb_records(file.read_bytes()))
-    rows = [
-        {(i.key or i.nested_key[0]): i.value_json for i in one.history.item}
-        for one in records
-        if one.WhichOneof("record_type") == "history"
-    ]
+    rows = wandb_rows(records)
     assert [(row["step"], row["val_f1"]) for row in rows] == [
         ("10", "0.5"),
         ("20", "0.875"),

@@ -87,8 +87,32 @@ def test_no_data_and_a_nan_give_nan(case):
 def test_an_image_without_any_error_has_an_infinite_ratio_and_says_so():
     image = np.zeros((1, 4, 4, 1), "float32")
     metric = mb.metrics.PeakSignalNoiseRatio()
-    assert not np.isfinite(stream(metric, (image, image)))
+    other = (image + 0.5, image)
+    assert stream(metric, (image, image), other) == np.inf
     assert metric.unusable() == {"infinite": 1}
+    assert "equal their targets" in metric.explain_unusable()["infinite"]
+    found = metric.compute_interval(metric.state)
+    assert found.value == np.inf
+    assert np.isnan([found.lower, found.upper]).all()
+    assert np.isnan(stream(metric, (image, image), (image, image * np.nan)))
+
+
+@unusable
+def test_an_equal_image_without_weight_is_left_out():
+    image = np.zeros((2, 4, 4, 1), "float32")
+    metric = mb.metrics.PeakSignalNoiseRatio()
+    given = (image, image + np.reshape([0.0, 0.1], (2, 1, 1, 1)))
+    metric.update_state(*given, sample_weight=[0.0, 1.0])
+    assert float(metric.result()) == pytest.approx(20.0, rel=1e-4)
+    assert metric.unusable() == {}
+
+
+@unusable
+def test_an_infinite_pixel_is_no_equal_image():
+    image = np.zeros((1, 4, 4, 1), "float32")
+    metric = mb.metrics.PeakSignalNoiseRatio()
+    assert np.isnan(stream(metric, (image, image + np.inf)))
+    assert metric.unusable() == {"unknown_prediction": 16}
 
 
 @pytest.mark.parametrize(

@@ -384,8 +384,10 @@ def test_an_interval_is_around_the_value_of_the_metric(name):
     try:
         found = metric.compute_interval(metric.state)
     except mb.errors.ArgumentError as error:
+        assert not metric.has_interval()
         assert "bootstrap" in str(error)  # noqa: PT017 - either is right
         return
+    assert metric.has_interval()
     np.testing.assert_allclose(found.value, value, rtol=1e-4, atol=1e-6)
     assert np.shape(found.lower) == np.shape(found.upper) == np.shape(value)
     some = ~np.isnan(value)
@@ -405,3 +407,49 @@ def test_a_bootstrap_wants_a_row_and_a_seed(shape):
     for seed in (-1, 0.5, None):
         with pytest.raises(mb.errors.ArgumentError, match="seed="):
             mb.metrics.bootstrap(metric, [0, 1], [0.2, 0.7], seed=seed)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("name", ["NDCG", "MeanReciprocalRank", "CoverageError"])
+def test_means_over_queries_have_the_error_of_their_queries(rng, name, weighted):
+    y_true, y_pred = rng.integers(0, 2, (90, 6)), rng.random((90, 6)).astype("float32")
+    y_true[:, 0] = 1
+    weights = rng.choice([1.0, 2.0], 90).astype("float32") if weighted else None
+    metric = getattr(mb.metrics, name)()
+    each = []
+    for row in zip(y_true[:, None], y_pred[:, None], strict=True):
+        metric.reset_state()
+        metric.update_state(*row)
+        each.append(float(metric.result()))
+    metric.reset_state()
+    found = after(metric, y_true, y_pred, sample_weight=weights)
+    drawn = mb.metrics.bootstrap(metric, y_true, y_pred, weights, replicates=200)
+    assert found.standard_error == pytest.approx(drawn.standard_error, rel=0.15)
+    if not weighted:
+        sem = scipy.stats.sem(each)
+        assert found.standard_error == pytest.approx(sem, rel=1e-4)
+    assert found.lower < np.average(each, weights=weights) < found.upper
+
+
+def test_a_hit_rate_has_the_interval_of_a_share(rng):
+    y_true, y_pred = rng.integers(0, 2, (90, 6)), rng.random((90, 6)).astype("float32")
+    metric = mb.metrics.HitRate(k=1)
+    found = after(metric, y_true, y_pred)
+    expected = proportion_confint(round(90 * found.value), 90, method="wilson")
+    np.testing.assert_allclose(ends(found), expected, rtol=1e-4)
+
+
+def test_ratios_of_images_have_the_error_of_their_images(rng):
+    y_true = rng.random((20, 8, 8, 1)).astype("float32")
+    y_pred = y_true + rng.normal(0, 0.1, y_true.shape).astype("float32")
+    found = after(mb.metrics.PeakSignalNoiseRatio(), y_true, y_pred)
+    each = -10 * np.log10(np.mean((y_true - y_pred) ** 2, (1, 2, 3)))
+    assert found.standard_error == pytest.approx(scipy.stats.sem(each), rel=1e-3)
+    expected = scipy.stats.t.interval(0.95, 19, np.mean(each), scipy.stats.sem(each))
+    np.testing.assert_allclose(ends(found), expected, rtol=1e-3)
+
+
+def test_draws_without_a_value_are_no_warning_of_numpy():
+    """All rows of one class: no draw has an area."""
+    found = mb.metrics.bootstrap(mb.metrics.AUROC(), [1] * 9, [0.5] * 9, replicates=9)
+    assert np.isnan([found.value, found.lower, found.upper, found.standard_error]).all()

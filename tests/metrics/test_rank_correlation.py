@@ -123,3 +123,12 @@ def test_many_elements_are_in_order_as_in_scipy(case, rng):
     np.testing.assert_allclose(
         stream(metric, (t, p)), oracle(t, p).statistic, atol=2e-6
     )
+
+
+@unusable
+@pytest.mark.parametrize("case", CASES)
+def test_a_negative_weight_leaves_no_ranks(case):
+    metric = make(case)
+    metric.update_state([1.0, 2, 3, 4], [1.0, 3, 2, 4], sample_weight=[1, 1, -1, 1])
+    assert np.isnan(float(metric.result()))
+    assert metric.unusable() == {"negative_weight": 1}

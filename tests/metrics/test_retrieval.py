@@ -9,6 +9,7 @@ import torch
 import torchmetrics.retrieval
 from keras import ops
 from support import query_oracles
+from support.catalogue import ENTRIES
 from support.contracts import FloatContract, stream, unusable
 
 import multiback as mb
@@ -166,3 +167,12 @@ def test_labels_of_several_grades_are_no_labels_of_a_row():
 def test_what_cannot_be_ranked_is_refused(name, arguments, batch, match):
     with pytest.raises(ArgumentError, match=match):
         make(name, **arguments).update_state(*batch)
+
+
+@pytest.mark.parametrize(
+    "name", [e.name for e in ENTRIES.values() if e.kind == "queries"]
+)
+def test_queries_without_items_are_refused_by_name(name):
+    metric = next(e for e in ENTRIES.values() if e.name == name).make()
+    with pytest.raises(ArgumentError, match=r"y_true has shape .*one item a query"):
+        metric.update_state(np.zeros((3, 0)), np.zeros((3, 0)))

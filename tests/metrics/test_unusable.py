@@ -6,6 +6,8 @@ import keras
 import numpy as np
 import pytest
 import sklearn.metrics
+from support.catalogue import ENTRIES, datasets, of_each_statistic
+from support.catalogue import LABELS as LABELS_EACH
 from support.contracts import stream, unusable, value
 
 import multiback as mb
@@ -144,6 +146,25 @@ def test_a_negative_weight_leaves_no_ranking(name, capacity):
     result, (words,) = result_and_words(metric)
     assert np.isnan(result)
     assert "1 weights are negative" in words
+
+
+@pytest.mark.parametrize("entry", of_each_statistic(ENTRIES).values(), ids=str)
+def test_a_weight_that_is_not_finite_is_told(entry):
+    if entry.name in ("Max", "Min"):
+        pytest.skip("only whether a weight is 0 matters")
+    batch = datasets(entry.kind)["plain"]
+    weights = np.ones(len(batch[0]), "float32")
+    for bad in (NAN, np.inf, 0.0):
+        weights[1] = bad
+        metric = entry.make()
+        metric.update_state(*batch, weights)
+        # One a sample, or one an element of it.
+        found = metric.unusable().get("unusable_weight", 0)
+        assert found in ((1, LABELS_EACH) if bad else (0,))
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            metric.result()
+        assert any("weights are" in words for words in words_of(told)) == bool(bad)
 
 
 @pytest.mark.parametrize("from_logits", [False, True], ids=["probabilities", "logits"])

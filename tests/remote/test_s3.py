@@ -7,13 +7,17 @@ import os
 import random
 import subprocess
 import sys
+import time
+from contextlib import nullcontext
+from unittest import mock
 
 import numpy as np
 import pytest
 
-from multiback.errors import StoreError
+from multiback.errors import CheckpointWarning, RunLeftWarning, StoreError
 from multiback.store import Request, Writer, open_run_directory
-from multiback.store.remote import mirror
+from multiback.store.remote import claims, mirror
+from multiback.store.remote.bucket import Bucket
 
 s3fs = pytest.importorskip("s3fs", reason="nox -s remote installs it")
 
@@ -150,3 +154,44 @@ def test_the_background_writer_uploads_in_the_background(url):
             writer.submit(Request(f"n{value}", run_id="a", **fields))
     values = [one.tensors()["w"][0] for one in elsewhere(url).checkpoints()]
     assert values == [0, 1, 2]
+
+
+def test_an_upload_in_parts_of_a_killed_writer_is_aborted(url, monkeypatch):
+    code = f"""
+import numpy as np
+from multiback.store import Request, open_run_directory
+runs = open_run_directory({url!r})
+runs.start_run("a", {{}})
+tensors = {{"w": np.ones(32 << 20)}}
+runs.commit(Request("x", run_id="a", tensors=tensors, epoch=1, step=1, metrics={{}}))
+"""
+    bucket = Bucket(url)
+    # For this server every upload began in 2010.
+    monkeypatch.setattr(claims, "GARBAGE_AFTER", 1e12)
+    for run_id in ("a", "another"):
+        with subprocess.Popen([sys.executable, "-c", code]) as child:
+            while not bucket.uploads():
+                time.sleep(0.01)
+            child.kill()
+        # Another run's writer may be alive, so only its own run collects it at once.
+        runs = elsewhere(url)
+        taken = pytest.warns(RunLeftWarning) if run_id == "a" else nullcontext()
+        with taken:
+            runs.start_run(run_id, {})
+        assert len(bucket.uploads()) == (run_id == "another")
+        runs.end_run(run_id)
+    assert runs.collect_garbage() == []
+    monkeypatch.setattr(claims, "GARBAGE_AFTER", -60.0)
+    [left] = [one for one in runs.collect_garbage(dry_run=True) if "uploadId=" in one]
+    assert left.startswith(f"{url}/checkpoints/x")
+    assert left in runs.collect_garbage()
+    assert not bucket.uploads()
+
+
+def test_a_store_that_does_not_list_uploads_is_told_by_gc_alone(url, monkeypatch):
+    refused = mock.Mock(side_effect=PermissionError("Access Denied"))
+    runs = open_run_directory(url)
+    monkeypatch.setattr(s3fs.S3FileSystem, "call_s3", refused)
+    runs.start_run("a", {})
+    with pytest.raises(CheckpointWarning, match=r"uploads.*Access Denied"):
+        runs.collect_garbage()

@@ -44,6 +44,15 @@ def test_equal_looking_scores_are_written_until_they_differ():
     assert "0.91234569 > 0.91234567" in decide(made, "f1", "max")[1].sentence
 
 
+def test_within_no_epoch_replaces_another_by_its_score_alone():
+    made = [Epoch(i, i, 0.0, {"f1": f}) for i, f in enumerate((0.5, 0.7, 0.7), 1)]
+    told = [one.sentence for one in decide(made, "f1", "max", near=True)]
+    assert told[1] == (
+        "Epoch 2 has a better score than epoch 1: f1 is 0.7000 > 0.5000."
+    )
+    assert told[2] == "Epoch 3 is as good as epoch 2: f1 is 0.7000."
+
+
 def test_a_run_is_read_with_its_best_and_what_is_kept(tmp_path):
     story = read_story(make_run(tmp_path, [0.5, 0.9, 0.7], kept=(2, 3)))
     assert (story.monitor, story.mode) == ("val_f1", "max")

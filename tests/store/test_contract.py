@@ -17,11 +17,16 @@ class TestRunDirectory(StoreContract):
 class TestRemoteRunDirectory(StoreContract):
     @pytest.fixture
     def place(self):
+        def elsewhere():
+            """Open it as another process would: with a mirror of its own."""
+            mirror._mirrors.clear()
+            return open_run_directory("memory://contract/run")
+
         def empty():
             ownership.forget()
             mirror._mirrors.clear()
             fsspec.filesystem("memory").store.clear()
 
         empty()
-        yield lambda: open_run_directory("memory://contract/run")
+        yield elsewhere
         empty()

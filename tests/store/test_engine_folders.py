@@ -1,36 +1,16 @@
 """The folder of an engine: hostile ones are refused before anything is read from it."""
 
-import json
-
 import numpy as np
 import pytest
+from support.dcp_files import commit_dcp, piece
 
 from multiback.errors import ArgumentError, CorruptCheckpointError, StoreError
 from multiback.store import FileEntry, Request, RunDirectory
 from multiback.store.disk.files import Files
 from multiback.store.format.manifest import manifest_bytes, parse_manifest
 from multiback.store.format.names import path_fault
-from multiback.store.sharded.dcp import join
-from multiback.store.sharded.formats import read_folder, settle
-
-
-def piece(path, arrays, places=None):
-    """Write a file as torch's distributed checkpoint does."""
-    metadata = {"format": "pt", "DCP_VERSION": "1.0"}
-    if places is not None:
-        offsets = {key: {"saved_offsets": at} for key, at in places.items()}
-        metadata["DCP_SHARDING_INFO"] = json.dumps(offsets)
-    header, data = {"__metadata__": metadata}, b""
-    for key, array in arrays.items():
-        end = len(data) + array.nbytes
-        header[key] = {
-            "dtype": "F32",
-            "shape": list(array.shape),
-            "data_offsets": [len(data), end],
-        }
-        data += array.astype("<f4").tobytes()
-    text = json.dumps(header).encode()
-    path.write_bytes(len(text).to_bytes(8, "little") + text + data)
+from multiback.store.sharded.blocks import PartReader
+from multiback.store.sharded.formats import read_parts, settle
 
 
 def halves(folder):
@@ -41,17 +21,7 @@ def halves(folder):
 
 
 def committed(tmp_path, write=halves):
-    request = Request(
-        "one",
-        run_id="a",
-        tensors={"x": np.ones(2, "float32")},
-        epoch=1,
-        step=1,
-        metrics={},
-        state_format="dcp",
-        write_state=write,
-    )
-    return RunDirectory(tmp_path / "run").commit(request)
+    return commit_dcp(tmp_path / "run", write, {"x": np.ones(2, "float32")})
 
 
 def test_pieces_are_joined_and_each_file_is_in_the_manifest(tmp_path):
@@ -155,7 +125,7 @@ def test_an_older_reader_is_told_to_upgrade(tmp_path):
 
 def test_an_unknown_format_is_an_error_that_says_so(tmp_path):
     with pytest.raises(StoreError, match="newer multiback"):
-        read_folder("zip", tmp_path, {})
+        read_parts("zip", PartReader(tmp_path, {}, None), {})
 
 
 def test_a_name_that_is_taken_by_the_folder_is_refused():
@@ -187,6 +157,12 @@ def ones(*shape):
         ([({"w": ones(2)}, {"w": [0, 0]})], "offsets"),
         ([({"w": ones(2)}, {"w": "0"})], "offsets"),
         ([({"w": ones(2)}, {"w": [0]}), ({"w": ones(1, 2)}, {"w": [2, 0]})], "differ"),
+        # As many elements as the array has.
+        (
+            [({"w": ones(1, 2)}, {"w": [0, 0]})] * 2
+            + [({"w": ones(1, 1)}, {"w": at}) for at in ([1, 1], [2, 0])],
+            "overlap",
+        ),
     ],
 )
 def test_pieces_that_make_no_array_are_refused(tmp_path, pieces, why):
@@ -196,21 +172,7 @@ def test_pieces_that_make_no_array_are_refused(tmp_path, pieces, why):
         piece(folder / str(number), arrays, places)
     files = {k.split("/")[1]: v for k, v in settle(Files(), folder)[0].items()}
     with pytest.raises(CorruptCheckpointError, match=why):
-        read_folder("dcp", folder, files)
-
-
-def test_pieces_that_overlap_and_have_the_right_size_are_refused():
-    two = np.ones((1, 2))
-    with pytest.raises(ValueError, match="overlap"):
-        join(
-            "w",
-            [
-                ((0, 0), two),
-                ((0, 0), two),
-                ((1, 1), np.ones((1, 1))),
-                ((2, 0), np.ones((1, 1))),
-            ],
-        )
+        read_parts("dcp", PartReader(folder, files, None), {})
 
 
 def test_a_piece_that_is_a_pickle_is_refused(tmp_path):
@@ -225,7 +187,7 @@ def test_a_piece_that_is_a_pickle_is_refused(tmp_path):
     (folder / "__0_0.distcp").write_bytes(pickle.dumps(Hostile()))
     files = {k.split("/")[1]: v for k, v in settle(Files(), folder)[0].items()}
     with pytest.raises(CorruptCheckpointError, match="safetensors"):
-        read_folder("dcp", folder, files)
+        read_parts("dcp", PartReader(folder, files, None), {})
 
 
 def test_a_path_has_names_for_its_parts():

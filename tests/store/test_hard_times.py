@@ -9,6 +9,14 @@ import pytest
 from multiback.errors import NoDirectorySyncWarning, StoreError
 from multiback.store import Files, RunDirectory
 from multiback.store.disk import files as files_of_the_store
+from multiback.store.sharded.formats import settle
+
+
+def folder_of(path):
+    """Return a folder as another library writes a state into one."""
+    (path / "dcp" / "inside").mkdir(parents=True)
+    (path / "dcp" / "inside" / "part").write_bytes(b"12")
+    return path / "dcp"
 
 
 @pytest.mark.parametrize("code", [errno.EINVAL, errno.ENOTSUP, errno.ENOSYS])
@@ -26,6 +34,7 @@ def test_where_directories_cannot_be_fsynced_it_saves_and_says_once_what_that_co
         runs.start_run("a", {})
         for name in ("one", "two"):
             commit(runs, name).verify()
+        settle(Mount(), folder_of(tmp_path / str(code)))
         runs.remove(runs.checkpoints()[0], run_id="a")
         runs.end_run("a")
     assert [each.category for each in caught] == [NoDirectorySyncWarning]

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.dcp_files import commit_dcp, piece
 from support.hostile import examples, mutated
 
 from multiback.errors import ArgumentError, CorruptCheckpointError, MultibackError
-from multiback.store import Request, RunDirectory
+from multiback.store import Request
 from multiback.store.sharded import blocks
 from multiback.store.sharded.blocks import (
     BLOCK,
@@ -23,22 +24,6 @@ from multiback.store.sharded.formats import read_parts
 ROWS, COLUMNS = 1024, 512
 
 
-def piece(path, arrays):
-    """Write a file as torch's distributed checkpoint does: arrays and their places."""
-    offsets = {key: {"saved_offsets": list(at)} for key, (at, _) in arrays.items()}
-    header = {"__metadata__": {"DCP_SHARDING_INFO": json.dumps(offsets)}}
-    data = b""
-    for key, (_, array) in arrays.items():
-        header[key] = {
-            "dtype": "F32",
-            "shape": list(array.shape),
-            "data_offsets": [len(data), len(data) + array.nbytes],
-        }
-        data += array.tobytes()
-    text = json.dumps(header).encode()
-    path.write_bytes(len(text).to_bytes(8, "little") + text + data)
-
-
 WHOLE = np.arange(ROWS * COLUMNS, dtype="float32").reshape(ROWS, COLUMNS)
 SMALL = np.arange(3, dtype="float32")
 
@@ -46,22 +31,14 @@ SMALL = np.arange(3, dtype="float32")
 def halves(folder):
     folder.mkdir()
     half = ROWS // 2
-    piece(folder / "a", {"w": ((0, 0), WHOLE[:half]), "small": ((0,), SMALL)})
-    piece(folder / "b", {"w": ((half, 0), WHOLE[half:])})
+    piece(
+        folder / "a", {"w": WHOLE[:half], "small": SMALL}, {"w": [0, 0], "small": [0]}
+    )
+    piece(folder / "b", {"w": WHOLE[half:]}, {"w": [half, 0]})
 
 
 def committed(tmp_path, write=halves):
-    request = Request(
-        "one",
-        run_id="a",
-        tensors={"x": np.arange(4.0)},
-        epoch=1,
-        step=1,
-        metrics={},
-        state_format="dcp",
-        write_state=write,
-    )
-    return RunDirectory(tmp_path / "run").commit(request)
+    return commit_dcp(tmp_path / "run", write, {"x": np.arange(4.0)})
 
 
 def flip(path, position):
@@ -184,9 +161,8 @@ def test_an_array_that_is_not_there_is_refused(tmp_path):
 def test_pieces_that_overlap_are_refused(tmp_path):
     def write(folder):
         folder.mkdir()
-        piece(folder / "a", {"w": ((0,), np.ones(4, "float32"))})
-        piece(folder / "b", {"w": ((2,), np.ones(4, "float32"))})
-        piece(folder / "c", {"w": ((8,), np.ones(2, "float32"))})
+        for name, at, size in (("a", 0, 4), ("b", 2, 4), ("c", 8, 2)):
+            piece(folder / name, {"w": np.ones(size, "float32")}, {"w": [at]})
 
     checkpoint = committed(tmp_path, write)
     # Two that overlap and a gap: as many elements as are wanted.

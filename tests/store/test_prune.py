@@ -46,19 +46,6 @@ def test_the_function_sees_its_own_run_only(filled):
     assert len(names(filled)) == 8
 
 
-def test_a_dry_run_removes_nothing_and_tells_the_same(filled):
-    told = filled.prune(last(2), run_id="a", dry_run=True)
-    assert len(names(filled)) == 8
-    assert filled.prune(last(2), run_id="a") == told
-
-
-@pytest.mark.parametrize("run_id", ["c", "A"])
-def test_a_run_without_checkpoints_is_an_error_that_names_it(filled, run_id):
-    with pytest.raises(NoCheckpointError, match=f"of the run '{run_id}'"):
-        filled.prune(last(1), run_id=run_id)
-    assert len(names(filled)) == 8
-
-
 def test_pruning_a_missing_directory_does_not_create_it(tmp_path):
     with pytest.raises(NoCheckpointError):
         RunDirectory(tmp_path / "absent").prune(last(1), run_id="a")

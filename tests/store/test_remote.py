@@ -1,6 +1,5 @@
 """The same promises at a URL, in fsspec's own memory; test_s3.py has a real server."""
 
-import copy
 import json
 import pickle
 import subprocess
@@ -67,25 +66,16 @@ def names(memory):
     return sorted(path.removeprefix("/bucket/run/") for path in memory.find("/bucket"))
 
 
-def test_what_is_committed_is_listed_verified_and_read_by_another_process(
-    there, commit
-):
+def test_downloads_are_gone_once_they_were_read(there, commit):
     saved = commit(there)
-    commit(there, "two", value=2.0, architecture=None)
     runs = elsewhere()
-    one, two = runs.checkpoints()
-    assert (one.sequence, two.sequence) == (1, 2)
+    [one] = runs.checkpoints()
     assert one.location == saved.location == "memory://bucket/run/checkpoints/one"
-    for each in (one, two):
-        each.verify()
-        assert each.document("trainer")["epoch"] == 3
-    assert (one.tensors()["kernel"] == 1).all()
-    assert (dict(two.stream_tensors())["kernel"] == 2).all()
+    one.verify()
+    assert (dict(one.stream_tensors())["kernel"] == 1).all()
     assert one.architecture_document()["layers"] == [1, 2]
-    assert runs.skipped == []
-    # Downloads are gone once they were read.
     assert {path.name for path in runs.path.rglob("*")} <= {
-        *("checkpoints", "one", "two", "manifest.json", "lock"),
+        *("checkpoints", "one", "manifest.json", "lock"),
     }
 
 
@@ -154,15 +144,6 @@ def test_a_changed_bit_is_noticed_by_verifying_and_by_reading(there, memory, com
         saved.verify()
 
 
-def test_names_and_sequence_numbers_continue_where_others_left_off(there, commit):
-    commit(there, "one")
-    runs = elsewhere()
-    again = commit(runs, "one", run_id="b")
-    assert (again.name, again.sequence) == ("one-v2", 2)
-    assert [one.name for one in there.checkpoints("b")] == ["one-v2"]
-    assert commit(there, "one").name == "one-v3"
-
-
 def test_two_writers_never_share_a_name(there, memory, commit, monkeypatch):
     other = elsewhere()
     written = buckets.Bucket.write
@@ -185,42 +166,14 @@ def test_two_writers_never_share_a_name(there, memory, commit, monkeypatch):
     assert not [name for name in names(memory) if ".tmp-" in name]
 
 
-def test_a_removal_touches_its_own_run_only(there, commit):
-    saved = commit(there)
-    with pytest.raises(StoreError, match="must be a checkpoint of the run 'b'"):
-        there.remove(saved, run_id="b")
-    there.remove(saved, run_id="a")
-    there.remove(saved, run_id="a")
-    assert elsewhere().checkpoints() == []
-
-
-def test_pruning_removes_what_is_not_kept(there, memory, commit):
-    for number in range(4):
-        commit(there, f"n{number}", value=float(number))
-    commit(there, "other", run_id="b")
-    planned = there.prune(lambda found: found[-1:], run_id="a", dry_run=True)
-    assert len(there.checkpoints()) == 5
-    gone = elsewhere().prune(lambda found: found[-1:], run_id="a")
-    assert [one.name for one in gone] == [one.name for one in planned]
-    assert [one.name for one in there.checkpoints()] == ["n3", "other"]
-    assert not [name for name in names(memory) if "n0" in name]
-    with pytest.raises(NoCheckpointError, match="'c'"):
-        there.prune(list, run_id="c")
-
-
 @pytest.mark.usefixtures("memory")
-def test_runs_and_history_come_back_in_order(commit, monkeypatch):
+def test_history_in_several_objects_comes_back_in_order(monkeypatch):
     monkeypatch.setattr(remote, "_HISTORY_RECORDS", 3)
     runs = elsewhere()
     for run in ("a", "b"):
         runs.start_run(run, {"x": 1})
         for epoch in range(5):
             runs.append_history({"run_id": run, "epoch": epoch})
-    assert runs.latest_run() is None
-    commit(runs, run_id="a")
-    assert runs.latest_run() == "a"
-    commit(runs, "two", run_id="b")
-    assert elsewhere().latest_run() == "b"
     wanted = [{"run_id": run, "epoch": epoch} for run in "ab" for epoch in range(5)]
     assert elsewhere().history() == wanted
     assert elsewhere().history("b") == wanted[5:]
@@ -341,14 +294,6 @@ def test_one_checkpoint_opens_by_its_url(there, commit):
         open_checkpoint("memory://bucket/run")
     assert is_run_directory("memory://bucket/run")
     assert not is_run_directory(saved.location)
-
-
-def test_copies_and_pickles_lead_to_the_same_place(there, commit):
-    saved = commit(there)
-    for other in (copy.deepcopy(there), pickle.loads(pickle.dumps(there))):  # noqa: S301 - our own bytes
-        assert other.checkpoints() == [saved]
-    for one in (copy.deepcopy(saved), pickle.loads(pickle.dumps(saved))):  # noqa: S301 - as above
-        one.verify()
 
 
 @pytest.mark.parametrize("name", ["../evil", "a\\b", "C:x", ".hidden"])

@@ -16,17 +16,6 @@ def names(runs, run_id=None):
     return [one.name for one in runs.checkpoints(run_id)]
 
 
-def test_a_name_that_is_taken_by_any_run_gets_a_number(runs, commit):
-    first = commit(runs, "best", run_id="a", value=1.0)
-    commit(runs, "best", run_id="b", value=2.0)
-    commit(runs, "best", run_id="a", value=3.0)
-    assert names(runs) == ["best", "best-v2", "best-v3"]
-    assert names(runs, "b") == ["best-v2"]
-    assert [one.sequence for one in runs.checkpoints()] == [1, 2, 3]
-    first.verify()
-    assert first.tensors()["kernel"][0, 0] == 1.0
-
-
 def test_names_that_differ_in_case_only_count_as_one(runs, commit):
     commit(runs, "Best")
     assert commit(runs, "best").name == "best-v2"
@@ -36,22 +25,6 @@ def test_an_empty_stranger_of_that_name_is_not_replaced(runs, commit):
     commit(runs, "x")
     (runs.path / "checkpoints" / "best").mkdir()
     assert commit(runs, "best").name == "best-v2"
-
-
-def test_remove_deletes_its_own_runs_checkpoint(runs, commit):
-    first, second = commit(runs, "one"), commit(runs, "two")
-    runs.remove(first, run_id="a")
-    assert runs.checkpoints() == [second]
-    assert [path.name for path in first.path.parent.iterdir()] == ["two"]
-    runs.remove(first, run_id="a")
-    second.verify()
-
-
-def test_remove_refuses_another_runs_checkpoint(runs, commit):
-    saved = commit(runs, run_id="a")
-    with pytest.raises(StoreError, match=r"of the run 'b', but is commit 1 of .* 'a'"):
-        runs.remove(saved, run_id="b")
-    saved.verify()
 
 
 def test_remove_refuses_a_name_that_another_commit_has_taken_over(runs, commit):
@@ -81,33 +54,10 @@ def test_remove_follows_no_link(runs, commit, tmp_path):
     assert (outside / "precious").read_text() == "x"
 
 
-def test_the_latest_run_is_the_last_started_that_has_a_checkpoint(runs, commit):
-    runs.start_run("a", {})
-    runs.start_run("b", {})
-    commit(runs, "of b", run_id="b")
-    commit(runs, "of a", run_id="a")
-    runs.start_run("c", {})
-    assert runs.latest_run() == "b"
-    runs.start_run("a", {"resumed": True})
-    assert runs.latest_run() == "a"
-
-
 def test_without_a_list_of_runs_the_latest_commit_tells_the_run(runs, commit):
     commit(runs, "of b", run_id="b")
     commit(runs, "of a", run_id="a")
     assert runs.latest_run() == "a"
-
-
-def test_history_keeps_every_record_of_every_run(runs):
-    records = [
-        {"run_id": "a", "epoch": 0, "val_f1": 0.5},
-        {"run_id": "b", "epoch": 0, "val_f1": float("inf")},
-        {"run_id": "a", "epoch": 1, "note": "two\nlines"},
-    ]
-    for record in records:
-        runs.append_history(record)
-    assert runs.history() == records
-    assert runs.history("a") == [records[0], records[2]]
 
 
 @pytest.mark.parametrize("kept", [0, 1, 9, 20])

@@ -16,7 +16,6 @@ import pytest
 
 from multiback.errors import ArgumentError, StoreError
 from multiback.store import Files, Request, RunDirectory, SlowDiskWarning, Writer
-from multiback.store.background.switch_interval import short_switch_interval
 
 SCHEDULED = Path("/proc/thread-self/schedstat")
 
@@ -377,48 +376,6 @@ def share_runnable(is_over):
         for _ in range(1000):
             rounds += 1
     return (runnable() - before) / (time.perf_counter_ns() - start)
-
-
-class WatchingFiles(Files):
-    """Note the interpreter's switch interval while a state is written."""
-
-    def __init__(self):
-        self.seen = []
-
-    def sync(self, descriptor):
-        self.seen.append(sys.getswitchinterval())
-        super().sync(descriptor)
-
-
-def test_a_thread_that_writes_is_let_in_sooner_and_only_then(tmp_path):
-    files, before = WatchingFiles(), sys.getswitchinterval()
-    with Writer(RunDirectory(tmp_path, files)) as writer:
-        for step in range(2):
-            writer.submit(request(step))
-            writer.wait()
-            assert sys.getswitchinterval() == before
-    assert len(files.seen) > 2
-    assert max(files.seen) == pytest.approx(0.0005)
-
-
-def test_two_threads_that_write_and_a_user_share_the_interval():
-    before = sys.getswitchinterval()
-    first, second = short_switch_interval(), short_switch_interval()
-    try:
-        first.__enter__()
-        second.__enter__()
-        first.__exit__(None, None, None)
-        assert sys.getswitchinterval() == pytest.approx(0.0005)
-        second.__exit__(None, None, None)
-        assert sys.getswitchinterval() == before
-        with short_switch_interval():
-            sys.setswitchinterval(0.002)
-        assert sys.getswitchinterval() == pytest.approx(0.002)
-        sys.setswitchinterval(0.0001)
-        with short_switch_interval():
-            assert sys.getswitchinterval() == pytest.approx(0.0001)
-    finally:
-        sys.setswitchinterval(before)
 
 
 def share_beside_a_rival():

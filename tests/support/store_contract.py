@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import time
 
 import numpy as np
 import pytest
@@ -38,7 +39,7 @@ class StoreContract:
     def test_a_commit_is_listed_verified_and_read_by_others(self, runs, place):
         saved = runs.commit(request())
         [found] = place().checkpoints()
-        assert found == saved
+        assert (found.location, found.sequence) == (saved.location, saved.sequence)
         assert place().skipped == []
         found.verify()
         assert (found.tensors()["kernel"] == 1).all()
@@ -46,12 +47,16 @@ class StoreContract:
         assert found.architecture_document()["layers"] == [1, 2]
 
     def test_commits_are_numbered_and_names_never_taken_twice(self, runs, place):
-        for run_id in ("a", "b", "a"):
-            place().commit(request("best", run_id=run_id))
+        for value, run_id in enumerate("aba"):
+            place().commit(request("best", run_id=run_id, value=float(value)))
         found = runs.checkpoints()
+        for value, one in enumerate(found):
+            one.verify()
+            assert (one.tensors()["kernel"] == value).all()
         assert [one.name for one in found] == ["best", "best-v2", "best-v3"]
         assert [one.sequence for one in found] == [1, 2, 3]
         assert [one.name for one in runs.checkpoints("b")] == ["best-v2"]
+        assert runs.commit(request("best", run_id="c")).name == "best-v4"
 
     def test_the_latest_run_is_the_last_started_that_has_a_checkpoint(self, runs):
         for run_id in ("a", "b"):
@@ -65,6 +70,22 @@ class StoreContract:
         for run_id in ("a", "b", "empty"):
             runs.end_run(run_id)
 
+    def test_a_clock_that_steps_back_changes_no_order(self, place, monkeypatch):
+        real, back = time.time, [0.0, 3600.0, 7200.0]
+        for run_id, seconds in zip(("a", "b", "a"), back, strict=True):
+            monkeypatch.setattr(time, "time", lambda s=seconds: real() - s)
+            monkeypatch.setattr(time, "time_ns", lambda: int(time.time() * 1e9))
+            runs = place()
+            runs.start_run(run_id, {})
+            runs.commit(request(run_id, run_id=run_id))
+            runs.append_history({"run_id": run_id, "epoch": seconds})
+            runs.end_run(run_id)
+        found = place().checkpoints()
+        assert [one.name for one in found] == ["a", "b", "a-v2"]
+        assert [one.sequence for one in found] == [1, 2, 3]
+        assert place().latest_run() == "a"
+        assert [one["epoch"] for one in place().history()] == back
+
     def test_a_run_has_a_writer_from_its_start_to_its_end(self, runs, place):
         runs.start_run("a", {})
         [writer] = place().writers()
@@ -75,7 +96,8 @@ class StoreContract:
         assert place().writers() == []
 
     def test_history_comes_back_in_order(self, runs, place):
-        records = [{"run_id": run, "epoch": n} for n in range(3) for run in "ab"]
+        values = (0.5, float("inf"), "two\nlines")
+        records = [{"run_id": run, "x": x} for x in values for run in "ab"]
         for record in records:
             runs.append_history(record)
         assert place().history() == records
@@ -84,11 +106,12 @@ class StoreContract:
     def test_a_removal_touches_its_own_run_only(self, runs, place):
         saved = runs.commit(request())
         other = runs.commit(request("two"))
-        with pytest.raises(StoreError, match="must be a checkpoint of the run 'b'"):
+        with pytest.raises(StoreError, match=r"of the run 'b', but is commit 1 .* 'a'"):
             runs.remove(saved, run_id="b")
+        saved.verify()
         runs.remove(saved, run_id="a")
         runs.remove(saved, run_id="a")
-        assert place().checkpoints() == [other]
+        assert [one.location for one in place().checkpoints()] == [other.location]
 
     def test_pruning_keeps_what_is_chosen_and_other_runs(self, runs, place):
         for number in range(3):
@@ -99,8 +122,9 @@ class StoreContract:
         gone = runs.prune(lambda found: found[-1:], run_id="a")
         assert [one.name for one in gone] == [one.name for one in planned]
         assert [one.name for one in place().checkpoints()] == ["n2", "other"]
-        with pytest.raises(NoCheckpointError, match="'c'"):
-            runs.prune(list, run_id="c")
+        for run_id in ("c", "A"):
+            with pytest.raises(NoCheckpointError, match=f"'{run_id}'"):
+                runs.prune(list, run_id=run_id)
 
     def test_nothing_that_is_needed_is_garbage(self, runs, place):
         runs.start_run("a", {})
@@ -128,3 +152,5 @@ class StoreContract:
         for other in (copy.deepcopy(runs), pickle.loads(pickle.dumps(runs))):  # noqa: S301 - our own bytes
             assert other.location == runs.location
             assert other.checkpoints() == [saved]
+        for one in (copy.deepcopy(saved), pickle.loads(pickle.dumps(saved))):  # noqa: S301 - as above
+            one.verify()

@@ -111,6 +111,27 @@ class AuditContext:
         checked = self.checked
         return Finding(kind, checked.name, checked.value, should, reason, change)
 
+    def contradicted(
+        self, kind: Kind, should: Value | None, reason: str, change: str
+    ) -> Finding | None:
+        """Make a finding if the value should be another number."""
+        found = self.differs(should)
+        return self.finding(kind, should, reason, change) if found else None
+
+    def corrected(
+        self, kind: Kind, fixed: Any, reason: str, new: str = ""
+    ) -> Finding | None:
+        """Make a finding if another metric gives another number.
+
+        Args:
+            kind: What is wrong.
+            fixed: The metric to use.
+            reason: Why.
+            new: How that metric is written, where that is not its source text.
+        """
+        change = self.instead(new or source_of(fixed))
+        return self.contradicted(kind, self.value(fixed), reason, change)
+
     def instead(self, new: str) -> str:
         """Describe the replacement of this metric."""
         return f"{source_of(self.metric)}  →  {new}"

@@ -42,6 +42,9 @@ from multiback.errors import ArgumentError
 
 # An epsilon in a denominator, or another order of a sum, may leave [0, 1] by less.
 OUTSIDE = 1e-3
+ANOTHER_FORM: Kind = "labels of another form"
+LOGITS: Kind = "logits as probabilities"
+EASY_NOES = "each of {} classes is scored as a yes or no, most are easy noes"
 THRESHOLD_KINDS = (
     "BinaryAccuracy",
     "BinaryIoU",
@@ -97,7 +100,7 @@ def labels_of_another_form(of: AuditContext) -> Finding | None:
         should = of.value(y_true=one_hot)
         if kind in ("BinaryAccuracy", "CategoricalAccuracy"):
             fixed = keras.metrics.SparseCategoricalAccuracy()
-            change, should = of.instead(source_of(fixed)), of.value(fixed)
+            return of.corrected(ANOTHER_FORM, fixed, reason)
     elif kind in SPARSE_KINDS and of.is_one_hot():
         should = of.value(y_true=of.y_true.argmax(axis=-1))
         reason = "the labels are one-hot rows, and this metric takes class ids"
@@ -110,16 +113,10 @@ def labels_of_another_form(of: AuditContext) -> Finding | None:
         and of.is_distribution()
     ):
         fixed = keras.metrics.CategoricalAccuracy()
-        should = of.value(fixed)
-        reason = (
-            f"each of {classes} classes is scored as a yes or no, most are easy noes"
-        )
-        change = of.instead(source_of(fixed))
+        return of.corrected(ANOTHER_FORM, fixed, EASY_NOES.format(classes))
     else:
         return None
-    if not of.differs(should):
-        return None
-    return of.finding("labels of another form", should, reason, change)
+    return of.contradicted(ANOTHER_FORM, should, reason, change)
 
 
 def compared_scores(of: AuditContext) -> Finding | None:
@@ -146,15 +143,8 @@ def compared_scores(of: AuditContext) -> Finding | None:
             return None
     else:
         return None
-    should = of.value(fixed)
-    if not of.differs(should):
-        return None
-    return of.finding(
-        "compares scores with classes",
-        should,
-        "a score is compared with a class id, and hardly ever equals it",
-        of.instead(source_of(fixed)),
-    )
+    reason = "a score is compared with a class id, and hardly ever equals it"
+    return of.corrected("compares scores with classes", fixed, reason)
 
 
 def _one_hot_as_ids(of: AuditContext, kind: str) -> Finding | None:
@@ -162,14 +152,9 @@ def _one_hot_as_ids(of: AuditContext, kind: str) -> Finding | None:
     rows = of.is_one_hot() and bool((of.y_pred.sum(axis=-1) == 1).all())
     if kind not in ("IoU", "MeanIoU") or not rows or of.y_pred.min() < 0:
         return None
-    fixed = of.like(sparse_y_true=False, sparse_y_pred=False)
-    should = of.value(fixed)
-    if not of.differs(should):
-        return None
     reason = "both are one-hot rows, and each number in them is taken for a class id"
-    return of.finding(
-        "labels of another form", should, reason, of.instead(source_of(fixed))
-    )
+    fixed = of.like(sparse_y_true=False, sparse_y_pred=False)
+    return of.corrected(ANOTHER_FORM, fixed, reason)
 
 
 def _are_chances(of: AuditContext) -> bool:
@@ -189,15 +174,10 @@ def one_column(of: AuditContext) -> Finding | None:
         fixed = keras.metrics.BinaryAccuracy()
     else:
         return None
-    should = of.value(fixed)
-    if not of.differs(should):
-        return None
-    return of.finding(
-        "one column",
-        should,
-        "the largest score of one column is always that one, so every row is positive",
-        of.instead(source_of(fixed)),
+    reason = (
+        "the largest score of one column is always that one, so every row is positive"
     )
+    return of.corrected("one column", fixed, reason)
 
 
 def logits(of: AuditContext) -> Finding | None:
@@ -211,20 +191,17 @@ def logits(of: AuditContext) -> Finding | None:
     if config.get("from_logits"):
         if by_loss is not False or outside or of.is_categorical:
             return None
-        should = of.value(of.like(from_logits=False))
-        kind: Kind = "probabilities as logits"
         reason = "the loss takes probabilities, so this metric's logits are none"
-        change = of.instead(source_of(of.like(from_logits=False)))
-    elif of.is_hosted:
-        return _hosted_logits(of) if outside or by_loss else None
-    else:
-        if not (outside or by_loss) or not _takes_probabilities(of, config):
-            return None
-        should = of.value(y_pred=of.probabilities())
-        kind = "logits as probabilities"
-        reason = "the predictions are logits, and this metric takes probabilities"
-        change = of.instead(_of_logits(of, config))
-    return of.finding(kind, should, reason, change) if of.differs(should) else None
+        fixed = of.like(from_logits=False)
+        return of.corrected("probabilities as logits", fixed, reason)
+    if of.is_hosted and (outside or by_loss):
+        return _hosted_logits(of)
+    if not (outside or by_loss) or not _takes_probabilities(of, config):
+        return None
+    should = of.value(y_pred=of.probabilities())
+    reason = "the predictions are logits, and this metric takes probabilities"
+    change = of.instead(_of_logits(of, config))
+    return of.contradicted(LOGITS, should, reason, change)
 
 
 def _hosted_logits(of: AuditContext) -> Finding | None:
@@ -245,7 +222,7 @@ def _hosted_logits(of: AuditContext) -> Finding | None:
         if not are_equal(of.value(of.like(threshold=0.0)), should):
             change = "a last layer with a sigmoid or softmax"
         reason = "the predictions are logits, and the function takes probabilities"
-    return of.finding("logits as probabilities", should, reason, change)
+    return of.finding(LOGITS, should, reason, change)
 
 
 def hosted_logits(of: AuditContext) -> Finding | None:
@@ -279,11 +256,7 @@ def yes_or_no(of: AuditContext) -> Finding | None:
         change = 'as_keras(..., last_axis="classes")'
     else:
         return None
-    should = of.value(fixed)
-    if not of.differs(should):
-        return None
-    reason = f"each of {classes} classes is scored as a yes or no, most are easy noes"
-    return of.finding("labels of another form", should, reason, of.instead(change))
+    return of.corrected(ANOTHER_FORM, fixed, EASY_NOES.format(classes), change)
 
 
 def ignored_class(of: AuditContext) -> Finding | None:
@@ -301,16 +274,13 @@ def ignored_class(of: AuditContext) -> Finding | None:
     dropped = [each for each in np.ravel(ignored).tolist() if 0 <= each < classes]
     left = [each for each in range(classes) if each not in dropped]
     fixed = _of_classes(of, left) if dropped else None
-    should = None if fixed is None else of.value(fixed)
-    if not of.differs(should):
+    if fixed is None:
         return None
-    return of.finding(
-        "ignores rows of a class",
-        should,
+    reason = (
         f"ignore_index={ignored} removes the rows whose label it is, with every false "
-        "positive there; classes= leaves a class out of the mean",
-        of.instead(source_of(fixed)),
+        "positive there; classes= leaves a class out of the mean"
     )
+    return of.corrected("ignores rows of a class", fixed, reason)
 
 
 def _of_classes(of: AuditContext, classes: list[int]) -> Any:
@@ -397,14 +367,11 @@ def ignored_mask(of: AuditContext) -> Finding | None:
     """A metric of Keras that counts masked elements."""
     if of.checked.unmasked is None or of.checked.weighted or of.is_ours:
         return None  # multiback's own apply the mask, some by the row.
-    should = of.value()
-    if not of.differs(should):
-        return None
     ours = f"multiback.metrics.{kind_of(of.metric)}"
     exists = kind_of(of.metric) in multiback.metrics.__all__
-    return of.finding(
+    return of.contradicted(
         "ignores the mask",
-        should,
+        of.value(),
         "the model has a mask, and this metric counts what it leaves out",
         of.instead(f"{ours}(...)") if exists else "pass the mask as sample_weight",
     )
@@ -420,12 +387,9 @@ def ignored_weights(of: AuditContext) -> Finding | None:
             metric = as_ours(spec_from_torchmetrics(metric.hosted, None))
         except NoEquivalentError:
             return None
-    should = of.value(metric, sample_weight=of.weights)
-    if not of.differs(should):
-        return None
-    return of.finding(
+    return of.contradicted(
         "ignores weights",
-        should,
+        of.value(metric, sample_weight=of.weights),
         "there are weights, and Keras gives them to weighted_metrics= only",
         f"metrics=[{source_of(of.metric)}]  →  weighted_metrics=[{source_of(metric)}]",
     )

@@ -8,6 +8,7 @@ import numpy as np
 from multiback.adapters.torchmetrics.arrays import Array, Samples, as_floats
 from multiback.adapters.torchmetrics.libraries import run_aggregate
 from multiback.adapters.torchmetrics.oracles.equivalent import (
+    BY_NUMPY,
     NO_WEIGHTS,
     Equivalent,
     Translation,
@@ -53,14 +54,13 @@ def _aggregate(
             return run_aggregate(metric, values)
 
         weighted = samples.sample_weight is not None and kind != "Mean"
-        note = "scikit-learn's column is NumPy's"
         return Equivalent(
             None if weighted else theirs,
             lambda: of_numbers(values, weights),
             additions=0 if exact else samples.additions,
             # Terms that cancel in a sum were rounded before.
             scale=0.0 if exact else of_numbers(abs(values), abs(weights)),
-            note=f"{NO_WEIGHTS}; {note}" if weighted else note,
+            note=f"{NO_WEIGHTS}; {BY_NUMPY}" if weighted else BY_NUMPY,
         )
 
     return translate

@@ -18,15 +18,17 @@ from multiback.adapters.torchmetrics.oracles.equivalent import (
     Translation,
 )
 from multiback.adapters.torchmetrics.oracles.scores import (
-    SCORES,
     class_scores,
     column_scores,
 )
-from multiback.adapters.torchmetrics.translation.torchmetrics import (
+from multiback.adapters.torchmetrics.translation.table import (
     CLASSES,
+    SCORES,
+    no_torchmetrics,
+)
+from multiback.adapters.torchmetrics.translation.torchmetrics import (
     TAKES_ZERO_DIVISION,
     decided_score,
-    none_of_theirs,
 )
 
 
@@ -76,7 +78,7 @@ def counts(kind: str) -> Translation:
 def _why_not_theirs(kind: str, config: dict[str, Any], samples: Samples) -> str:
     """Say why torchmetrics cannot compute it, if it cannot."""
     if kind not in CLASSES:
-        return none_of_theirs(kind)
+        return no_torchmetrics(kind)
     if samples.sample_weight is not None:
         return NO_WEIGHTS
     if config.get("classes") is not None:

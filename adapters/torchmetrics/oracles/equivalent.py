@@ -8,6 +8,7 @@ from multiback.adapters.torchmetrics.arrays import Samples
 
 Compute = Callable[[], Any]
 
+BY_NUMPY = "scikit-learn's column is NumPy's"
 NO_CLASSES = "torchmetrics has no classes="
 NO_WEIGHTS = "torchmetrics has no sample weights here"
 

@@ -1,5 +1,6 @@
 """Errors by a formula of their own, and correlations of ranks."""
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -11,19 +12,19 @@ from multiback.adapters.torchmetrics.libraries import (
     run_torchmetrics,
 )
 from multiback.adapters.torchmetrics.oracles.equivalent import (
+    BY_NUMPY,
     NO_WEIGHTS,
     Convention,
     Equivalent,
     NoEquivalent,
     Translation,
 )
-from multiback.adapters.torchmetrics.translation.torchmetrics import CLASSES, make
+from multiback.adapters.torchmetrics.translation.table import CLASSES
+from multiback.adapters.torchmetrics.translation.torchmetrics import make
 
 Config = dict[str, Any]
 # From a metric's arguments, targets, predictions and weights, in float64.
 Score = Callable[[Config, Array, Array, Array | None], float]
-
-BY_NUMPY = "scikit-learn's column is NumPy's"
 
 
 def _mean(terms: Callable[[Config, Array, Array], Array]) -> Score:
@@ -147,6 +148,21 @@ def _average(config: Config, values: list[float], spread: list[float]) -> Any:
     return np.average(values, weights=weights)
 
 
+def _by_torchmetrics(
+    kind: str,
+    config: Config,
+    columns: list[tuple[Array, Array, Array | None]],
+    spread: list[float],
+) -> Any:
+    """Compute each output by torchmetrics, and average."""
+    alone = {**config, "num_outputs": 1}
+    values = [
+        float(run_torchmetrics(make(kind, alone), y_true=true, y_pred=guess))
+        for true, guess, _ in columns
+    ]
+    return _average(config, values, spread)
+
+
 def error(kind: str) -> Translation:
     """Return the translation of an error of each output."""
 
@@ -159,14 +175,7 @@ def error(kind: str) -> Translation:
             values = [SCORES[kind](config, *column) for column in columns]
             return _average(config, values, spread)
 
-        def theirs() -> Any:
-            alone = {**config, "num_outputs": 1}
-            values = [
-                float(run_torchmetrics(make(kind, alone), y_true=true, y_pred=guess))
-                for true, guess, _ in columns
-            ]
-            return _average(config, values, spread)
-
+        theirs = functools.partial(_by_torchmetrics, kind, config, columns, spread)
         notes = []
         if SCORES[kind].__name__ != "score" or kind == "Huber":
             notes.append(BY_NUMPY)
@@ -203,16 +212,8 @@ def rank_correlation(kind: str, scipy_name: str) -> Translation:
             values = [function(t, p, **more).statistic for t, p, _ in columns]
             return _average(config, values, [])
 
-        def theirs() -> Any:
-            alone = {**config, "num_outputs": 1}
-            values = [
-                float(run_torchmetrics(make(kind, alone), y_true=true, y_pred=guess))
-                for true, guess, _ in columns
-            ]
-            return _average(config, values, [])
-
         return Equivalent(
-            theirs,
+            functools.partial(_by_torchmetrics, kind, config, columns, []),
             scipy,
             convention=Convention(
                 "capacity",

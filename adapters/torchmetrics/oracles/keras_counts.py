@@ -21,12 +21,8 @@ from multiback.adapters.torchmetrics.oracles.equivalent import (
     NoEquivalent,
     Translation,
 )
-from multiback.adapters.torchmetrics.oracles.scores import (
-    ACCURACY,
-    SCORES,
-    column_scores,
-    score_of,
-)
+from multiback.adapters.torchmetrics.oracles.scores import column_scores, score_of
+from multiback.adapters.torchmetrics.translation.table import SCORES
 from multiback.adapters.torchmetrics.translation.torchmetrics import decided_score
 
 # Keras's F counts no score below this as the largest.
@@ -154,7 +150,7 @@ def _plain_accuracy(
             elements.labels,
             elements.predictions,
         ),
-        lambda: score_of(ACCURACY, elements, 0.0),
+        lambda: score_of(SCORES["Accuracy"], elements, 0.0),
         additions=samples.additions if weighted else 0,
         note=NO_WEIGHTS if weighted else "",
     )

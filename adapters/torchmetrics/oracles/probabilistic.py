@@ -20,14 +20,13 @@ from multiback.adapters.torchmetrics.libraries import (
 from multiback.adapters.torchmetrics.oracles.columns import class_scores, softmax
 from multiback.adapters.torchmetrics.oracles.decisions import keep
 from multiback.adapters.torchmetrics.oracles.equivalent import (
+    BY_NUMPY,
     NO_WEIGHTS,
     Convention,
     Equivalent,
     Translation,
 )
 from multiback.adapters.torchmetrics.translation.torchmetrics import make
-
-NUMPYS = "scikit-learn's column is NumPy's"
 
 
 def _elements(config: dict[str, Any], samples: Samples) -> Elements:
@@ -50,7 +49,8 @@ def _log_probabilities(config: dict[str, Any], scores: Array) -> Array:
     return np.asarray(scores - np.logaddexp.reduce(scores, axis=1, keepdims=True))
 
 
-def _mean(losses: Array, weights: Array | None) -> float:
+def mean_loss(losses: Array, weights: Array | None) -> float:
+    """Return the weighted mean of losses; NaN without any."""
     total = len(losses) if weights is None else weights.sum()
     if not total:
         return float("nan")
@@ -62,7 +62,7 @@ def _mean(losses: Array, weights: Array | None) -> float:
 def _log_loss(config: dict[str, Any], elements: Elements) -> float:
     table = _log_probabilities(config, elements.predictions)
     own = np.take_along_axis(table, elements.labels[:, None], 1)[:, 0]
-    return _mean(-own, elements.weights)
+    return mean_loss(-own, elements.weights)
 
 
 def _brier(config: dict[str, Any], elements: Elements) -> float:
@@ -72,7 +72,7 @@ def _brier(config: dict[str, Any], elements: Elements) -> float:
     losses = np.square(shares - true).sum(axis=1)
     if config["task"] == "binary":
         losses = losses / 2
-    return _mean(losses, elements.weights)
+    return mean_loss(losses, elements.weights)
 
 
 def loss(kind: str) -> Translation:
@@ -100,7 +100,7 @@ def loss(kind: str) -> Translation:
         sums = elements.predictions.sum(axis=1)
         whole = config["from_logits"] or np.allclose(sums, 1.0, atol=1e-9)
         weighted = samples.sample_weight is not None
-        refused = [NUMPYS]
+        refused = [BY_NUMPY]
         if kind == "brier":
             refused.append("torchmetrics has no Brier score")
         elif not whole:
@@ -176,5 +176,5 @@ def calibration_error(config: dict[str, Any], samples: Samples) -> Equivalent:
         columns=bins,
         additions=samples.additions,
         scale=1.0,
-        note=f"{NUMPYS}; {NO_WEIGHTS}" if weighted else NUMPYS,
+        note=f"{BY_NUMPY}; {NO_WEIGHTS}" if weighted else BY_NUMPY,
     )

@@ -19,7 +19,8 @@ from multiback.adapters.torchmetrics.oracles.equivalent import (
     Equivalent,
     Translation,
 )
-from multiback.adapters.torchmetrics.translation.torchmetrics import CLASSES, make
+from multiback.adapters.torchmetrics.translation.table import CLASSES
+from multiback.adapters.torchmetrics.translation.torchmetrics import make
 
 # From labels, scores and weights to a number, by scikit-learn.
 Score = Callable[[Array, Array, Array | None], float]

@@ -17,6 +17,7 @@ from multiback.adapters.torchmetrics.libraries import (
     run_torchmetrics,
 )
 from multiback.adapters.torchmetrics.oracles.equivalent import (
+    BY_NUMPY,
     NO_WEIGHTS,
     Convention,
     Equivalent,
@@ -196,7 +197,6 @@ def _correlation(
             )
 
         weighted = values.weights is not None
-        note = "scikit-learn's column is NumPy's"
         return Equivalent(
             None if weighted else theirs,
             by_numpy,
@@ -204,7 +204,7 @@ def _correlation(
             columns=outputs,
             additions=samples.additions,
             scale=1.0,
-            note=f"{NO_WEIGHTS}; {note}" if weighted else note,
+            note=f"{NO_WEIGHTS}; {BY_NUMPY}" if weighted else BY_NUMPY,
         )
 
     return translate

@@ -14,57 +14,7 @@ import numpy as np
 from multiback.adapters.torchmetrics.arrays import Array, Elements, counted
 from multiback.adapters.torchmetrics.libraries import load_sklearn_metrics
 from multiback.adapters.torchmetrics.oracles.decisions import column, keep
-
-
-@dataclasses.dataclass(frozen=True)
-class Score:
-    """A score by the name of its function in scikit-learn.
-
-    Attributes:
-        function: Name in `sklearn.metrics`.
-        pos_label: The label that it scores in a binary task.
-        of_class: The score of one class among others, where that differs.
-        inverted: It is 1 less what the function gives.
-        one_vs_rest: scikit-learn has it for two classes only.
-        beta: Argument of `fbeta_score`.
-    """
-
-    function: str
-    pos_label: int = 1
-    of_class: "Score | None" = None
-    inverted: bool = False
-    one_vs_rest: bool = False
-    beta: float | None = None
-
-
-F1 = Score("f1_score")
-RECALL = Score("recall_score")
-MISSED = Score("recall_score", inverted=True)
-# Within one class accuracy is recall.
-ACCURACY = Score("accuracy_score", of_class=RECALL)
-
-# One row a ratio of counts of multiback: all of its translation, unless torchmetrics
-# has it too; then it gets a row of `CLASSES` in translation/torchmetrics.py as well.
-SCORES = {
-    "Accuracy": ACCURACY,
-    "Dice": F1,
-    "F1Score": F1,
-    "FBetaScore": Score("fbeta_score"),
-    "FalseDiscoveryRate": Score("precision_score", inverted=True),
-    "FalseNegativeRate": MISSED,
-    "FalseOmissionRate": Score(
-        "precision_score", pos_label=0, one_vs_rest=True, inverted=True
-    ),
-    "FalsePositiveRate": Score(
-        "recall_score", pos_label=0, one_vs_rest=True, inverted=True
-    ),
-    "HammingDistance": Score("hamming_loss", of_class=MISSED),
-    "JaccardIndex": Score("jaccard_score", one_vs_rest=True),
-    "NegativePredictiveValue": Score("precision_score", pos_label=0, one_vs_rest=True),
-    "Precision": Score("precision_score"),
-    "Recall": RECALL,
-    "Specificity": Score("recall_score", pos_label=0, one_vs_rest=True),
-}
+from multiback.adapters.torchmetrics.translation.table import Score
 
 
 def score_of(

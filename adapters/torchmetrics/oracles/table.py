@@ -29,7 +29,6 @@ from multiback.adapters.torchmetrics.oracles.equivalent import (
     Translation,
 )
 from multiback.adapters.torchmetrics.oracles.rows import hinge, images, retrieval
-from multiback.adapters.torchmetrics.oracles.scores import SCORES
 from multiback.adapters.torchmetrics.to_keras.as_keras import TorchMetric
 from multiback.adapters.torchmetrics.translation.keras import (
     of_function,
@@ -37,6 +36,7 @@ from multiback.adapters.torchmetrics.translation.keras import (
 )
 from multiback.adapters.torchmetrics.translation.source import kind_of, ungrouped
 from multiback.adapters.torchmetrics.translation.spec import NoEquivalentError, as_ours
+from multiback.adapters.torchmetrics.translation.table import SCORES
 from multiback.adapters.torchmetrics.translation.torchmetrics import (
     OPERATING_POINTS,
     spec_from_torchmetrics,

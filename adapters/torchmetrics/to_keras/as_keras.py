@@ -15,6 +15,8 @@ from multiback.adapters.torchmetrics.to_keras.inputs import Inputs
 from multiback.adapters.torchmetrics.to_keras.results import flatten, layout
 from multiback.errors import ArgumentError
 
+# What torchmetrics raises for data that it does not take.
+_REFUSALS = (IndexError, KeyError, RuntimeError, TypeError, ValueError)
 # torchmetrics' names for targets and predictions: the usual ones, and the exceptions.
 _NAMES = (("target", "preds"), ("targets", "preds"), ("p", "q"))
 
@@ -74,7 +76,25 @@ class TorchAccumulator(Accumulator):
             self._counts or ignored is None or bool((target != ignored).any())
         )
         self._outside += self._inputs.outside(preds)
-        self._update(self.metric, target, preds)
+        try:
+            self._update(self.metric, target, preds)
+        except ArgumentError:
+            raise
+        except _REFUSALS as error:
+            both = (("y_true", y_true), ("y_pred", y_pred))
+            given = " and ".join(
+                f"{name} {tuple(x.shape)} of {str(x.dtype).removeprefix('torch.')}"
+                for name, x in both
+            )
+            raise self._refused(f"did not take {given}", error) from error
+
+    def _refused(self, what: str, error: Exception) -> ArgumentError:
+        """Return the error of torchmetrics with what was given and what to look at."""
+        said = str(error).strip().split("\n")[0] or type(error).__name__
+        return ArgumentError(
+            f"{self.what}, a metric of torchmetrics in as_keras(), {what}: {said} "
+            "Compare its task=, num_classes= and the like with these."
+        )
 
     def _update(self, metric: Any, target: Any, preds: Any) -> None:
         # By keyword: torchmetrics takes predictions first, Keras targets.
@@ -93,9 +113,9 @@ class TorchAccumulator(Accumulator):
         try:
             with torch.no_grad():
                 numbers = [number for _, number in flatten(self.metric.compute())]
-        except (IndexError, RuntimeError, ValueError):
+        except _REFUSALS as error:
             if self._counts:
-                raise
+                raise self._refused("had no result for its data", error) from error
             return np.full(self._width, np.nan)
         return np.array([float(number) for number in numbers])
 

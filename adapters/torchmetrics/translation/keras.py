@@ -13,11 +13,9 @@ from multiback.adapters.torchmetrics.translation.spec import (
     MetricSpec,
     NoEquivalentError,
 )
+from multiback.adapters.torchmetrics.translation.table import METRICS
 from multiback.adapters.torchmetrics.translation.torchmetrics import OPERATING_POINTS
-from multiback.adapters.torchmetrics.translation.unmatched import (
-    NOT_OF_KERAS,
-    OF_KERAS,
-)
+from multiback.adapters.torchmetrics.translation.unmatched import OF_KERAS
 
 CURVES = {"ROC": "AUROC", "PR": "AveragePrecision"}
 ADJUSTED = "of several outputs Keras adjusts by the number of elements, not of samples"
@@ -248,8 +246,9 @@ def as_keras_metric(of: MetricSpec) -> Any:
 
 def _refuse(of: MetricSpec) -> None:
     """Raise if Keras has no metric of that kind, or another one of that name."""
+    why = METRICS[of.kind].keras if of.kind in METRICS else ""
     for holds, reason in (
-        (of.kind in NOT_OF_KERAS, NOT_OF_KERAS.get(of.kind, "")),
+        (why, why),
         (of.get("ignore_nan"), "Keras leaves no NaN out; give such rows no weight"),
         (
             of.kind in _AS_THEY_ARE and of.get("num_outputs", 1) != 1,

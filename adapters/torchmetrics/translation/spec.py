@@ -46,9 +46,8 @@ class MetricSpec:
 def spec_from_multiback(metric: Any, count: int | None) -> MetricSpec:
     """Read a metric of multiback, which has its own `count` of classes."""
     del count
-    config = {
-        k: v for k, v in metric.get_config().items() if k not in ("name", "dtype")
-    }
+    unsaid = ("name", "dtype", "intervals")  # They do not change the value.
+    config = {k: v for k, v in metric.get_config().items() if k not in unsaid}
     if "task" in config and config["task"] is None:
         config["task"] = "binary"  # What it becomes unless the scores have columns.
     return MetricSpec(type(metric).__name__, config)

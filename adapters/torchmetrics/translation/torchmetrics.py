@@ -1,7 +1,5 @@
 """torchmetrics' names for multiback's metrics, and vice versa."""
 
-import dataclasses
-import importlib
 import math
 import re
 from collections.abc import Callable, Mapping
@@ -19,10 +17,8 @@ from multiback.adapters.torchmetrics.translation.spec import (
     MetricSpec,
     NoEquivalentError,
 )
-from multiback.adapters.torchmetrics.translation.unmatched import (
-    NOT_OF_TORCHMETRICS,
-    OF_TORCHMETRICS,
-)
+from multiback.adapters.torchmetrics.translation.table import CLASSES, no_torchmetrics
+from multiback.adapters.torchmetrics.translation.unmatched import OF_TORCHMETRICS
 
 GUESSES = (
     "torchmetrics guesses for each batch whether scores are logits; give it "
@@ -30,127 +26,10 @@ GUESSES = (
 )
 
 
-@dataclasses.dataclass(frozen=True)
-class Class:
-    """A class of torchmetrics.
-
-    Attributes:
-        name: Its name, without the task's prefix.
-        arguments: multiback's argument: torchmetrics' name for it.
-        home: The package of torchmetrics.
-        constants: More arguments to pass.
-    """
-
-    name: str
-    arguments: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    home: str = "classification"
-    constants: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-
-
-def _same(*names: str) -> dict[str, str]:
-    return {name: name for name in names}
-
-
-_RATIO = _same("average", "threshold")
-_EMPTY = _RATIO | _same("zero_division")
-_QUERIES = {
-    "k": "top_k",
-    "zero_division": "empty_target_action",
-    "ignore_index": "ignore_index",
-}
+# The packages of torchmetrics with equivalents; segmentation is read apart.
+HOMES = ("aggregation", "classification", "regression", "retrieval")
 # What torchmetrics calls the value of a query without relevant items.
 _EMPTY_QUERIES = {0.0: "neg", 1.0: "pos", "nan": "skip"}
-
-# By multiback's names, or Keras's for metrics that only Keras has.
-CLASSES: dict[str, Class] = {
-    "AUROC": Class("AUROC", _same("average", "max_fpr")),
-    "Accuracy": Class("Accuracy", _RATIO),
-    "AveragePrecision": Class("AveragePrecision", _same("average")),
-    # Its mean of class accuracies is the mean recall.
-    "BalancedAccuracy": Class("Accuracy", constants={"average": "macro"}),
-    "CalibrationError": Class("CalibrationError", _same("n_bins", "norm")),
-    "CohenKappa": Class("CohenKappa", _same("threshold", "weights")),
-    "ConcordanceCorrelation": Class(
-        "ConcordanceCorrCoef", _same("num_outputs"), "regression"
-    ),
-    "ConfusionMatrix": Class("ConfusionMatrix", _same("threshold", "normalize")),
-    "CoverageError": Class("CoverageError"),
-    "CosineSimilarity": Class(
-        "CosineSimilarity", home="regression", constants={"reduction": "mean"}
-    ),
-    "Dice": Class("F1Score", _EMPTY),
-    "ExactMatch": Class("ExactMatch", _same("threshold")),
-    "ExplainedVariance": Class("ExplainedVariance", _same("multioutput"), "regression"),
-    "F1Score": Class("F1Score", _EMPTY),
-    "FBetaScore": Class("FBetaScore", _EMPTY | _same("beta")),
-    "HammingDistance": Class("HammingDistance", _RATIO),
-    "HingeLoss": Class("HingeLoss", _same("squared")),
-    "HitRate": Class("RetrievalHitRate", _QUERIES, "retrieval"),
-    "JaccardIndex": Class("JaccardIndex", _EMPTY),
-    "KLDivergence": Class("KLDivergence", home="regression"),
-    "KendallTau": Class(
-        "KendallRankCorrCoef", _same("num_outputs", "variant"), "regression"
-    ),
-    "LabelRankingAveragePrecision": Class("RankingAveragePrecision"),
-    "LabelRankingLoss": Class("RankingLoss"),
-    "LogCoshError": Class("LogCoshError", home="regression"),
-    "MatthewsCorrelation": Class("MatthewsCorrCoef", _same("threshold")),
-    "Max": Class("MaxMetric", home="aggregation"),
-    "Mean": Class("MeanMetric", home="aggregation"),
-    "MeanAbsoluteError": Class("MeanAbsoluteError", home="regression"),
-    "MeanAbsolutePercentageError": Class(
-        "MeanAbsolutePercentageError", home="regression"
-    ),
-    "MeanAveragePrecisionAtK": Class("RetrievalMAP", _QUERIES, "retrieval"),
-    "MeanReciprocalRank": Class("RetrievalMRR", _QUERIES, "retrieval"),
-    "MeanSquaredError": Class("MeanSquaredError", home="regression"),
-    "MeanSquaredLogarithmicError": Class("MeanSquaredLogError", home="regression"),
-    "Min": Class("MinMetric", home="aggregation"),
-    "MinkowskiDistance": Class("MinkowskiDistance", _same("p"), "regression"),
-    "NDCG": Class("RetrievalNormalizedDCG", _QUERIES, "retrieval"),
-    "NegativePredictiveValue": Class("NegativePredictiveValue", _RATIO),
-    "NormalizedRootMeanSquaredError": Class(
-        "NormalizedRootMeanSquaredError",
-        _same("normalization", "num_outputs"),
-        "regression",
-    ),
-    "PearsonCorrelation": Class("PearsonCorrCoef", _same("num_outputs"), "regression"),
-    "Precision": Class("Precision", _EMPTY),
-    "PrecisionAtK": Class("RetrievalPrecision", _QUERIES, "retrieval"),
-    "PrecisionAtRecall": Class("PrecisionAtFixedRecall", {"recall": "min_recall"}),
-    "R2Score": Class("R2Score", _same("adjusted", "multioutput"), "regression"),
-    "Recall": Class("Recall", _EMPTY),
-    "RecallAtK": Class("RetrievalRecall", _QUERIES, "retrieval"),
-    "RecallAtPrecision": Class(
-        "RecallAtFixedPrecision", {"precision": "min_precision"}
-    ),
-    "RelativeSquaredError": Class(
-        "RelativeSquaredError", _same("num_outputs", "squared"), "regression"
-    ),
-    "RootMeanSquaredError": Class(
-        "MeanSquaredError", home="regression", constants={"squared": False}
-    ),
-    "SensitivityAtSpecificity": Class(
-        "SensitivityAtSpecificity", {"specificity": "min_specificity"}
-    ),
-    "SpearmanCorrelation": Class(
-        "SpearmanCorrCoef", _same("num_outputs"), "regression"
-    ),
-    "Specificity": Class("Specificity", _RATIO),
-    "SpecificityAtSensitivity": Class(
-        "SpecificityAtSensitivity", {"sensitivity": "min_sensitivity"}
-    ),
-    "StatScores": Class("StatScores", _RATIO),
-    "Sum": Class("SumMetric", home="aggregation"),
-    "SymmetricMeanAbsolutePercentageError": Class(
-        "SymmetricMeanAbsolutePercentageError", home="regression"
-    ),
-    "TopKAccuracy": Class("Accuracy", _same("average", "top_k")),
-    "TweedieDeviance": Class("TweedieDevianceScore", _same("power"), "regression"),
-    "WeightedMeanAbsolutePercentageError": Class(
-        "WeightedMeanAbsolutePercentageError", home="regression"
-    ),
-}
 # What torchmetrics keeps all values for; multiback's keep as many as they are told.
 KEEPING = ("KendallTau", "SpearmanCorrelation")
 CAPACITY = 2**16
@@ -175,13 +54,21 @@ _NOT_PASSED = {
 _NOT_BACK = ("BalancedAccuracy", "Dice", "RootMeanSquaredError", "TopKAccuracy")
 
 
-def call(kind: str, config: Mapping[str, Any]) -> tuple[str, str, dict[str, Any]]:
-    """Return package, class and arguments of a metric of multiback.
+def make(
+    kind: str,
+    config: Mapping[str, Any],
+    who: str = "crosscheck",
+    more: Mapping[str, Any] | None = None,
+) -> Any:
+    """Make the metric of torchmetrics.
 
     Args:
         kind: A key of `CLASSES`.
         config: multiback's arguments, as far as known.
+        who: What needs torchmetrics, for the error without it.
+        more: More arguments of torchmetrics.
     """
+    package = load_torchmetrics(who)
     found = CLASSES[kind]
     task = "multiclass" if kind == "TopKAccuracy" else config.get("task", "")
     task = "multilabel" if kind in LABEL_RANKING else task
@@ -197,20 +84,10 @@ def call(kind: str, config: Mapping[str, Any]) -> tuple[str, str, dict[str, Any]
         empty = arguments["empty_target_action"]
         empty = "nan" if math.isnan(empty) else float(empty)
         arguments["empty_target_action"] = _EMPTY_QUERIES[empty]
-    return found.home, task.capitalize() + found.name, {**arguments, **found.constants}
-
-
-def make(
-    kind: str,
-    config: Mapping[str, Any],
-    who: str = "crosscheck",
-    more: Mapping[str, Any] | None = None,
-) -> Any:
-    """Make the metric that `call` describes, with more arguments of torchmetrics."""
-    load_torchmetrics(who)
-    home, name, arguments = call(kind, config)
-    cls = getattr(importlib.import_module(f"torchmetrics.{home}"), name)
-    return cls(**arguments, **(more or {}))
+    name = task.capitalize() + found.name
+    homes = [getattr(package, home) for home in HOMES]
+    cls = next(getattr(home, name) for home in homes if hasattr(home, name))
+    return cls(**arguments, **found.constants, **(more or {}))
 
 
 def decided_score(
@@ -233,11 +110,6 @@ def decided_score(
     return compute
 
 
-def none_of_theirs(kind: str) -> str:
-    """Return why torchmetrics has no such metric."""
-    return NOT_OF_TORCHMETRICS.get(kind, f"torchmetrics has no {kind}")
-
-
 def to_torchmetrics(of: MetricSpec) -> Any:
     """Make the metric of torchmetrics.
 
@@ -249,18 +121,21 @@ def to_torchmetrics(of: MetricSpec) -> Any:
     return make(of.kind, of.config, "equivalents")
 
 
+def _is_retrieval(kind: str) -> bool:
+    return kind in CLASSES and CLASSES[kind].name.startswith("Retrieval")
+
+
 def _refuse(of: MetricSpec) -> None:
     """Raise if torchmetrics' class of that name gives another number."""
     kind, average, zero = of.kind, of.get("average"), of.get("zero_division", 0.0)
     size = SIZES.get(of.task or "")
     ignored, classes = of.get("ignore_index", -1), of.get("num_classes", 0)
     several_ignored, ignored = bool(np.ndim(ignored)), np.max(ignored, initial=-1)
-    retrieval = kind in CLASSES and CLASSES[kind].home == "retrieval"
-    if retrieval:
+    if _is_retrieval(kind):
         zero = 0.0  # It has a word for each.
     several = of.get("num_outputs", 1) != 1 and of.get("multioutput") != "raw_values"
     for holds, reason in (
-        (kind not in CLASSES, none_of_theirs(kind)),
+        (kind not in CLASSES, no_torchmetrics(kind)),
         (of.get("from_logits"), GUESSES),
         (of.config.get("classes") is not None, "torchmetrics chooses no classes"),
         (several_ignored, "torchmetrics ignores one label, not several"),
@@ -359,7 +234,7 @@ def _of_values(kind: str, config: Mapping[str, Any]) -> dict[str, Any]:
     more: dict[str, Any] = {}
     if kind in KEEPING:
         more["capacity"] = CAPACITY
-    if CLASSES[kind].home == "retrieval":
+    if _is_retrieval(kind):
         words: dict[Any, Any] = {word: value for value, word in _EMPTY_QUERIES.items()}
         more["zero_division"] = float(words[config["zero_division"]])
     if "variant" in config:
@@ -417,7 +292,7 @@ def _refuse_ignored(kind: str, average: str | None) -> None:
 def _kind(metric: Any) -> tuple[str, str]:
     """Return multiback's name of a class, and its task."""
     name, home = type(metric).__name__, type(metric).__module__.split(".")[1]
-    if home not in ("aggregation", "classification", "regression", "retrieval"):
+    if home not in HOMES:
         raise NoEquivalentError(f"the others have no metric of torchmetrics.{home}")
     task = ""
     tasked = _TASKED.fullmatch(name)

@@ -1,4 +1,4 @@
-"""Metrics without a counterpart, and why."""
+"""Metrics of Keras and torchmetrics that multiback does not have, and why."""
 
 # Keras's metrics without a counterpart.
 OF_KERAS: dict[str, str] = {
@@ -44,38 +44,4 @@ OF_TORCHMETRICS: dict[str, str] = {
     "RetrievalRecallAtFixedPrecision": "the others have no such number of queries",
     "RunningMean": "it is of the last batches only",
     "RunningSum": "it is of the last batches only",
-}
-
-# Metrics of multiback and Keras without a counterpart in torchmetrics.
-NOT_OF_TORCHMETRICS: dict[str, str] = {
-    "BrierScore": "torchmetrics has no Brier score",
-    "EqualErrorRate": "torchmetrics' EER takes the nearest threshold",
-    "GeneralizedDice": "torchmetrics weighs an absent class by the largest weight of "
-    "the batch",
-    "Huber": "torchmetrics has no Huber loss",
-    "Lift": "torchmetrics has no lift",
-    "LogLoss": "torchmetrics has no log loss; text.Perplexity is its exponential",
-    "Perplexity": "torchmetrics' Perplexity is of sequences, (batch, length, classes), "
-    "and takes the softmax of what it is given",
-    "MaxFBeta": "torchmetrics has no F over all thresholds",
-    "MultiScaleStructuralSimilarity": "torchmetrics counts reflected borders too, and "
-    "wants channels first",
-    "PeakSignalNoiseRatio": "torchmetrics takes the error of all images together",
-    "PinballLoss": "torchmetrics has no pinball loss",
-    "PrecisionAtTopFraction": "torchmetrics has precision of k items of each query: "
-    "RetrievalPrecision",
-    "RootMeanSquaredLogarithmicError": "torchmetrics has its square",
-    "SamplewiseDice": "torchmetrics averages pairs of a sample and a class",
-    "SamplewiseJaccardIndex": "torchmetrics averages pairs of a sample and a class",
-    "StructuralSimilarity": "torchmetrics counts reflected borders too, and wants "
-    "channels first",
-}
-
-# Metrics of multiback without a counterpart in Keras, where a reason helps.
-_BY_ROWS = "Keras correlates the elements of each row, or of each batch, and averages"
-NOT_OF_KERAS: dict[str, str] = {
-    "ConcordanceCorrelation": _BY_ROWS,
-    "PearsonCorrelation": _BY_ROWS,
-    "MeanAbsolutePercentageError": "Keras's is a percentage, 100 times as much",
-    "Huber": "Keras has it as a loss: compile with metrics=[keras.losses.huber]",
 }

@@ -140,10 +140,18 @@ class Monitor:
         """The quantity's name in the logs, or the element's; None for anything else."""
         return None if self.single is None else element_name(*self.single)
 
-    def direction(self, of_name: Callable[[str], Mode | None]) -> Mode | None:
-        """Return which way is better, by the directions of the log names; or None."""
-        if self.single is not None:
-            return of_name(self.single[0])
+    def direction(
+        self, of_name: Callable[[str], Mode | None], available: Collection[str] = ()
+    ) -> Mode | None:
+        """Return which way is better, by the directions of the log names; or None.
+
+        Args:
+            of_name: Returns the direction of one log name.
+            available: As for `reads`.
+        """
+        one = self._element(available)
+        if one is not None:
+            return of_name(one[0])
         return self._expression.direction(of_name) if self._expression else None
 
     def reads(self, available: Collection[str] = ()) -> frozenset[Read]:

@@ -38,6 +38,7 @@ class Scorer:
             otherwise than by themselves.
         curves: The state of each smoothed score, by label.
         raw: The newest scores of these before smoothing, by label.
+        hint: What to do about a name that is not in the logs, for the error.
 
     Raises:
         ArgumentError: Two different monitors have one label.
@@ -60,6 +61,7 @@ class Scorer:
         self.monitors = list(by_label.values())
         self._prefixes = tuple(prefixes)
         self._fields = tuple(fields)
+        self.hint = ""
         self.reset()
 
     def reset(self) -> None:
@@ -102,21 +104,27 @@ class Scorer:
         """Return the names, and each with each prefix."""
         return [*names, *(p + name for p in self._prefixes for name in names)]
 
-    def mode(self, monitor: Monitor) -> Mode:
+    def mode(self, monitor: Monitor, logs: Collection[str] = ()) -> Mode:
         """Return which way is better, and remember it.
+
+        Args:
+            monitor: One of the monitors.
+            logs: The names in the logs, as far as they are known.
 
         Raises:
             MonitorError: The direction is unknown.
         """
         label = monitor.label
         if label not in self.modes:
-            found = monitor.direction(lambda name: self._direction(self._base(name)))
+            found = monitor.direction(
+                lambda name: self._direction(self.base_name(name)), logs
+            )
             if found is None:
                 register = ""
                 if monitor.single is not None:
                     register = (
                         ", or register it: multiback.register_direction("
-                        f'{self._base(monitor.single[0])!r}, "max")'
+                        f'{self.base_name(monitor.single[0])!r}, "max")'
                     )
                 raise MonitorError(
                     f"Nothing says whether more or less of {label!r} is better. Pass "
@@ -136,9 +144,9 @@ class Scorer:
 
     def base_names(self) -> set[str]:
         """Return the names that are expected early, without their prefixes."""
-        return {self._base(name) for name in self.early_names()}
+        return {self.base_name(name) for name in self.early_names()}
 
-    def _base(self, name: str) -> str:
+    def base_name(self, name: str) -> str:
         """Drop the prefix of a validation set."""
         for prefix in self._prefixes:
             if name.startswith(prefix):
@@ -165,6 +173,20 @@ class Scorer:
             except KeyError as error:
                 found[monitor.label] = [None, str(*error.args[:1])]
         return found
+
+    def lacking(self, logs: Mapping[str, Any]) -> dict[str, bool]:
+        """Return the monitors that read a name which these logs do not have, by label.
+
+        Returns:
+            For each: whether logs were seen that had it.
+        """
+        answers = self.answers(logs)
+        return {
+            monitor.label: monitor.label in self._seen
+            or (isinstance(monitor.quantity, str) and not monitor.missing(self._seen))
+            for monitor in self.monitors
+            if monitor.missing(logs) or answers.get(monitor.label, (0, None))[1]
+        }
 
     def intervals(self, of_names: Mapping[str, Any]) -> dict[str, dict[str, float]]:
         """Return the intervals of the scores that have one, by label.
@@ -220,7 +242,7 @@ class Scorer:
                 for name in missing:
                     self._refuse_absent(name, logs)
             if score is not None:
-                self.mode(monitor)
+                self.mode(monitor, logs)
                 scores[monitor.label] = self._smoothed(monitor, score)
                 self._seen.add(monitor.label)
                 self._failed.pop(monitor.label, None)
@@ -266,7 +288,7 @@ class Scorer:
     ) -> None:
         """Raise if a name is absent that was never logged and should be."""
         if logs and name not in self._seen and not self._is_off(name, logs):
-            raise MonitorError(missing_name(name, [*logs], hint))
+            raise MonitorError(missing_name(name, [*logs], hint or self.hint))
 
     def doubtful_fields(self, available: Collection[str]) -> list[str]:
         """Return the fields of the file name that look misspelt, before training.
@@ -303,7 +325,7 @@ class Scorer:
         found: dict[str, Mode] = {}
         for name in names:
             with contextlib.suppress(MonitorError):  # Several metrics fit.
-                mode = self._direction(self._base(name))
+                mode = self._direction(self.base_name(name))
                 if mode is not None:
                     found[name] = mode
         return found

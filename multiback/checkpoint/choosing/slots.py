@@ -4,46 +4,18 @@ Pure decisions over plain values. A checkpoint stays as long as any slot holds i
 """
 
 import abc
-import dataclasses
 import numbers
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Literal
 
 from multiback.checkpoint.choosing.direction import Mode
 from multiback.checkpoint.choosing.monitor import Logs, Monitor
+from multiback.checkpoint.choosing.ranking import Entry, near_the_best, ranked
 from multiback.checkpoint.choosing.shown import Shown
-from multiback.errors import ArgumentError
+from multiback.errors import ArgumentError, MonitorError
 
 _WITHIN = re.compile(r"(\d+(?:\.\d+)?)\s*se")
-
-
-@dataclasses.dataclass(frozen=True)
-class Entry:
-    """What the slots know of one checkpoint.
-
-    Attributes:
-        order: Later checkpoints have larger numbers; no two have the same.
-        epoch: Epochs completed.
-        step: Batches trained on, or the number that the user's own loop gave.
-        created: Seconds since 1970.
-        ranking_scores: By monitor label, more is better; no entry where it was not
-            measured, is NaN or fails its condition.
-        boundary: Saved at the end of an epoch, not in the middle of one.
-        asked: Saved because the user asked for it.
-        errors: The standard error of a score, by monitor label, where it is known.
-    """
-
-    order: int
-    epoch: int = 0
-    step: int = 0
-    created: float = 0.0
-    ranking_scores: Mapping[str, float] = dataclasses.field(
-        default_factory=dict, hash=False
-    )
-    boundary: bool = True
-    asked: bool = False
-    errors: Mapping[str, float] = dataclasses.field(default_factory=dict, hash=False)
 
 
 class Slot(Shown, abc.ABC):
@@ -174,61 +146,6 @@ class Best(Slot):
         )
 
 
-def ranked(
-    entries: Sequence[Entry], labels: Sequence[str], within: float = 0.0
-) -> list[Entry]:
-    """Return the entries that have the first score, best first.
-
-    The other scores decide between equals, then the earliest is better.
-
-    Args:
-        entries: Of one run.
-        labels: Of the scores that decide, in turn.
-        within: How many standard errors below the highest score the other scores decide
-            too; see `near_the_best`.
-    """
-    scored = [entry for entry in entries if labels[0] in entry.ranking_scores]
-    ordered = sorted(scored, key=lambda one: _key(one, labels), reverse=True)
-    front = near_the_best(entries, labels, within) if within else []
-    orders = {entry.order for entry in front}
-    return [*front, *(entry for entry in ordered if entry.order not in orders)]
-
-
-def near_the_best(
-    entries: Sequence[Entry], labels: Sequence[str], within: float
-) -> list[Entry]:
-    """Return the entries that the data cannot tell from the best, preferred first.
-
-    Those that another one beats, by the first score and by the other rule, are left
-    out; so the last has the highest score.
-
-    Args:
-        entries: Of one run.
-        labels: Of the score, and of those that decide between near ones, in turn; then
-            the earliest is better.
-        within: How many standard errors of the highest score are near.
-    """
-    scored = [entry for entry in entries if labels[0] in entry.ranking_scores]
-    if not scored:
-        return []
-    leader = max(scored, key=lambda one: _key(one, labels))
-    margin = within * leader.errors.get(labels[0], 0.0)
-    lowest = leader.ranking_scores[labels[0]] - margin
-    near = [one for one in scored if one.ranking_scores[labels[0]] >= lowest]
-    front: list[Entry] = []
-    for one in sorted(near, key=lambda one: _key(one, labels[1:]), reverse=True):
-        score = one.ranking_scores[labels[0]]
-        if not front or score > front[-1].ranking_scores[labels[0]]:
-            front.append(one)
-    return front
-
-
-def _key(entry: Entry, labels: Sequence[str]) -> tuple[float, ...]:
-    """Return what entries are ordered by, larger is better."""
-    scores = (entry.ranking_scores.get(label, float("-inf")) for label in labels)
-    return (*scores, -entry.order)
-
-
 def _standard_errors(within: str | None, monitor: Monitor) -> float:
     """Return how many standard errors `within=` says, 0 for None."""
     if within is None:
@@ -253,6 +170,15 @@ def _standard_errors(within: str | None, monitor: Monitor) -> float:
             "within= and min_delta= both say what is near enough. Leave min_delta= out."
         )
     return float(match[1])
+
+
+def no_interval(label: str) -> MonitorError:
+    """Return the error of `within=` for a metric that has no interval."""
+    return MonitorError(
+        f"within= wants a metric with an interval, not {label!r}. Monitor one of "
+        'multiback\'s metrics with interval(), or pass it intervals="bootstrap"; '
+        "in a loop of your own pass step(..., intervals={name: metric.interval()})."
+    )
 
 
 class Last(Slot):

@@ -12,6 +12,7 @@ from multiback import keras_private
 from multiback.checkpoint.choosing.direction import Mode, direction_of
 from multiback.checkpoint.choosing.log_values import written
 from multiback.checkpoint.choosing.scorer import Scorer
+from multiback.checkpoint.choosing.slots import no_interval
 from multiback.errors import ArgumentError, MonitorError
 
 _HINT = (
@@ -33,6 +34,9 @@ class HasInterval(Protocol):
     """A metric that may say how sure its value is."""
 
     state: Any
+
+    def has_interval(self) -> bool:
+        """Return whether there can be one."""
 
     def compute_interval(self, state: Any) -> Any:
         """Return the interval of the value of a state."""
@@ -121,6 +125,28 @@ def intervals_of(
             with contextlib.suppress(ArgumentError):  # Its state tells none.
                 found[prefix + name] = metric.compute_interval(metric.state)
     return found
+
+
+def check_intervals(
+    model: keras.Model, scorer: Scorer, wanted: Collection[str]
+) -> None:
+    """Raise where a metric that `within=` monitors can have no interval.
+
+    Args:
+        model: The model in training; its metrics are built.
+        scorer: Knows the prefixes of log names.
+        wanted: The log names that slots with `within=` monitor.
+
+    Raises:
+        MonitorError: Such a metric has no interval.
+    """
+    if writes_own_logs(model):
+        return
+    names = {scorer.base_name(name): name for name in wanted}
+    for name, metric in _named(model, lambda _: True) if names else ():
+        known = isinstance(metric, HasInterval) and metric.has_interval()
+        if name in names and not known:
+            raise no_interval(names[name])
 
 
 def _named(

@@ -77,6 +77,29 @@ def check_order(callbacks: Sequence[Any], params: Any) -> None:
             )
 
 
+def around(callbacks: Sequence[Any], ours: Any) -> tuple[list[Any], list[Any]]:
+    """Return the callbacks in front of one, and those behind it; none without it."""
+    for place, one in enumerate(callbacks):
+        if one is ours:
+            return list(callbacks[:place]), list(callbacks[place + 1 :])
+    return [], []
+
+
+def late_logs(callbacks: Sequence[Any], ours: Any) -> str:
+    """Say which of the user's callbacks stand behind one; empty without any."""
+    names = [
+        type(one).__name__
+        for one in around(callbacks, ours)[1]
+        if not type(one).__module__.startswith(("keras.", "multiback."))
+    ]
+    if not names:
+        return ""
+    return (
+        f"{' and '.join(names)} stands behind ModelCheckpoint in fit(callbacks="
+        "[...]): what it adds to the logs comes too late. Put it in front."
+    )
+
+
 def known_callbacks(
     callbacks: Sequence[Any], ours: Any, named: Sequence[Any]
 ) -> tuple[list[Any], list[str]]:
@@ -91,22 +114,20 @@ def known_callbacks(
         The callbacks in front of `ours`, and in sentences those behind it, which have
         not seen the epoch's end at the save.
     """
-    if not any(one is ours for one in callbacks):
-        return [], []
-    place = next(at for at, one in enumerate(callbacks) if one is ours)
-    known = [
-        (at < place, one)
-        for at, one in enumerate(callbacks)
-        if (isinstance(one, HasState) or _fields(one))
-        and not any(one is other for other in named)
-    ]
-    behind = [
+    in_front, behind = (
+        [
+            one
+            for one in part
+            if (isinstance(one, HasState) or _fields(one))
+            and not any(one is other for other in named)
+        ]
+        for part in around(callbacks, ours)
+    )
+    return in_front, [
         f"{type(one).__name__} stands behind ModelCheckpoint in fit(callbacks=[...]), "
         "so its state is not saved for a resume. Put it in front."
-        for in_front, one in known
-        if not in_front
+        for one in behind
     ]
-    return [one for in_front, one in known if in_front], behind
 
 
 def callback_states(

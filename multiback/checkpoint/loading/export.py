@@ -14,7 +14,7 @@ from multiback.errors import MultibackError, StoreError
 from multiback.keras_private import layers_of
 from multiback.state import custom_classes, write_keras_file
 from multiback.store import Checkpoint, Files, Runs
-from multiback.store.disk.files import store_errors
+from multiback.store.disk.files import store_errors, sync_directory
 from multiback.store.disk.removal import TEMPORARY
 
 WEIGHTS = ".weights.h5"
@@ -36,7 +36,7 @@ def put(temporary: Path, out: Path) -> None:
         raise StoreError(f"{out} must be a file, but is a directory. Choose another.")
     with store_errors("replace", out):
         files.replace(temporary, out)
-        files.sync_directory(out.parent)
+    sync_directory(files, out.parent)
 
 
 def write_model(model: keras.Model, out: Path) -> None:

@@ -4,20 +4,19 @@ No Keras here: the command line lists and ranks without it.
 """
 
 import contextlib
+import dataclasses
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, TypeVar
 
-from multiback import markup
 from multiback.checkpoint.arguments import expanded
 from multiback.checkpoint.choosing.direction import Mode, check_mode, find_direction
-from multiback.checkpoint.choosing.monitor import Monitor
+from multiback.checkpoint.choosing.monitor import Logs, Monitor
 from multiback.checkpoint.choosing.names import canonical_name, find_name, missing_name
+from multiback.checkpoint.choosing.ranking import Entry, ranked
 from multiback.checkpoint.choosing.recorded_scores import RecordedScores
 from multiback.checkpoint.choosing.scorer import Scorer
-from multiback.checkpoint.choosing.slots import Entry, ranked
 from multiback.checkpoint.loading.documents import (
-    is_measurement,
     recorded_directions,
     recorded_scores_of,
     recorded_threshold,
@@ -46,9 +45,13 @@ from multiback.store.background.writer import wait_for
 from multiback.warn import warn
 
 PathLike = str | os.PathLike[str]
+# By what to judge; None for the run's own monitor.
+Wanted = str | Callable[[Logs], float | None] | Monitor | None
 T = TypeVar("T")
 # Words for `run=`, beside the ids.
 ALL, LATEST = "all", "latest"
+# How many names an error lists.
+_SHOWN = 50
 
 
 def checkpoints_of(dirpath: PathLike, run: str | None) -> list[Checkpoint]:
@@ -102,8 +105,46 @@ def _what_to_pass(directory: Runs) -> str:
     return "Pass the directory that was given to ModelCheckpoint."
 
 
+def checkpoint_at(path: PathLike) -> Checkpoint:
+    """Open one checkpoint by its path, or by a short one: RUN/best, RUN/epoch=012.
+
+    Args:
+        path: A checkpoint's directory or URL; or a run directory and "best", "last", a
+            checkpoint's name, or the beginning of a name that no other has.
+
+    Raises:
+        NoCheckpointError: There is none, or several fit.
+    """
+    path = expanded("path=", path)
+    if is_run_directory(path):
+        raise NoCheckpointError(
+            f"{os.fspath(path)} is a run directory, and one checkpoint is wanted. Add "
+            "/best, /last or the beginning of a checkpoint's name."
+        )
+    text = os.fsdecode(path)
+    folder, name = os.path.split(text.rstrip("/"))
+    # A link such as `best` is opened as it is.
+    is_short = is_remote(path) or not os.path.lexists(text)
+    if not folder or not is_short or not is_run_directory(folder):
+        return open_checkpoint(path)
+    if name in ("best", "last"):
+        found = checkpoints_of(folder, LATEST)
+        return found[-1] if name == "last" else rank(found, None, "auto")[0]
+    found = checkpoints_of(folder, ALL)
+    exact = [one for one in found if one.name == name]
+    near = exact or [one for one in found if one.name.startswith(name)]
+    if len(near) == 1:
+        return near[0]
+    names = ", ".join(one.name for one in (near or found)[:_SHOWN])
+    what = "is none of" if not near else "could be each of"
+    raise NoCheckpointError(
+        f"{name!r} {what} the checkpoints {names}. Give one name, or enough of its "
+        "beginning."
+    )
+
+
 def rank(
-    found: Sequence[Checkpoint], monitor: str | None, mode: Mode | Literal["auto"]
+    found: Sequence[Checkpoint], monitor: Wanted, mode: Mode | Literal["auto"]
 ) -> list[Checkpoint]:
     """Sort checkpoints, best first; drop those without a score.
 
@@ -130,7 +171,7 @@ def rank(
 
 
 def _scored(
-    found: Sequence[Checkpoint], monitor: str | None, mode: Mode | Literal["auto"]
+    found: Sequence[Checkpoint], monitor: Wanted, mode: Mode | Literal["auto"]
 ) -> tuple[list[str], list[Entry], float]:
     """Return what decides, an entry for each checkpoint, and how near is near."""
     check_mode(mode)
@@ -139,7 +180,11 @@ def _scored(
         labels, judged = _as_judged(found, mode)
         within = recorded_scores_of(found[-1]).within
     else:
-        labels, judged = [monitor], _rescored(found, Monitor(monitor, mode), monitor)
+        if not isinstance(monitor, Monitor):
+            monitor = Monitor(monitor, mode)
+        elif mode != "auto":
+            monitor = dataclasses.replace(monitor, mode=mode)
+        labels, judged = [monitor.label], _rescored(found, monitor)
     entries = [
         Entry(i, ranking_scores=each.ranking_scores, errors=each.errors)
         for i, each in enumerate(judged)
@@ -205,14 +250,13 @@ def _criteria(recorded: RecordedScores) -> tuple[tuple[str, str], ...]:
     )
 
 
-def _rescored(
-    found: Sequence[Checkpoint], monitor: Monitor, label: str
-) -> list[RecordedScores]:
+def _rescored(found: Sequence[Checkpoint], monitor: Monitor) -> list[RecordedScores]:
     """Score checkpoints by their recorded metrics.
 
     Checkpoints that did not record the name, or recorded the opposite direction, have
     no score.
     """
+    label = monitor.label
     wanted: Mode | None = None if monitor.mode == "auto" else monitor.mode
     scores: list[RecordedScores] = []
     available: set[str] = set()
@@ -226,11 +270,16 @@ def _rescored(
             scores.append(RecordedScores())
             continue
         known = True
+        if not is_own and monitor.smooth is not None:
+            raise MonitorError(
+                f"smooth= goes by a curve over all epochs, and only the run's own "
+                f"monitor recorded its curve. Leave it out, or train with {label!r}."
+            )
         if not is_own and (fault := monitor.fault(values)):
             raise MonitorError(fault)
         direction = recorded if is_own else _direction_of(checkpoint, monitor)
         wanted = wanted or direction or Scorer([monitor]).mode(monitor)
-        score = own.scores.get(label) if is_own else monitor.measure(values)
+        score = own.scores.get(label) if is_own else _measured(monitor, values)
         fits = monitor.mode != "auto" or direction in (None, wanted)
         # Under the given text, which the caller ranks by.
         scores.append(
@@ -242,6 +291,14 @@ def _rescored(
         missing = monitor.missing(available)
         raise MonitorError(missing_name(missing[0] if missing else label, available))
     return scores[::-1]
+
+
+def _measured(monitor: Monitor, values: Mapping[str, Any]) -> float | None:
+    """Measure recorded values; None where a function reads a name they do not have."""
+    try:
+        return monitor.measure(values)
+    except KeyError:
+        return None
 
 
 def _direction_of(checkpoint: Checkpoint, monitor: Monitor) -> Mode | None:
@@ -260,15 +317,21 @@ def _direction_of(checkpoint: Checkpoint, monitor: Monitor) -> Mode | None:
 def better_run(
     dirpath: PathLike,
     best: Checkpoint,
-    monitor: str | None,
+    monitor: Wanted,
     mode: Mode | Literal["auto"],
-) -> list[str]:
-    """Say, in a sentence, that another run of a directory has a better checkpoint.
+) -> tuple[str, str] | None:
+    """Find another run of a directory that has a better checkpoint.
+
+    Returns:
+        Its id, and what it is better by; None if there is none.
 
     Compared are runs with the same monitor, or by `monitor`, with variables of the same
     shapes.
     """
-    everything = open_run_directory(dirpath).checkpoints()
+    runs = open_run_directory(dirpath)
+    if len(runs.run_ids()) < 2:  # noqa: PLR2004 - no other run
+        return None
+    everything = runs.checkpoints()
     criteria = _criteria(recorded_scores_of(best))
     rivals = [
         one
@@ -286,16 +349,11 @@ def better_run(
         own = entries[-1].ranking_scores
         for entry in ranked(entries, labels):
             if entry.ranking_scores[labels[0]] <= own.get(labels[0], float("-inf")):
-                return []
+                return None
             rival = rivals[entry.order]
             if _shapes(rival) == _shapes(best):
-                text = (
-                    f"The run {rival.run_id} is better by {labels[0]!r} than the run "
-                    f'{best.run_id}, which was loaded. Pass run="all" for the best '
-                    "of all runs."
-                )
-                return [text]
-    return []
+                return rival.run_id, labels[0]
+    return None
 
 
 def _shapes(checkpoint: Checkpoint) -> list[Any]:
@@ -321,95 +379,6 @@ def first_intact(ordered: Sequence[Checkpoint], read: Callable[[Checkpoint], T])
             damage = error
             warn(f"Passed over {checkpoint.name}: {error}", CheckpointWarning)
     raise damage
-
-
-class Measurements(list[dict[str, Any]]):
-    """A list of records that a notebook shows as a table."""
-
-    def _repr_html_(self) -> str:
-        names = dict.fromkeys(
-            name for row in self for name in row if name not in ("run_id", "time")
-        )
-        rows = [[row.get(name) for name in names] for row in self]
-        return markup.table(list(names), rows)
-
-
-def history(dirpath: PathLike, *, run: str | None = None) -> list[dict[str, Any]]:
-    """Read every metric of every epoch of a run, saved or not.
-
-    `pandas.DataFrame(multiback.history(dirpath))` has one column a metric.
-
-    Args:
-        dirpath: The run directory.
-        run: A run's id; "all" for every run; None or "latest" for the run that began
-            last, even if it has no checkpoint yet.
-
-    Returns:
-        One flat record a measurement, by epoch and step: "run_id", "epoch", "step",
-        "time" (seconds since 1970) and each metric under its own name; arrays are
-        lists. A metric with one of those four names has
-        "metrics/" before it. Of a run that was resumed, the epochs that were done
-        again appear once.
-
-    Raises:
-        ArgumentError: There is no such run.
-
-    Examples:
-        >>> import tempfile, multiback as mb
-        >>> folder = tempfile.TemporaryDirectory()
-        >>> with mb.Checkpointer(folder.name, "f1", mode="max") as checkpointer:
-        ...     saved = checkpointer.step({"w": [1.0]}, {"f1": 0.5, "loss": 2.0})
-        >>> [(row["epoch"], row["f1"], row["loss"]) for row in history(folder.name)]
-        [(1, 0.5, 2.0)]
-        >>> folder.cleanup()
-    """
-    fixed = ("run_id", "epoch", "step", "time")
-    return Measurements(
-        {
-            **{name: one.get(name) for name in fixed},
-            **{
-                f"metrics/{name}" if name in fixed else name: value
-                for name, value in one["metrics"].items()
-            },
-        }
-        for one in measurements(dirpath, run=run)
-    )
-
-
-def measurements(dirpath: PathLike, *, run: str | None) -> list[dict[str, Any]]:
-    """Read a run's history without the epochs that a resumed run repeated.
-
-    Args:
-        dirpath: The run directory.
-        run: A run's id; None for the run that began last.
-
-    Returns:
-        One record a measurement with "run_id", "epoch", "step", "time" and
-        "metrics", by epoch and step.
-
-    Raises:
-        ArgumentError: There is no such run.
-    """
-    dirpath = expanded("dirpath=", dirpath)
-    runs = open_run_directory(dirpath)
-    name = None if run in (None, LATEST, ALL) else run
-    records = list(filter(is_measurement, runs.history(name)))
-    if name is not None and not records and name not in (known := runs.run_ids()):
-        raise ArgumentError(
-            f"run= must be the id of a run in {dirpath}, but is {name!r}. There "
-            + (f"are, the newest first: {', '.join(known)}." if known else "is none.")
-        )
-    if run != ALL and records:
-        records = [one for one in records if one["run_id"] == records[-1]["run_id"]]
-    lived: dict[str, list[dict[str, Any]]] = {}
-    for record in records:
-        own = lived.setdefault(record["run_id"], [])
-        moment = record["epoch"], record["step"]
-        while own and (own[-1]["epoch"], own[-1]["step"]) >= moment:
-            # A resumed run has repeated it, or did not come so far.
-            own.pop()
-        own.append(record)
-    return [record for own in lived.values() for record in own]
 
 
 def threshold_of(

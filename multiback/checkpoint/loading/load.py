@@ -10,6 +10,7 @@ import keras
 
 from multiback.checkpoint.arguments import check_flag, expanded
 from multiback.checkpoint.choosing.direction import Mode
+from multiback.checkpoint.choosing.monitor import Monitor
 from multiback.checkpoint.loading.documents import (
     KERAS_FILE,
     keras_file,
@@ -40,7 +41,7 @@ from multiback.state import (
     tree,
     without_frozen_slots,
 )
-from multiback.state.bounds import check_bounds
+from multiback.state.bounds import Room, check_bounds
 from multiback.state.tree import is_tree
 from multiback.store import (
     Checkpoint,
@@ -53,7 +54,7 @@ from multiback.warn import warn
 
 def load_best(
     dirpath: PathLike,
-    monitor: str | None = None,
+    monitor: str | Monitor | None = None,
     *,
     mode: Mode | Literal["auto"] = "auto",
     run: str | None = None,
@@ -66,8 +67,8 @@ def load_best(
 
     Args:
         dirpath: The run directory, or its URL.
-        monitor: A recorded metric, or an expression of some, to be best by; by default
-            the run's monitor.
+        monitor: A recorded metric, an expression of some, or a `Monitor`, such as one
+            with `where=`, to be best by; by default the run's monitor.
         mode: "max", "min" or "auto", for such a monitor.
         run: A run's id; "all" for the best of every run that recorded the monitor;
             "latest", the default, for the run that started last.
@@ -76,7 +77,9 @@ def load_best(
         compile: Compile the model as it was, optimizer state included.
         safe_mode: Refuse lambdas, which are code inside the file.
         bounded: Refuse an architecture whose layers are larger than any saved weight,
-            and metrics of more than 2 GiB: a forged file could ask for any memory.
+            variables of 16 times the checkpoint's bytes, and metrics of more than
+            2 GiB: a forged file could ask for any memory. Memory that your own classes
+            allocate outside of Keras's variables is not bounded.
 
     Returns:
         The model; or, where no model was saved, the mapping of arrays.
@@ -90,9 +93,14 @@ def load_best(
     """
     dirpath = expanded("dirpath=", dirpath)
     ordered = rank(checkpoints_of(dirpath, run), monitor, mode)
-    if run in (None, LATEST):
-        for text in better_run(dirpath, ordered[0], monitor, mode):
-            warn(text, CheckpointWarning)
+    latest = run in (None, LATEST)
+    if latest and (better := better_run(dirpath, ordered[0], monitor, mode)):
+        text = (
+            f"The run {better[0]} is better by {better[1]!r} than the run "
+            f'{ordered[0].run_id}, which was loaded. Pass run="all" for the best '
+            "of all runs."
+        )
+        warn(text, CheckpointWarning)
     return first_intact(
         ordered,
         lambda one: _load(
@@ -200,6 +208,7 @@ def _load(
         "compile": compile,
         "safe_mode": safe_mode,
         "learning_rate": trainer_facts(checkpoint).get("learning_rate"),
+        "room": Room(checkpoint.stored_bytes()) if bounded else None,
     }
     if KERAS_FILE in checkpoint.files:
         # Keras reads it as a file, so verify it first.
@@ -243,6 +252,22 @@ def _load(
     return model
 
 
+def candidates(path: PathLike, which: str, run: str | None) -> list[Checkpoint]:
+    """Return the checkpoint at a path; or those of a run directory, first choice first.
+
+    Raises:
+        ArgumentError: `which` is another word than "best" and "last".
+        NoCheckpointError: There is none.
+    """
+    if which not in ("best", "last"):
+        raise ArgumentError(f'which= wants "best" or "last", not {which!r}.')
+    path = expanded("path=", path)
+    if not is_run_directory(path):
+        return [_opened(path)]
+    found = checkpoints_of(path, run)
+    return rank(found, None, "auto") if which == "best" else found[::-1]
+
+
 def restore(
     model: keras.Model | Mapping[str, Any],
     path: PathLike,
@@ -282,8 +307,6 @@ def restore(
         StateError: A weight is missing, extra or of another shape; the model is
             unchanged.
     """
-    if which not in ("best", "last"):
-        raise ArgumentError(f'which= wants "best" or "last", not {which!r}.')
     if not isinstance(model, keras.Model) and not is_tree(model):
         raise ArgumentError(
             "model= wants a built keras.Model, or a mapping of names to arrays, not "
@@ -292,11 +315,7 @@ def restore(
     check_flag("optimizer=", optimizer)
     check_flag("strict=", strict)
     check_flag("rounding=", rounding)
-    path = expanded("path=", path)
-    ordered = [] if is_run_directory(path) else [_opened(path)]
-    if not ordered:
-        found = checkpoints_of(path, run)
-        ordered = rank(found, None, "auto") if which == "best" else found[::-1]
+    ordered = candidates(path, which, run)
     misfits: list[Checkpoint] = []
 
     def fitting(one: Checkpoint) -> Any:

@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeVar
 
 import numpy as np
 
-from multiback.checkpoint.choosing.slots import Entry
+from multiback.checkpoint.choosing.ranking import Entry
 from multiback.checkpoint.saving.kept import KeptCheckpoints
 from multiback.checkpoint.saving.snapshots import Draft, Memory
 from multiback.errors import ArgumentError, StoreError

@@ -8,9 +8,10 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from multiback.checkpoint.choosing.monitor import Monitor
+from multiback.checkpoint.choosing.ranking import Entry
 from multiback.checkpoint.choosing.recorded_scores import RecordedScores
 from multiback.checkpoint.choosing.scorer import Scorer
-from multiback.checkpoint.choosing.slots import Best, Entry, Slot, kept
+from multiback.checkpoint.choosing.slots import Best, Slot, kept
 from multiback.checkpoint.loading.documents import recorded_scores_of, recorded_values
 from multiback.errors import StoreError
 from multiback.store import Checkpoint, Runs, open_run_directory

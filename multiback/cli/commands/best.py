@@ -7,10 +7,11 @@ from typing import Any, Literal
 from multiback.checkpoint.choosing.direction import Mode
 from multiback.checkpoint.choosing.monitor import Monitor
 from multiback.checkpoint.choosing.names import missing_name
+from multiback.checkpoint.choosing.ranking import Entry, ranked
 from multiback.checkpoint.choosing.recorded_scores import RecordedScores
 from multiback.checkpoint.choosing.scorer import Scorer
-from multiback.checkpoint.choosing.slots import Entry, ranked
 from multiback.checkpoint.loading.documents import recorded_scores_of, recorded_values
+from multiback.checkpoint.loading.find import LATEST, better_run
 from multiback.cli.lightning_files import Listed
 from multiback.cli.output import count_text, interval_text
 from multiback.cli.records import (
@@ -20,8 +21,8 @@ from multiback.cli.records import (
     record,
     recorded_scores,
 )
-from multiback.errors import MonitorError, NoCheckpointError
-from multiback.store import Place
+from multiback.errors import MonitorError, NoCheckpointError, cleaned
+from multiback.store import Checkpoint, Place
 
 AnyMode = Mode | Literal["auto"]
 
@@ -42,7 +43,7 @@ def best_record(
             monitor.
         where: A condition on recorded metrics, instead of the run's own.
         mode: "max", "min" or "auto".
-        run: A run's id; the latest run by default.
+        run: A run's id, "all" or "latest"; the latest run by default.
 
     Raises:
         NoCheckpointError: No checkpoint has such a score.
@@ -74,26 +75,38 @@ def best_record(
             "what was recorded."
         )
     chosen = found[best[0].order]
+    asked = None if by is None and where is None else monitor
+    rival = None
+    if isinstance(chosen, Checkpoint) and run in (None, LATEST):
+        rival = better_run(directory, chosen, asked, mode)
     return {
         **record(chosen),
         "by": label,
         "where": where,
         "score": _measure(monitor, chosen),
         "cannot_be_told_apart": not_told_apart(chosen, found, monitor.label),
+        "better_run": rival[0] if rival else None,
     }
 
 
-def best_view(found: Record) -> str | None:
-    """Return a sentence about the checkpoints that are as good as far as data tell."""
+def best_view(found: Record) -> list[str]:
+    """Return sentences about other checkpoints that are as good, or better."""
+    sentences = []
+    if rival := found["better_run"]:
+        sentences.append(
+            f"The run {cleaned(rival)} has a better {found['by']}; this is the best of "
+            f"{cleaned(found['run_id'])}. --run all looks in every run."
+        )
     names = found["cannot_be_told_apart"]
     if not names:
-        return None
+        return sentences
     ends = found["intervals"][found["by"]]
     shown = interval_text(found["score"], (ends["upper"] - ends["lower"]) / 2.0)
-    return (
+    sentences.append(
         f"Its {found['by']} is {shown}: {count_text(len(names), 'checkpoint')} cannot "
         f"be told apart from it by that: {', '.join(names)}."
     )
+    return sentences
 
 
 def entries_of(found: Sequence[Listed], monitors: Sequence[Monitor]) -> list[Entry]:

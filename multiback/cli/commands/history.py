@@ -9,7 +9,7 @@ from typing import Any
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 
-from multiback.checkpoint.loading.find import history
+from multiback.checkpoint.loading.history import history
 from multiback.cli.lightning_files import refuse_lightning
 from multiback.cli.output import count_text, score_text
 from multiback.cli.records import Record

@@ -11,7 +11,8 @@ from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderR
 from rich.text import Text
 
 from multiback.checkpoint.loading.documents import recorded_scores_of
-from multiback.checkpoint.loading.find import measurements, rank
+from multiback.checkpoint.loading.find import rank
+from multiback.checkpoint.loading.history import measurements
 from multiback.cli.lightning_files import Listed
 from multiback.cli.output import count_text, size_text
 from multiback.cli.records import (

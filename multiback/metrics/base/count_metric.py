@@ -12,6 +12,7 @@ from multiback.metrics.base.averaging import (
     check_average,
     check_zero_division,
 )
+from multiback.metrics.base.bootstrap_states import Intervals
 from multiback.metrics.base.metric import Direction, PairMetric
 from multiback.metrics.inputs.task import Average, Task, TaskName
 from multiback.metrics.intervals.delta import (
@@ -55,6 +56,8 @@ class CountMetric(PairMetric):
         zero_division: Value of a ratio without a denominator: 0, 1 or NaN.
         name: Name in the logs.
         dtype: Accepted as Keras's metrics do; the arithmetic stays exact.
+        intervals: "bootstrap" draws the rows again for `interval()` while they come, or
+            a mapping of "replicates" and "seed" does; None takes a formula.
     """
 
     direction: ClassVar[Direction | None] = "max"
@@ -68,9 +71,10 @@ class CountMetric(PairMetric):
         zero_division: float,
         name: str,
         dtype: str | None,
+        intervals: Intervals = None,
     ) -> None:
         check_zero_division(zero_division)
-        super().__init__(counts, name=name, dtype=dtype)
+        super().__init__(counts, name=name, dtype=dtype, intervals=intervals)
         self._counts = counts
         self.record: Task = record
         self.zero_division = float(zero_division)
@@ -216,6 +220,8 @@ class TaskMetric(CountMetric):
         zero_division: Value of a ratio without a denominator: 0, 1 or NaN.
         name: Name in the logs.
         dtype: Accepted as Keras's metrics do; the arithmetic stays exact.
+        intervals: "bootstrap" draws the rows again for `interval()` while they come, or
+            a mapping of "replicates" and "seed" does; None takes a formula.
     """
 
     def __init__(
@@ -226,12 +232,18 @@ class TaskMetric(CountMetric):
         zero_division: float,
         name: str,
         dtype: str | None,
+        intervals: Intervals = None,
     ) -> None:
         counts: Counts = counts_for_task(record)
         if hits_only and record.num_classes is not None:
             counts = ClassHits(record.num_classes, record.ignore_index)
         super().__init__(
-            record, counts, zero_division=zero_division, name=name, dtype=dtype
+            record,
+            counts,
+            zero_division=zero_division,
+            name=name,
+            dtype=dtype,
+            intervals=intervals,
         )
 
 
@@ -246,6 +258,8 @@ class RatioMetric(TaskMetric):
         zero_division: Value of a ratio without a denominator: 0, 1 or NaN.
         name: Name in the logs.
         dtype: Accepted as Keras's metrics do; the arithmetic stays exact.
+        intervals: "bootstrap" draws the rows again for `interval()` while they come, or
+            a mapping of "replicates" and "seed" does; None takes a formula.
     """
 
     # Averages for which the formula for classes reads true positives and false
@@ -260,6 +274,7 @@ class RatioMetric(TaskMetric):
         zero_division: float,
         name: str,
         dtype: str | None,
+        intervals: Intervals = None,
     ) -> None:
         check_average(average)
         super().__init__(
@@ -268,6 +283,7 @@ class RatioMetric(TaskMetric):
             zero_division=zero_division,
             name=name,
             dtype=dtype,
+            intervals=intervals,
         )
         self.average = average
 

@@ -13,9 +13,16 @@ from multiback.errors import ArgumentError, FewRowsWarning, UnusableValuesWarnin
 from multiback.keras_private import get_keras_mask, in_stateless_scope
 from multiback.metrics import plots
 from multiback.metrics.base import sharing
+from multiback.metrics.base.bootstrap_states import (
+    BootstrapStates,
+    Intervals,
+    bootstrap_of,
+    compiled_mapped,
+)
 from multiback.metrics.base.replicas import Replicas
 from multiback.metrics.base.signature import checked
 from multiback.metrics.inputs.task import Task
+from multiback.metrics.intervals.bootstrap import percentile_interval
 from multiback.metrics.intervals.interval import (
     ENOUGH_ROWS,
     Interval,
@@ -74,6 +81,11 @@ class Metric(keras.metrics.Metric, abc.ABC):  # type: ignore[misc]  # Keras has 
         name: Name of the metric in Keras's logs.
         dtype: Accepted as Keras's metrics do; the state stays exact and the
             result float32.
+        intervals: How `interval()` is computed. None takes the metric's formula, if it
+            has one. "bootstrap" keeps 200 more states while the data come, each of rows
+            drawn again, which takes as many updates a batch: any metric that takes
+            weights has it. `{"replicates": 1000, "seed": 1}` sets both numbers;
+            processes whose states are merged want a seed each.
 
     Attributes:
         direction: Which way is better, "max" or "min"; None where neither is.
@@ -88,6 +100,8 @@ class Metric(keras.metrics.Metric, abc.ABC):  # type: ignore[misc]  # Keras has 
     instead: ClassVar[Mapping[str, str]] = {}
     # What is classified, if anything.
     record: Task | None = None
+    # Why rows cannot be drawn again, if so.
+    never_drawn: str | None = None
     _arguments: dict[str, Any]  # Set by `checked`.
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -98,12 +112,20 @@ class Metric(keras.metrics.Metric, abc.ABC):  # type: ignore[misc]  # Keras has 
 
     @checked
     def __init__(
-        self, statistic: Statistic, name: str, dtype: str | None = None
+        self,
+        statistic: Statistic,
+        name: str,
+        dtype: str | None = None,
+        intervals: Intervals = None,
     ) -> None:
         if not isinstance(name, str) or not name:
             raise ArgumentError(f"name= wants the name for Keras's logs, not {name!r}.")
         super().__init__(name=name, dtype=dtype)
         self._direction = KERAS_DIRECTIONS[self.direction]
+        self._bootstrap = bootstrap_of(statistic, intervals, self.never_drawn)
+        self._of_states: Any = None
+        if self._bootstrap is not None:
+            statistic = self._bootstrap
         self.statistic = statistic
         # Set by `group` for an owner: the other members compare their batches with it.
         self.seen: sharing.Seen | None = None
@@ -286,6 +308,8 @@ class Metric(keras.metrics.Metric, abc.ABC):  # type: ignore[misc]  # Keras has 
         state = {key: ops.convert_to_numpy(v) for key, v in owner.state.items()}
         self.warn_of_unusable(state)
         found = self.compute_interval(state, level)
+        if self._bootstrap is not None:
+            state = self._bootstrap.apart(state)[0]
         rare = rare_classes(self.class_rows(state))
         if rare:
             which = f"class {rare[0]}" + (
@@ -299,11 +323,41 @@ class Metric(keras.metrics.Metric, abc.ABC):  # type: ignore[misc]  # Keras has 
             )
         return found
 
+    def has_interval(self) -> bool:
+        """Return whether `interval()` can return one, whatever the data."""
+        if self._bootstrap is not None:
+            return True
+        state = self.statistic.init()
+        try:
+            with np.errstate(all="ignore"):
+                self.compute_interval(state)
+        except ArgumentError:
+            return False
+        return True
+
     def compute_interval(self, state: State, level: float = 0.95) -> Interval:
         """Return the interval of the value of a state; see `interval`."""
         level = check_level(level)
         host = {key: ops.convert_to_numpy(value) for key, value in state.items()}
+        if self._bootstrap is not None:
+            return self._drawn_interval(self._bootstrap, host, level)
         return self.interval_on_arrays(host, level)
+
+    def _drawn_interval(
+        self, bootstrap: BootstrapStates, state: State, level: float
+    ) -> Interval:
+        states = bootstrap.all_states(state)
+        first = {key: part[0] for key, part in states.items()}
+        if self.compute_on_arrays(first) is not None:
+            values = [
+                self.compute_on_arrays({key: part[k] for key, part in states.items()})
+                for k in range(1 + bootstrap.replicates)
+            ]
+        else:
+            if self._of_states is None:
+                self._of_states = compiled_mapped(self.compute)
+            values = ops.convert_to_numpy(self._of_states(states))
+        return percentile_interval(values[0], values[1:], level)
 
     def interval_on_arrays(self, _state: State, _level: float) -> Interval:
         """Return the interval of a state of NumPy arrays; metrics write it.
@@ -313,8 +367,8 @@ class Metric(keras.metrics.Metric, abc.ABC):  # type: ignore[misc]  # Keras has 
         """
         raise ArgumentError(
             f"{self.name} has no interval(): what it adds up does not tell how it "
-            "varies. Use multiback.metrics.bootstrap(metric, y_true, y_pred), which "
-            "draws the rows again."
+            'varies. Make it with intervals="bootstrap", or use multiback.metrics.'
+            "bootstrap(metric, y_true, y_pred): both draw the rows again."
         )
 
     def class_rows(self, _state: State) -> Any:
@@ -326,7 +380,8 @@ class Metric(keras.metrics.Metric, abc.ABC):  # type: ignore[misc]  # Keras has 
 
         The causes are "unknown_label", "nan_label", "soft_label" (not a whole number),
         "nan_score", "outside_score" (not in [0, 1], where probabilities are wanted),
-        "unknown_prediction", "negative_weight", "infinite" and "beyond_capacity".
+        "unknown_prediction", "unusable_weight" (NaN, infinite or, of a ranking,
+        negative), "infinite" and "beyond_capacity".
         Labels that cannot be used make the value NaN.
 
         Returns:

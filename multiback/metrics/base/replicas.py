@@ -25,6 +25,12 @@ def _strategy() -> Any:
     return tensorflow
 
 
+def this_replica() -> Any:
+    """Return which replica of TensorFlow's strategy this runs on; 0 elsewhere."""
+    strategy = _strategy()
+    return 0 if strategy is None else strategy.replica()
+
+
 class Replicas:
     """The rows of a metric's state; without replicas the state is plain.
 

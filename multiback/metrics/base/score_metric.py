@@ -12,6 +12,7 @@ from keras import ops
 from multiback.errors import ArgumentError, WideBoundsWarning
 from multiback.metrics import plots
 from multiback.metrics.base.averaging import check_average
+from multiback.metrics.base.bootstrap_states import Intervals
 from multiback.metrics.base.curves import (
     PrecisionRecallCurve,
     ROCCurve,
@@ -89,6 +90,8 @@ class ScoreMetric(PairMetric):
         max_state_mb: Largest state in MB, or None.
         name: Name in the logs.
         dtype: Accepted as Keras's metrics do; counts stay exact.
+        intervals: "bootstrap" draws the rows again for `interval()` while they come, or
+            a mapping of "replicates" and "seed" does; None takes a formula.
     """
 
     direction: ClassVar[Direction | None] = "max"
@@ -110,6 +113,7 @@ class ScoreMetric(PairMetric):
         max_state_mb: float | None,
         name: str,
         dtype: str | None,
+        intervals: Intervals = None,
     ) -> None:
         check_average(average)
         if capacity is not None:
@@ -134,7 +138,7 @@ class ScoreMetric(PairMetric):
             if capacity is None
             else ScoreBuffer(capacity, scores)
         )
-        super().__init__(self._scores, name=name, dtype=dtype)
+        super().__init__(self._scores, name=name, dtype=dtype, intervals=intervals)
         self.record: Task = record
         self.average = average
         one_value = binary and record.classes is None
@@ -234,7 +238,7 @@ class ScoreMetric(PairMetric):
 
     def class_rows(self, state: State) -> Any:
         """Return the effective rows of the rarer class of each ranking."""
-        whole = self._scores.read(state)
+        whole = self.host_histogram(state)
         histogram, squares = self.chosen(whole), self.squared_weights(state, whole)
         rows = [
             np.sum(counts, axis=-1) ** 2 / np.where(square > 0.0, square, 1.0)
@@ -242,10 +246,18 @@ class ScoreMetric(PairMetric):
         ]
         return np.minimum(*rows)
 
+    def host_histogram(self, state: State) -> Histogram:
+        """Return the values of a state of NumPy arrays, as arrays if it has bins."""
+        scores = self._scores
+        if isinstance(scores, ScoreBuffer):
+            return scores.read(state)
+        cells = list(scores.columns_in_chunks(state))
+        return scores.histogram_of(np.concatenate(cells), state)
+
     def bin_counts(self, histogram: Histogram) -> tuple[Array, Array]:
         """Return the negatives and the positives of each bin, in float64."""
         negatives, positives = (
-            ops.convert_to_numpy(part).astype("float64")
+            ops.convert_to_numpy(part).astype("float64", copy=False)
             for part in (histogram.negatives, histogram.positives)
         )
         return negatives, positives
@@ -262,7 +274,7 @@ class ScoreMetric(PairMetric):
             plain = whole
             if np.any(state["weighted"]):
                 nothing = np.zeros_like(state["weighted"])
-                plain = self._scores.read({**state, "weighted": nothing})
+                plain = self.host_histogram({**state, "weighted": nothing})
             counts = [np.sum(part, axis=-1) for part in self.bin_counts(plain)]
             both = sum_of_words(state["squares"]).reshape(-1, 2)
             both = both + np.stack(counts, axis=1)

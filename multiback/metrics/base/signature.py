@@ -41,6 +41,8 @@ ADVICE = {
     "curve": "AUROC and AveragePrecision are metrics of their own, and "
     "AUROC().roc_curve() and precision_recall_curve() return curves.",
     "include_background": "Pass classes=[1, 2, ...] to leave class 0 out of the value.",
+    "intervals": "It has no interval: to draw rows again takes a weight for each, and "
+    "its value is no share or mean of rows.",
     "multi_label": 'Pass task="multilabel", num_labels=N.',
     "multidim_average": "SamplewiseDice and SamplewiseJaccardIndex average samples.",
     "sample_weight": "Give it to update_state(), or compile with weighted_metrics=.",
@@ -93,6 +95,8 @@ def _kept(signature: inspect.Signature, arguments: Mapping[str, Any]) -> dict[st
 def _is_plain(value: Any) -> bool:
     if isinstance(value, list):
         return all(_is_plain(each) for each in value)
+    if isinstance(value, Mapping):
+        return all(_is_plain(each) for pair in value.items() for each in pair)
     return value is None or isinstance(value, bool | int | float | str)
 
 

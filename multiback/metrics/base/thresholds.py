@@ -7,6 +7,7 @@ import numpy as np
 from keras import ops
 
 from multiback.errors import ArgumentError
+from multiback.metrics.base.bootstrap_states import Intervals
 from multiback.metrics.base.curves import as_threshold
 from multiback.metrics.base.score_metric import ScoreMetric
 from multiback.metrics.inputs.task import Average, Task
@@ -62,6 +63,8 @@ class BestThreshold(ScoreMetric):
         max_state_mb: Largest state in MB, or None.
         name: Name in the logs.
         dtype: Accepted as Keras's metrics do; counts stay exact.
+        intervals: "bootstrap" draws the rows again for `interval()` while they come, or
+            a mapping of "replicates" and "seed" does; None takes a formula.
     """
 
     # With few samples one sample moves the value by a percent.
@@ -77,6 +80,7 @@ class BestThreshold(ScoreMetric):
         max_state_mb: float | None,
         name: str,
         dtype: str | None,
+        intervals: Intervals = None,
     ) -> None:
         if record.kind == "binary" and record.classes is not None:
             raise ArgumentError(
@@ -91,6 +95,7 @@ class BestThreshold(ScoreMetric):
             max_state_mb=max_state_mb,
             name=name,
             dtype=dtype,
+            intervals=intervals,
         )
 
     @abc.abstractmethod

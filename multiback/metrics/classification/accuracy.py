@@ -7,6 +7,7 @@ import numpy as np
 from keras import ops
 
 from multiback.metrics.base.averaging import check_has_classes
+from multiback.metrics.base.bootstrap_states import Intervals
 from multiback.metrics.base.count_metric import RatioMetric, TaskMetric
 from multiback.metrics.inputs.task import Average, Ids, Task, TaskName
 from multiback.metrics.intervals.delta import FN, RECALL, TP, averaged_ratio, balanced
@@ -59,6 +60,8 @@ class Accuracy(RatioMetric):
         name: Name in Keras's logs.
         dtype: Accepted as in Keras's metrics; counts stay exact and the result is
             float32.
+        intervals: "bootstrap" draws the rows again for `interval()` while they come, or
+            a mapping of "replicates" and "seed" does; None takes a formula.
 
     Call arguments:
         y_true: Labels of any integer, boolean or float dtype. "binary": 0 or 1, any
@@ -114,13 +117,19 @@ class Accuracy(RatioMetric):
         zero_division: float = 0.0,
         name: str = "accuracy",
         dtype: str | None = None,
+        intervals: Intervals = None,
     ) -> None:
         record = Task(
             task, num_classes, num_labels, threshold, from_logits, ignore_index, classes
         )
         check_has_classes(record, average)
         super().__init__(
-            record, average=average, zero_division=zero_division, name=name, dtype=dtype
+            record,
+            average=average,
+            zero_division=zero_division,
+            name=name,
+            dtype=dtype,
+            intervals=intervals,
         )
 
     def fraction(self, table: CountTable) -> tuple[Tensor, Tensor]:
@@ -158,6 +167,8 @@ class BalancedAccuracy(TaskMetric):
         name: Name in Keras's logs.
         dtype: Accepted as in Keras's metrics; counts stay exact and the result is
             float32.
+        intervals: "bootstrap" draws the rows again for `interval()` while they come, or
+            a mapping of "replicates" and "seed" does; None takes a formula.
 
     Call arguments:
         y_true: Labels of any integer, boolean or float dtype. "binary": 0 or 1, any
@@ -209,12 +220,18 @@ class BalancedAccuracy(TaskMetric):
         zero_division: float = 0.0,
         name: str = "balanced_accuracy",
         dtype: str | None = None,
+        intervals: Intervals = None,
     ) -> None:
         record = Task(
             task, num_classes, num_labels, threshold, from_logits, ignore_index
         )
         super().__init__(
-            record, hits_only=True, zero_division=zero_division, name=name, dtype=dtype
+            record,
+            hits_only=True,
+            zero_division=zero_division,
+            name=name,
+            dtype=dtype,
+            intervals=intervals,
         )
 
     def score(self, table: CountTable) -> Tensor:
@@ -284,6 +301,8 @@ class HammingDistance(RatioMetric):
         name: Name in Keras's logs.
         dtype: Accepted as in Keras's metrics; counts stay exact and the result is
             float32.
+        intervals: "bootstrap" draws the rows again for `interval()` while they come, or
+            a mapping of "replicates" and "seed" does; None takes a formula.
 
     Call arguments:
         y_true: Labels of any integer, boolean or float dtype. "binary": 0 or 1, any
@@ -340,13 +359,19 @@ class HammingDistance(RatioMetric):
         zero_division: float = 0.0,
         name: str = "hamming_distance",
         dtype: str | None = None,
+        intervals: Intervals = None,
     ) -> None:
         record = Task(
             task, num_classes, num_labels, threshold, from_logits, ignore_index, classes
         )
         check_has_classes(record, average)
         super().__init__(
-            record, average=average, zero_division=zero_division, name=name, dtype=dtype
+            record,
+            average=average,
+            zero_division=zero_division,
+            name=name,
+            dtype=dtype,
+            intervals=intervals,
         )
 
     def fraction(self, table: CountTable) -> tuple[Tensor, Tensor]:

@@ -14,6 +14,7 @@ from keras import ops
 
 from multiback.errors import ArgumentError
 from multiback.metrics.base.averaging import check_zero_division
+from multiback.metrics.base.bootstrap_states import Intervals
 from multiback.metrics.base.count_metric import TaskMetric
 from multiback.metrics.base.metric import Direction, PairMetric
 from multiback.metrics.inputs.arguments import check_flag
@@ -80,6 +81,8 @@ class MatthewsCorrelation(TaskMetric):
         name: Name in Keras's logs.
         dtype: Accepted as in Keras's metrics; counts stay exact and the result is
             float32.
+        intervals: "bootstrap" draws the rows again for `interval()` while they come, or
+            a mapping of "replicates" and "seed" does; None takes a formula.
 
     Call arguments:
         y_true: Labels of any integer, boolean or float dtype. "binary": 0 or 1, any
@@ -135,11 +138,18 @@ class MatthewsCorrelation(TaskMetric):
         zero_division: float = 0.0,
         name: str = "matthews_correlation",
         dtype: str | None = None,
+        intervals: Intervals = None,
     ) -> None:
         record = Task(
             task, num_classes, num_labels, threshold, from_logits, ignore_index
         )
-        super().__init__(record, zero_division=zero_division, name=name, dtype=dtype)
+        super().__init__(
+            record,
+            zero_division=zero_division,
+            name=name,
+            dtype=dtype,
+            intervals=intervals,
+        )
 
     def score(self, table: CountTable) -> Tensor:
         """Return the correlation."""
@@ -202,6 +212,8 @@ class CohenKappa(PairMetric):
         name: Name in Keras's logs.
         dtype: Accepted as in Keras's metrics; counts stay exact and the result is
             float32.
+        intervals: "bootstrap" draws the rows again for `interval()` while they come, or
+            a mapping of "replicates" and "seed" does; None takes a formula.
 
     Call arguments:
         y_true: Labels of any integer, boolean or float dtype. "binary": 0 or 1, any
@@ -260,6 +272,7 @@ class CohenKappa(PairMetric):
         zero_division: float = 0.0,
         name: str = "cohen_kappa",
         dtype: str | None = None,
+        intervals: Intervals = None,
     ) -> None:
         if str(task) == "multilabel":
             raise ArgumentError(
@@ -287,7 +300,7 @@ class CohenKappa(PairMetric):
                 f"that numbers are rounded to, not task={task!r}."
             )
         self._confusion = confusion_for_task(self.record, rounded=regression)
-        super().__init__(self._confusion, name=name, dtype=dtype)
+        super().__init__(self._confusion, name=name, dtype=dtype, intervals=intervals)
         self.weights = weights
         self.zero_division = float(zero_division)
 

@@ -9,6 +9,7 @@ from keras import ops
 
 from multiback.errors import ArgumentError
 from multiback.metrics import plots
+from multiback.metrics.base.bootstrap_states import Intervals
 from multiback.metrics.base.metric import Direction, PairMetric
 from multiback.metrics.inputs.arguments import as_integer
 from multiback.metrics.inputs.batch import Given
@@ -108,6 +109,8 @@ class CalibrationError(PairMetric):
         name: Name in Keras's logs.
         dtype: Accepted as in Keras's metrics; sums stay exact across batches and the
             result is float32.
+        intervals: "bootstrap" draws the rows again for `interval()` while they come, or
+            a mapping of "replicates" and "seed" does; None takes a formula.
 
     Call arguments:
         y_true: Labels of any integer, boolean or float dtype. "binary": 0 or 1, any
@@ -155,6 +158,7 @@ class CalibrationError(PairMetric):
         ignore_index: Ids = None,
         name: str = "calibration_error",
         dtype: str | None = None,
+        intervals: Intervals = None,
     ) -> None:
         if norm not in ("l1", "l2", "max"):
             raise ArgumentError(f'norm= wants "l1", "l2" or "max", not {norm!r}.')
@@ -172,7 +176,7 @@ class CalibrationError(PairMetric):
             self.record.from_logits,
             self.record.ignore_index,
         )
-        super().__init__(self._bins, name=name, dtype=dtype)
+        super().__init__(self._bins, name=name, dtype=dtype, intervals=intervals)
         self.norm = norm
 
     def compute(self, state: State) -> Tensor:

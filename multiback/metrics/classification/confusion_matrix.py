@@ -9,6 +9,7 @@ from keras import ops
 
 from multiback.errors import ArgumentError
 from multiback.metrics import plots
+from multiback.metrics.base.bootstrap_states import Intervals
 from multiback.metrics.base.count_metric import TaskMetric
 from multiback.metrics.base.metric import Direction, PairMetric
 from multiback.metrics.inputs.task import Ids, Task, TaskName
@@ -47,6 +48,8 @@ class ConfusionMatrix(PairMetric):
         name: Name in Keras's logs.
         dtype: Accepted as in Keras's metrics; counts stay exact and the result is
             float32.
+        intervals: "bootstrap" draws the rows again for `interval()` while they come, or
+            a mapping of "replicates" and "seed" does; None takes a formula.
 
     Call arguments:
         y_true: Labels of any integer, boolean or float dtype. "binary": 0 or 1, any
@@ -106,6 +109,7 @@ class ConfusionMatrix(PairMetric):
         ignore_index: Ids = None,
         name: str = "confusion_matrix",
         dtype: str | None = None,
+        intervals: Intervals = None,
     ) -> None:
         if normalize not in (None, "true", "pred", "all"):
             raise ArgumentError(
@@ -115,7 +119,11 @@ class ConfusionMatrix(PairMetric):
             task, num_classes, num_labels, threshold, from_logits, ignore_index
         )
         self._confusion = confusion_for_task(self.record)
-        super().__init__(self._confusion, name=name, dtype=dtype)
+        if normalize is None:
+            self.never_drawn = (
+                "normalize=None returns counts of this data; pass normalize="
+            )
+        super().__init__(self._confusion, name=name, dtype=dtype, intervals=intervals)
         self.normalize = normalize
 
     def compute(self, state: State) -> Tensor:

@@ -4,6 +4,7 @@ from typing import Any, ClassVar
 
 import keras
 
+from multiback.metrics.base.bootstrap_states import Intervals
 from multiback.metrics.base.count_metric import RatioMetric
 from multiback.metrics.base.metric import Direction
 from multiback.metrics.inputs.task import Average, Ids, Task, TaskName
@@ -50,6 +51,8 @@ class FalsePositiveRate(RatioMetric):
         name: Name in Keras's logs.
         dtype: Accepted as in Keras's metrics; counts stay exact and the result is
             float32.
+        intervals: "bootstrap" draws the rows again for `interval()` while they come, or
+            a mapping of "replicates" and "seed" does; None takes a formula.
 
     Call arguments:
         y_true: Labels of any integer, boolean or float dtype. "binary": 0 or 1, any
@@ -115,12 +118,18 @@ class FalsePositiveRate(RatioMetric):
         zero_division: float = 0.0,
         name: str = "false_positive_rate",
         dtype: str | None = None,
+        intervals: Intervals = None,
     ) -> None:
         record = Task(
             task, num_classes, num_labels, threshold, from_logits, ignore_index, classes
         )
         super().__init__(
-            record, average=average, zero_division=zero_division, name=name, dtype=dtype
+            record,
+            average=average,
+            zero_division=zero_division,
+            name=name,
+            dtype=dtype,
+            intervals=intervals,
         )
 
     def fraction(self, table: CountTable) -> tuple[Tensor, Tensor]:
@@ -166,6 +175,8 @@ class FalseNegativeRate(RatioMetric):
         name: Name in Keras's logs.
         dtype: Accepted as in Keras's metrics; counts stay exact and the result is
             float32.
+        intervals: "bootstrap" draws the rows again for `interval()` while they come, or
+            a mapping of "replicates" and "seed" does; None takes a formula.
 
     Call arguments:
         y_true: Labels of any integer, boolean or float dtype. "binary": 0 or 1, any
@@ -230,12 +241,18 @@ class FalseNegativeRate(RatioMetric):
         zero_division: float = 0.0,
         name: str = "false_negative_rate",
         dtype: str | None = None,
+        intervals: Intervals = None,
     ) -> None:
         record = Task(
             task, num_classes, num_labels, threshold, from_logits, ignore_index, classes
         )
         super().__init__(
-            record, average=average, zero_division=zero_division, name=name, dtype=dtype
+            record,
+            average=average,
+            zero_division=zero_division,
+            name=name,
+            dtype=dtype,
+            intervals=intervals,
         )
 
     def fraction(self, table: CountTable) -> tuple[Tensor, Tensor]:

@@ -6,6 +6,7 @@ from typing import Any
 import keras
 
 from multiback.errors import ArgumentError
+from multiback.metrics.base.bootstrap_states import Intervals
 from multiback.metrics.base.count_metric import RatioMetric
 from multiback.metrics.inputs.arguments import is_real
 from multiback.metrics.inputs.task import Average, Ids, Task, TaskName
@@ -51,6 +52,8 @@ class F1Score(RatioMetric):
         name: Name in Keras's logs.
         dtype: Accepted as in Keras's metrics; counts stay exact and the result is
             float32.
+        intervals: "bootstrap" draws the rows again for `interval()` while they come, or
+            a mapping of "replicates" and "seed" does; None takes a formula.
 
     Call arguments:
         y_true: Labels of any integer, boolean or float dtype. "binary": 0 or 1, any
@@ -111,12 +114,18 @@ class F1Score(RatioMetric):
         zero_division: float = 0.0,
         name: str = "f1_score",
         dtype: str | None = None,
+        intervals: Intervals = None,
     ) -> None:
         record = Task(
             task, num_classes, num_labels, threshold, from_logits, ignore_index, classes
         )
         super().__init__(
-            record, average=average, zero_division=zero_division, name=name, dtype=dtype
+            record,
+            average=average,
+            zero_division=zero_division,
+            name=name,
+            dtype=dtype,
+            intervals=intervals,
         )
 
     def fraction(self, table: CountTable) -> tuple[Tensor, Tensor]:
@@ -164,6 +173,8 @@ class FBetaScore(RatioMetric):
         name: Name in Keras's logs.
         dtype: Accepted as in Keras's metrics; counts stay exact and the result is
             float32.
+        intervals: "bootstrap" draws the rows again for `interval()` while they come, or
+            a mapping of "replicates" and "seed" does; None takes a formula.
 
     Call arguments:
         y_true: Labels of any integer, boolean or float dtype. "binary": 0 or 1, any
@@ -227,6 +238,7 @@ class FBetaScore(RatioMetric):
         zero_division: float = 0.0,
         name: str = "fbeta_score",
         dtype: str | None = None,
+        intervals: Intervals = None,
     ) -> None:
         if not is_real(beta) or not 0.0 < beta < math.inf:
             raise ArgumentError(f"beta= wants a number above 0, not {beta!r}.")
@@ -234,7 +246,12 @@ class FBetaScore(RatioMetric):
             task, num_classes, num_labels, threshold, from_logits, ignore_index, classes
         )
         super().__init__(
-            record, average=average, zero_division=zero_division, name=name, dtype=dtype
+            record,
+            average=average,
+            zero_division=zero_division,
+            name=name,
+            dtype=dtype,
+            intervals=intervals,
         )
         self.beta = float(beta)
 

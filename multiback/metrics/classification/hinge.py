@@ -5,6 +5,7 @@ from typing import Any
 
 import keras
 
+from multiback.metrics.base.bootstrap_states import Intervals
 from multiback.metrics.classification.probabilistic import LossMetric
 from multiback.metrics.inputs.arguments import check_flag
 from multiback.metrics.inputs.task import ClassTask, Ids, Task
@@ -34,6 +35,8 @@ class HingeLoss(LossMetric):
         name: Name in Keras's logs.
         dtype: Accepted as in Keras's metrics; sums stay exact across batches and the
             result is float32.
+        intervals: "bootstrap" draws the rows again for `interval()` while they come, or
+            a mapping of "replicates" and "seed" does; None takes a formula.
 
     Call arguments:
         y_true: Labels of any integer, boolean or float dtype. "binary": 0 or 1, any
@@ -79,6 +82,7 @@ class HingeLoss(LossMetric):
         ignore_index: Ids = None,
         name: str = "hinge_loss",
         dtype: str | None = None,
+        intervals: Intervals = None,
     ) -> None:
         squared = check_flag("squared", squared)
         super().__init__(
@@ -92,6 +96,7 @@ class HingeLoss(LossMetric):
             ),
             name=name,
             dtype=dtype,
+            intervals=intervals,
         )
 
     def score(self, mean: Tensor) -> Tensor:

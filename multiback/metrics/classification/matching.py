@@ -6,6 +6,7 @@ import keras
 
 from multiback.errors import ArgumentError
 from multiback.metrics.base.averaging import check_average, check_has_classes
+from multiback.metrics.base.bootstrap_states import Intervals
 from multiback.metrics.base.count_metric import CountMetric
 from multiback.metrics.base.metric import Metric
 from multiback.metrics.inputs.arguments import as_integer, is_whole
@@ -44,6 +45,8 @@ class TopKAccuracy(CountMetric):
         name: Name in Keras's logs.
         dtype: Accepted as in Keras's metrics; counts stay exact and the result is
             float32.
+        intervals: "bootstrap" draws the rows again for `interval()` while they come, or
+            a mapping of "replicates" and "seed" does; None takes a formula.
 
     Call arguments:
         y_true: Class ids `(...)` or one-hot `(..., num_classes)`, of any dtype.
@@ -86,6 +89,7 @@ class TopKAccuracy(CountMetric):
         zero_division: float = 0.0,
         name: str = "top_k_accuracy",
         dtype: str | None = None,
+        intervals: Intervals = None,
     ) -> None:
         check_average(average)
         num_classes = as_integer("num_classes", num_classes, 2)
@@ -100,7 +104,12 @@ class TopKAccuracy(CountMetric):
         check_has_classes(record, average)
         counts = TopKCounts(num_classes, int(top_k), record.ignore_index)
         super().__init__(
-            record, counts, zero_division=zero_division, name=name, dtype=dtype
+            record,
+            counts,
+            zero_division=zero_division,
+            name=name,
+            dtype=dtype,
+            intervals=intervals,
         )
         self.average = average
 
@@ -142,6 +151,8 @@ class ExactMatch(CountMetric):
         name: Name in Keras's logs.
         dtype: Accepted as in Keras's metrics; counts stay exact and the result is
             float32.
+        intervals: "bootstrap" draws the rows again for `interval()` while they come, or
+            a mapping of "replicates" and "seed" does; None takes a formula.
 
     Call arguments:
         y_true: Labels of any integer, boolean or float dtype. "multilabel": 0 or 1,
@@ -186,6 +197,7 @@ class ExactMatch(CountMetric):
         zero_division: float = 0.0,
         name: str = "exact_match",
         dtype: str | None = None,
+        intervals: Intervals = None,
     ) -> None:
         record = Task(
             task,
@@ -204,7 +216,12 @@ class ExactMatch(CountMetric):
             record.ignore_index,
         )
         super().__init__(
-            record, counts, zero_division=zero_division, name=name, dtype=dtype
+            record,
+            counts,
+            zero_division=zero_division,
+            name=name,
+            dtype=dtype,
+            intervals=intervals,
         )
 
     def score(self, table: CountTable) -> Tensor:

@@ -11,6 +11,7 @@ import keras
 from keras import ops
 
 from multiback.errors import ArgumentError
+from multiback.metrics.base.bootstrap_states import Intervals
 from multiback.metrics.base.score_metric import ROUNDING
 from multiback.metrics.base.thresholds import BestThreshold, above
 from multiback.metrics.inputs.arguments import is_real
@@ -46,6 +47,8 @@ class OperatingPoint(BestThreshold):
         max_state_mb: Largest state in MB, or None.
         name: Name in the logs.
         dtype: Accepted as Keras's metrics do; counts stay exact.
+        intervals: "bootstrap" draws the rows again for `interval()` while they come, or
+            a mapping of "replicates" and "seed" does; None takes a formula.
     """
 
     condition: ClassVar[str]
@@ -61,6 +64,7 @@ class OperatingPoint(BestThreshold):
         max_state_mb: float | None,
         name: str,
         dtype: str | None,
+        intervals: Intervals = None,
     ) -> None:
         if not is_real(at_least) or not 0.0 <= at_least <= 1.0:
             raise ArgumentError(
@@ -75,6 +79,7 @@ class OperatingPoint(BestThreshold):
             max_state_mb=max_state_mb,
             name=name,
             dtype=dtype,
+            intervals=intervals,
         )
 
     @property
@@ -189,6 +194,8 @@ class PrecisionAtRecall(OperatingPoint):
         name: Name in Keras's logs.
         dtype: Accepted as in Keras's metrics; counts stay exact and the result is
             float32.
+        intervals: "bootstrap" draws the rows again for `interval()` while they come, or
+            a mapping of "replicates" and "seed" does; None takes a formula.
 
     Call arguments:
         y_true: Labels of any integer, boolean or float dtype. "binary": 0 or 1, any
@@ -256,6 +263,7 @@ class PrecisionAtRecall(OperatingPoint):
         ignore_index: Ids = None,
         name: str = "precision_at_recall",
         dtype: str | None = None,
+        intervals: Intervals = None,
     ) -> None:
         record = Task(
             task,
@@ -274,6 +282,7 @@ class PrecisionAtRecall(OperatingPoint):
             max_state_mb=max_state_mb,
             name=name,
             dtype=dtype,
+            intervals=intervals,
         )
 
     def rate_and_limit(self, rates: Rates) -> tuple[Tensor, Tensor]:
@@ -329,6 +338,8 @@ class RecallAtPrecision(OperatingPoint):
         name: Name in Keras's logs.
         dtype: Accepted as in Keras's metrics; counts stay exact and the result is
             float32.
+        intervals: "bootstrap" draws the rows again for `interval()` while they come, or
+            a mapping of "replicates" and "seed" does; None takes a formula.
 
     Call arguments:
         y_true: Labels of any integer, boolean or float dtype. "binary": 0 or 1, any
@@ -396,6 +407,7 @@ class RecallAtPrecision(OperatingPoint):
         ignore_index: Ids = None,
         name: str = "recall_at_precision",
         dtype: str | None = None,
+        intervals: Intervals = None,
     ) -> None:
         record = Task(
             task,
@@ -414,6 +426,7 @@ class RecallAtPrecision(OperatingPoint):
             max_state_mb=max_state_mb,
             name=name,
             dtype=dtype,
+            intervals=intervals,
         )
 
     def rate_and_limit(self, rates: Rates) -> tuple[Tensor, Tensor]:
@@ -471,6 +484,8 @@ class SensitivityAtSpecificity(OperatingPoint):
         name: Name in Keras's logs.
         dtype: Accepted as in Keras's metrics; counts stay exact and the result is
             float32.
+        intervals: "bootstrap" draws the rows again for `interval()` while they come, or
+            a mapping of "replicates" and "seed" does; None takes a formula.
 
     Call arguments:
         y_true: Labels of any integer, boolean or float dtype. "binary": 0 or 1, any
@@ -541,6 +556,7 @@ class SensitivityAtSpecificity(OperatingPoint):
         ignore_index: Ids = None,
         name: str = "sensitivity_at_specificity",
         dtype: str | None = None,
+        intervals: Intervals = None,
     ) -> None:
         record = Task(
             task,
@@ -559,6 +575,7 @@ class SensitivityAtSpecificity(OperatingPoint):
             max_state_mb=max_state_mb,
             name=name,
             dtype=dtype,
+            intervals=intervals,
         )
 
     def rate_and_limit(self, rates: Rates) -> tuple[Tensor, Tensor]:
@@ -615,6 +632,8 @@ class SpecificityAtSensitivity(OperatingPoint):
         name: Name in Keras's logs.
         dtype: Accepted as in Keras's metrics; counts stay exact and the result is
             float32.
+        intervals: "bootstrap" draws the rows again for `interval()` while they come, or
+            a mapping of "replicates" and "seed" does; None takes a formula.
 
     Call arguments:
         y_true: Labels of any integer, boolean or float dtype. "binary": 0 or 1, any
@@ -685,6 +704,7 @@ class SpecificityAtSensitivity(OperatingPoint):
         ignore_index: Ids = None,
         name: str = "specificity_at_sensitivity",
         dtype: str | None = None,
+        intervals: Intervals = None,
     ) -> None:
         record = Task(
             task,
@@ -703,6 +723,7 @@ class SpecificityAtSensitivity(OperatingPoint):
             max_state_mb=max_state_mb,
             name=name,
             dtype=dtype,
+            intervals=intervals,
         )
 
     def rate_and_limit(self, rates: Rates) -> tuple[Tensor, Tensor]:

@@ -4,6 +4,7 @@ from typing import Any
 
 import keras
 
+from multiback.metrics.base.bootstrap_states import Intervals
 from multiback.metrics.base.count_metric import RatioMetric
 from multiback.metrics.inputs.task import Average, Ids, Task, TaskName
 from multiback.metrics.statistics.counts import CountTable
@@ -48,6 +49,8 @@ class Precision(RatioMetric):
         name: Name in Keras's logs.
         dtype: Accepted as in Keras's metrics; counts stay exact and the result is
             float32.
+        intervals: "bootstrap" draws the rows again for `interval()` while they come, or
+            a mapping of "replicates" and "seed" does; None takes a formula.
 
     Call arguments:
         y_true: Labels of any integer, boolean or float dtype. "binary": 0 or 1, any
@@ -108,12 +111,18 @@ class Precision(RatioMetric):
         zero_division: float = 0.0,
         name: str = "precision",
         dtype: str | None = None,
+        intervals: Intervals = None,
     ) -> None:
         record = Task(
             task, num_classes, num_labels, threshold, from_logits, ignore_index, classes
         )
         super().__init__(
-            record, average=average, zero_division=zero_division, name=name, dtype=dtype
+            record,
+            average=average,
+            zero_division=zero_division,
+            name=name,
+            dtype=dtype,
+            intervals=intervals,
         )
 
     def fraction(self, table: CountTable) -> tuple[Tensor, Tensor]:
@@ -158,6 +167,8 @@ class Recall(RatioMetric):
         name: Name in Keras's logs.
         dtype: Accepted as in Keras's metrics; counts stay exact and the result is
             float32.
+        intervals: "bootstrap" draws the rows again for `interval()` while they come, or
+            a mapping of "replicates" and "seed" does; None takes a formula.
 
     Call arguments:
         y_true: Labels of any integer, boolean or float dtype. "binary": 0 or 1, any
@@ -218,12 +229,18 @@ class Recall(RatioMetric):
         zero_division: float = 0.0,
         name: str = "recall",
         dtype: str | None = None,
+        intervals: Intervals = None,
     ) -> None:
         record = Task(
             task, num_classes, num_labels, threshold, from_logits, ignore_index, classes
         )
         super().__init__(
-            record, average=average, zero_division=zero_division, name=name, dtype=dtype
+            record,
+            average=average,
+            zero_division=zero_division,
+            name=name,
+            dtype=dtype,
+            intervals=intervals,
         )
 
     def fraction(self, table: CountTable) -> tuple[Tensor, Tensor]:

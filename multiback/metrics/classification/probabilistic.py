@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import keras
 from keras import ops
 
+from multiback.metrics.base.bootstrap_states import Intervals
 from multiback.metrics.base.metric import Direction, PairMetric
 from multiback.metrics.inputs.task import ClassTask, Ids, Task
 from multiback.metrics.intervals.interval import Interval, sum_of_words, undefined
@@ -26,6 +27,8 @@ class LossMetric(PairMetric):
         record: What is classified.
         name: Name in the logs.
         dtype: Accepted as Keras's metrics do; sums stay exact across batches.
+        intervals: "bootstrap" draws the rows again for `interval()` while they come, or
+            a mapping of "replicates" and "seed" does; None takes a formula.
     """
 
     direction: ClassVar[Direction | None] = "min"
@@ -37,11 +40,12 @@ class LossMetric(PairMetric):
         *,
         name: str,
         dtype: str | None,
+        intervals: Intervals = None,
     ) -> None:
         self._losses = LossSums(
             kind, record.num_classes, record.from_logits, record.ignore_index
         )
-        super().__init__(self._losses, name=name, dtype=dtype)
+        super().__init__(self._losses, name=name, dtype=dtype, intervals=intervals)
         self.record: Task = record
 
     @abc.abstractmethod
@@ -83,6 +87,8 @@ class LogLoss(LossMetric):
         name: Name in Keras's logs.
         dtype: Accepted as in Keras's metrics; sums stay exact across batches and the
             result is float32.
+        intervals: "bootstrap" draws the rows again for `interval()` while they come, or
+            a mapping of "replicates" and "seed" does; None takes a formula.
 
     Call arguments:
         y_true: Labels of any integer, boolean or float dtype. "binary": 0 or 1, any
@@ -127,6 +133,7 @@ class LogLoss(LossMetric):
         ignore_index: Ids = None,
         name: str = "log_loss",
         dtype: str | None = None,
+        intervals: Intervals = None,
     ) -> None:
         super().__init__(
             "log",
@@ -139,6 +146,7 @@ class LogLoss(LossMetric):
             ),
             name=name,
             dtype=dtype,
+            intervals=intervals,
         )
 
     def score(self, mean: Tensor) -> Tensor:
@@ -168,6 +176,8 @@ class Perplexity(LossMetric):
         name: Name in Keras's logs.
         dtype: Accepted as in Keras's metrics; sums stay exact across batches and the
             result is float32.
+        intervals: "bootstrap" draws the rows again for `interval()` while they come, or
+            a mapping of "replicates" and "seed" does; None takes a formula.
 
     Call arguments:
         y_true: Labels of any integer, boolean or float dtype. "binary": 0 or 1, any
@@ -211,6 +221,7 @@ class Perplexity(LossMetric):
         ignore_index: Ids = None,
         name: str = "perplexity",
         dtype: str | None = None,
+        intervals: Intervals = None,
     ) -> None:
         super().__init__(
             "log",
@@ -223,6 +234,7 @@ class Perplexity(LossMetric):
             ),
             name=name,
             dtype=dtype,
+            intervals=intervals,
         )
 
     def score(self, mean: Tensor) -> Tensor:
@@ -256,6 +268,8 @@ class BrierScore(LossMetric):
         name: Name in Keras's logs.
         dtype: Accepted as in Keras's metrics; sums stay exact across batches and the
             result is float32.
+        intervals: "bootstrap" draws the rows again for `interval()` while they come, or
+            a mapping of "replicates" and "seed" does; None takes a formula.
 
     Call arguments:
         y_true: Labels of any integer, boolean or float dtype. "binary": 0 or 1, any
@@ -300,6 +314,7 @@ class BrierScore(LossMetric):
         ignore_index: Ids = None,
         name: str = "brier_score",
         dtype: str | None = None,
+        intervals: Intervals = None,
     ) -> None:
         super().__init__(
             "brier",
@@ -312,6 +327,7 @@ class BrierScore(LossMetric):
             ),
             name=name,
             dtype=dtype,
+            intervals=intervals,
         )
 
     def score(self, mean: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ from keras import ops
 
 from multiback.errors import ArgumentError
 from multiback.metrics.base.averaging import check_zero_division
+from multiback.metrics.base.bootstrap_states import Intervals
 from multiback.metrics.base.metric import Direction, PairMetric
 from multiback.metrics.inputs.task import Ids, Task, TaskName
 from multiback.metrics.intervals.interval import (
@@ -35,6 +36,8 @@ class SamplewiseOverlap(PairMetric):
         zero_division: Value of a sample in which there is nothing to overlap.
         name: Name in the logs.
         dtype: Accepted as Keras's metrics do; the arithmetic stays exact.
+        intervals: "bootstrap" draws the rows again for `interval()` while they come, or
+            a mapping of "replicates" and "seed" does; None takes a formula.
     """
 
     direction: ClassVar[Direction | None] = "max"
@@ -49,6 +52,7 @@ class SamplewiseOverlap(PairMetric):
         zero_division: float,
         name: str,
         dtype: str | None,
+        intervals: Intervals = None,
     ) -> None:
         check_zero_division(zero_division)
         if average not in ("macro", "micro", None):
@@ -63,7 +67,7 @@ class SamplewiseOverlap(PairMetric):
             None if math.isnan(zero_division) else float(zero_division),
             record.chosen,
         )
-        super().__init__(self._ratios, name=name, dtype=dtype)
+        super().__init__(self._ratios, name=name, dtype=dtype, intervals=intervals)
         self.record: Task = record
 
     def compute(self, state: State) -> Tensor:
@@ -123,6 +127,8 @@ class SamplewiseJaccardIndex(SamplewiseOverlap):
         name: Name in Keras's logs.
         dtype: Accepted as in Keras's metrics; counts stay exact and the result is
             float32.
+        intervals: "bootstrap" draws the rows again for `interval()` while they come, or
+            a mapping of "replicates" and "seed" does; None takes a formula.
 
     Call arguments:
         y_true: Labels of any integer, boolean or float dtype; the first axis is that of
@@ -183,6 +189,7 @@ class SamplewiseJaccardIndex(SamplewiseOverlap):
         zero_division: float = 0.0,
         name: str = "samplewise_jaccard_index",
         dtype: str | None = None,
+        intervals: Intervals = None,
     ) -> None:
         record = Task(
             task, num_classes, num_labels, threshold, from_logits, ignore_index, classes
@@ -194,6 +201,7 @@ class SamplewiseJaccardIndex(SamplewiseOverlap):
             zero_division=zero_division,
             name=name,
             dtype=dtype,
+            intervals=intervals,
         )
 
 
@@ -235,6 +243,8 @@ class SamplewiseDice(SamplewiseOverlap):
         name: Name in Keras's logs.
         dtype: Accepted as in Keras's metrics; counts stay exact and the result is
             float32.
+        intervals: "bootstrap" draws the rows again for `interval()` while they come, or
+            a mapping of "replicates" and "seed" does; None takes a formula.
 
     Call arguments:
         y_true: Labels of any integer, boolean or float dtype; the first axis is that of
@@ -292,6 +302,7 @@ class SamplewiseDice(SamplewiseOverlap):
         zero_division: float = 0.0,
         name: str = "samplewise_dice",
         dtype: str | None = None,
+        intervals: Intervals = None,
     ) -> None:
         record = Task(
             task, num_classes, num_labels, threshold, from_logits, ignore_index, classes
@@ -303,6 +314,7 @@ class SamplewiseDice(SamplewiseOverlap):
             zero_division=zero_division,
             name=name,
             dtype=dtype,
+            intervals=intervals,
         )
 
 
@@ -340,6 +352,8 @@ class GeneralizedDice(SamplewiseOverlap):
         name: Name in Keras's logs.
         dtype: Accepted as in Keras's metrics; counts stay exact and the result is
             float32.
+        intervals: "bootstrap" draws the rows again for `interval()` while they come, or
+            a mapping of "replicates" and "seed" does; None takes a formula.
 
     Call arguments:
         y_true: Labels of any integer, boolean or float dtype; the first axis is that of
@@ -410,6 +424,7 @@ class GeneralizedDice(SamplewiseOverlap):
         zero_division: float = 0.0,
         name: str = "generalized_dice",
         dtype: str | None = None,
+        intervals: Intervals = None,
     ) -> None:
         kinds: dict[Any, Kind] = {
             "square": "dice-square",
@@ -431,4 +446,5 @@ class GeneralizedDice(SamplewiseOverlap):
             zero_division=zero_division,
             name=name,
             dtype=dtype,
+            intervals=intervals,
         )

@@ -4,6 +4,7 @@ from typing import Any
 
 import keras
 
+from multiback.metrics.base.bootstrap_states import Intervals
 from multiback.metrics.base.count_metric import RatioMetric
 from multiback.metrics.inputs.task import Average, Ids, Task, TaskName
 from multiback.metrics.statistics.counts import CountTable
@@ -49,6 +50,8 @@ class Specificity(RatioMetric):
         name: Name in Keras's logs.
         dtype: Accepted as in Keras's metrics; counts stay exact and the result is
             float32.
+        intervals: "bootstrap" draws the rows again for `interval()` while they come, or
+            a mapping of "replicates" and "seed" does; None takes a formula.
 
     Call arguments:
         y_true: Labels of any integer, boolean or float dtype. "binary": 0 or 1, any
@@ -110,12 +113,18 @@ class Specificity(RatioMetric):
         zero_division: float = 0.0,
         name: str = "specificity",
         dtype: str | None = None,
+        intervals: Intervals = None,
     ) -> None:
         record = Task(
             task, num_classes, num_labels, threshold, from_logits, ignore_index, classes
         )
         super().__init__(
-            record, average=average, zero_division=zero_division, name=name, dtype=dtype
+            record,
+            average=average,
+            zero_division=zero_division,
+            name=name,
+            dtype=dtype,
+            intervals=intervals,
         )
 
     def fraction(self, table: CountTable) -> tuple[Tensor, Tensor]:
@@ -160,6 +169,8 @@ class NegativePredictiveValue(RatioMetric):
         name: Name in Keras's logs.
         dtype: Accepted as in Keras's metrics; counts stay exact and the result is
             float32.
+        intervals: "bootstrap" draws the rows again for `interval()` while they come, or
+            a mapping of "replicates" and "seed" does; None takes a formula.
 
     Call arguments:
         y_true: Labels of any integer, boolean or float dtype. "binary": 0 or 1, any
@@ -223,12 +234,18 @@ class NegativePredictiveValue(RatioMetric):
         zero_division: float = 0.0,
         name: str = "negative_predictive_value",
         dtype: str | None = None,
+        intervals: Intervals = None,
     ) -> None:
         record = Task(
             task, num_classes, num_labels, threshold, from_logits, ignore_index, classes
         )
         super().__init__(
-            record, average=average, zero_division=zero_division, name=name, dtype=dtype
+            record,
+            average=average,
+            zero_division=zero_division,
+            name=name,
+            dtype=dtype,
+            intervals=intervals,
         )
 
     def fraction(self, table: CountTable) -> tuple[Tensor, Tensor]:

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from multiback.metrics.inputs.batch import INT32, to_tensor
+from multiback.metrics.numeric.jax import is_known
 from multiback.metrics.statistics.statistic import Statistic
 
 Array = Any
@@ -19,14 +20,9 @@ def as_arrays(state: dict[str, Array]) -> dict[str, Any] | None:
     Outside of one, JAX compiles each operation separately the first time, and takes
     long to start it every time.
     """
-    if not all(_is_known(value) for value in state.values()):
+    if not all(is_known(value) for value in state.values()):
         return None
     return {key: np.asarray(value) for key, value in state.items()}
-
-
-def _is_known(value: Array) -> bool:
-    # An array of other processes cannot be read here.
-    return not isinstance(value, jax.core.Tracer) and value.is_fully_addressable
 
 
 def update(
@@ -38,7 +34,7 @@ def update(
     JAX would compile each of its operations by itself: 30 ms each the first time, for
     each shape, which made 3 seconds for the first batch of an `AUROC`.
     """
-    if not all(_is_known(value) for value in before.values()):
+    if not all(is_known(value) for value in before.values()):
         return None
     if not all(_is_plain(values) for values in batch):
         return None
@@ -54,7 +50,7 @@ def _is_plain(values: Any) -> bool:
         wide = values.dtype.kind in "iu" and values.dtype.itemsize > 4 and values.size  # noqa: PLR2004 - bytes of an int32
         fits = not wide or (values.min() >= INT32[0] and values.max() <= INT32[1])
         return bool(fits) and values.dtype.kind in "biuf"
-    return isinstance(values, jax.Array) and _is_known(values)
+    return isinstance(values, jax.Array) and is_known(values)
 
 
 def _specified(

@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from keras import ops
@@ -15,8 +15,11 @@ from multiback.metrics.inputs.batch import (
     shapes_differ,
     to_scores,
 )
-from multiback.metrics.inputs.causes import count_each
-from multiback.metrics.statistics.row_means import RowMeans
+from multiback.metrics.inputs.causes import NUMBER, count_each
+from multiback.metrics.numeric import exact
+from multiback.metrics.numeric.arithmetic import namespace
+from multiback.metrics.statistics.row_means import RowMeans, weights_of_rows
+from multiback.metrics.statistics.statistic import State
 
 Tensor = Any
 Kind = Literal["psnr", "ssim"]
@@ -36,6 +39,8 @@ class ImageScores(RowMeans):
         betas: The exponent of each scale; one of 1 is plain SSIM.
     """
 
+    words_of: ClassVar[dict[str, str]] = {"infinite": "equal_images"}
+
     kind: Kind
     data_range: float
     sigma: float = 1.5
@@ -43,6 +48,20 @@ class ImageScores(RowMeans):
 
     def rows(self, given: Given) -> tuple[Tensor, Tensor, Tensor]:
         """Return the score of each image, whether it counts, and whether any is odd."""
+        values, counts = self._scores(given)
+        odd = ops.logical_not(ops.all(ops.isfinite(values)))
+        # Equal images are counted, not added up: see `read`.
+        return ops.where(_are_equal(values), 0.0, values), counts, odd
+
+    def read(self, state: State) -> Tensor:
+        """Return the mean: infinite if a pair of images was equal, for "psnr"."""
+        mean = super().read(state)
+        equal = state["unusable"][:, NUMBER["infinite"]]
+        xp = namespace(equal)
+        return xp.where(exact.count_to_float(equal) > 0.0, mean + math.inf, mean)
+
+    def _scores(self, given: Given) -> tuple[Tensor, Tensor]:
+        """Return the score of each image, and whether it counts."""
         true, predicted = self._images(given)
         axes = tuple(range(1, len(true.shape)))
         if self.kind == "psnr":
@@ -54,22 +73,24 @@ class ImageScores(RowMeans):
         counts = ops.ones_like(values, dtype="bool")
         if given.mask is not None:
             counts = ops.cast(like_elements(given.mask, values, "mask"), "bool")
-        odd = ops.logical_not(ops.all(ops.isfinite(values)))
-        return values, counts, odd
+        return values, counts
 
-    def causes(self, given: Given) -> Tensor:
-        """Count pixels that are NaN or infinite, and images without any error."""
+    def causes_of_rows(self, given: Given) -> Tensor:
+        """Count pixels that are NaN or infinite, and pairs of equal images."""
         true, predicted = self._images(given)
-        infinite = ops.logical_or(ops.isinf(true), ops.isinf(predicted))
         counts = count_each(
             {
                 "nan_label": ops.isnan(true),
+                "unknown_label": ops.isinf(true),
                 "nan_score": ops.isnan(predicted),
-                "infinite": infinite,
+                "unknown_prediction": ops.isinf(predicted),
             }
         )
-        values, kept, _ = self.rows(given)
-        equal = ops.logical_and(kept, ops.isinf(values))
+        values, kept = self._scores(given)
+        if given.sample_weight is not None:
+            weights = weights_of_rows(given.sample_weight, true.shape)
+            kept = ops.logical_and(kept, ops.not_equal(weights, 0.0))
+        equal = ops.logical_and(kept, _are_equal(values))
         return counts + count_each({"infinite": equal})
 
     def explain_labels(self) -> str:
@@ -147,3 +168,8 @@ class ImageScores(RowMeans):
         mean_x, mean_y = mean_x + level, mean_y + level
         light = (2.0 * mean_x * mean_y + c1) / (mean_x * mean_x + mean_y * mean_y + c1)
         return ops.mean(light * contrast, axis=axes), ops.mean(contrast, axis=axes)
+
+
+def _are_equal(ratios: Tensor) -> Tensor:
+    """Return where a ratio is infinite because there is no error."""
+    return ops.equal(ratios, math.inf)

@@ -7,9 +7,12 @@ from typing import Any, ClassVar
 import keras
 
 from multiback.errors import ArgumentError
+from multiback.metrics.base.bootstrap_states import Intervals
 from multiback.metrics.base.metric import Direction, PairMetric
 from multiback.metrics.images.image_scores import ImageScores
 from multiback.metrics.inputs.arguments import is_real
+from multiback.metrics.intervals.interval import Interval, sum_of_words, undefined
+from multiback.metrics.intervals.means import mean_in_range
 from multiback.metrics.statistics.statistic import State
 
 Tensor = Any
@@ -22,17 +25,31 @@ class ImageMetric(PairMetric):
         scores: What is added up.
         name: Name in the logs.
         dtype: Accepted as Keras's metrics do; sums stay exact.
+        intervals: "bootstrap" draws the rows again for `interval()` while they come, or
+            a mapping of "replicates" and "seed" does; None takes a formula.
     """
 
     direction: ClassVar[Direction | None] = "max"
 
-    def __init__(self, scores: ImageScores, name: str, dtype: str | None) -> None:
-        super().__init__(scores, name=name, dtype=dtype)
+    def __init__(
+        self,
+        scores: ImageScores,
+        name: str,
+        dtype: str | None,
+        intervals: Intervals = None,
+    ) -> None:
+        super().__init__(scores, name=name, dtype=dtype, intervals=intervals)
         self._scores = scores
 
     def compute(self, state: State) -> Tensor:
         """Return the mean of a state."""
         return self._scores.read(state)
+
+    def interval_on_arrays(self, state: State, level: float) -> Interval:
+        """Return the interval of the mean over images."""
+        found = mean_in_range(sum_of_words(state["sums"]), level, self.value_range)
+        value = float(self.compute(state))
+        return found if math.isfinite(value) else undefined(level, value=value)
 
 
 def _positive(name: str, value: Any) -> float:
@@ -49,8 +66,9 @@ class PeakSignalNoiseRatio(ImageMetric):
     Formula: the mean over images of `10 log10(data_range^2 / mean squared error)`.
 
     Use it for restored, compressed or enlarged images, beside a metric of structure. An
-    image without any error has an infinite ratio, and makes the value NaN; so does a
-    NaN. No data give NaN.
+    image that equals its target has an infinite ratio, and makes the value infinite,
+    with a warning; `sample_weight=0` leaves it out. A NaN makes it NaN, and so do no
+    data.
 
     Args:
         data_range: Largest less smallest value that a pixel can have, such as 255 for
@@ -58,6 +76,8 @@ class PeakSignalNoiseRatio(ImageMetric):
         name: Name in Keras's logs.
         dtype: Accepted as in Keras's metrics; sums stay exact across batches and the
             result is float32.
+        intervals: "bootstrap" draws the rows again for `interval()` while they come, or
+            a mapping of "replicates" and "seed" does; None takes a formula.
 
     Call arguments:
         y_true: Images `(B, H, W, C)` or volumes `(B, D, H, W, C)`, integers or floats.
@@ -91,9 +111,10 @@ class PeakSignalNoiseRatio(ImageMetric):
         *,
         name: str = "peak_signal_noise_ratio",
         dtype: str | None = None,
+        intervals: Intervals = None,
     ) -> None:
         scores = ImageScores("psnr", _positive("data_range", data_range))
-        super().__init__(scores, name=name, dtype=dtype)
+        super().__init__(scores, name=name, dtype=dtype, intervals=intervals)
 
 
 @keras.saving.register_keras_serializable("multiback")
@@ -117,6 +138,8 @@ class StructuralSimilarity(ImageMetric):
         name: Name in Keras's logs.
         dtype: Accepted as in Keras's metrics; sums stay exact across batches and the
             result is float32.
+        intervals: "bootstrap" draws the rows again for `interval()` while they come, or
+            a mapping of "replicates" and "seed" does; None takes a formula.
 
     Call arguments:
         y_true: Images `(B, H, W, C)` or volumes `(B, D, H, W, C)`, integers or floats.
@@ -154,11 +177,12 @@ class StructuralSimilarity(ImageMetric):
         sigma: float = 1.5,
         name: str = "structural_similarity",
         dtype: str | None = None,
+        intervals: Intervals = None,
     ) -> None:
         scores = ImageScores(
             "ssim", _positive("data_range", data_range), _positive("sigma", sigma)
         )
-        super().__init__(scores, name=name, dtype=dtype)
+        super().__init__(scores, name=name, dtype=dtype, intervals=intervals)
 
 
 @keras.saving.register_keras_serializable("multiback")
@@ -182,6 +206,8 @@ class MultiScaleStructuralSimilarity(ImageMetric):
         name: Name in Keras's logs.
         dtype: Accepted as in Keras's metrics; sums stay exact across batches and the
             result is float32.
+        intervals: "bootstrap" draws the rows again for `interval()` while they come, or
+            a mapping of "replicates" and "seed" does; None takes a formula.
 
     Call arguments:
         y_true: Images `(B, H, W, C)` or volumes `(B, D, H, W, C)`, integers or floats.
@@ -217,6 +243,7 @@ class MultiScaleStructuralSimilarity(ImageMetric):
         sigma: float = 1.5,
         name: str = "multi_scale_structural_similarity",
         dtype: str | None = None,
+        intervals: Intervals = None,
     ) -> None:
         numbers = tuple(betas) if isinstance(betas, list | tuple) else ()
         if len(numbers) < 2 or not all(is_real(beta) and beta > 0 for beta in numbers):  # noqa: PLR2004 - scales
@@ -229,4 +256,4 @@ class MultiScaleStructuralSimilarity(ImageMetric):
             _positive("sigma", sigma),
             tuple(map(float, numbers)),
         )
-        super().__init__(scores, name=name, dtype=dtype)
+        super().__init__(scores, name=name, dtype=dtype, intervals=intervals)

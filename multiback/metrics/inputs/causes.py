@@ -21,7 +21,7 @@ CAUSES = (
     "nan_score",
     "outside_score",
     "unknown_prediction",
-    "negative_weight",
+    "unusable_weight",
     "infinite",
 )
 NUMBER = {name: index for index, name in enumerate(CAUSES)}
@@ -70,13 +70,21 @@ WORDS = {
         "predictions are not {known}",
         "give y_pred= as these, or as scores of each class",
     ),
+    "unusable_weight": (
+        "weights are NaN or infinite",
+        "check what computes sample_weight=, or give 0 to leave rows out",
+    ),
     "negative_weight": (
-        "weights are negative, which a ranking has no meaning for",
-        "give sample_weight= of at least 0",
+        "weights are negative, which a ranking has no meaning for, or not finite",
+        "give sample_weight= finite numbers of at least 0",
     ),
     "infinite": (
         "values are infinite, or the logarithm of 0",
         "clip y_pred=, or check the data",
+    ),
+    "equal_images": (
+        "images equal their targets, so that their ratio is infinite",
+        "give such images sample_weight=0",
     ),
     "beyond_capacity": (
         "scores had no room",
@@ -136,10 +144,18 @@ def suspicious(batch: Batch, *, probabilities: bool, negative_weights: bool) -> 
     """
     bad = ops.logical_and(_bad_scores(batch, probabilities), batch.valid)
     bad = ops.logical_or(bad, batch.wrong)
-    if batch.weights is not None and not negative_weights:
-        negative = ops.logical_and(batch.weights < 0.0, batch.valid)
-        bad = ops.logical_or(bad, negative)
+    if batch.weights is not None:
+        unusable = _unusable_weights(batch.weights, negative_weights)
+        unusable = ops.logical_and(unusable, _any_of_row(batch.valid, unusable))
+        return ops.logical_or(ops.any(bad), ops.any(unusable))
     return ops.any(bad)
+
+
+def _unusable_weights(weights: Tensor, negative_weights: bool) -> Tensor:
+    unusable = ops.logical_not(ops.isfinite(weights))
+    if negative_weights:
+        return unusable
+    return ops.logical_or(unusable, weights < 0.0)
 
 
 def _bad_scores(batch: Batch, probabilities: bool) -> Tensor:
@@ -178,7 +194,7 @@ def count_causes(
     unknown = ops.logical_and(
         wrong, ops.logical_not(ops.logical_or(of_nan, fractional))
     )
-    nan_score = unknown_prediction = outside = negative = none
+    nan_score = unknown_prediction = outside = weight = none
     if batch.scores is None and batch.by_id:
         unknown_prediction = ops.logical_and(batch.hopeless, valid)
     elif batch.scores is None:
@@ -189,8 +205,9 @@ def count_causes(
         if probabilities:
             outside = ops.logical_or(batch.scores < 0.0, batch.scores > 1.0)
             outside = ops.logical_and(_any_of_row(outside, valid), valid)
-    if batch.weights is not None and not negative_weights:
-        negative = ops.logical_and(batch.weights < 0.0, valid)
+    if batch.weights is not None:
+        weight = _unusable_weights(batch.weights, negative_weights)
+        weight = ops.logical_and(weight, _any_of_row(valid, weight))
     columns = (
         unknown,
         nan_label,
@@ -198,7 +215,7 @@ def count_causes(
         nan_score,
         outside,
         unknown_prediction,
-        negative,
+        weight,
     )
     return _totals([*columns, none])
 
@@ -208,13 +225,19 @@ def _totals(columns: list[Tensor]) -> Tensor:
 
 
 def count_value_causes(batch: Values) -> Tensor:
-    """Count targets and predictions that are NaN or infinite, as `count_causes`."""
+    """Count targets, predictions and weights that are NaN or infinite."""
     true, predicted = batch.columns
     nan_true, nan_predicted = ops.isnan(true), ops.isnan(predicted)
     infinite = ops.logical_or(ops.isinf(true), ops.isinf(predicted))
-    return count_each(
-        {"nan_label": nan_true, "nan_score": nan_predicted, "infinite": infinite}
-    )
+    columns = {"nan_label": nan_true, "nan_score": nan_predicted, "infinite": infinite}
+    return count_each({**columns, **_of_weights(batch)})
+
+
+def _of_weights(batch: Values) -> dict[str, Tensor]:
+    """Return which weights cannot be used, by cause."""
+    if batch.weights is None:
+        return {}
+    return {"unusable_weight": _unusable_weights(batch.weights, negative_weights=True)}
 
 
 def count_each(columns: dict[str, Tensor]) -> Tensor:
@@ -228,10 +251,9 @@ def count_each(columns: dict[str, Tensor]) -> Tensor:
 
 
 def count_number_causes(batch: Values, *, infinite: bool) -> Tensor:
-    """Count numbers that are NaN or, if asked for, infinite, as `count_causes`."""
+    """Count weights and numbers that are NaN or, if asked for, infinite."""
     (values,) = batch.columns
-    none = ops.zeros_like(values, dtype="bool")
-    columns = {"nan_score": ops.isnan(values)}
+    columns = {"nan_score": ops.isnan(values), **_of_weights(batch)}
     if infinite:
         columns["infinite"] = ops.isinf(values)
-    return _totals([columns.get(name, none) for name in CAUSES])
+    return count_each(columns)

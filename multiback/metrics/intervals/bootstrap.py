@@ -49,10 +49,25 @@ def percentile_interval(value: Any, drawn: Any, level: float) -> Interval:
     Replicates without a value, as of a draw without positives, are left out.
     """
     replicates = np.asarray(drawn, np.float64)
+    # One replicate has no spread; a column without two is not defined.
+    known = np.sum(np.isfinite(replicates), axis=0) > 1
+    known = known & np.isfinite(np.asarray(value, np.float64))
+    replicates = np.where(known, replicates, 0.0)
+    replicates = np.where(np.isfinite(replicates), replicates, np.nan)
     tail = (1.0 - level) / 2.0
     ends = np.nanquantile(replicates, [tail, 1.0 - tail], axis=0)
     error = np.nanstd(replicates, axis=0, ddof=1)
-    return make(value, (ends[0], ends[1]), error, level, "bootstrap")
+    found = make(value, (ends[0], ends[1]), error, level, "bootstrap")
+    if np.all(known):
+        return found
+    nothing = np.where(known, 0.0, np.nan)
+    return make(
+        value,
+        (ends[0] + nothing, ends[1] + nothing),
+        error + nothing,
+        level,
+        "bootstrap",
+    )
 
 
 def bootstrapped(

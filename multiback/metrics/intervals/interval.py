@@ -1,6 +1,7 @@
 """The record of an interval, and the quantiles that intervals are made with."""
 
 import dataclasses
+import math
 import statistics
 from collections.abc import Callable
 from typing import Any
@@ -111,10 +112,12 @@ def mean_of_dependent(each: Interval, weights: Array) -> Interval:
     return make(value, (lower, upper), error, each.level, method)
 
 
-def undefined(level: float, shape: tuple[int, ...] = ()) -> Interval:
-    """Return the interval of a value that is not defined."""
+def undefined(
+    level: float, shape: tuple[int, ...] = (), value: float = math.nan
+) -> Interval:
+    """Return the interval of a value that is not defined, or infinite."""
     nothing = np.full(shape, np.nan)
-    return make(nothing, (nothing, nothing), nothing, level, "none")
+    return make(np.full(shape, value), (nothing, nothing), nothing, level, "none")
 
 
 def sum_of_words(words: Any) -> Array:

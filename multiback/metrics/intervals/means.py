@@ -11,6 +11,7 @@ from multiback.metrics.intervals.interval import (
     make,
     student_quantile,
 )
+from multiback.metrics.intervals.wilson import scaled
 
 
 def mean_and_variance(sums: Array) -> tuple[Array, Array, Array]:
@@ -47,6 +48,28 @@ def mean_interval(sums: Array, level: float, *, positive: bool) -> Interval:
     error = np.sqrt(variance)
     ends = _ends(mean, error, rows, level, positive=positive)
     return make(mean, ends, error, level, "Student")
+
+
+def mean_in_range(
+    sums: Array, level: float, value_range: tuple[float, float]
+) -> Interval:
+    """Return the interval of a mean of one value a row, such as a query's.
+
+    Of a finite range it is Wilson's at the size at which a share would vary as much, so
+    that it stays inside and that a mean of 0 and 1 has a share's own; else Student's.
+
+    Args:
+        sums: As for `mean_and_variance`.
+        level: How often the interval is to contain the true mean.
+        value_range: The smallest and the largest value of a row.
+    """
+    if not all(map(math.isfinite, value_range)):
+        return mean_interval(sums, level, positive=value_range[0] >= 0.0)
+    mean, variance, rows = mean_and_variance(sums)
+    # The variance of a share is over n, not n - 1.
+    of_share = variance * (rows - 1.0) / rows
+    ends = scaled(mean, of_share, rows, value_range, level)
+    return make(mean, ends, np.sqrt(variance), level, "Wilson, moments")
 
 
 def _ends(

@@ -14,7 +14,7 @@ import numpy as np
 from keras import ops
 
 from multiback.metrics.numeric import by_id as bins
-from multiback.metrics.numeric.arithmetic import is_for_xla
+from multiback.metrics.numeric.arithmetic import cond, is_for_xla
 
 Tensor = Any
 
@@ -62,7 +62,7 @@ def add_ids_to_count(count: Tensor, ids: Tensor, numbers: Tensor) -> Tensor:
         )
         return count
     # Pass a single tensor through `cond`; XLA copies tuples.
-    return ops.cond(full, lambda: carry(count), lambda: count)
+    return cond(full, lambda: carry(count), lambda: count)
 
 
 def merge_counts(a: Tensor, b: Tensor) -> Tensor:

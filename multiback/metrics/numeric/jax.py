@@ -1,8 +1,18 @@
-"""Counting by id in JAX, in place."""
+"""Counting by id in JAX, in place, and which values are known."""
 
 from typing import Any
 
+import jax
+
 Array = Any
+
+
+def is_known(value: Array) -> bool:
+    """Return whether an array can be read now and here.
+
+    Not while a compiled step is being written, nor if other processes hold a part.
+    """
+    return not isinstance(value, jax.core.Tracer) and value.is_fully_addressable
 
 
 def add_at(count: Array, ids: Array, numbers: Array) -> Array:

@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from multiback.errors import ArgumentError
+from multiback.metrics.base.bootstrap_states import Intervals
 from multiback.metrics.base.metric import Direction
 from multiback.metrics.base.thresholds import BestThreshold, above
 from multiback.metrics.inputs.arguments import is_real
@@ -65,6 +66,8 @@ class MaxFBeta(BestThreshold):
         name: Name in Keras's logs.
         dtype: Accepted as in Keras's metrics; counts stay exact and the result is
             float32.
+        intervals: "bootstrap" draws the rows again for `interval()` while they come, or
+            a mapping of "replicates" and "seed" does; None takes a formula.
 
     Call arguments:
         y_true: Labels of any integer, boolean or float dtype. "binary": 0 or 1, any
@@ -132,6 +135,7 @@ class MaxFBeta(BestThreshold):
         ignore_index: Ids = None,
         name: str = "max_f_beta",
         dtype: str | None = None,
+        intervals: Intervals = None,
     ) -> None:
         if not is_real(beta) or not beta > 0.0:
             raise ArgumentError(f"beta= wants a number above 0, not {beta!r}.")
@@ -151,6 +155,7 @@ class MaxFBeta(BestThreshold):
             max_state_mb=max_state_mb,
             name=name,
             dtype=dtype,
+            intervals=intervals,
         )
         self.beta = float(beta)
 
@@ -223,6 +228,8 @@ class EqualErrorRate(BestThreshold):
         name: Name in Keras's logs.
         dtype: Accepted as in Keras's metrics; counts stay exact and the result is
             float32.
+        intervals: "bootstrap" draws the rows again for `interval()` while they come, or
+            a mapping of "replicates" and "seed" does; None takes a formula.
 
     Call arguments:
         y_true: Labels of any integer, boolean or float dtype. "binary": 0 or 1, any
@@ -288,6 +295,7 @@ class EqualErrorRate(BestThreshold):
         ignore_index: Ids = None,
         name: str = "equal_error_rate",
         dtype: str | None = None,
+        intervals: Intervals = None,
     ) -> None:
         record = Task(
             task,
@@ -305,6 +313,7 @@ class EqualErrorRate(BestThreshold):
             max_state_mb=max_state_mb,
             name=name,
             dtype=dtype,
+            intervals=intervals,
         )
 
     def score(self, histogram: Histogram) -> tuple[Tensor, Tensor, Tensor]:

@@ -8,6 +8,7 @@ import numpy as np
 from keras import ops
 
 from multiback.errors import ArgumentError
+from multiback.metrics.base.bootstrap_states import Intervals
 from multiback.metrics.base.score_metric import ScoreMetric
 from multiback.metrics.base.thresholds import above
 from multiback.metrics.fast.numpy import roc_area, roc_areas
@@ -132,6 +133,8 @@ class AUROC(ScoreMetric):
         name: Name in Keras's logs.
         dtype: Accepted as in Keras's metrics; counts stay exact and the result is
             float32.
+        intervals: "bootstrap" draws the rows again for `interval()` while they come, or
+            a mapping of "replicates" and "seed" does; None takes a formula.
 
     Call arguments:
         y_true: Labels of any integer, boolean or float dtype. "binary": 0 or 1, any
@@ -198,6 +201,7 @@ class AUROC(ScoreMetric):
         ignore_index: Ids = None,
         name: str = "auroc",
         dtype: str | None = None,
+        intervals: Intervals = None,
     ) -> None:
         if max_fpr is not None and (not is_real(max_fpr) or not 0.0 < max_fpr <= 1.0):
             raise ArgumentError(
@@ -219,6 +223,7 @@ class AUROC(ScoreMetric):
             max_state_mb=max_state_mb,
             name=name,
             dtype=dtype,
+            intervals=intervals,
         )
         # All of the curve is the area itself.
         self.max_fpr = None if max_fpr in (None, 1.0) else float(max_fpr)
@@ -291,7 +296,7 @@ class AUROC(ScoreMetric):
         """Return DeLong's interval; of a mean over classes the longest possible."""
         if self.max_fpr is not None:
             return super().interval_on_arrays(state, level)
-        whole = self._scores.read(state)
+        whole = self.host_histogram(state)
         histogram, squares = self.chosen(whole), self.squared_weights(state, whole)
         negatives, positives = self.bin_counts(histogram)
         broken = ops.convert_to_numpy(histogram.undefined) > 0.0
@@ -357,6 +362,8 @@ class AveragePrecision(ScoreMetric):
         name: Name in Keras's logs.
         dtype: Accepted as in Keras's metrics; counts stay exact and the result is
             float32.
+        intervals: "bootstrap" draws the rows again for `interval()` while they come, or
+            a mapping of "replicates" and "seed" does; None takes a formula.
 
     Call arguments:
         y_true: Labels of any integer, boolean or float dtype. "binary": 0 or 1, any
@@ -424,6 +431,7 @@ class AveragePrecision(ScoreMetric):
         ignore_index: Ids = None,
         name: str = "average_precision",
         dtype: str | None = None,
+        intervals: Intervals = None,
     ) -> None:
         record = Task(
             task,
@@ -441,6 +449,7 @@ class AveragePrecision(ScoreMetric):
             max_state_mb=max_state_mb,
             name=name,
             dtype=dtype,
+            intervals=intervals,
         )
 
     def score(self, histogram: Histogram) -> tuple[Tensor, Tensor, Tensor]:

@@ -7,6 +7,7 @@ import keras
 from keras import ops
 
 from multiback.errors import ArgumentError
+from multiback.metrics.base.bootstrap_states import Intervals
 from multiback.metrics.base.score_metric import ROUNDING
 from multiback.metrics.base.thresholds import BestThreshold, above
 from multiback.metrics.inputs.arguments import is_real
@@ -32,6 +33,8 @@ class TopFraction(BestThreshold):
         max_state_mb: Largest state in MB, or None.
         name: Name in the logs.
         dtype: Accepted as Keras's metrics do; counts stay exact.
+        intervals: "bootstrap" draws the rows again for `interval()` while they come, or
+            a mapping of "replicates" and "seed" does; None takes a formula.
     """
 
     curve = "precision_recall"
@@ -48,6 +51,7 @@ class TopFraction(BestThreshold):
         max_state_mb: float | None,
         name: str,
         dtype: str | None,
+        intervals: Intervals = None,
     ) -> None:
         if not is_real(fraction) or not 0.0 < fraction <= 1.0:
             raise ArgumentError(
@@ -62,6 +66,7 @@ class TopFraction(BestThreshold):
             max_state_mb=max_state_mb,
             name=name,
             dtype=dtype,
+            intervals=intervals,
         )
         self.fraction = float(fraction)
 
@@ -145,6 +150,8 @@ class PrecisionAtTopFraction(TopFraction):
         name: Name in Keras's logs.
         dtype: Accepted as in Keras's metrics; counts stay exact and the result is
             float32.
+        intervals: "bootstrap" draws the rows again for `interval()` while they come, or
+            a mapping of "replicates" and "seed" does; None takes a formula.
 
     Call arguments:
         y_true: Labels of any integer, boolean or float dtype. "binary": 0 or 1, any
@@ -209,6 +216,7 @@ class PrecisionAtTopFraction(TopFraction):
         ignore_index: Ids = None,
         name: str = "precision_at_top_fraction",
         dtype: str | None = None,
+        intervals: Intervals = None,
     ) -> None:
         record = Task(
             task,
@@ -227,6 +235,7 @@ class PrecisionAtTopFraction(TopFraction):
             max_state_mb=max_state_mb,
             name=name,
             dtype=dtype,
+            intervals=intervals,
         )
 
     def score(self, histogram: Histogram) -> tuple[Tensor, Tensor, Tensor]:
@@ -289,6 +298,8 @@ class Lift(TopFraction):
         name: Name in Keras's logs.
         dtype: Accepted as in Keras's metrics; counts stay exact and the result is
             float32.
+        intervals: "bootstrap" draws the rows again for `interval()` while they come, or
+            a mapping of "replicates" and "seed" does; None takes a formula.
 
     Call arguments:
         y_true: Labels of any integer, boolean or float dtype. "binary": 0 or 1, any
@@ -355,6 +366,7 @@ class Lift(TopFraction):
         ignore_index: Ids = None,
         name: str = "lift",
         dtype: str | None = None,
+        intervals: Intervals = None,
     ) -> None:
         record = Task(
             task,
@@ -373,6 +385,7 @@ class Lift(TopFraction):
             max_state_mb=max_state_mb,
             name=name,
             dtype=dtype,
+            intervals=intervals,
         )
 
     def score(self, histogram: Histogram) -> tuple[Tensor, Tensor, Tensor]:

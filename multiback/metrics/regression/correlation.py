@@ -9,6 +9,7 @@ import numpy as np
 from keras import ops
 
 from multiback.errors import ArgumentError
+from multiback.metrics.base.bootstrap_states import Intervals
 from multiback.metrics.base.metric import Direction, PairMetric
 from multiback.metrics.inputs.arguments import as_integer, check_flag
 from multiback.metrics.intervals.fisher import correlation_interval
@@ -36,6 +37,8 @@ class MomentMetric(PairMetric):
         ignore_nan: Leave out elements whose target is NaN.
         name: Name in the logs.
         dtype: Accepted as Keras's metrics do; the arithmetic stays exact.
+        intervals: "bootstrap" draws the rows again for `interval()` while they come, or
+            a mapping of "replicates" and "seed" does; None takes a formula.
     """
 
     direction: ClassVar[Direction | None] = "max"
@@ -48,6 +51,7 @@ class MomentMetric(PairMetric):
         ignore_nan: bool,
         name: str,
         dtype: str | None,
+        intervals: Intervals = None,
     ) -> None:
         num_outputs = as_integer("num_outputs", num_outputs, 1)
         if multioutput not in ("uniform_average", "variance_weighted", "raw_values"):
@@ -57,7 +61,7 @@ class MomentMetric(PairMetric):
             )
         ignore_nan = check_flag("ignore_nan", ignore_nan)
         self._moments = Moments(num_outputs, ignore_nan)
-        super().__init__(self._moments, name=name, dtype=dtype)
+        super().__init__(self._moments, name=name, dtype=dtype, intervals=intervals)
         self.multioutput = multioutput
 
     @abc.abstractmethod
@@ -109,6 +113,8 @@ class R2Score(MomentMetric):
         name: Name in Keras's logs.
         dtype: Accepted as in Keras's metrics; the state stays exact and the result is
             float32.
+        intervals: "bootstrap" draws the rows again for `interval()` while they come, or
+            a mapping of "replicates" and "seed" does; None takes a formula.
 
     Call arguments:
         y_true: Targets `(..., D)`, integers or floats; for one output also `(...)`.
@@ -152,6 +158,7 @@ class R2Score(MomentMetric):
         ignore_nan: bool = False,
         name: str = "r2_score",
         dtype: str | None = None,
+        intervals: Intervals = None,
     ) -> None:
         adjusted = as_integer("adjusted", adjusted, 0)
         super().__init__(
@@ -160,6 +167,7 @@ class R2Score(MomentMetric):
             ignore_nan=ignore_nan,
             name=name,
             dtype=dtype,
+            intervals=intervals,
         )
         self.adjusted = adjusted
 
@@ -196,6 +204,8 @@ class ExplainedVariance(MomentMetric):
         name: Name in Keras's logs.
         dtype: Accepted as in Keras's metrics; the state stays exact and the result is
             float32.
+        intervals: "bootstrap" draws the rows again for `interval()` while they come, or
+            a mapping of "replicates" and "seed" does; None takes a formula.
 
     Call arguments:
         y_true: Targets `(..., D)`, integers or floats; for one output also `(...)`.
@@ -238,6 +248,7 @@ class ExplainedVariance(MomentMetric):
         ignore_nan: bool = False,
         name: str = "explained_variance",
         dtype: str | None = None,
+        intervals: Intervals = None,
     ) -> None:
         super().__init__(
             num_outputs=num_outputs,
@@ -245,6 +256,7 @@ class ExplainedVariance(MomentMetric):
             ignore_nan=ignore_nan,
             name=name,
             dtype=dtype,
+            intervals=intervals,
         )
 
     def score(self, table: MomentTable) -> Tensor:
@@ -273,6 +285,8 @@ class PearsonCorrelation(MomentMetric):
         name: Name in Keras's logs.
         dtype: Accepted as in Keras's metrics; the state stays exact and the result is
             float32.
+        intervals: "bootstrap" draws the rows again for `interval()` while they come, or
+            a mapping of "replicates" and "seed" does; None takes a formula.
 
     Call arguments:
         y_true: Targets `(..., D)`, integers or floats; for one output also `(...)`.
@@ -315,6 +329,7 @@ class PearsonCorrelation(MomentMetric):
         ignore_nan: bool = False,
         name: str = "pearson_correlation",
         dtype: str | None = None,
+        intervals: Intervals = None,
     ) -> None:
         super().__init__(
             num_outputs=num_outputs,
@@ -322,6 +337,7 @@ class PearsonCorrelation(MomentMetric):
             ignore_nan=ignore_nan,
             name=name,
             dtype=dtype,
+            intervals=intervals,
         )
 
     def score(self, table: MomentTable) -> Tensor:
@@ -367,6 +383,8 @@ class ConcordanceCorrelation(MomentMetric):
         name: Name in Keras's logs.
         dtype: Accepted as in Keras's metrics; the state stays exact and the result is
             float32.
+        intervals: "bootstrap" draws the rows again for `interval()` while they come, or
+            a mapping of "replicates" and "seed" does; None takes a formula.
 
     Call arguments:
         y_true: Targets `(..., D)`, integers or floats; for one output also `(...)`.
@@ -411,6 +429,7 @@ class ConcordanceCorrelation(MomentMetric):
         ignore_nan: bool = False,
         name: str = "concordance_correlation",
         dtype: str | None = None,
+        intervals: Intervals = None,
     ) -> None:
         super().__init__(
             num_outputs=num_outputs,
@@ -418,6 +437,7 @@ class ConcordanceCorrelation(MomentMetric):
             ignore_nan=ignore_nan,
             name=name,
             dtype=dtype,
+            intervals=intervals,
         )
 
     def score(self, table: MomentTable) -> Tensor:

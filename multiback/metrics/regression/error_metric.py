@@ -8,6 +8,7 @@ import numpy as np
 from keras import ops
 
 from multiback.errors import ArgumentError
+from multiback.metrics.base.bootstrap_states import Intervals
 from multiback.metrics.base.metric import Direction, PairMetric
 from multiback.metrics.inputs.arguments import as_integer, check_flag
 from multiback.metrics.intervals.interval import (
@@ -43,6 +44,8 @@ class TermMetric(PairMetric):
         ignore_nan: Leave out elements whose target is NaN.
         name: Name in the logs.
         dtype: Accepted as Keras's metrics do; sums stay exact.
+        intervals: "bootstrap" draws the rows again for `interval()` while they come, or
+            a mapping of "replicates" and "seed" does; None takes a formula.
     """
 
     direction: ClassVar[Direction | None] = "min"
@@ -60,6 +63,7 @@ class TermMetric(PairMetric):
         ignore_nan: bool,
         name: str,
         dtype: str | None,
+        intervals: Intervals = None,
     ) -> None:
         num_outputs = as_integer("num_outputs", num_outputs, 1)
         check_multioutput(multioutput)
@@ -70,7 +74,7 @@ class TermMetric(PairMetric):
             None if num_outputs == 1 else num_outputs,
             ignore_nan,
         )
-        super().__init__(self._terms, name=name, dtype=dtype)
+        super().__init__(self._terms, name=name, dtype=dtype, intervals=intervals)
         self.multioutput = multioutput
 
     @abc.abstractmethod

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from multiback.metrics.base.bootstrap_states import Intervals
 from multiback.metrics.base.metric import PairMetric
 from multiback.metrics.intervals.interval import Interval
 from multiback.metrics.intervals.means import root
@@ -35,6 +36,8 @@ class MeanSquaredLogarithmicError(TermMetric):
         name: Name in Keras's logs.
         dtype: Accepted as in Keras's metrics; sums stay exact across batches and the
             result is float32.
+        intervals: "bootstrap" draws the rows again for `interval()` while they come, or
+            a mapping of "replicates" and "seed" does; None takes a formula.
 
     Call arguments:
         y_true: Targets, integers or floats: of any shape, or `(..., D)`.
@@ -75,6 +78,7 @@ class MeanSquaredLogarithmicError(TermMetric):
         ignore_nan: bool = False,
         name: str = "mean_squared_logarithmic_error",
         dtype: str | None = None,
+        intervals: Intervals = None,
     ) -> None:
         super().__init__(
             "logarithmic",
@@ -83,6 +87,7 @@ class MeanSquaredLogarithmicError(TermMetric):
             ignore_nan=ignore_nan,
             name=name,
             dtype=dtype,
+            intervals=intervals,
         )
 
     def score(self, total: Tensor, weight: Tensor) -> Tensor:
@@ -109,6 +114,8 @@ class RootMeanSquaredLogarithmicError(TermMetric):
         name: Name in Keras's logs.
         dtype: Accepted as in Keras's metrics; sums stay exact across batches and the
             result is float32.
+        intervals: "bootstrap" draws the rows again for `interval()` while they come, or
+            a mapping of "replicates" and "seed" does; None takes a formula.
 
     Call arguments:
         y_true: Targets, integers or floats: of any shape, or `(..., D)`.
@@ -149,6 +156,7 @@ class RootMeanSquaredLogarithmicError(TermMetric):
         ignore_nan: bool = False,
         name: str = "root_mean_squared_logarithmic_error",
         dtype: str | None = None,
+        intervals: Intervals = None,
     ) -> None:
         super().__init__(
             "logarithmic",
@@ -157,6 +165,7 @@ class RootMeanSquaredLogarithmicError(TermMetric):
             ignore_nan=ignore_nan,
             name=name,
             dtype=dtype,
+            intervals=intervals,
         )
 
     def score(self, total: Tensor, weight: Tensor) -> Tensor:

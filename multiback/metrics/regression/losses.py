@@ -7,6 +7,7 @@ import keras
 from keras import ops
 
 from multiback.errors import ArgumentError
+from multiback.metrics.base.bootstrap_states import Intervals
 from multiback.metrics.inputs.arguments import is_real
 from multiback.metrics.numeric.arithmetic import ratio
 from multiback.metrics.regression.error_metric import Multioutput, TermMetric
@@ -35,6 +36,8 @@ class PinballLoss(TermMetric):
         name: Name in Keras's logs.
         dtype: Accepted as in Keras's metrics; sums stay exact across batches and the
             result is float32.
+        intervals: "bootstrap" draws the rows again for `interval()` while they come, or
+            a mapping of "replicates" and "seed" does; None takes a formula.
 
     Call arguments:
         y_true: Targets, integers or floats: of any shape, or `(..., D)`.
@@ -74,6 +77,7 @@ class PinballLoss(TermMetric):
         ignore_nan: bool = False,
         name: str = "pinball_loss",
         dtype: str | None = None,
+        intervals: Intervals = None,
     ) -> None:
         if not is_real(quantile) or not 0.0 < quantile < 1.0:
             raise ArgumentError(
@@ -87,6 +91,7 @@ class PinballLoss(TermMetric):
             ignore_nan=ignore_nan,
             name=name,
             dtype=dtype,
+            intervals=intervals,
         )
 
     def score(self, total: Tensor, weight: Tensor) -> Tensor:
@@ -114,6 +119,8 @@ class Huber(TermMetric):
         name: Name in Keras's logs.
         dtype: Accepted as in Keras's metrics; sums stay exact across batches and the
             result is float32.
+        intervals: "bootstrap" draws the rows again for `interval()` while they come, or
+            a mapping of "replicates" and "seed" does; None takes a formula.
 
     Call arguments:
         y_true: Targets, integers or floats: of any shape, or `(..., D)`.
@@ -153,6 +160,7 @@ class Huber(TermMetric):
         ignore_nan: bool = False,
         name: str = "huber",
         dtype: str | None = None,
+        intervals: Intervals = None,
     ) -> None:
         if not is_real(delta) or not 0.0 < delta < math.inf:
             raise ArgumentError(f"delta= wants a number above 0, not {delta!r}.")
@@ -164,6 +172,7 @@ class Huber(TermMetric):
             ignore_nan=ignore_nan,
             name=name,
             dtype=dtype,
+            intervals=intervals,
         )
 
     def score(self, total: Tensor, weight: Tensor) -> Tensor:
@@ -196,6 +205,8 @@ class TweedieDeviance(TermMetric):
         name: Name in Keras's logs.
         dtype: Accepted as in Keras's metrics; sums stay exact across batches and the
             result is float32.
+        intervals: "bootstrap" draws the rows again for `interval()` while they come, or
+            a mapping of "replicates" and "seed" does; None takes a formula.
 
     Call arguments:
         y_true: Targets, integers or floats: of any shape, or `(..., D)`.
@@ -235,6 +246,7 @@ class TweedieDeviance(TermMetric):
         ignore_nan: bool = False,
         name: str = "tweedie_deviance",
         dtype: str | None = None,
+        intervals: Intervals = None,
     ) -> None:
         if not is_real(power) or not math.isfinite(power) or 0.0 < power < 1.0:
             raise ArgumentError(
@@ -249,6 +261,7 @@ class TweedieDeviance(TermMetric):
             ignore_nan=ignore_nan,
             name=name,
             dtype=dtype,
+            intervals=intervals,
         )
 
     def score(self, total: Tensor, weight: Tensor) -> Tensor:
@@ -276,6 +289,8 @@ class MinkowskiDistance(TermMetric):
         name: Name in Keras's logs.
         dtype: Accepted as in Keras's metrics; sums stay exact across batches and the
             result is float32.
+        intervals: "bootstrap" draws the rows again for `interval()` while they come, or
+            a mapping of "replicates" and "seed" does; None takes a formula.
 
     Call arguments:
         y_true: Targets, integers or floats: of any shape, or `(..., D)`.
@@ -318,6 +333,7 @@ class MinkowskiDistance(TermMetric):
         ignore_nan: bool = False,
         name: str = "minkowski_distance",
         dtype: str | None = None,
+        intervals: Intervals = None,
     ) -> None:
         if not is_real(p) or not 1.0 <= p < math.inf:
             raise ArgumentError(f"p= wants a number of at least 1, not {p!r}.")
@@ -329,6 +345,7 @@ class MinkowskiDistance(TermMetric):
             ignore_nan=ignore_nan,
             name=name,
             dtype=dtype,
+            intervals=intervals,
         )
 
     def score(self, total: Tensor, weight: Tensor) -> Tensor:

@@ -4,6 +4,7 @@ from typing import Any, ClassVar
 
 import keras
 
+from multiback.metrics.base.bootstrap_states import Intervals
 from multiback.metrics.numeric.arithmetic import ratio
 from multiback.metrics.regression.error_metric import Multioutput, TermMetric
 
@@ -30,6 +31,8 @@ class MeanAbsolutePercentageError(TermMetric):
         name: Name in Keras's logs.
         dtype: Accepted as in Keras's metrics; sums stay exact across batches and the
             result is float32.
+        intervals: "bootstrap" draws the rows again for `interval()` while they come, or
+            a mapping of "replicates" and "seed" does; None takes a formula.
 
     Call arguments:
         y_true: Targets, integers or floats: of any shape, or `(..., D)`.
@@ -71,6 +74,7 @@ class MeanAbsolutePercentageError(TermMetric):
         ignore_nan: bool = False,
         name: str = "mean_absolute_percentage_error",
         dtype: str | None = None,
+        intervals: Intervals = None,
     ) -> None:
         super().__init__(
             "percentage",
@@ -79,6 +83,7 @@ class MeanAbsolutePercentageError(TermMetric):
             ignore_nan=ignore_nan,
             name=name,
             dtype=dtype,
+            intervals=intervals,
         )
 
     def score(self, total: Tensor, weight: Tensor) -> Tensor:
@@ -105,6 +110,8 @@ class SymmetricMeanAbsolutePercentageError(TermMetric):
         name: Name in Keras's logs.
         dtype: Accepted as in Keras's metrics; sums stay exact across batches and the
             result is float32.
+        intervals: "bootstrap" draws the rows again for `interval()` while they come, or
+            a mapping of "replicates" and "seed" does; None takes a formula.
 
     Call arguments:
         y_true: Targets, integers or floats: of any shape, or `(..., D)`.
@@ -148,6 +155,7 @@ class SymmetricMeanAbsolutePercentageError(TermMetric):
         ignore_nan: bool = False,
         name: str = "symmetric_mean_absolute_percentage_error",
         dtype: str | None = None,
+        intervals: Intervals = None,
     ) -> None:
         super().__init__(
             "symmetric percentage",
@@ -156,6 +164,7 @@ class SymmetricMeanAbsolutePercentageError(TermMetric):
             ignore_nan=ignore_nan,
             name=name,
             dtype=dtype,
+            intervals=intervals,
         )
 
     def score(self, total: Tensor, weight: Tensor) -> Tensor:
@@ -182,6 +191,8 @@ class WeightedMeanAbsolutePercentageError(TermMetric):
         name: Name in Keras's logs.
         dtype: Accepted as in Keras's metrics; sums stay exact across batches and the
             result is float32.
+        intervals: "bootstrap" draws the rows again for `interval()` while they come, or
+            a mapping of "replicates" and "seed" does; None takes a formula.
 
     Call arguments:
         y_true: Targets, integers or floats: of any shape, or `(..., D)`.
@@ -225,6 +236,7 @@ class WeightedMeanAbsolutePercentageError(TermMetric):
         ignore_nan: bool = False,
         name: str = "weighted_mean_absolute_percentage_error",
         dtype: str | None = None,
+        intervals: Intervals = None,
     ) -> None:
         super().__init__(
             "weighted percentage",
@@ -233,6 +245,7 @@ class WeightedMeanAbsolutePercentageError(TermMetric):
             ignore_nan=ignore_nan,
             name=name,
             dtype=dtype,
+            intervals=intervals,
         )
 
     def score(self, total: Tensor, weight: Tensor) -> Tensor:

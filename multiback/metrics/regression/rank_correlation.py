@@ -7,6 +7,7 @@ import keras
 from keras import ops
 
 from multiback.errors import ArgumentError
+from multiback.metrics.base.bootstrap_states import Intervals
 from multiback.metrics.base.metric import Direction, PairMetric
 from multiback.metrics.inputs.arguments import as_integer, check_flag
 from multiback.metrics.numeric import ranks
@@ -29,6 +30,8 @@ class RankMetric(PairMetric):
         ignore_nan: Leave out elements whose target is NaN.
         name: Name in the logs.
         dtype: Accepted as Keras's metrics do.
+        intervals: "bootstrap" draws the rows again for `interval()` while they come, or
+            a mapping of "replicates" and "seed" does; None takes a formula.
     """
 
     direction: ClassVar[Direction | None] = "max"
@@ -43,6 +46,7 @@ class RankMetric(PairMetric):
         ignore_nan: bool,
         name: str,
         dtype: str | None,
+        intervals: Intervals = None,
     ) -> None:
         check_multioutput(multioutput)
         self._kept = ValueBuffer(
@@ -50,7 +54,7 @@ class RankMetric(PairMetric):
             as_integer("num_outputs", num_outputs, 1),
             check_flag("ignore_nan", ignore_nan),
         )
-        super().__init__(self._kept, name=name, dtype=dtype)
+        super().__init__(self._kept, name=name, dtype=dtype, intervals=intervals)
         self.multioutput = multioutput
 
     @abc.abstractmethod
@@ -86,6 +90,8 @@ class SpearmanCorrelation(RankMetric):
         ignore_nan: Leave out elements whose target is NaN.
         name: Name in Keras's logs.
         dtype: Accepted as in Keras's metrics; the result is float32.
+        intervals: "bootstrap" draws the rows again for `interval()` while they come, or
+            a mapping of "replicates" and "seed" does; None takes a formula.
 
     Call arguments:
         y_true: Targets `(..., D)`, integers or floats; for one output also `(...)`.
@@ -131,6 +137,7 @@ class SpearmanCorrelation(RankMetric):
         ignore_nan: bool = False,
         name: str = "spearman_correlation",
         dtype: str | None = None,
+        intervals: Intervals = None,
     ) -> None:
         super().__init__(
             capacity,
@@ -139,6 +146,7 @@ class SpearmanCorrelation(RankMetric):
             ignore_nan=ignore_nan,
             name=name,
             dtype=dtype,
+            intervals=intervals,
         )
 
     def score(self, kept: KeptValues) -> Tensor:
@@ -195,6 +203,8 @@ class KendallTau(RankMetric):
         ignore_nan: Leave out elements whose target is NaN.
         name: Name in Keras's logs.
         dtype: Accepted as in Keras's metrics; the result is float32.
+        intervals: "bootstrap" draws the rows again for `interval()` while they come, or
+            a mapping of "replicates" and "seed" does; None takes a formula.
 
     Call arguments:
         y_true: Targets `(..., D)`, integers or floats; for one output also `(...)`.
@@ -240,6 +250,7 @@ class KendallTau(RankMetric):
         ignore_nan: bool = False,
         name: str = "kendall_tau",
         dtype: str | None = None,
+        intervals: Intervals = None,
     ) -> None:
         if variant not in ("b", "c"):
             raise ArgumentError(f'variant= wants "b" or "c", not {variant!r}.')
@@ -250,6 +261,7 @@ class KendallTau(RankMetric):
             ignore_nan=ignore_nan,
             name=name,
             dtype=dtype,
+            intervals=intervals,
         )
         self.variant = variant
 

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 import keras
 from keras import ops
 
+from multiback.metrics.base.bootstrap_states import Intervals
 from multiback.metrics.base.metric import Direction, PairMetric
 from multiback.metrics.inputs.arguments import check_flag
 from multiback.metrics.intervals.interval import Interval, sum_of_words
@@ -24,13 +25,17 @@ class ErrorMetric(PairMetric):
         sums: What is added up.
         name: Name in the logs.
         dtype: Accepted as Keras's metrics do.
+        intervals: "bootstrap" draws the rows again for `interval()` while they come, or
+            a mapping of "replicates" and "seed" does; None takes a formula.
     """
 
     direction: ClassVar[Direction | None] = "min"
     value_range: ClassVar[tuple[float, float]] = (0.0, math.inf)
 
-    def __init__(self, sums: ErrorSums, name: str, dtype: str | None) -> None:
-        super().__init__(sums, name=name, dtype=dtype)
+    def __init__(
+        self, sums: ErrorSums, name: str, dtype: str | None, intervals: Intervals = None
+    ) -> None:
+        super().__init__(sums, name=name, dtype=dtype, intervals=intervals)
         self.sums = sums
 
     def interval_on_arrays(self, state: State, level: float) -> Interval:
@@ -57,6 +62,8 @@ class MeanSquaredError(ErrorMetric):
         dtype: Accepted as in Keras's metrics; sums stay exact across batches and the
             result is float32.
         ignore_nan: Leave out elements whose target is NaN.
+        intervals: "bootstrap" draws the rows again for `interval()` while they come, or
+            a mapping of "replicates" and "seed" does; None takes a formula.
 
     Call arguments:
         y_true: Targets of any shape, integers or floats.
@@ -86,9 +93,10 @@ class MeanSquaredError(ErrorMetric):
         dtype: str | None = None,
         *,
         ignore_nan: bool = False,
+        intervals: Intervals = None,
     ) -> None:
         sums = ErrorSums("squared", check_flag("ignore_nan", ignore_nan))
-        super().__init__(sums, name=name, dtype=dtype)
+        super().__init__(sums, name=name, dtype=dtype, intervals=intervals)
 
     def compute(self, state: State) -> Tensor:
         """Return the error of a state."""
@@ -111,6 +119,8 @@ class RootMeanSquaredError(ErrorMetric):
         dtype: Accepted as in Keras's metrics; sums stay exact across batches and the
             result is float32.
         ignore_nan: Leave out elements whose target is NaN.
+        intervals: "bootstrap" draws the rows again for `interval()` while they come, or
+            a mapping of "replicates" and "seed" does; None takes a formula.
 
     Call arguments:
         y_true: Targets of any shape, integers or floats.
@@ -140,9 +150,10 @@ class RootMeanSquaredError(ErrorMetric):
         dtype: str | None = None,
         *,
         ignore_nan: bool = False,
+        intervals: Intervals = None,
     ) -> None:
         sums = ErrorSums("squared", check_flag("ignore_nan", ignore_nan))
-        super().__init__(sums, name=name, dtype=dtype)
+        super().__init__(sums, name=name, dtype=dtype, intervals=intervals)
 
     def compute(self, state: State) -> Tensor:
         """Return the error of a state."""
@@ -169,6 +180,8 @@ class MeanAbsoluteError(ErrorMetric):
         dtype: Accepted as in Keras's metrics; sums stay exact across batches and the
             result is float32.
         ignore_nan: Leave out elements whose target is NaN.
+        intervals: "bootstrap" draws the rows again for `interval()` while they come, or
+            a mapping of "replicates" and "seed" does; None takes a formula.
 
     Call arguments:
         y_true: Targets of any shape, integers or floats.
@@ -198,9 +211,10 @@ class MeanAbsoluteError(ErrorMetric):
         dtype: str | None = None,
         *,
         ignore_nan: bool = False,
+        intervals: Intervals = None,
     ) -> None:
         sums = ErrorSums("absolute", check_flag("ignore_nan", ignore_nan))
-        super().__init__(sums, name=name, dtype=dtype)
+        super().__init__(sums, name=name, dtype=dtype, intervals=intervals)
 
     def compute(self, state: State) -> Tensor:
         """Return the error of a state."""

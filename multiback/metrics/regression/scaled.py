@@ -7,6 +7,7 @@ import keras
 from keras import ops
 
 from multiback.errors import ArgumentError
+from multiback.metrics.base.bootstrap_states import Intervals
 from multiback.metrics.base.metric import Direction, PairMetric
 from multiback.metrics.inputs.arguments import as_integer, check_flag
 from multiback.metrics.numeric.arithmetic import ratio
@@ -42,6 +43,8 @@ class NormalizedRootMeanSquaredError(PairMetric):
         name: Name in Keras's logs.
         dtype: Accepted as in Keras's metrics; the state stays exact and the result is
             float32.
+        intervals: "bootstrap" draws the rows again for `interval()` while they come, or
+            a mapping of "replicates" and "seed" does; None takes a formula.
 
     Call arguments:
         y_true: Targets `(..., D)`, integers or floats; for one output also `(...)`.
@@ -88,6 +91,7 @@ class NormalizedRootMeanSquaredError(PairMetric):
         ignore_nan: bool = False,
         name: str = "normalized_root_mean_squared_error",
         dtype: str | None = None,
+        intervals: Intervals = None,
     ) -> None:
         if normalization not in ("mean", "range", "std", "l2"):
             raise ArgumentError(
@@ -100,7 +104,7 @@ class NormalizedRootMeanSquaredError(PairMetric):
             check_flag("ignore_nan", ignore_nan),
             extremes=normalization == "range",
         )
-        super().__init__(self._moments, name=name, dtype=dtype)
+        super().__init__(self._moments, name=name, dtype=dtype, intervals=intervals)
         self.normalization = normalization
         self.multioutput = multioutput
 
@@ -144,6 +148,8 @@ class RelativeSquaredError(MomentMetric):
         name: Name in Keras's logs.
         dtype: Accepted as in Keras's metrics; the state stays exact and the result is
             float32.
+        intervals: "bootstrap" draws the rows again for `interval()` while they come, or
+            a mapping of "replicates" and "seed" does; None takes a formula.
 
     Call arguments:
         y_true: Targets `(..., D)`, integers or floats; for one output also `(...)`.
@@ -188,6 +194,7 @@ class RelativeSquaredError(MomentMetric):
         ignore_nan: bool = False,
         name: str = "relative_squared_error",
         dtype: str | None = None,
+        intervals: Intervals = None,
     ) -> None:
         squared = check_flag("squared", squared)
         super().__init__(
@@ -196,6 +203,7 @@ class RelativeSquaredError(MomentMetric):
             ignore_nan=ignore_nan,
             name=name,
             dtype=dtype,
+            intervals=intervals,
         )
         self.squared = squared
 

@@ -5,6 +5,7 @@ from typing import ClassVar
 
 import keras
 
+from multiback.metrics.base.bootstrap_states import Intervals
 from multiback.metrics.base.metric import Direction
 from multiback.metrics.retrieval.query_metric import QueryMetric
 
@@ -26,6 +27,8 @@ class LabelRankingAveragePrecision(QueryMetric):
         name: Name in Keras's logs.
         dtype: Accepted as in Keras's metrics; sums stay exact across batches and the
             result is float32.
+        intervals: "bootstrap" draws the rows again for `interval()` while they come, or
+            a mapping of "replicates" and "seed" does; None takes a formula.
 
     Call arguments:
         y_true: Labels of each row, `(rows, labels)`: 0 or 1, of any integer, boolean or
@@ -56,6 +59,7 @@ class LabelRankingAveragePrecision(QueryMetric):
         ignore_index: int | None = None,
         name: str = "label_ranking_average_precision",
         dtype: str | None = None,
+        intervals: Intervals = None,
     ) -> None:
         super().__init__(
             "average precision",
@@ -64,6 +68,7 @@ class LabelRankingAveragePrecision(QueryMetric):
             binary=True,
             name=name,
             dtype=dtype,
+            intervals=intervals,
         )
 
 
@@ -82,6 +87,8 @@ class CoverageError(QueryMetric):
         name: Name in Keras's logs.
         dtype: Accepted as in Keras's metrics; sums stay exact across batches and the
             result is float32.
+        intervals: "bootstrap" draws the rows again for `interval()` while they come, or
+            a mapping of "replicates" and "seed" does; None takes a formula.
 
     Call arguments:
         y_true: Labels of each row, `(rows, labels)`: 0 or 1, of any integer, boolean or
@@ -115,6 +122,7 @@ class CoverageError(QueryMetric):
         ignore_index: int | None = None,
         name: str = "coverage_error",
         dtype: str | None = None,
+        intervals: Intervals = None,
     ) -> None:
         super().__init__(
             "coverage",
@@ -122,6 +130,7 @@ class CoverageError(QueryMetric):
             binary=True,
             name=name,
             dtype=dtype,
+            intervals=intervals,
         )
 
 
@@ -141,6 +150,8 @@ class LabelRankingLoss(QueryMetric):
         name: Name in Keras's logs.
         dtype: Accepted as in Keras's metrics; sums stay exact across batches and the
             result is float32.
+        intervals: "bootstrap" draws the rows again for `interval()` while they come, or
+            a mapping of "replicates" and "seed" does; None takes a formula.
 
     Call arguments:
         y_true: Labels of each row, `(rows, labels)`: 0 or 1, of any integer, boolean or
@@ -173,6 +184,7 @@ class LabelRankingLoss(QueryMetric):
         ignore_index: int | None = None,
         name: str = "label_ranking_loss",
         dtype: str | None = None,
+        intervals: Intervals = None,
     ) -> None:
         super().__init__(
             "ranking loss",
@@ -180,4 +192,5 @@ class LabelRankingLoss(QueryMetric):
             binary=True,
             name=name,
             dtype=dtype,
+            intervals=intervals,
         )

@@ -4,8 +4,11 @@ import math
 from typing import Any, ClassVar
 
 from multiback.metrics.base.averaging import check_zero_division
+from multiback.metrics.base.bootstrap_states import Intervals
 from multiback.metrics.base.metric import Direction, PairMetric
 from multiback.metrics.inputs.arguments import as_integer
+from multiback.metrics.intervals.interval import Interval, sum_of_words
+from multiback.metrics.intervals.means import mean_in_range
 from multiback.metrics.retrieval.query_scores import Gain, Kind, QueryScores
 from multiback.metrics.statistics.statistic import State
 
@@ -24,6 +27,8 @@ class QueryMetric(PairMetric):
         binary: A label is 0 or 1, and nothing else.
         name: Name in the logs.
         dtype: Accepted as Keras's metrics do; sums stay exact.
+        intervals: "bootstrap" draws the rows again for `interval()` while they come, or
+            a mapping of "replicates" and "seed" does; None takes a formula.
     """
 
     direction: ClassVar[Direction | None] = "max"
@@ -40,6 +45,7 @@ class QueryMetric(PairMetric):
         binary: bool = False,
         name: str,
         dtype: str | None,
+        intervals: Intervals = None,
     ) -> None:
         check_zero_division(zero_division)
         if ignore_index is not None:
@@ -52,8 +58,12 @@ class QueryMetric(PairMetric):
             ignore_index,
             binary,
         )
-        super().__init__(self._queries, name=name, dtype=dtype)
+        super().__init__(self._queries, name=name, dtype=dtype, intervals=intervals)
 
     def compute(self, state: State) -> Tensor:
         """Return the mean of a state."""
         return self._queries.read(state)
+
+    def interval_on_arrays(self, state: State, level: float) -> Interval:
+        """Return the interval of the mean over queries."""
+        return mean_in_range(sum_of_words(state["sums"]), level, self.value_range)

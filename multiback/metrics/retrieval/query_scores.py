@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from keras import ops
 
+from multiback.errors import ArgumentError
 from multiback.metrics.inputs.batch import (
     Given,
     like_elements,
@@ -111,7 +112,7 @@ class QueryScores(RowMeans):
             ops.any(odd),
         )
 
-    def causes(self, given: Given) -> Tensor:
+    def causes_of_rows(self, given: Given) -> Tensor:
         """Count the items of a batch that have each cause."""
         items = self._items(given)
         unknown = ops.logical_and(items.wrong, ops.logical_not(items.nan_label))
@@ -136,6 +137,11 @@ class QueryScores(RowMeans):
                 y_pred,
                 "one row a query is wanted, (queries, items) for both: pad rows with "
                 f"{self.ignore_index} in y_true.",
+            )
+        if y_true.shape[1] == 0:
+            raise ArgumentError(
+                f"y_true has shape {tuple(y_true.shape)}, and at least one item a "
+                f"query is wanted: pad queries without items with {self.ignore_index}."
             )
         labels, scores = to_scores(y_true), to_scores(y_pred)
         labels, scores = ops.cast(labels, "float32"), ops.cast(scores, "float32")

@@ -5,6 +5,7 @@ from typing import Literal
 import keras
 
 from multiback.errors import ArgumentError
+from multiback.metrics.base.bootstrap_states import Intervals
 from multiback.metrics.retrieval.query_metric import QueryMetric
 
 
@@ -29,6 +30,8 @@ class NDCG(QueryMetric):
         name: Name in Keras's logs.
         dtype: Accepted as in Keras's metrics; sums stay exact across batches and the
             result is float32.
+        intervals: "bootstrap" draws the rows again for `interval()` while they come, or
+            a mapping of "replicates" and "seed" does; None takes a formula.
 
     Call arguments:
         y_true: Relevance of each item, `(queries, items)`, integers or floats: relevant
@@ -73,6 +76,7 @@ class NDCG(QueryMetric):
         ignore_index: int | None = -1,
         name: str = "ndcg",
         dtype: str | None = None,
+        intervals: Intervals = None,
     ) -> None:
         if gain not in ("linear", "exponential"):
             raise ArgumentError(f'gain= wants "linear" or "exponential", not {gain!r}.')
@@ -84,6 +88,7 @@ class NDCG(QueryMetric):
             ignore_index=ignore_index,
             name=name,
             dtype=dtype,
+            intervals=intervals,
         )
 
 
@@ -108,6 +113,8 @@ class MeanReciprocalRank(QueryMetric):
         name: Name in Keras's logs.
         dtype: Accepted as in Keras's metrics; sums stay exact across batches and the
             result is float32.
+        intervals: "bootstrap" draws the rows again for `interval()` while they come, or
+            a mapping of "replicates" and "seed" does; None takes a formula.
 
     Call arguments:
         y_true: Relevance of each item, `(queries, items)`, integers or floats: relevant
@@ -142,6 +149,7 @@ class MeanReciprocalRank(QueryMetric):
         ignore_index: int | None = -1,
         name: str = "mean_reciprocal_rank",
         dtype: str | None = None,
+        intervals: Intervals = None,
     ) -> None:
         super().__init__(
             "reciprocal rank",
@@ -150,6 +158,7 @@ class MeanReciprocalRank(QueryMetric):
             ignore_index=ignore_index,
             name=name,
             dtype=dtype,
+            intervals=intervals,
         )
 
 
@@ -175,6 +184,8 @@ class MeanAveragePrecisionAtK(QueryMetric):
         name: Name in Keras's logs.
         dtype: Accepted as in Keras's metrics; sums stay exact across batches and the
             result is float32.
+        intervals: "bootstrap" draws the rows again for `interval()` while they come, or
+            a mapping of "replicates" and "seed" does; None takes a formula.
 
     Call arguments:
         y_true: Relevance of each item, `(queries, items)`, integers or floats: relevant
@@ -210,6 +221,7 @@ class MeanAveragePrecisionAtK(QueryMetric):
         ignore_index: int | None = -1,
         name: str = "mean_average_precision_at_k",
         dtype: str | None = None,
+        intervals: Intervals = None,
     ) -> None:
         super().__init__(
             "average precision",
@@ -218,4 +230,5 @@ class MeanAveragePrecisionAtK(QueryMetric):
             ignore_index=ignore_index,
             name=name,
             dtype=dtype,
+            intervals=intervals,
         )

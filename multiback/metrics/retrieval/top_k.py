@@ -2,6 +2,7 @@
 
 import keras
 
+from multiback.metrics.base.bootstrap_states import Intervals
 from multiback.metrics.retrieval.query_metric import QueryMetric
 
 
@@ -25,6 +26,8 @@ class PrecisionAtK(QueryMetric):
         name: Name in Keras's logs.
         dtype: Accepted as in Keras's metrics; sums stay exact across batches and the
             result is float32.
+        intervals: "bootstrap" draws the rows again for `interval()` while they come, or
+            a mapping of "replicates" and "seed" does; None takes a formula.
 
     Call arguments:
         y_true: Relevance of each item, `(queries, items)`, integers or floats: relevant
@@ -59,6 +62,7 @@ class PrecisionAtK(QueryMetric):
         ignore_index: int | None = -1,
         name: str = "precision_at_k",
         dtype: str | None = None,
+        intervals: Intervals = None,
     ) -> None:
         super().__init__(
             "precision",
@@ -67,6 +71,7 @@ class PrecisionAtK(QueryMetric):
             ignore_index=ignore_index,
             name=name,
             dtype=dtype,
+            intervals=intervals,
         )
 
 
@@ -91,6 +96,8 @@ class RecallAtK(QueryMetric):
         name: Name in Keras's logs.
         dtype: Accepted as in Keras's metrics; sums stay exact across batches and the
             result is float32.
+        intervals: "bootstrap" draws the rows again for `interval()` while they come, or
+            a mapping of "replicates" and "seed" does; None takes a formula.
 
     Call arguments:
         y_true: Relevance of each item, `(queries, items)`, integers or floats: relevant
@@ -125,6 +132,7 @@ class RecallAtK(QueryMetric):
         ignore_index: int | None = -1,
         name: str = "recall_at_k",
         dtype: str | None = None,
+        intervals: Intervals = None,
     ) -> None:
         super().__init__(
             "recall",
@@ -133,6 +141,7 @@ class RecallAtK(QueryMetric):
             ignore_index=ignore_index,
             name=name,
             dtype=dtype,
+            intervals=intervals,
         )
 
 
@@ -156,6 +165,8 @@ class HitRate(QueryMetric):
         name: Name in Keras's logs.
         dtype: Accepted as in Keras's metrics; sums stay exact across batches and the
             result is float32.
+        intervals: "bootstrap" draws the rows again for `interval()` while they come, or
+            a mapping of "replicates" and "seed" does; None takes a formula.
 
     Call arguments:
         y_true: Relevance of each item, `(queries, items)`, integers or floats: relevant
@@ -190,6 +201,7 @@ class HitRate(QueryMetric):
         ignore_index: int | None = -1,
         name: str = "hit_rate",
         dtype: str | None = None,
+        intervals: Intervals = None,
     ) -> None:
         super().__init__(
             "hit",
@@ -198,4 +210,5 @@ class HitRate(QueryMetric):
             ignore_index=ignore_index,
             name=name,
             dtype=dtype,
+            intervals=intervals,
         )

@@ -7,6 +7,7 @@ from keras import ops
 
 from multiback.errors import ArgumentError
 from multiback.metrics.inputs.batch import Given
+from multiback.metrics.inputs.causes import count_each
 from multiback.metrics.numeric import exact
 from multiback.metrics.numeric.arithmetic import ratio
 from multiback.metrics.statistics.statistic import PairStatistic, State
@@ -39,13 +40,31 @@ class RowMeans(PairStatistic):
     def add(self, state: State, given: Given) -> tuple[State, Tensor]:
         """Return the state with a batch in it, and whether something is unusable."""
         values, counts, odd = self.rows(given)
-        weights = ops.cast(counts, "float32")
+        weights = self._weights(given, counts)
         if given.sample_weight is not None:
-            each = weights_of_rows(given.sample_weight, given.tensors()[0].shape)
-            weights = ops.where(counts, each, 0.0)
+            odd = ops.logical_or(odd, ops.logical_not(ops.all(ops.isfinite(weights))))
         equal = given.sample_weight is None
         words = sums_for_mean(values, weights, equal=equal)
         return {**state, "sums": exact.merge_sums(state["sums"], words)}, odd
+
+    def _weights(self, given: Given, counts: Tensor) -> Tensor:
+        if given.sample_weight is None:
+            return ops.cast(counts, "float32")
+        each = weights_of_rows(given.sample_weight, given.tensors()[0].shape)
+        return ops.where(counts, each, 0.0)
+
+    @abc.abstractmethod
+    def causes_of_rows(self, given: Given) -> Tensor:
+        """Count the elements of a batch that have each cause, weights apart."""
+
+    def causes(self, given: Given) -> Tensor:
+        """Count the elements and weights of a batch that have each cause."""
+        counts = self.causes_of_rows(given)
+        if given.sample_weight is None:
+            return counts
+        weights = self._weights(given, self.rows(given)[1])
+        unusable = ops.logical_not(ops.isfinite(weights))
+        return counts + count_each({"unusable_weight": unusable})
 
     def merge(self, a: State, b: State) -> State:
         """Return the state of both states' data together."""

@@ -8,6 +8,7 @@ from keras import ops
 
 from multiback.errors import ArgumentError
 from multiback.metrics.inputs.batch import Batch, Given
+from multiback.metrics.inputs.causes import count_each
 from multiback.metrics.inputs.task import as_tuple
 from multiback.metrics.numeric import exact
 from multiback.metrics.numeric.arithmetic import ratio
@@ -87,19 +88,36 @@ class SampleRatios(LabelStatistic):
 
     def add(self, state: State, given: Given) -> tuple[State, Tensor]:
         """Return the state with a batch in it, and whether something is unusable."""
-        batch, sample_weight = self.prepare(given), given.sample_weight
+        batch, odd = self.prepare(given), False
         elements = elements_of_row(batch, given.y_true)
         values, weights = self._ratios(*self._overlap(batch, elements))
-        # A row that is completely masked or ignored leaves the mean.
-        held = ops.any(ops.reshape(batch.valid, (-1, elements)), axis=1, keepdims=True)
-        weights = ops.where(held, weights, 0.0)
-        if sample_weight is not None:
-            each = ops.expand_dims(weights_of_rows(sample_weight, batch.shape), -1)
+        each = self._weights_of_rows(given, batch, elements)
+        weights = ops.where(ops.equal(each, 0.0), 0.0, weights)
+        if given.sample_weight is not None:
             weights = ops.where(ops.equal(weights, 0.0), 0.0, weights * each)
+            odd = ops.logical_not(ops.all(ops.isfinite(each)))
         values, weights = ops.transpose(values), ops.transpose(weights)
-        words = sums_for_mean(values, weights, equal=sample_weight is None)
+        words = sums_for_mean(values, weights, equal=given.sample_weight is None)
         sums = exact.merge_sums(state["sums"], words)
-        return {**state, "sums": sums}, self.is_odd(batch)
+        return {**state, "sums": sums}, ops.logical_or(odd, self.is_odd(batch))
+
+    def _weights_of_rows(self, given: Given, batch: Batch, elements: Any) -> Tensor:
+        """Return `(samples, 1)`; 0 where all of a row is masked or ignored."""
+        valid = ops.reshape(batch.valid, (-1, elements))
+        held = ops.any(valid, axis=1, keepdims=True)
+        each = ops.cast(held, "float32")
+        if given.sample_weight is not None:
+            weights = weights_of_rows(given.sample_weight, batch.shape)
+            each = ops.where(held, ops.expand_dims(weights, -1), each)
+        return each
+
+    def causes(self, given: Given) -> Tensor:
+        """Count the elements and weights of a batch that have each cause."""
+        batch = self.prepare(given)
+        elements = elements_of_row(batch, given.y_true)
+        each = self._weights_of_rows(given, batch, elements)
+        unusable = ops.logical_not(ops.isfinite(each))
+        return super().causes(given) + count_each({"unusable_weight": unusable})
 
     def merge(self, a: State, b: State) -> State:
         """Return the state of both states' data together."""

@@ -15,7 +15,7 @@ from multiback.metrics.inputs.causes import (
     suspicious,
 )
 from multiback.metrics.numeric import exact
-from multiback.metrics.numeric.arithmetic import namespace
+from multiback.metrics.numeric.arithmetic import cond, namespace
 
 Tensor = Any
 State = dict[str, Tensor]
@@ -81,7 +81,7 @@ class CountsCauses(Statistic):
         unusable = state["unusable"]
         # Read the original input: otherwise values that XLA fused would have to be
         # stored.
-        return ops.cond(
+        return cond(
             odd,
             lambda: exact.add_to_count(unusable, self.causes(given)),
             lambda: unusable,
@@ -105,8 +105,11 @@ class CountsCauses(Statistic):
 
     def explain(self, name: str, cause: str, count: int) -> str:
         """Return the sentence of a warning about a cause."""
-        words = self.words_of.get(cause, cause)
-        return explain(name, count, words, self.explain_labels())
+        return explain(name, count, self.words_for(cause), self.explain_labels())
+
+    def words_for(self, cause: str) -> str:
+        """Return the key of a cause in `inputs.causes.WORDS`."""
+        return self.words_of.get(cause, cause)
 
     def no_causes(self) -> Tensor:
         """Return the count of causes of no data."""
@@ -146,6 +149,12 @@ class LabelStatistic(PairStatistic):
 
     negative_weights: ClassVar[bool] = True
 
+    def words_for(self, cause: str) -> str:
+        """Return the words of a cause, those of a ranking for weights."""
+        if cause == "unusable_weight" and not self.negative_weights:
+            return "negative_weight"
+        return super().words_for(cause)
+
     @property
     @abc.abstractmethod
     def probabilities(self) -> bool:
@@ -182,8 +191,8 @@ class LabelStatistic(PairStatistic):
 
     def unrankable(self, state: State) -> Tensor:
         """Return how many labels or weights leave no ranking."""
-        negative = state["unusable"][:, NUMBER["negative_weight"]]
-        return self.invalid(state) + exact.count_to_float(negative)
+        weights = state["unusable"][:, NUMBER["unusable_weight"]]
+        return self.invalid(state) + exact.count_to_float(weights)
 
 
 def explain_classes(num_classes: int | None) -> str:

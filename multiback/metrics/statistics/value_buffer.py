@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 from keras import ops
 
 from multiback.metrics.inputs.batch import Given, Values, value_batch
-from multiback.metrics.inputs.causes import count_value_causes
+from multiback.metrics.inputs.causes import count_each, count_value_causes
 from multiback.metrics.numeric import exact
 from multiback.metrics.numeric.by_id import places_in_buffer
 from multiback.metrics.statistics.statistic import PairStatistic, State
@@ -73,6 +73,7 @@ class ValueBuffer(PairStatistic):
             weights = ops.ones_like(batch.columns[0])
         values = [ops.cast(one, "float32") for one in (*batch.columns, weights)]
         odd = ops.logical_not(ops.all(ops.isfinite(ops.stack(values))))
+        odd = ops.logical_or(odd, ops.any(values[2] < 0.0))
         stacked = ops.transpose(ops.stack(values), (0, 2, 1))
         keep = ops.not_equal(stacked[2], 0.0)
         return self._append(state, stacked, keep), odd
@@ -93,8 +94,12 @@ class ValueBuffer(PairStatistic):
         return "finite numbers"
 
     def causes(self, given: Given) -> Tensor:
-        """Count targets and predictions that are NaN or infinite."""
-        return count_value_causes(self._values(given))
+        """Count targets and predictions that are NaN or infinite, and weights."""
+        batch = self._values(given)
+        counts = count_value_causes(batch)
+        if batch.weights is None:
+            return counts
+        return counts + count_each({"negative_weight": batch.weights < 0.0})
 
     def unusable(self, state: dict[str, Any]) -> dict[str, int]:
         """Return the number of elements with each cause, and of those without room."""
@@ -106,7 +111,11 @@ class ValueBuffer(PairStatistic):
         """Return what is kept."""
         true, predicted, weights = ops.unstack(state["kept"], 3)
         broken = ops.logical_or(
-            ops.any(ops.isnan(true + predicted + weights), axis=-1),
+            # A ranking has no meaning for a negative weight.
+            ops.any(
+                ops.logical_or(ops.isnan(true + predicted + weights), weights < 0.0),
+                axis=-1,
+            ),
             state["used"] > self.capacity,
         )
         return KeptValues(true, predicted, weights, broken)

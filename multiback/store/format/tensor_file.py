@@ -26,7 +26,6 @@ from multiback.store.format.tensor_header import (
     TensorInfo,
     build_header,
     parse_header,
-    parse_metadata,
 )
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -169,26 +168,6 @@ def stream_tensors(path: Path, entry: FileEntry) -> Iterator[tuple[str, Array]]:
             are checked before anything is allocated, so a hostile header costs no
             more memory than the file has bytes.
     """
-    return _stream(path, entry, {})
-
-
-def read_pieces(
-    path: Path, entry: FileEntry
-) -> tuple[dict[str, Any], dict[str, Array]]:
-    """Read a file's metadata and all its arrays, as `read_tensors` does.
-
-    Raises:
-        CorruptCheckpointError: As for `stream_tensors`.
-    """
-    metadata: dict[str, Any] = {}
-    with no_collector():
-        return metadata, dict(_stream(path, entry, metadata))
-
-
-def _stream(
-    path: Path, entry: FileEntry, metadata: dict[str, Any]
-) -> Iterator[tuple[str, Array]]:
-    """Yield the arrays, once the metadata was noted."""
     digest = xxhash.xxh3_128()
     descriptor = open_expected(path, entry)
     with (
@@ -197,9 +176,7 @@ def _stream(
     ):
         try:
             raw, payload = _read_header(stream, entry.size, digest)
-            found = parse_header(raw, payload)
-            metadata.update(parse_metadata(raw))
-            for info in found:
+            for info in parse_header(raw, payload):
                 yield info.name, _read_array(stream, info, digest)
         except ValueError as error:
             raise CorruptCheckpointError(

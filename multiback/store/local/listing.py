@@ -14,7 +14,6 @@ from pathlib import Path
 from multiback.errors import NoCheckpointError, StoreError
 from multiback.store.checkpoint import Checkpoint, read_checkpoint
 from multiback.store.disk.files import store_errors
-from multiback.store.format.collector import no_collector
 from multiback.store.format.manifest import MANIFEST
 
 # The coarsest clock of a file system in use, FAT's.
@@ -84,10 +83,6 @@ class Listing:
 
     def read(self) -> tuple[list[Checkpoint], Skipped]:
         """Return the checkpoints, oldest commit first, and what was skipped."""
-        with no_collector():
-            return self._read()
-
-    def _read(self) -> tuple[list[Checkpoint], Skipped]:
         found: list[Checkpoint] = []
         skipped: Skipped = []
         known: dict[str, tuple[Stamp, Checkpoint]] = {}

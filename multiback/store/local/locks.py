@@ -5,16 +5,11 @@ for milliseconds. A run's lock is held from `start_run` to `end_run`: one proces
 time writes a run. Both are locks of the operating system, which releases them when
 their holder ends, and only then: a stopped process keeps its run.
 
-A lock means something only as long as its file has the name that others open. So the
-file behind the lock is compared with the one that has the name, after it was taken and
-before each rename; if it was removed, it is made and taken again.
-
 Some network mounts have no locks. There the note that names the writer is the claim,
 renewed and taken over as at a URL (owner.py), and nothing guards the directory.
 """
 
 import atexit
-import errno
 import os
 import threading
 from collections.abc import Iterator
@@ -22,12 +17,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-import filelock
-
-from multiback.errors import NoLocksWarning, StoreError
+from multiback.errors import StoreError
 from multiback.store.disk.files import Files, open_regular, store_errors
 from multiback.store.disk.removal import TEMPORARY, discard, scratch
 from multiback.store.format.payload import write_file
+from multiback.store.local.file_lock import Busy, Lock, locked
 from multiback.store.owner import (
     CLAIM_TIMEOUT,
     MAX_NOTE,
@@ -42,129 +36,10 @@ from multiback.store.owner import (
     this_process,
     warn_of_takeover,
 )
-from multiback.warn import warn
 
 LOCK_PREFIX = "lock-"
-_NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS})
 # A process that was killed takes a moment to end.
 _PATIENCE = 1.0
-
-_Identity = tuple[int, int]
-
-
-class _Busy(Exception):  # noqa: N818 - caught here
-    """Another process holds a lock."""
-
-
-@dataclass
-class _Lock:
-    """A lock that this process holds."""
-
-    path: Path
-    lock: filelock.BaseFileLock
-    identity: _Identity
-
-    @property
-    def is_current(self) -> bool:
-        """Whether the lock's file still has the name that others open."""
-        return _identity(self.path) == self.identity
-
-
-def _identity(path: Path) -> _Identity | None:
-    try:
-        status = os.lstat(path)
-    except OSError:
-        return None
-    return status.st_dev, status.st_ino
-
-
-def _locked(path: Path, timeout: float) -> _Lock | None:
-    """Lock a file; None where the file system has no locks.
-
-    Raises:
-        _Busy: Another process, or another thread, holds it for too long.
-        StoreError: The file cannot be made.
-    """
-    held: list[os.stat_result] = []
-    lock = filelock.FileLock(
-        path,
-        timeout=timeout,
-        # Taken in one thread and released in another.
-        thread_local=False,
-        fallback_to_soft=False,
-        preserve_lock_file=True,
-        on_acquired=lambda descriptor: held.append(os.fstat(descriptor)),
-    )
-    while True:
-        try:
-            lock.acquire()
-        except filelock.Timeout:
-            raise _Busy from None
-        except NotImplementedError:
-            _warn_of_no_locks(path)
-            return None
-        except OSError as error:
-            if error.errno in _NO_LOCKS:
-                _warn_of_no_locks(path)
-                return None
-            with store_errors("lock", path):
-                raise
-        taken = _Lock(path, lock, (held[-1].st_dev, held[-1].st_ino))
-        if taken.is_current:
-            return taken
-        # Removed since it was opened: other processes lock a new file.
-        lock.release()
-
-
-def _warn_of_no_locks(path: Path) -> None:
-    """Warn once per directory that its file system has no locks."""
-    if path.parent not in _told:
-        _told.add(path.parent)
-        warn(
-            f"{path.parent!s:.80} is on a mount without file locks: a note guards each "
-            f"run instead; let one process at a time write there, or mount it with "
-            f"locks.",
-            NoLocksWarning,
-        )
-
-
-_told: set[Path] = set()
-
-
-@contextmanager
-def directory_lock(path: Path, timeout: float) -> Iterator[None]:
-    """Hold the directory's lock while the block runs.
-
-    Raises:
-        StoreError: Another process holds it for too long.
-    """
-    # Threads of one process wait for each other here, not at the file.
-    turn = _turns.setdefault(path, threading.Lock())
-    if not turn.acquire(timeout=timeout):
-        raise _busy(path, timeout, "another thread of this process")
-    try:
-        try:
-            taken = _locked(path, timeout)
-        except _Busy:
-            raise _busy(path, timeout, "another process") from None
-        try:
-            yield
-        finally:
-            if taken is not None:
-                taken.lock.release()
-    finally:
-        turn.release()
-
-
-_turns: dict[Path, threading.Lock] = {}
-
-
-def _busy(path: Path, timeout: float, who: str) -> StoreError:
-    return StoreError(
-        f"{path} must be free within {timeout:g} seconds, but {who} holds it. It is "
-        f"held for moments only: look for a stopped process, and end it. The lock is "
-        f"released when its holder ends, so do not delete the file."
-    )
 
 
 @dataclass
@@ -172,7 +47,7 @@ class _Held:
     """A run that this process holds; `lock` is None where there are no locks."""
 
     run_id: str
-    lock: _Lock | None
+    lock: Lock | None
     note: bytes
     users: int = 0
     is_started: bool = False
@@ -237,8 +112,8 @@ class RunLocks:
             return held, None
         note = this_process(run_id).dumped()
         try:
-            lock = _locked(path, _PATIENCE)
-        except _Busy:
+            lock = locked(path, _PATIENCE)
+        except Busy:
             raise refusal(_read(path)[0], self._directory, run_id) from None
         held = _Held(run_id, lock, note)
         if lock is None:
@@ -264,8 +139,8 @@ class RunLocks:
         if held.lock.is_current:
             return
         try:
-            lock = _locked(path, 0)
-        except _Busy:
+            lock = locked(path, 0)
+        except Busy:
             raise refusal(_read(path)[0], self._directory, held.run_id) from None
         held.lock.lock.release()
         held.lock = lock
@@ -370,8 +245,8 @@ class RunLocks:
                 yield False
                 return
             try:
-                lock = _locked(path, 0)
-            except _Busy:
+                lock = locked(path, 0)
+            except Busy:
                 yield False
                 return
             if lock is None:
@@ -461,7 +336,6 @@ def _forget() -> None:
     """After a fork the locks are the parent's; filelock has closed the files."""
     global _turn  # noqa: PLW0603 - another thread may have held it
     _held.clear()
-    _turns.clear()
     _turn = threading.RLock()
 
 

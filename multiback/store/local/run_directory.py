@@ -44,10 +44,11 @@ from multiback.store.local.commits import (
     write_files,
     write_manifest,
 )
+from multiback.store.local.file_lock import directory_lock
 from multiback.store.local.journal import append_line, read_lines
 from multiback.store.local.links import check_link, drop_links, point
 from multiback.store.local.listing import Listing
-from multiback.store.local.locks import RunLocks, directory_lock
+from multiback.store.local.locks import RunLocks
 from multiback.store.owner import CLAIM_TIMEOUT, Owner, digest_of
 from multiback.store.request import Request, check_run_id
 from multiback.store.runs import Choice, Runs

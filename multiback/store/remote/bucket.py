@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import fsspec
 
@@ -59,6 +59,32 @@ class ObjectInfo:
     size: int
     modified: float | None
     stamp: str
+
+
+@dataclass(frozen=True)
+class Upload:
+    """An upload in parts that has not ended.
+
+    Attributes:
+        name: The object that it would make.
+        key: What the store calls it.
+        modified: When it began, in seconds since 1970; None if unknown.
+    """
+
+    name: str
+    key: str
+    modified: float | None
+
+
+@runtime_checkable
+class _KeepsUploads(Protocol):
+    """s3fs's file system: S3 keeps the parts of an upload until it is aborted."""
+
+    def call_s3(self, method: str, **arguments: Any) -> Any:
+        """Call a method of S3."""
+
+    def split_path(self, path: str) -> tuple[str, str, str | None]:
+        """Split a path into bucket, key and version."""
 
 
 class Bucket:
@@ -194,6 +220,40 @@ class Bucket:
             call = functools.partial(self._fs.rm_file, self._path(name))
             with suppress(FileNotFoundError):
                 self._try("delete", name, call, absent=True)
+
+    def uploads(self) -> Sequence[Upload]:
+        """List the uploads in parts that have not ended.
+
+        Raises:
+            StoreError: The store does not say.
+        """
+        if not isinstance(self._fs, _KeepsUploads):
+            return []  # Other stores drop them after some days.
+        bucket, prefix, _ = self._fs.split_path(self._path(""))
+        found: list[Upload] = []
+        asked: dict[str, str] = {"Bucket": bucket, "Prefix": prefix}
+        while True:
+            try:
+                page = self._fs.call_s3("list_multipart_uploads", **asked)
+            except Exception as error:
+                raise self._failed("list the uploads to", "", 1, error) from error
+            for one in page.get("Uploads", []):
+                name = one["Key"].removeprefix(prefix)
+                began = one.get("Initiated")
+                modified = began.timestamp() if began else None
+                found.append(Upload(name, one["UploadId"], modified))
+            if not page.get("IsTruncated"):
+                return found
+            asked["KeyMarker"] = page["NextKeyMarker"]
+            asked["UploadIdMarker"] = page["NextUploadIdMarker"]
+
+    def abort(self, upload: Upload) -> None:
+        """Drop an upload's parts; one that ended is not an error."""
+        bucket, key, _ = self._fs.split_path(self._path(upload.name))
+        asked = {"Bucket": bucket, "Key": key, "UploadId": upload.key}
+        call = functools.partial(self._fs.call_s3, "abort_multipart_upload", **asked)
+        with suppress(FileNotFoundError):
+            self._try("abort an upload to", upload.name, call, absent=True)
 
     def _try(
         self, doing: str, name: str, call: Callable[[], T], *, absent: bool = False

@@ -15,7 +15,7 @@ from contextlib import suppress
 from multiback.store.format.jsontext import dump, load
 from multiback.store.format.manifest import MANIFEST
 from multiback.store.format.names import free_name
-from multiback.store.remote.bucket import Bucket
+from multiback.store.remote.bucket import Bucket, Upload
 from multiback.store.remote.mirror import CHECKPOINTS, Objects
 from multiback.store.request import Request
 
@@ -63,25 +63,56 @@ def abandoned(bucket: Bucket, objects: Objects, run_id: str | None) -> list[str]
         run_id: A run that no process writes, because it is about to start.
     """
     unfinished = {n: files for n, files in objects.items() if MANIFEST not in files}
-    marks = [
-        f"{CHECKPOINTS}/{name}/{file_name}"
-        for name, files in unfinished.items()
-        for file_name, info in files.items()
-        if file_name.startswith(_CLAIM) and info.size <= _MAX_CLAIM
-    ]
-    # The run is starting, so no other process writes it.
-    own = set()
-    for mark, content in bucket.read(marks if run_id else []).items():
-        with suppress(ValueError):
-            owner = load(content)
-            if isinstance(owner, dict) and owner.get("run_id") == run_id:
-                own.add(mark.split("/")[1])
+    own = _folders_of(bucket, objects, run_id) if run_id else set()
     return [
         f"{CHECKPOINTS}/{name}/{file_name}"
         for name, files in unfinished.items()
         if name in own or all(is_old(info.modified) for info in files.values())
         for file_name in files
     ]
+
+
+def abandoned_uploads(
+    bucket: Bucket, objects: Objects, run_id: str | None
+) -> list[Upload]:
+    """Return dead writers' uploads in parts: a day old, or of one run.
+
+    Args:
+        bucket: As for `abandoned`.
+        objects: As for `abandoned`.
+        run_id: As for `abandoned`.
+
+    Raises:
+        StoreError: The store does not say.
+    """
+    own = _folders_of(bucket, objects, run_id) if run_id else set()
+    folders = tuple(f"{CHECKPOINTS}/{name}/" for name in own)
+    return [
+        one
+        for one in bucket.uploads()
+        if is_old(one.modified) or one.name.startswith(folders)
+    ]
+
+
+def _folders_of(bucket: Bucket, objects: Objects, run_id: str) -> set[str]:
+    """Return the names that a run claimed and did not commit.
+
+    The run is starting, so no other process writes it.
+    """
+    marks = [
+        f"{CHECKPOINTS}/{name}/{file_name}"
+        for name, files in objects.items()
+        if MANIFEST not in files
+        for file_name, info in files.items()
+        if file_name.startswith(_CLAIM) and info.size <= _MAX_CLAIM
+    ]
+    own = set()
+    for mark, content in bucket.read(marks).items():
+        with suppress(ValueError):
+            owner = load(content)
+            if isinstance(owner, dict) and owner.get("run_id") == run_id:
+                own.add(mark.split("/")[1])
+    return own
 
 
 def is_old(modified: float | None) -> bool:

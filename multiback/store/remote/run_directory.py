@@ -23,12 +23,18 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from multiback.errors import StoreError
+from multiback.errors import CheckpointWarning, StoreError
 from multiback.store.checkpoint import Checkpoint
 from multiback.store.format.manifest import MANIFEST
 from multiback.store.local.run_directory import SAVE_REQUEST
 from multiback.store.owner import CLAIM_TIMEOUT, Owner
-from multiback.store.remote.claims import abandoned, claim, is_old
+from multiback.store.remote.bucket import Upload
+from multiback.store.remote.claims import (
+    abandoned,
+    abandoned_uploads,
+    claim,
+    is_old,
+)
 from multiback.store.remote.journal import RemoteJournal
 from multiback.store.remote.mirror import CHECKPOINTS, mirror_of
 from multiback.store.remote.ownership import RemoteOwnership
@@ -36,6 +42,7 @@ from multiback.store.remote.save_request import RemoteRequest
 from multiback.store.remote.source import RemoteSource
 from multiback.store.request import Request, check_name, check_run_id
 from multiback.store.runs import Choice, Runs
+from multiback.warn import warn
 
 _HISTORY_RECORDS = 256
 
@@ -125,7 +132,12 @@ class RemoteRunDirectory(Runs):
         """
         record = {"run_id": check_run_id(run_id), "started": time.time(), "info": info}
         self._ownership.claim(run_id)
-        self._bucket.delete(abandoned(self._bucket, self._mirror.refresh(), run_id))
+        objects = self._mirror.refresh()
+        # Some stores do not list them, and some users may not.
+        with suppress(StoreError):
+            for upload in abandoned_uploads(self._bucket, objects, run_id):
+                self._bucket.abort(upload)
+        self._bucket.delete(abandoned(self._bucket, objects, run_id))
         self._runs.append(record, argument="info")
 
     def end_run(self, run_id: str) -> None:
@@ -245,15 +257,24 @@ class RemoteRunDirectory(Runs):
         return found
 
     def collect_garbage(self, *, dry_run: bool = False) -> list[str]:
-        """Delete what `garbage` finds.
+        """Delete what `garbage` finds, and day-old uploads that did not end.
 
         Returns:
-            The URLs that were deleted, or would be.
+            The URLs that were deleted, or would be; that of an upload has its
+            `uploadId`, as in S3's own interface.
         """
         found = list(self.garbage())
+        uploads: list[Upload] = []
+        try:
+            uploads = abandoned_uploads(self._bucket, {}, None)
+        except StoreError as error:
+            warn(f"Unfinished uploads are not collected: {error}", CheckpointWarning)
         if not dry_run:
+            for upload in uploads:
+                self._bucket.abort(upload)
             self._bucket.delete(found)
-        return [self._bucket.url_of(name) for name in found]
+        names = [*found, *(f"{one.name}?uploadId={one.key}" for one in uploads)]
+        return [self._bucket.url_of(name) for name in names]
 
     def scratch(self, run_id: str) -> Path:
         """Return a new path for temporary files of a run that this process holds."""

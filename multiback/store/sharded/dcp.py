@@ -5,20 +5,17 @@ array each piece belongs. Nothing here needs torch, and nothing is unpickled: it
 layout has a pickle for an index, which is why that one is not used.
 """
 
-import math
 import sys
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from multiback.errors import CorruptCheckpointError
 from multiback.store.format.jsontext import load_strict
-from multiback.store.format.payload import FileEntry
-from multiback.store.format.tensor_file import Array, read_pieces
+from multiback.store.format.tensor_file import Array
 from multiback.store.format.tensor_header import (
     LENGTH_BYTES,
     MAX_HEADER,
@@ -31,45 +28,6 @@ from multiback.store.sharded.regions import Region, Regions, common, size_of, sl
 
 # torch's names; a test notices a change.
 _PLACES, _OFFSETS = "DCP_SHARDING_INFO", "saved_offsets"
-
-Piece = tuple[tuple[int, ...], Array]
-
-
-def read(folder: Path, files: Mapping[str, FileEntry]) -> dict[str, Array]:
-    """Read all pieces, each file in one pass that verifies it, and join them.
-
-    Args:
-        folder: Where the files are.
-        files: Each file's size and checksum.
-
-    Returns:
-        Whole arrays by name.
-
-    Raises:
-        CorruptCheckpointError: A file is not what the manifest says, or the pieces of
-            an array do not make one. No array takes more memory than its pieces.
-    """
-    pieces: dict[str, list[Piece]] = defaultdict(list)
-    for name, entry in files.items():
-        path = folder / name
-        metadata, arrays = read_pieces(path, entry)
-        try:
-            offsets = _offsets(metadata)
-            for key, array in arrays.items():
-                at = offsets.get(key, [0] * array.ndim)
-                pieces[key].append((_place(key, at, array.ndim), array))
-        except ValueError as error:
-            raise CorruptCheckpointError(
-                f"{path} must say where its pieces belong, but {error}. Load another "
-                f"checkpoint."
-            ) from error
-    try:
-        return {key: join(key, found) for key, found in pieces.items()}
-    except ValueError as error:
-        raise CorruptCheckpointError(
-            f"{folder} must hold all pieces of each array, but {error}. Load another "
-            f"checkpoint."
-        ) from error
 
 
 def read_parts(
@@ -85,7 +43,8 @@ def read_parts(
         All other arrays, and the parts of these that the folder has.
 
     Raises:
-        CorruptCheckpointError: As for `read`, as far as it is read.
+        CorruptCheckpointError: What is read is not what was written, or the pieces
+            of an array do not make one. No array takes more memory than its pieces.
     """
     found: dict[str, list[_StoredPiece]] = defaultdict(list)
     for name in reader.files:
@@ -103,9 +62,7 @@ def read_parts(
             for key in regions.keys() & found.keys()
         }
         whole = {
-            key: join(
-                key, [(one.at, _read_piece(reader, one, one.region)) for one in stored]
-            )
+            key: _part(reader, key, stored, _bounds(stored))
             for key, stored in found.items()
             if key not in regions
         }
@@ -151,6 +108,12 @@ def _pieces_of(
         yield info, _place(info.name, at, len(info.shape)), data + info.begin
 
 
+def _bounds(stored: list[_StoredPiece]) -> Region:
+    """Return the region from the origin to the last edge of any piece."""
+    ends = ([end for _, end in one.region] for one in stored)
+    return tuple((0, max(each)) for each in zip(*ends, strict=False))
+
+
 def _part(
     reader: PartReader, key: str, stored: list[_StoredPiece], region: Region
 ) -> Array:
@@ -163,6 +126,8 @@ def _part(
     # Before anything is allocated: the pieces must cover the region.
     if sum(size_of(there) for _, there in touched) != size_of(region):
         raise ValueError(f"the pieces of {key!r} do not fill the part {list(region)}")
+    if [(one.region, there) for one, there in touched] == [(region, region)]:
+        return _read_piece(reader, touched[0][0], region)
     part = np.empty([end - begin for begin, end in region], dtype)
     is_filled = np.zeros(part.shape, np.bool_)
     origin = [begin for begin, _ in region]
@@ -213,38 +178,3 @@ def _place(key: str, offsets: object, dimensions: int) -> tuple[int, ...]:
     ):
         raise ValueError(f"the offsets of {key!r} are {offsets!r:.80}")
     return tuple(offsets)
-
-
-def join(key: str, pieces: list[Piece]) -> Array:
-    """Put the pieces of one array together.
-
-    >>> join("w", [((2,), np.array([3])), ((0,), np.array([1, 2]))])
-    array([1, 2, 3])
-
-    Raises:
-        ValueError: They leave a gap, overlap, or differ in dtype or dimensions.
-    """
-    (first, array), *others = pieces
-    if not others and not any(first):
-        return array
-    # `_place` has checked that offsets and pieces have the same dimensions.
-    if {(one.dtype, one.ndim) for _, one in pieces} != {(array.dtype, array.ndim)}:
-        raise ValueError(f"the pieces of {key!r} differ in dtype or dimensions")
-    shape = tuple(
-        max(at[axis] + piece.shape[axis] for at, piece in pieces)
-        for axis in range(array.ndim)
-    )
-    if math.prod(shape) != sum(piece.size for _, piece in pieces):
-        raise ValueError(f"the pieces of {key!r} do not fill its shape {list(shape)}")
-    whole = np.empty(shape, array.dtype)
-    is_filled = np.zeros(shape, np.bool_)
-    for at, piece in pieces:
-        where = tuple(
-            slice(begin, begin + size)
-            for begin, size in zip(at, piece.shape, strict=True)
-        )
-        whole[where] = piece
-        is_filled[where] = True
-    if not is_filled.all():
-        raise ValueError(f"the pieces of {key!r} overlap")
-    return whole

@@ -1,9 +1,8 @@
 """The state of a checkpoint in a format other than ours: a folder and its reader.
 
 Orbax and torch write files of any kind into a folder of the checkpoint; the manifest
-has the size and checksum of each. Before they read, every file is verified, and no
-other file may be in the folder. For a partial read only the blocks that are read are
-verified (`blocks.py`).
+has the size and checksum of each, and no other file may be in the folder. The blocks
+that are read are verified (`blocks.py`); `verify` reads every file.
 """
 
 import importlib
@@ -12,10 +11,9 @@ import stat
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 
 from multiback.errors import CorruptCheckpointError, StoreError
-from multiback.store.disk.files import Files, closing, store_errors
+from multiback.store.disk.files import Files, closing, store_errors, sync_directory
 from multiback.store.format.manifest import SAFETENSORS
 from multiback.store.format.names import path_fault
 from multiback.store.format.payload import FileEntry
@@ -23,38 +21,16 @@ from multiback.store.format.tensor_file import Array
 from multiback.store.sharded.blocks import PartReader, digests_of
 from multiback.store.sharded.regions import Regions
 
-Read = Callable[[Path, Mapping[str, FileEntry]], dict[str, Array]]
 # Whole arrays; for arrays that are read in parts, one part for each region.
 Parts = tuple[dict[str, Array], dict[str, list[Array]]]
 ReadParts = Callable[[PartReader, Regions], Parts]
 
 # By module: a format's library is imported only where it is read. Each has
-# `read(folder, files)` and `read_parts(reader, regions)`.
+# `read_parts(reader, regions)`.
 _READERS = MappingProxyType(
     {"dcp": "multiback.store.sharded.dcp", "orbax": "multiback.store.sharded.orbax"}
 )
 FORMATS = (SAFETENSORS, *_READERS)
-
-
-def read_folder(
-    name: str, folder: Path, files: Mapping[str, FileEntry]
-) -> dict[str, Array]:
-    """Read the arrays of a state's folder, once the folder is as it was written.
-
-    Args:
-        name: The format.
-        folder: The folder.
-        files: Each file's size and checksum, by its path in the folder.
-
-    Raises:
-        CorruptCheckpointError: The folder is not what the manifest says.
-        MissingPackageError: The format's library is not installed.
-        StoreError: The format is unknown.
-    """
-    module = _reader(name, folder)
-    check_folder(folder, files)
-    read: Read = module.read
-    return read(folder, files)
 
 
 def read_parts(name: str, reader: PartReader, regions: Regions) -> Parts:
@@ -74,19 +50,14 @@ def read_parts(name: str, reader: PartReader, regions: Regions) -> Parts:
         MissingPackageError: The format's library is not installed.
         StoreError: The format is unknown.
     """
-    module = _reader(name, reader.folder)
-    check_folder(reader.folder, reader.files)
-    read: ReadParts = module.read_parts
-    return read(reader, regions)
-
-
-def _reader(name: str, folder: Path) -> Any:
     if name not in _READERS:
         raise StoreError(
-            f"{folder} must be in one of the formats {', '.join(FORMATS)}, but is in "
-            f"{name!r:.40}. A newer multiback may know it."
+            f"{reader.folder} must be in one of the formats {', '.join(FORMATS)}, but "
+            f"is in {name!r:.40}. A newer multiback may know it."
         )
-    return importlib.import_module(_READERS[name])
+    read: ReadParts = importlib.import_module(_READERS[name]).read_parts
+    check_folder(reader.folder, reader.files)
+    return read(reader, regions)
 
 
 def check_folder(folder: Path, files: Mapping[str, FileEntry]) -> None:
@@ -167,5 +138,5 @@ def settle(files: Files, folder: Path) -> tuple[dict[str, FileEntry], dict[str, 
                 files.sync(descriptor)
             folders |= {p for p in path.parents if p.is_relative_to(folder)}
         for each in sorted(folders, reverse=True):
-            files.sync_directory(each)
+            sync_directory(files, each)
     return entries, blocks

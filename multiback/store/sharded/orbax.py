@@ -15,7 +15,7 @@ from urllib.parse import quote, unquote
 import numpy as np
 
 from multiback.errors import CorruptCheckpointError, MissingPackageError
-from multiback.store.format.payload import FileEntry, verify_file
+from multiback.store.format.payload import FileEntry
 from multiback.store.format.tensor_file import Array
 from multiback.store.sharded.blocks import PartReader
 from multiback.store.sharded.regions import (
@@ -33,30 +33,6 @@ _DESCRIPTION = "/.zarray"
 _ROOT = "manifest.ocdbt"
 
 
-def read(folder: Path, files: Mapping[str, FileEntry]) -> dict[str, Array]:
-    """Read all arrays, once every file was verified.
-
-    Args:
-        folder: Where the files are.
-        files: Each file's size and checksum.
-
-    Returns:
-        Whole arrays by name.
-
-    Raises:
-        CorruptCheckpointError: A file is not what the manifest says, or no such
-            database. What is written here is not compressed: arrays that claim more
-            bytes than the files have are refused before anything is allocated.
-        MissingPackageError: TensorStore is not installed.
-    """
-    library = tensorstore()
-    for name, entry in files.items():
-        verify_file(folder / name, entry)
-    with _orbax_errors(folder):
-        opened = _opened(library, folder, files)
-        return {name: np.asarray(one.read().result()) for name, one in opened.items()}
-
-
 def read_parts(
     reader: PartReader, regions: Regions
 ) -> tuple[dict[str, Array], dict[str, list[Array]]]:
@@ -70,7 +46,9 @@ def read_parts(
         All other arrays, and the parts of these that the folder has.
 
     Raises:
-        CorruptCheckpointError: As for `read`, as far as it is read.
+        CorruptCheckpointError: What is read is not what was written, or no such
+            database. What is written here is not compressed: arrays that claim more
+            bytes than the files have are refused before anything is allocated.
         MissingPackageError: TensorStore is not installed.
     """
     library = tensorstore()

@@ -8,6 +8,9 @@ import time
 from support.children import command
 from support.distributed.trained_model import told
 
+import multiback as mb
+from multiback.store import RunDirectory
+
 LIMIT = 300.0
 QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "0"}
 
@@ -54,6 +57,41 @@ def run(backend, program, *arguments, ranks=1, **environment):
         Child(child.returncode, output)
         for child, output in zip(children, outputs, strict=True)
     ]
+
+
+def fewer_and_fewer(backend, root, meeting):
+    """Train in four processes and kill one in a commit; then in two; then in one.
+
+    Args:
+        backend: "torch" or "jax".
+        root: A folder.
+        meeting: Returns where the processes meet, another place each time.
+
+    Returns:
+        What the last process told.
+    """
+    first = run(
+        *(backend, "fewer_child", root, 4, 2, meeting(), 2),
+        ranks=4,
+    )
+    assert first[3].returncode == -signal.SIGKILL, first[3].output
+    # JAX ends the others when process 0 has ended.
+    for child in first[: 1 if backend == "jax" else 3]:
+        assert child.told["error"]
+    # What was saved before is whole, and the next start removes the rest.
+    [checkpoint] = RunDirectory(root / "run").checkpoints()
+    assert checkpoint.epoch == 1
+    checkpoint.verify()
+    run_ids = {checkpoint.run_id}
+    second = run(backend, "fewer_child", root, 2, 3, meeting(), 0, ranks=2)
+    assert len({tuple(child.told["losses"]) for child in second}) == 1
+    [third] = run(backend, "fewer_child", root, 1, 4, "alone", 0)
+    rows = mb.history(root / "run")
+    assert [row["epoch"] for row in rows] == [1, 2, 3, 4]
+    assert {row["run_id"] for row in rows} == run_ids
+    left = [one.name for one in (root / "run/checkpoints").iterdir()]
+    assert not [name for name in left if name.startswith(".")]
+    return third.told
 
 
 def both(ranks, name):

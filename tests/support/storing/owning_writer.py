@@ -1,4 +1,6 @@
-"""A process that takes a run, for test_locks.py: commits when it is told to.
+"""A process that takes a run, for test_locks.py and test_notes.py.
+
+It commits when it is told to.
 
 Run as `owning_writer RUN CLAIM_TIMEOUT HOW`; RUN may be a URL. HOW is "here",
 "elsewhere" for a process that says it runs on another machine, or "no-locks" for one
@@ -24,7 +26,7 @@ from multiback.store import (
     open_run_directory,
     owner,
 )
-from multiback.store.local import locks
+from multiback.store.local import file_lock
 
 
 def answer(*words):
@@ -69,7 +71,7 @@ def main(run, timeout, how):
     answer("started")
     for line in sys.stdin:
         if line == "hold\n":
-            with locks.directory_lock(runs.path / "lock", 5):
+            with file_lock.directory_lock(runs.path / "lock", 5):
                 answer("held")
                 sys.stdin.read()
         if line == "fork\n":

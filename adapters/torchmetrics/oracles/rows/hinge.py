@@ -8,7 +8,12 @@ from multiback.adapters.torchmetrics.arrays import Samples, as_floats, counted, 
 from multiback.adapters.torchmetrics.libraries import run_torchmetrics
 from multiback.adapters.torchmetrics.oracles.columns import class_scores
 from multiback.adapters.torchmetrics.oracles.decisions import keep
-from multiback.adapters.torchmetrics.oracles.equivalent import NO_WEIGHTS, Equivalent
+from multiback.adapters.torchmetrics.oracles.equivalent import (
+    BY_NUMPY,
+    NO_WEIGHTS,
+    Equivalent,
+)
+from multiback.adapters.torchmetrics.oracles.probabilistic import mean_loss
 from multiback.adapters.torchmetrics.translation.torchmetrics import make
 
 
@@ -25,24 +30,19 @@ def hinge(config: dict[str, Any], samples: Samples) -> Equivalent:
         lead = np.where(labels == 1, scores, -scores)
     losses = np.maximum(1.0 - lead, 0.0) ** (2 if config["squared"] else 1)
 
-    def numpys() -> Any:
-        weights = np.ones(len(losses)) if found.weights is None else found.weights
-        total = weights.sum()
-        return float((weights * losses).sum() / total) if total else np.nan
-
     def theirs() -> Any:
         metric = make("HingeLoss", {**config, "ignore_index": None})
         return run_torchmetrics(metric, y_true=labels, y_pred=scores)
 
     inside = bool(((scores >= 0) & (scores <= 1)).all()) and labels.size > 0
-    notes = ["scikit-learn's column is NumPy's"]
+    notes = [BY_NUMPY]
     if found.weights is not None:
         notes.append(NO_WEIGHTS)
     elif not inside:
         notes.append("torchmetrics takes the sigmoid or softmax of such scores")
     return Equivalent(
         theirs if inside and found.weights is None else None,
-        numpys,
+        lambda: mean_loss(losses, found.weights),
         additions=samples.additions,
         scale=float(np.abs(scores).max(initial=1.0)),
         note="; ".join(notes),
