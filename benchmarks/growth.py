@@ -306,10 +306,10 @@ def main():
     given = parser.parse_args()
     fine = True
     for section in given.sections or names:
-        with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:
+        with tempfile.TemporaryDirectory() as folder:
             fine &= plain[section]() if section in plain else on_disk[section](folder)
     if given.largest:
-        with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:
+        with tempfile.TemporaryDirectory() as folder:
             fine &= largest(folder)
     return fine
 
