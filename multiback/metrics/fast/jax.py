@@ -66,6 +66,35 @@ def ratio_of_two_classes(*_: Any) -> None:
     """Leave it to the specification, which XLA fuses."""
 
 
+def of_cells(
+    state: dict[str, Array],
+    bins: int,
+    value: Callable[[Array, Array], Array],
+    otherwise: Callable[[], Array],
+) -> Array:
+    """Return a value of the counts of one ranking, or of several.
+
+    Args:
+        state: That of a `ScoreHistogram`.
+        bins: Number of bins.
+        value: Gives it from float32 negatives and positives, `(columns, bins)`.
+        otherwise: Computes the value of other states than those of fewer than 2**24
+            scores in a cell and without weights, in a separate branch.
+    """
+    (high, low), weighted = state["counts"], state["weighted"][0]
+    table = low[:-1].reshape(-1, 2 * bins + 1)
+    carried = high[-1] != 0
+    if len(table) > 1:  # An epoch of a thousand classes has more than 2**24 scores.
+        carried = carried & jnp.any(high[:-1])
+    odd = carried | jnp.any(table[:, -1]) | jnp.any(state["unusable"])
+
+    def plain() -> Array:
+        counts = table.astype(jnp.float32)
+        return value(counts[:, :bins], counts[:, bins:-1])
+
+    return jax.lax.cond(odd | (weighted[-1] != 0.0), otherwise, plain)
+
+
 def roc_area(
     state: dict[str, Array],
     bins: int,
@@ -81,20 +110,13 @@ def roc_area(
         otherwise: Computes the area of other states than those of fewer than 2**24
             scores without weights, in a separate branch.
     """
-    (high, low), weighted = state["counts"], state["weighted"][0]
-    table = low[:-1].reshape(-1, 2 * bins + 1)
-    carried = high[-1] != 0
-    if len(table) > 1:  # An epoch of a thousand classes has more than 2**24 scores.
-        carried = carried & jnp.any(high[:-1])
-    odd = carried | jnp.any(table[:, -1]) | jnp.any(state["unusable"])
 
-    def area() -> Array:
-        counts = table.astype(jnp.float32)
-        negatives, positives, won = _won_pairs(counts[:, :bins], counts[:, bins:-1])
+    def area(negatives: Array, positives: Array) -> Array:
+        negatives, positives, won = _won_pairs(negatives, positives)
         # One class makes this 0 / 0.
         return average(won / (negatives * positives), positives, negatives)
 
-    return jax.lax.cond(odd | (weighted[-1] != 0.0), otherwise, area)
+    return of_cells(state, bins, area, otherwise)
 
 
 def _won_pairs(negatives: Array, positives: Array) -> tuple[Array, Array, Array]:

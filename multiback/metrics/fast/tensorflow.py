@@ -32,6 +32,8 @@ Tensor = Any
 
 # So many scores of a batch pay for the start of a function that XLA compiled.
 MANY = 8192
+# So many cells, those of ten classes, pay for it too.
+MANY_CELLS = 30_000
 
 # Matrix products with these sum a whole row, and the columns before each column.
 _ALL = np.ones((WIDTH, WIDTH))
@@ -52,8 +54,12 @@ def update(statistic: PairStatistic, state: State, *batch: Tensor) -> State | No
     None leaves a batch that is not plain to the specification: shapes that do not
     fit together, a label that is ignored, a statistic without a kernel.
     """
+    if is_for_xla():
+        return None
+    if _has_many_cells(statistic):
+        return _update_many_cells(statistic, state, *batch)
     count = _COUNTS.get(type(statistic))
-    if count is None or is_for_xla():
+    if count is None:
         return None
     pair = _flat_pair(*batch)
     found = None if pair is None else count(statistic, state["counts"], *pair)
@@ -164,6 +170,45 @@ def _count_many_scores(
     return exact.add_to_count(counts, cells), undefined + unknown > 0
 
 
+def _has_many_cells(statistic: PairStatistic) -> bool:
+    if not isinstance(statistic, ScoreHistogram) or statistic.task.columns == 1:
+        return False
+    # Outside of a graph each new shape would be compiled for one batch.
+    return statistic.cells >= MANY_CELLS and not tf.executing_eagerly()
+
+
+def _update_many_cells(
+    statistic: ScoreHistogram, state: State, *batch: Tensor
+) -> State | None:
+    """Count scores of many classes as specified, in a function that XLA compiled."""
+    pair = to_tensor(batch[0], "y_true"), to_tensor(batch[1], "y_pred")
+    if any(not isinstance(x, tf.Tensor) or not _is_known(x) for x in pair):
+        return None
+    counts = tf.convert_to_tensor(state["counts"])  # It may be Keras's variable.
+    counts, odd = _adding_by_xla(statistic)(counts, *pair)
+    return {
+        **state,
+        "counts": counts,
+        "unusable": statistic.note(state, Given(*batch), odd),
+    }
+
+
+def _is_known(tensor: Tensor) -> bool:
+    return bool(tensor.shape.is_fully_defined())
+
+
+@functools.cache
+def _adding_by_xla(statistic: ScoreHistogram) -> Callable[..., tuple[Tensor, Tensor]]:
+    """Return a function of counts, labels and scores that adds the scores."""
+
+    def added(counts: Tensor, *batch: Tensor) -> tuple[Tensor, Tensor]:
+        after, odd = statistic.add({"counts": counts}, Given(*batch))
+        return after["counts"], odd
+
+    found: Callable[..., tuple[Tensor, Tensor]] = tf.function(added, jit_compile=True)
+    return found
+
+
 @functools.cache
 def _cells_by_xla(statistic: ScoreHistogram) -> Callable[[Tensor, Tensor], Tensor]:
     """Return a function of labels and scores that gives the cell of each score.
@@ -217,6 +262,50 @@ def ratio_of_two_classes(
     return tf.where(table.invalid > 0.0, float("nan"), value)
 
 
+def of_cells(
+    state: State,
+    bins: int,
+    value: Callable[[Tensor, Tensor], Tensor],
+    otherwise: Callable[[], Tensor],
+) -> Tensor:
+    """Return a value of the counts of one ranking, or of several.
+
+    Args:
+        state: That of a `ScoreHistogram`.
+        bins: Number of bins.
+        value: Gives it from float32 negatives and positives, `(columns, bins)`.
+        otherwise: Computes the value of other states than those of fewer than 2**24
+            scores in a cell and without weights, in a separate branch.
+    """
+    many = int(state["counts"].shape[1]) >= MANY_CELLS and not is_for_xla()
+
+    def plain(counts: Tensor) -> Tensor:
+        table = tf.reshape(counts[1, :-1], (-1, 2 * bins + 1))
+        parts = table[:, :bins], table[:, bins:-1]
+        return value(*(tf.cast(part, tf.float32) for part in parts))
+
+    if many:  # Few passes over the cells are what counts.
+        plain = tf.function(plain, jit_compile=True)
+    counts = tf.convert_to_tensor(state["counts"])  # It may be Keras's variable.
+    return tf.cond(_is_odd(state, bins), otherwise, lambda: plain(counts))
+
+
+def _is_odd(state: State, bins: int) -> Tensor:
+    """Return whether there are weights, NaN, unusable labels or 2**24 in a cell."""
+    counts = state["counts"]
+    table = tf.reshape(counts[1, :-1], (-1, 2 * bins + 1))
+    # Not 0 for a NaN and, with the total in its last cell, for a count that has left
+    # its low word.
+    carried = counts[0, -1]
+    if table.shape[0] > 1:  # An epoch of a thousand classes has more than 2**24 scores.
+        carried = tf.cond(
+            carried > 0, lambda: tf.reduce_max(counts[0, :-1]), lambda: carried
+        )
+    last = carried + tf.reduce_sum(table[:, -1]) + tf.reduce_sum(state["unusable"])
+    weights = tf.reduce_sum(tf.abs(state["weighted"][:, -1]))
+    return tf.logical_or(tf.not_equal(last, 0), tf.not_equal(weights, 0.0))
+
+
 def roc_area(
     state: State,
     bins: int,
@@ -232,7 +321,7 @@ def roc_area(
         otherwise: Computes the area of other states than those of fewer than 2**24
             scores without weights, in a separate branch.
     """
-    counts, weighted = state["counts"], state["weighted"]
+    counts = state["counts"]
     # Sums of fewer than 2**24 are exact, but a GPU multiplies matrices in fewer bits.
     dtype = tf.float64 if tf.config.list_physical_devices("GPU") else tf.float32
     everything, before, below = (
@@ -247,9 +336,7 @@ def roc_area(
             part = tf.pad(part, [(0, 0), (0, -bins % WIDTH**2)])
         return tf.reshape(part, (-1, WIDTH))
 
-    def area_by_xla() -> Tensor:
-        parts = table[:, :bins], table[:, bins:-1]
-        negatives, positives = (tf.cast(part, tf.float32) for part in parts)
+    def area_by_xla(negatives: Tensor, positives: Tensor) -> Tensor:
         lower = before_each(negatives) + negatives / 2.0
         won = tf.reduce_sum(positives * lower, axis=1)
         below_all, above_all = (
@@ -257,6 +344,9 @@ def roc_area(
         )
         # A single class makes this 0 / 0.
         return average(won / (below_all * above_all), above_all, below_all)
+
+    if columns > 1 and (is_for_xla() or int(counts.shape[1]) >= MANY_CELLS):
+        return of_cells(state, bins, area_by_xla, otherwise)
 
     def area() -> Tensor:
         negatives, positives = padded(table[:, :bins]), padded(table[:, bins:-1])
@@ -278,15 +368,4 @@ def roc_area(
         areas = won / (under * above), above, under
         return average(*(tf.cast(each, tf.float32) for each in areas))
 
-    # Not 0 for a NaN and, with the total in its last cell, for a count that has left
-    # its low word.
-    carried = counts[0, -1]
-    if columns > 1:  # An epoch of a thousand classes has more than 2**24 scores.
-        carried = tf.cond(
-            carried > 0, lambda: tf.reduce_max(counts[0, :-1]), lambda: carried
-        )
-    last = carried + tf.reduce_sum(table[:, -1]) + tf.reduce_sum(state["unusable"])
-    weights = tf.reduce_sum(tf.abs(weighted[:, -1]))
-    odd = tf.logical_or(tf.not_equal(last, 0), tf.not_equal(weights, 0.0))
-    fused = columns > 1 and is_for_xla()
-    return tf.cond(odd, otherwise, area_by_xla if fused else area)
+    return tf.cond(_is_odd(state, bins), otherwise, area)

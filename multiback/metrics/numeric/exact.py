@@ -14,7 +14,7 @@ import numpy as np
 from keras import ops
 
 from multiback.metrics.numeric import by_id as bins
-from multiback.metrics.numeric.arithmetic import cond
+from multiback.metrics.numeric.arithmetic import cond, is_for_xla
 
 Tensor = Any
 
@@ -52,12 +52,17 @@ def add_ids_to_count(count: Tensor, ids: Tensor, numbers: Tensor) -> Tensor:
     count = bins.add_at(count, ids, ops.cast(numbers, "int32"))
     few = isinstance(ids.shape[0], int) and ids.shape[0] < count.shape[1]
     touched = ops.take(count[1], ids) if few else count[1]
+    full = ops.any(touched > _LOW_MASK)
+    if keras.backend.backend() == "tensorflow" and is_for_xla():
+        # A loop of one step or none: TensorFlow's XLA copies what passes `cond`.
+        count, _ = ops.while_loop(
+            lambda _, full: full,
+            lambda count, full: (carry(count), ops.zeros_like(full)),
+            (count, full),
+        )
+        return count
     # Pass a single tensor through `cond`; XLA copies tuples.
-    return cond(
-        ops.any(touched > _LOW_MASK),
-        lambda: carry(count),
-        lambda: count,
-    )
+    return cond(full, lambda: carry(count), lambda: count)
 
 
 def merge_counts(a: Tensor, b: Tensor) -> Tensor:

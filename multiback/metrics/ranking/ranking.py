@@ -469,6 +469,26 @@ class AveragePrecision(ScoreMetric):
         areas = ratio(total(xp.stack(areas)), total(p), 0.0)
         return areas[0], areas[1], areas[2]
 
+    def compute_in_step(self, state: State, kernels: Any) -> Tensor | None:
+        """Return the value of a histogram without its bounds."""
+        scores = self._scores
+        plain = type(self).score is AveragePrecision.score
+        plain = plain and self.record.classes is None
+        if not isinstance(scores, ScoreHistogram) or not plain:
+            return None
+
+        def value(negatives: Tensor, positives: Tensor) -> Tensor:
+            up_to = [each + before(each) for each in (positives, negatives)]
+            all_positives, all_negatives = (each[:, -1:] for each in up_to)
+            hits = all_positives - up_to[0]
+            seen = hits + (all_negatives - up_to[1])
+            areas = self._middle(positives, negatives, hits, seen, 0.0)
+            values = ratio(ops.sum(areas, axis=-1), all_positives[:, 0], 0.0)
+            totals = all_positives[:, 0], all_negatives[:, 0]
+            return self._average(values[None], *totals, ops.zeros_like(values))[0]
+
+        return kernels.of_cells(state, scores.bins, value, lambda: self.compute(state))
+
     def score_columns(
         self, scores: ScoreHistogram, state: State, columns: Sequence[int] | None
     ) -> Array:
@@ -511,14 +531,8 @@ class AveragePrecision(ScoreMetric):
             weighted: Scalar, not 0 if there are weights.
         """
         xp = namespace(p)
-        end = ratio(hits + p, all_before + p + n, 0.0)
-        single = xp.logical_and(p <= 1.0, xp.equal(weighted, 0.0))
         first = xp.minimum(p, 1.0)
-        slope = 1.0 + ratio(n, p, 0.0)
-        # The k-th positive of the bin, with its share of the bin's negatives.
-        start = ratio(hits + first, all_before + slope * first, 0.0)
-        rest = _integral(hits + first, all_before + slope * first, slope, p - first)
-        middle = first * start + rest + xp.where(p > 1.0, (end - start) / 2.0, 0.0)
+        middle = self._middle(p, n, hits, all_before, weighted)
         # All negatives of the bin before its positives, down to each positive.
         low = first * ratio(hits + first, all_before + n + first, 0.0)
         low = low + _integral(hits + first, all_before + n + first, 1.0, p - first)
@@ -527,5 +541,19 @@ class AveragePrecision(ScoreMetric):
         low = xp.where(weighted > 0.0, low_weighted, low)
         # Precision grows along positives in a row, so the last one has the most.
         high = p * ratio(hits + p, all_before + p, 0.0)
-        middle = xp.where(single, p * end, middle)
         return xp.clip(middle, low, high), low, high
+
+    def _middle(
+        self, p: Tensor, n: Tensor, hits: Tensor, all_before: Tensor, weighted: Any
+    ) -> Tensor:
+        """Return the area of each bin, times the positives; as `_areas`."""
+        xp = namespace(p)
+        end = ratio(hits + p, all_before + p + n, 0.0)
+        single = xp.logical_and(p <= 1.0, xp.equal(weighted, 0.0))
+        first = xp.minimum(p, 1.0)
+        slope = 1.0 + ratio(n, p, 0.0)
+        # The k-th positive of the bin, with its share of the bin's negatives.
+        start = ratio(hits + first, all_before + slope * first, 0.0)
+        rest = _integral(hits + first, all_before + slope * first, slope, p - first)
+        middle = first * start + rest + xp.where(p > 1.0, (end - start) / 2.0, 0.0)
+        return xp.where(single, p * end, middle)

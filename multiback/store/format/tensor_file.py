@@ -12,6 +12,7 @@ import xxhash
 
 from multiback.errors import ArgumentError, CorruptCheckpointError
 from multiback.store.disk.files import Files, store_errors
+from multiback.store.format.collector import no_collector
 from multiback.store.format.payload import (
     PIECE,
     FileEntry,
@@ -54,8 +55,17 @@ def write_tensors(
     labels: Mapping[str, str] | None = None,
 ) -> FileEntry:
     """Write arrays to a new safetensors file, without a second copy of the state."""
-    head, order = build_header(_kinds(tensors), labels)
-    return write_file(files, path, _chunks(head, order, tensors))
+    with no_collector():
+        head, order = build_header(_kinds(tensors), labels)
+    chunks = _chunks(head, order, tensors)
+    if sum(array.nbytes for array in tensors.values()) > _SHORT:
+        return write_file(files, path, chunks)
+    with no_collector():
+        return write_file(files, path, chunks)
+
+
+# Bytes that are written before the garbage collector is missed.
+_SHORT = 2**26
 
 
 def file_order(tensors: Mapping[str, Array]) -> list[str]:
@@ -64,7 +74,15 @@ def file_order(tensors: Mapping[str, Array]) -> list[str]:
 
 
 def _kinds(tensors: Mapping[str, Array]) -> dict[str, tuple[str, tuple[int, ...]]]:
-    return {name: (array.dtype.name, array.shape) for name, array in tensors.items()}
+    # NumPy makes the name of a dtype each time.
+    names: dict[Any, str] = {}
+    return {
+        name: (
+            names.get(array.dtype) or names.setdefault(array.dtype, array.dtype.name),
+            array.shape,
+        )
+        for name, array in tensors.items()
+    }
 
 
 def _chunks(
@@ -135,7 +153,8 @@ def read_tensors(path: Path, entry: FileEntry) -> dict[str, Array]:
     Raises:
         CorruptCheckpointError: As for `stream_tensors`.
     """
-    return dict(stream_tensors(path, entry))
+    with no_collector():
+        return dict(stream_tensors(path, entry))
 
 
 def stream_tensors(path: Path, entry: FileEntry) -> Iterator[tuple[str, Array]]:
