@@ -56,7 +56,7 @@ def update(statistic: PairStatistic, state: State, *batch: Tensor) -> State | No
     """
     if is_for_xla():
         return None
-    if _has_many_cells(statistic):
+    if isinstance(statistic, ScoreHistogram) and _has_many_cells(statistic):
         return _update_many_cells(statistic, state, *batch)
     count = _COUNTS.get(type(statistic))
     if count is None:
@@ -170,11 +170,10 @@ def _count_many_scores(
     return exact.add_to_count(counts, cells), undefined + unknown > 0
 
 
-def _has_many_cells(statistic: PairStatistic) -> bool:
-    if not isinstance(statistic, ScoreHistogram) or statistic.task.columns == 1:
-        return False
-    # Outside of a graph each new shape would be compiled for one batch.
-    return statistic.cells >= MANY_CELLS and not tf.executing_eagerly()
+def _has_many_cells(statistic: ScoreHistogram) -> bool:
+    if statistic.task.columns == 1 or tf.executing_eagerly():
+        return False  # Outside of a graph each new shape would be compiled once.
+    return statistic.cells >= MANY_CELLS
 
 
 def _update_many_cells(
