@@ -19,8 +19,10 @@ from multiback.metrics.inputs.task import Ids
 from multiback.metrics.numeric.exact import COUNT_BASE, COUNT_BITS
 from multiback.metrics.statistics.class_hits import ClassHits
 from multiback.metrics.statistics.counts import score_threshold
+from multiback.metrics.statistics.error_terms import ErrorTerms
 from multiback.metrics.statistics.score_bins import bin_ids_of_array
 from multiback.metrics.statistics.score_histogram import ScoreHistogram
+from multiback.metrics.statistics.sums import ErrorSums
 from multiback.metrics.statistics.task_counts import (
     BinaryCounts,
     MulticlassCounts,
@@ -39,6 +41,8 @@ _BITS: dict[str, tuple[Any, Any]] = {
     "d": (np.uint64, np.uint64(0x3FF0000000000000)),
 }
 _ONES = np.ones(WIDTH, np.float32)
+# So large sums do not fit two words of float32.
+LARGEST = 1e37
 # Of the state's own dtype: casting makes NumPy take its slow path.
 _ONE = np.int32(1)
 
@@ -446,12 +450,54 @@ def _carry(counts: Array) -> None:
     low &= COUNT_BASE - 1
 
 
+def sum_errors(
+    sums: ErrorSums | ErrorTerms, y_true: Array, y_pred: Array
+) -> list[Array] | None:
+    """Add up the terms of a batch in float64, as rows of each array of the state."""
+    columns = sums.num_outputs if isinstance(sums, ErrorTerms) else None
+    pair = None if sums.ignore_nan else _matched(y_true, y_pred)
+    if pair is None or (columns and pair[1].shape[-1:] != (columns,)):
+        return None
+    wide = any(each.dtype == np.float64 for each in pair)
+    dtype = np.float64 if wide else np.float32
+    true, predicted = (
+        each.reshape(-1, columns or 1).astype(dtype, copy=False) for each in pair
+    )
+    with np.errstate(all="ignore"):
+        terms = sums.of_arrays(true, predicted).astype(np.float64, copy=False)
+        total, squares = terms.sum(axis=0), np.square(terms).sum(axis=0)
+    number = np.full_like(total, len(terms))
+    rows = [np.stack([total, number, number, total, squares])]
+    if isinstance(sums, ErrorTerms) and sums.sized:
+        rows.append(np.abs(true).sum(axis=0, dtype=np.float64))
+    # Something that cannot be used makes a sum infinite or NaN.
+    fits = all(float(np.abs(each).max()) < LARGEST for each in rows)
+    return rows if fits else None
+
+
+def add_sums(*given: Any) -> None:
+    """Add float64 numbers to sums of `exact`, in place."""
+    *arrays, tallies = given
+    for array, numbers in zip(arrays, tallies, strict=True):
+        total = array.sum(axis=0, dtype=np.float64)
+        total += numbers.reshape(total.shape)
+        array[0] = total
+        array[1] = total - array[0]
+
+
 @dataclasses.dataclass(frozen=True)
 class Kernel:
-    """How to count a batch, and how to add the result to a state's counts."""
+    """How to count a batch, and how to add the result to arrays of a state.
+
+    Attributes:
+        tally: Takes a statistic, labels or targets, and predictions.
+        add: Takes the arrays and what `tally` returned, and writes to the arrays.
+        arrays: The keys of those arrays that a state may have.
+    """
 
     tally: Callable[[Any, Array, Array], Any | None]
-    add: Callable[[Array, Any], None]
+    add: Callable[..., None]
+    arrays: tuple[str, ...] = ("counts",)
 
 
 KERNELS: dict[type, Kernel] = {
@@ -460,4 +506,6 @@ KERNELS: dict[type, Kernel] = {
     MulticlassCounts: Kernel(count_classes, add_cells),
     ClassHits: Kernel(count_hits, add_cells),
     ScoreHistogram: Kernel(count_scores, add_scores),
+    ErrorSums: Kernel(sum_errors, add_sums, ("sums",)),
+    ErrorTerms: Kernel(sum_errors, add_sums, ("sums", "sizes")),
 }

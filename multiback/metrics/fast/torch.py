@@ -58,6 +58,10 @@ class HostViews:
         self._variables = variables
         self._views: dict[str, tuple[Any, int, Array]] = {}
 
+    def has(self, name: str) -> bool:
+        """Return whether there is such a variable."""
+        return name in self._variables
+
     def array(self, name: str) -> Array | None:
         """View one variable; None if it is not in the host's memory."""
         tensor = held_value(self._variables[name])
@@ -165,13 +169,13 @@ def add_batch(metric: Any, views: HostViews, batch: tuple[Any, ...]) -> bool:
     kernel = KERNELS.get(type(metric.statistic))
     if kernel is None or not _is_plain_step():
         return False
-    counts = views.array("counts")
-    if counts is None:
+    arrays = [views.array(name) for name in kernel.arrays if views.has(name)]
+    if any(array is None for array in arrays):
         return False
     tally = same_batch.tally(metric, kernel, *batch)
     if tally is None:
         return False
-    kernel.add(counts, tally)
+    kernel.add(*arrays, tally)
     return True
 
 

@@ -5,7 +5,6 @@ import math
 from typing import Any, ClassVar, Literal
 
 import numpy as np
-from keras import ops
 
 from multiback.errors import ArgumentError
 from multiback.metrics.base.bootstrap_states import Intervals
@@ -17,6 +16,7 @@ from multiback.metrics.intervals.interval import (
     sum_of_words,
 )
 from multiback.metrics.intervals.means import mean_interval
+from multiback.metrics.numeric.arithmetic import namespace
 from multiback.metrics.statistics.error_terms import ErrorTerms, Kind
 from multiback.metrics.statistics.statistic import State
 
@@ -87,7 +87,13 @@ class TermMetric(PairMetric):
         if self._terms.sized:
             weight = self._terms.read_sizes(state)
         values = self.score(total, weight)
-        return values if self.multioutput == "raw_values" else ops.mean(values)
+        if self.multioutput == "raw_values":
+            return values
+        return namespace(values).mean(values)
+
+    def compute_on_arrays(self, state: State) -> Any:
+        """Return the metric's value for a state of NumPy arrays."""
+        return self.compute(state)
 
     def interval_on_arrays(self, state: State, level: float) -> Interval:
         """Return the interval of the mean term; of several outputs' the longest."""

@@ -4,13 +4,12 @@ from typing import Any
 
 import keras
 import numpy as np
-from keras import ops
 
 from multiback.metrics.base.bootstrap_states import Intervals
 from multiback.metrics.base.metric import PairMetric
 from multiback.metrics.intervals.interval import Interval
 from multiback.metrics.intervals.means import root
-from multiback.metrics.numeric.arithmetic import ratio
+from multiback.metrics.numeric.arithmetic import namespace, ratio
 from multiback.metrics.regression.error_metric import Multioutput, TermMetric
 from multiback.metrics.statistics.statistic import State
 
@@ -170,7 +169,7 @@ class RootMeanSquaredLogarithmicError(TermMetric):
 
     def score(self, total: Tensor, weight: Tensor) -> Tensor:
         """Return the root of the mean of each output."""
-        return ops.sqrt(ratio(total, weight, float("nan")))
+        return namespace(total).sqrt(ratio(total, weight, float("nan")))
 
     def interval_on_arrays(self, state: State, level: float) -> Interval:
         """Return the root of the interval of the mean square."""

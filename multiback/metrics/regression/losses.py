@@ -4,12 +4,11 @@ import math
 from typing import Any
 
 import keras
-from keras import ops
 
 from multiback.errors import ArgumentError
 from multiback.metrics.base.bootstrap_states import Intervals
 from multiback.metrics.inputs.arguments import is_real
-from multiback.metrics.numeric.arithmetic import ratio
+from multiback.metrics.numeric.arithmetic import namespace, ratio
 from multiback.metrics.regression.error_metric import Multioutput, TermMetric
 
 Tensor = Any
@@ -350,8 +349,9 @@ class MinkowskiDistance(TermMetric):
 
     def score(self, total: Tensor, weight: Tensor) -> Tensor:
         """Return the distance of each output."""
-        return ops.where(
-            ops.equal(weight, 0.0),
+        xp = namespace(total)
+        return xp.where(
+            xp.equal(weight, 0.0),
             float("nan"),
-            ops.power(total, 1.0 / self._terms.parameter),
+            xp.power(total, 1.0 / self._terms.parameter),
         )

@@ -4,14 +4,13 @@ import math
 from typing import Any, ClassVar
 
 import keras
-from keras import ops
 
 from multiback.metrics.base.bootstrap_states import Intervals
 from multiback.metrics.base.metric import Direction, PairMetric
 from multiback.metrics.inputs.arguments import check_flag
 from multiback.metrics.intervals.interval import Interval, sum_of_words
 from multiback.metrics.intervals.means import mean_interval, root
-from multiback.metrics.numeric.arithmetic import ratio
+from multiback.metrics.numeric.arithmetic import namespace, ratio
 from multiback.metrics.statistics.statistic import State
 from multiback.metrics.statistics.sums import ErrorSums
 
@@ -37,6 +36,10 @@ class ErrorMetric(PairMetric):
     ) -> None:
         super().__init__(sums, name=name, dtype=dtype, intervals=intervals)
         self.sums = sums
+
+    def compute_on_arrays(self, state: State) -> Any:
+        """Return the metric's value for a state of NumPy arrays."""
+        return self.compute(state)
 
     def interval_on_arrays(self, state: State, level: float) -> Interval:
         """Return the interval of the mean error."""
@@ -158,7 +161,7 @@ class RootMeanSquaredError(ErrorMetric):
     def compute(self, state: State) -> Tensor:
         """Return the error of a state."""
         total, weight = self.sums.read(state)
-        return ops.sqrt(ratio(total, weight, float("nan")))
+        return namespace(total).sqrt(ratio(total, weight, float("nan")))
 
     def interval_on_arrays(self, state: State, level: float) -> Interval:
         """Return the root of the interval of the mean square."""

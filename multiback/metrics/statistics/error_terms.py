@@ -9,6 +9,7 @@ from keras import ops
 from multiback.metrics.inputs.batch import Given, Values, value_batch
 from multiback.metrics.inputs.causes import NUMBER, count_value_causes
 from multiback.metrics.numeric import exact
+from multiback.metrics.numeric.arithmetic import namespace
 from multiback.metrics.statistics.statistic import PairStatistic, State
 from multiback.metrics.statistics.sums import sums_for_mean
 
@@ -29,64 +30,72 @@ SMALLEST_TARGET = 2.0**-52
 
 
 def _percentage(true: Tensor, predicted: Tensor, _: float) -> Tensor:
-    return ops.abs(true - predicted) / ops.maximum(ops.abs(true), SMALLEST_TARGET)
+    xp = namespace(true)
+    return xp.abs(true - predicted) / xp.maximum(xp.abs(true), SMALLEST_TARGET)
 
 
 def _symmetric_percentage(true: Tensor, predicted: Tensor, _: float) -> Tensor:
-    size = ops.abs(true) + ops.abs(predicted)
-    empty = ops.equal(size, 0.0)
-    share = ops.abs(true - predicted) / ops.where(empty, 1.0, size)
+    xp = namespace(true)
+    size = xp.abs(true) + xp.abs(predicted)
+    empty = xp.equal(size, 0.0)
+    share = xp.abs(true - predicted) / xp.where(empty, 1.0, size)
     return 2.0 * share
 
 
 def _absolute(true: Tensor, predicted: Tensor, _: float) -> Tensor:
-    return ops.abs(true - predicted)
+    xp = namespace(true)
+    return xp.abs(true - predicted)
 
 
 def _logarithmic(true: Tensor, predicted: Tensor, _: float) -> Tensor:
+    xp = namespace(true)
     # A logarithm of the ratio is exact where both numbers are near each other.
-    apart = ops.log1p((predicted - true) / (1.0 + true))
-    defined = ops.logical_and(true > -1.0, predicted > -1.0)
-    return ops.where(defined, ops.square(apart), float("nan"))
+    apart = xp.log1p((predicted - true) / (1.0 + true))
+    defined = xp.logical_and(true > -1.0, predicted > -1.0)
+    return xp.where(defined, xp.square(apart), float("nan"))
 
 
 def _pinball(true: Tensor, predicted: Tensor, quantile: float) -> Tensor:
+    xp = namespace(true)
     error = true - predicted
-    return ops.maximum(quantile * error, (quantile - 1.0) * error)
+    return xp.maximum(quantile * error, (quantile - 1.0) * error)
 
 
 def _huber(true: Tensor, predicted: Tensor, delta: float) -> Tensor:
-    size = ops.abs(true - predicted)
+    xp = namespace(true)
+    size = xp.abs(true - predicted)
     # Within delta this is half the square, beyond it a line.
-    inside = ops.minimum(size, delta)
+    inside = xp.minimum(size, delta)
     return inside * (size - 0.5 * inside)
 
 
 def _power(true: Tensor, predicted: Tensor, power: float) -> Tensor:
-    return ops.power(ops.abs(true - predicted), power)
+    xp = namespace(true)
+    return xp.power(xp.abs(true - predicted), power)
 
 
 def _tweedie(true: Tensor, predicted: Tensor, power: float) -> Tensor:
+    xp = namespace(true)
     if power == 0.0:
-        return ops.square(true - predicted)
-    positive = ops.where(predicted > 0.0, predicted, 1.0)
+        return xp.square(true - predicted)
+    positive = xp.where(predicted > 0.0, predicted, 1.0)
     defined = predicted > 0.0
     if power >= 1.0:
         above = true > 0.0 if power >= 2.0 else true >= 0.0  # noqa: PLR2004 - gamma
-        defined = ops.logical_and(defined, above)
+        defined = xp.logical_and(defined, above)
     # Of the ratio less 1: the powers themselves would cancel where both are near.
-    apart = (ops.where(defined, true, 1.0) - positive) / positive
-    logarithm = ops.log1p(ops.maximum(apart, -1.0))
+    apart = (xp.where(defined, true, 1.0) - positive) / positive
+    logarithm = xp.log1p(xp.maximum(apart, -1.0))
     if power == 1.0:
-        zero = ops.equal(apart, -1.0)
-        loss = ops.where(zero, 0.0, (1.0 + apart) * logarithm) - apart
+        zero = xp.equal(apart, -1.0)
+        loss = xp.where(zero, 0.0, (1.0 + apart) * logarithm) - apart
     elif power == 2.0:  # noqa: PLR2004 - gamma
         loss = apart - logarithm
     else:
-        rest = ops.expm1((2.0 - power) * logarithm) / (2.0 - power)
+        rest = xp.expm1((2.0 - power) * logarithm) / (2.0 - power)
         loss = (rest - apart) / (1.0 - power)
-    loss = 2.0 * loss * ops.power(positive, 2.0 - power)
-    return ops.where(defined, loss, float("nan"))
+    loss = 2.0 * loss * xp.power(positive, 2.0 - power)
+    return xp.where(defined, loss, float("nan"))
 
 
 FORMULAS: dict[str, Callable[[Tensor, Tensor, float], Tensor]] = {
@@ -202,9 +211,12 @@ class ErrorTerms(PairStatistic):
         """Round the sum of `|y_true|` of each output to float32, `(D,)`."""
         return exact.sum_to_float(state["sizes"])
 
-    def _terms(self, batch: Values) -> Tensor:
-        true, predicted = batch.columns
+    def of_arrays(self, true: Any, predicted: Any) -> Any:
+        """Return the terms of NumPy arrays, or of tensors."""
         return FORMULAS[self.kind](true, predicted, self.parameter)
+
+    def _terms(self, batch: Values) -> Tensor:
+        return self.of_arrays(*batch.columns)
 
     def _values(self, given: Given) -> Values:
         return value_batch(

@@ -9,6 +9,7 @@ from keras import ops
 from multiback.metrics.inputs.batch import Given, Values, value_batch
 from multiback.metrics.inputs.causes import count_number_causes, count_value_causes
 from multiback.metrics.numeric import exact
+from multiback.metrics.numeric.arithmetic import namespace
 from multiback.metrics.statistics.statistic import CountsCauses, PairStatistic, State
 
 Tensor = Any
@@ -145,11 +146,14 @@ class ErrorSums(WeightedSums, PairStatistic):
     kind: Literal["squared", "absolute"]
     ignore_nan: bool = False
 
+    def of_arrays(self, true: Any, predicted: Any) -> Any:
+        """Return the errors of NumPy arrays, or of tensors."""
+        error, xp = true - predicted, namespace(true)
+        return xp.square(error) if self.kind == "squared" else xp.abs(error)
+
     def terms(self, batch: Values) -> Tensor:
         """Return one error an element."""
-        y_true, y_pred = batch.columns
-        error = y_true - y_pred
-        return ops.square(error) if self.kind == "squared" else ops.abs(error)
+        return self.of_arrays(*batch.columns)
 
     def init(self) -> State:
         """Return the state of no data."""
