@@ -115,6 +115,7 @@ ONCE = (
     "tests/metrics/test_ratios.py",
     "tests/metrics/test_signatures.py",
     "tests/metrics/test_torchmetrics_agreement.py",
+    "tests/metrics/test_value_kernels.py",
     *(
         f"tests/test_{name}.py"
         for name in (

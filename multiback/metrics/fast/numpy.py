@@ -14,12 +14,20 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from multiback.metrics.fast.values import (
+    add_moments,
+    add_sums,
+    one_shape,
+    sum_errors,
+    sum_moments,
+)
 from multiback.metrics.inputs.scores import ScoreTask
 from multiback.metrics.inputs.task import Ids
 from multiback.metrics.numeric.exact import COUNT_BASE, COUNT_BITS
 from multiback.metrics.statistics.class_hits import ClassHits
 from multiback.metrics.statistics.counts import score_threshold
 from multiback.metrics.statistics.error_terms import ErrorTerms
+from multiback.metrics.statistics.moments import Moments
 from multiback.metrics.statistics.score_bins import bin_ids_of_array
 from multiback.metrics.statistics.score_histogram import ScoreHistogram
 from multiback.metrics.statistics.sums import ErrorSums
@@ -41,23 +49,8 @@ _BITS: dict[str, tuple[Any, Any]] = {
     "d": (np.uint64, np.uint64(0x3FF0000000000000)),
 }
 _ONES = np.ones(WIDTH, np.float32)
-# So large sums do not fit two words of float32.
-LARGEST = 1e37
 # Of the state's own dtype: casting makes NumPy take its slow path.
 _ONE = np.int32(1)
-
-
-def _matched(y_true: Array, y_pred: Array) -> tuple[Array, Array] | None:
-    """Give float32 scores, or wider, the shape of the labels, if they fit."""
-    if y_pred.dtype.char not in "fd":
-        y_pred = y_pred.astype(np.float32)
-    if y_true.shape == y_pred.shape:
-        return y_true, y_pred
-    if y_true.shape == (*y_pred.shape, 1):
-        return y_true.reshape(y_pred.shape), y_pred
-    if y_pred.shape == (*y_true.shape, 1):
-        return y_true, y_pred.reshape(y_true.shape)
-    return None
 
 
 def _positive(y_true: Array) -> Array | None:
@@ -100,7 +93,7 @@ def count_binary(
     counts: BinaryCounts, y_true: Array, y_pred: Array
 ) -> tuple[Any, ...] | None:
     """Count tp, fp, tn and fn."""
-    matched = _matched(y_true, y_pred)
+    matched = one_shape(y_true, y_pred)
     if matched is None:
         return None
     y_true, scores = _without_ignored(*matched, counts.ignore_index)
@@ -263,7 +256,7 @@ def count_scores(
     task, bins = histogram.task, histogram.bins
     if task.num_classes is not None or task.num_labels is not None:
         return _count_columns(histogram, y_true, y_pred)
-    matched = _matched(y_true, y_pred)
+    matched = one_shape(y_true, y_pred)
     if matched is None:
         return None
     y_true, scores = _without_ignored(*matched, task.ignore_index)
@@ -450,41 +443,6 @@ def _carry(counts: Array) -> None:
     low &= COUNT_BASE - 1
 
 
-def sum_errors(
-    sums: ErrorSums | ErrorTerms, y_true: Array, y_pred: Array
-) -> list[Array] | None:
-    """Add up the terms of a batch in float64, as rows of each array of the state."""
-    columns = sums.num_outputs if isinstance(sums, ErrorTerms) else None
-    pair = None if sums.ignore_nan else _matched(y_true, y_pred)
-    if pair is None or (columns and pair[1].shape[-1:] != (columns,)):
-        return None
-    wide = any(each.dtype == np.float64 for each in pair)
-    dtype = np.float64 if wide else np.float32
-    true, predicted = (
-        each.reshape(-1, columns or 1).astype(dtype, copy=False) for each in pair
-    )
-    with np.errstate(all="ignore"):
-        terms = sums.of_arrays(true, predicted).astype(np.float64, copy=False)
-        total, squares = terms.sum(axis=0), np.square(terms).sum(axis=0)
-    number = np.full_like(total, len(terms))
-    rows = [np.stack([total, number, number, total, squares])]
-    if isinstance(sums, ErrorTerms) and sums.sized:
-        rows.append(np.abs(true).sum(axis=0, dtype=np.float64))
-    # Something that cannot be used makes a sum infinite or NaN.
-    fits = all(float(np.abs(each).max()) < LARGEST for each in rows)
-    return rows if fits else None
-
-
-def add_sums(*given: Any) -> None:
-    """Add float64 numbers to sums of `exact`, in place."""
-    *arrays, tallies = given
-    for array, numbers in zip(arrays, tallies, strict=True):
-        total = array.sum(axis=0, dtype=np.float64)
-        total += numbers.reshape(total.shape)
-        array[0] = total
-        array[1] = total - array[0]
-
-
 @dataclasses.dataclass(frozen=True)
 class Kernel:
     """How to count a batch, and how to add the result to arrays of a state.
@@ -508,4 +466,5 @@ KERNELS: dict[type, Kernel] = {
     ScoreHistogram: Kernel(count_scores, add_scores),
     ErrorSums: Kernel(sum_errors, add_sums, ("sums",)),
     ErrorTerms: Kernel(sum_errors, add_sums, ("sums", "sizes")),
+    Moments: Kernel(sum_moments, add_moments, ("moments",)),
 }

@@ -20,7 +20,7 @@ Tensor = Any
 
 # Rows of the state: rows, weights, squared weights, three means, four second moments.
 _WEIGHTS, _MEANS, _SECOND = slice(0, 3), slice(3, 6), slice(6, 10)
-_LEFT, _RIGHT = [0, 1, 0, 2], [0, 1, 1, 2]  # t t, p p, t p, r r
+LEFT, RIGHT = [0, 1, 0, 2], [0, 1, 1, 2]  # t t, p p, t p, r r
 
 
 @dataclasses.dataclass(frozen=True)
@@ -129,10 +129,10 @@ class Moments(PairStatistic):
         # Exact where a value is within a factor of 2 of the mean (Sterbenz).
         d = x - ops.expand_dims(rough, -1)
         rest = total(d)
-        left = ops.stack([d[i] for i in _LEFT])
-        right = ops.stack([d[i] for i in _RIGHT])
+        left = ops.stack([d[i] for i in LEFT])
+        right = ops.stack([d[i] for i in RIGHT])
         correction = ops.stack(
-            [rest[i] * rest[j] for i, j in zip(_LEFT, _RIGHT, strict=True)]
+            [rest[i] * rest[j] for i, j in zip(LEFT, RIGHT, strict=True)]
         )
         second = total(left * right) - correction * per_weight
         return ops.concatenate(
@@ -180,7 +180,7 @@ class Moments(PairStatistic):
         apart = y[:, _MEANS] - x[:, _MEANS]
         apart = apart[0] + apart[1]
         between = ops.stack(
-            [apart[i] * apart[j] for i, j in zip(_LEFT, _RIGHT, strict=True)]
+            [apart[i] * apart[j] for i, j in zip(LEFT, RIGHT, strict=True)]
         )
         second = exact.merge_sums(x[:, _SECOND], y[:, _SECOND])
         merged = ops.concatenate(
