@@ -42,7 +42,7 @@ def pytest_collection_modifyitems(config, items):
         tests[item.parent.nodeid, item.originalname].append(item)
     left_out = []
     for (place, _), cases in tests.items():
-        if len(cases) >= MANY:
+        if len(cases) >= MANY and not cases[0].get_closest_marker("every_case"):
             first = zlib.crc32(f"{os.environ['KERAS_BACKEND']} {place}".encode())
             taken = cases[first % one_in :: one_in]
             left_out += [case for case in cases if case not in taken]

@@ -11,6 +11,7 @@ FOLDER = Path(__file__).parents[2] / "examples" / "first_hour"
 SCRIPTS = sorted(FOLDER.glob("*.py"))
 
 
+@pytest.mark.every_case
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.stem)
 def test_a_script_of_the_first_hour_runs_as_it_stands(
     script, tmp_path, monkeypatch, capfd
