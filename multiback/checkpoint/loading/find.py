@@ -165,7 +165,7 @@ def rank(
         raise NoCheckpointError(
             f"No checkpoint of the run {found[-1].run_id!r} has a score for "
             f"{labels[0]!r}: it was absent or NaN, or its condition was false. Pass "
-            "another monitor=, or use load_last."
+            'another monitor=, or run="all" for those of other runs, or use load_last.'
         )
     return [found[entry.order] for entry in best]
 
