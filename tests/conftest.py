@@ -40,16 +40,14 @@ def pytest_collection_modifyitems(config, items):
     tests = collections.defaultdict(list)
     for item in items:
         tests[item.parent.nodeid, item.originalname].append(item)
-    left_out = []
+    left_out = set()
     for (place, _), cases in tests.items():
         if len(cases) >= MANY and not cases[0].get_closest_marker("every_case"):
             first = zlib.crc32(f"{os.environ['KERAS_BACKEND']} {place}".encode())
-            taken = cases[first % one_in :: one_in]
-            left_out += [case for case in cases if case not in taken]
+            left_out.update(set(cases) - set(cases[first % one_in :: one_in]))
     if left_out:
-        config.hook.pytest_deselected(items=left_out)
-        gone = set(left_out)
-        items[:] = [item for item in items if item not in gone]
+        config.hook.pytest_deselected(items=list(left_out))
+        items[:] = [item for item in items if item not in left_out]
 
 
 def pytest_collection_finish():

@@ -33,6 +33,7 @@ class ScoreBuffer(LabelStatistic):
     """
 
     adds: ClassVar[bool] = False
+    words_of: ClassVar[dict[str, str]] = {"unusable_weight": "negative_weight"}
     negative_weights: ClassVar[bool] = False
 
     capacity: int

@@ -63,6 +63,7 @@ class ScoreHistogram(LabelCells):
         bits: Each more doubles the number of bins; see `score_bins`.
     """
 
+    words_of: ClassVar[dict[str, str]] = {"unusable_weight": "negative_weight"}
     negative_weights: ClassVar[bool] = False
 
     task: ScoreTask = BINARY

@@ -105,11 +105,8 @@ class CountsCauses(Statistic):
 
     def explain(self, name: str, cause: str, count: int) -> str:
         """Return the sentence of a warning about a cause."""
-        return explain(name, count, self.words_for(cause), self.explain_labels())
-
-    def words_for(self, cause: str) -> str:
-        """Return the key of a cause in `inputs.causes.WORDS`."""
-        return self.words_of.get(cause, cause)
+        words = self.words_of.get(cause, cause)
+        return explain(name, count, words, self.explain_labels())
 
     def no_causes(self) -> Tensor:
         """Return the count of causes of no data."""
@@ -148,12 +145,6 @@ class LabelStatistic(PairStatistic):
     """
 
     negative_weights: ClassVar[bool] = True
-
-    def words_for(self, cause: str) -> str:
-        """Return the words of a cause, those of a ranking for weights."""
-        if cause == "unusable_weight" and not self.negative_weights:
-            return "negative_weight"
-        return super().words_for(cause)
 
     @property
     @abc.abstractmethod
