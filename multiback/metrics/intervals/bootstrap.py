@@ -57,17 +57,8 @@ def percentile_interval(value: Any, drawn: Any, level: float) -> Interval:
     tail = (1.0 - level) / 2.0
     ends = np.nanquantile(replicates, [tail, 1.0 - tail], axis=0)
     error = np.nanstd(replicates, axis=0, ddof=1)
-    found = make(value, (ends[0], ends[1]), error, level, "bootstrap")
-    if np.all(known):
-        return found
-    nothing = np.where(known, 0.0, np.nan)
-    return make(
-        value,
-        (ends[0] + nothing, ends[1] + nothing),
-        error + nothing,
-        level,
-        "bootstrap",
-    )
+    ends, error = (np.where(known, each, np.nan) for each in (ends, error))
+    return make(value, (ends[0], ends[1]), error, level, "bootstrap")
 
 
 def bootstrapped(

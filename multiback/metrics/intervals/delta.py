@@ -137,8 +137,8 @@ def _size_with_half_a_row_more(
     and no miss have no variance by the delta method, and seem surer than they are.
     """
     with np.errstate(all="ignore"):
-        half = 0.5 * (below != 0.0) * np.sum(squares, axis=0) / np.sum(counts, axis=0)
         weight = np.sum(squares, axis=0) / np.sum(counts, axis=0)
+        half = 0.5 * (below != 0.0) * weight
         counts, squares = counts + half, squares + half * weight
         bottom = np.sum(counts * below, axis=0)
         value = np.sum(counts * above, axis=0) / bottom
