@@ -127,7 +127,7 @@ ONCE = (
 
 # Sums and what they are rounded to. Under JAX all else is compiled without what takes
 # XLA most of the time; these as a user's programs are, and so is what the sessions
-# `portability`, `demo`, `floor` and `newest` run.
+# `demo`, `floor` and `newest` run.
 OPTIMIZED = tuple(
     f"tests/metrics/test_{name}.py"
     for name in ("aggregates", "large_batches", "regression", "score_bins", "wide_jax")

@@ -13,6 +13,10 @@ from multiback.store import RunDirectory
 
 LIMIT = 300.0
 QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "0"}
+# Each child of JAX compiles its models again, which took most of its time.
+COMPILING_LITTLE = (
+    "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"
+)
 
 
 class Child:
@@ -30,6 +34,8 @@ class Child:
 
 def run(backend, program, *arguments, ranks=1, **environment):
     """Run a program of this folder in so many processes at once."""
+    if backend == "jax":
+        environment["XLA_FLAGS"] = COMPILING_LITTLE
     children = [
         subprocess.Popen(
             command(f"distributed.{program}", rank, *arguments),
