@@ -125,9 +125,9 @@ ONCE = (
     ),
 )
 
-# Sums and what they are rounded to. Under JAX all else is compiled without what takes
-# XLA most of the time; these as a user's programs are, and so is what the sessions
-# `demo`, `floor` and `newest` run.
+# Sums and what they are rounded to. Under JAX and TensorFlow all else is compiled
+# without what takes XLA most of the time; these as a user's programs are, and so is
+# what the sessions `demo`, `floor` and `newest` run.
 OPTIMIZED = tuple(
     f"tests/metrics/test_{name}.py"
     for name in ("aggregates", "large_batches", "regression", "score_bins", "wide_jax")
@@ -229,7 +229,7 @@ def frameworks(session: nox.Session) -> None:
 
 
 def compiling_little(session: nox.Session) -> dict[str, str]:
-    """Make JAX compile quickly rather than for speed, and share what it compiled.
+    """Make XLA compile quickly rather than for speed, and share what JAX compiled.
 
     Tests compile thousands of small functions and call each once or twice: what
     fuses and optimises their loops took half of the session. Each run starts with an
@@ -279,7 +279,7 @@ def under_backend(
     # Not torch: the second opinions, torchmetrics and torchdata, are made of it.
     hidden = {*BACKENDS, "orbax"} - {backend, "torch"}
     env = {**TEST_ENV, "KERAS_BACKEND": backend}
-    if backend == "jax":
+    if backend != "torch":
         env |= compiling_little(session)
     if not session.posargs:
         env["MULTIBACK_ONE_CASE_IN"] = one_case_in
@@ -294,9 +294,10 @@ def add_backend(backend: str) -> None:
     def tests(session: nox.Session) -> None:
         """Run the test suite under one backend."""
         more: tuple[str, ...] = ()
-        if backend == "jax" and not session.posargs:
+        if backend != "torch" and not session.posargs:
             # The session `demo` runs it under JAX.
-            more = ("tests/cli/test_demo.py", *OPTIMIZED)
+            demo = ("tests/cli/test_demo.py",) if backend == "jax" else ()
+            more = (*demo, *OPTIMIZED)
         left_out = not_under(backend, *PLAIN, *more)
         # PyTorch, which compiles nothing, takes every case of a test; the others take
         # every one in the sessions `floor` and `newest`.
@@ -369,7 +370,7 @@ def peers(session: nox.Session) -> None:
     for backend in BACKENDS:
         out = str(Path(session.create_tmp()).resolve() / f"{backend}.json")
         env = {**TEST_ENV, "KERAS_BACKEND": backend, "MULTIBACK_PEERS": out}
-        if backend == "jax":
+        if backend != "torch":
             env |= compiling_little(session)
         in_frameworks(session, *command, **env, PYTHONPATH=ours)
         counted.append(out)
