@@ -16,10 +16,7 @@ from multiback.metrics.base.metric import PairMetric
 from multiback.metrics.inputs.arguments import as_integer
 from multiback.metrics.intervals.bootstrap import bootstrapped, group_numbers
 from multiback.metrics.intervals.interval import Interval, check_level
-from multiback.metrics.intervals.paired import (
-    difference_of_areas,
-    difference_of_shares,
-)
+from multiback.metrics.intervals.paired import difference_of_areas, difference_of_shares
 from multiback.metrics.resampling import value_of_rows
 from multiback.metrics.statistics.counts import score_threshold
 from multiback.store import Checkpoint
