@@ -14,7 +14,7 @@ Array = np.ndarray[Any, Any]
 Function = Callable[..., Any]
 Needs = Literal["scores", "labels"]
 LastAxis = Literal["elements", "classes", "outputs"]
-# So many rows of labels of their own are not all one-hot by chance.
+# So many rows of independent labels are not all one-hot by chance.
 FEWEST_ROWS = 8
 
 

@@ -53,7 +53,7 @@ def compare(
         groups: One id a row, such as a patient's: rows with equal ids count together.
         level: How often such an interval contains the true difference.
         replicates: How often to draw, where rows are drawn.
-        seed: Of the draws.
+        seed: The seed of the draws.
         custom_objects: Your own classes and functions by name, as Keras takes them.
 
     Returns:
@@ -223,7 +223,7 @@ def _tested(
     else:
         return None
     if hits[0].size != len(y):
-        return None  # Several elements a row are no rows of their own.
+        return None  # Several elements of a row do not count as rows.
     return difference_of_shares(hits[0], hits[1], level)
 
 

@@ -73,7 +73,7 @@ def audit(
     scores where the largest is taken; class ids in place of one-hot rows, and vice
     versa; labels and scores that the metric cannot use; names that hide one another;
     callbacks that monitor what they cannot rank. Each finding has two different numbers
-    on these data, or none that means anything: only metrics whose value is actually
+    on these data, or no usable number: only metrics whose value is actually
     wrong are reported.
 
     Args:
