@@ -113,7 +113,7 @@ def finer(metric):
 
 
 def agree(found, form, data):
-    """Compare the values of whatever was found; tell how many there were."""
+    """Compare the values of all equivalents, and return how many there were."""
     libraries = {name: getattr(found, name) for name in LIBRARIES}
     if found.keras is not None:
         libraries["keras"] = finer(found.keras)

@@ -76,7 +76,7 @@ def test_a_nan_stays_until_the_reset(name):
 @pytest.mark.parametrize("weighted", [False, True], ids=["plain", "weighted"])
 @pytest.mark.parametrize("dtype", ["float32", "float16", "float64"])
 @pytest.mark.parametrize("name", ORACLES)
-def test_what_makes_a_value_nan_is_counted_and_told(name, dtype, weighted):
+def test_what_makes_a_value_nan_is_counted_and_reported(name, dtype, weighted):
     nan, inf = float("nan"), float("inf")
     metric = getattr(mb.metrics, name)()
     for batch in ([1.0, 2.0], [nan, 3.0], [[nan, inf], [-inf, 4.0]], []):

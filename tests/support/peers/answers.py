@@ -268,7 +268,7 @@ def _curve(name, method, given):
         task="binary",
         capacity=16 * -(-len(y_true) // 16),
     )
-    # Where a threshold lies is told otherwise: `score > threshold`.
+    # A threshold has another convention: `score > threshold`.
     return getattr(metric, method)()[:2]
 
 
