@@ -29,6 +29,7 @@ from multiback.metrics.intervals.interval import (
     check_level,
     rare_classes,
 )
+from multiback.metrics.plots.axes import choose_columns
 from multiback.metrics.statistics.statistic import (
     STATE_VERSION,
     CountsCauses,
@@ -475,7 +476,7 @@ class Metric(keras.metrics.Metric, abc.ABC):  # type: ignore[misc]  # Keras has 
         ids: Sequence[int] = range(columns)
         if self.record is not None and chosen is not None:
             ids, columns = chosen, self.record.columns
-        rows = plots.choose_columns(ids, columns, class_names, column)
+        rows = choose_columns(ids, columns, class_names, column)
         return plots.bars(
             values[list(rows)],
             list(rows.values()),
