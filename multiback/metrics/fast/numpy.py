@@ -340,11 +340,10 @@ def roc_area(
         return None
     if low[-2]:
         return math.nan, math.nan, 0.0
-    counted = low[: 2 * bins].reshape(2, bins)
-    if bins % WIDTH:
-        counted = np.pad(counted, ((0, 0), (0, -bins % WIDTH)))
     # Half the memory of float64, and exact: the total is less than 2**24.
-    table = counted.reshape(2, -1, WIDTH).astype(np.float32)
+    padded = np.zeros((2, bins + -bins % WIDTH), np.float32)
+    padded[:, :bins] = low[: 2 * bins].reshape(2, bins)
+    table = padded.reshape(2, -1, WIDTH)
     negatives, positives = table
     below, above = (table @ _ONES).astype(np.float64)
     # Pairs within rows of bins, by their places in the row, and pairs of two rows.
