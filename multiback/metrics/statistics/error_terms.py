@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any, ClassVar, Literal
 
+import numpy as np
 from keras import ops
 
 from multiback.metrics.inputs.batch import Given, Values, value_batch
@@ -31,7 +32,11 @@ SMALLEST_TARGET = 2.0**-52
 
 def _percentage(true: Tensor, predicted: Tensor, _: float) -> Tensor:
     xp = namespace(true)
-    return xp.abs(true - predicted) / xp.maximum(xp.abs(true), SMALLEST_TARGET)
+    size = xp.abs(true)
+    # Where none is smaller: NumPy takes long for a maximum with one number.
+    if xp is not np or not size.size or not size.min() >= SMALLEST_TARGET:
+        size = xp.maximum(size, SMALLEST_TARGET)
+    return xp.abs(true - predicted) / size
 
 
 def _symmetric_percentage(true: Tensor, predicted: Tensor, _: float) -> Tensor:
@@ -71,7 +76,10 @@ def _huber(true: Tensor, predicted: Tensor, delta: float) -> Tensor:
 
 def _power(true: Tensor, predicted: Tensor, power: float) -> Tensor:
     xp = namespace(true)
-    return xp.power(xp.abs(true - predicted), power)
+    size = xp.abs(true - predicted)
+    if power in (2.0, 3.0):  # Products take a tenth of the time of a power.
+        return size * size if power == 2.0 else size * size * size  # noqa: PLR2004 - see above
+    return xp.power(size, power)
 
 
 def _tweedie(true: Tensor, predicted: Tensor, power: float) -> Tensor:
