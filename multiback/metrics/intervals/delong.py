@@ -25,7 +25,6 @@ from multiback.metrics.intervals.interval import (
     normal_quantile,
 )
 
-
 # A matrix product adds up so many bins of a row: a prefix sum of all bins takes five
 # times as long, since each of its sums waits for the one before.
 _ROW = 16
