@@ -36,7 +36,7 @@ AVERAGES = ("micro", "macro", "weighted", None)
 SUMS = ("micro", None)
 AGGREGATES = ("MaxMetric", "MeanMetric", "MinMetric", "SumMetric")
 COUNTS = {"multiclass": 10, "multilabel": 5}
-EXTREMES = ("MaxMetric", "MinMetric")  # Which Keras has not.
+EXTREMES = ("MaxMetric", "MinMetric")  # Keras does not have these.
 NEEDED_BY_KERAS = {
     "IoU": {"num_classes": 10, "target_class_ids": list(range(10))},
     "MeanIoU": {"num_classes": 10},

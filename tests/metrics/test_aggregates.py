@@ -112,5 +112,5 @@ def test_a_long_batch_adds_up_in_blocks():
     x = np.random.default_rng(0).random(3_000_000).astype("float32")
     words = np.array(keras.ops.convert_to_numpy(exact.batch_sum(keras.ops.array(x))))
     expected = x.astype("float64").sum()
-    # Five levels; roundings of one sign at random: far below the bound of 160.
+    # Five levels of rounding: far below the bound of 160 roundings of one sign.
     np.testing.assert_allclose(words.astype("float64").sum(), expected, rtol=2.0**-21)
