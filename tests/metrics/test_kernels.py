@@ -177,7 +177,7 @@ LEFT = {
 def test_scores_of_classes_and_labels_count_in_arrays_as_specified(
     task, y_true, y_pred, repeated
 ):
-    """Few scores are searched for in a table; of many the bin is computed."""
+    """A few scores are looked up in a table; for many scores the bins are computed."""
     statistic = ScoreHistogram(task, 7)
     y_true, y_pred = (np.concatenate([x] * repeated) for x in (y_true, y_pred))
     ids = arrays.count_scores(statistic, y_true, y_pred)
