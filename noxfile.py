@@ -426,12 +426,14 @@ def torture(session: nox.Session) -> None:
     install(session, *groups)
     for backend in BACKENDS:
         plain = () if backend == BACKENDS[0] else PLAIN
+        shared = sharing_what_jax_compiled(session) if backend == "jax" else {}
         session.run(
             *("pytest", "tests", "-s", "--durations=20"),  # Each test says its figures.
             *(*ELSEWHERE, *(f"--ignore={path}" for path in plain)),
             *("-m", "torture", "--timeout=0"),
             env={
                 **TEST_ENV,
+                **shared,
                 "KERAS_BACKEND": backend,
                 "MULTIBACK_KILLS": "1000",
                 "MULTIBACK_FIT_KILLS": "100",
