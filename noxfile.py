@@ -100,8 +100,8 @@ ONCE = (
     *(
         f"tests/cli/test_{name}.py"
         for name in (
-            *("commands", "compare_command", "comparing", "crosscheck_command"),
-            *("exporting",),
+            *("best", "commands", "compare_command", "comparing"),
+            *("crosscheck_command", "exporting", "history"),
             *("lightning", "looking", "older_version"),
         )
     ),

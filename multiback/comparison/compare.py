@@ -16,10 +16,7 @@ from multiback.metrics.base.metric import PairMetric
 from multiback.metrics.inputs.arguments import as_integer
 from multiback.metrics.intervals.bootstrap import bootstrapped, group_numbers
 from multiback.metrics.intervals.interval import Interval, check_level
-from multiback.metrics.intervals.paired import (
-    difference_of_areas,
-    difference_of_shares,
-)
+from multiback.metrics.intervals.paired import difference_of_areas, difference_of_shares
 from multiback.metrics.resampling import value_of_rows
 from multiback.metrics.statistics.counts import score_threshold
 from multiback.store import Checkpoint
@@ -56,7 +53,7 @@ def compare(
         groups: One id a row, such as a patient's: rows with equal ids count together.
         level: How often such an interval contains the true difference.
         replicates: How often to draw, where rows are drawn.
-        seed: Of the draws.
+        seed: The seed of the draws.
         custom_objects: Your own classes and functions by name, as Keras takes them.
 
     Returns:
@@ -226,7 +223,7 @@ def _tested(
     else:
         return None
     if hits[0].size != len(y):
-        return None  # Several elements a row are no rows of their own.
+        return None  # Several elements of a row do not count as rows.
     return difference_of_shares(hits[0], hits[1], level)
 
 

@@ -12,11 +12,7 @@ import torch
 from support.lightning_line import SCORES, Module, fit, loader_of
 
 import multiback as mb
-from multiback.adapters.lightning import (
-    ModelCheckpoint,
-    load_from_checkpoint,
-    restore,
-)
+from multiback.adapters.lightning import ModelCheckpoint, load_from_checkpoint, restore
 from multiback.errors import ArgumentError, CheckpointWarning, MonitorError
 
 pytestmark = [

@@ -82,7 +82,7 @@ def test_the_trainers_own_loggers_learn_what_was_kept_and_chosen(tmp_path, check
     fit(LogRun(checkpoint), checkpoint, logger=own)
     found = events(tmp_path / "tb")
     assert [e.value for e in found.Scalars("val_charm")] == list(SCORES)  # Not twice.
-    # Of what was kept only for an epoch, it was told while it was there.
+    # A checkpoint that was kept for one epoch only was logged while it existed.
     kept = [(e.step, e.value) for e in found.Scalars("checkpoint/saved")]
     assert kept[-2:] == [(4, 2.0), (6, 3.0)]
     [best] = found.Scalars("best/val_charm")

@@ -27,6 +27,7 @@ from multiback.metrics.inputs.task import Average, Task
 from multiback.metrics.intervals.interval import sum_of_words
 from multiback.metrics.numeric import exact
 from multiback.metrics.numeric.arithmetic import namespace, ratio
+from multiback.metrics.plots.axes import choose_columns
 from multiback.metrics.statistics.score_bins import BITS, most_bits
 from multiback.metrics.statistics.score_buffer import ScoreBuffer
 from multiback.metrics.statistics.score_histogram import (
@@ -418,7 +419,7 @@ class ScoreMetric(PairMetric):
         both = (1,) if record.kind == "binary" else range(record.columns)
         ids = record.chosen or both
         kind = "label " if record.kind == "multilabel" else "class "
-        return ids, plots.choose_columns(ids, record.columns, class_names, column, kind)
+        return ids, choose_columns(ids, record.columns, class_names, column, kind)
 
     def _title(self, whole: Array, *, exact: bool) -> str:
         """Return the name with the value and its bounds, if it is one value."""

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from multiback.keras_private import held_value, in_stateless_scope
-from multiback.metrics.fast.numpy import KERNELS, Kernel
+from multiback.metrics.fast.table import Kernel, kernel_of
 from multiback.metrics.statistics.statistic import Statistic
 
 Array = Any
@@ -166,7 +166,7 @@ def add_batch(metric: Any, views: HostViews, batch: tuple[Any, ...]) -> bool:
     Returns:
         Whether it was added; otherwise the specification has to add it.
     """
-    kernel = KERNELS.get(type(metric.statistic))
+    kernel = kernel_of(type(metric.statistic))
     if kernel is None or not _is_plain_step():
         return False
     arrays = views.arrays(kernel.arrays)
@@ -177,6 +177,14 @@ def add_batch(metric: Any, views: HostViews, batch: tuple[Any, ...]) -> bool:
         return False
     kernel.add(*arrays.values(), tally)
     return True
+
+
+def reset(views: HostViews) -> bool:
+    """Set a state in the host's memory to 0; return whether it was."""
+    arrays = views.arrays() if _is_plain_step() else None
+    for array in (arrays or {}).values():
+        array.fill(0)
+    return arrays is not None
 
 
 def result(

@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any, ClassVar, Literal
 
+import numpy as np
 from keras import ops
 
 from multiback.metrics.inputs.batch import Given, Values, value_batch
@@ -31,7 +32,11 @@ SMALLEST_TARGET = 2.0**-52
 
 def _percentage(true: Tensor, predicted: Tensor, _: float) -> Tensor:
     xp = namespace(true)
-    return xp.abs(true - predicted) / xp.maximum(xp.abs(true), SMALLEST_TARGET)
+    size = xp.abs(true)
+    # Where none is smaller: NumPy takes long for a maximum with one number.
+    if xp is not np or not size.size or not size.min() >= SMALLEST_TARGET:
+        size = xp.maximum(size, SMALLEST_TARGET)
+    return xp.abs(true - predicted) / size
 
 
 def _symmetric_percentage(true: Tensor, predicted: Tensor, _: float) -> Tensor:
@@ -71,7 +76,10 @@ def _huber(true: Tensor, predicted: Tensor, delta: float) -> Tensor:
 
 def _power(true: Tensor, predicted: Tensor, power: float) -> Tensor:
     xp = namespace(true)
-    return xp.power(xp.abs(true - predicted), power)
+    size = xp.abs(true - predicted)
+    if power in (2.0, 3.0):  # Products take a tenth of the time of a power.
+        return size * size if power == 2.0 else size * size * size  # noqa: PLR2004 - see above
+    return xp.power(size, power)
 
 
 def _tweedie(true: Tensor, predicted: Tensor, power: float) -> Tensor:
@@ -86,16 +94,23 @@ def _tweedie(true: Tensor, predicted: Tensor, power: float) -> Tensor:
     # Of the ratio less 1: the powers themselves would cancel where both are near.
     apart = (xp.where(defined, true, 1.0) - positive) / positive
     logarithm = xp.log1p(xp.maximum(apart, -1.0))
-    if power == 1.0:
+    # Each way is exact where its own limit, Poisson's or gamma's, would divide by 0.
+    if 1.0 <= power < 1.5:  # noqa: PLR2004 - halfway from Poisson to gamma
         zero = xp.equal(apart, -1.0)
-        loss = xp.where(zero, 0.0, (1.0 + apart) * logarithm) - apart
-    elif power == 2.0:  # noqa: PLR2004 - gamma
-        loss = apart - logarithm
+        rest = _grown(logarithm, 1.0 - power)
+        loss = xp.where(zero, 0.0, (1.0 + apart) * rest) - apart
+        loss /= 2.0 - power
     else:
-        rest = xp.expm1((2.0 - power) * logarithm) / (2.0 - power)
-        loss = (rest - apart) / (1.0 - power)
+        loss = (_grown(logarithm, 2.0 - power) - apart) / (1.0 - power)
     loss = 2.0 * loss * xp.power(positive, 2.0 - power)
     return xp.where(defined, loss, float("nan"))
+
+
+def _grown(logarithm: Tensor, rate: float) -> Tensor:
+    """Return `(x**rate - 1) / rate` of the logarithm of x, which is its limit at 0."""
+    if rate == 0.0:
+        return logarithm
+    return namespace(logarithm).expm1(rate * logarithm) / rate
 
 
 FORMULAS: dict[str, Callable[[Tensor, Tensor, float], Tensor]] = {

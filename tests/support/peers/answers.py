@@ -40,7 +40,7 @@ def ratio(name, samplewise=None):
             return classes.value(
                 samplewise, average="micro", zero_division=zero_division
             )
-        # Of the classes that are there; the spare one would be one more.
+        # Only classes that occur: the spare one would be one more.
         ids = classes.places(classes.classes if chosen is None else chosen)
         if not classes.several and len(classes.classes) == classes.columns:
             ids = None if chosen is None else ids
