@@ -102,7 +102,7 @@ def average(
 
 
 def _averaged(parents: Sequence[Checkpoint]) -> dict[str, np.ndarray]:
-    """Return the mean of the parents' arrays; of other values those of the first."""
+    """Return the mean of the parents' weights, and all other arrays of the first."""
     best = parents[0]
     wanted = _weights(best)
     arrays = best.tensors()

@@ -94,7 +94,7 @@ def test_batches_may_be_given_too(tmp_path):
         np.testing.assert_allclose(one, two, rtol=1e-6)
 
 
-def test_without_data_batch_normalization_is_told(tmp_path):
+def test_without_data_batch_normalization_is_reported(tmp_path):
     trained(tmp_path, normalized(), [0.5, 0.9])
     with pytest.raises(mb.errors.CheckpointWarning, match="batch normalization"):
         mb.average(tmp_path, k=2)

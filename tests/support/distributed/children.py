@@ -74,7 +74,7 @@ def fewer_and_fewer(backend, root, meeting):
         meeting: Returns where the processes meet, another place each time.
 
     Returns:
-        What the last process told.
+        What the last process printed.
     """
     first = run(
         *(backend, "fewer_child", root, 4, 2, meeting(), 2),
@@ -101,7 +101,7 @@ def fewer_and_fewer(backend, root, meeting):
 
 
 def both(ranks, name):
-    """Return what both told, once it is the same."""
+    """Return what both printed, after checking that it is the same."""
     zero, one = (rank[name] for rank in ranks)
     assert zero == one
     return zero

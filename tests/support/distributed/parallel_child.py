@@ -1,6 +1,6 @@
 """Train under JAX with keras.distribution on four devices, and without it.
 
-parallel_child RANK FOLDER tells the curves, the weights and what a resume gives.
+parallel_child RANK FOLDER prints the curves, the weights and what a resume gives.
 """
 
 import os
