@@ -453,7 +453,7 @@ def torture(session: nox.Session) -> None:
     install(session, *groups)
     for backend in BACKENDS:
         plain = () if backend == BACKENDS[0] else PLAIN
-        shared = sharing_what_jax_compiled(session) if backend == "jax" else {}
+        shared = compiling_little(session) if backend == "jax" else {}
         session.run(
             *("pytest", "tests", "-s", "--durations=20"),  # Each test says its figures.
             *(*ELSEWHERE, *(f"--ignore={path}" for path in plain)),
