@@ -428,15 +428,17 @@ def torture(session: nox.Session) -> None:
     groups = (*(f"backend-{b}" for b in BACKENDS), "oracles", "test")
     install(session, *groups)
     for backend in BACKENDS:
+        plain = () if backend == BACKENDS[0] else PLAIN
+        shared = sharing_what_jax_compiled(session) if backend == "jax" else {}
         session.run(
-            "pytest",
-            "tests",
-            *ELSEWHERE,
+            *("pytest", "tests", "-s", "--durations=20"),  # Each test says its figures.
+            *(*ELSEWHERE, *(f"--ignore={path}" for path in plain)),
             *("-m", "torture", "--timeout=0"),
             env={
                 **TEST_ENV,
+                **shared,
                 "KERAS_BACKEND": backend,
-                "MULTIBACK_KILLS": "1000" if backend == BACKENDS[0] else "1",
+                "MULTIBACK_KILLS": "1000",
                 "MULTIBACK_FIT_KILLS": "100",
                 "MULTIBACK_EPOCHS": "2000",
                 "MULTIBACK_FUZZ": "20",

@@ -216,6 +216,14 @@ def test_perfect_scores_have_an_interval_too():
     assert 0.8 < found.lower < 0.99
 
 
+def test_equal_scores_have_areas_without_a_variance(rng):
+    """Weights do not add up exactly, and their rounding is no spread."""
+    y_true, weights = rng.integers(0, 2, N), rng.random(N).astype("float32")
+    metric = mb.metrics.AUROC()
+    found = after(metric, y_true, np.full(N, 0.3), sample_weight=weights)
+    assert (found.value, found.standard_error) == (0.5, 0.0)
+
+
 def test_means_have_the_interval_of_student(rng):
     values = rng.normal(size=200) + 3
     metric = mb.metrics.Mean()

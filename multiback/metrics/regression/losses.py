@@ -8,7 +8,7 @@ import keras
 from multiback.errors import ArgumentError
 from multiback.metrics.base.bootstrap_states import Intervals
 from multiback.metrics.inputs.arguments import is_real
-from multiback.metrics.numeric.arithmetic import namespace, ratio
+from multiback.metrics.numeric.arithmetic import namespace, ratio, where_any
 from multiback.metrics.regression.error_metric import Multioutput, TermMetric
 
 Tensor = Any
@@ -349,9 +349,5 @@ class MinkowskiDistance(TermMetric):
 
     def score(self, total: Tensor, weight: Tensor) -> Tensor:
         """Return the distance of each output."""
-        xp = namespace(total)
-        return xp.where(
-            xp.equal(weight, 0.0),
-            float("nan"),
-            xp.power(total, 1.0 / self._terms.parameter),
-        )
+        root = namespace(total).power(total, 1.0 / self._terms.parameter)
+        return where_any(root, weight)
