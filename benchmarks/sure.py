@@ -88,7 +88,7 @@ def mean_squared_error(sums):
 
 
 if BACKEND == "torch":
-    from multiback.metrics.fast.numpy import KERNELS, Kernel
+    from multiback.metrics.fast.table import KERNELS, Kernel
     from multiback.metrics.fast.values import add_sums, one_shape
 
     def _sum_alone(sums, y_true, y_pred):

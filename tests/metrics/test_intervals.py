@@ -306,6 +306,14 @@ def test_few_rows_of_a_class_are_reported():
         metric.interval()
 
 
+@pytest.mark.parametrize("weight", [None, [0.3]])
+@pytest.mark.parametrize("name", ["LogLoss", "BrierScore", "MeanSquaredError"])
+def test_one_row_has_a_value_and_no_interval(name, weight):
+    found = after(getattr(mb.metrics, name)(), [1], [0.7], sample_weight=weight)
+    assert found.value > 0
+    assert np.isnan([found.lower, found.upper, found.standard_error]).all()
+
+
 def test_arrays_have_an_interval_each(classes):
     metric = mb.metrics.Recall("multiclass", num_classes=3, average=None)
     found = after(metric, *classes)
