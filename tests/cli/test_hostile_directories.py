@@ -134,4 +134,4 @@ def test_each_command_stays_in_its_bounds(call, save, tmp_path, hostile):
         assert (one / "manifest.json").exists(), command
     assert seen(outside) == before
     # What pytest would remove by recursion, deeper than Python's limit.
-    subprocess.run(["rm", "-rf", str(run)], check=True)
+    subprocess.run(["/bin/rm", "-rf", str(run)], check=True)
