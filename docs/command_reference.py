@@ -7,7 +7,7 @@ from metric_cases import cell
 
 from multiback.cli.app import app
 
-HEAD = """<!-- docs/generate.py writes it: change multiback/cli/app.py. -->
+HEAD = """<!-- docs/generate.py writes it: change multiback/cli/. -->
 # The command line
 
 `multiback COMMAND --help` shows the same in a terminal. A RUN is a run directory or its

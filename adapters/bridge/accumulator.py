@@ -74,8 +74,8 @@ MOST_WAITING_BYTES = 2**26
 class Tally:
     """An accumulator, its number of batches, and its last computed value.
 
-    Batches of a compiled step wait, in order, until there are some, or until a value
-    is asked for. An error of one is raised then, and again until the next reset.
+    Batches of a compiled step wait, in order, until there are several or a value is
+    asked for. Then an error in one of them is raised, and again until the next reset.
 
     Args:
         accumulator: The accumulator.

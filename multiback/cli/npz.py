@@ -24,8 +24,7 @@ def read_data(path: Path, further: tuple[str, ...] = ()) -> Data:
     Args:
         further: Other arrays that may be in it.
         path: A file that `numpy.savez` wrote, with arrays `x`, `y` and perhaps
-            `sample_weight`; of several inputs or outputs each is an array `x/NAME`
-            or `y/NAME`.
+            `sample_weight`. Several inputs or outputs are arrays `x/NAME` or `y/NAME`.
 
     Raises:
         ArgumentError: It is not such a file.

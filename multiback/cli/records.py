@@ -13,11 +13,7 @@ from multiback.cli.lightning_files import (
     refuse_lightning,
 )
 from multiback.cli.output import interval_text, score_text
-from multiback.errors import (
-    ArgumentError,
-    CorruptCheckpointError,
-    NoCheckpointError,
-)
+from multiback.errors import ArgumentError, CorruptCheckpointError, NoCheckpointError
 from multiback.store import (
     Checkpoint,
     Place,

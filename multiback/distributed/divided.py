@@ -52,7 +52,7 @@ class LocalState:
 def read_held(
     checkpoint: Checkpoint, index: Sequence[Mapping[str, Any]], likes: Mapping[str, Any]
 ) -> LocalState:
-    """Read a checkpoint's arrays; of sharded arrays only this process's shards.
+    """Read a checkpoint's arrays, and only this process's shards of sharded ones.
 
     Args:
         checkpoint: Where they are.

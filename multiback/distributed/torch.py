@@ -60,8 +60,8 @@ def ranks() -> Ranks | None:
 class DistributedCheckpoint:
     """Write with torch.distributed.checkpoint, in its layout of safetensors files.
 
-    Each array that every process holds whole is written by one of them; of a DTensor
-    each process writes its shard. The copies stay on the devices of the DTensors until
+    Each array that every process holds whole is written by one of them; each process
+    writes its shard of a DTensor. The copies stay on the devices of the DTensors until
     they are written.
 
     Args:

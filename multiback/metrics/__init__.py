@@ -23,14 +23,9 @@ from multiback.metrics.classification.error_rates import (
     FalsePositiveRate,
 )
 from multiback.metrics.classification.f_score import F1Score, FBetaScore
+from multiback.metrics.classification.generalized_dice import GeneralizedDice
 from multiback.metrics.classification.hinge import HingeLoss
 from multiback.metrics.classification.matching import ExactMatch, TopKAccuracy
-from multiback.metrics.classification.operating_points import (
-    PrecisionAtRecall,
-    RecallAtPrecision,
-    SensitivityAtSpecificity,
-    SpecificityAtSensitivity,
-)
 from multiback.metrics.classification.overlap import Dice, JaccardIndex
 from multiback.metrics.classification.precision_recall import Precision, Recall
 from multiback.metrics.classification.probabilistic import (
@@ -39,7 +34,6 @@ from multiback.metrics.classification.probabilistic import (
     Perplexity,
 )
 from multiback.metrics.classification.samplewise import (
-    GeneralizedDice,
     SamplewiseDice,
     SamplewiseJaccardIndex,
 )
@@ -55,25 +49,31 @@ from multiback.metrics.images.similarity import (
     StructuralSimilarity,
 )
 from multiback.metrics.intervals.interval import Interval
-from multiback.metrics.ranking.best_threshold import EqualErrorRate, MaxFBeta
-from multiback.metrics.ranking.ranking import AUROC, AveragePrecision
-from multiback.metrics.ranking.top_fraction import Lift, PrecisionAtTopFraction
+from multiback.metrics.ranking.auroc import AUROC
+from multiback.metrics.ranking.average_precision import AveragePrecision
+from multiback.metrics.ranking.equal_error_rate import EqualErrorRate
+from multiback.metrics.ranking.lift import Lift
+from multiback.metrics.ranking.max_f_beta import MaxFBeta
+from multiback.metrics.ranking.precision_at_recall import (
+    PrecisionAtRecall,
+    RecallAtPrecision,
+)
+from multiback.metrics.ranking.sensitivity_at_specificity import (
+    SensitivityAtSpecificity,
+    SpecificityAtSensitivity,
+)
+from multiback.metrics.ranking.top_fraction import PrecisionAtTopFraction
 from multiback.metrics.regression.correlation import (
     ConcordanceCorrelation,
-    ExplainedVariance,
     PearsonCorrelation,
-    R2Score,
 )
+from multiback.metrics.regression.deviance import MinkowskiDistance, TweedieDeviance
+from multiback.metrics.regression.explained import ExplainedVariance, R2Score
 from multiback.metrics.regression.logarithmic import (
     MeanSquaredLogarithmicError,
     RootMeanSquaredLogarithmicError,
 )
-from multiback.metrics.regression.losses import (
-    Huber,
-    MinkowskiDistance,
-    PinballLoss,
-    TweedieDeviance,
-)
+from multiback.metrics.regression.losses import Huber, PinballLoss
 from multiback.metrics.regression.percentage import (
     MeanAbsolutePercentageError,
     SymmetricMeanAbsolutePercentageError,

@@ -12,12 +12,7 @@ from multiback.state.own_state import (
     stateful_layers,
     ways_of_own_state,
 )
-from multiback.state.portable import (
-    Config,
-    objects_in,
-    portable,
-    without_learning_rate,
-)
+from multiback.state.portable import Config, objects_in, portable, without_learning_rate
 from multiback.state.variables import check_model, optimizer_of
 
 

@@ -160,7 +160,7 @@ def test_damaged_bytes_are_a_value_or_a_value_error_and_nothing_else(tmp_path):
         except ValueError:
             pass
         damaged = bytearray(whole)
-        # Of an archive the directory, at its end, is what is believed.
+        # The directory at the end of an archive says what is in it.
         damaged[-dice.randrange(1, 1500)] = dice.randrange(256)
         path.write_bytes(damaged[: dice.choice([None, dice.randrange(len(whole))])])
         with contextlib.suppress(CorruptCheckpointError):

@@ -8,7 +8,7 @@ from multiback.store import RunDirectory
 
 HOSTILE = "<script>document.title='hacked'</script><b>f1</b>"
 VIEWS = [(width, scheme) for width in (1280, 390) for scheme in ("light", "dark")]
-# Of each figure, the points that mark checkpoints, as [marker, epochs].
+# The points of each figure that mark checkpoints, as [marker, epochs].
 MARKS = """
 Bokeh.documents[0].roots().map(figure => figure.renderers
     .filter(one => one.glyph.type === "Scatter")

@@ -1,4 +1,4 @@
-"""Whatever stands in the logs, a checkpoint is saved and the history is written."""
+"""With any value in the logs, a checkpoint is saved and the history is written."""
 
 import decimal
 import json

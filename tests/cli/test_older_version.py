@@ -87,7 +87,7 @@ def test_the_run_is_resumed_to_the_same_end_as_one_that_was_never_stopped(run, c
         callbacks=[checkpoint],
         verbose=0,
     )
-    assert history.epoch == [0, 1, 2, 3]  # Those before the stop come back.
+    assert history.epoch == [0, 1, 2, 3]  # With the epochs before the stop.
     assert (
         "Epoch 4: val_f1_score did not improve from 1; saved" in capsys.readouterr()[0]
     )

@@ -1,4 +1,4 @@
-"""Data that `fit` and loops of one's own read alike, from any batch on."""
+"""Data that `fit` and custom loops read in the same way, from any batch."""
 
 import copy
 import pickle

@@ -138,7 +138,7 @@ def test_a_compressed_bomb_is_refused(tmp_path):
         chunks=(1 << 18,),
         compressor={"id": "zstd", "level": 1},
     )
-    # Of a few kilobytes.
+    # It has a few kilobytes.
     kv = tensorstore.KvStore.open(
         {"driver": "ocdbt", "base": f"file://{tmp_path / 'orbax'}/"}
     ).result()

@@ -11,7 +11,7 @@ from support.services import scalars, wandb_records, wandb_rows
 import multiback as mb
 
 PROCESSES = GUIDES / "several_processes.md"
-# These packages warn of their own dependencies.
+# These packages cause warnings about what they import.
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 

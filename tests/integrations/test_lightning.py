@@ -49,7 +49,7 @@ def test_the_best_epoch_is_kept_and_loads_into_a_new_module(tmp_path, loader):
     checkpoint = ModelCheckpoint(tmp_path, "val_charm", mode="max", save_top_k=2)
     trainer = fit(module, loader, Look(), checkpoint)
     assert trainer.checkpoint_callback is checkpoint
-    assert checkpoint.best_model_score == 0.875  # Of equals the earliest.
+    assert checkpoint.best_model_score == 0.875  # The earliest of equals.
     assert [
         one.epoch for one in mb.store.open_run_directory(tmp_path).checkpoints()
     ] == [2, 4]

@@ -203,7 +203,7 @@ def test_a_nan_score_is_predicted_as_no_class():
     scores = np.array([[np.nan, 0.0], [0.0, np.nan], [0.9, 0.9]], "float32")
     np.testing.assert_array_equal(
         stream(labels, (np.array([[0, 1], [0, 1], [1, 1]]), scores)),
-        # Of two zeros of the first label one has a prediction, of three ones two.
+        # The first label has two zeros, one predicted, and three ones, two predicted.
         [[[0.5, 0], [0, 1]], [[0, 0], [np.float32(1 / 3), np.float32(1 / 3)]]],
     )
 

@@ -110,7 +110,7 @@ def test_the_ends_are_those_of_scipy(rng, name, arguments, oracle):
         method="percentile",
         rng=0,
     )
-    # 400 draws tell an error to 3.5%, and its ends to a fifth of it.
+    # From 400 draws a standard error is known to 3.5%, an end to a fifth of the error.
     error = expected.standard_error
     assert found.standard_error == pytest.approx(error, rel=0.15)
     ends = expected.confidence_interval

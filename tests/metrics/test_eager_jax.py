@@ -5,6 +5,7 @@ import pytest
 from support.backends import BACKEND
 
 import multiback as mb
+from multiback import keras_private
 
 if BACKEND != "jax":
     pytest.skip("only JAX compiles each operation", allow_module_level=True)
@@ -42,6 +43,23 @@ def test_the_first_batch_of_a_shape_compiles_little(rng, compilations):
     compilations.clear()
     statistic.update(state, labels, scores)
     assert 0 < 4 * together < len(compilations)
+
+
+def test_a_batch_with_weights_and_a_mask_is_compiled_once_too(rng, compilations):
+    metric = mb.metrics.F1Score()
+    # A size that no other test has.
+    labels = rng.integers(0, 2, 1013)
+    scores = jax.numpy.asarray(rng.random(1013), "float32")
+    mask = rng.random(1013) < 0.5
+    keras_private.set_keras_mask(scores, mask)
+    weight = rng.integers(0, 3, 1013)
+    compilations.clear()
+    metric.update_state(labels, scores, sample_weight=weight)
+    assert len(compilations) < 9
+    statistic = metric.statistic
+    expected = statistic.update(statistic.init(), labels, scores, weight, mask)
+    for key, value in expected.items():
+        np.testing.assert_array_equal(metric.state[key], value)
 
 
 def test_it_counts_as_the_specification_does(rng):

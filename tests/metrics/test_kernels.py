@@ -11,6 +11,7 @@ from support.contracts import stream, unusable, value
 import multiback as mb
 from multiback.metrics.base.score_metric import as_floats
 from multiback.metrics.fast import numpy as arrays
+from multiback.metrics.fast import table
 from multiback.metrics.inputs.causes import OF_LABELS
 from multiback.metrics.inputs.classes import first_largest
 from multiback.metrics.inputs.scores import ScoreTask
@@ -55,7 +56,7 @@ def specified(statistic, *batch):
 
 @pytest.mark.parametrize(("statistic", "y_true", "y_pred"), EACH)
 def test_a_kernel_on_arrays_counts_as_the_specification_does(statistic, y_true, y_pred):
-    cells = arrays.KERNELS[type(statistic)].tally(
+    cells = table.KERNELS[type(statistic)].tally(
         statistic, np.asarray(y_true), np.asarray(y_pred)
     )
     if cells is None:  # Left to the specification.
@@ -71,7 +72,7 @@ def test_a_kernel_on_arrays_counts_as_the_specification_does(statistic, y_true, 
 def test_a_kernel_on_arrays_leaves_what_is_odd_to_the_specification(
     statistic, y_true, y_pred
 ):
-    assert arrays.KERNELS[type(statistic)].tally(statistic, y_true, y_pred) is None
+    assert table.KERNELS[type(statistic)].tally(statistic, y_true, y_pred) is None
 
 
 @pytest.mark.parametrize(
@@ -87,7 +88,7 @@ def test_a_kernel_on_arrays_leaves_what_is_odd_to_the_specification(
 def test_a_kernel_on_classes_leaves_what_is_odd_to_the_specification(
     statistic, y_true, y_pred
 ):
-    assert arrays.KERNELS[type(statistic)].tally(statistic, y_true, y_pred) is None
+    assert table.KERNELS[type(statistic)].tally(statistic, y_true, y_pred) is None
 
 
 def test_a_row_with_a_nan_is_a_miss_wherever_the_nan_is():
@@ -176,7 +177,7 @@ LEFT = {
 def test_scores_of_classes_and_labels_count_in_arrays_as_specified(
     task, y_true, y_pred, repeated
 ):
-    """Few scores are searched for in a table; of many the bin is computed."""
+    """A few scores are looked up in a table; for many scores the bins are computed."""
     statistic = ScoreHistogram(task, 7)
     y_true, y_pred = (np.concatenate([x] * repeated) for x in (y_true, y_pred))
     ids = arrays.count_scores(statistic, y_true, y_pred)
@@ -291,14 +292,14 @@ torch_only = pytest.mark.skipif(
 def counted_by(kernels, monkeypatch):
     """Count how often a kernel counts a batch."""
     calls = []
-    kernel = arrays.KERNELS[BinaryCounts]
+    kernel = table.KERNELS[BinaryCounts]
 
     def tally(*batch):
         calls.append(batch)
         return kernel.tally(*batch)
 
-    counting = {BinaryCounts: arrays.Kernel(tally, kernel.add)}
-    monkeypatch.setattr(kernels, "KERNELS", {**arrays.KERNELS, **counting})
+    counting = {BinaryCounts: table.Kernel(tally, kernel.add)}
+    monkeypatch.setattr(kernels, "kernel_of", {**table.KERNELS, **counting}.get)
     return calls
 
 
@@ -499,7 +500,7 @@ def test_an_area_is_that_of_its_state_in_a_compiled_step_and_outside(most):
         name: to_numpy(statistic.update(statistic.init(), *batch))
         for name, batch in batches.items()
     }
-    for power in (19, 20, 24, 31):  # One bin, all together, and then all that is in it.
+    for power in (19, 20, 24, 31):  # Counts beyond float32 and int32.
         words = states["plain"]["counts"][1].astype("int64") << power
         words = np.stack([words >> 24, words & ((1 << 24) - 1)]).astype("int32")
         states[f"2 to the {power}"] = {**states["plain"], "counts": words}

@@ -103,7 +103,7 @@ COUNTED = {
 
 @pytest.mark.parametrize("entry", of_each_statistic(COUNTED).values(), ids=str)
 def test_counts_continue_past_float32_and_int32(entry):
-    """As Keras and a loop see them: through the variables, kernels included."""
+    """Both as a Keras metric and in a custom loop, with the backend's fast paths."""
     metric = entry.make()
     (variable,) = (v for v in metric.variables if "/counts_v" in v.path)
     data = datasets(entry.kind)["plain"]

@@ -14,7 +14,7 @@ ENVIRONMENT = {
 
 
 def child(backend, task, *folders):
-    # Of each folder the same models: JAX need not compile them again.
+    # Each folder has the same models, so JAX need not compile them again.
     compiled = {"JAX_COMPILATION_CACHE_DIR": str(folders[0].parent / "compiled")}
     done = subprocess.run(
         command("portability.state_child", task, *folders),

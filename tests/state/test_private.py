@@ -1,9 +1,13 @@
 """Notice when one of the private names that state/ leans on moves."""
 
+import zipfile
+
 import keras
+import pytest
 from support import models
 
 from multiback import keras_private
+from multiback.errors import StateError
 
 
 def test_layers_are_walked_below_plain_layers():
@@ -34,3 +38,16 @@ def test_the_compile_config_is_hidden_for_a_while():
     with keras_private.no_compile_config(model):
         assert not keras.saving.serialize_keras_object(model)["compile_config"]
     assert keras.saving.serialize_keras_object(model)["compile_config"]
+
+
+def test_a_keras_file_that_would_fill_the_memory_is_not_read(tmp_path, monkeypatch):
+    """Keras 3.13, the oldest that we claim, reads it."""
+    path = tmp_path / "forged.keras"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("model.weights.h5", b"\0" * 1_000_000)
+    monkeypatch.setattr(keras_private, "_SMALL", 1000)
+    with (
+        pytest.raises(StateError, match="would become 1000000: it may be forged"),
+        keras_private.stores_of(path),
+    ):
+        pass

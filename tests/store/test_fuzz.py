@@ -1,4 +1,4 @@
-"""Whatever stands in a file, a reader returns something sound or raises our error."""
+"""For any bytes in a file, a reader returns valid data or raises multiback's error."""
 
 import contextlib
 import json

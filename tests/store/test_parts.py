@@ -86,7 +86,7 @@ def test_files_that_are_not_needed_are_not_read(tmp_path, monkeypatch, with_bloc
     [part] = checkpoint.tensors_in_parts({"w": [((0, 256), (0, COLUMNS))]})[1]["w"]
     np.testing.assert_array_equal(part, WHOLE[:256])
     assert max(end for name, (_, _, end) in read if name == "b") <= BLOCK
-    # Of the other file the second half of the rows: what stands behind them is wanted.
+    # The second half of the other file's rows is read: what follows it is wanted.
     left_out = range(3 * BLOCK, 4 * BLOCK)
     for name, (_, begin, end) in read:
         assert name != "a" or begin >= left_out.stop or end <= left_out.start

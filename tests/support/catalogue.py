@@ -12,7 +12,7 @@ import numpy as np
 
 import multiback as mb
 
-# Of one length, because JAX compiles each operation for each shape.
+# All data have one length, because JAX compiles each operation for each shape.
 N, CLASSES, LABELS, PIXELS = 16, 4, 4, 4
 NEEDED = {
     "MultiScaleStructuralSimilarity": {"betas": [0.4, 0.6]},
@@ -138,7 +138,7 @@ def _classes(rng, y_true, *, ties):
 
 def datasets(kind):
     """Return the fixed cases of a kind of data, by name: `y_true, y_pred`."""
-    # Of this seed only: the stored values depend on it.
+    # No other seed: the stored values depend on it.
     rng = np.random.default_rng(20261122)
     if kind in {"numbers", "regression"}:
         return _numbers(rng, kind)

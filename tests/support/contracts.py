@@ -51,16 +51,16 @@ def ragged(seed):
     return [slice(a, b) for a, b in itertools.pairwise(edges)]
 
 
-def updated(statistic, *batch):
+def updated(statistic, *batch, **weights):
     """Return the state of one batch: on JAX in one compiled call, as a metric does."""
     state = statistic.init()
     if BACKEND == "jax":
         from multiback.metrics.fast.jax import update
 
-        after = update(statistic, state, *batch)
+        after = update(statistic, state, *batch, **weights)
         if after is not None:
             return after
-    return statistic.update(state, *batch)
+    return statistic.update(state, *batch, **weights)
 
 
 class MetricContract(abc.ABC):
@@ -194,7 +194,7 @@ class MetricContract(abc.ABC):
         statistic = self.make(**arguments).statistic
         y_true, y_pred = self.sample(rng, ROWS, arguments)
         mask = np.random.default_rng(0).permutation(ROWS) < THIRD
-        masked = statistic.update(statistic.init(), y_true, y_pred, mask=mask)
+        masked = updated(statistic, y_true, y_pred, mask=mask)
         short = updated(statistic, y_true[mask], y_pred[mask])
         self.same_state(arguments, masked, short)
 

@@ -1,7 +1,7 @@
 """Processes that are forked from one that has imported their program already.
 
 To import Keras takes seconds, in which nothing is tested. The first process imports
-a program of this package and runs nothing of it: after one operation of theirs JAX and
+a program of this package and runs nothing of it: after one operation of its own JAX and
 TensorFlow hang in a fork. Each child is a process of its own, with its own number.
 """
 

@@ -38,7 +38,7 @@ SAME = [
 
 # The same, where we differ on purpose: what remains there, and what remains here.
 DIFFERENT = [
-    # Of equals in the last place, Lightning drops the earliest once a better comes.
+    # Lightning drops the earliest of equals in the last place once a better comes.
     ([1, 2, 2, 3, 2], 2, "max", [2, 3], [1, 3]),
     ([2, 1, 2, 1, 3], 2, "max", [2, 4], [0, 4]),
     # It fills free places with NaN.

@@ -1,8 +1,8 @@
 """A disk that forgets: what may be left of a run directory when the power goes.
 
-What was fsynced is there. Of the rest, a file kept some of its writes, one of them
-perhaps by half, with zeros where the others should be; a directory kept some of its
-changes, in order or not.
+What was fsynced is there. Otherwise a file kept some of its writes, perhaps half of
+one, with zeros in place of the others; a directory kept some of its changes, in order
+or not.
 """
 
 from dataclasses import dataclass, field

@@ -14,7 +14,7 @@ ONE_HOT = (
     K.OneHotMeanIoU,
     K.TopKCategoricalAccuracy,
 )
-# Of distributions, the targets come first.
+# These take two distributions, the targets first.
 TARGETS_FIRST = ("KLDivergence",)
 
 

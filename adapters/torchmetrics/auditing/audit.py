@@ -17,16 +17,17 @@ from multiback.adapters.torchmetrics.auditing.context import AuditContext, loss_
 from multiback.adapters.torchmetrics.auditing.findings import Audit, Finding
 from multiback.adapters.torchmetrics.auditing.inputs import (
     compared_scores,
-    hosted_logits,
+    labels_of_another_form,
+    one_column,
+    yes_or_no,
+)
+from multiback.adapters.torchmetrics.auditing.left_out import (
     ignored_class,
     ignored_mask,
     ignored_weights,
-    labels_of_another_form,
-    logits,
-    one_column,
     unusable_values,
-    yes_or_no,
 )
+from multiback.adapters.torchmetrics.auditing.logits import hosted_logits, logits
 from multiback.adapters.torchmetrics.auditing.names import hidden, monitors
 from multiback.adapters.torchmetrics.auditing.sums import (
     averaged,
@@ -72,7 +73,7 @@ def audit(
     scores where the largest is taken; class ids in place of one-hot rows, and vice
     versa; labels and scores that the metric cannot use; names that hide one another;
     callbacks that monitor what they cannot rank. Each finding has two different numbers
-    on these data, or none that means anything: only metrics whose value is actually
+    on these data, or no usable number: only metrics whose value is actually
     wrong are reported.
 
     Args:

@@ -15,9 +15,7 @@ from multiback.adapters.torchmetrics.checking.from_metrics import (
 from multiback.adapters.torchmetrics.checking.from_models import from_model
 from multiback.adapters.torchmetrics.checking.report import Report
 from multiback.adapters.torchmetrics.checking.streaming import check_cuts
-from multiback.adapters.torchmetrics.libraries import (
-    missing_libraries,
-)
+from multiback.adapters.torchmetrics.libraries import missing_libraries
 from multiback.errors import ArgumentError
 
 

@@ -24,10 +24,7 @@ from multiback.adapters.torchmetrics.libraries import (
     load_sklearn_metrics,
 )
 from multiback.adapters.torchmetrics.oracles.equivalent import Equivalent, NoEquivalent
-from multiback.adapters.torchmetrics.oracles.table import (
-    equivalent,
-    known_base,
-)
+from multiback.adapters.torchmetrics.oracles.table import equivalent, known_base
 from multiback.adapters.torchmetrics.translation.source import ungrouped
 
 

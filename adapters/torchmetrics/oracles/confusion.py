@@ -6,12 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from multiback.adapters.torchmetrics.arrays import (
-    Elements,
-    Samples,
-    as_floats,
-    counted,
-)
+from multiback.adapters.torchmetrics.arrays import Elements, Samples, as_floats, counted
 from multiback.adapters.torchmetrics.libraries import load_sklearn_metrics
 from multiback.adapters.torchmetrics.oracles.counts import (
     ignored_class,

@@ -17,10 +17,7 @@ from multiback.adapters.torchmetrics.oracles.equivalent import (
     Equivalent,
     Translation,
 )
-from multiback.adapters.torchmetrics.oracles.scores import (
-    class_scores,
-    column_scores,
-)
+from multiback.adapters.torchmetrics.oracles.scores import class_scores, column_scores
 from multiback.adapters.torchmetrics.translation.table import (
     CLASSES,
     SCORES,

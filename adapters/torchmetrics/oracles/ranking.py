@@ -162,7 +162,7 @@ def _equivalent(
             _average(config, found, functools.partial(order, best=best))
             for best in (False, True)
         ]
-        # Of an error the best order has the smallest value.
+        # For an error, the best order has the smallest value.
         return np.minimum(*ends), np.maximum(*ends)
 
     kept = config["capacity"] is not None

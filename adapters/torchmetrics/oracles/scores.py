@@ -84,7 +84,7 @@ def class_scores(
 ) -> Any:
     """Score exclusive classes; absent classes leave the mean.
 
-    Of the `chosen` ones, if any: a single id gives its own number.
+    With `chosen=`, only those classes: a single id gives its own number.
     """
     elements = keep(elements, counted(elements.labels, ignore_index))
     if score.of_class is not None and average == "micro" and chosen is None:

@@ -40,8 +40,8 @@ def ranked(
     The other scores decide between equals, then the earliest is better.
 
     Args:
-        entries: Of one run.
-        labels: Of the scores that decide, in turn.
+        entries: The checkpoints of one run.
+        labels: Labels of the scores that decide, in turn.
         within: How many standard errors below the highest score the other scores decide
             too; see `near_the_best`.
     """
@@ -61,9 +61,9 @@ def near_the_best(
     out; so the last has the highest score.
 
     Args:
-        entries: Of one run.
-        labels: Of the score, and of those that decide between near ones, in turn; then
-            the earliest is better.
+        entries: The checkpoints of one run.
+        labels: Labels of the score, and of the scores that decide between near ones,
+            in turn; then the earliest is better.
         within: How many standard errors of the highest score are near.
     """
     scored = [entry for entry in entries if labels[0] in entry.ranking_scores]

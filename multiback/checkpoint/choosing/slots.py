@@ -48,7 +48,7 @@ def check_number(argument: str, value: object, smallest: int) -> None:
 
 
 class Best(Slot):
-    """Hold the k best by a monitor; of equals, the earliest.
+    """Hold the k best by a monitor, the earliest of equals first.
 
     With `within="1se"` the best is the best that the data can tell: of the checkpoints
     within one standard error of the highest score, the one that `then` prefers, or the
@@ -283,7 +283,7 @@ class Pareto(Slot):
         return self._monitors
 
     def held(self, entries: Sequence[Entry]) -> list[Entry]:
-        """Return the front; of equals, the earliest."""
+        """Return the front, with the earliest of equals."""
         labels = [monitor.label for monitor in self._monitors]
         scored = [
             e for e in entries if all(label in e.ranking_scores for label in labels)

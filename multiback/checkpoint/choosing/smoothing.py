@@ -39,11 +39,11 @@ def smoothed(
 
     A weight a takes `sum(a^age value) / sum(a^age)`, the exponential average without
     the pull of its start towards 0 (Kingma and Ba, Adam, 2015). "median3" takes the
-    median of the last three values. Of the first value, either is the value itself; a
-    NaN stays NaN and leaves no trace.
+    median of the last three values. Both return the first value as it is. A NaN stays
+    NaN and does not change later values.
 
     Args:
-        state: Of the values before; empty at first.
+        state: What the last call returned; empty at first.
         value: The next value.
         smooth: How.
 

@@ -1,4 +1,4 @@
-"""Restore a checkpoint; of sharded arrays only this process's shards.
+"""Restore a checkpoint, and only this process's shards of sharded arrays.
 
 Every way back of a model goes through `ModelState`: `restore`, `resume=`,
 `restore_best=` and `load`.

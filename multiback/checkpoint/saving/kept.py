@@ -223,7 +223,7 @@ def add_existing(
     Args:
         kept: Where to add it.
         scorer: Takes over its names and directions.
-        checkpoint: Of the same run.
+        checkpoint: A checkpoint of the same run.
         order: Its place among all that are saved.
     """
     scorer.remember(recorded_values(checkpoint))

@@ -271,5 +271,5 @@ def _found(
 
 
 def _is_there(directory: Place) -> bool:
-    """Return whether a directory exists; of a URL that is not asked again."""
+    """Return whether a directory exists; True for a URL, which was looked up before."""
     return "://" in str(directory) or Path(directory).exists()

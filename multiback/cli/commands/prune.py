@@ -10,17 +10,8 @@ from multiback.cli.commands.best import best_record, entries_of
 from multiback.cli.output import count_text, plain_table, size_text
 from multiback.cli.records import Record, record, the_run
 from multiback.cli.slots import parse_slot
-from multiback.errors import (
-    ArgumentError,
-    MonitorError,
-    NoCheckpointError,
-)
-from multiback.store import (
-    Checkpoint,
-    Place,
-    Runs,
-    open_checkpoint,
-)
+from multiback.errors import ArgumentError, MonitorError, NoCheckpointError
+from multiback.store import Checkpoint, Place, Runs, open_checkpoint
 
 
 def prune(

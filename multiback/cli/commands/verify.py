@@ -8,12 +8,7 @@ from multiback.cli.lightning_files import Listed, lightning_directory, lightning
 from multiback.cli.output import count_text, size_text
 from multiback.cli.records import Record, run_or_every, runs_in
 from multiback.errors import CorruptCheckpointError, NoCheckpointError
-from multiback.store import (
-    Checkpoint,
-    Place,
-    is_run_directory,
-    open_checkpoint,
-)
+from multiback.store import Checkpoint, Place, is_run_directory, open_checkpoint
 
 Found = tuple[Sequence[Listed], list[Record]]
 

@@ -305,12 +305,9 @@ class RatioMetric(TaskMetric):
             h * exact.COUNT_BASE + n + sum(w)
             for h, n, w in zip(high, low, weights, strict=True)
         )
-        invalid = 0
-        if self._counts.unusable(state):
-            invalid = self._counts.invalid(state)
-        if invalid > 0:
+        if self._counts.unusable(state) and self._counts.invalid(state) > 0:
             return math.nan
-        numerator, denominator = self.fraction(CountTable(tp, fp, tn, fn, invalid))
+        numerator, denominator = self.fraction(CountTable(tp, fp, tn, fn, 0))
         return self.zero_division if denominator == 0 else numerator / denominator
 
     def compute_in_step(self, state: State, kernels: Any) -> Tensor | None:

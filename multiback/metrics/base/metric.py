@@ -29,6 +29,7 @@ from multiback.metrics.intervals.interval import (
     check_level,
     rare_classes,
 )
+from multiback.metrics.plots.axes import choose_columns
 from multiback.metrics.statistics.statistic import (
     STATE_VERSION,
     CountsCauses,
@@ -220,13 +221,14 @@ class Metric(keras.metrics.Metric, abc.ABC):  # type: ignore[misc]  # Keras has 
         mask: Tensor | None,
     ) -> State:
         """Return the state with one more batch in it."""
-        if compiled is not None and sample_weight is None and mask is None:
-            after: State | None = compiled.update(self.statistic, before, *batch)
+        weights = {"sample_weight": sample_weight, "mask": mask}
+        if compiled is not None:
+            after: State | None = compiled.update(
+                self.statistic, before, *batch, **weights
+            )
             if after is not None:
                 return after
-        return self.statistic.update(
-            before, *batch, sample_weight=sample_weight, mask=mask
-        )
+        return self.statistic.update(before, *batch, **weights)
 
     def result(self) -> Tensor:
         """Return the value of everything added since the last reset."""
@@ -305,7 +307,7 @@ class Metric(keras.metrics.Metric, abc.ABC):  # type: ignore[misc]  # Keras has 
 
     def interval_of(self, owner: "Metric", level: float = 0.95) -> Interval:
         """Return an interval of the value of another metric's data, and warn."""
-        state = {key: ops.convert_to_numpy(v) for key, v in owner.state.items()}
+        state = _on_host(owner.state)
         self.warn_of_unusable(state)
         found = self.compute_interval(state, level)
         if self._bootstrap is not None:
@@ -338,7 +340,7 @@ class Metric(keras.metrics.Metric, abc.ABC):  # type: ignore[misc]  # Keras has 
     def compute_interval(self, state: State, level: float = 0.95) -> Interval:
         """Return the interval of the value of a state; see `interval`."""
         level = check_level(level)
-        host = {key: ops.convert_to_numpy(value) for key, value in state.items()}
+        host = _on_host(state)
         if self._bootstrap is not None:
             return self._drawn_interval(self._bootstrap, host, level)
         return self.interval_on_arrays(host, level)
@@ -475,7 +477,7 @@ class Metric(keras.metrics.Metric, abc.ABC):  # type: ignore[misc]  # Keras has 
         ids: Sequence[int] = range(columns)
         if self.record is not None and chosen is not None:
             ids, columns = chosen, self.record.columns
-        rows = plots.choose_columns(ids, columns, class_names, column)
+        rows = choose_columns(ids, columns, class_names, column)
         return plots.bars(
             values[list(rows)],
             list(rows.values()),
@@ -490,7 +492,9 @@ class Metric(keras.metrics.Metric, abc.ABC):  # type: ignore[misc]  # Keras has 
             kernels.same_batch.forget()
         if self.seen is not None:
             self.seen.forget()
-        super().reset_state()
+        # Keras takes ten times as long to assign zeros.
+        if kernels is None or not kernels.reset(self._views):
+            super().reset_state()
 
     def __repr__(self) -> str:
         """Show the arguments that differ from their defaults."""
@@ -515,6 +519,17 @@ class Metric(keras.metrics.Metric, abc.ABC):  # type: ignore[misc]  # Keras has 
         """Make the metric again."""
         # Up to 0.1 a group's owner wrote an id for its views.
         return cls(**{key: value for key, value in config.items() if key != "group"})
+
+
+def _on_host(state: State) -> State:
+    """Return a state as NumPy arrays, viewed where `convert_to_numpy` would copy."""
+    found = {}
+    for key, value in state.items():
+        array = value if isinstance(value, np.ndarray) else None
+        if array is None and kernels is not None:
+            array = kernels.as_array(value)
+        found[key] = ops.convert_to_numpy(value) if array is None else array
+    return found
 
 
 class PairMetric(Metric):

@@ -27,6 +27,7 @@ from multiback.metrics.inputs.task import Average, Task
 from multiback.metrics.intervals.interval import sum_of_words
 from multiback.metrics.numeric import exact
 from multiback.metrics.numeric.arithmetic import namespace, ratio
+from multiback.metrics.plots.axes import choose_columns
 from multiback.metrics.statistics.score_bins import BITS, most_bits
 from multiback.metrics.statistics.score_buffer import ScoreBuffer
 from multiback.metrics.statistics.score_histogram import (
@@ -272,7 +273,8 @@ class ScoreMetric(PairMetric):
         if "squares" in state:
             # Unweighted batches are counted apart, each element with a weight of 1.
             plain = whole
-            if np.any(state["weighted"]):
+            # No cell holds more than the last one.
+            if state["weighted"][0, -1] != 0.0:
                 nothing = np.zeros_like(state["weighted"])
                 plain = self.host_histogram({**state, "weighted": nothing})
             counts = [np.sum(part, axis=-1) for part in self.bin_counts(plain)]
@@ -417,7 +419,7 @@ class ScoreMetric(PairMetric):
         both = (1,) if record.kind == "binary" else range(record.columns)
         ids = record.chosen or both
         kind = "label " if record.kind == "multilabel" else "class "
-        return ids, plots.choose_columns(ids, record.columns, class_names, column, kind)
+        return ids, choose_columns(ids, record.columns, class_names, column, kind)
 
     def _title(self, whole: Array, *, exact: bool) -> str:
         """Return the name with the value and its bounds, if it is one value."""
@@ -496,8 +498,12 @@ class ScoreMetric(PairMetric):
         weights = xp.where(one_class, 0.0, weights)
         values = xp.where(one_class, 0.0, values)
         sums = xp.sum(values * weights, axis=-1)
-        totals = xp.broadcast_to(xp.sum(weights), sums.shape)
-        averages = ratio(sums, totals, float("nan"))
+        whole = xp.sum(weights)
+        if isinstance(whole, np.generic) and whole:
+            averages = sums / whole
+        else:
+            totals = xp.broadcast_to(whole, sums.shape)
+            averages = ratio(sums, totals, float("nan"))
         return xp.where(xp.any(broken > 0.0), float("nan"), averages)
 
     def _look_at_bounds(self, histogram: Histogram, low: Tensor, high: Tensor) -> None:

@@ -14,6 +14,7 @@ from multiback.metrics.base.count_metric import TaskMetric
 from multiback.metrics.base.metric import Direction, PairMetric
 from multiback.metrics.inputs.task import Ids, Task, TaskName
 from multiback.metrics.numeric.arithmetic import ratio
+from multiback.metrics.plots.axes import choose_columns, panels
 from multiback.metrics.statistics.confusion import confusion_for_task
 from multiback.metrics.statistics.counts import CountTable
 from multiback.metrics.statistics.statistic import State
@@ -155,14 +156,14 @@ class ConfusionMatrix(PairMetric):
                 f"{self.name} has one matrix. Leave it out."
             )
         ids = range(self.record.columns)
-        rows = plots.choose_columns(ids, len(ids), class_names, column)
+        rows = choose_columns(ids, len(ids), class_names, column)
         names = list(rows.values())
         if not several:
             return plots.heat_map(matrix, names, names, title=self.name, ax=ax)
         figure: Any = None
         axes: Any = [ax]
         if len(rows) > 1:
-            figure, axes = plots.panels(len(rows), ax)
+            figure, axes = panels(len(rows), ax)
         for place, (row, name) in enumerate(rows.items()):
             title = f"{self.name} of {name}"
             figure, axes[place] = plots.heat_map(
@@ -300,7 +301,7 @@ class StatScores(TaskMetric):
         else:
             ids = self.record.chosen or range(len(counts))
         if ids or column is not None:
-            rows = plots.choose_columns(ids, self.record.columns, class_names, column)
+            rows = choose_columns(ids, self.record.columns, class_names, column)
         return plots.heat_map(
             counts[list(rows)],
             list(rows.values()),

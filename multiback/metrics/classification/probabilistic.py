@@ -5,6 +5,7 @@ import math
 from typing import Any, ClassVar
 
 import keras
+import numpy as np
 from keras import ops
 
 from multiback.metrics.base.bootstrap_states import Intervals
@@ -12,7 +13,7 @@ from multiback.metrics.base.metric import Direction, PairMetric
 from multiback.metrics.inputs.task import ClassTask, Ids, Task
 from multiback.metrics.intervals.interval import Interval, sum_of_words, undefined
 from multiback.metrics.intervals.means import exponential, mean_interval
-from multiback.metrics.numeric.arithmetic import ratio
+from multiback.metrics.numeric.arithmetic import namespace, ratio
 from multiback.metrics.statistics.losses import Kind, LossSums
 from multiback.metrics.statistics.statistic import State
 
@@ -57,6 +58,14 @@ class LossMetric(PairMetric):
         total, weight, invalid = self._losses.read(state)
         value = self.score(ratio(total, weight, float("nan")))
         return ops.where(invalid > 0.0, float("nan"), value)
+
+    def compute_on_arrays(self, state: State) -> Any:
+        """Return the metric's value for a state of NumPy arrays."""
+        if self._losses.has_invalid(state):
+            return math.nan
+        total, weight = state["sums"][0, :2] + state["sums"][1, :2]
+        with np.errstate(all="ignore"):
+            return float(self.score(np.float32(ratio(total, weight, math.nan))))
 
     def interval_on_arrays(self, state: State, level: float) -> Interval:
         """Return the interval of the mean loss."""
@@ -239,7 +248,7 @@ class Perplexity(LossMetric):
 
     def score(self, mean: Tensor) -> Tensor:
         """Return its exponential."""
-        return ops.exp(mean)
+        return namespace(mean).exp(mean)
 
     def interval_on_arrays(self, state: State, level: float) -> Interval:
         """Return the exponential of the interval of the mean."""

@@ -1,10 +1,9 @@
-"""What detections found, accumulated: scores in bins, or every detection."""
+"""What detections found, accumulated, with their scores in bins."""
 
 import abc
 import dataclasses
 from typing import Any, ClassVar
 
-import numpy as np
 from keras import ops
 
 from multiback.errors import ArgumentError
@@ -20,7 +19,6 @@ from multiback.metrics.statistics.score_bins import bin_ids, number_of_bins
 from multiback.metrics.statistics.statistic import PairStatistic, State
 
 Tensor = Any
-
 # The found objects that recall wants: of the best 1, 10 and 100 detections, and of the
 # best 100 of each size.
 RECALLS = ((1, 0), (10, 0), (MOST, 0), (MOST, 1), (MOST, 2), (MOST, 3))
@@ -181,28 +179,28 @@ class BoxStatistic(PairStatistic):
         score = found[..., -1]
         outside = ops.logical_or(score < 0.0, score > 1.0)
         causes = {
-            "nan_label": _both(real, ops.logical_not(finite)),
-            "unknown_label": _both(real, _both(finite, ops.logical_not(known))),
-            "nan_score": _both(counts, ops.logical_not(usable)),
-            "unknown_prediction": _both(
-                counts, _both(usable, ops.logical_not(class_known))
+            "nan_label": both(real, ops.logical_not(finite)),
+            "unknown_label": both(real, both(finite, ops.logical_not(known))),
+            "nan_score": both(counts, ops.logical_not(usable)),
+            "unknown_prediction": both(
+                counts, both(usable, ops.logical_not(class_known))
             ),
         }
         if self.probabilities:
-            causes["outside_score"] = _both(counts, _both(usable, outside))
-        real = _both(real, _both(finite, known))
-        counts = _both(counts, _both(usable, class_known))
+            causes["outside_score"] = both(counts, both(usable, outside))
+        real = both(real, both(finite, known))
+        counts = both(counts, both(usable, class_known))
         truths, found = (self._with_corners(x) for x in (truths, found))
         # A value of padding may be NaN.
         truths = ops.where(real[..., None], truths, -1.0)
         found = ops.where(counts[..., None], found, -1.0)
-        crowd = _both(real, truths[..., -1] > 0.0)
+        crowd = both(real, truths[..., -1] > 0.0)
         return _Prepared(truths, real, crowd, found, counts, causes)
 
     def _is_known(self, packed: Tensor) -> Tensor:
         ids = packed[..., COORDINATES]
         inside = ops.logical_and(ids >= 0.0, ids < float(self.num_classes))
-        return _both(inside, ops.equal(ids, ops.floor(ids)))
+        return both(inside, ops.equal(ids, ops.floor(ids)))
 
     def _with_corners(self, packed: Tensor) -> Tensor:
         corners = boxes.to_corners(
@@ -213,28 +211,28 @@ class BoxStatistic(PairStatistic):
     def _objects(self, ready: _Prepared) -> Tensor:
         """Count the objects of each class and area."""
         corners = ready.truths[..., :COORDINATES]
-        counted = _both(ready.real, ops.logical_not(ready.crowd))
-        counted = _both(
+        counted = both(ready.real, ops.logical_not(ready.crowd))
+        counted = both(
             counted[..., None], ops.logical_not(matching.out_of_range(corners))
         )
         classes = ops.cast(ready.truths[..., COORDINATES, None], "int32")
         areas = ops.arange(len(AREAS), dtype="int32")
         size = self.num_classes * len(AREAS)
-        total = _count(classes * len(AREAS) + areas, counted, size)
+        total = count_where(classes * len(AREAS) + areas, counted, size)
         return ops.reshape(total, (self.num_classes, len(AREAS)))
 
     def _found(self, found: Matches) -> Tensor:
         """Count the found objects of each of `RECALLS`, class and overlap."""
         columns = [
-            _both((found.rank < most)[..., None], found.true[..., area])
+            both((found.rank < most)[..., None], found.true[..., area])
             for most, area in RECALLS
         ]
-        true = _both(ops.stack(columns, axis=2), found.counts[..., None, None])
+        true = both(ops.stack(columns, axis=2), found.counts[..., None, None])
         kinds = ops.arange(len(RECALLS), dtype="int32")[:, None]
         ids = kinds * self.num_classes + found.classes[..., None, None]
         ids = ids * IOUS + ops.arange(IOUS, dtype="int32")
         shape = (len(RECALLS), self.num_classes, IOUS)
-        total = _count(ids, true, shape[0] * shape[1] * shape[2])
+        total = count_where(ids, true, shape[0] * shape[1] * shape[2])
         return ops.reshape(total, shape)
 
 
@@ -274,10 +272,10 @@ class BoxHistogram(BoxStatistic):
         ids = ids * areas + ops.arange(areas, dtype="int32")
         ids = ids * ious + ops.arange(ious, dtype="int32")[:, None]
         ids = ids * bins + ops.cast(place, "int32")[..., None, None]
-        counted = _both(
+        counted = both(
             matches.counts[..., None, None], ops.logical_not(matches.ignored)
         )
-        total = _count(ids, counted, 2 * classes * areas * ious * bins)
+        total = count_where(ids, counted, 2 * classes * areas * ious * bins)
         return {"scores": state["scores"] + ops.reshape(total, self.shape)}
 
     def merge_scores(self, a: State, b: State) -> State:
@@ -290,113 +288,8 @@ class BoxHistogram(BoxStatistic):
         return precision.of_bins(scores[0], scores[1], state["objects"][:, area], share)
 
 
-@dataclasses.dataclass(frozen=True)
-class BoxBuffer(BoxStatistic):
-    """Keep every detection.
-
-    "scores" is float32 `(capacity,)`, "matches" int32 `(1 + A, capacity)`: the class,
-    then for each area a bit an overlap where it is right, and then where it is ignored.
-    "used", int32 `(1,)`, counts the places, and grows past the capacity.
-
-    Args:
-        num_classes: Number K of classes.
-        format: The format of the boxes.
-        image_size: Height and width, for a relative format.
-        capacity: Number of detections.
-    """
-
-    adds: ClassVar[bool] = False
-
-    capacity: int = 1
-
-    def init_scores(self) -> State:
-        """Return an empty buffer."""
-        return {
-            "scores": ops.zeros((self.capacity,), dtype="float32"),
-            "matches": ops.zeros((1 + len(AREAS), self.capacity), dtype="int32"),
-            "used": ops.zeros((1,), dtype="int32"),
-        }
-
-    def add_scores(self, state: State, matches: Matches) -> State:
-        """Append the detections of a batch."""
-        bit = ops.convert_to_tensor((2 ** np.arange(IOUS, dtype="int32"))[:, None])
-        true, ignored = (
-            ops.sum(ops.cast(x, "int32") * bit, axis=2)
-            for x in (matches.true, matches.ignored)
-        )
-        words = ops.cast(true + ignored * 2**IOUS, "int32")
-        rows = ops.concatenate([matches.classes[..., None], words], axis=-1)
-        rows = ops.transpose(ops.reshape(rows, (-1, 1 + len(AREAS))))
-        keep = ops.reshape(matches.counts, (-1,))
-        return self._append(state, ops.reshape(matches.scores, (-1,)), rows, keep)
-
-    def merge_scores(self, a: State, b: State) -> State:
-        """Append one buffer to the other."""
-        keep = ops.arange(self.capacity, dtype="int32") < b["used"]
-        # Detections that did not fit into b are missing here too.
-        after = self._append(a, b["scores"], b["matches"], keep)
-        return {**after, "used": a["used"] + b["used"]}
-
-    def unusable(self, state: dict[str, Any]) -> dict[str, int]:
-        """Return the number of boxes with each cause, and of those without room."""
-        missing = int(state["used"].max()) - self.capacity
-        more = {"beyond_capacity": missing} if missing > 0 else {}
-        return {**super().unusable(state), **more}
-
-    def broken(self, state: State) -> Tensor:
-        """Return whether something leaves no value."""
-        xp = namespace(state["used"])
-        full = xp.any(state["used"] > self.capacity)
-        return xp.logical_or(super().broken(state), full)
-
-    def average_precision(self, state: State, area: int, share: str) -> Tensor:
-        """Return the average precision of each class and overlap."""
-        del share  # There is one order.
-        xp = namespace(state["used"])
-        kept = xp.arange(self.capacity, dtype="int32") < state["used"]
-        classes = xp.where(kept, state["matches"][0], self.num_classes)
-        order = _stable_order(xp.where(kept, -state["scores"], float("inf")))
-        order = xp.take(order, _stable_order(xp.take(classes, order)))
-        classes = xp.take(classes, order)
-        words = xp.take(state["matches"][1 + area], order)[:, None]
-        place = xp.arange(IOUS, dtype="int32")
-        true = xp.bitwise_and(xp.right_shift(words, place), 1)
-        ignored = xp.bitwise_and(xp.right_shift(words, place + IOUS), 1)
-        counted = precision.cast(classes < self.num_classes, "int32")[:, None]
-        counted = counted * (1 - ignored)
-        return precision.of_sorted(
-            true * counted, (1 - true) * counted, classes, state["objects"][:, area]
-        )
-
-    def _append(
-        self, state: State, scores: Tensor, rows: Tensor, keep: Tensor
-    ) -> State:
-        kept = ops.cast(keep, "int32")
-        place = state["used"] + ops.cast(ops.cumsum(kept), "int32") - kept
-        # The place behind the last one takes what is dropped.
-        place = ops.where(keep, ops.clip(place, 0, self.capacity), self.capacity)
-        place = place[:, None]
-        scores = ops.scatter_update(ops.pad(state["scores"], [(0, 1)]), place, scores)
-        matches = ops.scatter_update(
-            ops.pad(ops.transpose(state["matches"]), [(0, 1), (0, 0)]),
-            place,
-            ops.transpose(rows),
-        )
-        used = state["used"] + ops.cast(ops.sum(kept), "int32")
-        return {
-            "scores": scores[: self.capacity],
-            "matches": ops.transpose(matches[: self.capacity]),
-            "used": used,
-        }
-
-
-def _stable_order(values: Tensor) -> Tensor:
-    if isinstance(values, np.ndarray):
-        return np.argsort(values, kind="stable")
-    return ops.argsort(values)
-
-
-def _both(a: Tensor, b: Tensor) -> Tensor:
+def both(a: Tensor, b: Tensor) -> Tensor:
+    """Return where both are True."""
     return ops.logical_and(a, b)
 
 
@@ -406,7 +299,7 @@ def _is_last(packed: Tensor) -> Tensor:
     return ops.equal(ops.arange(number, dtype="int32"), number - 1)[None]
 
 
-def _count(ids: Tensor, counted: Tensor, length: int) -> Tensor:
+def count_where(ids: Tensor, counted: Tensor, length: int) -> Tensor:
     """Count the ids where `counted` is True, int32 `(length,)`."""
     ids = ops.where(counted, ids, length)
     return count_ids(ops.reshape(ops.cast(ids, "int32"), (-1,)), length + 1)[:length]

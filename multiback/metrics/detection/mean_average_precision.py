@@ -11,7 +11,8 @@ from multiback.keras_private import get_keras_mask
 from multiback.metrics.base.metric import Direction, Metric
 from multiback.metrics.base.score_metric import ENOUGH
 from multiback.metrics.detection import boxes, precision
-from multiback.metrics.detection.counts import BoxBuffer, BoxHistogram, BoxStatistic
+from multiback.metrics.detection.buffer import BoxBuffer
+from multiback.metrics.detection.counts import BoxHistogram, BoxStatistic
 from multiback.metrics.detection.matching import IOUS, TWENTIETHS
 from multiback.metrics.inputs.arguments import as_integer
 from multiback.metrics.numeric.arithmetic import namespace

@@ -26,7 +26,11 @@ def as_arrays(state: dict[str, Array]) -> dict[str, Any] | None:
 
 
 def update(
-    statistic: Statistic, before: dict[str, Array], *batch: Any
+    statistic: Statistic,
+    before: dict[str, Array],
+    *batch: Any,
+    sample_weight: Any = None,
+    mask: Any = None,
 ) -> dict[str, Array] | None:
     """Add a batch in one compiled call; None leaves it to the specification.
 
@@ -36,10 +40,14 @@ def update(
     """
     if not all(is_known(value) for value in before.values()):
         return None
-    if not all(_is_plain(values) for values in batch):
+    weights = {"sample_weight": sample_weight, "mask": mask}
+    weights = {name: values for name, values in weights.items() if values is not None}
+    if not all(_is_plain(values) for values in (*batch, *weights.values())):
         return None
-    tensors = (to_tensor(values, "") for values in batch)
-    after: dict[str, Array] = _update(statistic, before, *tensors)
+    tensors = [to_tensor(values, "") for values in batch]
+    for name, values in weights.items():
+        weights[name] = to_tensor(values, name, labels=False)
+    after: dict[str, Array] = _update(statistic, before, tensors, weights)
     return after
 
 
@@ -54,9 +62,12 @@ def _is_plain(values: Any) -> bool:
 
 
 def _specified(
-    statistic: Statistic, before: dict[str, Array], *batch: Array
+    statistic: Statistic,
+    before: dict[str, Array],
+    batch: list[Array],
+    weights: dict[str, Array],
 ) -> dict[str, Array]:
-    return statistic.update(before, *batch)
+    return statistic.update(before, *batch, **weights)
 
 
 _update: Any = jax.jit(_specified, static_argnums=0)

@@ -6,31 +6,21 @@ a NaN score, shapes that do not fit. Then the specification counts it, or raises
 error.
 """
 
-import dataclasses
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from multiback.metrics.fast.values import (
-    add_moments,
-    add_sums,
-    one_shape,
-    sum_errors,
-    sum_moments,
-)
+from multiback.metrics.fast.values import one_shape
 from multiback.metrics.inputs.scores import ScoreTask
 from multiback.metrics.inputs.task import Ids
 from multiback.metrics.numeric.exact import COUNT_BASE, COUNT_BITS
 from multiback.metrics.statistics.class_hits import ClassHits
 from multiback.metrics.statistics.counts import score_threshold
-from multiback.metrics.statistics.error_terms import ErrorTerms
-from multiback.metrics.statistics.moments import Moments
 from multiback.metrics.statistics.score_bins import bin_ids_of_array
 from multiback.metrics.statistics.score_histogram import ScoreHistogram
-from multiback.metrics.statistics.sums import ErrorSums
 from multiback.metrics.statistics.task_counts import (
     BinaryCounts,
     MulticlassCounts,
@@ -53,7 +43,7 @@ _ONES = np.ones(WIDTH, np.float32)
 _ONE = np.int32(1)
 
 
-def _positive(y_true: Array) -> Array | None:
+def known_positives(y_true: Array) -> Array | None:
     """Return which labels are 1, if all others are 0."""
     if y_true.dtype == bool:
         return y_true
@@ -62,14 +52,15 @@ def _positive(y_true: Array) -> Array | None:
     return positive if known else None
 
 
-def _has_nan(scores: Array) -> bool:
+def has_nan(scores: Array) -> bool:
+    """Return whether any score is NaN."""
     return int(np.count_nonzero(np.isnan(scores))) > 0
 
 
 def _are_usable(scores: Array, *, from_logits: bool) -> bool:
     """Return whether no score is NaN, and each is a probability if required."""
     if from_logits:
-        return not _has_nan(scores)
+        return not has_nan(scores)
     # The bits of floats of at least 0 are in order, and all others are above: one
     # comparison checks both ends and NaN.
     bits, one = _BITS[scores.dtype.char]
@@ -79,9 +70,10 @@ def _are_usable(scores: Array, *, from_logits: bool) -> bool:
     return bool(((scores >= 0.0) & (scores <= 1.0)).all())
 
 
-def _without_ignored(
+def without_ignored(
     y_true: Array, y_pred: Array, ignore_index: Ids
 ) -> tuple[Array, Array]:
+    """Leave out elements whose label is ignored."""
     if ignore_index is None:
         return y_true, y_pred
     several = isinstance(ignore_index, tuple)
@@ -96,8 +88,8 @@ def count_binary(
     matched = one_shape(y_true, y_pred)
     if matched is None:
         return None
-    y_true, scores = _without_ignored(*matched, counts.ignore_index)
-    positive = _positive(y_true)
+    y_true, scores = without_ignored(*matched, counts.ignore_index)
+    positive = known_positives(y_true)
     if positive is None or not _are_usable(scores, from_logits=counts.from_logits):
         return None
     above = scores > score_threshold(counts.threshold, from_logits=counts.from_logits)
@@ -121,7 +113,7 @@ def count_multilabel(
         return None
     if y_pred.dtype.char not in "fd":
         y_pred = y_pred.astype(np.float32)
-    positive = _positive(y_true)
+    positive = known_positives(y_true)
     if positive is None or not _are_usable(y_pred, from_logits=counts.from_logits):
         return None
     above = y_pred > score_threshold(counts.threshold, from_logits=counts.from_logits)
@@ -133,7 +125,7 @@ def count_multilabel(
     return np.concatenate((tp, predicted - tp, tn, positives - tp))
 
 
-def _class_ids(values: Array, num_classes: int) -> Array | None:
+def known_ids(values: Array, num_classes: int) -> Array | None:
     """Return flat class ids, if all are known."""
     ids = values.reshape(-1)
     if ids.dtype.kind not in "iu":
@@ -156,7 +148,8 @@ def _first_largest(scores: Array) -> Array | None:
     return None if np.isnan(rows[np.arange(len(rows)), best]).any() else best
 
 
-def _one_hot_ids(y_true: Array, num_classes: int) -> Array | None:
+def one_hot_ids(y_true: Array, num_classes: int) -> Array | None:
+    """Return the ids of one-hot rows, if all are."""
     rows = y_true.reshape(-1, num_classes)
     ids = rows.argmax(axis=1)
     ones = rows[np.arange(len(rows)), ids] == 1
@@ -171,11 +164,11 @@ def _labels_and_classes(
     if y_pred.dtype.kind in "iub" and rank > 1 and y_true.shape == y_pred.shape:
         if y_pred.shape[-1] == n:
             # Both are one-hot.
-            shape, predictions = y_pred.shape[:-1], _one_hot_ids(y_pred, n)
+            shape, predictions = y_pred.shape[:-1], one_hot_ids(y_pred, n)
         else:
-            shape, predictions = y_pred.shape, _class_ids(y_pred, n)
+            shape, predictions = y_pred.shape, known_ids(y_pred, n)
     elif y_pred.dtype.kind in "iub" and y_true.ndim in (rank, rank + 1):
-        shape, predictions = y_pred.shape, _class_ids(y_pred, n)
+        shape, predictions = y_pred.shape, known_ids(y_pred, n)
     elif rank and y_pred.shape[-1] == n and y_pred.dtype.kind == "f" and y_pred.size:
         shape, predictions = y_pred.shape[:-1], _first_largest(y_pred)
     else:
@@ -184,12 +177,12 @@ def _labels_and_classes(
         return None
     labels: Array | None
     if y_true.shape in (shape, (*shape, 1)):
-        labels, predictions = _without_ignored(
+        labels, predictions = without_ignored(
             y_true.reshape(-1), predictions, ignore_index
         )
-        labels = _class_ids(labels, n)
+        labels = known_ids(labels, n)
     elif y_true.shape == (*shape, n) and ignore_index is None:
-        labels = _one_hot_ids(y_true, n)
+        labels = one_hot_ids(y_true, n)
     else:
         return None
     return None if labels is None else (labels, predictions)
@@ -229,16 +222,16 @@ def count_hits(counts: ClassHits, y_true: Array, y_pred: Array) -> Array | None:
     else:
         if y_pred.dtype.char not in "fd":
             y_pred = y_pred.astype(np.float32)
-        labels, rows = _without_ignored(
+        labels, rows = without_ignored(
             y_true.reshape(-1), y_pred.reshape(-1, n), counts.ignore_index
         )
-        known = _class_ids(labels, n)
+        known = known_ids(labels, n)
         if known is None:
             return None
         labels = known
         with np.errstate(invalid="ignore"):  # NaN.
             best = rows.max(axis=1)
-            if _has_nan(best):
+            if has_nan(best):
                 return None
             hit = rows[np.arange(len(rows)), labels] >= best
         # Of equal scores the first one counts.
@@ -259,8 +252,8 @@ def count_scores(
     matched = one_shape(y_true, y_pred)
     if matched is None:
         return None
-    y_true, scores = _without_ignored(*matched, task.ignore_index)
-    positive, scores = _positive(y_true), scores.reshape(-1)
+    y_true, scores = without_ignored(*matched, task.ignore_index)
+    positive, scores = known_positives(y_true), scores.reshape(-1)
     if positive is None or not _are_usable(scores, from_logits=task.from_logits):
         return None
     ids = bin_ids_of_array(scores, histogram.bits, logits=task.from_logits)
@@ -279,13 +272,13 @@ def _labels_and_scores(
         return None
     scores, shape = y_pred.reshape(-1, columns), y_pred.shape[:-1]
     if task.num_classes is not None and y_true.shape in (shape, (*shape, 1)):
-        ids, scores = _without_ignored(y_true.reshape(-1), scores, task.ignore_index)
-        return _class_ids(ids, columns), scores
+        ids, scores = without_ignored(y_true.reshape(-1), scores, task.ignore_index)
+        return known_ids(ids, columns), scores
     if y_true.shape != y_pred.shape or task.ignore_index is not None:
         return None
     if task.num_classes is not None:
-        return _one_hot_ids(y_true, columns), scores
-    return _positive(y_true), scores
+        return one_hot_ids(y_true, columns), scores
+    return known_positives(y_true), scores
 
 
 def _count_columns(
@@ -347,11 +340,10 @@ def roc_area(
         return None
     if low[-2]:
         return math.nan, math.nan, 0.0
-    counted = low[: 2 * bins].reshape(2, bins)
-    if bins % WIDTH:
-        counted = np.pad(counted, ((0, 0), (0, -bins % WIDTH)))
     # Half the memory of float64, and exact: the total is less than 2**24.
-    table = counted.reshape(2, -1, WIDTH).astype(np.float32)
+    padded = np.zeros((2, bins + -bins % WIDTH), np.float32)
+    padded[:, :bins] = low[: 2 * bins].reshape(2, bins)
+    table = padded.reshape(2, -1, WIDTH)
     negatives, positives = table
     below, above = (table @ _ONES).astype(np.float64)
     # Pairs within rows of bins, by their places in the row, and pairs of two rows.
@@ -441,30 +433,3 @@ def _carry(counts: Array) -> None:
     high, low = counts
     high += low >> COUNT_BITS
     low &= COUNT_BASE - 1
-
-
-@dataclasses.dataclass(frozen=True)
-class Kernel:
-    """How to count a batch, and how to add the result to arrays of a state.
-
-    Attributes:
-        tally: Takes a statistic, labels or targets, and predictions.
-        add: Takes the arrays and what `tally` returned, and writes to the arrays.
-        arrays: The keys of those arrays that a state may have.
-    """
-
-    tally: Callable[[Any, Array, Array], Any | None]
-    add: Callable[..., None]
-    arrays: tuple[str, ...] = ("counts",)
-
-
-KERNELS: dict[type, Kernel] = {
-    BinaryCounts: Kernel(count_binary, add_four),
-    MultilabelCounts: Kernel(count_multilabel, add_cells),
-    MulticlassCounts: Kernel(count_classes, add_cells),
-    ClassHits: Kernel(count_hits, add_cells),
-    ScoreHistogram: Kernel(count_scores, add_scores),
-    ErrorSums: Kernel(sum_errors, add_sums, ("sums",)),
-    ErrorTerms: Kernel(sum_errors, add_sums, ("sums", "sizes")),
-    Moments: Kernel(sum_moments, add_moments, ("moments",)),
-}

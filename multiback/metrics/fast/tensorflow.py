@@ -48,13 +48,19 @@ def as_arrays(state: State) -> dict[str, Any] | None:
     return {key: value.numpy() for key, value in state.items()}
 
 
-def update(statistic: PairStatistic, state: State, *batch: Tensor) -> State | None:
+def update(
+    statistic: PairStatistic,
+    state: State,
+    *batch: Tensor,
+    sample_weight: Tensor | None = None,
+    mask: Tensor | None = None,
+) -> State | None:
     """Return the state with one more batch without weights in it.
 
-    None leaves a batch that is not plain to the specification: shapes that do not
-    fit together, a label that is ignored, a statistic without a kernel.
+    None leaves a batch that is not plain to the specification: weights, shapes that do
+    not fit together, a label that is ignored, a statistic without a kernel.
     """
-    if is_for_xla():
+    if sample_weight is not None or mask is not None or is_for_xla():
         return None
     if isinstance(statistic, ScoreHistogram) and _has_many_cells(statistic):
         return _update_many_cells(statistic, state, *batch)

@@ -7,14 +7,14 @@ that share the tensors' memory.
 """
 
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 import torch
 
 from multiback.keras_private import held_value, in_stateless_scope
-from multiback.metrics.fast.numpy import KERNELS, Kernel
+from multiback.metrics.fast.table import Kernel, kernel_of
 from multiback.metrics.statistics.statistic import Statistic
 
 Array = Any
@@ -58,26 +58,26 @@ class HostViews:
         self._variables = variables
         self._views: dict[str, tuple[Any, int, Array]] = {}
 
-    def has(self, name: str) -> bool:
-        """Return whether there is such a variable."""
-        return name in self._variables
+    def arrays(self, names: Iterable[str] | None = None) -> dict[str, Array] | None:
+        """View variables; None if one is not in the host's memory.
 
-    def array(self, name: str) -> Array | None:
-        """View one variable; None if it is not in the host's memory."""
-        tensor = held_value(self._variables[name])
-        view = self._views.get(name)
-        # A tensor may get other memory, for example when it is moved to a device.
-        if view is not None and view[0] is tensor and view[1] == tensor.data_ptr():
-            return view[2]
-        array = as_array(tensor)
-        if array is not None:
-            self._views[name] = tensor, tensor.data_ptr(), array
-        return array
-
-    def arrays(self) -> dict[str, Array] | None:
-        """View all variables; None if one is not in the host's memory."""
-        state = {name: self.array(name) for name in self._variables}
-        return None if any(array is None for array in state.values()) else state
+        Args:
+            names: Which ones, as far as there are such variables. None for all.
+        """
+        variables, views, found = self._variables, self._views, {}
+        for name in variables if names is None else names:
+            if name not in variables:
+                continue
+            tensor = held_value(variables[name])
+            view = views.get(name)
+            # A tensor may get other memory, for example when it is moved to a device.
+            if view is None or view[0] is not tensor or view[1] != tensor.data_ptr():
+                array = as_array(tensor)
+                if array is None:
+                    return None
+                view = views[name] = tensor, tensor.data_ptr(), array
+            found[name] = view[2]
+        return found
 
 
 class SameBatch:
@@ -166,17 +166,25 @@ def add_batch(metric: Any, views: HostViews, batch: tuple[Any, ...]) -> bool:
     Returns:
         Whether it was added; otherwise the specification has to add it.
     """
-    kernel = KERNELS.get(type(metric.statistic))
+    kernel = kernel_of(type(metric.statistic))
     if kernel is None or not _is_plain_step():
         return False
-    arrays = [views.array(name) for name in kernel.arrays if views.has(name)]
-    if any(array is None for array in arrays):
+    arrays = views.arrays(kernel.arrays)
+    if arrays is None:
         return False
     tally = same_batch.tally(metric, kernel, *batch)
     if tally is None:
         return False
-    kernel.add(*arrays, tally)
+    kernel.add(*arrays.values(), tally)
     return True
+
+
+def reset(views: HostViews) -> bool:
+    """Set a state in the host's memory to 0; return whether it was."""
+    arrays = views.arrays() if _is_plain_step() else None
+    for array in (arrays or {}).values():
+        array.fill(0)
+    return arrays is not None
 
 
 def result(

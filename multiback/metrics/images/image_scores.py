@@ -8,6 +8,7 @@ import numpy as np
 from keras import ops
 
 from multiback.errors import ArgumentError
+from multiback.metrics.images import on_arrays
 from multiback.metrics.inputs.batch import (
     Given,
     like_elements,
@@ -52,6 +53,28 @@ class ImageScores(RowMeans):
         odd = ops.logical_not(ops.all(ops.isfinite(values)))
         # Equal images are counted, not added up: see `read`.
         return ops.where(_are_equal(values), 0.0, values), counts, odd
+
+    def values_of_arrays(self, y_true: Any, y_pred: Any) -> Any | None:
+        """Return the score of each image of plain arrays."""
+        images = y_true.shape
+        if len(images) not in AXES or images != y_pred.shape or not y_true.size:
+            return None
+        pair = [one.astype(np.float32, copy=False) for one in (y_true, y_pred)]
+        if self.kind == "psnr":
+            return on_arrays.noise_ratios(*pair, self.data_range)
+        if min(images[1:-1]) < self.smallest_side:
+            return None
+        return on_arrays.similarities(*pair, self.window, self.betas, self.constants)
+
+    @property
+    def smallest_side(self) -> int:
+        """The pixels of the smallest side that all scales need."""
+        return len(self.window) * 2 ** (len(self.betas) - 1)
+
+    @property
+    def constants(self) -> tuple[float, float]:
+        """What keeps a ratio of small numbers finite."""
+        return (K1 * self.data_range) ** 2, (K2 * self.data_range) ** 2
 
     def read(self, state: State) -> Tensor:
         """Return the mean: infinite if a pair of images was equal, for "psnr"."""
@@ -113,7 +136,7 @@ class ImageScores(RowMeans):
                 "images (B, H, W, C) or volumes (B, D, H, W, C) are wanted for both.",
             )
         smallest = min(size for size in y_true.shape[1:-1] if size is not None)
-        needed = len(self.window) * 2 ** (len(self.betas) - 1)
+        needed = self.smallest_side
         if self.kind == "ssim" and smallest < needed:
             raise ArgumentError(
                 f"y_true has shape {tuple(y_true.shape)}, and {len(self.betas)} scales "
@@ -163,7 +186,7 @@ class ImageScores(RowMeans):
         mean_x, mean_y, xx, yy, xy = ops.split(maps, 5, axis=0)
         spread = xx + yy - mean_x * mean_x - mean_y * mean_y
         shared = xy - mean_x * mean_y
-        c1, c2 = (K1 * self.data_range) ** 2, (K2 * self.data_range) ** 2
+        c1, c2 = self.constants
         contrast = (2.0 * shared + c2) / (spread + c2)
         mean_x, mean_y = mean_x + level, mean_y + level
         light = (2.0 * mean_x * mean_y + c1) / (mean_x * mean_x + mean_y * mean_y + c1)

@@ -25,6 +25,26 @@ from multiback.metrics.intervals.interval import (
     normal_quantile,
 )
 
+# A matrix product adds up so many bins of a row: a prefix sum of all bins takes five
+# times as long, since each of its sums waits for the one before.
+_ROW = 16
+_UP_TO = np.triu(np.ones((_ROW, _ROW)), 1) + np.eye(_ROW) / 2.0
+
+
+def _up_to(counts: Array) -> tuple[Array, Array]:
+    """Return the sums of the bins before each one and half of its own, and of all."""
+    bins = counts.shape[-1]
+    rows = np.zeros((*counts.shape[:-1], -(-bins // _ROW), _ROW))
+    flat = rows.reshape(*counts.shape[:-1], -1)
+    flat[..., :bins] = counts
+    sums = rows @ np.ones(_ROW)
+    earlier = np.cumsum(sums, axis=-1)
+    total = earlier[..., -1:].copy()
+    earlier -= sums
+    found = rows @ _UP_TO
+    found += earlier[..., None]
+    return found.reshape(flat.shape)[..., :bins], total[..., 0]
+
 
 def placements(positives: Array, negatives: Array) -> tuple[Array, Array, Array]:
     """Return the area, and the placement of the positives and negatives of each bin.
@@ -33,19 +53,18 @@ def placements(positives: Array, negatives: Array) -> tuple[Array, Array, Array]
         positives: `(..., bins)` weights of the positives of each bin, by score.
         negatives: The same for negatives.
     """
-    below, above = (
-        np.cumsum(part, axis=-1) - part / 2.0 for part in (negatives, positives)
-    )
+    (below, under), (lower, total) = _up_to(negatives), _up_to(positives)
     with np.errstate(all="ignore"):
-        total = np.sum(positives, axis=-1)
-        below /= np.sum(negatives, axis=-1, keepdims=True)
-        above /= total[..., None]
+        below /= under[..., None]
         area = np.einsum("...b,...b->...", positives, below) / total
-    return area, below, 1.0 - above
+        return area, below, 1.0 - lower / total[..., None]
 
 
-# As many rows out of place as these weigh as much as Hanley and McNeil's variance.
-_PRIOR = 3.0
+# As many rows out of place as these weigh as much as Hanley and McNeil's variance. Of
+# 1, 1.5, 1.75, 2, 3 and 6, those around this one cover 93 to 97% in all of the table.
+_PRIOR = 1.6
+# Of a mean square, what is left of it by rounding where there is no variance.
+_ROUNDING = 1e-14
 # The ends are found to 64**-4.
 _STEPS, _ROUNDS = 64, 4
 
@@ -62,23 +81,28 @@ def area_interval(
             weights enter by the effective number of rows, `sum(w)^2 / sum(w^2)`.
         level: How often the interval is to contain the true area.
     """
-    # Mostly bins are empty; to pick nearly all takes longer than to keep them.
-    used = np.any(positives + negatives > 0.0, axis=tuple(range(positives.ndim - 1)))
-    used[:1] = True  # Of no data the area is NaN, and not an empty sum.
-    if 2 * np.sum(used) < used.size:
-        positives, negatives = positives[..., used], negatives[..., used]
-    area, of_positives, of_negatives = placements(positives, negatives)
-    variance, sizes, misplaced = np.zeros_like(area), [], []
-    parts = ((negatives, of_negatives), (positives, of_positives))
+    below, under = _up_to(negatives)
+    lower, total = _up_to(positives)
+    # What each positive and each negative lacks to a placement of 1.
+    above = np.subtract(under[..., None], below, out=below)
+    sides = ((negatives, lower, under, total), (positives, above, total, under))
+    variance, sizes, misplaced = np.zeros_like(total), [], []
     with np.errstate(all="ignore"):
-        for (weights, placed), squared in zip(parts, squares, strict=True):
-            total = np.sum(weights, axis=-1)
-            size = total**2 / squared
-            apart = placed - area[..., None]
-            spread = np.einsum("...b,...b,...b->...", weights, apart, apart) / total
+        for (counts, missing, own, other), squared in zip(sides, squares, strict=True):
+            products = counts * missing
+            once = np.sum(products, axis=-1)
+            twice = np.einsum("...b,...b->...", products, missing)
+            size = own**2 / squared
+            # The variance of the placements, and the rows of equal distance from 1
+            # that would add up to as much and vary as much.
+            square = twice / own
+            spread = square - (once / own) ** 2
+            spread = np.where(spread > _ROUNDING * square, spread, 0.0) / other**2
             variance = variance + spread / (size - 1.0)
             sizes.append(size)
-            misplaced.append(_making_it_up(weights, 1.0 - placed) * size / total)
+            rows = np.where(twice > 0.0, once**2 / twice, 0.0)
+            misplaced.append(rows * size / own)
+        area = 1.0 - once / (total * under)
         shape = mann_whitney_variance(area, *sizes)
         # One row of a class has no variance of its own.
         variance = np.where(np.minimum(*sizes) > 1.0, variance, shape)
@@ -89,24 +113,13 @@ def area_interval(
     return make(area, ends, np.sqrt(variance), level, "DeLong")
 
 
-def _making_it_up(weights: Array, missing: Array) -> Array:
-    """Return how many rows of equal numbers would add up to as much and vary as much.
-
-    Args:
-        weights: `(..., bins)` the weight of the rows of each bin.
-        missing: The number of each of these rows.
-    """
-    total = np.einsum("...b,...b->...", weights, missing)
-    squares = np.einsum("...b,...b,...b->...", weights, missing, missing)
-    made: Array = np.where(squares > 0.0, total**2 / squares, 0.0)
-    return made
-
-
 def mann_whitney_variance(area: Array, negatives: Array, positives: Array) -> Array:
     """Return Newcombe's form of the variance that Hanley and McNeil give to an area."""
     more = (negatives + positives) / 2.0 - 1.0
-    ratio = 1.0 + more * ((1.0 - area) / (2.0 - area) + area / (1.0 + area))
-    return area * (1.0 - area) * ratio / (negatives * positives)
+    both = area * (1.0 - area)
+    # (1 - area) / (2 - area) + area / (1 + area), over one denominator.
+    ratio = 1.0 + more * (1.0 + 2.0 * both) / (2.0 + both)
+    return both * ratio / (negatives * positives)
 
 
 def _ends(

@@ -9,6 +9,7 @@ from keras import ops
 from multiback.errors import ArgumentError
 from multiback.metrics.base.bootstrap_states import Intervals
 from multiback.metrics.base.metric import Direction, PairMetric
+from multiback.metrics.fast.ranks import spearman
 from multiback.metrics.inputs.arguments import as_integer, check_flag
 from multiback.metrics.numeric import ranks
 from multiback.metrics.numeric.arithmetic import ratio
@@ -148,6 +149,11 @@ class SpearmanCorrelation(RankMetric):
             dtype=dtype,
             intervals=intervals,
         )
+
+    def compute_on_arrays(self, state: State) -> Any:
+        """Return the metric's value for a state of NumPy arrays."""
+        values = spearman(state["kept"], state["used"])
+        return values if self.multioutput == "raw_values" else float(values.mean())
 
     def score(self, kept: KeptValues) -> Tensor:
         """Return the correlation of each output."""

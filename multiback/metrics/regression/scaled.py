@@ -4,16 +4,16 @@ import math
 from typing import Any, ClassVar, Literal
 
 import keras
-from keras import ops
+import numpy as np
 
 from multiback.errors import ArgumentError
 from multiback.metrics.base.bootstrap_states import Intervals
 from multiback.metrics.base.metric import Direction, PairMetric
 from multiback.metrics.inputs.arguments import as_integer, check_flag
-from multiback.metrics.numeric.arithmetic import ratio
-from multiback.metrics.regression.correlation import MomentMetric
-from multiback.metrics.regression.correlation import Multioutput as WeighedMultioutput
+from multiback.metrics.numeric.arithmetic import namespace, ratio
 from multiback.metrics.regression.error_metric import Multioutput, check_multioutput
+from multiback.metrics.regression.moment_metric import MomentMetric
+from multiback.metrics.regression.moment_metric import Multioutput as WeighedMultioutput
 from multiback.metrics.statistics.moments import Moments, MomentTable
 from multiback.metrics.statistics.statistic import State
 
@@ -110,20 +110,34 @@ class NormalizedRootMeanSquaredError(PairMetric):
 
     def compute(self, state: State) -> Tensor:
         """Return the metric's value for a state."""
-        table = self._moments.read(state)
-        squares = table.residual + table.weight * ops.square(table.bias)
-        error = ops.sqrt(ratio(squares, table.weight, float("nan")))
-        values = ratio(error, self._size(table), float("nan"))
-        return values if self.multioutput == "raw_values" else ops.mean(values)
+        values = self._score(self._moments.read(state))
+        if self.multioutput == "raw_values":
+            return values
+        return namespace(values).mean(values)
+
+    def compute_on_arrays(self, state: State) -> Any:
+        """Return the metric's value for a state of NumPy arrays."""
+        with np.errstate(all="ignore"):
+            if self._moments.num_outputs > 1 or self.multioutput == "raw_values":
+                return self.compute(state)
+            return float(self._score(self._moments.of_one(state)))
+
+    def _score(self, table: MomentTable) -> Tensor:
+        """Return the error of each output."""
+        squares = table.residual + table.weight * (table.bias * table.bias)
+        mean = ratio(squares, table.weight, float("nan"))
+        error = namespace(squares).sqrt(mean)
+        return ratio(error, self._size(table), float("nan"))
 
     def _size(self, table: MomentTable) -> Tensor:
         if table.span is not None:
             return table.span
+        xp = namespace(table.true)
         if self.normalization == "mean":
-            return ops.abs(table.level)
+            return xp.abs(table.level)
         if self.normalization == "std":
-            return ops.sqrt(ratio(table.true, table.weight, 0.0))
-        return ops.sqrt(table.true + table.weight * ops.square(table.level))
+            return xp.sqrt(ratio(table.true, table.weight, 0.0))
+        return xp.sqrt(table.true + table.weight * (table.level * table.level))
 
 
 @keras.saving.register_keras_serializable("multiback")
@@ -209,6 +223,6 @@ class RelativeSquaredError(MomentMetric):
 
     def score(self, table: MomentTable) -> Tensor:
         """Return the error of each output."""
-        squares = table.residual + table.weight * ops.square(table.bias)
+        squares = table.residual + table.weight * (table.bias * table.bias)
         error = ratio(squares, table.true, float("nan"))
-        return error if self.squared else ops.sqrt(error)
+        return error if self.squared else namespace(squares).sqrt(error)

@@ -64,6 +64,10 @@ class QueryMetric(PairMetric):
         """Return the mean of a state."""
         return self._queries.read(state)
 
+    def compute_on_arrays(self, state: State) -> Any:
+        """Return the mean of a state of NumPy arrays."""
+        return float(self.compute(state))
+
     def interval_on_arrays(self, state: State, level: float) -> Interval:
         """Return the interval of the mean over queries."""
         return mean_in_range(sum_of_words(state["sums"]), level, self.value_range)

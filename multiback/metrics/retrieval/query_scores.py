@@ -3,6 +3,7 @@
 import dataclasses
 from typing import Any, Literal
 
+import numpy as np
 from keras import ops
 
 from multiback.errors import ArgumentError
@@ -16,6 +17,7 @@ from multiback.metrics.inputs.batch import (
 from multiback.metrics.inputs.causes import count_each
 from multiback.metrics.numeric import ranks
 from multiback.metrics.numeric.arithmetic import ratio
+from multiback.metrics.retrieval import label_order
 from multiback.metrics.statistics.row_means import RowMeans, weights_of_rows
 
 Tensor = Any
@@ -111,6 +113,18 @@ class QueryScores(RowMeans):
             ops.logical_or(counts, broken),
             ops.any(odd),
         )
+
+    def values_of_arrays(self, y_true: Any, y_pred: Any) -> Any | None:
+        """Return the score of each query of plain arrays, for two of the scores."""
+        formula = ON_ARRAYS.get(self.kind)
+        plain = y_true.shape == y_pred.shape and y_true.ndim == 2 and y_true.size  # noqa: PLR2004 - queries and items
+        if formula is None or not plain or self.ignore_index in (0, 1):
+            return None
+        relevant, scores = y_true == 1, y_pred.astype(np.float32, copy=False)
+        known = np.count_nonzero(relevant) == np.count_nonzero(y_true)
+        if not known or np.isnan(scores).any():
+            return None
+        return formula(label_order.in_order(relevant, scores))
 
     def causes_of_rows(self, given: Given) -> Tensor:
         """Count the items of a batch that have each cause."""
@@ -264,4 +278,9 @@ SCORES: dict[str, Any] = {
     "ranking loss": _ranking_loss,
     "recall": _recall,
     "reciprocal rank": _reciprocal_rank,
+}
+# Of labels in the order of their scores.
+ON_ARRAYS: dict[str, Any] = {
+    "coverage": label_order.coverage,
+    "ranking loss": label_order.ranking_loss,
 }

@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any, ClassVar, Literal
 
+import numpy as np
 from keras import ops
 
 from multiback.metrics.inputs.batch import Given, Values, value_batch
@@ -29,17 +30,30 @@ Kind = Literal[
 SMALLEST_TARGET = 2.0**-52
 
 
+def _all_above(bound: float, values: Tensor) -> bool:
+    """Return whether all are above a bound, as far as it is known: of NumPy arrays.
+
+    NumPy takes longer for a condition or a maximum with one number than for this.
+    """
+    if not isinstance(values, np.ndarray) or not values.size:
+        return False
+    return bool(np.minimum.reduce(values, axis=None) > bound)
+
+
 def _percentage(true: Tensor, predicted: Tensor, _: float) -> Tensor:
     xp = namespace(true)
-    return xp.abs(true - predicted) / xp.maximum(xp.abs(true), SMALLEST_TARGET)
+    size = xp.abs(true)
+    if not _all_above(SMALLEST_TARGET, size):
+        size = xp.maximum(size, SMALLEST_TARGET)
+    return xp.abs(true - predicted) / size
 
 
 def _symmetric_percentage(true: Tensor, predicted: Tensor, _: float) -> Tensor:
     xp = namespace(true)
     size = xp.abs(true) + xp.abs(predicted)
-    empty = xp.equal(size, 0.0)
-    share = xp.abs(true - predicted) / xp.where(empty, 1.0, size)
-    return 2.0 * share
+    if not _all_above(0.0, size):
+        size = xp.where(xp.equal(size, 0.0), 1.0, size)
+    return 2.0 * (xp.abs(true - predicted) / size)
 
 
 def _absolute(true: Tensor, predicted: Tensor, _: float) -> Tensor:
@@ -51,6 +65,8 @@ def _logarithmic(true: Tensor, predicted: Tensor, _: float) -> Tensor:
     xp = namespace(true)
     # A logarithm of the ratio is exact where both numbers are near each other.
     apart = xp.log1p((predicted - true) / (1.0 + true))
+    if _all_above(-1.0, true):  # No other prediction has a finite logarithm.
+        return xp.square(apart)
     defined = xp.logical_and(true > -1.0, predicted > -1.0)
     return xp.where(defined, xp.square(apart), float("nan"))
 
@@ -71,7 +87,10 @@ def _huber(true: Tensor, predicted: Tensor, delta: float) -> Tensor:
 
 def _power(true: Tensor, predicted: Tensor, power: float) -> Tensor:
     xp = namespace(true)
-    return xp.power(xp.abs(true - predicted), power)
+    size = xp.abs(true - predicted)
+    if power in (2.0, 3.0):  # Products take a tenth of the time of a power.
+        return size * size if power == 2.0 else size * size * size  # noqa: PLR2004 - see above
+    return xp.power(size, power)
 
 
 def _tweedie(true: Tensor, predicted: Tensor, power: float) -> Tensor:
@@ -86,16 +105,23 @@ def _tweedie(true: Tensor, predicted: Tensor, power: float) -> Tensor:
     # Of the ratio less 1: the powers themselves would cancel where both are near.
     apart = (xp.where(defined, true, 1.0) - positive) / positive
     logarithm = xp.log1p(xp.maximum(apart, -1.0))
-    if power == 1.0:
+    # Each way is exact where its own limit, Poisson's or gamma's, would divide by 0.
+    if 1.0 <= power < 1.5:  # noqa: PLR2004 - halfway from Poisson to gamma
         zero = xp.equal(apart, -1.0)
-        loss = xp.where(zero, 0.0, (1.0 + apart) * logarithm) - apart
-    elif power == 2.0:  # noqa: PLR2004 - gamma
-        loss = apart - logarithm
+        rest = _grown(logarithm, 1.0 - power)
+        loss = xp.where(zero, 0.0, (1.0 + apart) * rest) - apart
+        loss /= 2.0 - power
     else:
-        rest = xp.expm1((2.0 - power) * logarithm) / (2.0 - power)
-        loss = (rest - apart) / (1.0 - power)
+        loss = (_grown(logarithm, 2.0 - power) - apart) / (1.0 - power)
     loss = 2.0 * loss * xp.power(positive, 2.0 - power)
     return xp.where(defined, loss, float("nan"))
+
+
+def _grown(logarithm: Tensor, rate: float) -> Tensor:
+    """Return `(x**rate - 1) / rate` of the logarithm of x, which is its limit at 0."""
+    if rate == 0.0:
+        return logarithm
+    return namespace(logarithm).expm1(rate * logarithm) / rate
 
 
 FORMULAS: dict[str, Callable[[Tensor, Tensor, float], Tensor]] = {

@@ -7,6 +7,7 @@ computing it from the others would cancel.
 """
 
 import dataclasses
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from keras import ops
@@ -196,7 +197,16 @@ class Moments(PairStatistic):
 
     def read(self, state: State) -> MomentTable:
         """Round a state to float32."""
-        table = exact.sum_to_float(state["moments"])
+        return self.table(exact.sum_to_float(state["moments"]), state)
+
+    def of_one(self, state: State) -> MomentTable:
+        """Round a state of one output in NumPy arrays to float32 numbers."""
+        high, low = state["moments"][:, :, 0]
+        table = self.table(high + low, state)
+        return table if table.span is None else replace(table, span=table.span[0])
+
+    def table(self, table: Tensor, state: State) -> MomentTable:
+        """Name the moments of a state, which may be those of one output alone."""
         return MomentTable(
             rows=table[0],
             weight=table[1],
@@ -207,5 +217,5 @@ class Moments(PairStatistic):
             predicted=table[7],
             cross=table[8],
             residual=table[9],
-            span=ops.sum(state["extremes"], axis=0) if self.extremes else None,
+            span=state["extremes"][0] + state["extremes"][1] if self.extremes else None,
         )

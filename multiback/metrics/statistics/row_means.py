@@ -30,6 +30,13 @@ class RowMeans(PairStatistic):
         True for a batch that is not.
         """
 
+    def values_of_arrays(self, _y_true: Any, _y_pred: Any) -> Any | None:
+        """Return the value of each row of plain NumPy arrays; None leaves it to `rows`.
+
+        A batch with any value that cannot be used is not plain.
+        """
+        return None
+
     def init(self) -> State:
         """Return the state of no data."""
         return {

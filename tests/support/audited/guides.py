@@ -76,7 +76,7 @@ def training_and_evaluation():
 
 
 class RightOnes(K.Metric):
-    """A count that a guide writes as its first metric of one's own."""
+    """A count that a guide writes as its first custom metric."""
 
     def __init__(self, name="right_ones", **given):
         super().__init__(name=name, **given)

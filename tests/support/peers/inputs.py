@@ -42,7 +42,7 @@ def value_of(metric):
 
 
 def dense(values):
-    """Return an array; of a sparse one all of it."""
+    """Return an array, dense if it was sparse."""
     if scipy.sparse.issparse(values):
         return values.toarray()
     return np.asarray(values)

@@ -28,7 +28,7 @@ class Judge:
 
     def __init__(self):
         self.counts = Counter()
-        self.examples = {}  # Of differences that no convention explains.
+        self.examples = {}  # Differences that no convention explains.
         self.test = ""
         self.inside = False  # scikit-learn's functions call each other.
 

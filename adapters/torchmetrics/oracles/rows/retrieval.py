@@ -184,7 +184,7 @@ def labels(kind: str) -> Translation:
             ).numpy()
 
         ragged = len({len(true) for true, _ in rows}) != 1
-        # Of scores outside of [0, 1] torchmetrics takes the sigmoid, batch by batch.
+        # torchmetrics takes the sigmoid of scores outside of [0, 1], batch by batch.
         return Equivalent(
             None if weights is not None or ragged else theirs,
             sklearn if function is not None else None,

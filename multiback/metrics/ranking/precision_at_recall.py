@@ -1,33 +1,35 @@
-"""The best that any threshold reaches, and that threshold: the largest F, the EER."""
+"""The best precision at a recall, and the best recall at a precision."""
 
-from typing import Any, ClassVar
+from typing import Any
 
 import keras
 from keras import ops
 
-from multiback.errors import ArgumentError
 from multiback.metrics.base.bootstrap_states import Intervals
-from multiback.metrics.base.metric import Direction
-from multiback.metrics.base.thresholds import BestThreshold, above
-from multiback.metrics.inputs.arguments import is_real
 from multiback.metrics.inputs.task import Average, Ids, Task, TaskName
-from multiback.metrics.numeric.arithmetic import ratio
-from multiback.metrics.statistics.score_histogram import Histogram
+from multiback.metrics.ranking.operating_point import OperatingPoint, Rates
 
 Tensor = Any
 
 
+def _where_predicted(rates: Rates) -> tuple[Tensor, Tensor]:
+    """Return precision and recall; -1 for both where nothing is predicted."""
+    return (
+        ops.where(rates.predicted, rates.precision, -1.0),
+        ops.where(rates.predicted, rates.recall, -1.0),
+    )
+
+
 @keras.saving.register_keras_serializable("multiback")
-class MaxFBeta(BestThreshold):
-    """The largest F-beta score of any threshold.
+class PrecisionAtRecall(OperatingPoint):
+    """The highest precision of thresholds whose recall is at least `recall`.
 
-    Formula: `max((1 + beta^2) tp / ((1 + beta^2) tp + beta^2 fn + fp))` over
-    thresholds.
+    Formula: `max(precision(t))` over thresholds t with `recall(t) >= recall`.
 
-    Use it to monitor a model whose threshold is chosen after training, and to choose
-    it: `threshold()` returns the threshold to deploy. Of thresholds with the same value
-    the highest is taken. Chosen and scored on the same data the value is a little
-    optimistic.
+    Use it where one kind of error has a limit. `threshold()` returns the threshold to
+    deploy. Of thresholds with the same value the one with more of the other is taken,
+    then the highest. A condition is met within 2**-22, four roundings. Where no
+    threshold meets it the value is 0 and the threshold infinite: nothing is predicted.
 
     Scores are counted in bins, even around 1/2 and growing with the odds, so that the
     metric streams. `bounds()` says what the order inside of bins could change: it is
@@ -36,11 +38,11 @@ class MaxFBeta(BestThreshold):
     score gives NaN, and so do data of one class only; -0 equals 0.
 
     Args:
+        recall: The smallest recall that is allowed, in [0, 1].
         task: "binary" (each element is 0 or 1), "multiclass" (each element has one
             class) or "multilabel" (each of several labels may hold). None, the default,
             takes "binary" if the first `y_pred` is a vector or has a last axis of 1,
             and raises for any other shape.
-        beta: How many times recall matters as much as precision.
         num_classes: Number of classes, for "multiclass" only.
         num_labels: Number of labels, for "multilabel" only.
         average: How the values of the classes or labels become one: "macro" (plain
@@ -82,20 +84,20 @@ class MaxFBeta(BestThreshold):
             `y_pred` may hold several scores an element, or the shapes do not fit
             together.
 
-    Source: the largest F of scikit-learn's `precision_recall_curve`; Lipton, Elkan and
-    Naryanaswamy, Optimal thresholding of classifiers to maximize F1 measure (2014).
+    Source: torchmetrics' `PrecisionAtFixedRecall` over scikit-learn's
+    `precision_recall_curve`. Keras's metric of this name tries 200 thresholds.
 
     Examples:
         Binary, and the threshold to deploy:
 
-        >>> metric = MaxFBeta()
+        >>> metric = PrecisionAtRecall(recall=0.5)
         >>> metric.update_state([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8])
         >>> round(float(metric.result()), 4), round(metric.threshold(), 2)
-        (0.8, 0.35)
+        (1.0, 0.8)
 
         Classes, each one against the rest:
 
-        >>> metric = MaxFBeta(task="multiclass", num_classes=3)
+        >>> metric = PrecisionAtRecall(recall=0.5, task="multiclass", num_classes=3)
         >>> scores = [
         ...     [0.8, 0.1, 0.1],
         ...     [0.2, 0.5, 0.3],
@@ -104,26 +106,26 @@ class MaxFBeta(BestThreshold):
         ... ]
         >>> metric.update_state([0, 1, 2, 0], scores)
         >>> round(float(metric.result()), 4)
-        0.8889
+        0.8333
 
         Labels that may hold at once:
 
-        >>> metric = MaxFBeta(task="multilabel", num_labels=2)
+        >>> metric = PrecisionAtRecall(recall=0.5, task="multilabel", num_labels=2)
         >>> metric.update_state(
         ...     [[0, 1], [1, 0], [1, 1]], [[0.2, 0.6], [0.9, 0.8], [0.7, 0.9]]
         ... )
         >>> round(float(metric.result()), 4)
-        0.9
+        1.0
     """
 
+    condition = "recall"
     curve = "precision_recall"
-    needs_negatives = False
 
     def __init__(
         self,
+        recall: float,
         task: TaskName | None = None,
         *,
-        beta: float = 1.0,
         num_classes: int | None = None,
         num_labels: int | None = None,
         average: Average = "macro",
@@ -133,12 +135,10 @@ class MaxFBeta(BestThreshold):
         max_state_mb: float | None = None,
         from_logits: bool = False,
         ignore_index: Ids = None,
-        name: str = "max_f_beta",
+        name: str = "precision_at_recall",
         dtype: str | None = None,
         intervals: Intervals = None,
     ) -> None:
-        if not is_real(beta) or not beta > 0.0:
-            raise ArgumentError(f"beta= wants a number above 0, not {beta!r}.")
         record = Task(
             task,
             num_classes,
@@ -148,6 +148,7 @@ class MaxFBeta(BestThreshold):
             classes=classes,
         )
         super().__init__(
+            recall,
             record,
             average=average,
             capacity=capacity,
@@ -157,40 +158,22 @@ class MaxFBeta(BestThreshold):
             dtype=dtype,
             intervals=intervals,
         )
-        self.beta = float(beta)
 
-    def score(self, histogram: Histogram) -> tuple[Tensor, Tensor, Tensor]:
-        """Return the largest F, and its bounds."""
-        tp, fp = above(histogram)
-        value = ops.max(self._f(tp, fp), axis=-1)
-        if histogram.exact:
-            return value, value, value
-        # At best all positives of a bin score higher than all of its negatives.
-        positives = tp[:, -1:]
-        inside = ops.max(self._f(tp[:, 1:], fp[:, :-1], positives), axis=-1)
-        return value, value, ops.maximum(value, inside)
-
-    def choose(self, tp: Tensor, fp: Tensor) -> Tensor:
-        """Return the highest threshold with the largest F."""
-        return ops.argmax(self._f(tp, fp), axis=-1)
-
-    def _f(self, tp: Tensor, fp: Tensor, positives: Tensor | None = None) -> Tensor:
-        """Return F of each threshold; without positives it is 0."""
-        square = self.beta**2
-        positives = tp[:, -1:] if positives is None else positives
-        return ratio((1.0 + square) * tp, square * positives + tp + fp, 0.0)
+    def rate_and_limit(self, rates: Rates) -> tuple[Tensor, Tensor]:
+        """Return precision and recall."""
+        return _where_predicted(rates)
 
 
 @keras.saving.register_keras_serializable("multiback")
-class EqualErrorRate(BestThreshold):
-    """The equal error rate (EER): where misses are as frequent as false alarms.
+class RecallAtPrecision(OperatingPoint):
+    """The highest recall of thresholds whose precision is at least `precision`.
 
-    Formula: the false positive rate at the point of the ROC curve where it equals the
-    false negative rate; between two points the curve is a line.
+    Formula: `max(recall(t))` over thresholds t with `precision(t) >= precision`.
 
-    Use it to compare verification systems, such as of speakers or faces, in which both
-    errors count. `threshold()` returns the threshold whose two rates are nearest to
-    each other.
+    Use it where one kind of error has a limit. `threshold()` returns the threshold to
+    deploy. Of thresholds with the same value the one with more of the other is taken,
+    then the highest. A condition is met within 2**-22, four roundings. Where no
+    threshold meets it the value is 0 and the threshold infinite: nothing is predicted.
 
     Scores are counted in bins, even around 1/2 and growing with the odds, so that the
     metric streams. `bounds()` says what the order inside of bins could change: it is
@@ -199,6 +182,7 @@ class EqualErrorRate(BestThreshold):
     score gives NaN, and so do data of one class only; -0 equals 0.
 
     Args:
+        precision: The smallest precision that is allowed, in [0, 1].
         task: "binary" (each element is 0 or 1), "multiclass" (each element has one
             class) or "multilabel" (each of several labels may hold). None, the default,
             takes "binary" if the first `y_pred` is a vector or has a last axis of 1,
@@ -244,20 +228,20 @@ class EqualErrorRate(BestThreshold):
             `y_pred` may hold several scores an element, or the shapes do not fit
             together.
 
-    Source: scikit-learn's `roc_curve`, and a line between its points. torchmetrics'
-    `EER` takes the mean of both rates at the nearest point instead.
+    Source: torchmetrics' `RecallAtFixedPrecision` over scikit-learn's
+    `precision_recall_curve`. Keras's metric of this name tries 200 thresholds.
 
     Examples:
         Binary, and the threshold to deploy:
 
-        >>> metric = EqualErrorRate()
+        >>> metric = RecallAtPrecision(precision=0.5)
         >>> metric.update_state([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8])
         >>> round(float(metric.result()), 4), round(metric.threshold(), 2)
-        (0.5, 0.4)
+        (1.0, 0.35)
 
         Classes, each one against the rest:
 
-        >>> metric = EqualErrorRate(task="multiclass", num_classes=3)
+        >>> metric = RecallAtPrecision(precision=0.5, task="multiclass", num_classes=3)
         >>> scores = [
         ...     [0.8, 0.1, 0.1],
         ...     [0.2, 0.5, 0.3],
@@ -266,22 +250,24 @@ class EqualErrorRate(BestThreshold):
         ... ]
         >>> metric.update_state([0, 1, 2, 0], scores)
         >>> round(float(metric.result()), 4)
-        0.1111
+        1.0
 
         Labels that may hold at once:
 
-        >>> metric = EqualErrorRate(task="multilabel", num_labels=2)
+        >>> metric = RecallAtPrecision(precision=0.5, task="multilabel", num_labels=2)
         >>> metric.update_state(
         ...     [[0, 1], [1, 0], [1, 1]], [[0.2, 0.6], [0.9, 0.8], [0.7, 0.9]]
         ... )
         >>> round(float(metric.result()), 4)
-        0.25
+        1.0
     """
 
-    direction: ClassVar[Direction | None] = "min"
+    condition = "precision"
+    curve = "precision_recall"
 
     def __init__(
         self,
+        precision: float,
         task: TaskName | None = None,
         *,
         num_classes: int | None = None,
@@ -293,7 +279,7 @@ class EqualErrorRate(BestThreshold):
         max_state_mb: float | None = None,
         from_logits: bool = False,
         ignore_index: Ids = None,
-        name: str = "equal_error_rate",
+        name: str = "recall_at_precision",
         dtype: str | None = None,
         intervals: Intervals = None,
     ) -> None:
@@ -306,6 +292,7 @@ class EqualErrorRate(BestThreshold):
             classes=classes,
         )
         super().__init__(
+            precision,
             record,
             average=average,
             capacity=capacity,
@@ -316,32 +303,7 @@ class EqualErrorRate(BestThreshold):
             intervals=intervals,
         )
 
-    def score(self, histogram: Histogram) -> tuple[Tensor, Tensor, Tensor]:
-        """Return the rate where the curve crosses, and its bounds."""
-        fpr, fnr = _errors(*above(histogram))
-        # The first threshold is above all scores: it misses all, without a false alarm.
-        after = ops.argmax(ops.cast(fpr >= fnr, "int32"), axis=-1)
-        after = ops.expand_dims(ops.maximum(after, 1), -1)
-        (fpr_0, fpr_1), (fnr_0, fnr_1) = (
-            [ops.take_along_axis(rate, at, axis=-1)[:, 0] for at in (after - 1, after)]
-            for rate in (fpr, fnr)
-        )
-        share = ratio(fnr_0 - fpr_0, fpr_1 - fpr_0 + fnr_0 - fnr_1, 0.0)
-        value = fpr_0 + share * (fpr_1 - fpr_0)
-        if histogram.exact:
-            return value, value, value
-        # Whatever the order inside of the bin, the curve stays in this box.
-        return value, ops.maximum(fpr_0, fnr_1), ops.minimum(fpr_1, fnr_0)
-
-    def choose(self, tp: Tensor, fp: Tensor) -> Tensor:
-        """Return the threshold whose two rates are nearest to each other."""
-        fpr, fnr = _errors(tp, fp)
-        return ops.argmin(ops.abs(fpr - fnr), axis=-1)
-
-
-def _errors(tp: Tensor, fp: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the false positive and the false negative rate of each threshold."""
-    positives, negatives = tp[:, -1:], fp[:, -1:]
-    fpr = ratio(fp, ops.broadcast_to(negatives, fp.shape), 0.0)
-    fnr = ratio(positives - tp, ops.broadcast_to(positives, tp.shape), 0.0)
-    return fpr, fnr
+    def rate_and_limit(self, rates: Rates) -> tuple[Tensor, Tensor]:
+        """Return recall and precision."""
+        precision, recall = _where_predicted(rates)
+        return recall, precision
