@@ -11,6 +11,7 @@ from multiback.checkpoint.choosing.monitor import Logs, Monitor
 from multiback.checkpoint.choosing.slots import All, Best, Last, Slot, check_number
 from multiback.errors import ArgumentError
 from multiback.store import is_remote, is_run_directory
+from multiback.store.format.names import without_secrets
 
 Quantity = Monitor | str | Callable[[Logs], float | None] | None
 # "never", "auto", "must" or a path.
@@ -22,6 +23,7 @@ def check_path(argument: str, path: Any) -> None:
     if (
         not isinstance(path, str | os.PathLike)
         or not os.fspath(path)
+        or not os.fsdecode(path).strip()
         or "\0" in os.fsdecode(path)
     ):
         raise ArgumentError(f"{argument} wants a directory's path, not {path!r:.200}.")
@@ -32,6 +34,7 @@ def check_path(argument: str, path: Any) -> None:
 
 
 _ONE_SLASH = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/(?!/)(.*)")
+_NO_SLASH = re.compile(r"(abfss?|adl|az|dbfs|file|gcs|gs|hdfs|s3a?):(?!/)(.*)")
 _READ_ONLY = ("ftp://", "ftps://", "http://", "https://")
 _KERAS_FILES = (".keras", ".h5", ".hdf5")
 
@@ -45,17 +48,27 @@ def expanded(argument: str, path: Any) -> str | os.PathLike[str]:
     if isinstance(path, str | os.PathLike) and os.fsdecode(path).startswith("~"):
         path = os.path.expanduser(os.fsdecode(path))  # noqa: PTH111 - text stays text
     text = os.fsdecode(path) if isinstance(path, str | os.PathLike) else ""
-    if match := _ONE_SLASH.fullmatch(text):
+    if text.startswith("~"):
+        raise ArgumentError(
+            f"{argument} wants a home folder that is known, not {text!r}. Write the "
+            "whole path; or './~...' for a folder of that name."
+        )
+    if match := _ONE_SLASH.fullmatch(text) or _NO_SLASH.fullmatch(text):
         scheme, rest = match.groups()
-        wanted = f"/dbfs/{rest}" if scheme == "dbfs" else f"{scheme}://{rest}"
+        wanted = {"dbfs": f"/dbfs/{rest}", "file": f"/{rest}"}
         raise ArgumentError(
             f"{argument} wants a path or a URL, and {text!r} is neither. Write "
-            f"{wanted!r}."
+            f"{wanted.get(scheme, f'{scheme}://{rest}')!r}."
         )
     if text.startswith(_READ_ONLY):
         raise ArgumentError(
-            f"{argument} wants a place that can be listed and written, not {text!r}. "
-            "Use a folder, or a bucket such as s3://bucket/runs/tumour."
+            f"{argument} wants a place that can be listed and written, not "
+            f"{without_secrets(text)!r}. Use a folder, or a bucket such as "
+            "s3://bucket/runs/tumour."
+        )
+    if os.name != "nt" and re.match(r"[A-Za-z]:\\", text):
+        raise ArgumentError(
+            f"{argument} wants a path of this system, and {text!r} is one of Windows."
         )
     check_path(argument, path)
     found: str | os.PathLike[str] = path
@@ -74,6 +87,7 @@ def place_to_write(path: Any) -> str | os.PathLike[str]:
             'given. Write dirpath="runs/tumour".'
         )
     text = os.fsdecode(path) if isinstance(path, str | os.PathLike) else ""
+    text = without_secrets(text)
     if text.endswith(_KERAS_FILES) or re.search(r"\{[^{}]*\}", text):
         folder, name = os.path.split(text)
         fields = re.sub("|".join(map(re.escape, _KERAS_FILES)), "", name)

@@ -228,6 +228,12 @@ def _guarded(
             needed = _unknown(rest, custom_objects)
             optional = _unknown(compilation, custom_objects)
         optional = [name for name in optional if name not in needed]
+        if not needed and "safe_mode=False" in str(_root(error)):
+            raise StateError(
+                "The model holds a lambda, which is code in the file. Pass "
+                "safe_mode=False if you trust the file; or build the model yourself, "
+                "then multiback.restore(model, path)."
+            ) from error
         if not needed and not optional:
             raise StateError(
                 f"The model could not be rebuilt ({brief(_root(error))}). Keras gives "

@@ -1,6 +1,7 @@
 """The best of a directory: several fits, callbacks and models in one place."""
 
 import copy
+import os
 import pathlib
 
 import keras
@@ -160,7 +161,16 @@ def test_directions_are_recorded_for_several_outputs_and_own_names(tmp_path):
     ("place", "text"),
     [
         ("s3:/bucket/run", "s3://bucket/run"),
+        ("s3:bucket/run", "s3://bucket/run"),
+        ("file:/runs/a", "Write '/runs/a'"),
         ("dbfs:/runs/a", "/dbfs/runs/a"),
+        ("~nobody-has-this-name/run", "home folder that is known"),
+        ("  ", "directory's path"),
+        pytest.param(
+            r"C:\runs\a",
+            "one of Windows",
+            marks=pytest.mark.skipif(os.name == "nt", reason="there it is right"),
+        ),
         ("best.keras", "directory of a run"),
         (
             "models/{epoch:02d}-{loss:.2f}.keras",
@@ -174,6 +184,14 @@ def test_directions_are_recorded_for_several_outputs_and_own_names(tmp_path):
 def test_a_place_that_is_not_a_directory_gets_the_answer_that_helps(place, text):
     with pytest.raises(ArgumentError, match=text):
         mb.ModelCheckpoint(place, "loss")
+
+
+@pytest.mark.parametrize("place", ["ftp://me:secret@host/run", "s3://me:secret@b/m.h5"])
+def test_the_answer_hides_the_password(place):
+    with pytest.raises(ArgumentError) as caught:
+        mb.ModelCheckpoint(place, "loss")
+    assert "secret" not in str(caught.value)
+    assert "://***@" in str(caught.value)
 
 
 def test_a_tilde_is_the_home_folder(tmp_path, monkeypatch):

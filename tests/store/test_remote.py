@@ -319,6 +319,15 @@ def test_a_url_of_a_file_is_a_path_and_others_say_what_is_wrong(tmp_path, monkey
     with pytest.raises(MissingPackageError, match=r'pip install "multiback\[gs\]"'):
         open_run_directory("gs://bucket/run")
 
+    def no_java(*_, **__):
+        raise OSError("Unable to load libjvm of ftp://me:secret@host")
+
+    monkeypatch.setattr(fsspec.core, "url_to_fs", no_java)
+    with pytest.raises(
+        StoreError, match=r"hdfs://host/run cannot be .*libjvm.*\*@host"
+    ):
+        open_run_directory("hdfs://host/run")
+
 
 def test_the_store_loads_fsspec_only_for_a_url():
     code = """

@@ -201,8 +201,13 @@ def _as_judged(
     if not labels:
         recorded = ", ".join(sorted(found[-1].metrics))
         raise MonitorError(
-            f"The run {found[-1].run_id!r} was not judged by anything. Use load_last"
-            + (f", or pass monitor= with one of {recorded}." if recorded else ".")
+            f"The run {found[-1].run_id!r} was not judged by anything. Use load_last, "
+            'or restore(which="last")'
+            + (
+                f"; or pass load_best monitor= with one of {recorded}."
+                if recorded
+                else "."
+            )
         )
     judged_by = newest.modes.get(labels[0])
     if mode not in ("auto", judged_by):

@@ -98,6 +98,7 @@ class Bucket:
     Raises:
         ArgumentError: fsspec knows no such URL.
         MissingPackageError: The URL needs a package that is not installed.
+        StoreError: A library that fsspec needs for it cannot be opened.
 
     Examples:
         >>> bucket = Bucket("memory://doctest")
@@ -143,6 +144,11 @@ class Bucket:
             raise ArgumentError(
                 f"{url!r} must be a URL that fsspec knows, such as s3://bucket/run, "
                 f"but: {without_secrets(str(error))}."
+            ) from error
+        except OSError as error:  # Such as of a library that fsspec wants for it.
+            raise StoreError(
+                f"{url} cannot be opened: {without_secrets(str(error)):.300}. Mend it, "
+                "or use another place."
             ) from error
 
     def url_of(self, name: str) -> str:
