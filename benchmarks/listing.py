@@ -11,7 +11,8 @@ itself does. Medians of three; on a busy machine the processor's time says more.
     processor    its time on the processor, user and system
     next list    the same object lists it again
     commit       the same object commits one more checkpoint
-    ls           `multiback ls`, a program from its start to its end
+    ls           `multiback ls`, a program from its start to its end: of 5,000
+                 checkpoints at most 2 s are promised
 """
 
 import os
@@ -28,6 +29,7 @@ from multiback.store import FileEntry, Files, Request, RunDirectory
 from multiback.store.format.manifest import MANIFEST, Manifest, manifest_bytes
 
 METRICS = ("loss", "val_f1_score", "val_loss", "val_precision", "val_recall")
+PROMISED = {5_000: 2000}  # Milliseconds of `ls`.
 VERSIONS = {"python": "3.11.7", "keras": "3.13.0", "numpy": "2.3", "jax": "0.8"}
 AN_HOUR_AGO = time.time() - 3600
 
@@ -130,9 +132,13 @@ def main(counts):
                     program, check=True, stdout=subprocess.DEVNULL
                 )
             )
+            limit = PROMISED.get(count)
+            says = ""
+            if limit is not None:
+                says = f"  at most {limit}: {'kept' if ls <= limit else 'missed'}"
             print(
                 f"{count:>11,}{first:>10.0f} ms{busy:>10.0f} ms"
-                f"{again:>10.0f} ms{commit:>10.1f} ms{ls:>10.0f} ms",
+                f"{again:>10.0f} ms{commit:>10.1f} ms{ls:>10.0f} ms{says}",
                 flush=True,
             )
 

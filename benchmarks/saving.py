@@ -189,7 +189,7 @@ def promise(what, values, limit, *, least=False):
     kept = middle >= limit if least else middle <= limit
     print(
         f"  {what:44} {spread(values):>20}  {'>=' if least else '<='} {limit:<5}"
-        f" {'kept' if kept else 'NOT KEPT'}"
+        f" {'kept' if kept else 'missed'}"
     )
 
 

@@ -203,14 +203,15 @@ def _measure_again(model: keras.Model, data: Any) -> None:
 
 def _batches(data: Any) -> Iterator[Any]:
     """Yield the inputs of each batch."""
-    if isinstance(data, np.ndarray):
+    if isinstance(data, np.ndarray) or keras.ops.is_tensor(data):
         for start in range(0, len(data), BATCH):
             yield data[start : start + BATCH]
         return
-    if not isinstance(data, Iterable):
+    # A tuple is `(x, y)`, whose labels are no batch of inputs.
+    if not isinstance(data, Iterable) or isinstance(data, tuple):
         raise ArgumentError(
             "data= wants an array of training inputs or an iterable of batches, not "
-            f"{type(data).__name__}."
+            f"{type(data).__name__}. Pass the inputs alone."
         )
     for batch in data:
         yield batch[0] if isinstance(batch, tuple) else batch

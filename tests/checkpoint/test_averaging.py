@@ -85,16 +85,26 @@ def test_data_measures_batch_normalization_again(tmp_path):
     assert norm.momentum == 0.99
 
 
-def test_batches_may_be_given_too(tmp_path):
+def test_batches_and_a_tensor_may_be_given_too(tmp_path):
     trained(tmp_path, normalized(), [0.5, 0.9])
-    whole = mb.load(mb.average(tmp_path, k=2, data=X, into=tmp_path / "a"))
     pairs = [(X[i : i + 32], None) for i in range(0, 96, 32)]
-    parts = mb.load(mb.average(tmp_path, k=2, data=pairs, into=tmp_path / "b"))
-    for one, two in zip(whole.get_weights(), parts.get_weights(), strict=True):
-        np.testing.assert_allclose(one, two, rtol=1e-6)
+    whole, *others = (
+        mb.load(mb.average(tmp_path, k=2, data=data, into=tmp_path / name))
+        for name, data in (("a", X), ("b", pairs), ("c", keras.ops.array(X)))
+    )
+    for other in others:
+        for one, two in zip(whole.get_weights(), other.get_weights(), strict=True):
+            np.testing.assert_allclose(one, two, rtol=1e-6)
 
 
-def test_without_data_batch_normalization_is_told(tmp_path):
+def test_labels_beside_the_inputs_are_refused(tmp_path):
+    """Else they are the second batch, and an error of Keras's says their shape."""
+    trained(tmp_path, normalized(), [0.5, 0.9])
+    with pytest.raises(mb.errors.ArgumentError, match="Pass the inputs alone"):
+        mb.average(tmp_path, k=2, data=(X, X[:, 0]))
+
+
+def test_without_data_batch_normalization_is_reported(tmp_path):
     trained(tmp_path, normalized(), [0.5, 0.9])
     with pytest.raises(mb.errors.CheckpointWarning, match="batch normalization"):
         mb.average(tmp_path, k=2)

@@ -216,6 +216,14 @@ def test_perfect_scores_have_an_interval_too():
     assert 0.8 < found.lower < 0.99
 
 
+def test_equal_scores_have_areas_without_a_variance(rng):
+    """Weights do not add up exactly, and their rounding is no spread."""
+    y_true, weights = rng.integers(0, 2, N), rng.random(N).astype("float32")
+    metric = mb.metrics.AUROC()
+    found = after(metric, y_true, np.full(N, 0.3), sample_weight=weights)
+    assert (found.value, found.standard_error) == (0.5, 0.0)
+
+
 def test_means_have_the_interval_of_student(rng):
     values = rng.normal(size=200) + 3
     metric = mb.metrics.Mean()
@@ -272,7 +280,7 @@ def test_standard_errors_agree_with_drawing_again(
     found = after(metric, *binary, sample_weight=weights)
     drawn = mb.metrics.bootstrap(metric, *binary, weights, replicates=200)
     assert found.value == pytest.approx(drawn.value, rel=1e-4)
-    # 200 draws tell an error to 5%.
+    # From 200 draws a standard error is known to 5%.
     assert found.standard_error == pytest.approx(drawn.standard_error, rel=0.15)
 
 
@@ -291,11 +299,19 @@ def test_a_metric_without_an_interval_says_what_to_do(rng):
         metric.interval()
 
 
-def test_few_rows_of_a_class_are_told():
+def test_few_rows_of_a_class_are_reported():
     metric = mb.metrics.F1Score()
     metric.update_state([0] * 30 + [1] * 4, [0.1] * 30 + [0.9] * 4)
     with pytest.raises(mb.errors.FewRowsWarning, match="class 1 has fewer than 10"):
         metric.interval()
+
+
+@pytest.mark.parametrize("weight", [None, [0.3]])
+@pytest.mark.parametrize("name", ["LogLoss", "BrierScore", "MeanSquaredError"])
+def test_one_row_has_a_value_and_no_interval(name, weight):
+    found = after(getattr(mb.metrics, name)(), [1], [0.7], sample_weight=weight)
+    assert found.value > 0
+    assert np.isnan([found.lower, found.upper, found.standard_error]).all()
 
 
 def test_arrays_have_an_interval_each(classes):

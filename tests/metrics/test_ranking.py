@@ -133,25 +133,34 @@ HARD = {
     "separated": lambda z, y: np.abs(z) * (2 * y - 1),
     "-0 and 0": lambda z, _: np.where(z > 0, -0.0, 0.0),
     "probabilities down to 1e-38": lambda z, _: 10.0 ** (-8 * np.abs(z)),
+    "probabilities skewed to 1e-7": lambda z, _: 10.0 ** (-7 / (1 + np.exp(z))),
+    "probabilities saturated at 1": lambda z, _: 1 / (1 + np.exp(-20 * z)),
     "probabilities tied at 1/2": lambda z, _: 0 * z + 0.5,
 }
 
 
 @wide
-@pytest.mark.parametrize("weighted", [False, True], ids=["plain", "weighted"])
+@pytest.mark.parametrize("way", ["plain", "weighted", "masked"])
 @pytest.mark.parametrize("case", HARD)
 @pytest.mark.parametrize("name", ORACLES)
-def test_the_value_of_the_data_lies_within_the_bounds(name, case, weighted):
+def test_the_value_of_the_data_lies_within_the_bounds(name, case, way):
     rng = np.random.default_rng(0)
     share = 0.01 if case == "one in a hundred" else 0.4
     y_true = (rng.random(4096) < share).astype("int32")
     scores = HARD[case](rng.normal(size=4096) + y_true, y_true).astype("float32")
-    probability = case.startswith("p")
-    weight = rng.random(4096).astype("float32") if weighted else None
-    metric = getattr(mb.metrics, name)(from_logits=not probability)
-    actual = stream(metric, (y_true, scores, weight))
+    weight = rng.random(4096).astype("float32") if way == "weighted" else None
+    metric = getattr(mb.metrics, name)(from_logits=not case.startswith("p"))
+    if way == "masked":
+        mask = rng.random(4096) < 0.7
+        statistic = metric.statistic
+        state = statistic.update(statistic.init(), y_true, scores, mask=mask)
+        y_true, scores = y_true[mask], scores[mask]
+        actual = float(metric.compute(state))
+    else:
+        actual = stream(metric, (y_true, scores, weight))
+        state = metric.state
     expected = ORACLES[name](y_true, scores.astype("float64"), sample_weight=weight)
-    low, high = metric.bounds()
+    low, high = metric.bounds_of(state)
     assert 0 <= low <= actual <= high <= 1
     assert low <= expected <= high
     if case.endswith("tied at 1/2"):

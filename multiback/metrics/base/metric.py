@@ -307,7 +307,7 @@ class Metric(keras.metrics.Metric, abc.ABC):  # type: ignore[misc]  # Keras has 
 
     def interval_of(self, owner: "Metric", level: float = 0.95) -> Interval:
         """Return an interval of the value of another metric's data, and warn."""
-        state = {key: ops.convert_to_numpy(v) for key, v in owner.state.items()}
+        state = _on_host(owner.state)
         self.warn_of_unusable(state)
         found = self.compute_interval(state, level)
         if self._bootstrap is not None:
@@ -340,7 +340,7 @@ class Metric(keras.metrics.Metric, abc.ABC):  # type: ignore[misc]  # Keras has 
     def compute_interval(self, state: State, level: float = 0.95) -> Interval:
         """Return the interval of the value of a state; see `interval`."""
         level = check_level(level)
-        host = {key: ops.convert_to_numpy(value) for key, value in state.items()}
+        host = _on_host(state)
         if self._bootstrap is not None:
             return self._drawn_interval(self._bootstrap, host, level)
         return self.interval_on_arrays(host, level)
@@ -519,6 +519,17 @@ class Metric(keras.metrics.Metric, abc.ABC):  # type: ignore[misc]  # Keras has 
         """Make the metric again."""
         # Up to 0.1 a group's owner wrote an id for its views.
         return cls(**{key: value for key, value in config.items() if key != "group"})
+
+
+def _on_host(state: State) -> State:
+    """Return a state as NumPy arrays, viewed where `convert_to_numpy` would copy."""
+    found = {}
+    for key, value in state.items():
+        array = value if isinstance(value, np.ndarray) else None
+        if array is None and kernels is not None:
+            array = kernels.as_array(value)
+        found[key] = ops.convert_to_numpy(value) if array is None else array
+    return found
 
 
 class PairMetric(Metric):

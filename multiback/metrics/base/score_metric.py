@@ -498,8 +498,12 @@ class ScoreMetric(PairMetric):
         weights = xp.where(one_class, 0.0, weights)
         values = xp.where(one_class, 0.0, values)
         sums = xp.sum(values * weights, axis=-1)
-        totals = xp.broadcast_to(xp.sum(weights), sums.shape)
-        averages = ratio(sums, totals, float("nan"))
+        whole = xp.sum(weights)
+        if isinstance(whole, np.generic) and whole:
+            averages = sums / whole
+        else:
+            totals = xp.broadcast_to(whole, sums.shape)
+            averages = ratio(sums, totals, float("nan"))
         return xp.where(xp.any(broken > 0.0), float("nan"), averages)
 
     def _look_at_bounds(self, histogram: Histogram, low: Tensor, high: Tensor) -> None:

@@ -13,6 +13,9 @@ from multiback.metrics.intervals.interval import (
 )
 from multiback.metrics.intervals.wilson import scaled
 
+# Of a number of rows that comes from sums of float32 squares.
+_ROUNDING = 1e-5
+
 
 def mean_and_variance(sums: Array) -> tuple[Array, Array, Array]:
     """Return a weighted mean, the variance of the mean, and the effective rows.
@@ -29,7 +32,9 @@ def mean_and_variance(sums: Array) -> tuple[Array, Array, Array]:
         mean = terms / weights
         rows = weights**2 / squares
         spread = squared - 2.0 * mean * squared_terms + mean**2 * squares
-        variance = np.maximum(spread, 0.0) / weights**2 * rows / (rows - 1.0)
+        # One row has no variance, and rounding must not give it one.
+        free = np.where(rows > 1.0 + _ROUNDING, rows - 1.0, np.nan)
+        variance = np.maximum(spread, 0.0) / weights**2 * rows / free
     return mean, variance, rows
 
 

@@ -93,14 +93,15 @@ class Listing:
             strangers += before is None
             if before is None and strangers > MOST_STRANGERS:
                 continue
+            cached = self._known.get(entry.name)
+            # A folder is no link. To make its path takes as long as to look at it.
+            if before is not None and cached is not None and cached[0] == before:
+                known[entry.name] = cached
+                found.append(cached[1])
+                continue
             path = self._directory / entry.name
             if entry.is_symlink():
                 skipped.append((path, "it is a symbolic link"))
-                continue
-            cached = self._known.get(entry.name)
-            if cached is not None and cached[0] == before:
-                known[entry.name] = cached
-                found.append(cached[1])
                 continue
             now = time.time_ns()
             try:
