@@ -166,7 +166,8 @@ def add_batch(metric: Any, views: HostViews, batch: tuple[Any, ...]) -> bool:
     Returns:
         Whether it was added; otherwise the specification has to add it.
     """
-    kernel = kernel_of(type(metric.statistic))
+    kind: Any = type(metric.statistic)
+    kernel = kernel_of(kind)
     if kernel is None or not _is_plain_step():
         return False
     arrays = views.arrays(kernel.arrays)

@@ -59,17 +59,22 @@ class ImageScores(RowMeans):
         images = y_true.shape
         if len(images) not in AXES or images != y_pred.shape or not y_true.size:
             return None
-        pair = [one.astype(np.float32, copy=False) for one in (y_true, y_pred)]
+        true, predicted = (
+            one.astype(np.float32, copy=False) for one in (y_true, y_pred)
+        )
         if self.kind == "psnr":
-            return on_arrays.noise_ratios(*pair, self.data_range)
+            return on_arrays.noise_ratios(true, predicted, self.data_range)
         if min(images[1:-1]) < self.smallest_side:
             return None
-        return on_arrays.similarities(*pair, self.window, self.betas, self.constants)
+        return on_arrays.similarities(
+            true, predicted, self.window, self.betas, self.constants
+        )
 
     @property
     def smallest_side(self) -> int:
         """The pixels of the smallest side that all scales need."""
-        return len(self.window) * 2 ** (len(self.betas) - 1)
+        scales: int = 2 ** (len(self.betas) - 1)
+        return len(self.window) * scales
 
     @property
     def constants(self) -> tuple[float, float]:
