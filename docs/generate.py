@@ -160,7 +160,7 @@ def hard_agreement():
 
 
 def same(value, other):
-    """Tell whether another library has no number or the same one."""
+    """Return whether another library has no number or the same one."""
     return other is None or np.allclose(
         value, other, rtol=1e-5, atol=1e-5, equal_nan=True
     )

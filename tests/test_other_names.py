@@ -15,7 +15,7 @@ from multiback.errors import ArgumentError
 from multiback.other_names import METRICS, NAMES
 
 
-def test_every_metric_of_keras_is_here_or_is_told_what_to_write():
+def test_every_metric_of_keras_is_here_or_the_error_says_what_to_write():
     bases = {"Metric", "MeanMetricWrapper", "MeanSquaredLogarithmicError"}
     names = {
         name
@@ -28,7 +28,7 @@ def test_every_metric_of_keras_is_here_or_is_told_what_to_write():
 
 
 @pytest.mark.parametrize("name", METRICS)
-def test_what_is_told_can_be_written(name):
+def test_what_the_error_says_can_be_written(name):
     with pytest.raises(AttributeError, match=f"no attribute '{name}'. Write ") as told:
         getattr(mb.metrics, name)
     text = str(told.value).partition(" Write ")[2]
@@ -77,9 +77,7 @@ HABITS = {
 
 @pytest.mark.parametrize("argument", HABITS)
 @pytest.mark.parametrize("cls", [mb.ModelCheckpoint, mb.Checkpointer])
-def test_an_argument_of_kerass_callback_is_told_what_it_is_here(
-    cls, argument, tmp_path
-):
+def test_an_argument_of_kerass_callback_gets_its_name_here(cls, argument, tmp_path):
     given = {"dirpath": tmp_path, "monitor": "val_loss"}
     if argument == "filepath":
         del given["dirpath"]
@@ -135,13 +133,13 @@ def test_a_subclass_takes_arguments_of_its_own_and_the_signature_stays(tmp_path)
 
 
 @pytest.mark.parametrize("metric", [mb.metrics.F1Score, mb.metrics.F1Score(name="f")])
-def test_a_metric_as_monitor_is_told_to_give_its_name(metric, tmp_path):
+def test_a_metric_as_monitor_raises_and_says_to_give_its_name(metric, tmp_path):
     with pytest.raises(ArgumentError, match="wants the metric's name in the logs"):
         mb.ModelCheckpoint(tmp_path, metric)
 
 
 @pytest.mark.parametrize("model", [LogisticRegression(), object()])
-def test_anything_but_a_keras_model_is_told_to_pass_arrays(model, tmp_path):
+def test_anything_but_a_keras_model_raises_and_says_to_pass_arrays(model, tmp_path):
     ckpt = mb.Checkpointer(tmp_path)
     with pytest.raises(ArgumentError, match="or a mapping of arrays by name, not "):
         ckpt.step(model, {"f1": 0.5})

@@ -13,13 +13,14 @@ from multiback.adapters.lightning.facts import (
 )
 from multiback.adapters.lightning.hyperparameters import plain
 from multiback.adapters.lightning.library import pl
+from multiback.adapters.lightning.ranks import check_trainer, on_rank_zero
 from multiback.adapters.lightning.restoring import template_of
 from multiback.adapters.lightning.resuming import plateaus_of, put_back
 from multiback.adapters.lightning.schedule import Schedule
 from multiback.adapters.lightning.state import state_of
 from multiback.checkpoint import Best, Checkpointer, Slot
 from multiback.checkpoint.other_names import KnownArguments
-from multiback.errors import ArgumentError, MonitorError, MultibackError, StoreError
+from multiback.errors import ArgumentError, MonitorError, StoreError
 
 _Base: Any = pl.callbacks.Checkpoint
 
@@ -47,10 +48,10 @@ class ModelCheckpoint(KnownArguments, _Base):  # type: ignore[misc]  # An option
 
     A checkpoint holds the state of the module, its optimizers and schedulers, the
     progress of the loops, the state of other callbacks, such as EarlyStopping, and what
-    `on_save_checkpoint` adds; of averaged weights (EMAWeightAveraging) it holds those
-    that were scored; and the hyperparameters that `save_hyperparameters()` noted, for
-    `load_from_checkpoint`. It does not hold the data module, a precision plugin's loss
-    scale, nor random generators, so a shuffled order differs after
+    `on_save_checkpoint` adds; and the hyperparameters that `save_hyperparameters()`
+    noted, for `load_from_checkpoint`. With averaged weights (EMAWeightAveraging) it
+    holds the weights that were scored. It does not hold the data module, a precision
+    plugin's loss scale, nor random generators, so a shuffled order differs after
     resuming. Functions within a state are those that `configure_optimizers` makes
     again. Lightning logs float32.
 
@@ -195,22 +196,7 @@ class ModelCheckpoint(KnownArguments, _Base):  # type: ignore[misc]  # An option
         del pl_module
         if stage != "fit":
             return
-        if not isinstance(trainer, pl.Trainer):
-            raise ArgumentError(
-                f"This callback was made for {pl.__name__}, and the trainer is "
-                f"{type(trainer).__module__}'s. Import the trainer's library before "
-                "multiback.adapters.lightning."
-            )
-        kinds = pl.strategies
-        whole = (kinds.SingleDeviceStrategy, kinds.DDPStrategy)
-        if not isinstance(trainer.strategy, whole) or isinstance(
-            trainer.strategy, kinds.DeepSpeedStrategy
-        ):
-            raise ArgumentError(
-                "multiback's ModelCheckpoint wants a strategy that holds the whole "
-                "model in each process, such as one device or DDP, not "
-                f"{type(trainer.strategy).__name__}. Use Lightning's ModelCheckpoint."
-            )
+        check_trainer(trainer)
         if self._options["dirpath"] is None and not trainer.fast_dev_run:
             place = trainer.strategy.broadcast(place_of(trainer))
             self._options["dirpath"] = place
@@ -227,7 +213,7 @@ class ModelCheckpoint(KnownArguments, _Base):  # type: ignore[misc]  # An option
             {},
         )
         template = template_of(pl_module)
-        saved = self._on_rank_zero(trainer, lambda: self._checkpointer.resume(template))
+        saved = on_rank_zero(trainer, lambda: self._checkpointer.resume(template))
         saved = trainer.strategy.broadcast(saved)
         if saved is not None:
             if trainer.ckpt_path:
@@ -298,17 +284,27 @@ class ModelCheckpoint(KnownArguments, _Base):  # type: ignore[misc]  # An option
         is_whole = batches >= trainer.num_training_batches
 
         def save() -> None:
-            self._checkpointer.epoch = epochs + is_whole
-            self._checkpointer.save(
-                self._state_of(trainer, plateaus_of(trainer) if is_whole else None),
-                step=trainer.global_step,
-                batch=None if is_whole else int(batches),
-                asked=False,
-                always=always,
-            )
+            state = self._state_of(trainer, plateaus_of(trainer) if is_whole else None)
+            batch = None if is_whole else int(batches)
+            self._save(trainer, state, epochs + is_whole, batch, always=always)
 
         if trainer.global_step > self._begun:
-            self._on_rank_zero(trainer, save)
+            on_rank_zero(trainer, save)
+
+    def _save(
+        self,
+        trainer: Any,
+        state: Callable[[], Any],
+        epoch: int,
+        batch: int | None,
+        *,
+        always: bool = True,
+    ) -> None:
+        """Save without a score."""
+        self._checkpointer.epoch = epoch
+        self._checkpointer.save(
+            state, step=trainer.global_step, batch=batch, asked=False, always=always
+        )
 
     def _judge(
         self,
@@ -339,14 +335,11 @@ class ModelCheckpoint(KnownArguments, _Base):  # type: ignore[misc]  # An option
                 return bool(lacking)
             # The next validation logs it, or raises with every name that there is.
             batch = trainer.fit_loop.epoch_loop.batch_progress.current.ready
-            self._checkpointer.epoch = epoch
-            self._checkpointer.save(
-                state, step=step, batch=int(batch), asked=False, always=False
-            )
+            self._save(trainer, state, epoch, int(batch), always=False)
             return True
 
         # The ranks agree: each of them will be asked again.
-        waits = trainer.strategy.broadcast(self._on_rank_zero(trainer, offer))
+        waits = trainer.strategy.broadcast(on_rank_zero(trainer, offer))
         self._schedule.waits = bool(waits)
 
     def on_exception(
@@ -365,16 +358,9 @@ class ModelCheckpoint(KnownArguments, _Base):  # type: ignore[misc]  # An option
                 and not trainer.sanity_checking
                 and trainer.global_step
             ):
-                batch = int(
-                    trainer.fit_loop.epoch_loop.batch_progress.current.completed
-                )
-                self._checkpointer.epoch = trainer.current_epoch
-                self._checkpointer.save(
-                    self._state_of(trainer),
-                    step=trainer.global_step,
-                    batch=batch,
-                    asked=False,
-                )
+                batch = trainer.fit_loop.epoch_loop.batch_progress.current.completed
+                state, epoch = self._state_of(trainer), trainer.current_epoch
+                self._save(trainer, state, epoch, int(batch))
             self._checkpointer.wait()
 
     def on_train_end(self, trainer: Any, pl_module: Any) -> None:
@@ -383,10 +369,10 @@ class ModelCheckpoint(KnownArguments, _Base):  # type: ignore[misc]  # An option
         if not self._fitting:
             return
         self._fitting = False
-        if self._on_rank_zero(trainer, lambda: not self._checkpointer.last_model_path):
+        if on_rank_zero(trainer, lambda: not self._checkpointer.last_model_path):
             self._save_end(trainer, trainer.current_epoch - 1, always=True)
         finish = self._checkpointer.finish
-        self._on_rank_zero(trainer, lambda: finish(self._state_of(trainer)))
+        on_rank_zero(trainer, lambda: finish(self._state_of(trainer)))
         names = ("best_model_path", "best_model_score", "best_k_models")
         known = {n: getattr(self._checkpointer, n) for n in (*names, "last_model_path")}
         self._known = trainer.strategy.broadcast(known)
@@ -394,21 +380,6 @@ class ModelCheckpoint(KnownArguments, _Base):  # type: ignore[misc]  # An option
     def on_fit_end(self, trainer: Any, pl_module: Any) -> None:
         """Do the same if no epoch was left to train."""
         self.on_train_end(trainer, pl_module)
-
-    def _on_rank_zero(self, trainer: Any, action: Callable[[], Any]) -> Any:
-        """Run a function on global rank zero; raise its error on every rank."""
-        answer = error = None
-        if trainer.is_global_zero:
-            try:
-                answer = action()
-            except Exception as problem:  # noqa: BLE001 - raised below, everywhere
-                error = problem
-        told = trainer.strategy.broadcast(error and f"{type(error).__name__}: {error}")
-        if error is not None:
-            raise error
-        if told is not None:
-            raise MultibackError(f"Global rank zero raised {told}")
-        return answer
 
     def _state_of(
         self, trainer: Any, plateaus: Mapping[str, float] | None = None

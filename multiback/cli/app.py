@@ -5,6 +5,7 @@ Keras alone takes seconds.
 """
 
 import sys
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
@@ -66,7 +67,7 @@ def options(
     del version
 
 
-for _name, _function in {
+COMMANDS: dict[str, Callable[..., None]] = {
     "demo": changing.demo,
     "ls": reading.list_checkpoints,
     "history": reading.show_history,
@@ -81,7 +82,8 @@ for _name, _function in {
     "audit": judging.audit,
     "gc": changing.collect_garbage,
     "report": reading.report_runs,
-}.items():
+}
+for _name, _function in COMMANDS.items():
     app.command(_name, cls=_Command)(_function)
 app.command("predict", cls=_Command, hidden=True)(judging.predict)
 

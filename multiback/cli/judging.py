@@ -25,7 +25,8 @@ def crosscheck(
 
     Exits with 0 if none is wrong, with 4 if one is, with 1 if they cannot be checked.
     """
-    from multiback.cli.commands.crosscheck import compiled_model, crosscheck_report
+    from multiback.adapters.torchmetrics import crosscheck as checked
+    from multiback.cli.commands.crosscheck import compiled_model
     from multiback.cli.npz import read_data
     from multiback.cli.records import one_checkpoint
     from multiback.progress import progress_bar
@@ -33,7 +34,9 @@ def crosscheck(
     arrays = read_data(data)
     model = compiled_model(one_checkpoint(checkpoint), modules or ())
     with progress_bar("Checking", None):
-        report = crosscheck_report(model, arrays, batch_size or [32], shuffles)
+        report = checked(
+            model, arrays, batch_size=batch_size or [32], shuffles=shuffles
+        )
     show_report(report, as_json=as_json)
 
 
@@ -67,23 +70,25 @@ def compare(
     Rows with equal numbers in the array `groups`, such as those of one patient, count
     together.
     """
-    from multiback.cli.commands.compare import compared
+    from multiback.cli.commands.export import objects_in
     from multiback.cli.npz import read_data, read_groups
     from multiback.cli.records import one_checkpoint
+    from multiback.comparison.compare import compare as compared
     from multiback.progress import progress_bar
 
     arrays, groups = read_data(data, ("groups",)), read_groups(data)
-    pair = one_checkpoint(a), one_checkpoint(b)
+    pair = one_checkpoint(a).location, one_checkpoint(b).location
     with progress_bar("Comparing", None):
         found = compared(
             *pair,
             arrays,
-            groups,
+            groups=groups,
             level=level,
             replicates=replicates,
-            modules=modules or (),
-            predictions=predictions,
+            custom_objects=objects_in(modules or ()),
         )
+    if predictions is not None:
+        found.save_predictions(predictions)
     if as_json:
         print_document(found.to_dict())
     else:
@@ -99,9 +104,10 @@ def audit(
 ) -> None:
     """Find metrics that are wrong by construction, and the line to change.
 
-    Exits with 0 if none does, with 4 if one does, with 1 if they cannot be checked.
+    Exits with 0 if there is none, with 4 if there is one, with 1 if they cannot be
+    checked.
     """
-    from multiback.cli.commands.audit import audit_report
+    from multiback.adapters.torchmetrics import audit as audited
     from multiback.cli.commands.crosscheck import compiled_model
     from multiback.cli.npz import read_data
     from multiback.cli.records import one_checkpoint
@@ -110,7 +116,7 @@ def audit(
     arrays = read_data(data)
     model = compiled_model(one_checkpoint(checkpoint), modules or ())
     with progress_bar("Auditing", None):
-        found = audit_report(model, arrays)
+        found = audited(model, arrays)
     show_report(found, as_json=as_json)
 
 

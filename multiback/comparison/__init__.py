@@ -1,1 +1,1 @@
-"""Compare two checkpoints on the same rows: what can the data tell?"""
+"""Compare two checkpoints on the same rows: which differences do the data show?"""

@@ -19,7 +19,6 @@ from multiback.metrics.intervals.interval import Interval, check_level
 from multiback.metrics.intervals.paired import difference_of_areas, difference_of_shares
 from multiback.metrics.resampling import value_of_rows
 from multiback.metrics.statistics.counts import score_threshold
-from multiback.store import Checkpoint
 
 
 def compare(
@@ -64,32 +63,7 @@ def compare(
         NoCheckpointError: There is no such checkpoint.
         StateError: A checkpoint holds no model.
     """
-    return compare_checkpoints(
-        checkpoint_at(a),
-        checkpoint_at(b),
-        data,
-        metrics=metrics,
-        groups=groups,
-        level=level,
-        replicates=replicates,
-        seed=seed,
-        custom_objects=custom_objects,
-    )
-
-
-def compare_checkpoints(
-    a: Checkpoint,
-    b: Checkpoint,
-    data: tuple[Any, ...],
-    *,
-    metrics: Sequence[Metric] | None = None,
-    groups: Any = None,
-    level: float = 0.95,
-    replicates: int = 1000,
-    seed: int = 0,
-    custom_objects: Mapping[str, Any] | None = None,
-) -> Comparison:
-    """Compare two opened checkpoints; see `compare`."""
+    pair = checkpoint_at(a), checkpoint_at(b)
     level, replicates = check_level(level), as_integer("replicates", replicates, 2)
     seed = as_integer("seed", seed, 0)
     _check_metrics(metrics)
@@ -97,7 +71,7 @@ def compare_checkpoints(
     rows = len(y)
     numbers = group_numbers(groups, rows)
     predictions = []
-    for one in (a, b):
+    for one in pair:
         model = load(one.location, custom_objects=custom_objects)
         if not isinstance(model, keras.Model):
             raise StateError(f"{one.name} holds arrays and no model that predicts.")
@@ -125,7 +99,10 @@ def compare_checkpoints(
         for metric in metrics
     )
     # Two runs number their epochs alike.
-    names = (a.name, b.name) if a.name != b.name else (str(a.location), str(b.location))
+    first, second = pair
+    names = (first.name, second.name)
+    if first.name == second.name:
+        names = (str(first.location), str(second.location))
     return Comparison(
         *names,
         rows,

@@ -51,8 +51,9 @@ from multiback.metrics.images.similarity import (
 from multiback.metrics.intervals.interval import Interval
 from multiback.metrics.ranking.auroc import AUROC
 from multiback.metrics.ranking.average_precision import AveragePrecision
-from multiback.metrics.ranking.best_threshold import EqualErrorRate, MaxFBeta
+from multiback.metrics.ranking.equal_error_rate import EqualErrorRate
 from multiback.metrics.ranking.lift import Lift
+from multiback.metrics.ranking.max_f_beta import MaxFBeta
 from multiback.metrics.ranking.precision_at_recall import (
     PrecisionAtRecall,
     RecallAtPrecision,
@@ -66,17 +67,13 @@ from multiback.metrics.regression.correlation import (
     ConcordanceCorrelation,
     PearsonCorrelation,
 )
+from multiback.metrics.regression.deviance import MinkowskiDistance, TweedieDeviance
 from multiback.metrics.regression.explained import ExplainedVariance, R2Score
 from multiback.metrics.regression.logarithmic import (
     MeanSquaredLogarithmicError,
     RootMeanSquaredLogarithmicError,
 )
-from multiback.metrics.regression.losses import (
-    Huber,
-    MinkowskiDistance,
-    PinballLoss,
-    TweedieDeviance,
-)
+from multiback.metrics.regression.losses import Huber, PinballLoss
 from multiback.metrics.regression.percentage import (
     MeanAbsolutePercentageError,
     SymmetricMeanAbsolutePercentageError,

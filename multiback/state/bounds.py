@@ -79,6 +79,27 @@ def check_bounds(config: Mapping[str, Any], index: Sequence[Mapping[str, Any]]) 
         )
 
 
+def check_holes(size: int, taken: int) -> None:
+    """Raise where files have far more bytes than they take on the disk.
+
+    Such a file has holes, which read as zeros. No save leaves any; but a disk that
+    compresses may make them of zeros, so only a large difference is refused.
+
+    Args:
+        size: The files' bytes.
+        taken: The bytes that they take on the disk.
+
+    Raises:
+        StateError: With how to read them all the same.
+    """
+    if size > _FACTOR * taken + _SMALLEST:
+        raise StateError(
+            f"The checkpoint's files have {size / 2**30:.2f} GiB and take {taken} "
+            "bytes on the disk: they may be forged. Pass bounded=False to read them "
+            "all the same."
+        )
+
+
 def _sizes_of_layers(architecture: Config) -> Iterator[tuple[str, int]]:
     for node in objects_in(architecture):
         module, inner = str(node.get("module") or ""), node.get("config")

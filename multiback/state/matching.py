@@ -175,7 +175,7 @@ def _contradictions(
 
 
 def _has_shape(entry: Entry, value: Any) -> bool:
-    return tuple(value.shape) == tuple(int(size) for size in entry.variable.shape)
+    return list(value.shape) == _shape(entry)
 
 
 def by_owner(
@@ -255,12 +255,8 @@ def fitted_pairs(
     for entry, stored in pairs:
         array = arrays[stored["key"]]
         where = f"{entry.key} ({entry.variable.path})"
-        shape = tuple(int(size) for size in entry.variable.shape)
-        if tuple(array.shape) != shape:
-            problems.append(
-                f"{where}: shape {list(shape)} in the model, "
-                f"{list(array.shape)} in the checkpoint ({stored['path']})"
-            )
+        if not _has_shape(entry, array):
+            problems.append(_other_shape(entry, stored, array.shape))
             continue
         dtype = dtype_of(str(entry.variable.dtype))
         cast = fitted(array, dtype)
@@ -277,6 +273,29 @@ def fitted_pairs(
             continue
         plan.append((entry, cast))
     return plan, problems
+
+
+def other_shapes(pairs: list[tuple[Entry, Mapping[str, Any]]]) -> list[str]:
+    """Return the pairs whose shapes differ by the index alone, in sentences.
+
+    Whether the index is right is seen when the arrays are there.
+    """
+    return [
+        _other_shape(entry, stored, stored["shape"])
+        for entry, stored in pairs
+        if "shape" in stored and stored["shape"] != _shape(entry)
+    ]
+
+
+def _shape(entry: Entry) -> list[int]:
+    return [int(size) for size in entry.variable.shape]
+
+
+def _other_shape(entry: Entry, stored: Mapping[str, Any], shape: Sequence[int]) -> str:
+    return (
+        f"{entry.key} ({entry.variable.path}): shape {_shape(entry)} in the model, "
+        f"{list(shape)} in the checkpoint ({stored['path']})"
+    )
 
 
 def metrics_plan(

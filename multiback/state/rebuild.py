@@ -266,7 +266,7 @@ def _set_trainable(model: Any, trainable: Sequence[bool] | None) -> None:
 
 
 def _built(model: Any) -> keras.Model:
-    """Build the optimizer too, if Keras has not."""
+    """Build the optimizer too, if Keras has not built it."""
     optimizer = optimizer_of(model)
     if optimizer is not None and model.built and not optimizer.built:
         optimizer.build(model.trainable_variables)

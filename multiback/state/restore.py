@@ -166,7 +166,7 @@ class Prepared:
             if group == "weights":
                 moved = pairs.moved(saved["weights"])
             problems += self._plan_pairs(group, pairs, strict=strict)
-        _raise_if_any(model, problems)
+        raise_if_any(model, problems)
         if optimizer:
             _build_attributes(model, saved["optimizer"], current["weights"], moved)
             self._plan_optimizers(entries(model)["optimizer"], saved, moved)
@@ -352,7 +352,7 @@ def without_frozen_slots(model: keras.Model, index: Index) -> list[Mapping[str, 
     ]
 
 
-def _raise_if_any(model: keras.Model, problems: list[str]) -> None:
+def raise_if_any(model: keras.Model, problems: list[str]) -> None:
     """Raise one error that lists every problem."""
     if not problems:
         return

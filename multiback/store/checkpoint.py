@@ -185,18 +185,23 @@ class Checkpoint:
         """The bytes of its files, without the manifest and the architecture."""
         return sum(entry.size for entry in self.files.values())
 
-    def stored_bytes(self) -> int:
-        """Return its files' bytes on this disk, whatever the manifest says.
+    def stored_bytes(self) -> tuple[int, int]:
+        """Return its files' bytes, and those that they take on this disk.
 
-        Of a remote one, what the manifest says: a download is compared with it.
+        Whatever the manifest says. The holes of a sparse file take none. Of a remote
+        one both are what the manifest says: a download is compared with it.
         """
         if self.source is not None:
-            return self.size
-        found = 0
+            return self.size, self.size
+        size = taken = 0
         for name in self.files:
             with suppress(OSError):  # Reading it will say why.
-                found += (self.path / name).stat().st_size
-        return found
+                status = (self.path / name).stat()
+                size += status.st_size
+                # Some systems and some network disks count no blocks.
+                blocks = 512 * getattr(status, "st_blocks", 0) or status.st_size
+                taken += min(blocks, status.st_size)
+        return size, taken
 
     def _faults(self, progress: Progress | None) -> Iterator[StoreError]:
         """Lazily yield one error per damaged file."""

@@ -1,4 +1,4 @@
-"""Each planted lie is found and explained; clean models are left in peace."""
+"""Each planted lie is found and explained; clean models have no finding."""
 
 import functools
 import sys
@@ -62,7 +62,7 @@ def test_each_planted_lie_is_found_and_nothing_else(planted):
 
 
 @pytest.mark.parametrize("clean", CLEAN.values(), ids=CLEAN)
-def test_clean_models_are_left_in_peace(clean):
+def test_clean_models_have_no_finding(clean):
     found = run(clean)
     assert found.ok, str(found)
     found.raise_if_any()

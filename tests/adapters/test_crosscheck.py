@@ -119,7 +119,7 @@ def test_only_weighted_metrics_are_compared_with_weights(report):
     assert report["weighted_accuracy"].value != report["accuracy"].value
 
 
-def test_a_function_that_keras_averages_is_told_its_replacement(report):
+def test_the_reason_names_what_replaces_a_function_that_keras_averages(report):
     row = report["f1_by_hand"]
     assert row.metric == "function f1_by_hand"
     assert "Keras averages a function over batches" in row.reason

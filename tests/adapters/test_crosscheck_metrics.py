@@ -1,4 +1,4 @@
-"""Wrong metrics are found in lists of metrics; right ones are left in peace."""
+"""Wrong metrics are found in lists of metrics; right ones are not."""
 
 import keras
 import numpy as np
@@ -106,7 +106,7 @@ class LastSeenFirst(keras.metrics.Metric):
 
 def test_a_metric_that_depends_on_the_order_of_the_rows_is_found(real):
     y_true, y_pred = real["binary"]
-    order = np.argsort(y_true)  # Any shuffle that starts with a 1 tells.
+    order = np.argsort(y_true)  # Any shuffle that starts with a 1 shows it.
     data = (y_true[order], y_pred[order])
     assert crosscheck(LastSeenFirst(), data, batch_size=[32, 64], shuffles=0).ok
     (row,) = crosscheck(LastSeenFirst(), data, shuffles=6)
@@ -159,7 +159,7 @@ def test_a_function_of_keras_is_checked_as_its_class(real):
     assert row.torchmetrics is not None
 
 
-def test_two_metrics_of_one_name_are_told_apart(real):
+def test_two_metrics_of_one_name_get_two_names(real):
     report = crosscheck(
         [mb.metrics.Recall(), mb.metrics.Recall(threshold=0.3)], real["binary"]
     )

@@ -107,7 +107,7 @@ def of_one_model():
 
 
 @pytest.mark.parametrize("names", of_one_model().values(), ids=of_one_model())
-def test_what_a_docstring_compiles_is_left_in_peace_or_really_lies(names):
+def test_what_a_docstring_compiles_has_a_finding_only_where_it_is_wrong(names):
     form, loss, _ = SHOWN[names[0]]
     units, activation, y = FORMS[form]
     metrics = [SHOWN[name][2]() for name in names]
@@ -119,7 +119,7 @@ def test_what_a_docstring_compiles_is_left_in_peace_or_really_lies(names):
 
 
 @pytest.mark.parametrize("guide", GUIDES, ids=lambda guide: guide.__name__)
-def test_what_a_guide_compiles_is_left_in_peace_or_really_lies(guide):
+def test_what_a_guide_compiles_has_a_finding_only_where_it_is_wrong(guide):
     keras.utils.set_random_seed(5)
     model, arguments = guide()
     lies = GUIDES_THAT_LIE.get(guide.__name__)

@@ -29,6 +29,26 @@ ARGUMENTS = {
 }
 OF_ERRORS = ("mean_absolute_error", "mean_squared_error", "root_mean_squared_error")
 ARGUMENTS |= dict.fromkeys((*OF_ERRORS, "r2_score"), (TARGETS, PREDICTIONS))
+POSITIVE = np.exp(TARGETS), np.exp(PREDICTIONS)
+OF_POSITIVES = (
+    "mean_absolute_percentage_error",
+    "mean_gamma_deviance",
+    "mean_poisson_deviance",
+    "mean_squared_log_error",
+    "root_mean_squared_log_error",
+)
+ARGUMENTS |= dict.fromkeys(OF_POSITIVES, POSITIVE)
+ARGUMENTS |= {
+    "mean_pinball_loss": (TARGETS, PREDICTIONS, {"alpha": 0.9}),
+    "mean_tweedie_deviance": (*POSITIVE, {"power": 1.5}),
+    "ndcg_score": (LABELS, SCORES, {"k": 2}),
+}
+OF_ROWS = (
+    "coverage_error",
+    "label_ranking_average_precision_score",
+    "label_ranking_loss",
+)
+ARGUMENTS |= dict.fromkeys(OF_ROWS, (LABELS, SCORES))
 OF_TWO = ("f1_score", "jaccard_score", "precision_score", "recall_score")
 ARGUMENTS |= dict.fromkeys(OF_TWO, (IDS > 1, GUESSES > 1))
 

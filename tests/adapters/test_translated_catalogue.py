@@ -36,7 +36,7 @@ AVERAGES = ("micro", "macro", "weighted", None)
 SUMS = ("micro", None)
 AGGREGATES = ("MaxMetric", "MeanMetric", "MinMetric", "SumMetric")
 COUNTS = {"multiclass": 10, "multilabel": 5}
-EXTREMES = ("MaxMetric", "MinMetric")  # Which Keras has not.
+EXTREMES = ("MaxMetric", "MinMetric")  # Keras does not have these.
 NEEDED_BY_KERAS = {
     "IoU": {"num_classes": 10, "target_class_ids": list(range(10))},
     "MeanIoU": {"num_classes": 10},
@@ -113,7 +113,7 @@ def finer(metric):
 
 
 def agree(found, form, data):
-    """Compare the values of whatever was found; tell how many there were."""
+    """Compare the values of all equivalents, and return how many there were."""
     libraries = {name: getattr(found, name) for name in LIBRARIES}
     if found.keras is not None:
         libraries["keras"] = finer(found.keras)

@@ -120,7 +120,7 @@ def test_a_number_that_float64_contradicts_is_wrong_whatever_agrees():
     assert row.verdict == "wrong"
 
 
-def test_a_second_opinion_that_differs_is_told_and_does_not_decide(monkeypatch):
+def test_a_second_opinion_that_differs_is_shown_and_does_not_decide(monkeypatch):
     y, p = np.array([0, 1, 1, 1]), np.array([0.2, 0.9, 0.4, 0.8], "float32")
     monkeypatch.setattr(tc.BinaryRecall, "compute", lambda _: torch.tensor(0.25))
     row = only(mb.metrics.Recall(), (y, p))

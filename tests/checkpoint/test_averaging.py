@@ -104,7 +104,7 @@ def test_labels_beside_the_inputs_are_refused(tmp_path):
         mb.average(tmp_path, k=2, data=(X, X[:, 0]))
 
 
-def test_without_data_batch_normalization_is_told(tmp_path):
+def test_without_data_batch_normalization_is_reported(tmp_path):
     trained(tmp_path, normalized(), [0.5, 0.9])
     with pytest.raises(mb.errors.CheckpointWarning, match="batch normalization"):
         mb.average(tmp_path, k=2)

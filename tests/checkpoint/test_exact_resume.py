@@ -7,9 +7,9 @@ import json
 import os
 import random
 import signal
-import subprocess
 
-from support.children import command
+import pytest
+from support.forked import children
 
 from multiback.store import RunDirectory
 
@@ -18,19 +18,14 @@ BATCHES = 6
 # Less than two epochs, so that no life is the last.
 LONGEST_LIFE = 11
 EPOCHS = 2 * KILLS + 2
+pytestmark = pytest.mark.torture
 
 
-def train(run, result, kill_at=0):
+def train(start, run, result, kill_at=0):
     """Train in a child; return what it wrote, or None where it was killed."""
-    done = subprocess.run(
-        command("fitting.resumed_fit", run, result, EPOCHS, kill_at),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
+    child = start(run, result, EPOCHS, kill_at)
     expected = -signal.SIGKILL if kill_at else 0
-    assert done.returncode == expected, done.stderr[-3000:]
+    assert child.wait(3600) == expected, child.errors()
     return None if kill_at else json.loads(result.read_text())
 
 
@@ -43,18 +38,27 @@ def batches_done(run):
     return BATCHES * facts["epoch"] + (facts["batch"] or 0)
 
 
-def test_kills_at_random_steps_change_nothing_at_all(tmp_path):
-    expected, begun = train(tmp_path / "whole", tmp_path / "whole.json")
-    assert begun == BATCHES * EPOCHS
+def test_kills_at_random_steps_change_nothing_at_all(tmp_path, monkeypatch):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.setenv("TMPDIR", str(elsewhere))  # The children's.
     dice = random.Random(9)
     resumed_at = []
-    for _ in range(KILLS):
-        train(tmp_path / "run", tmp_path / "none", dice.randint(3, LONGEST_LIFE))
-        resumed_at.append(batches_done(tmp_path / "run"))
+    with children("fitting.resumed_fit", tmp_path) as start:
+        expected, begun = train(start, tmp_path / "whole", tmp_path / "whole.json")
+        assert begun == BATCHES * EPOCHS
+        for _ in range(KILLS):
+            life = dice.randint(3, LONGEST_LIFE)
+            train(start, tmp_path / "run", tmp_path / "none", life)
+            resumed_at.append(batches_done(tmp_path / "run"))
+            assert [one for one in elsewhere.rglob("*") if one.is_file()] == []
+        found, begun = train(start, tmp_path / "run", tmp_path / "run.json")
     # A kill may come before the only commit of a short life has ended.
     assert sorted(resumed_at) == resumed_at
     assert len(set(resumed_at)) > KILLS // 2
     assert any(batches % BATCHES for batches in resumed_at)
-    found, begun = train(tmp_path / "run", tmp_path / "run.json")
     assert begun == BATCHES * EPOCHS - resumed_at[-1]
     assert found == expected
+    run = tmp_path / "run"
+    assert [*run.rglob(".tmp-*"), *run.rglob(".del-*")] == []
+    print(f"{KILLS} kills in {EPOCHS} epochs, resumed at batches {resumed_at}")

@@ -102,7 +102,7 @@ def test_a_mount_that_cannot_fsync_directories_gets_the_file_too(tmp_path, monke
     assert (tmp_path / "best.keras").is_file()
 
 
-def test_what_cannot_be_saved_is_told_before_the_first_step(tmp_path):
+def test_what_cannot_be_saved_is_reported_before_the_first_step(tmp_path):
     class Stops(keras.callbacks.Callback):
         def on_train_batch_begin(self, batch, logs=None):  # noqa: ARG002 - Keras's signature
             raise ZeroDivisionError

@@ -17,7 +17,7 @@ from support.fitting.problem import fit, model, warns
 from support.hostile import BAD, damaged, examples, forge, mutated, sealed
 
 import multiback as mb
-from multiback.errors import MultibackError, StateError
+from multiback.errors import CheckpointWarning, MultibackError, StateError
 from multiback.state import rebuild
 from multiback.state.bounds import Room, check_bounds
 from multiback.state.portable import objects_in
@@ -183,6 +183,47 @@ def architecture_of(folder):
     return checkpoint.architecture_document()
 
 
+def test_a_sparse_file_is_refused_before_it_is_read(folder, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(folder, copy, symlinks=True)
+    [checkpoint] = RunDirectory(copy).checkpoints()
+    state = checkpoint.path / "state.safetensors"
+    content = state.read_bytes()
+    size = 1 << 38  # Reading it would take hours.
+    with state.open("r+b") as stream:
+        stream.truncate(size)
+    manifest = json.loads((checkpoint.path / "manifest.json").read_bytes())
+    del manifest["checksum"]
+    manifest["files"]["state.safetensors"]["size"] = size
+    (checkpoint.path / "manifest.json").write_bytes(sealed(manifest))
+    made = model("accuracy")
+    for read in (
+        lambda: mb.load_best(copy),
+        lambda: mb.load(checkpoint.path),
+        lambda: mb.restore(made, copy),
+    ):
+        with pytest.raises(StateError, match=r"256.00 GiB and take.*bounded=False"):
+            read()
+    # A cut file is no forgery: the next checkpoint is tried.
+    state.write_bytes(content[:9])
+    with pytest.raises(CheckpointWarning, match="Passed over"):
+        mb.restore(made, copy)
+
+
+def test_weights_of_another_shape_are_refused_before_any_array_is_read(
+    folder, tmp_path
+):
+    copy = tmp_path / "copy"
+    shutil.copytree(folder, copy, symlinks=True)
+    [checkpoint] = RunDirectory(copy).checkpoints()
+    (checkpoint.path / "state.safetensors").unlink()
+    other = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
+    with pytest.raises(StateError, match=r"shape \[4, 3\] in the model, \[4, 1\] in"):
+        mb.restore(other, copy)
+    with pytest.raises(CheckpointWarning, match="Passed over"):
+        mb.restore(other, copy, strict=False)
+
+
 @keras.saving.register_keras_serializable("forged")
 class Wide(keras.layers.Layer):
     """A layer of the user's own; `scale` is in no list of sizes."""
@@ -227,7 +268,7 @@ def test_own_classes_get_no_more_memory_than_the_files_are_worth(tmp_path, kind)
         if node["class_name"].endswith(kind):
             node["config"]["scale"] = 10**9 if kind == "Wide" else 10**5
     [checkpoint] = RunDirectory(tmp_path).checkpoints()
-    settings = {"custom_objects": None, "room": Room(checkpoint.stored_bytes())}
+    settings = {"custom_objects": None, "room": Room(checkpoint.stored_bytes()[1])}
     before = keras.Variable.__init__
     with pytest.raises(StateError, match=r"000\).*bounded=False"):
         rebuild(config, **settings)

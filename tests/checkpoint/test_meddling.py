@@ -40,7 +40,7 @@ def test_a_best_that_a_person_took_away_is_best_no_more(tmp_path, how):
     assert steps_of(run) == ([1, 2] if how == "renamed" else [2])
 
 
-def test_a_disk_that_is_away_for_a_while_has_lost_nothing(tmp_path):
+def test_a_disk_that_is_not_mounted_for_a_while_has_lost_nothing(tmp_path):
     run = tmp_path / "run"
     with mb.Checkpointer(run, "score", mode="max", save_last=False) as ckpt:
         step(ckpt, 1, 0.9)

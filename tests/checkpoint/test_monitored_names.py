@@ -305,7 +305,7 @@ class Several(keras.metrics.Mean):
         return {"error": super().result(), "auc": super().result()}
 
 
-def test_a_name_that_stands_for_two_metrics_is_refused_or_told(tmp_path):
+def test_a_name_of_two_metrics_is_refused_or_reported(tmp_path):
     def made():
         return model(Several(name="several"), keras.metrics.AUC(name="auc"))
 
@@ -347,7 +347,7 @@ def test_a_name_that_an_earlier_callback_adds_can_be_monitored(tmp_path):
     assert "epoch=002" in callback.best_model_path
 
 
-def test_nan_is_told_once_and_where_it_may_come_from(tmp_path):
+def test_nan_is_reported_once_and_where_it_may_come_from(tmp_path):
     nan = float("nan")
     callback = checkpoint(tmp_path, mb.Monitor("score", mode="max", early=False))
     with telling() as told:
@@ -356,7 +356,7 @@ def test_nan_is_told_once_and_where_it_may_come_from(tmp_path):
     assert "labels out of range" in text
 
 
-def test_a_misspelt_field_of_the_file_name_is_told_early_and_then_an_error(tmp_path):
+def test_a_misspelt_field_of_the_file_name_is_a_warning_and_then_an_error(tmp_path):
     misspelt = checkpoint(tmp_path, "val_loss", filename="{epoch}-{val_accurcy:.3f}")
     with (
         warns("'val_accurcy', which none .* Did you mean 'val_accuracy'"),
@@ -414,7 +414,7 @@ def test_a_second_validation_set_has_a_prefix_of_its_own(tmp_path):
         fit(model(), checkpoint(tmp_path, "test_clean_loss"), epochs=1)
 
 
-def test_a_condition_that_no_epoch_met_is_told_at_the_end(tmp_path):
+def test_a_condition_that_no_epoch_met_is_reported_at_the_end(tmp_path):
     never = mb.Monitor("a", mode="max", where="a > 2", early=False)
     with warns("No epoch had a value of 'a where a > 2', so there is no best"):
         fit(model(), Says(a=[0.1, 0.2]), mb.ModelCheckpoint(tmp_path, never), epochs=2)

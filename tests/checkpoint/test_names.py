@@ -33,7 +33,7 @@ def test_a_name_that_could_be_several_is_an_error_that_lists_them():
         find_name("auc", ["auc_3", "auc_2"])
 
 
-def test_a_missing_name_is_told_with_the_nearest_and_with_all():
+def test_an_error_about_a_missing_name_has_the_nearest_and_all():
     text = missing_name("val_fl_score", ["loss", "val_loss", "val_f1_score"], "Hint.")
     assert "Did you mean 'val_f1_score'" in text
     assert "Available: loss, val_f1_score, val_loss. Hint." in text

@@ -131,7 +131,7 @@ def test_a_history_without_its_records_begins_again_and_says_so(tmp_path):
         fit(model(), resumed, epochs=3)
 
 
-def test_a_run_that_is_done_says_so_and_a_later_fit_trains_as_it_is_told(tmp_path):
+def test_a_run_that_is_done_says_so_and_a_later_fit_trains(tmp_path):
     made = model()
     callback = mb.ModelCheckpoint(tmp_path, resume="auto")
     whole = fit(made, callback, epochs=2).history
@@ -378,7 +378,7 @@ def test_the_best_weights_come_back_at_the_end_the_ones_that_were_scored(
     ("order", "swap_on_epoch", "warned"),
     [("before", True, False), ("before", False, True), ("behind", True, True)],
 )
-def test_averages_that_are_scored_but_not_saved_are_told(
+def test_averages_that_are_scored_but_not_saved_are_reported(
     tmp_path, order, swap_on_epoch, warned
 ):
     swap = keras.callbacks.SwapEMAWeights(swap_on_epoch=swap_on_epoch)

@@ -63,7 +63,7 @@ def test_a_new_run_never_touches_what_another_wrote(tmp_path):
     assert "same-name" in second.best_model_path
 
 
-def test_loading_speaks_of_the_latest_run_unless_told_otherwise(tmp_path):
+def test_loading_takes_the_latest_run_by_default(tmp_path):
     first, *_ = train(tmp_path, [0.9], epochs=1)
     train(tmp_path, [0.1, 0.2], epochs=2)
     with warns('run="all"'):
@@ -189,7 +189,7 @@ def test_a_damaged_best_falls_back_to_the_next_best_with_a_warning(tmp_path):
         mb.restore(model(), tmp_path)
 
 
-def test_a_damaged_manifest_is_told_as_well(tmp_path):
+def test_a_damaged_manifest_is_reported_as_well(tmp_path):
     train(tmp_path, [0.7, 0.9], save_top_k=2)
     damage(RunDirectory(tmp_path).checkpoints()[-1].path / "manifest.json")
     with warns(r"Passed over .*manifest\.json"):

@@ -40,7 +40,7 @@ def test_a_function_that_reads_an_absent_name_is_passed_over_or_an_error_alike()
         scored(monitor, {"loss": 1.0, "val_loss": 0.5})
 
 
-def test_names_that_never_came_are_told_at_the_end():
+def test_names_that_never_came_are_reported_at_the_end():
     scorer = Scorer(
         [Monitor("val_f1", mode="max"), Monitor(lambda logs: logs["val_x"], mode="max")]
     )

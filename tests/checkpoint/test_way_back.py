@@ -244,7 +244,7 @@ def test_a_keras_file_that_unpacks_to_more_than_it_has_is_refused(tmp_path, read
         read(made, checkpoint.path)
 
 
-def test_a_stateful_layer_is_told_at_the_save_and_at_the_restore(tmp_path):
+def test_a_stateful_layer_is_reported_at_the_save_and_at_the_restore(tmp_path):
     def recurrent():
         inputs = keras.Input((2, 2), batch_size=4)
         hidden = keras.layers.SimpleRNN(2, stateful=True, name="memory")(inputs)

@@ -1,4 +1,4 @@
-"""`Best(..., within="1se")`: the best that the data can tell."""
+"""`Best(..., within="1se")`: the best as far as the data show it."""
 
 import pytest
 
@@ -89,7 +89,7 @@ def test_arguments_that_cannot_be_are_refused(monitor, arguments, words):
         Best(monitor, **arguments)
 
 
-def test_within_keeps_five_unless_told_otherwise():
+def test_within_keeps_five_by_default():
     assert Best(F1).k == 1
     assert Best(F1, within="1se").k == 5
 

@@ -80,7 +80,7 @@ def test_best_of_a_run_that_never_met_its_condition_says_so(call, save):
     assert "the condition was false" in result.err.replace("\n", " ")
 
 
-def test_best_by_an_unknown_name_tells_the_nearest(call, run):
+def test_best_by_an_unknown_name_shows_the_nearest(call, run):
     result = call("best", run, "--by", "val_f2")
     assert result.code == 1
     assert "Did you mean 'val_f1'" in result.err

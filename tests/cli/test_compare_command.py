@@ -27,7 +27,7 @@ def pair(tmp_path):
     return [tmp_path / "run" / "checkpoints" / f"epoch=00{i}" for i in (1, 2)]
 
 
-def test_it_says_what_the_rows_cannot_tell(call, pair, tmp_path):
+def test_it_says_which_differences_the_rows_do_not_show(call, pair, tmp_path):
     out = tmp_path / "predictions.npz"
     given = [*pair, "--data", tmp_path / "data.npz", "--replicates", 20]
     said = call("compare", *given, "--predictions", out)

@@ -27,7 +27,7 @@ def test_a_checkpoint_does_not_differ_from_itself(call, run):
     assert call("diff", path, path, "--json").json["same"]
 
 
-def test_two_checkpoints_tell_norms_and_the_largest_change(call, run):
+def test_two_checkpoints_have_norms_and_the_largest_change(call, run):
     pair = [run / "checkpoints" / f"epoch=00{n}" for n in (1, 3)]
     result = call("diff", *pair)
     assert result.code == 0
@@ -44,7 +44,7 @@ def test_two_checkpoints_tell_norms_and_the_largest_change(call, run):
     assert found["metrics"]["val_f1"] == [0.5, 0.8]
 
 
-def test_another_architecture_and_other_metrics_are_told(call, tmp_path):
+def test_another_architecture_and_other_metrics_are_shown(call, tmp_path):
     small = trained(tmp_path / "small")
     large = trained(tmp_path / "large", units=5, metrics=["mae"])
     result = call("diff", small, large)

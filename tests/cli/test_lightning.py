@@ -14,7 +14,7 @@ def folder(tmp_path):
     return training(tmp_path / "lightning_logs" / "version_0" / "checkpoints")
 
 
-def test_ls_tells_epochs_exact_scores_and_what_lightning_calls_best(call, folder):
+def test_ls_shows_epochs_exact_scores_and_what_lightning_calls_best(call, folder):
     result = call("ls", folder)
     assert (result.code, result.err) == (0, "")
     title, *lines = [line.split() for line in result.out.splitlines()]
@@ -76,13 +76,13 @@ def test_best_is_found_by_what_was_recorded(call, folder, options, name):
     assert call("best", folder, *options).out == f"{folder / name}\n"
 
 
-def test_best_by_an_unknown_name_tells_the_nearest(call, folder):
+def test_best_by_an_unknown_name_shows_the_nearest(call, folder):
     result = call("best", folder, "--by", "val_f2")
     assert result.code == 1
     assert "Did you mean 'val_f1'" in result.err
 
 
-def test_a_name_tells_the_metrics_that_nothing_was_judged_by(call, tmp_path):
+def test_a_name_shows_the_metrics_that_no_checkpoint_was_judged_by(call, tmp_path):
     save(tmp_path, "epoch=2-val_acc=0.75-val_loss=1.5e-02-v1.ckpt", 2)
     [one] = call("ls", tmp_path, "--json").json["checkpoints"]
     assert one["metrics"] == {"val_acc": 0.75, "val_loss": 0.015}
@@ -139,7 +139,7 @@ def test_a_link_called_last_marks_what_it_leads_to(call, folder):
     assert call("show", folder / "last.ckpt", "--json").json["name"] == SECOND
 
 
-def test_show_tells_metrics_versions_and_variables(call, folder):
+def test_show_has_metrics_versions_and_variables(call, folder):
     result = call("show", folder / BEST, "--variables")
     assert result.code == 0
     for text in ("lightning 2.6.6", "weights 2", "line.weight", "2x3", "0.9062"):

@@ -139,7 +139,7 @@ def test_ls_names_what_it_passed_over(call, run):
     assert skipped["path"] == str(checkpoint(run, 2))
 
 
-def test_ls_tells_who_is_writing(call, run):
+def test_ls_shows_which_process_is_writing(call, run):
     assert call("ls", run, "--json").json["writers"] == []
     runs = RunDirectory(run)
     runs.start_run("b", {})
@@ -156,7 +156,9 @@ def test_ls_tells_who_is_writing(call, run):
     assert not list(run.glob("lock-*"))
 
 
-def test_ls_of_a_run_without_a_checkpoint_tells_who_is_writing(call, tmp_path):
+def test_ls_of_a_run_without_a_checkpoint_shows_which_process_is_writing(
+    call, tmp_path
+):
     RunDirectory(tmp_path).start_run("b", {})
     assert f"It is being written by process {os.getpid()}" in call("ls", tmp_path).err
     RunDirectory(tmp_path).end_run("b")
@@ -167,7 +169,7 @@ def test_brackets_in_a_name_are_no_markup(call, save):
     assert "[red]x[b]" in call("ls", saved.path.parents[1]).out
 
 
-def test_show_tells_metrics_files_versions_and_variables(call, run):
+def test_show_has_metrics_files_versions_and_variables(call, run):
     result = call("show", checkpoint(run, 2))
     assert result.code == 0
     for text in (
@@ -207,7 +209,7 @@ def test_ls_marks_copies_and_best_is_not_one_of_them(call, run):
 
 
 @pytest.mark.parametrize("command", ["ls", "best", "verify", "gc"])
-def test_a_file_for_a_run_directory_is_told_so(call, tmp_path, command):
+def test_a_file_in_place_of_a_run_directory_is_an_error(call, tmp_path, command):
     (tmp_path / "file").write_text("x")
     result = call(command, tmp_path / "file")
     assert result.code == 1
@@ -245,7 +247,7 @@ def test_a_directory_that_is_not_a_run_is_exit_code_1(call, tmp_path, command):
     assert list((tmp_path / "empty").iterdir()) == []
 
 
-def test_help_tells_the_exit_codes(call):
+def test_help_shows_the_exit_codes(call):
     result = call("--help")
     assert "Exit codes: 0 done" in result.out
     for command in (

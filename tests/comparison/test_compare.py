@@ -40,7 +40,7 @@ def run(tmp_path_factory):
     return path
 
 
-def test_what_the_rows_cannot_tell_is_said_so(run):
+def test_a_difference_that_the_rows_do_not_show_is_reported_as_such(run):
     found = compare(run / "epoch=001", run / "epoch=002", (X, Y))
     assert [one.metric for one in found.differences] == [
         "accuracy",
@@ -60,7 +60,7 @@ def test_partial_areas_are_compared_by_drawn_rows_not_by_the_whole_area(run):
     assert only.better == "a"
 
 
-def test_what_they_can_tell_is_said_too(run):
+def test_a_difference_that_the_rows_show_is_reported_too(run):
     found = compare(run / "epoch=001", run / "epoch=003", (X, Y))
     assert [one.better for one in found.differences] == ["a", "a", "a"]
     assert "epoch=001 is better than epoch=003" in str(found)

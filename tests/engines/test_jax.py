@@ -39,7 +39,7 @@ def ranks(root):
 
 @pytest.fixture(scope="module")
 def meshes(root):
-    """What one process with four devices has told."""
+    """What one process with four devices printed."""
     [child] = run("jax", "jax_child", root, 0, "meshes")
     return child.told
 

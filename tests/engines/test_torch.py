@@ -129,7 +129,7 @@ def test_a_rank_that_cannot_write_fails_the_save_on_every_rank(ranks, root):
         checkpoint.verify()
 
 
-def test_ranks_that_ask_for_different_things_are_told_so_at_once(ranks):
+def test_ranks_that_ask_for_different_things_raise_at_once(ranks):
     for kind in ("dcp", "safetensors"):
         for rank in ranks:
             assert "must be the same in every process" in rank[f"differing.{kind}"]

@@ -382,7 +382,7 @@ def test_the_best_weights_are_tested_after_restore(tmp_path, loader):
     assert logs["test_loss"] == pytest.approx(checkpoint.best_model_score, rel=1e-6)
 
 
-def test_a_monitor_that_never_came_is_told_in_lightnings_words(tmp_path, loader):
+def test_a_monitor_that_never_came_is_reported_in_lightnings_words(tmp_path, loader):
     checkpoint = ModelCheckpoint(tmp_path, "val_charm", mode="max")
     with pytest.raises(CheckpointWarning, match="check_val_every_n_epoch="):
         fit(Module(), loader, checkpoint, epochs=1, validate=False)

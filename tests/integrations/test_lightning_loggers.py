@@ -1,4 +1,4 @@
-"""A Lightning trainer's run told to real loggers, and read back from them."""
+"""A Lightning trainer's run, logged to real loggers and read back from them."""
 
 import csv
 import logging
@@ -96,7 +96,7 @@ def test_the_trainers_own_loggers_learn_what_was_kept_and_chosen(tmp_path, check
     assert logged.data.params["multiback/run"] == checkpoint.run_id
 
 
-def test_our_loggers_are_told_all_of_it(tmp_path, checkpoint, monkeypatch):
+def test_our_loggers_receive_all_of_it(tmp_path, checkpoint, monkeypatch):
     import mlflow
     import wandb
 
@@ -133,7 +133,7 @@ def test_an_error_ends_what_the_loggers_began(tmp_path, checkpoint):
     assert found.Tags()["tensors"] == ["checkpoint/best"]
 
 
-def test_a_run_that_is_not_kept_tells_nothing(tmp_path, checkpoint, caplog):
+def test_a_run_that_is_not_kept_logs_nothing(tmp_path, checkpoint, caplog):
     rows = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(torch.ones(4, 3)))
     with caplog.at_level(logging.ERROR):
         callbacks = [checkpoint, LogRun(checkpoint)]

@@ -1,4 +1,4 @@
-"""A run told to the real loggers, and read back from what they wrote."""
+"""A run, logged to the real loggers and read back from what they wrote."""
 
 import doctest
 import importlib

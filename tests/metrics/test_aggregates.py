@@ -76,7 +76,7 @@ def test_a_nan_stays_until_the_reset(name):
 @pytest.mark.parametrize("weighted", [False, True], ids=["plain", "weighted"])
 @pytest.mark.parametrize("dtype", ["float32", "float16", "float64"])
 @pytest.mark.parametrize("name", ORACLES)
-def test_what_makes_a_value_nan_is_counted_and_told(name, dtype, weighted):
+def test_what_makes_a_value_nan_is_counted_and_reported(name, dtype, weighted):
     nan, inf = float("nan"), float("inf")
     metric = getattr(mb.metrics, name)()
     for batch in ([1.0, 2.0], [nan, 3.0], [[nan, inf], [-inf, 4.0]], []):
@@ -112,5 +112,5 @@ def test_a_long_batch_adds_up_in_blocks():
     x = np.random.default_rng(0).random(3_000_000).astype("float32")
     words = np.array(keras.ops.convert_to_numpy(exact.batch_sum(keras.ops.array(x))))
     expected = x.astype("float64").sum()
-    # Five levels; roundings of one sign at random: far below the bound of 160.
+    # Five levels of rounding: far below the bound of 160 roundings of one sign.
     np.testing.assert_allclose(words.astype("float64").sum(), expected, rtol=2.0**-21)

@@ -280,7 +280,7 @@ def test_standard_errors_agree_with_drawing_again(
     found = after(metric, *binary, sample_weight=weights)
     drawn = mb.metrics.bootstrap(metric, *binary, weights, replicates=200)
     assert found.value == pytest.approx(drawn.value, rel=1e-4)
-    # 200 draws tell an error to 5%.
+    # From 200 draws a standard error is known to 5%.
     assert found.standard_error == pytest.approx(drawn.standard_error, rel=0.15)
 
 
@@ -299,7 +299,7 @@ def test_a_metric_without_an_interval_says_what_to_do(rng):
         metric.interval()
 
 
-def test_few_rows_of_a_class_are_told():
+def test_few_rows_of_a_class_are_reported():
     metric = mb.metrics.F1Score()
     metric.update_state([0] * 30 + [1] * 4, [0.1] * 30 + [0.9] * 4)
     with pytest.raises(mb.errors.FewRowsWarning, match="class 1 has fewer than 10"):

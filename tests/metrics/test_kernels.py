@@ -500,7 +500,7 @@ def test_an_area_is_that_of_its_state_in_a_compiled_step_and_outside(most):
         name: to_numpy(statistic.update(statistic.init(), *batch))
         for name, batch in batches.items()
     }
-    for power in (19, 20, 24, 31):  # One bin, all together, and then all that is in it.
+    for power in (19, 20, 24, 31):  # Counts beyond float32 and int32.
         words = states["plain"]["counts"][1].astype("int64") << power
         words = np.stack([words >> 24, words & ((1 << 24) - 1)]).astype("int32")
         states[f"2 to the {power}"] = {**states["plain"], "counts": words}

@@ -137,7 +137,7 @@ def test_an_interval_of_a_part_is_refused_with_advice():
         metric.interval()
 
 
-def test_the_other_libraries_are_told_the_rate():
+def test_the_other_libraries_receive_the_rate():
     found = equivalents(mb.metrics.AUROC("binary", max_fpr=0.1))
     assert found.torchmetrics.max_fpr == 0.1
     assert found.keras is None

@@ -102,7 +102,7 @@ def test_three_batches_have_the_state_and_the_value_that_is_specified(rng, make,
     state = in_numpy(metric, batches)
     for key, words in to_numpy(specified).items():
         pair = state[key], words
-        if key in ("sums", "moments"):  # Two words make one number.
+        if key in ("sums", "moments"):  # The sum of two words is one number.
             pair = (x.astype("float64").sum(0) for x in pair)
         np.testing.assert_allclose(*pair, rtol=4e-6, atol=1e-5)
     value = np.asarray(to_numpy({"value": metric.compute(specified)})["value"])

@@ -1,4 +1,4 @@
-"""What a metric cannot use is counted by cause and told once, alike on each backend."""
+"""What a metric cannot use is counted by cause and reported once on each backend."""
 
 import warnings
 
@@ -92,7 +92,7 @@ CASES = {
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 @pytest.mark.parametrize("weighted", [False, True], ids=["plain", "weighted"])
-def test_a_cause_is_counted_and_told_once_and_the_value_is_nan(case, weighted):
+def test_a_cause_is_counted_and_reported_once_and_the_value_is_nan(case, weighted):
     metric, arguments, y_true, y_pred, cause, count = case
     made = metric(**arguments)
     weights = np.ones(len(y_true), "float32") if weighted else None
@@ -110,7 +110,9 @@ def test_a_cause_is_counted_and_told_once_and_the_value_is_nan(case, weighted):
 
 @pytest.mark.parametrize("metric", [M.F1Score, M.Accuracy, M.MatthewsCorrelation])
 @pytest.mark.parametrize("shape", [(4,), (2, 2), (4, 1)])
-def test_logits_keep_the_value_that_a_threshold_gives_them_and_are_told(metric, shape):
+def test_logits_keep_the_value_that_a_threshold_gives_them_and_are_reported(
+    metric, shape
+):
     logits = np.array([-2.0, 0.4, 3.0, 0.6], "float32")
     made, clipped = metric("binary"), metric("binary")
     made.update_state(LABELS.reshape(shape), logits.reshape(shape))
@@ -149,7 +151,7 @@ def test_a_negative_weight_leaves_no_ranking(name, capacity):
 
 
 @pytest.mark.parametrize("entry", of_each_statistic(ENTRIES).values(), ids=str)
-def test_a_weight_that_is_not_finite_is_told(entry):
+def test_a_weight_that_is_not_finite_is_reported(entry):
     if entry.name in ("Max", "Min"):
         pytest.skip("only whether a weight is 0 matters")
     batch = datasets(entry.kind)["plain"]

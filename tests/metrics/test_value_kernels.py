@@ -53,6 +53,47 @@ def test_three_batches_are_added_as_specified(rng, statistic, dtype):
 
 
 @each
+def test_a_large_batch_is_added_in_parts_as_specified(rng, statistic):
+    tally, add, keys = kernel(statistic)
+    y_true, y_pred = draw(rng, statistic, 40_003)
+    y_true[:20_000] += 30  # Not spread evenly over the parts.
+    y_pred[:20_000] += 30
+    specified = to_numpy(
+        statistic.update(
+            statistic.init(), y_true.astype("float64"), y_pred.astype("float64")
+        )
+    )
+    state = {key: np.zeros_like(x) for key, x in specified.items()}
+    add(*(state[k] for k in keys if k in state), tally(statistic, y_true, y_pred))
+    for key, words in specified.items():
+        found, expected = (x.astype("float64").sum(0) for x in (state[key], words))
+        np.testing.assert_allclose(found, expected, rtol=4e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("size", [9, 40_000])
+def test_equal_targets_have_no_spread_at_all(size):
+    y_true = np.full(size, 0.1, "float32")
+    rows = values.sum_moments(Moments(), y_true, y_true + np.float32(0.3))
+    assert rows[6:] == (0.0, 0.0, 0.0, 0.0)
+    metric = mb.metrics.R2Score()
+    metric.update_state(y_true, y_true)
+    assert float(metric.result()) == 1.0
+
+
+def test_sums_that_no_float32_holds_are_nan_as_specified():
+    statistic = ErrorSums("absolute")
+    state = np.zeros((2, 5), "float32")
+    batch = np.zeros(1, "float32"), np.full(1, 9e36, "float32")
+    tally = (3.3e38, 1, 1, 3.3e38, 1.0)
+    values.add_sums(state, [tally])
+    assert state.sum(0)[0] == np.float32(3.3e38)
+    values.add_sums(state, [tally])
+    assert np.isnan(state.sum(0)[0])
+    assert state.sum(0)[1] == 2
+    assert values.sum_errors(statistic, *batch) is None, "its square is too large"
+
+
+@each
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_what_cannot_be_used_is_left_to_the_specification(rng, statistic, bad):
     tally, *_ = kernel(statistic)

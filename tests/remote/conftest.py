@@ -16,7 +16,7 @@ moto = pytest.importorskip("moto.server", reason="nox -s remote installs it")
 
 
 class Cut(socketserver.ThreadingTCPServer):
-    """Pass bytes on to a server, and cut connections in the middle when told to.
+    """Pass bytes on to a server, and cut connections in the middle on request.
 
     `cuts` says after how many more bytes of any connection the next cuts come.
     """

@@ -188,7 +188,7 @@ runs.commit(Request("x", run_id="a", tensors=tensors, epoch=1, step=1, metrics={
     assert not bucket.uploads()
 
 
-def test_a_store_that_does_not_list_uploads_is_told_by_gc_alone(url, monkeypatch):
+def test_only_gc_reports_a_store_that_does_not_list_uploads(url, monkeypatch):
     refused = mock.Mock(side_effect=PermissionError("Access Denied"))
     runs = open_run_directory(url)
     monkeypatch.setattr(s3fs.S3FileSystem, "call_s3", refused)

@@ -30,7 +30,7 @@ def names(url):
     return [one.name for one in open_run_directory(url).checkpoints()]
 
 
-def test_a_second_process_is_told_who_has_the_run_and_may_change_nothing(url):
+def test_a_second_process_learns_which_has_the_run_and_may_change_nothing(url):
     with writer(url, TIMEOUT) as first:
         assert first.answer == "started"
         runs = opened(url)

@@ -20,7 +20,7 @@ def test_equal_states_are_the_same_bit_for_bit(runs, commit):
     assert difference.metrics == {"val_f1": (1.0, 1.0)}
 
 
-def test_a_changed_array_tells_its_norms_and_its_largest_change(runs, commit):
+def test_a_changed_array_has_its_norms_and_its_largest_change(runs, commit):
     a = commit(runs, "a", tensors={"w": np.array([[3.0, 4.0]], np.float32)})
     b = commit(runs, "b", tensors={"w": np.array([[3.0, -8.0]], np.float32)})
     [one] = compare(a, b).arrays

@@ -118,7 +118,7 @@ def test_a_state_of_ours_has_no_folder(tmp_path):
         parse_manifest(manifest_bytes(manifest))
 
 
-def test_an_older_reader_is_told_to_upgrade(tmp_path):
+def test_an_older_reader_says_to_upgrade(tmp_path):
     raw = (committed(tmp_path).path / "manifest.json").read_bytes()
     assert b'"format_version": 2' in raw
 

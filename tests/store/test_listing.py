@@ -41,7 +41,7 @@ def flip(path):
     path.write_bytes(content)
 
 
-def test_a_second_listing_reads_no_manifest_and_tells_the_same(listed, reads):
+def test_a_second_listing_reads_no_manifest_and_returns_the_same(listed, reads):
     first = listed.checkpoints()
     assert listed.checkpoints() == first == RunDirectory(listed.path).checkpoints()
     assert reads == ["one", "three", "two"]

@@ -143,7 +143,7 @@ def test_damage_lists_every_file_that_is_wrong_and_counts_what_it_read(runs, com
     assert str(caught.value) == found[0]
 
 
-def test_damage_of_a_checkpoint_that_is_gone_is_told_and_not_raised(runs, commit):
+def test_damage_of_a_checkpoint_that_is_gone_is_reported_and_not_raised(runs, commit):
     saved = commit(runs)
     runs.remove(saved, run_id="a")
     assert any(isinstance(error, NoCheckpointError) for error in saved.damage())

@@ -220,7 +220,7 @@ def test_what_a_dead_writer_left_goes_when_its_run_starts_again_or_after_a_day(
     assert [name for name in names(memory) if not name.startswith("runs/")] == []
 
 
-def test_failures_that_pass_are_tried_again_and_others_are_told(
+def test_failures_that_pass_are_tried_again_and_others_are_raised(
     there, memory, commit, monkeypatch
 ):
     calls = {"failing": 3, "error": ConnectionResetError("cut")}

@@ -54,7 +54,7 @@ def test_remove_follows_no_link(runs, commit, tmp_path):
     assert (outside / "precious").read_text() == "x"
 
 
-def test_without_a_list_of_runs_the_latest_commit_tells_the_run(runs, commit):
+def test_without_a_list_of_runs_the_latest_commit_names_the_run(runs, commit):
     commit(runs, "of b", run_id="b")
     commit(runs, "of a", run_id="a")
     assert runs.latest_run() == "a"

@@ -389,7 +389,9 @@ def share_beside_a_rival():
     return share
 
 
-@pytest.mark.skipif(not SCHEDULED.exists(), reason="only Linux tells what is measured")
+@pytest.mark.skipif(
+    not SCHEDULED.exists(), reason="only Linux reports what is measured"
+)
 def test_a_busy_python_thread_keeps_its_speed_while_a_state_is_written(tmp_path):
     # On a busy machine the rival may not get to run beside it at the first try.
     beside_python = min(share_beside_a_rival() for _ in range(5))

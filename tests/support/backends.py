@@ -28,7 +28,8 @@ def traced(function):
         return compiled(function)
     import tensorflow as tf
 
-    return tf.function(function)
+    # Keras writes its graphs without AutoGraph too.
+    return tf.function(function, autograph=False)
 
 
 def to_numpy(tree):

@@ -31,7 +31,7 @@ def writer(run, timeout=600, how="here"):
 
 
 def tell(process, word):
-    """Tell it what to do, and return its answer."""
+    """Send it a command, and return its answer."""
     process.stdin.write(word + "\n")
     process.stdin.flush()
     return process.stdout.readline().strip()

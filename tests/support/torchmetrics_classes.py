@@ -7,7 +7,7 @@ import torchmetrics.regression
 
 CLASSES, LABELS = 4, 3
 
-# What a constructor needs to be told; a curve without thresholds has no fixed shape.
+# What a constructor needs; a curve without thresholds has no fixed shape.
 NEEDED = {
     "beta": 2.0,
     "min_precision": 0.6,

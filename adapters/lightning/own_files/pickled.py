@@ -210,7 +210,7 @@ class _Machine:
             case "BINPERSID":
                 push(_storage(self.take()))
             case "BUILD":
-                self.take()  # A torch dictionary's other attributes.
+                self.take()  # Attributes of an OrderedDict, which nothing reads.
             case "POP":
                 self.stack.pop()
             case "POP_MARK" | "ADDITEMS":

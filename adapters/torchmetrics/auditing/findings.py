@@ -1,7 +1,6 @@
 """The findings of an audit: the number, the right number, and the line to change."""
 
 import dataclasses
-import io
 from collections.abc import Iterator
 from typing import Any, Literal
 
@@ -9,8 +8,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.padding import Padding
 from rich.text import Text
 
-from multiback import markup
-from multiback.adapters.torchmetrics.checking.report import Value, plain, show
+from multiback.adapters.torchmetrics.checking.report import Printed, Value, plain, show
 from multiback.errors import WrongMetricError
 
 Kind = Literal[
@@ -53,7 +51,7 @@ class Finding:
 
 
 @dataclasses.dataclass(frozen=True)
-class Audit:
+class Audit(Printed):
     """The findings of `audit`; print them, or use `ok` and `raise_if_any()`.
 
     Attributes:
@@ -119,11 +117,3 @@ class Audit:
                 numbers += ": "
             yield Padding(Text(numbers + one.reason), (0, 0, 0, 2))
             yield Padding(Text(f"change: {one.change}"), (0, 0, 0, 2))
-
-    def _repr_html_(self) -> str:
-        return markup.plain(str(self))
-
-    def __str__(self) -> str:
-        out = io.StringIO()
-        Console(file=out, width=80, color_system=None, legacy_windows=False).print(self)
-        return "\n".join(line.rstrip() for line in out.getvalue().splitlines())

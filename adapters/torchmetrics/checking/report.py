@@ -57,8 +57,20 @@ class Row:
     spread: float | None = None
 
 
+class Printed:
+    """What rich shows of an object, for `print` and for a notebook."""
+
+    def _repr_html_(self) -> str:
+        return markup.plain(str(self))
+
+    def __str__(self) -> str:
+        out = io.StringIO()
+        Console(file=out, width=80, color_system=None, legacy_windows=False).print(self)
+        return "\n".join(line.rstrip() for line in out.getvalue().splitlines())
+
+
 @dataclasses.dataclass(frozen=True)
-class Report:
+class Report(Printed):
     """The result of `crosscheck`; print it, or use `ok` and `raise_if_wrong()`.
 
     Attributes:
@@ -162,14 +174,6 @@ class Report:
                 yield Padding(Text(row.reason), (0, 0, 0, 2))
         for note in self.notes:
             yield Text(note)
-
-    def _repr_html_(self) -> str:
-        return markup.plain(str(self))
-
-    def __str__(self) -> str:
-        out = io.StringIO()
-        Console(file=out, width=80, color_system=None, legacy_windows=False).print(self)
-        return "\n".join(line.rstrip() for line in out.getvalue().splitlines())
 
 
 def show(value: Value | None) -> str:

@@ -30,7 +30,7 @@ GUESSES = (
 HOMES = ("aggregation", "classification", "regression", "retrieval")
 # What torchmetrics calls the value of a query without relevant items.
 _EMPTY_QUERIES = {0.0: "neg", 1.0: "pos", "nan": "skip"}
-# What torchmetrics keeps all values for; multiback's keep as many as they are told.
+# torchmetrics keeps all values for these; multiback as many as `capacity=` says.
 KEEPING = ("KendallTau", "SpearmanCorrelation")
 CAPACITY = 2**16
 # multiback's count the labels themselves.

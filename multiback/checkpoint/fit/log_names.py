@@ -122,7 +122,7 @@ def intervals_of(
         return found
     for name, metric in _named(model, lambda one: isinstance(one, HasInterval)):
         if prefix + name in wanted:
-            with contextlib.suppress(ArgumentError):  # Its state tells none.
+            with contextlib.suppress(ArgumentError):  # Its state has no names.
                 found[prefix + name] = metric.compute_interval(metric.state)
     return found
 

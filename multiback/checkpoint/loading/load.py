@@ -41,7 +41,7 @@ from multiback.state import (
     tree,
     without_frozen_slots,
 )
-from multiback.state.bounds import Room, check_bounds
+from multiback.state.bounds import Room, check_bounds, check_holes
 from multiback.state.tree import is_tree
 from multiback.store import (
     Checkpoint,
@@ -77,9 +77,10 @@ def load_best(
         compile: Compile the model as it was, optimizer state included.
         safe_mode: Refuse lambdas, which are code inside the file.
         bounded: Refuse an architecture whose layers are larger than any saved weight,
-            variables of 16 times the checkpoint's bytes, and metrics of more than
-            2 GiB: a forged file could ask for any memory. Memory that your own classes
-            allocate outside of Keras's variables is not bounded.
+            files and variables of 16 times the bytes that the checkpoint takes on the
+            disk, and metrics of more than 2 GiB: a forged file could ask for any
+            memory. Memory that your own classes allocate outside of Keras's variables
+            is not bounded.
 
     Returns:
         The model; or, where no model was saved, the mapping of arrays.
@@ -192,6 +193,9 @@ def _load(
     bounded: bool,
 ) -> Any:
     index = variables_of(checkpoint)
+    size, taken = checkpoint.stored_bytes()
+    if bounded:
+        check_holes(size, taken)
     if any(entry["group"] == "tree" for entry in index):
         return tree(checkpoint.tensors(), index)
     config = checkpoint.architecture_document()
@@ -208,7 +212,7 @@ def _load(
         "compile": compile,
         "safe_mode": safe_mode,
         "learning_rate": trainer_facts(checkpoint).get("learning_rate"),
-        "room": Room(checkpoint.stored_bytes()) if bounded else None,
+        "room": Room(taken) if bounded else None,
     }
     if KERAS_FILE in checkpoint.files:
         # Keras reads it as a file, so verify it first.
@@ -218,15 +222,14 @@ def _load(
     else:
         model = rebuild(config, **settings)
     fitting = without_frozen_slots(model, index)
-    state = ModelState(
-        model,
-        checkpoint,
-        fitting,
-        optimizer=compile,
-        own_state=KERAS_FILE not in checkpoint.files,
-    )
     try:
-        report = state.restore(model)
+        report = ModelState(
+            model,
+            checkpoint,
+            fitting,
+            optimizer=compile,
+            own_state=KERAS_FILE not in checkpoint.files,
+        ).restore(model)
     except StateError as error:
         raise StateError(
             f"{error}\n{type(model).__name__} was made from its config, and its "
@@ -277,6 +280,7 @@ def restore(
     optimizer: bool = True,
     strict: bool = True,
     rounding: bool = False,
+    bounded: bool = True,
 ) -> Any:
     """Put a checkpoint's state into a model that you built.
 
@@ -296,6 +300,8 @@ def restore(
             shape, and list the rest in the report, as for a new head.
         rounding: Round floats to a narrower dtype of the model: float32 weights into a
             bfloat16 model.
+        bounded: Refuse files of more than 16 times the bytes that they take on the
+            disk: a forged file could ask for any memory.
 
     Returns:
         For a model, a `RestoreReport` of the restored parts; for a mapping, the arrays
@@ -315,11 +321,14 @@ def restore(
     check_flag("optimizer=", optimizer)
     check_flag("strict=", strict)
     check_flag("rounding=", rounding)
+    check_flag("bounded=", bounded)
     ordered = candidates(path, which, run)
     misfits: list[Checkpoint] = []
 
     def fitting(one: Checkpoint) -> Any:
         try:
+            if bounded:
+                check_holes(*one.stored_bytes())
             return restore_checkpoint(
                 model, one, optimizer=optimizer, strict=strict, rounding=rounding
             )

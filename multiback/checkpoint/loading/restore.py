@@ -15,9 +15,9 @@ from multiback.checkpoint.loading.documents import KERAS_FILE, keras_file, train
 from multiback.distributed import LocalState, read_held
 from multiback.errors import RestoreWarning
 from multiback.state import DeviceValue, RestoreReport, is_sharded, restore_tree
-from multiback.state.matching import pair
+from multiback.state.matching import other_shapes, pair
 from multiback.state.own_state import different_in_config, restore_own_state
-from multiback.state.restore import Prepared
+from multiback.state.restore import Prepared, raise_if_any
 from multiback.state.tree import key_of, live_leaves
 from multiback.state.variables import build_optimizer, check_model, entries
 from multiback.store import Checkpoint
@@ -44,6 +44,8 @@ class ModelState:
 
     Raises:
         CorruptCheckpointError: The files are not as they were written.
+        StateError: With `strict`, the index has other weights than the model. No array
+            was read.
     """
 
     def __init__(
@@ -60,7 +62,7 @@ class ModelState:
         self._index, self._checkpoint = index, checkpoint
         self._how = {"optimizer": optimizer, "strict": strict, "rounding": rounding}
         self._own_state = own_state
-        divided = _divided_variables(model, index, optimizer=optimizer)
+        divided = _divided_variables(model, index, optimizer=optimizer, strict=strict)
         held = read_held(checkpoint, index, divided)
         self.whole, self._placed = held.whole, held.placed
 
@@ -97,7 +99,7 @@ class ModelState:
 
 
 def _divided_variables(
-    model: keras.Model, index: Index, *, optimizer: bool
+    model: keras.Model, index: Index, *, optimizer: bool, strict: bool
 ) -> dict[str, Any]:
     """Return the sharded values of a model by their saved entries.
 
@@ -109,6 +111,8 @@ def _divided_variables(
     current = entries(model)
     saved = [entry for entry in index if entry["group"] == "weights"]
     pairs = pair(current["weights"], saved)
+    if strict:
+        raise_if_any(model, other_shapes(pairs.rows) + pairs.differences)
     found = {stored["key"]: entry.variable for entry, stored in pairs.rows}
     if optimizer:
         moved = pairs.moved(saved)

@@ -1,15 +1,12 @@
-"""`multiback crosscheck`: a model's metrics against other libraries."""
+"""The model whose metrics `multiback crosscheck` and `audit` check."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import keras
 
 import multiback.adapters.sklearn  # noqa: F401 - registers what a model may hold
-from multiback.adapters.torchmetrics import crosscheck
 from multiback.checkpoint import load
 from multiback.cli.commands.export import objects_in
-from multiback.cli.npz import Data
 from multiback.errors import StateError
 from multiback.store import Checkpoint
 
@@ -38,15 +35,3 @@ def compiled_model(checkpoint: Checkpoint, modules: Sequence[str]) -> keras.Mode
             "audit of multiback.adapters.torchmetrics."
         )
     return model
-
-
-def crosscheck_report(
-    model: keras.Model, data: Data, batch_size: Sequence[int], shuffles: int
-) -> Any:
-    """Cross-check a model's compiled metrics.
-
-    Raises:
-        ArgumentError: The model has no metrics, or the data do not fit.
-        MissingPackageError: torchmetrics or torch is not installed.
-    """
-    return crosscheck(model, data, batch_size=list(batch_size), shuffles=shuffles)

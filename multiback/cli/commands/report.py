@@ -67,20 +67,14 @@ def check_tables(
         Tables as (title, text).
     """
     # They load Keras, which a report without data does not need.
-    from multiback.cli.commands.audit import audit_report  # noqa: PLC0415
-    from multiback.cli.commands.crosscheck import (  # noqa: PLC0415
-        compiled_model,
-        crosscheck_report,
-    )
+    from multiback.adapters.torchmetrics import audit, crosscheck  # noqa: PLC0415
+    from multiback.cli.commands.crosscheck import compiled_model  # noqa: PLC0415
     from multiback.cli.npz import read_data  # noqa: PLC0415
 
     arrays = read_data(data)
     best = rank(checkpoints_of(directory, run), None, "auto")[0]
     model = compiled_model(best, modules)
     return [
-        (
-            "Is the number right? (crosscheck)",
-            str(crosscheck_report(model, arrays, [32], 1)),
-        ),
-        ("Metrics that cannot be right (audit)", str(audit_report(model, arrays))),
+        ("Is the number right? (crosscheck)", str(crosscheck(model, arrays))),
+        ("Metrics that cannot be right (audit)", str(audit(model, arrays))),
     ]

@@ -30,7 +30,8 @@ def sum_losses(losses: LossSums, y_true: Array, y_pred: Array) -> list[Any] | No
         loss *= loss > 0.0
         if losses.kind == "squared_hinge":
             loss *= loss
-        return in_sums(loss)
+        rows = in_sums(loss)
+    return None if rows is None else [rows]
 
 
 def _lead_of_two(losses: LossSums, y_true: Array, y_pred: Array) -> Array | None:

@@ -2,6 +2,7 @@
 
 import functools
 import math
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -16,9 +17,11 @@ Array = npt.NDArray[Any]
 
 # So large numbers do not fit two words of float32.
 LARGEST = 1e37
+BEYOND = float(np.finfo(np.float32).max)
 # So many float32 numbers are added up in float64; more, by the width of a row.
 FEW = 4096
 WIDTH = 128
+BLOCK = 16_384
 _ONES = np.ones(WIDTH, np.float32)
 _quiet = functools.partial(np.errstate, all="ignore")
 
@@ -38,6 +41,9 @@ def one_shape(y_true: Array, y_pred: Array) -> tuple[Array, Array] | None:
 
 def in_columns(y_true: Array, y_pred: Array, columns: int) -> list[Array] | None:
     """Give targets and predictions the shape `(N, columns)`, or `(N,)` of one."""
+    plain = y_true.dtype.char == y_pred.dtype.char == "f"
+    if plain and columns == 1 and y_true.shape == y_pred.shape:  # Most often.
+        return [y_true.reshape(-1), y_pred.reshape(-1)]
     pair = one_shape(y_true, y_pred)
     if pair is None:
         return None
@@ -66,13 +72,10 @@ def column_sum(numbers: Array) -> float:
     return float(np.add.reduce(parts, dtype=np.float64) + rest)
 
 
-def sum_of_squares(numbers: Array) -> float:
-    """Add up the squares of a contiguous vector, as `column_sum` does."""
-    if numbers.size <= FEW or numbers.dtype.char == "d":
-        numbers = numbers.astype(np.float64, copy=False)
-        return float(np.dot(numbers, numbers))
-    parts = (numbers[k : k + FEW] for k in range(0, numbers.size, FEW))
-    return math.fsum(float(np.dot(part, part)) for part in parts)
+def blocks(size: int) -> Iterator[slice]:
+    """Give parts of a vector whose intermediate values stay in a processor's cache."""
+    for start in range(0, size, BLOCK):
+        yield slice(start, start + BLOCK)
 
 
 def sum_errors(
@@ -89,28 +92,53 @@ def sum_errors(
     if columns and columns > 1:
         return _sum_columns(sums, pair, sized=sized)
     with _quiet():
-        rows = in_sums(sums.of_arrays(*pair))
-        size = column_sum(np.abs(pair[0])) if sized else 0.0
+        rows, size = _in_blocks(sums.of_arrays, *pair, sized=sized)
     if rows is None or not size < LARGEST:
         return None
-    return [*rows, (size,)] if sized else rows
+    return [rows, (size,)] if sized else [rows]
 
 
-def in_sums(terms: Array) -> list[Any] | None:
+def _in_blocks(
+    formula: Callable[[Array, Array], Array],
+    true: Array,
+    predicted: Array,
+    *,
+    sized: bool,
+) -> tuple[tuple[float, ...] | None, float]:
+    """Add up the terms of one output, and perhaps the sizes of the targets."""
+    if true.size <= BLOCK:
+        rows = in_sums(formula(true, predicted))
+        return rows, column_sum(np.abs(true)) if sized else 0.0
+    total = squares = size = 0.0
+    for part in blocks(true.size):
+        own, others = true[part], predicted[part]
+        terms = formula(own, others)
+        total += column_sum(terms)
+        squares += float(np.dot(terms, terms))
+        size += column_sum(np.abs(own)) if sized else 0.0
+    return _checked(true.size, total, squares), size
+
+
+def in_sums(terms: Array) -> tuple[float, ...] | None:
     """Add up one contiguous vector of terms, and their squares."""
-    total, squares = column_sum(terms), sum_of_squares(terms)
+    if terms.size <= FEW:
+        terms = terms.astype(np.float64, copy=False)
+    return _checked(terms.size, column_sum(terms), float(np.dot(terms, terms)))
+
+
+def _checked(rows: int, total: float, squares: float) -> tuple[float, ...] | None:
     # What cannot be used makes a sum infinite or NaN.
     if not (abs(total) < LARGEST and squares < LARGEST):
         return None
-    rows = terms.size
-    return [(total, rows, rows, total, squares)]
+    return (total, rows, rows, total, squares)
 
 
 def sum_rows(means: RowMeans, y_true: Array, y_pred: Array) -> list[Any] | None:
     """Add up the value of each row of a batch, if there is a formula on arrays."""
     with _quiet():
         values = means.values_of_arrays(y_true, y_pred)
-        return None if values is None else in_sums(values)
+        rows = None if values is None else in_sums(values)
+    return None if rows is None else [rows]
 
 
 def _sum_columns(sums: Any, pair: list[Array], *, sized: bool) -> list[Any] | None:
@@ -140,22 +168,24 @@ def add_numbers(array: Array, numbers: tuple[float, ...]) -> None:
     """Add few numbers to the words of a sum, in place."""
     # Python reads and writes few numbers faster than NumPy.
     words, size = array.reshape(-1).data, len(numbers)
-    for place, number in enumerate(numbers):
-        write_number(words, place, size, words[place] + words[size + place] + number)
+    write_numbers(words, [words[k] + words[size + k] + numbers[k] for k in range(size)])
 
 
-def write_number(words: Any, place: int, size: int, total: float) -> None:
-    """Write a float64 number as two words of float32."""
-    try:
+def write_numbers(words: Any, totals: list[float]) -> None:
+    """Write float64 numbers as two words of float32."""
+    size = len(totals)
+    for place, total in enumerate(totals):
+        if not -BEYOND < total < BEYOND:  # No float32 is so large, or it is NaN.
+            words[place] = words[size + place] = math.nan
+            continue
         words[place] = total
         words[size + place] = total - words[place]
-    except OverflowError:  # No float32 is so large.
-        words[place] = words[size + place] = math.nan
 
 
 def _write(array: Array, total: Array) -> None:
     """Write float64 numbers as two words of float32."""
     with _quiet():
+        total = np.where(np.abs(total) < BEYOND, total, math.nan)
         array[0] = total
         array[1] = total - array[0]
 
@@ -187,6 +217,8 @@ def _moments_of_one(true: Array, predicted: Array) -> tuple[float, ...] | None:
     """Return the moments of one output."""
     n = true.size
     with _quiet():
+        if n > BLOCK and true.dtype.char == "f":
+            return _moments_of_many(true, predicted)
         x = np.empty((3, n))
         x[0], x[1] = true, predicted
         np.subtract(x[0], x[1], out=x[2])
@@ -195,7 +227,35 @@ def _moments_of_one(true: Array, predicted: Array) -> tuple[float, ...] | None:
         x -= means[:, None]
         t, p, r = x
         second = np.dot(t, t), np.dot(p, p), np.dot(t, p), np.dot(r, r)
-    found = (*means.tolist(), *map(float, second))
+    return _if_finite(n, [*means.tolist(), *map(float, second)])
+
+
+def _moments_of_many(true: Array, predicted: Array) -> tuple[float, ...] | None:
+    """Return the moments of one output, in float32 around the means of some rows.
+
+    Rows from all over the batch: what they miss is rare, and far from their mean only
+    if it makes the spread itself.
+    """
+    n = true.size
+    own, others = (x[:: n // FEW].astype(np.float64) for x in (true, predicted))
+    # Of equal numbers float64 has the mean itself.
+    shifts = [np.float32(x.mean()) for x in (own, others, own - others)]
+    rests, second = [0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 0.0]
+    for part in blocks(n):
+        own, others = true[part], predicted[part]
+        given = own, others, own - others
+        apart = [x - shift for x, shift in zip(given, shifts, strict=True)]
+        for k, values in enumerate(apart):
+            rests[k] += column_sum(values)
+        for k, (i, j) in enumerate(zip(LEFT, RIGHT, strict=True)):
+            second[k] += float(np.dot(apart[i], apart[j]))
+    for k, (i, j) in enumerate(zip(LEFT, RIGHT, strict=True)):
+        second[k] -= rests[i] * rests[j] / n
+    means = [float(shift) + rest / n for shift, rest in zip(shifts, rests, strict=True)]
+    return _if_finite(n, [*means, *second])
+
+
+def _if_finite(n: int, found: list[float]) -> tuple[float, ...] | None:
     return (n, n, n, *found) if all(abs(x) < LARGEST for x in found) else None
 
 
@@ -227,5 +287,4 @@ def _add_moments_of_one(array: Array, rows: tuple[float, ...]) -> None:
         before[6 + k] + rows[6 + k] + apart[LEFT[k]] * apart[RIGHT[k]] * between
         for k in range(4)
     ]
-    for place, number in enumerate(total):
-        write_number(words, place, size, number)
+    write_numbers(words, total)

@@ -29,6 +29,14 @@ def ratio(numerator: Tensor, denominator: Tensor, zero_division: float) -> Tenso
     return xp.where(empty, zero_division, numerator / safe)
 
 
+def where_any(values: Tensor, weight: Tensor) -> Tensor:
+    """Return the values, NaN where there is no weight."""
+    if isinstance(weight, np.generic):
+        return values if weight else np.float32(np.nan)
+    xp = namespace(weight)
+    return xp.where(xp.equal(weight, 0.0), float("nan"), values)
+
+
 def cond(
     condition: Tensor, then: Callable[[], Tensor], other: Callable[[], Tensor]
 ) -> Tensor:

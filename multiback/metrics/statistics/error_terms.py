@@ -30,11 +30,20 @@ Kind = Literal[
 SMALLEST_TARGET = 2.0**-52
 
 
+def _all_above(bound: float, values: Tensor) -> bool:
+    """Return whether all are above a bound, as far as it is known: of NumPy arrays.
+
+    NumPy takes longer for a condition or a maximum with one number than for this.
+    """
+    if not isinstance(values, np.ndarray) or not values.size:
+        return False
+    return bool(np.minimum.reduce(values, axis=None) > bound)
+
+
 def _percentage(true: Tensor, predicted: Tensor, _: float) -> Tensor:
     xp = namespace(true)
     size = xp.abs(true)
-    # Where none is smaller: NumPy takes long for a maximum with one number.
-    if xp is not np or not size.size or not size.min() >= SMALLEST_TARGET:
+    if not _all_above(SMALLEST_TARGET, size):
         size = xp.maximum(size, SMALLEST_TARGET)
     return xp.abs(true - predicted) / size
 
@@ -42,9 +51,9 @@ def _percentage(true: Tensor, predicted: Tensor, _: float) -> Tensor:
 def _symmetric_percentage(true: Tensor, predicted: Tensor, _: float) -> Tensor:
     xp = namespace(true)
     size = xp.abs(true) + xp.abs(predicted)
-    empty = xp.equal(size, 0.0)
-    share = xp.abs(true - predicted) / xp.where(empty, 1.0, size)
-    return 2.0 * share
+    if not _all_above(0.0, size):
+        size = xp.where(xp.equal(size, 0.0), 1.0, size)
+    return 2.0 * (xp.abs(true - predicted) / size)
 
 
 def _absolute(true: Tensor, predicted: Tensor, _: float) -> Tensor:
@@ -56,6 +65,8 @@ def _logarithmic(true: Tensor, predicted: Tensor, _: float) -> Tensor:
     xp = namespace(true)
     # A logarithm of the ratio is exact where both numbers are near each other.
     apart = xp.log1p((predicted - true) / (1.0 + true))
+    if _all_above(-1.0, true):  # No other prediction has a finite logarithm.
+        return xp.square(apart)
     defined = xp.logical_and(true > -1.0, predicted > -1.0)
     return xp.where(defined, xp.square(apart), float("nan"))
 

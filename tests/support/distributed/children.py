@@ -13,6 +13,10 @@ from multiback.store import RunDirectory
 
 LIMIT = 300.0
 QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "0"}
+# Each child of JAX compiles its models again, which took most of its time.
+COMPILING_LITTLE = (
+    "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"
+)
 
 
 class Child:
@@ -30,6 +34,8 @@ class Child:
 
 def run(backend, program, *arguments, ranks=1, **environment):
     """Run a program of this folder in so many processes at once."""
+    if backend == "jax":
+        environment["XLA_FLAGS"] = COMPILING_LITTLE
     children = [
         subprocess.Popen(
             command(f"distributed.{program}", rank, *arguments),
@@ -68,7 +74,7 @@ def fewer_and_fewer(backend, root, meeting):
         meeting: Returns where the processes meet, another place each time.
 
     Returns:
-        What the last process told.
+        What the last process printed.
     """
     first = run(
         *(backend, "fewer_child", root, 4, 2, meeting(), 2),
@@ -95,7 +101,7 @@ def fewer_and_fewer(backend, root, meeting):
 
 
 def both(ranks, name):
-    """Return what both told, once it is the same."""
+    """Return what both printed, after checking that it is the same."""
     zero, one = (rank[name] for rank in ranks)
     assert zero == one
     return zero

@@ -1,13 +1,13 @@
 """Train under JAX with keras.distribution on four devices, and without it.
 
-parallel_child RANK FOLDER tells the curves, the weights and what a resume gives.
+parallel_child RANK FOLDER prints the curves, the weights and what a resume gives.
 """
 
 import os
 import sys
 from pathlib import Path
 
-os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=4"
+os.environ["XLA_FLAGS"] += " --xla_force_host_platform_device_count=4"
 
 import keras
 import numpy as np

@@ -106,11 +106,11 @@ def main():
         tf.data.Dataset.from_tensor_slices(data).batch(2 * BATCH)
     )
 
-    @tf.function
+    @tf.function(autograph=False)
     def step(batch):
         strategy.run(update, args=(two, *batch))
 
-    @tf.function
+    @tf.function(autograph=False)
     def extremes(values):
         def each(x):
             largest.update_state(x)

@@ -65,7 +65,7 @@ def tell(**facts):
 
 
 def told(output):
-    """Return what a child has told."""
+    """Return what a child has printed."""
     lines = [line for line in output.splitlines() if line.startswith("TOLD ")]
     facts = {}
     for line in lines:

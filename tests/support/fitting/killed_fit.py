@@ -1,11 +1,10 @@
 """The process that test_fit_kills.py kills: fit for ever, a commit every epoch.
 
-Run as `killed_fit RUN LOG SCORES`; it writes a line to LOG for each epoch that
+Its `main` takes RUN LOG SCORES; it writes a line to LOG for each epoch that
 has passed the checkpoint callback.
 """
 
 import os
-import sys
 
 import keras
 from support.fitting.problem import Says, fit, model
@@ -29,6 +28,3 @@ def main(run, log, scores):
     callback = mb.ModelCheckpoint(run, monitor, save_top_k=2, resume="auto")
     says = Says(score=[float(score) for score in scores.split(",")])
     fit(model("accuracy"), says, callback, Notes(log), epochs=len(says.values["score"]))
-
-
-main(*sys.argv[1:])

@@ -1,6 +1,6 @@
 """The process that test_exact_resume.py kills: everything random, all of it seeded.
 
-Run as `resumed_fit RUN RESULT EPOCHS KILL_AT`: with KILL_AT above 0 it kills
+Its `main` takes RUN RESULT EPOCHS KILL_AT: with KILL_AT above 0 it kills
 itself before that batch, counted over all epochs of its life; otherwise it trains to
 the end and writes all that there is to compare to RESULT, with how many batches it
 took. It saves after every second batch and after each epoch of six.
@@ -10,7 +10,6 @@ import json
 import os
 import random
 import signal
-import sys
 from pathlib import Path
 
 import keras
@@ -108,7 +107,8 @@ def main(run, result, epochs, kill_at):
         keras.optimizers.LossScaleOptimizer(keras.optimizers.Adam(0.05, use_ema=True)),
         "binary_crossentropy",
         metrics=["accuracy", mb.metrics.F1Score()],
-        jit_compile=False,
+        # Without, on JAX the loss scale compiles a branch in each step and keeps it.
+        jit_compile=keras.backend.backend() == "jax",
     )
     other_callbacks = [
         keras.callbacks.LearningRateScheduler(lambda _, rate: 0.9 * rate),
@@ -154,6 +154,3 @@ def main(run, result, epochs, kill_at):
         ],
     }
     Path(result).write_text(json.dumps([found, dies.begun], default=float))
-
-
-main(*sys.argv[1:])

@@ -1,5 +1,7 @@
 """Our answer to a call of each function of scikit-learn that we have a metric for."""
 
+from types import MappingProxyType
+
 import numpy as np
 from sklearn.utils.multiclass import type_of_target
 from support.peers.inputs import (
@@ -210,8 +212,8 @@ def area(name):
     """Answer for the two areas under curves."""
 
     def answer(given):
-        if given.get("max_fpr") not in (None, 1):
-            raise NotApplicableError("max_fpr=")
+        some = given.get("max_fpr")
+        more = {} if some in (None, 1) else {"max_fpr": float(some)}
         average = given["average"]
         if average == "samples":
             raise NotApplicableError('average="samples" of this function')
@@ -224,7 +226,7 @@ def area(name):
             scores = scores.ravel()
         if y_true.ndim == 1 and scores.ndim == 1:
             y_true = (y_true == _positive(given, y_true)).astype("int32")
-            task = {"task": "binary", "capacity": capacity}
+            task = {"task": "binary", "capacity": capacity, **more}
             return value_of(stream(name, y_true, _inside(scores), weights, **task))
         if kind == "multiclass" or (kind == "binary" and y_true.ndim == 1):
             if given.get("multi_class") == "ovo":
@@ -238,7 +240,7 @@ def area(name):
             y_true = y_true.astype("int32")
         if average == "micro":
             capacity *= scores.shape[1]
-        task |= {"average": average, "capacity": capacity}
+        task |= {"average": average, "capacity": capacity, **more}
         return value_of(stream(name, y_true, _inside(scores), weights, **task))
 
     return answer
@@ -268,7 +270,7 @@ def _curve(name, method, given):
         task="binary",
         capacity=16 * -(-len(y_true) // 16),
     )
-    # Where a threshold lies is told otherwise: `score > threshold`.
+    # A threshold has another convention: `score > threshold`.
     return getattr(metric, method)()[:2]
 
 
@@ -280,14 +282,23 @@ def precision_recall(given):
     return _curve("AveragePrecision", "precision_recall_curve", given)
 
 
-def regression(name, *, moments=False):
-    """Answer for the errors and, of moments, the shares of variance."""
+def regression(name, *, moments=False, named=MappingProxyType({}), **constants):
+    """Answer for the errors and, of moments, the shares of variance.
+
+    Args:
+        name: Our class.
+        moments: It is a share of variance.
+        named: Our argument by scikit-learn's name.
+        **constants: More arguments of ours.
+    """
 
     def answer(given):
         y_true, y_pred = (
             dense(given[key]).astype("float32") for key in ("y_true", "y_pred")
         )
-        how, weights = given["multioutput"], weights_of(given)
+        how, weights = given.get("multioutput", "uniform_average"), weights_of(given)
+        more = {ours: float(given[theirs]) for ours, theirs in named.items()}
+        more |= constants
         if given.get("force_finite", True) is False:
             raise NotApplicableError("force_finite=False")
         y_true, y_pred = (x.reshape(len(x), -1) for x in (y_true, y_pred))
@@ -301,9 +312,9 @@ def regression(name, *, moments=False):
             each = value_of(stream(name, y_true, y_pred, weights, **more))
             return np.average(each, weights=how)
         if isinstance(how, str) and how == "uniform_average" and "Root" not in name:
-            return value_of(stream(name, y_true, y_pred, weights))
+            return value_of(stream(name, y_true, y_pred, weights, **more))
         each = [
-            value_of(stream(name, y_true[:, i], y_pred[:, i], weights))
+            value_of(stream(name, y_true[:, i], y_pred[:, i], weights, **more))
             for i in range(outputs)
         ]
         if isinstance(how, str):
@@ -313,6 +324,23 @@ def regression(name, *, moments=False):
     return answer
 
 
+def items(name, **arguments):
+    """Answer for ranked items and labels, one row a query."""
+
+    def answer(given):
+        if given.get("ignore_ties"):
+            raise NotApplicableError("ignore_ties=True")
+        y_true, scores = dense(given["y_true"]), dense(given["y_score"])
+        more = dict(arguments)
+        if given.get("k") is not None:
+            more["k"] = int(given["k"])
+        scores = scores.astype("float32")
+        return value_of(stream(name, y_true, scores, weights_of(given), **more))
+
+    return answer
+
+
+_DEVIANCE = "TweedieDeviance"
 ANSWERS = {
     "accuracy_score": accuracy,
     "average_precision_score": area("AveragePrecision"),
@@ -320,16 +348,26 @@ ANSWERS = {
     "brier_score_loss": brier,
     "cohen_kappa_score": kappa,
     "confusion_matrix": confusion,
+    "coverage_error": items("CoverageError"),
     "explained_variance_score": regression("ExplainedVariance", moments=True),
     "f1_score": ratio("F1Score", "SamplewiseDice"),
     "fbeta_score": ratio("FBetaScore"),
     "hamming_loss": hamming,
     "jaccard_score": ratio("JaccardIndex", "SamplewiseJaccardIndex"),
+    "label_ranking_average_precision_score": items("LabelRankingAveragePrecision"),
+    "label_ranking_loss": items("LabelRankingLoss"),
     "log_loss": log_loss,
     "matthews_corrcoef": matthews,
     "mean_absolute_error": regression("MeanAbsoluteError"),
+    "mean_absolute_percentage_error": regression("MeanAbsolutePercentageError"),
+    "mean_gamma_deviance": regression(_DEVIANCE, power=2.0),
+    "mean_pinball_loss": regression("PinballLoss", named={"quantile": "alpha"}),
+    "mean_poisson_deviance": regression(_DEVIANCE, power=1.0),
     "mean_squared_error": regression("MeanSquaredError"),
+    "mean_squared_log_error": regression("MeanSquaredLogarithmicError"),
+    "mean_tweedie_deviance": regression(_DEVIANCE, named={"power": "power"}),
     "multilabel_confusion_matrix": confusion_of_labels,
+    "ndcg_score": items("NDCG", ignore_index=None),
     "precision_recall_curve": precision_recall,
     "precision_recall_fscore_support": scores_of_all,
     "precision_score": ratio("Precision"),
@@ -338,6 +376,7 @@ ANSWERS = {
     "roc_auc_score": area("AUROC"),
     "roc_curve": roc,
     "root_mean_squared_error": regression("RootMeanSquaredError"),
+    "root_mean_squared_log_error": regression("RootMeanSquaredLogarithmicError"),
     "top_k_accuracy_score": top_k,
     "zero_one_loss": zero_one,
 }

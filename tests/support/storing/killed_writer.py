@@ -1,6 +1,6 @@
 """The process that test_kills.py kills: commit for ever, keep the best three.
 
-Run as `killed_writer RUN LOG SEED DIES_AT HOW`; with DIES_AT above 0 it kills
+Its `main` takes RUN LOG HOW SEED DIES_AT; with DIES_AT above 0 it kills
 itself right after that many changes of the disk, which no timing can aim at. HOW is
 "here" or "background": there the next state is copied while the last is written.
 """
@@ -41,7 +41,8 @@ for _name in [name for name in vars(Files) if not name.startswith("_")]:
     setattr(DyingFiles, _name, _dying(_name))
 
 
-def main(run, log, seed, dies_at, how):
+def main(run, log, how, seed, dies_at):
+    seed, dies_at = int(seed), int(dies_at)
     descriptor = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 
     def note(*words):
@@ -92,7 +93,3 @@ def main(run, log, seed, dies_at, how):
             writer.submit(request, then=after)
         else:
             after(runs.commit(request))
-
-
-if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), sys.argv[5])

@@ -1,6 +1,6 @@
 """A process that takes a run, for test_locks.py and test_notes.py.
 
-It commits when it is told to.
+It commits on command.
 
 Run as `owning_writer RUN CLAIM_TIMEOUT HOW`; RUN may be a URL. HOW is "here",
 "elsewhere" for a process that says it runs on another machine, or "no-locks" for one
