@@ -98,9 +98,13 @@ def compare(
         )
         for metric in metrics
     )
+    # Two runs number their epochs alike.
+    first, second = pair
+    names = (first.name, second.name)
+    if first.name == second.name:
+        names = (str(first.location), str(second.location))
     return Comparison(
-        pair[0].name,
-        pair[1].name,
+        *names,
         rows,
         None if groups is None else int(numbers.max()) + 1,
         differences,
@@ -157,7 +161,13 @@ def _difference(
     """Compare by one metric; rows are drawn again where `groups` are given."""
     values = [value_of_rows(metric, y, each, weights) for each in predictions]
     plain = np.ones(len(y))
-    first, second = (float(np.asarray(of(plain))) for of in values)
+    found_of_each = [np.asarray(of(plain)) for of in values]
+    if found_of_each[0].size != 1:
+        raise ArgumentError(
+            f"metrics= wants metrics of one value, and {metric.name} has "
+            f"{found_of_each[0].size}. Give it average=, or one class as classes=."
+        )
+    first, second = (float(each.reshape(())) for each in found_of_each)
     tested = None if groups is not None else _tested(metric, y, predictions, level)
     p_value = None
     if tested is not None:

@@ -1,6 +1,7 @@
 """What a comparison found, in words that say no more than the data."""
 
 import dataclasses
+import math
 from typing import Any, Literal
 
 import numpy as np
@@ -59,9 +60,11 @@ class Comparison:
     def sentence(self, one: MetricDifference) -> str:
         """Return what the data say by one metric."""
         if one.better is None:
-            what = f"these {self.rows} rows"
+            what = f"these {self.rows} rows" if self.rows > 1 else "one row"
             if self.groups is not None:
                 what += f" of {self.groups} groups"
+            if math.isnan(one.difference.value):
+                return f"{one.metric} has no value by {what}."
             return f"{self.a} and {self.b} cannot be told apart by {what}."
         better, worse = (self.a, self.b) if one.better == "a" else (self.b, self.a)
         return f"{better} is better than {worse}."

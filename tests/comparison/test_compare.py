@@ -1,5 +1,7 @@
 """`mb.compare`: two checkpoints on the same rows."""
 
+import shutil
+
 import keras
 import numpy as np
 import pytest
@@ -98,6 +100,28 @@ def test_rows_of_one_group_count_once(run):
     assert "40 groups" in str(together) or two.better == "a"
 
 
+def test_rows_of_one_class_have_no_area_and_say_so(run):
+    one_class = X[Y == 1], Y[Y == 1]
+    found = compare(run / "epoch=001", run / "epoch=003", one_class)
+    area = found.differences[1]
+    assert np.isnan([area.a, area.difference.value, area.p_value]).all()
+    assert found.sentence(area) == f"auroc has no value by these {Y.sum()} rows."
+
+
+def test_one_row_tells_nothing(run):
+    found = compare(run / "epoch=001", run / "epoch=003", (X[:1], Y[:1]))
+    assert all(one.better is None for one in found.differences)
+    assert "by one row" in str(found)
+
+
+def test_checkpoints_of_one_name_are_told_apart_by_their_paths(run, tmp_path):
+    shutil.copytree(run, tmp_path / "other")
+    one, other = run / "epoch=001", tmp_path / "other" / "epoch=001"
+    found = compare(one, other, (X, Y), metrics=[mb.metrics.Accuracy()])
+    assert str(run) in found.a
+    assert str(tmp_path / "other") in found.b
+
+
 def test_weights_count(run):
     weights = np.where(Y == 1, 3.0, 1.0)
     metrics = [mb.metrics.Accuracy()]
@@ -148,6 +172,10 @@ def test_a_model_without_our_metrics_wants_some(tmp_path):
         ({"metrics": mb.metrics.F1Score()}, "metrics= wants a list"),
         ({"metrics": [keras.metrics.AUC()]}, "metrics= wants a list"),
         ({"metrics": [mb.metrics.Mean()]}, "metrics= wants a list"),
+        (
+            {"metrics": [mb.metrics.F1Score(average=None, classes=[0, 1])]},
+            "metrics of one value, and f1_score has 2",
+        ),
         ({"data": (X[:0], Y[:0])}, "data= wants labels of at least one row"),
     ],
 )

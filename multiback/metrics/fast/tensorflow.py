@@ -16,7 +16,7 @@ from multiback.metrics.fast.numpy import WIDTH
 from multiback.metrics.inputs.batch import Given, same_shape, to_scores, to_tensor
 from multiback.metrics.inputs.causes import OF_LABELS
 from multiback.metrics.numeric import exact
-from multiback.metrics.numeric.tensorflow import is_for_xla
+from multiback.metrics.numeric.tensorflow import apart, is_for_xla
 from multiback.metrics.statistics.counts import CountTable, score_threshold
 from multiback.metrics.statistics.score_bins import SEARCHED, bin_ids, edge_table
 from multiback.metrics.statistics.score_histogram import (
@@ -292,7 +292,7 @@ def of_cells(
     if many:  # Few passes over the cells are what counts.
         plain = tf.function(plain, jit_compile=True)
     counts = tf.convert_to_tensor(state["counts"])  # It may be Keras's variable.
-    return tf.cond(_is_odd(state, bins), otherwise, lambda: plain(counts))
+    return tf.cond(_is_odd(state, bins), apart(otherwise), lambda: plain(counts))
 
 
 def _is_odd(state: State, bins: int) -> Tensor:
@@ -373,4 +373,4 @@ def roc_area(
         areas = won / (under * above), above, under
         return average(*(tf.cast(each, tf.float32) for each in areas))
 
-    return tf.cond(_is_odd(state, bins), otherwise, area)
+    return tf.cond(_is_odd(state, bins), apart(otherwise), area)

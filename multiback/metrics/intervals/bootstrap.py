@@ -79,5 +79,8 @@ def bootstrapped(
         seed: Of the draws.
     """
     value = value_of(np.ones(groups.size))
+    if not groups.any():  # All draws of one group are the data themselves.
+        nothing = np.full(np.shape(value), np.nan)
+        return make(value, (nothing, nothing), nothing, level, "bootstrap")
     drawn = [value_of(each) for each in draws(groups, replicates, seed)]
     return percentile_interval(value, drawn, level)

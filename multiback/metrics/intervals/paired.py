@@ -90,9 +90,10 @@ def difference_of_areas(
         areas.append(float(area))
         placed.append(np.where(positive, of_positives[bins], of_negatives[bins]))
     apart = placed[1] - placed[0]
-    variance = sum(
-        np.var(apart[kind], ddof=1) / np.sum(kind) for kind in (positive, ~positive)
-    )
+    kinds = (positive, ~positive)
+    variance = math.nan  # One row of a class does not vary.
+    if min(map(np.sum, kinds)) > 1:
+        variance = sum(np.var(apart[kind], ddof=1) / np.sum(kind) for kind in kinds)
     value, error = areas[1] - areas[0], math.sqrt(variance)
     reach = normal_quantile(level) * error
     found = make(value, (value - reach, value + reach), error, level, "DeLong, paired")

@@ -43,12 +43,17 @@ def cond(
     """Return what one of two functions returns, as `keras.ops.cond` does.
 
     Outside of a compiled step JAX would compile both at each call: a tenth of a second.
+    On TensorFlow `then` is kept apart, as what is rarely called.
     """
     if keras.backend.backend() == "jax":
         from multiback.metrics.numeric import jax  # noqa: PLC0415 - only here
 
         if jax.is_known(condition):
             return then() if condition else other()
+    if keras.backend.backend() == "tensorflow":
+        from multiback.metrics.numeric import tensorflow  # noqa: PLC0415 - only here
+
+        then = tensorflow.apart(then)
     return ops.cond(condition, then, other)
 
 

@@ -1,5 +1,6 @@
 """Counting by id in TensorFlow, in place, and the bits of floats."""
 
+from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
@@ -25,3 +26,19 @@ def bits(values: Tensor) -> Tensor:
 def is_for_xla() -> bool:
     """Return whether XLA will compile the current graph."""
     return bool(GraphOrParentsInXlaContext(tf.compat.v1.get_default_graph()))
+
+
+def apart(branch: Callable[[], Tensor]) -> Callable[[], Tensor]:
+    """Keep a branch that is rarely taken out of the graph around it.
+
+    A graph on the CPU passes each operation of a branch that it does not take: for the
+    hundreds of a result with its bounds a fifth of the time of the whole metric. XLA
+    does not.
+    """
+    if tf.executing_eagerly() or is_for_xla():
+        return branch
+    attributes = {"_noinline": True}
+    kept: Callable[[], Tensor] = tf.function(
+        branch, experimental_attributes=attributes, autograph=False
+    )
+    return kept
