@@ -7,6 +7,7 @@ import keras
 
 from multiback.keras_private import layers_of, no_compile_config, sharing
 from multiback.state.own_state import (
+    losses_with_state,
     lost_buffers,
     state_in_config,
     stateful_layers,
@@ -93,6 +94,11 @@ def describe(model: keras.Model) -> Description:
         f"The torch buffer {way!r} is no variable of Keras and is not saved. Make it "
         "one with add_weight(trainable=False), or write save_own_variables."
         for way in lost_buffers(model)
+    ]
+    problems += [
+        f"The loss {name!r} holds variables, which Keras does not know and so nothing "
+        "saves. Hold them in a layer of the model, or in a metric of compile."
+        for name in losses_with_state(model)
     ]
     own = ways_of_own_state(model)
     return Description(config, problems, bool(own), rate, own, state_in_config(model))

@@ -125,6 +125,25 @@ def stateful_layers(model: keras.Model) -> list[str]:
     ]
 
 
+def losses_with_state(model: keras.Model) -> list[str]:
+    """Return the names of the compiled losses that hold variables, which Keras omits.
+
+    It follows the attributes of a model to layers and metrics, and not to a loss.
+    """
+    found = []
+    known = {id(variable) for variable in model.variables}
+    for loss in keras.tree.flatten(getattr(model, "loss", None)):
+        # A function of an object may use what the object holds.
+        owner = getattr(loss, "__self__", loss)
+        held = list(getattr(owner, "__dict__", {}).values())
+        held += [part for parts in held if isinstance(parts, list) for part in parts]
+        metrics = [part for part in held if isinstance(part, keras.Metric)]
+        held += [variable for metric in metrics for variable in metric.variables]
+        if any(isinstance(v, keras.Variable) and id(v) not in known for v in held):
+            found.append(getattr(owner, "name", type(owner).__name__))
+    return found
+
+
 def lost_buffers(model: keras.Model) -> list[str]:
     """Return the way to each torch buffer that nothing saves.
 

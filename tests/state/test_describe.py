@@ -234,6 +234,27 @@ def test_an_adapted_vocabulary_needs_keras_s_file_and_comes_back(tmp_path):
     assert again.layers[-1].get_vocabulary() == ["[UNK]", "y", "x"]
 
 
+@pytest.mark.parametrize("held", ["variable", "variables", "metric", "model's"])
+def test_a_loss_whose_variables_nothing_saves_is_named(held):
+    class Balanced(keras.losses.Loss):
+        def call(self, y_true, y_pred):
+            return keras.ops.abs(y_true - y_pred)
+
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+    loss = Balanced(name="balanced")
+    loss.kept = {
+        "variable": lambda: keras.Variable([0.5, 0.5]),
+        "variables": lambda: [keras.Variable([0.5, 0.5])],
+        "metric": keras.metrics.Mean,
+        "model's": lambda: model.layers[0].kernel,
+    }[held]()
+    model.compile("sgd", loss=[loss])
+    said = [problem for problem in describe(model).problems if "holds" in problem]
+    assert [p.startswith("The loss 'balanced' holds variables") for p in said] == (
+        [] if held == "model's" else [True]
+    )
+
+
 @pytest.mark.skipif(BACKEND != "torch", reason="only torch has buffers")
 def test_a_buffer_that_nothing_saves_is_named():
     import torch
