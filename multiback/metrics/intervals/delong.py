@@ -60,9 +60,9 @@ def placements(positives: Array, negatives: Array) -> tuple[Array, Array, Array]
         return area, below, 1.0 - lower / total[..., None]
 
 
-# As many rows out of place as these weigh as much as Hanley and McNeil's variance. From
-# .5, 1, 1.5, 1.6, 1.75, 2, 3, 6 and endlessly many this is the one that covers 93 to 97%
-# in all of the table.
+# As many rows out of place as these weigh as much as Hanley and McNeil's variance. Of
+# .5, 1, 1.5, 1.6, 1.75, 2, 3, 6 and endlessly many, these cover 93 to 97% in all of the
+# table.
 _PRIOR = 1.6
 # Of a mean square, what is left of it by rounding where there is no variance.
 _ROUNDING = 1e-14
