@@ -123,10 +123,12 @@ class SameBatch:
             or last[1]() is not y_pred
             or id(metric) in self._served
         ):
+            tally = _count(kernel, statistic, y_true, y_pred)
             self._batch = weakref.ref(y_true), weakref.ref(y_pred)
             self._versions = versions
-            self._tallies = []
-            self._served = set()
+            self._tallies = [(statistic, tally)]
+            self._served = {id(metric)}
+            return tally
         self._served.add(id(metric))
         for counted, tally in self._tallies:
             if counted == statistic:

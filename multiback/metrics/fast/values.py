@@ -41,6 +41,8 @@ def in_columns(y_true: Array, y_pred: Array, columns: int) -> list[Array] | None
     """Give targets and predictions the shape `(N, columns)`, or `(N,)` of one."""
     plain = y_true.dtype.char == y_pred.dtype.char == "f"
     if plain and columns == 1 and y_true.shape == y_pred.shape:  # Most often.
+        if y_true.ndim == 1:
+            return [y_true, y_pred]
         return [y_true.reshape(-1), y_pred.reshape(-1)]
     pair = one_shape(y_true, y_pred)
     if pair is None:
@@ -98,8 +100,8 @@ def _in_blocks(
 ) -> tuple[tuple[float, ...] | None, float]:
     """Add up the terms of one output, and perhaps the sizes of the targets."""
     if true.size <= BLOCK:
-        rows = in_sums(formula(true, predicted))
-        return rows, column_sum(np.abs(true)) if sized else 0.0
+        size = column_sum(np.abs(true)) if sized else 0.0
+        return in_sums(formula(true, predicted)), size
     total = squares = size = 0.0
     for part in blocks(true.size):
         own, others = true[part], predicted[part]
@@ -159,18 +161,13 @@ def add_numbers(array: Array, numbers: tuple[float, ...]) -> None:
     """Add few numbers to the words of a sum, in place."""
     # Python reads and writes few numbers faster than NumPy.
     words, size = array.reshape(-1).data, len(numbers)
-    write_numbers(words, [words[k] + words[size + k] + numbers[k] for k in range(size)])
-
-
-def write_numbers(words: Any, totals: list[float]) -> None:
-    """Write float64 numbers as two words of float32."""
-    size = len(totals)
-    for place, total in enumerate(totals):
-        if not -BEYOND < total < BEYOND:  # No float32 is so large, or it is NaN.
+    for place, number in enumerate(numbers):
+        total = words[place] + words[size + place] + number
+        if -BEYOND < total < BEYOND:
+            words[place] = total
+            words[size + place] = total - words[place]
+        else:  # No float32 is so large, or it is NaN.
             words[place] = words[size + place] = math.nan
-            continue
-        words[place] = total
-        words[size + place] = total - words[place]
 
 
 def _write(array: Array, total: Array) -> None:
@@ -278,4 +275,5 @@ def _add_moments_of_one(array: Array, rows: tuple[float, ...]) -> None:
         before[6 + k] + rows[6 + k] + apart[LEFT[k]] * apart[RIGHT[k]] * between
         for k in range(4)
     ]
-    write_numbers(words, total)
+    array.fill(0.0)
+    add_numbers(array, tuple(total))
