@@ -160,7 +160,8 @@ def add_sums(*given: Any) -> None:
 def add_numbers(array: Array, numbers: tuple[float, ...]) -> None:
     """Add few numbers to the words of a sum, in place."""
     # Python reads and writes few numbers faster than NumPy.
-    words, size = array.reshape(-1).data, len(numbers)
+    words: Any = array.reshape(-1).data
+    size = len(numbers)
     for place, number in enumerate(numbers):
         total = words[place] + words[size + place] + number
         if -BEYOND < total < BEYOND:
