@@ -341,7 +341,7 @@ def remote(session: nox.Session) -> None:
     """Write to and read from a real S3 server through a wire that is cut."""
     install(session, "backend-jax", "remote", "test", extras="[s3]")
     env = {**TEST_ENV, "KERAS_BACKEND": "jax"}
-    session.run("pytest", "--durations=10", "tests/remote", *session.posargs, env=env)
+    session.run(*PYTEST, *(session.posargs or ("tests/remote",)), env=env)
 
 
 @nox.session

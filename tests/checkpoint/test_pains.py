@@ -15,7 +15,7 @@ Keras's side, Keras has mended it. The rest has its tests where the topic is:
                                  test_monitored_names: metrics_of_every_kind
  7 names with numbers            test_monitored_names: rebuilt_model_may_have_numbers
                                  test_names: could_be_several_is_an_error
- 8 two metrics of one name       test_monitored_names: stands_for_two_metrics
+ 8 two metrics of one name       test_monitored_names: name_of_two_metrics
                                  test_monitored_names: hides_a_compiled_one
  9 vectors                       test_monitored_names: vectors_are_refused
 10 a custom train_step           test_monitored_names: names_of_a_custom_train_step
