@@ -12,7 +12,7 @@ import multiback.adapters
 # Modules that import an optional library are tested where it is installed.
 OPTIONAL = {"jax", "mlflow", "orbax", "tensorboard", "tensorflow", "torch", "wandb"}
 OF_LIGHTNING = {
-    f"lightning.{name}" for name in ("callback", "library", "logs", "state")
+    f"lightning.{name}" for name in ("callback", "library", "logs", "ranks", "state")
 }
 # An editable install maps `multiback.adapters` to a folder that the walk over
 # `multiback` does not see; in an installed wheel both walks find it.

@@ -72,6 +72,26 @@ each = pytest.mark.parametrize("entry", ENTRIES.values(), ids=ENTRIES.keys())
 
 
 @each
+def test_a_formula_of_a_subclass_is_the_one_that_counts(entry):
+    metric = make(entry)
+    data = datasets(entry.kind)["plain"]
+    metric.update_state(*data)
+
+    own = type("Own", (type(metric),), {"compute": lambda *_: ops.ones(()) / 8})
+    changed = own.from_config(metric.get_config())
+    changed.update_state(*data)
+    assert float(changed.result()) == 0.125
+    # And what a subclass adds to the value of its parent.
+    more = type(
+        "More", (type(metric),), {"compute": lambda m, s: super(more, m).compute(s) + 1}
+    )
+    raised = more.from_config(metric.get_config())
+    raised.update_state(*data)
+    expected = ops.convert_to_numpy(metric.result()) + 1
+    np.testing.assert_allclose(raised.result(), expected, 2e-6, 2e-6)
+
+
+@each
 def test_this_backend_meets_the_stored_values(entry):
     metric = make(entry)
     rtol, atol = tolerances(entry)

@@ -110,6 +110,12 @@ class Metric(keras.metrics.Metric, abc.ABC):  # type: ignore[misc]  # Keras has 
         super().__init_subclass__(**kwargs)
         if "__init__" in vars(cls):
             cls.__init__ = checked(cls.__init__)  # type: ignore[method-assign]
+        if "compute" not in vars(cls):
+            return
+        for name in ("compute_on_arrays", "compute_in_step"):
+            # A faster way to the value of a parent is none to that of this formula.
+            if name not in vars(cls):
+                setattr(cls, name, getattr(Metric, name))
 
     @checked
     def __init__(

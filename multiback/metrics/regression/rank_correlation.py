@@ -150,8 +150,10 @@ class SpearmanCorrelation(RankMetric):
             intervals=intervals,
         )
 
-    def compute_on_arrays(self, state: State) -> Any:
+    def compute_on_arrays(self, state: State) -> Any | None:
         """Return the metric's value for a state of NumPy arrays."""
+        if type(self).score is not SpearmanCorrelation.score:
+            return None
         values = spearman(state["kept"], state["used"])
         return values if self.multioutput == "raw_values" else float(values.mean())
 

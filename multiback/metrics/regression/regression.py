@@ -37,6 +37,11 @@ class ErrorMetric(PairMetric):
         super().__init__(sums, name=name, dtype=dtype, intervals=intervals)
         self.sums = sums
 
+    def compute(self, state: State) -> Tensor:
+        """Return the error of a state."""
+        total, weight = self.sums.read(state)
+        return ratio(total, weight, float("nan"))
+
     def compute_on_arrays(self, state: State) -> Any:
         """Return the metric's value for a state of NumPy arrays."""
         return self.compute(state)
@@ -101,11 +106,6 @@ class MeanSquaredError(ErrorMetric):
         sums = ErrorSums("squared", check_flag("ignore_nan", ignore_nan))
         super().__init__(sums, name=name, dtype=dtype, intervals=intervals)
 
-    def compute(self, state: State) -> Tensor:
-        """Return the error of a state."""
-        total, weight = self.sums.read(state)
-        return ratio(total, weight, float("nan"))
-
 
 @keras.saving.register_keras_serializable("multiback")
 class RootMeanSquaredError(ErrorMetric):
@@ -163,6 +163,10 @@ class RootMeanSquaredError(ErrorMetric):
         total, weight = self.sums.read(state)
         return namespace(total).sqrt(ratio(total, weight, float("nan")))
 
+    def compute_on_arrays(self, state: State) -> Any:
+        """Return the metric's value for a state of NumPy arrays."""
+        return self.compute(state)
+
     def interval_on_arrays(self, state: State, level: float) -> Interval:
         """Return the root of the interval of the mean square."""
         return root(super().interval_on_arrays(state, level))
@@ -218,8 +222,3 @@ class MeanAbsoluteError(ErrorMetric):
     ) -> None:
         sums = ErrorSums("absolute", check_flag("ignore_nan", ignore_nan))
         super().__init__(sums, name=name, dtype=dtype, intervals=intervals)
-
-    def compute(self, state: State) -> Tensor:
-        """Return the error of a state."""
-        total, weight = self.sums.read(state)
-        return ratio(total, weight, float("nan"))
