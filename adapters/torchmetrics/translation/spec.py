@@ -8,6 +8,8 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+import keras
+
 import multiback.metrics as ours
 from multiback.errors import ArgumentError
 
@@ -61,7 +63,9 @@ def as_ours(of: MetricSpec) -> Any:
     """
     cls = getattr(ours, of.kind, None)
     if cls is None:
-        raise NoEquivalentError(f"multiback has no {of.kind}")
+        keras_has_it = hasattr(keras.metrics, of.kind)
+        instead = "; keras.metrics has it, on each backend" * keras_has_it
+        raise NoEquivalentError(f"multiback has no {of.kind}{instead}")
     size = SIZES.get(of.task or "")
     if size is not None and of.get(size) is None:
         raise NoEquivalentError(UNKNOWN_SIZE)

@@ -248,7 +248,9 @@ def _of_segments(metric: Any) -> MetricSpec:
     """Read a metric of torchmetrics.segmentation."""
     name, classes = type(metric).__name__, getattr(metric, "num_classes", None)
     if name not in ("DiceScore", "GeneralizedDiceScore", "MeanIoU"):
-        raise NoEquivalentError(f"the others have no {name}")
+        outlines = "the others measure no distance between outlines"
+        no = outlines if name == "HausdorffDistance" else f"the others have no {name}"
+        raise NoEquivalentError(no)
     if classes is None:
         raise NoEquivalentError(UNKNOWN_SIZE)
     config: dict[str, Any] = {"task": "multiclass", "num_classes": classes}
