@@ -77,10 +77,12 @@ def test_a_formula_of_a_subclass_is_the_one_that_counts(entry):
     data = datasets(entry.kind)["plain"]
     metric.update_state(*data)
 
-    own = type("Own", (type(metric),), {"compute": lambda *_: ops.ones(()) / 8})
-    changed = own.from_config(metric.get_config())
-    changed.update_state(*data)
-    assert float(changed.result()) == 0.125
+    formula = {"compute": lambda *_: ops.ones(()) / 8}
+    own = type("Own", (type(metric),), formula)
+    for cls in (own, type("Mixed", (type("Mixin", (), formula), type(metric)), {})):
+        changed = cls.from_config(metric.get_config())
+        changed.update_state(*data)
+        assert float(changed.result()) == 0.125
     # And what a subclass adds to the value of its parent.
     more = type(
         "More", (type(metric),), {"compute": lambda m, s: super(more, m).compute(s) + 1}

@@ -193,9 +193,11 @@ def _load(
     bounded: bool,
 ) -> Any:
     index = variables_of(checkpoint)
-    size, taken = checkpoint.stored_bytes()
+    room = None
     if bounded:
+        size, taken = checkpoint.stored_bytes()
         check_holes(size, taken)
+        room = Room(taken)
     if any(entry["group"] == "tree" for entry in index):
         return tree(checkpoint.tensors(), index)
     config = checkpoint.architecture_document()
@@ -212,7 +214,7 @@ def _load(
         "compile": compile,
         "safe_mode": safe_mode,
         "learning_rate": trainer_facts(checkpoint).get("learning_rate"),
-        "room": Room(taken) if bounded else None,
+        "room": room,
     }
     if KERAS_FILE in checkpoint.files:
         # Keras reads it as a file, so verify it first.

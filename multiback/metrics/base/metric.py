@@ -110,11 +110,10 @@ class Metric(keras.metrics.Metric, abc.ABC):  # type: ignore[misc]  # Keras has 
         super().__init_subclass__(**kwargs)
         if "__init__" in vars(cls):
             cls.__init__ = checked(cls.__init__)  # type: ignore[method-assign]
-        if "compute" not in vars(cls):
-            return
         for name in ("compute_on_arrays", "compute_in_step"):
             # A faster way to the value of a parent is none to that of this formula.
-            if name not in vars(cls):
+            first = next(c for c in cls.__mro__ if {name, "compute"} & {*vars(c)})
+            if name not in vars(first):
                 setattr(cls, name, getattr(Metric, name))
 
     @checked
@@ -313,7 +312,7 @@ class Metric(keras.metrics.Metric, abc.ABC):  # type: ignore[misc]  # Keras has 
 
     def interval_of(self, owner: "Metric", level: float = 0.95) -> Interval:
         """Return an interval of the value of another metric's data, and warn."""
-        state = _on_host(owner.state)
+        state = on_host(owner.state)
         self.warn_of_unusable(state)
         found = self.compute_interval(state, level)
         if self._bootstrap is not None:
@@ -346,7 +345,7 @@ class Metric(keras.metrics.Metric, abc.ABC):  # type: ignore[misc]  # Keras has 
     def compute_interval(self, state: State, level: float = 0.95) -> Interval:
         """Return the interval of the value of a state; see `interval`."""
         level = check_level(level)
-        host = _on_host(state)
+        host = on_host(state)
         if self._bootstrap is not None:
             return self._drawn_interval(self._bootstrap, host, level)
         return self.interval_on_arrays(host, level)
@@ -527,7 +526,7 @@ class Metric(keras.metrics.Metric, abc.ABC):  # type: ignore[misc]  # Keras has 
         return cls(**{key: value for key, value in config.items() if key != "group"})
 
 
-def _on_host(state: State) -> State:
+def on_host(state: State) -> State:
     """Return a state as NumPy arrays, viewed where `convert_to_numpy` would copy."""
     found = {}
     for key, value in state.items():

@@ -8,7 +8,7 @@ from keras import ops
 
 from multiback.errors import ArgumentError, WideBoundsWarning
 from multiback.keras_private import get_keras_mask
-from multiback.metrics.base.metric import Direction, Metric
+from multiback.metrics.base.metric import Direction, Metric, on_host
 from multiback.metrics.base.score_metric import ENOUGH
 from multiback.metrics.detection import boxes, precision
 from multiback.metrics.detection.buffer import BoxBuffer
@@ -194,7 +194,7 @@ class BoxMeanAveragePrecision(Metric):
         Returns:
             Two floats, or with `average=None` two arrays.
         """
-        ends = self.compute_bounds(_on_host(self.state))
+        ends = self.compute_bounds(on_host(self.state))
         return tuple(map(float, ends)) if ends.ndim == 1 else tuple(ends)
 
     def summary(self) -> dict[str, float]:
@@ -210,7 +210,7 @@ class BoxMeanAveragePrecision(Metric):
 
     def compute_summary(self, state: State) -> dict[str, float]:
         """Return the twelve numbers of a state, such as a merged one."""
-        state = _on_host(state)
+        state = on_host(state)
         found: dict[str, float] = {}
         for area, size in enumerate(_SIZES):
             values = self._boxes.average_precision(state, area, "mean")
@@ -256,10 +256,6 @@ def _checked_size(size: Any, format: str) -> tuple[int, int] | None:
         )
     height, width = (as_integer("image_size", side, 1) for side in size)
     return height, width
-
-
-def _on_host(state: State) -> State:
-    return {key: ops.convert_to_numpy(value) for key, value in state.items()}
 
 
 def _mean(values: Any) -> float:

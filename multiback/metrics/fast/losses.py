@@ -5,8 +5,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from multiback.metrics.fast.numpy import known_ids, known_positives, without_ignored
-from multiback.metrics.fast.values import in_sums, one_shape
+from multiback.metrics.fast.numpy import (
+    known_ids,
+    positives_and_scores,
+    without_ignored,
+)
+from multiback.metrics.fast.values import in_sums
 from multiback.metrics.statistics.losses import LossSums
 
 Array = npt.NDArray[Any]
@@ -35,13 +39,10 @@ def sum_losses(losses: LossSums, y_true: Array, y_pred: Array) -> list[Any] | No
 
 
 def _lead_of_two(losses: LossSums, y_true: Array, y_pred: Array) -> Array | None:
-    matched = one_shape(y_true, y_pred)
-    if matched is None:
+    pair = positives_and_scores(y_true, y_pred, losses.ignore_index)
+    if pair is None:
         return None
-    y_true, scores = without_ignored(*matched, losses.ignore_index)
-    positive = known_positives(y_true)
-    if positive is None:
-        return None
+    positive, scores = pair
     sign = positive.astype(scores.dtype)
     sign *= 2.0
     sign -= 1.0

@@ -43,7 +43,7 @@ _ONES = np.ones(WIDTH, np.float32)
 _ONE = np.int32(1)
 
 
-def known_positives(y_true: Array) -> Array | None:
+def _positive(y_true: Array) -> Array | None:
     """Return which labels are 1, if all others are 0."""
     if y_true.dtype == bool:
         return y_true
@@ -52,15 +52,14 @@ def known_positives(y_true: Array) -> Array | None:
     return positive if known else None
 
 
-def has_nan(scores: Array) -> bool:
-    """Return whether any score is NaN."""
+def _has_nan(scores: Array) -> bool:
     return int(np.count_nonzero(np.isnan(scores))) > 0
 
 
 def _are_usable(scores: Array, *, from_logits: bool) -> bool:
     """Return whether no score is NaN, and each is a probability if required."""
     if from_logits:
-        return not has_nan(scores)
+        return not _has_nan(scores)
     # The bits of floats of at least 0 are in order, and all others are above: one
     # comparison checks both ends and NaN.
     bits, one = _BITS[scores.dtype.char]
@@ -81,17 +80,26 @@ def without_ignored(
     return y_true[kept], y_pred[kept]
 
 
+def positives_and_scores(
+    y_true: Array, y_pred: Array, ignore_index: Ids
+) -> tuple[Array, Array] | None:
+    """Return which of two classes holds, if each label is known, and the scores."""
+    matched = one_shape(y_true, y_pred)
+    if matched is None:
+        return None
+    y_true, scores = without_ignored(*matched, ignore_index)
+    positive = _positive(y_true)
+    return None if positive is None else (positive, scores)
+
+
 def count_binary(
     counts: BinaryCounts, y_true: Array, y_pred: Array
 ) -> tuple[Any, ...] | None:
     """Count tp, fp, tn and fn."""
-    matched = one_shape(y_true, y_pred)
-    if matched is None:
+    pair = positives_and_scores(y_true, y_pred, counts.ignore_index)
+    if pair is None or not _are_usable(pair[1], from_logits=counts.from_logits):
         return None
-    y_true, scores = without_ignored(*matched, counts.ignore_index)
-    positive = known_positives(y_true)
-    if positive is None or not _are_usable(scores, from_logits=counts.from_logits):
-        return None
+    positive, scores = pair
     above = scores > score_threshold(counts.threshold, from_logits=counts.from_logits)
     predicted, positives = np.count_nonzero(above), np.count_nonzero(positive)
     tp = np.count_nonzero(positive & above)
@@ -113,7 +121,7 @@ def count_multilabel(
         return None
     if y_pred.dtype.char not in "fd":
         y_pred = y_pred.astype(np.float32)
-    positive = known_positives(y_true)
+    positive = _positive(y_true)
     if positive is None or not _are_usable(y_pred, from_logits=counts.from_logits):
         return None
     above = y_pred > score_threshold(counts.threshold, from_logits=counts.from_logits)
@@ -148,8 +156,7 @@ def _first_largest(scores: Array) -> Array | None:
     return None if np.isnan(rows[np.arange(len(rows)), best]).any() else best
 
 
-def one_hot_ids(y_true: Array, num_classes: int) -> Array | None:
-    """Return the ids of one-hot rows, if all are."""
+def _one_hot_ids(y_true: Array, num_classes: int) -> Array | None:
     rows = y_true.reshape(-1, num_classes)
     ids = rows.argmax(axis=1)
     ones = rows[np.arange(len(rows)), ids] == 1
@@ -164,7 +171,7 @@ def _labels_and_classes(
     if y_pred.dtype.kind in "iub" and rank > 1 and y_true.shape == y_pred.shape:
         if y_pred.shape[-1] == n:
             # Both are one-hot.
-            shape, predictions = y_pred.shape[:-1], one_hot_ids(y_pred, n)
+            shape, predictions = y_pred.shape[:-1], _one_hot_ids(y_pred, n)
         else:
             shape, predictions = y_pred.shape, known_ids(y_pred, n)
     elif y_pred.dtype.kind in "iub" and y_true.ndim in (rank, rank + 1):
@@ -182,7 +189,7 @@ def _labels_and_classes(
         )
         labels = known_ids(labels, n)
     elif y_true.shape == (*shape, n) and ignore_index is None:
-        labels = one_hot_ids(y_true, n)
+        labels = _one_hot_ids(y_true, n)
     else:
         return None
     return None if labels is None else (labels, predictions)
@@ -231,7 +238,7 @@ def count_hits(counts: ClassHits, y_true: Array, y_pred: Array) -> Array | None:
         labels = known
         with np.errstate(invalid="ignore"):  # NaN.
             best = rows.max(axis=1)
-            if has_nan(best):
+            if _has_nan(best):
                 return None
             hit = rows[np.arange(len(rows)), labels] >= best
         # Of equal scores the first one counts.
@@ -249,12 +256,11 @@ def count_scores(
     task, bins = histogram.task, histogram.bins
     if task.num_classes is not None or task.num_labels is not None:
         return _count_columns(histogram, y_true, y_pred)
-    matched = one_shape(y_true, y_pred)
-    if matched is None:
+    pair = positives_and_scores(y_true, y_pred, task.ignore_index)
+    if pair is None:
         return None
-    y_true, scores = without_ignored(*matched, task.ignore_index)
-    positive, scores = known_positives(y_true), scores.reshape(-1)
-    if positive is None or not _are_usable(scores, from_logits=task.from_logits):
+    positive, scores = pair[0], pair[1].reshape(-1)
+    if not _are_usable(scores, from_logits=task.from_logits):
         return None
     ids = bin_ids_of_array(scores, histogram.bits, logits=task.from_logits)
     ids += positive.reshape(-1) * bins
@@ -277,8 +283,8 @@ def _labels_and_scores(
     if y_true.shape != y_pred.shape or task.ignore_index is not None:
         return None
     if task.num_classes is not None:
-        return one_hot_ids(y_true, columns), scores
-    return known_positives(y_true), scores
+        return _one_hot_ids(y_true, columns), scores
+    return _positive(y_true), scores
 
 
 def _count_columns(
