@@ -44,6 +44,9 @@ PYTEST = (
     *("pytest", "-n2", "--dist=loadscope", "--no-loadscope-reorder"),
     "--durations=10",
 )
+# PyTorch, which compiles nothing, takes every case of a test, and the others one in
+# so many, or each case where you name the tests: `nox -s tests-jax -- tests/metrics`.
+SHARE = "3"
 # Folders of tests that a session of their own runs.
 ELSEWHERE = tuple(
     f"--ignore=tests/{folder}"
@@ -127,7 +130,7 @@ ONCE = (
 
 # Sums and what they are rounded to. Under JAX and TensorFlow all else is compiled
 # without what takes XLA most of the time; these as a user's programs are, and so is
-# what the sessions `demo`, `floor` and `newest` run.
+# what the sessions `demo` and `newest` run.
 OPTIMIZED = tuple(
     f"tests/metrics/test_{name}.py"
     for name in ("aggregates", "large_batches", "regression", "score_bins", "wide_jax")
@@ -207,14 +210,17 @@ def not_under(backend: str, *more: str) -> tuple[str, ...]:
     return (*ELSEWHERE, *(f"--ignore={path}" for path in (*once, *more)))
 
 
-def run_suite(session: nox.Session, backend: str) -> None:
-    """Run the test suite in one process tree under one backend, with all cases."""
+def run_suite(session: nox.Session, backend: str, env: dict[str, str]) -> None:
+    """Run the test suite under one backend, in an environment of the session's own."""
     plain = () if backend == "torch" else PLAIN
+    if backend != "torch" and not session.posargs:
+        env = env | {"MULTIBACK_ONE_CASE_IN": SHARE}
     session.run(
         *PYTEST,
         *(session.posargs or ("tests", *not_under(backend, *plain))),
         env={
             **TEST_ENV,
+            **env,
             "KERAS_BACKEND": backend,
             # In one process with TensorFlow it ends in a segmentation fault.
             "MULTIBACK_TEST_HIDDEN": "triton",
@@ -302,9 +308,7 @@ def add_backend(backend: str) -> None:
             demo = ("tests/cli/test_demo.py",) if backend == "jax" else ()
             more = (*demo, *OPTIMIZED)
         left_out = not_under(backend, *PLAIN, *more)
-        # PyTorch, which compiles nothing, takes every case of a test; the others take
-        # every one in the sessions `floor` and `newest`.
-        share = "1" if backend == "torch" else "3"
+        share = "1" if backend == "torch" else SHARE
         under_backend(session, backend, "tests", *left_out, one_case_in=share)
         if more:
             under_backend(session, backend, *OPTIMIZED, one_case_in=share, XLA_FLAGS="")
@@ -433,17 +437,18 @@ def floor(session: nox.Session) -> None:
     groups = (*(f"backend-{b}" for b in BACKENDS), "oracles", "test")
     install(session, *groups)
     session.install("keras==3.13.0")
+    compiled = compiling_little(session)
     for backend in BACKENDS:
-        run_suite(session, backend)
+        run_suite(session, backend, {} if backend == "torch" else compiled)
 
 
 @nox.session(python="3.13")
 def newest(session: nox.Session) -> None:
-    """Run the suite with the newest release of everything."""
+    """Run the suite with the newest release of everything, and XLA's defaults."""
     groups = (*(f"backend-{b}" for b in BACKENDS), "oracles", "test")
     install(session, *groups, constraints=())
     for backend in BACKENDS:
-        run_suite(session, backend)
+        run_suite(session, backend, {})
 
 
 @nox.session
