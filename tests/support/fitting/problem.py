@@ -6,7 +6,6 @@ import warnings
 
 import keras
 import numpy as np
-from support.backends import BACKEND
 
 from multiback.errors import MultibackWarning
 
@@ -21,8 +20,6 @@ def model(*metrics, name=None, **arguments):
     layers = [keras.Input((4,)), keras.layers.Dense(1, "sigmoid")]
     made = keras.Sequential(layers, name=name)
     arguments = {"loss": "binary_crossentropy", "optimizer": "adam", **arguments}
-    # To trace a few steps takes TensorFlow longer than to make them.
-    arguments = {"run_eagerly": BACKEND == "tensorflow", **arguments}
     made.compile(metrics=list(metrics), jit_compile=False, **arguments)
     return made
 
