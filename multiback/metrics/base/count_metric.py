@@ -67,7 +67,6 @@ class CountMetric(PairMetric):
         self,
         record: Task,
         counts: Counts,
-        *,
         zero_division: float,
         name: str,
         dtype: str | None,
@@ -227,24 +226,17 @@ class TaskMetric(CountMetric):
     def __init__(
         self,
         record: Task,
-        *,
-        hits_only: bool = False,
         zero_division: float,
         name: str,
         dtype: str | None,
         intervals: Intervals = None,
+        *,
+        hits_only: bool = False,
     ) -> None:
         counts: Counts = counts_for_task(record)
         if hits_only and record.num_classes is not None:
             counts = ClassHits(record.num_classes, record.ignore_index)
-        super().__init__(
-            record,
-            counts,
-            zero_division=zero_division,
-            name=name,
-            dtype=dtype,
-            intervals=intervals,
-        )
+        super().__init__(record, counts, zero_division, name, dtype, intervals)
 
 
 class RatioMetric(TaskMetric):
@@ -269,7 +261,6 @@ class RatioMetric(TaskMetric):
     def __init__(
         self,
         record: Task,
-        *,
         average: Average,
         zero_division: float,
         name: str,
@@ -277,14 +268,8 @@ class RatioMetric(TaskMetric):
         intervals: Intervals = None,
     ) -> None:
         check_average(average)
-        super().__init__(
-            record,
-            hits_only=average in self.averages_of_hits,
-            zero_division=zero_division,
-            name=name,
-            dtype=dtype,
-            intervals=intervals,
-        )
+        hits = average in self.averages_of_hits
+        super().__init__(record, zero_division, name, dtype, intervals, hits_only=hits)
         self.average = average
 
     @abc.abstractmethod

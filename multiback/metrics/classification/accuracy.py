@@ -123,14 +123,7 @@ class Accuracy(RatioMetric):
             task, num_classes, num_labels, threshold, from_logits, ignore_index, classes
         )
         check_has_classes(record, average)
-        super().__init__(
-            record,
-            average=average,
-            zero_division=zero_division,
-            name=name,
-            dtype=dtype,
-            intervals=intervals,
-        )
+        super().__init__(record, average, zero_division, name, dtype, intervals)
 
     def fraction(self, table: CountTable) -> tuple[Tensor, Tensor]:
         """Return the right elements, and all elements."""
@@ -225,14 +218,7 @@ class BalancedAccuracy(TaskMetric):
         record = Task(
             task, num_classes, num_labels, threshold, from_logits, ignore_index
         )
-        super().__init__(
-            record,
-            hits_only=True,
-            zero_division=zero_division,
-            name=name,
-            dtype=dtype,
-            intervals=intervals,
-        )
+        super().__init__(record, zero_division, name, dtype, intervals, hits_only=True)
 
     def score(self, table: CountTable) -> Tensor:
         """Return the mean recall."""
@@ -365,14 +351,7 @@ class HammingDistance(RatioMetric):
             task, num_classes, num_labels, threshold, from_logits, ignore_index, classes
         )
         check_has_classes(record, average)
-        super().__init__(
-            record,
-            average=average,
-            zero_division=zero_division,
-            name=name,
-            dtype=dtype,
-            intervals=intervals,
-        )
+        super().__init__(record, average, zero_division, name, dtype, intervals)
 
     def fraction(self, table: CountTable) -> tuple[Tensor, Tensor]:
         """Return the wrong elements, and all elements."""

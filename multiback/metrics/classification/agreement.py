@@ -143,13 +143,7 @@ class MatthewsCorrelation(TaskMetric):
         record = Task(
             task, num_classes, num_labels, threshold, from_logits, ignore_index
         )
-        super().__init__(
-            record,
-            zero_division=zero_division,
-            name=name,
-            dtype=dtype,
-            intervals=intervals,
-        )
+        super().__init__(record, zero_division, name, dtype, intervals)
 
     def score(self, table: CountTable) -> Tensor:
         """Return the correlation."""

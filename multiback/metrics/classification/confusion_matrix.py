@@ -271,7 +271,7 @@ class StatScores(TaskMetric):
         record = Task(
             task, num_classes, num_labels, threshold, from_logits, ignore_index, classes
         )
-        super().__init__(record, zero_division=zero_division, name=name, dtype=dtype)
+        super().__init__(record, zero_division, name, dtype)
         self.average = average
 
     def score(self, table: CountTable) -> Tensor:

@@ -135,11 +135,5 @@ class GeneralizedDice(SamplewiseOverlap):
             task, num_classes, num_labels, threshold, from_logits, ignore_index, classes
         )
         super().__init__(
-            kinds[weight_type],
-            record,
-            average="micro",
-            zero_division=zero_division,
-            name=name,
-            dtype=dtype,
-            intervals=intervals,
+            kinds[weight_type], record, "micro", zero_division, name, dtype, intervals
         )

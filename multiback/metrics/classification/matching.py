@@ -103,14 +103,7 @@ class TopKAccuracy(CountMetric):
         )
         check_has_classes(record, average)
         counts = TopKCounts(num_classes, int(top_k), record.ignore_index)
-        super().__init__(
-            record,
-            counts,
-            zero_division=zero_division,
-            name=name,
-            dtype=dtype,
-            intervals=intervals,
-        )
+        super().__init__(record, counts, zero_division, name, dtype, intervals)
         self.average = average
 
     def score(self, table: CountTable) -> Tensor:
@@ -215,14 +208,7 @@ class ExactMatch(CountMetric):
             record.from_logits,
             record.ignore_index,
         )
-        super().__init__(
-            record,
-            counts,
-            zero_division=zero_division,
-            name=name,
-            dtype=dtype,
-            intervals=intervals,
-        )
+        super().__init__(record, counts, zero_division, name, dtype, intervals)
 
     def score(self, table: CountTable) -> Tensor:
         """Return the share of rows."""

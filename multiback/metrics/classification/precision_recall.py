@@ -116,14 +116,7 @@ class Precision(RatioMetric):
         record = Task(
             task, num_classes, num_labels, threshold, from_logits, ignore_index, classes
         )
-        super().__init__(
-            record,
-            average=average,
-            zero_division=zero_division,
-            name=name,
-            dtype=dtype,
-            intervals=intervals,
-        )
+        super().__init__(record, average, zero_division, name, dtype, intervals)
 
     def fraction(self, table: CountTable) -> tuple[Tensor, Tensor]:
         """Return `tp` and `tp + fp`."""
@@ -234,14 +227,7 @@ class Recall(RatioMetric):
         record = Task(
             task, num_classes, num_labels, threshold, from_logits, ignore_index, classes
         )
-        super().__init__(
-            record,
-            average=average,
-            zero_division=zero_division,
-            name=name,
-            dtype=dtype,
-            intervals=intervals,
-        )
+        super().__init__(record, average, zero_division, name, dtype, intervals)
 
     def fraction(self, table: CountTable) -> tuple[Tensor, Tensor]:
         """Return `tp` and `tp + fn`."""

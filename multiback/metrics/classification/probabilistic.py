@@ -23,13 +23,7 @@ Tensor = Any
 class LossMetric(PairMetric):
     """A mean of losses of scores; subclasses write `score`.
 
-    Args:
-        kind: The loss.
-        record: What is classified.
-        name: Name in the logs.
-        dtype: Accepted as Keras's metrics do; sums stay exact across batches.
-        intervals: "bootstrap" draws the rows again for `interval()` while they come, or
-            a mapping of "replicates" and "seed" does; None takes a formula.
+    `kind` is the loss; the other arguments are those of each metric.
     """
 
     direction: ClassVar[Direction | None] = "min"
@@ -37,17 +31,28 @@ class LossMetric(PairMetric):
     def __init__(
         self,
         kind: Kind,
-        record: Task,
-        *,
+        task: ClassTask | None,
+        num_classes: int | None,
+        from_logits: bool,
+        ignore_index: Ids,
         name: str,
         dtype: str | None,
         intervals: Intervals = None,
     ) -> None:
+        self.record: Task = Task(
+            task,
+            num_classes,
+            from_logits=from_logits,
+            ignore_index=ignore_index,
+            allowed=("binary", "multiclass"),
+        )
         self._losses = LossSums(
-            kind, record.num_classes, record.from_logits, record.ignore_index
+            kind,
+            self.record.num_classes,
+            self.record.from_logits,
+            self.record.ignore_index,
         )
         super().__init__(self._losses, name=name, dtype=dtype, intervals=intervals)
-        self.record: Task = record
 
     @abc.abstractmethod
     def score(self, mean: Tensor) -> Tensor:
@@ -145,17 +150,7 @@ class LogLoss(LossMetric):
         intervals: Intervals = None,
     ) -> None:
         super().__init__(
-            "log",
-            Task(
-                task,
-                num_classes,
-                from_logits=from_logits,
-                ignore_index=ignore_index,
-                allowed=("binary", "multiclass"),
-            ),
-            name=name,
-            dtype=dtype,
-            intervals=intervals,
+            "log", task, num_classes, from_logits, ignore_index, name, dtype, intervals
         )
 
     def score(self, mean: Tensor) -> Tensor:
@@ -233,17 +228,7 @@ class Perplexity(LossMetric):
         intervals: Intervals = None,
     ) -> None:
         super().__init__(
-            "log",
-            Task(
-                task,
-                num_classes,
-                from_logits=from_logits,
-                ignore_index=ignore_index,
-                allowed=("binary", "multiclass"),
-            ),
-            name=name,
-            dtype=dtype,
-            intervals=intervals,
+            "log", task, num_classes, from_logits, ignore_index, name, dtype, intervals
         )
 
     def score(self, mean: Tensor) -> Tensor:
@@ -327,16 +312,13 @@ class BrierScore(LossMetric):
     ) -> None:
         super().__init__(
             "brier",
-            Task(
-                task,
-                num_classes,
-                from_logits=from_logits,
-                ignore_index=ignore_index,
-                allowed=("binary", "multiclass"),
-            ),
-            name=name,
-            dtype=dtype,
-            intervals=intervals,
+            task,
+            num_classes,
+            from_logits,
+            ignore_index,
+            name,
+            dtype,
+            intervals,
         )
 
     def score(self, mean: Tensor) -> Tensor:

@@ -47,7 +47,6 @@ class SamplewiseOverlap(PairMetric):
         self,
         kind: Kind,
         record: Task,
-        *,
         average: Literal["macro", "micro"] | None,
         zero_division: float,
         name: str,
@@ -195,13 +194,7 @@ class SamplewiseJaccardIndex(SamplewiseOverlap):
             task, num_classes, num_labels, threshold, from_logits, ignore_index, classes
         )
         super().__init__(
-            "jaccard",
-            record,
-            average=average,
-            zero_division=zero_division,
-            name=name,
-            dtype=dtype,
-            intervals=intervals,
+            "jaccard", record, average, zero_division, name, dtype, intervals
         )
 
 
@@ -307,12 +300,4 @@ class SamplewiseDice(SamplewiseOverlap):
         record = Task(
             task, num_classes, num_labels, threshold, from_logits, ignore_index, classes
         )
-        super().__init__(
-            "dice",
-            record,
-            average=average,
-            zero_division=zero_division,
-            name=name,
-            dtype=dtype,
-            intervals=intervals,
-        )
+        super().__init__("dice", record, average, zero_division, name, dtype, intervals)

@@ -87,14 +87,7 @@ class PearsonCorrelation(MomentMetric):
         dtype: str | None = None,
         intervals: Intervals = None,
     ) -> None:
-        super().__init__(
-            num_outputs=num_outputs,
-            multioutput=multioutput,
-            ignore_nan=ignore_nan,
-            name=name,
-            dtype=dtype,
-            intervals=intervals,
-        )
+        super().__init__(num_outputs, multioutput, ignore_nan, name, dtype, intervals)
 
     def score(self, table: MomentTable) -> Tensor:
         """Return the correlation."""
@@ -188,14 +181,7 @@ class ConcordanceCorrelation(MomentMetric):
         dtype: str | None = None,
         intervals: Intervals = None,
     ) -> None:
-        super().__init__(
-            num_outputs=num_outputs,
-            multioutput=multioutput,
-            ignore_nan=ignore_nan,
-            name=name,
-            dtype=dtype,
-            intervals=intervals,
-        )
+        super().__init__(num_outputs, multioutput, ignore_nan, name, dtype, intervals)
 
     def score(self, table: MomentTable) -> Tensor:
         """Return the correlation."""

@@ -89,13 +89,13 @@ class TweedieDeviance(TermMetric):
             )
         super().__init__(
             "tweedie",
+            num_outputs,
+            multioutput,
+            ignore_nan,
+            name,
+            dtype,
+            intervals,
             power,
-            num_outputs=num_outputs,
-            multioutput=multioutput,
-            ignore_nan=ignore_nan,
-            name=name,
-            dtype=dtype,
-            intervals=intervals,
         )
 
     def score(self, total: Tensor, weight: Tensor) -> Tensor:
@@ -172,14 +172,7 @@ class MinkowskiDistance(TermMetric):
         if not is_real(p) or not 1.0 <= p < math.inf:
             raise ArgumentError(f"p= wants a number of at least 1, not {p!r}.")
         super().__init__(
-            "power",
-            p,
-            num_outputs=num_outputs,
-            multioutput=multioutput,
-            ignore_nan=ignore_nan,
-            name=name,
-            dtype=dtype,
-            intervals=intervals,
+            "power", num_outputs, multioutput, ignore_nan, name, dtype, intervals, p
         )
 
     def score(self, total: Tensor, weight: Tensor) -> Tensor:

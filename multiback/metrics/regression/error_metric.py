@@ -56,14 +56,13 @@ class TermMetric(PairMetric):
     def __init__(
         self,
         kind: Kind,
-        parameter: float = 0.0,
-        *,
         num_outputs: int,
         multioutput: Multioutput,
         ignore_nan: bool,
         name: str,
         dtype: str | None,
         intervals: Intervals = None,
+        parameter: float = 0.0,
     ) -> None:
         num_outputs = as_integer("num_outputs", num_outputs, 1)
         check_multioutput(multioutput)

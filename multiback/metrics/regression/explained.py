@@ -95,14 +95,7 @@ class R2Score(MomentMetric):
         intervals: Intervals = None,
     ) -> None:
         adjusted = as_integer("adjusted", adjusted, 0)
-        super().__init__(
-            num_outputs=num_outputs,
-            multioutput=multioutput,
-            ignore_nan=ignore_nan,
-            name=name,
-            dtype=dtype,
-            intervals=intervals,
-        )
+        super().__init__(num_outputs, multioutput, ignore_nan, name, dtype, intervals)
         self.adjusted = adjusted
 
     def score(self, table: MomentTable) -> Tensor:
@@ -185,14 +178,7 @@ class ExplainedVariance(MomentMetric):
         dtype: str | None = None,
         intervals: Intervals = None,
     ) -> None:
-        super().__init__(
-            num_outputs=num_outputs,
-            multioutput=multioutput,
-            ignore_nan=ignore_nan,
-            name=name,
-            dtype=dtype,
-            intervals=intervals,
-        )
+        super().__init__(num_outputs, multioutput, ignore_nan, name, dtype, intervals)
 
     def score(self, table: MomentTable) -> Tensor:
         """Return the share."""

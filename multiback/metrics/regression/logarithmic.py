@@ -80,13 +80,7 @@ class MeanSquaredLogarithmicError(TermMetric):
         intervals: Intervals = None,
     ) -> None:
         super().__init__(
-            "logarithmic",
-            num_outputs=num_outputs,
-            multioutput=multioutput,
-            ignore_nan=ignore_nan,
-            name=name,
-            dtype=dtype,
-            intervals=intervals,
+            "logarithmic", num_outputs, multioutput, ignore_nan, name, dtype, intervals
         )
 
     def score(self, total: Tensor, weight: Tensor) -> Tensor:
@@ -158,13 +152,7 @@ class RootMeanSquaredLogarithmicError(TermMetric):
         intervals: Intervals = None,
     ) -> None:
         super().__init__(
-            "logarithmic",
-            num_outputs=num_outputs,
-            multioutput=multioutput,
-            ignore_nan=ignore_nan,
-            name=name,
-            dtype=dtype,
-            intervals=intervals,
+            "logarithmic", num_outputs, multioutput, ignore_nan, name, dtype, intervals
         )
 
     def score(self, total: Tensor, weight: Tensor) -> Tensor:

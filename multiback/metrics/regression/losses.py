@@ -84,13 +84,13 @@ class PinballLoss(TermMetric):
             )
         super().__init__(
             "pinball",
+            num_outputs,
+            multioutput,
+            ignore_nan,
+            name,
+            dtype,
+            intervals,
             quantile,
-            num_outputs=num_outputs,
-            multioutput=multioutput,
-            ignore_nan=ignore_nan,
-            name=name,
-            dtype=dtype,
-            intervals=intervals,
         )
 
     def score(self, total: Tensor, weight: Tensor) -> Tensor:
@@ -164,14 +164,7 @@ class Huber(TermMetric):
         if not is_real(delta) or not 0.0 < delta < math.inf:
             raise ArgumentError(f"delta= wants a number above 0, not {delta!r}.")
         super().__init__(
-            "huber",
-            delta,
-            num_outputs=num_outputs,
-            multioutput=multioutput,
-            ignore_nan=ignore_nan,
-            name=name,
-            dtype=dtype,
-            intervals=intervals,
+            "huber", num_outputs, multioutput, ignore_nan, name, dtype, intervals, delta
         )
 
     def score(self, total: Tensor, weight: Tensor) -> Tensor:

@@ -35,7 +35,6 @@ class MomentMetric(PairMetric):
 
     def __init__(
         self,
-        *,
         num_outputs: int,
         multioutput: Multioutput,
         ignore_nan: bool,

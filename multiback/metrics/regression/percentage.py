@@ -77,13 +77,7 @@ class MeanAbsolutePercentageError(TermMetric):
         intervals: Intervals = None,
     ) -> None:
         super().__init__(
-            "percentage",
-            num_outputs=num_outputs,
-            multioutput=multioutput,
-            ignore_nan=ignore_nan,
-            name=name,
-            dtype=dtype,
-            intervals=intervals,
+            "percentage", num_outputs, multioutput, ignore_nan, name, dtype, intervals
         )
 
     def score(self, total: Tensor, weight: Tensor) -> Tensor:
@@ -159,12 +153,12 @@ class SymmetricMeanAbsolutePercentageError(TermMetric):
     ) -> None:
         super().__init__(
             "symmetric percentage",
-            num_outputs=num_outputs,
-            multioutput=multioutput,
-            ignore_nan=ignore_nan,
-            name=name,
-            dtype=dtype,
-            intervals=intervals,
+            num_outputs,
+            multioutput,
+            ignore_nan,
+            name,
+            dtype,
+            intervals,
         )
 
     def score(self, total: Tensor, weight: Tensor) -> Tensor:
@@ -240,12 +234,12 @@ class WeightedMeanAbsolutePercentageError(TermMetric):
     ) -> None:
         super().__init__(
             "weighted percentage",
-            num_outputs=num_outputs,
-            multioutput=multioutput,
-            ignore_nan=ignore_nan,
-            name=name,
-            dtype=dtype,
-            intervals=intervals,
+            num_outputs,
+            multioutput,
+            ignore_nan,
+            name,
+            dtype,
+            intervals,
         )
 
     def score(self, total: Tensor, weight: Tensor) -> Tensor:

@@ -41,7 +41,6 @@ class RankMetric(PairMetric):
     def __init__(
         self,
         capacity: int,
-        *,
         num_outputs: int,
         multioutput: Multioutput,
         ignore_nan: bool,
@@ -141,13 +140,7 @@ class SpearmanCorrelation(RankMetric):
         intervals: Intervals = None,
     ) -> None:
         super().__init__(
-            capacity,
-            num_outputs=num_outputs,
-            multioutput=multioutput,
-            ignore_nan=ignore_nan,
-            name=name,
-            dtype=dtype,
-            intervals=intervals,
+            capacity, num_outputs, multioutput, ignore_nan, name, dtype, intervals
         )
 
     def compute_on_arrays(self, state: State) -> Any | None:
@@ -263,13 +256,7 @@ class KendallTau(RankMetric):
         if variant not in ("b", "c"):
             raise ArgumentError(f'variant= wants "b" or "c", not {variant!r}.')
         super().__init__(
-            capacity,
-            num_outputs=num_outputs,
-            multioutput=multioutput,
-            ignore_nan=ignore_nan,
-            name=name,
-            dtype=dtype,
-            intervals=intervals,
+            capacity, num_outputs, multioutput, ignore_nan, name, dtype, intervals
         )
         self.variant = variant
 

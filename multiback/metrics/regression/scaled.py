@@ -211,14 +211,7 @@ class RelativeSquaredError(MomentMetric):
         intervals: Intervals = None,
     ) -> None:
         squared = check_flag("squared", squared)
-        super().__init__(
-            num_outputs=num_outputs,
-            multioutput=multioutput,
-            ignore_nan=ignore_nan,
-            name=name,
-            dtype=dtype,
-            intervals=intervals,
-        )
+        super().__init__(num_outputs, multioutput, ignore_nan, name, dtype, intervals)
         self.squared = squared
 
     def score(self, table: MomentTable) -> Tensor:

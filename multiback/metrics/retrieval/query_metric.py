@@ -37,15 +37,15 @@ class QueryMetric(PairMetric):
     def __init__(
         self,
         kind: Kind,
-        *,
-        k: int | None = None,
-        zero_division: float = 0.0,
+        k: int | None,
+        zero_division: float,
         ignore_index: int | None,
-        gain: Gain = "linear",
-        binary: bool = False,
         name: str,
         dtype: str | None,
         intervals: Intervals = None,
+        *,
+        gain: Gain = "linear",
+        binary: bool = False,
     ) -> None:
         check_zero_division(zero_division)
         if ignore_index is not None:
