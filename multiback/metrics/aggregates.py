@@ -31,9 +31,6 @@ class Aggregate(Metric):
         Args:
             values: Numbers of any shape.
             sample_weight: One number a row or an element, or None.
-
-        Raises:
-            ArgumentError: The weights do not broadcast to the values.
         """
         self.add_batch(values, sample_weight=sample_weight, mask=None)
 

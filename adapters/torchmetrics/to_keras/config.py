@@ -41,11 +41,7 @@ _HISTORY = {
 
 
 def to_config(metric: Any) -> Config:
-    """Write a metric as plain values.
-
-    Raises:
-        ArgumentError: The class or an argument cannot be written.
-    """
+    """Write a metric as plain values."""
     cls = type(metric)
     arguments = dict(_arguments(metric))
     try:
@@ -60,11 +56,7 @@ def to_config(metric: Any) -> Config:
 
 
 def from_config(config: Config) -> Any:
-    """Make the metric that a config describes, with no data in it.
-
-    Raises:
-        ArgumentError: It does not describe a metric, or the class is unknown.
-    """
+    """Make the metric that a config describes, with no data in it."""
     torchmetrics = load_torchmetrics("as_keras()")
     module, _, name = config["class_name"].rpartition(".")
     cls: Any

@@ -64,22 +64,12 @@ class Triggers:
         self.start(0, 0.0)
 
     def start(self, batches: int, now: float) -> None:
-        """Begin to count.
-
-        Args:
-            batches: How many batches were trained on in earlier parts of the run.
-            now: Seconds on a clock that never goes back.
-        """
+        """Begin to count, on a clock in seconds that never goes back."""
         self._periods = batches // self._steps if self._steps else 0
         self._saved_at = self._looked_at = now
 
     def due(self, batches: int, now: float) -> bool:
-        """Return whether to save now; called at the start of each batch.
-
-        Args:
-            batches: How many batches were trained on.
-            now: As for `start`.
-        """
+        """Return whether to save now; called at the start of each batch."""
         if self._request is not None and now >= self._looked_at + _LOOK_SECONDS:
             self._looked_at = now
             self.asked = self.asked or self._request.exists()

@@ -48,17 +48,7 @@ def _coefficients(fraction: Fraction) -> Coefficients:
 
 
 class CountMetric(PairMetric):
-    """A formula over counts; subclasses write `score`.
-
-    Args:
-        record: What is classified.
-        counts: What is counted.
-        zero_division: Value of a ratio without a denominator: 0, 1 or NaN.
-        name: Name in the logs.
-        dtype: Accepted as Keras's metrics do; the arithmetic stays exact.
-        intervals: "bootstrap" draws the rows again for `interval()` while they come, or
-            a mapping of "replicates" and "seed" does; None takes a formula.
-    """
+    """A formula over counts; subclasses write `score`."""
 
     direction: ClassVar[Direction | None] = "max"
     value_range: ClassVar[tuple[float, float]] = (0.0, 1.0)
@@ -146,12 +136,8 @@ class CountMetric(PairMetric):
     ) -> Interval:
         """Return the interval of a ratio that is averaged as `averaged` does.
 
-        Args:
-            state: As NumPy arrays.
-            level: How often the interval is to contain the true value.
-            fraction: Returns the numerator and the denominator of each column: sums of
-                counts, each times a number.
-            how: How the columns are averaged.
+        `fraction` returns the numerator and the denominator of each column: sums of
+        counts, each times a number. The state is one of NumPy arrays.
         """
         table, ratio = self.count_table(state), _coefficients(fraction)
         record = self.record
@@ -212,15 +198,8 @@ class CountMetric(PairMetric):
 class TaskMetric(CountMetric):
     """A formula over true and false positives and negatives of a task.
 
-    Args:
-        record: What is classified.
-        hits_only: The formula for classes reads no false positives and no true
-            negatives, which take most of the time.
-        zero_division: Value of a ratio without a denominator: 0, 1 or NaN.
-        name: Name in the logs.
-        dtype: Accepted as Keras's metrics do; the arithmetic stays exact.
-        intervals: "bootstrap" draws the rows again for `interval()` while they come, or
-            a mapping of "replicates" and "seed" does; None takes a formula.
+    With `hits_only` the formula for classes reads no false positives and no true
+    negatives, which take most of the time.
     """
 
     def __init__(
@@ -250,8 +229,7 @@ class RatioMetric(TaskMetric):
         zero_division: Value of a ratio without a denominator: 0, 1 or NaN.
         name: Name in the logs.
         dtype: Accepted as Keras's metrics do; the arithmetic stays exact.
-        intervals: "bootstrap" draws the rows again for `interval()` while they come, or
-            a mapping of "replicates" and "seed" does; None takes a formula.
+        intervals: As for each metric.
     """
 
     # Averages for which the formula for classes reads true positives and false

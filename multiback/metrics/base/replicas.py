@@ -34,9 +34,7 @@ def this_replica() -> Any:
 class Replicas:
     """The rows of a metric's state; without replicas the state is plain.
 
-    Args:
-        statistic: What is accumulated. The number of rows is that of the replicas
-            of the strategy in whose scope this is made.
+    There is one row a replica of the strategy in whose scope this is made.
     """
 
     def __init__(self, statistic: Statistic) -> None:

@@ -27,13 +27,9 @@ Tensor = Any
 class ConfidenceBins(PredictionSums):
     """Add up, for each bin of confidence, the weight, the confidence and the hits.
 
-    "sums" is float32 of shape `(2, 3 * n_bins)`, in the words of `exact`.
-
-    Args:
-        n_bins: Number of bins of equal width in [0, 1]; each holds its lower edge.
-        num_classes: Number of classes, or None for two, with one score an element.
-        from_logits: The scores are logits.
-        ignore_index: Elements with this label are left out.
+    "sums" is float32 of shape `(2, 3 * n_bins)`, in the words of `exact`. The bins are
+    of equal width in [0, 1]; each holds its lower edge. Without `num_classes` there
+    are two, with one score an element.
     """
 
     n_bins: int

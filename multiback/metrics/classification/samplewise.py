@@ -29,15 +29,7 @@ Tensor = Any
 class SamplewiseOverlap(PairMetric):
     """The mean over samples of an overlap within each.
 
-    Args:
-        kind: Which overlap.
-        record: What is classified.
-        average: Over the classes or labels within a sample: "macro", "micro" or None.
-        zero_division: Value of a sample in which there is nothing to overlap.
-        name: Name in the logs.
-        dtype: Accepted as Keras's metrics do; the arithmetic stays exact.
-        intervals: "bootstrap" draws the rows again for `interval()` while they come, or
-            a mapping of "replicates" and "seed" does; None takes a formula.
+    `zero_division` is the value of a sample in which there is nothing to overlap.
     """
 
     direction: ClassVar[Direction | None] = "max"

@@ -22,12 +22,6 @@ class BoxBuffer(BoxStatistic):
     "scores" is float32 `(capacity,)`, "matches" int32 `(1 + A, capacity)`: the class,
     then for each area a bit an overlap where it is right, and then where it is ignored.
     "used", int32 `(1,)`, counts the places, and grows past the capacity.
-
-    Args:
-        num_classes: Number K of classes.
-        format: The format of the boxes.
-        image_size: Height and width, for a relative format.
-        capacity: Number of detections.
     """
 
     adds: ClassVar[bool] = False

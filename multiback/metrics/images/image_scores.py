@@ -33,11 +33,8 @@ AXES = {4: 2, 5: 3}
 class ImageScores(RowMeans):
     """Add up one score an image.
 
-    Args:
-        kind: The score.
-        data_range: Largest less smallest value that a pixel can have.
-        sigma: Standard deviation of the Gaussian window, for "ssim".
-        betas: The exponent of each scale; one of 1 is plain SSIM.
+    `sigma` is the standard deviation of the Gaussian window, for "ssim"; `betas` the
+    exponent of each scale, and one of 1 is plain SSIM.
     """
 
     words_of: ClassVar[dict[str, str]] = {"infinite": "equal_images"}

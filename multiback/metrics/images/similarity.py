@@ -19,15 +19,7 @@ Tensor = Any
 
 
 class ImageMetric(PairMetric):
-    """The mean over images of a score of each.
-
-    Args:
-        scores: What is added up.
-        name: Name in the logs.
-        dtype: Accepted as Keras's metrics do; sums stay exact.
-        intervals: "bootstrap" draws the rows again for `interval()` while they come, or
-            a mapping of "replicates" and "seed" does; None takes a formula.
-    """
+    """The mean over images of a score of each."""
 
     direction: ClassVar[Direction | None] = "max"
 

@@ -59,14 +59,7 @@ class Batch:
 
 @dataclasses.dataclass(frozen=True)
 class Given:
-    """The unchanged inputs of a metric.
-
-    Attributes:
-        y_true: Labels or targets.
-        y_pred: Predictions.
-        sample_weight: One number a sample or an element, or None.
-        mask: Like `sample_weight`; False leaves out.
-    """
+    """The unchanged inputs of a metric; False in the mask leaves out."""
 
     y_true: Tensor
     y_pred: Tensor
@@ -83,13 +76,10 @@ def _dtype(x: Tensor) -> str:
 
 
 def to_tensor(x: Tensor, name: str, *, labels: bool = True) -> Tensor:
-    """Convert an array of numbers.
+    """Convert an array of numbers, the argument of that name.
 
-    Args:
-        x: The array.
-        name: The argument, for an error.
-        labels: These are labels: an integer that int32 cannot hold becomes its
-            largest or smallest one. Other numbers become floats.
+    A label that int32 cannot hold becomes its largest or smallest one; other numbers
+    become floats.
     """
     try:
         if _is_too_wide(x):
@@ -258,12 +248,6 @@ def two_class_batch(
         ignore_index: Elements with this label are left out.
         num_labels: Length of the last axis; None for a binary task.
         soft: A label may be any number in [0, 1]; the batch then has `targets`.
-
-    Returns:
-        A batch of shape `(N,)`, or `(N, num_labels)`.
-
-    Raises:
-        ArgumentError: The shapes do not fit together.
     """
     y_true, y_pred = given.tensors()
     if num_labels is None:

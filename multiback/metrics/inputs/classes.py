@@ -53,12 +53,6 @@ def class_batch(
         ignore_index: Elements with this label are left out.
         num_classes: Number of classes.
         float_ids: Take whole floats that are not scores for class ids.
-
-    Returns:
-        A batch of shape `(N,)` whose predictions are class ids.
-
-    Raises:
-        ArgumentError: The shapes do not fit together.
     """
     y_true, y_pred = given.tensors()
     by_id = True
@@ -90,17 +84,8 @@ def class_batch(
 def rounded_batch(given: Given, *, ignore_index: Ids, num_classes: int) -> Batch:
     """Prepare elements whose class a model predicts as one number.
 
-    Args:
-        given: Labels as for `class_batch`; predictions are numbers of shape `(...)` or
-            `(..., 1)`, rounded to the nearest class, a half to the even one.
-        ignore_index: Elements with this label are left out.
-        num_classes: Number of classes.
-
-    Returns:
-        A batch of shape `(N,)` whose predictions are class ids.
-
-    Raises:
-        ArgumentError: The shapes do not fit together.
+    Labels are as for `class_batch`; predictions are numbers of shape `(...)` or
+    `(..., 1)`, rounded to the nearest class, a half to the even one.
     """
     y_true, y_pred = given.tensors()
     if len(y_pred.shape) > 1 and y_pred.shape[-1] == 1:
@@ -192,18 +177,8 @@ def top_k_batch(
 ) -> Batch:
     """Prepare elements whose label may be anywhere among the best `top_k` scores.
 
-    Args:
-        given: As for `class_batch`, with scores of shape `(..., num_classes)`.
-        ignore_index: Elements with this label are left out.
-        num_classes: Number of classes.
-        top_k: How many of the best scores count. Equal scores rank by index.
-
-    Returns:
-        A batch of shape `(N,)` whose predictions are True where the label is
-        among the best.
-
-    Raises:
-        ArgumentError: The shapes do not fit together.
+    As for `class_batch`, with scores of shape `(..., num_classes)`; equal ones rank by
+    index. The predictions are True where the label is among the best.
     """
     y_true, y_pred = given.tensors()
     if not len(y_pred.shape) or y_pred.shape[-1] != num_classes or not is_float(y_pred):
@@ -238,16 +213,7 @@ def hit_batch(
 ) -> Batch:
     """Prepare elements for which only a hit or a miss of their class matters.
 
-    Args:
-        given: As for `class_batch`.
-        ignore_index: Elements with this label are left out.
-        num_classes: Number of classes.
-
-    Returns:
-        A batch of shape `(N,)` whose predictions are True where they are right.
-
-    Raises:
-        ArgumentError: The shapes do not fit together.
+    As for `class_batch`; the predictions are True where they are right.
     """
     y_true, y_pred = given.tensors()
     if _are_ids(y_true, y_pred, num_classes, float_ids=False):
@@ -292,20 +258,10 @@ def score_batch(
     num_classes: int,
     soft: bool = False,
 ) -> Batch:
-    """Prepare elements with the scores of all classes.
+    """Prepare elements with the scores of all classes, `(N, num_classes)`.
 
-    Args:
-        given: As for `class_batch`, with scores of shape `(..., num_classes)`.
-        ignore_index: Elements with this label are left out.
-        num_classes: Number of classes.
-        soft: Float rows of labels may be shares that add up to 1; the batch then has
-            `targets`.
-
-    Returns:
-        A batch of shape `(N,)` whose predictions are `(N, num_classes)` scores.
-
-    Raises:
-        ArgumentError: The shapes do not fit together.
+    As for `class_batch`, with scores of shape `(..., num_classes)`. With `soft`, float
+    rows of labels may be shares that add up to 1; the batch then has `targets`.
     """
     y_true, y_pred = given.tensors()
     if not len(y_pred.shape) or y_pred.shape[-1] != num_classes or not is_float(y_pred):

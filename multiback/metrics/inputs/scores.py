@@ -108,12 +108,9 @@ def _against_rest(batch: Batch, num_classes: int) -> Batch:
 
 
 def softmax_logits(scores: Tensor) -> Tensor:
-    """Return `log(p / (1 - p))` of the softmax p over the last axis.
+    """Return `log(p / (1 - p))` of the softmax p of `(N, C)` scores.
 
     Computed from p, all probabilities near 1 would be equal.
-
-    Args:
-        scores: Float tensor of shape `(N, C)`.
     """
     best = ops.expand_dims(ops.argmax(scores, axis=-1), -1)
     classes = ops.arange(scores.shape[-1], dtype=best.dtype)

@@ -111,18 +111,12 @@ BLOCK = 32
 
 
 def batch_sum(values: Tensor) -> Tensor:
-    """Add up the last axis as two float32 words, without a long chain of roundings.
+    """Add up the last axis as two float32 words, `(2, ...)`, in few roundings.
 
     float64 values, and float32 ones on TensorFlow, add up in float64. JAX has no
     float64 by default, but knows every shape: it adds blocks of 32, then blocks
     of these sums, an error of at most 32 roundings a level. PyTorch's own sum is
     a cascade already.
-
-    Args:
-        values: Float tensor of shape `(..., N)`.
-
-    Returns:
-        float32 tensor of shape `(2, ...)`.
     """
     backend = keras.backend.backend()
     if backend == "tensorflow":

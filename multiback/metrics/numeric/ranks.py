@@ -46,12 +46,7 @@ def of_pairs(first: Tensor, second: Tensor) -> Tensor:
 
 
 def sum_tied(places: Tensor, weights: Tensor) -> Tensor:
-    """Return the weight of all elements with the same rank, `(D, N)`.
-
-    Args:
-        places: int32 `(D, N)` with values in [0, N).
-        weights: float32 `(D, N)`.
-    """
+    """Return the weight of all elements with the same of N places, `(D, N)`."""
     return take(_by_rank(places, weights), places)
 
 

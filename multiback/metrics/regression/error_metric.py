@@ -36,16 +36,7 @@ def check_multioutput(multioutput: Any) -> None:
 class TermMetric(PairMetric):
     """A formula over the sum of error terms; subclasses write `score`.
 
-    Args:
-        kind: The formula of a term.
-        parameter: The number in the formula, if it has one.
-        num_outputs: Number D of outputs; one takes all elements together.
-        multioutput: How the values of several outputs become one.
-        ignore_nan: Leave out elements whose target is NaN.
-        name: Name in the logs.
-        dtype: Accepted as Keras's metrics do; sums stay exact.
-        intervals: "bootstrap" draws the rows again for `interval()` while they come, or
-            a mapping of "replicates" and "seed" does; None takes a formula.
+    `kind` is the formula of a term, and `parameter` the number in it, if it has one.
     """
 
     direction: ClassVar[Direction | None] = "min"

@@ -22,18 +22,7 @@ Variant = Literal["b", "c"]
 
 
 class RankMetric(PairMetric):
-    """A number that depends on ranks alone; subclasses write `score`.
-
-    Args:
-        capacity: How many elements of an output to keep.
-        num_outputs: Number D of outputs; more than one are scored apart.
-        multioutput: How the values of several outputs become one.
-        ignore_nan: Leave out elements whose target is NaN.
-        name: Name in the logs.
-        dtype: Accepted as Keras's metrics do.
-        intervals: "bootstrap" draws the rows again for `interval()` while they come, or
-            a mapping of "replicates" and "seed" does; None takes a formula.
-    """
+    """A number that depends on ranks alone; subclasses write `score`."""
 
     direction: ClassVar[Direction | None] = "max"
     value_range: ClassVar[tuple[float, float]] = (-1.0, 1.0)

@@ -18,15 +18,7 @@ Tensor = Any
 
 
 class ErrorMetric(PairMetric):
-    """A mean over the errors of all elements; NaN of no data.
-
-    Args:
-        sums: What is added up.
-        name: Name in the logs.
-        dtype: Accepted as Keras's metrics do.
-        intervals: "bootstrap" draws the rows again for `interval()` while they come, or
-            a mapping of "replicates" and "seed" does; None takes a formula.
-    """
+    """A mean over the errors of all elements; NaN of no data."""
 
     direction: ClassVar[Direction | None] = "min"
     value_range: ClassVar[tuple[float, float]] = (0.0, math.inf)

@@ -18,17 +18,8 @@ Tensor = Any
 class QueryMetric(PairMetric):
     """The mean over queries of a score of each.
 
-    Args:
-        kind: The score.
-        k: Number of best items that it looks at; None takes all.
-        zero_division: Value of a query without relevant items.
-        ignore_index: The label of padding.
-        gain: What a relevance is worth, for "ndcg".
-        binary: A label is 0 or 1, and nothing else.
-        name: Name in the logs.
-        dtype: Accepted as Keras's metrics do; sums stay exact.
-        intervals: "bootstrap" draws the rows again for `interval()` while they come, or
-            a mapping of "replicates" and "seed" does; None takes a formula.
+    Without `k` all items count; `gain` is what a relevance is worth, for "ndcg"; with
+    `binary` a label is 0 or 1, and nothing else.
     """
 
     direction: ClassVar[Direction | None] = "max"

@@ -76,15 +76,10 @@ class Ranked:
 
 @dataclasses.dataclass(frozen=True)
 class QueryScores(RowMeans):
-    """Add up one score a query.
+    """Add up one score a query, of the `top_k` best items, or all.
 
-    Args:
-        kind: The score.
-        top_k: Number of best items that it looks at; None takes all.
-        gain: What a relevance is worth, for "ndcg".
-        empty: Value of a query without relevant items; None leaves it out.
-        ignore_index: The label of padding.
-        binary: A label is 0 or 1, and nothing else.
+    `gain` is what a relevance is worth, for "ndcg"; `empty` the value of a query
+    without relevant items, which None leaves out; with `binary` a label is 0 or 1.
     """
 
     kind: Kind

@@ -21,10 +21,6 @@ class ClassHits(Counts):
 
     `tp` and `fn` hold them; `fp` and `tn` stay 0. Whether a label's score is the first
     largest takes a single run through the scores; which score it is takes several.
-
-    Args:
-        num_classes: Number of classes.
-        ignore_index: Elements with this label are left out.
     """
 
     num_classes: int

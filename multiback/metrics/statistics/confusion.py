@@ -21,16 +21,8 @@ class ConfusionCounts(LabelCells):
     """Count each pair of a label and a prediction.
 
     A score that is NaN predicts no class: such elements fill a last column, so that
-    a row still adds up to the number of its labels.
-
-    Args:
-        num_classes: Number of classes; None for binary and multilabel tasks, where
-            a label is 0 or 1.
-        num_labels: Number of labels, with one matrix each; None for the other tasks.
-        threshold: A probability above it is positive.
-        from_logits: The scores are logits.
-        ignore_index: Elements with this label are left out.
-        rounded: Predictions are numbers, rounded to the nearest class.
+    a row still adds up to the number of its labels. There is one matrix a label;
+    with `rounded`, predictions are numbers, rounded to the nearest class.
     """
 
     num_classes: int | None = None

@@ -27,14 +27,8 @@ Tensor = Any
 class CountTable:
     """The values of a state: float32 tensors of shape `(columns,)`.
 
-    A column is a class, a label, or the positive class of a binary task.
-
-    Attributes:
-        tp: True positives.
-        fp: False positives.
-        tn: True negatives.
-        fn: False negatives.
-        invalid: Scalar, number of elements whose label the task does not know.
+    A column is a class, a label, or the positive class of a binary task. `invalid` is a
+    scalar, the number of elements whose label the task does not know.
     """
 
     tp: Tensor

@@ -141,14 +141,8 @@ class ErrorTerms(PairStatistic):
     """Add up one term an element, and the weights, apart for each output.
 
     "sums" is float32 of shape `(2, 5, D)`, as `sums_for_mean` returns them. For
-    "weighted percentage" there is "sizes" too, `(2, D)`: the sum of `|y_true|`.
-
-    Args:
-        kind: The formula of a term.
-        parameter: The number in the formula, if it has one.
-        num_outputs: Number D of outputs, the length of the last axis; None takes all
-            elements for one output.
-        ignore_nan: Leave out elements whose target is NaN.
+    "weighted percentage" there is "sizes" too, `(2, D)`: the sum of `|y_true|`. One
+    output takes all elements.
     """
 
     words_of: ClassVar[dict[str, str]] = {

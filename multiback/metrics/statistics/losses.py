@@ -70,15 +70,10 @@ class PredictionSums(LabelStatistic):
 class LossSums(PredictionSums):
     """Add up one loss an element, the weights, and the terms of an interval.
 
-    "sums" is float32 of shape `(2, 5)`, as `sums_for_mean` returns them.
-
-    Args:
-        kind: "log" (`-log p` of the label), "brier" (the squared distance of the
-            probabilities from the label), "hinge" (how far the lead of the label's
-            score is from 1) or "squared_hinge".
-        num_classes: Number of classes, or None for two, with one score an element.
-        from_logits: The scores are logits.
-        ignore_index: Elements with this label are left out.
+    "sums" is float32 of shape `(2, 5)`, as `sums_for_mean` returns them. The kinds are
+    "log" (`-log p` of the label), "brier" (the squared distance of the probabilities
+    from the label), "hinge" (how far the lead of the label's score is from 1) and
+    "squared_hinge". Without `num_classes` there are two, with one score an element.
     """
 
     kind: Kind

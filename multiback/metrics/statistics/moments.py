@@ -59,13 +59,8 @@ class Moments(PairStatistic):
 
     "moments" is one float32 tensor of shape `(2, 10, D)`, in two words each. It is
     not linear: states are merged by `merge`, never by adding. With extremes there is
-    "extremes" too, `(2, D)`: the largest target, and minus the smallest.
-
-    Args:
-        num_outputs: Number D of outputs, the length of the last axis; with 1 that
-            axis may be missing.
-        ignore_nan: Leave out elements whose target is NaN.
-        extremes: Keep the largest and the smallest target.
+    "extremes" too, `(2, D)`: the largest target, and minus the smallest. With one
+    output the last axis may be missing.
     """
 
     words_of: ClassVar[dict[str, str]] = {"nan_label": "nan_target"}

@@ -23,11 +23,6 @@ class TopKCounts(Counts):
     """Count, for each class, labels that are among the best scores and those not.
 
     `tp` and `fn` hold them; `fp` and `tn` stay 0.
-
-    Args:
-        num_classes: Number of classes.
-        top_k: How many of the best scores count.
-        ignore_index: Elements with this label are left out.
     """
 
     num_classes: int
@@ -74,13 +69,6 @@ class ExactMatchCounts(Counts):
 
     An element that is masked or ignored does not spoil its row; a row of nothing
     else is left out. One unknown label makes its row invalid.
-
-    Args:
-        num_classes: Number of classes, or None for a multilabel task.
-        num_labels: Number of labels, or None for a multiclass task.
-        threshold: A probability above it is a positive prediction.
-        from_logits: The scores are logits; the threshold stays a probability.
-        ignore_index: Elements with this label are left out.
     """
 
     num_classes: int | None = None

@@ -87,15 +87,9 @@ class RowMeans(PairStatistic):
 
 
 def weights_of_rows(sample_weight: Tensor, shape: tuple[int | None, ...]) -> Tensor:
-    """Return one float32 weight a row.
+    """Return one float32 weight a row, of labels of this shape (None where unknown).
 
-    Args:
-        sample_weight: One number a row, with axes of length 1 behind it, or one for
-            all rows.
-        shape: The shape of the labels, rows first; None where unknown.
-
-    Raises:
-        ArgumentError: There is not one number a row.
+    There is one number a row, with axes of length 1 behind it, or one for all rows.
     """
     each = ops.cast(ops.convert_to_tensor(sample_weight), "float32")
     rows = shape[0] if shape else None

@@ -135,12 +135,7 @@ class ValueSums(WeightedSums, ValueStatistic):
 
 @dataclasses.dataclass(frozen=True)
 class ErrorSums(WeightedSums, PairStatistic):
-    """Add up errors of predictions.
-
-    Args:
-        kind: "squared" or "absolute".
-        ignore_nan: Leave out elements whose target is NaN.
-    """
+    """Add up "squared" or "absolute" errors of predictions."""
 
     words_of: ClassVar[dict[str, str]] = {"nan_label": "nan_target"}
     kind: Literal["squared", "absolute"]

@@ -44,11 +44,6 @@ def _count_two_classes(
 class BinaryCounts(Counts):
     """Count one positive class against one negative.
 
-    Args:
-        threshold: A probability above it is a positive prediction.
-        from_logits: The scores are logits; the threshold stays a probability.
-        ignore_index: Elements with this label are left out.
-
     Examples:
         >>> counts = BinaryCounts()
         >>> state = counts.update(counts.init(), [0, 1, 1], [0.2, 0.9, 0.4])
@@ -109,14 +104,7 @@ class BinaryCounts(Counts):
 
 @dataclasses.dataclass(frozen=True)
 class MultilabelCounts(Counts):
-    """Count each of several labels that may hold at once.
-
-    Args:
-        num_labels: Length of the last axis of `y_true` and `y_pred`.
-        threshold: A probability above it is a positive prediction.
-        from_logits: The scores are logits; the threshold stays a probability.
-        ignore_index: Elements with this label are left out.
-    """
+    """Count each of several labels that may hold at once, on the last axis."""
 
     num_labels: int
     threshold: float = 0.5
@@ -153,12 +141,7 @@ class MultilabelCounts(Counts):
 
 @dataclasses.dataclass(frozen=True)
 class MulticlassCounts(Counts):
-    """Count each of several exclusive classes.
-
-    Args:
-        num_classes: Number of classes.
-        ignore_index: Elements with this label are left out.
-    """
+    """Count each of several exclusive classes."""
 
     num_classes: int
     ignore_index: Ids = None

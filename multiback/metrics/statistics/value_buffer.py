@@ -18,11 +18,8 @@ Tensor = Any
 class KeptValues:
     """The values of a state: float32 tensors `(D, capacity)`.
 
-    Attributes:
-        true: The targets.
-        predicted: The predictions.
-        weights: The weights, 0 where a place is free.
-        broken: `(D,)` boolean: some value is NaN or had no room.
+    A free place has weight 0. `broken`, `(D,)` boolean: some value is NaN or had no
+    room.
     """
 
     true: Tensor
@@ -37,14 +34,8 @@ class ValueBuffer(PairStatistic):
 
     The state is "kept", `(3, D, capacity)` float32: targets, predictions and weights,
     0 where a place is free. "used" counts the places, `(D,)` int32, and grows past the
-    capacity: then values are missing. "unusable" counts causes.
-
-    Args:
-        capacity: Number of elements of one output; one that is masked, left out or of
-            weight 0 takes no place.
-        num_outputs: Number D of outputs, the length of the last axis; with 1 that
-            axis may be missing.
-        ignore_nan: Leave out elements whose target is NaN.
+    capacity: then values are missing. "unusable" counts causes. An element that is
+    masked, left out or of weight 0 takes no place.
     """
 
     words_of: ClassVar[dict[str, str]] = {

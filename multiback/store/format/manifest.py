@@ -58,11 +58,7 @@ def manifest_bytes(manifest: Manifest) -> bytes:
 
 
 def parse_manifest(raw: bytes) -> Manifest:
-    """Read a manifest.
-
-    Raises:
-        ValueError: The reason why these bytes are not a valid manifest.
-    """
+    """Read a manifest, or raise a ValueError with the reason why it is not valid."""
     fields = load(raw)
     if not isinstance(fields, dict) or fields.get("format") != FORMAT:
         raise ValueError(f"it is no {FORMAT} manifest")

@@ -279,9 +279,8 @@ class RunDirectory(Runs):
     ) -> list[str]:
         """Let a function delete the leftovers of writers that have ended.
 
-        Args:
-            collect_all: Takes paths and returns problems.
-            mine: A run that this process has taken, and written nothing of yet.
+        It takes paths and returns problems; `mine` is a run that this process has
+        taken, and written nothing of yet.
         """
         self._listing.check()
         with store_errors("collect garbage in", self.path):
