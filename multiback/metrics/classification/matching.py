@@ -14,8 +14,9 @@ from multiback.metrics.inputs.task import Average, Ids, Task
 from multiback.metrics.intervals.delta import RECALL, column_ratios
 from multiback.metrics.intervals.interval import Interval, undefined
 from multiback.metrics.numeric.arithmetic import ratio
+from multiback.metrics.statistics.class_hits import TopKCounts
 from multiback.metrics.statistics.counts import CountTable
-from multiback.metrics.statistics.row_counts import ExactMatchCounts, TopKCounts
+from multiback.metrics.statistics.row_counts import ExactMatchCounts
 from multiback.metrics.statistics.statistic import State
 
 Tensor = Any

@@ -42,16 +42,8 @@ class ScoreTask:
     def prepare(self, given: Given) -> Batch:
         """Flatten to `(N,)`, `(N, num_labels)`, or `(N,)` with `(N, num_classes)`."""
         if self.num_classes is not None:
-            return score_batch(
-                given,
-                ignore_index=self.ignore_index,
-                num_classes=self.num_classes,
-            )
-        return two_class_batch(
-            given,
-            ignore_index=self.ignore_index,
-            num_labels=self.num_labels,
-        )
+            return score_batch(given, self.ignore_index, self.num_classes)
+        return two_class_batch(given, self.ignore_index, self.num_labels)
 
     def ranked(self, batch: Batch) -> Batch:
         """Return elements that are each 0 or 1, `(N,)`, or `(N, columns)`."""

@@ -50,21 +50,12 @@ class ConfusionCounts(LabelCells):
     def prepare(self, given: Given) -> Batch:
         """Flatten to `(N,)` class ids, or `(N, num_labels)`."""
         if self.num_classes is not None and self.rounded:
-            return rounded_batch(
-                given, ignore_index=self.ignore_index, num_classes=self.num_classes
-            )
+            return rounded_batch(given, self.ignore_index, self.num_classes)
         if self.num_classes is not None:
             return class_batch(
-                given,
-                ignore_index=self.ignore_index,
-                num_classes=self.num_classes,
-                float_ids=True,
+                given, self.ignore_index, self.num_classes, float_ids=True
             )
-        batch = two_class_batch(
-            given,
-            ignore_index=self.ignore_index,
-            num_labels=self.num_labels,
-        )
+        batch = two_class_batch(given, self.ignore_index, self.num_labels)
         threshold = score_threshold(self.threshold, from_logits=self.from_logits)
         above = ops.cast(batch.predictions > threshold, "int32")
         return dataclasses.replace(batch, predictions=above)

@@ -44,15 +44,8 @@ class PredictionSums(LabelStatistic):
     def prepare(self, given: Given) -> Batch:
         """Flatten to `(N,)` labels and their scores."""
         if self.num_classes is None:
-            return two_class_batch(
-                given, ignore_index=self.ignore_index, num_labels=None, soft=self.soft
-            )
-        return score_batch(
-            given,
-            ignore_index=self.ignore_index,
-            num_classes=self.num_classes,
-            soft=self.soft,
-        )
+            return two_class_batch(given, self.ignore_index, None, soft=self.soft)
+        return score_batch(given, self.ignore_index, self.num_classes, soft=self.soft)
 
     def merge(self, a: State, b: State) -> State:
         """Return the state of both states' data together."""

@@ -67,11 +67,7 @@ class BinaryCounts(Counts):
 
     def prepare(self, given: Given) -> Batch:
         """Flatten to `(N,)`."""
-        return two_class_batch(
-            given,
-            ignore_index=self.ignore_index,
-            num_labels=None,
-        )
+        return two_class_batch(given, self.ignore_index, None)
 
     def tally(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return the four counts, and how many elements are odd."""
@@ -123,11 +119,7 @@ class MultilabelCounts(Counts):
 
     def prepare(self, given: Given) -> Batch:
         """Flatten to `(N, num_labels)`."""
-        return two_class_batch(
-            given,
-            ignore_index=self.ignore_index,
-            num_labels=self.num_labels,
-        )
+        return two_class_batch(given, self.ignore_index, self.num_labels)
 
     def count(self, batch: Batch) -> list[Tensor]:
         """Return four vectors of shape `(num_labels,)`."""
@@ -153,11 +145,7 @@ class MulticlassCounts(Counts):
 
     def prepare(self, given: Given) -> Batch:
         """Flatten to `(N,)` class ids."""
-        return class_batch(
-            given,
-            ignore_index=self.ignore_index,
-            num_classes=self.num_classes,
-        )
+        return class_batch(given, self.ignore_index, self.num_classes)
 
     def count(self, batch: Batch) -> list[Tensor]:
         """Return four vectors of shape `(num_classes,)`."""
