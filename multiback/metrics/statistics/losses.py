@@ -13,6 +13,7 @@ from multiback.metrics.numeric import exact
 from multiback.metrics.statistics.statistic import (
     LabelStatistic,
     State,
+    SumStatistic,
     explain_classes,
 )
 from multiback.metrics.statistics.sums import sums_for_mean
@@ -21,7 +22,7 @@ Tensor = Any
 Kind = Literal["log", "brier", "hinge", "squared_hinge"]
 
 
-class PredictionSums(LabelStatistic):
+class PredictionSums(SumStatistic, LabelStatistic):
     """Sums over elements that have a label and a score of each class.
 
     The state is "sums", in the words of `exact`, and "unusable".
@@ -46,13 +47,6 @@ class PredictionSums(LabelStatistic):
         if self.num_classes is None:
             return two_class_batch(given, self.ignore_index, None, soft=self.soft)
         return score_batch(given, self.ignore_index, self.num_classes, soft=self.soft)
-
-    def merge(self, a: State, b: State) -> State:
-        """Return the state of both states' data together."""
-        return {
-            "sums": exact.merge_sums(a["sums"], b["sums"]),
-            "unusable": exact.merge_counts(a["unusable"], b["unusable"]),
-        }
 
     def explain_labels(self) -> str:
         """Name the labels that the task knows."""
@@ -80,13 +74,6 @@ class LossSums(PredictionSums):
     def soft(self) -> bool:
         """Whether a label may be a share."""
         return self.kind in ("log", "brier")
-
-    def init(self) -> State:
-        """Return the state of no data."""
-        return {
-            "sums": ops.zeros((2, 5), dtype="float32"),
-            "unusable": self.no_causes(),
-        }
 
     def add(self, state: State, given: Given) -> tuple[State, Tensor]:
         """Return the state with a batch in it, and whether something is unusable."""

@@ -12,10 +12,9 @@ from typing import Any, ClassVar
 
 from keras import ops
 
-from multiback.metrics.inputs.batch import Given, Values, value_batch
-from multiback.metrics.inputs.causes import count_value_causes
+from multiback.metrics.inputs.batch import Given, Values
 from multiback.metrics.numeric import exact
-from multiback.metrics.statistics.statistic import PairStatistic, State
+from multiback.metrics.statistics.statistic import State, TargetStatistic
 
 Tensor = Any
 
@@ -54,7 +53,7 @@ class MomentTable:
 
 
 @dataclasses.dataclass(frozen=True)
-class Moments(PairStatistic):
+class Moments(TargetStatistic):
     """Accumulate means and centred second moments.
 
     "moments" is one float32 tensor of shape `(2, 10, D)`, in two words each. It is
@@ -63,7 +62,6 @@ class Moments(PairStatistic):
     output the last axis may be missing.
     """
 
-    words_of: ClassVar[dict[str, str]] = {"nan_label": "nan_target"}
     adds: ClassVar[bool] = False
 
     num_outputs: int = 1
@@ -79,30 +77,13 @@ class Moments(PairStatistic):
 
     def add(self, state: State, given: Given) -> tuple[State, Tensor]:
         """Return the state with a batch in it, and whether something is unusable."""
-        batch = self._values(given)
+        batch = self.values(given)
         new = {"moments": self._of_batch(batch)}
         if self.extremes:
             new["extremes"] = self._extremes(batch)
         # An invalid number anywhere makes a moment invalid.
         odd = ops.logical_not(ops.all(ops.isfinite(new["moments"])))
         return {**state, **self._both(state, new)}, odd
-
-    def explain_labels(self) -> str:
-        """Name the targets."""
-        return "finite numbers"
-
-    def causes(self, given: Given) -> Tensor:
-        """Count targets and predictions that are NaN or infinite."""
-        return count_value_causes(self._values(given))
-
-    def _values(self, given: Given) -> Values:
-        return value_batch(
-            (given.y_true, given.y_pred),
-            given.sample_weight,
-            given.mask,
-            num_outputs=self.num_outputs,
-            ignore_nan=self.ignore_nan,
-        )
 
     def _of_batch(self, batch: Values) -> Tensor:
         """Return the moments of one batch."""

@@ -5,11 +5,10 @@ from typing import Any, ClassVar
 
 from keras import ops
 
-from multiback.metrics.inputs.batch import Given, Values, value_batch
-from multiback.metrics.inputs.causes import count_value_causes
+from multiback.metrics.inputs.batch import Given
 from multiback.metrics.numeric import exact
 from multiback.metrics.numeric.by_id import places_in_buffer
-from multiback.metrics.statistics.statistic import PairStatistic, State
+from multiback.metrics.statistics.statistic import State, TargetStatistic
 
 Tensor = Any
 
@@ -29,7 +28,7 @@ class KeptValues:
 
 
 @dataclasses.dataclass(frozen=True)
-class ValueBuffer(PairStatistic):
+class ValueBuffer(TargetStatistic):
     """Keep every target with its prediction and weight.
 
     The state is "kept", `(3, D, capacity)` float32: targets, predictions and weights,
@@ -44,6 +43,7 @@ class ValueBuffer(PairStatistic):
         "unusable_weight": "negative_weight",
     }
     adds: ClassVar[bool] = False
+    negative_weights: ClassVar[bool] = False
 
     capacity: int
     num_outputs: int = 1
@@ -59,7 +59,7 @@ class ValueBuffer(PairStatistic):
 
     def add(self, state: State, given: Given) -> tuple[State, Tensor]:
         """Return the state with a batch in it, and whether something is unusable."""
-        batch = self._values(given)
+        batch = self.values(given)
         weights = batch.weights
         if weights is None:
             weights = ops.ones_like(batch.columns[0])
@@ -81,14 +81,6 @@ class ValueBuffer(PairStatistic):
             "unusable": exact.merge_counts(a["unusable"], b["unusable"]),
         }
 
-    def explain_labels(self) -> str:
-        """Name the targets."""
-        return "finite numbers"
-
-    def causes(self, given: Given) -> Tensor:
-        """Count targets and predictions that are NaN or infinite, and weights."""
-        return count_value_causes(self._values(given), negative_weights=False)
-
     def unusable(self, state: dict[str, Any]) -> dict[str, int]:
         """Return the number of elements with each cause, and of those without room."""
         missing = int(state["used"].max()) - self.capacity
@@ -107,15 +99,6 @@ class ValueBuffer(PairStatistic):
             state["used"] > self.capacity,
         )
         return KeptValues(true, predicted, weights, broken)
-
-    def _values(self, given: Given) -> Values:
-        return value_batch(
-            (given.y_true, given.y_pred),
-            given.sample_weight,
-            given.mask,
-            num_outputs=self.num_outputs,
-            ignore_nan=self.ignore_nan,
-        )
 
     def _append(self, state: State, values: Tensor, keep: Tensor) -> State:
         """Append the kept values, `(3, D, N)`, to the used places."""
