@@ -23,9 +23,7 @@ from multiback.metrics.base.score_metric import (
     as_floats,
 )
 from multiback.metrics.intervals.interval import Interval
-from multiback.metrics.statistics.statistic import State, Statistic
-
-Tensor = Any
+from multiback.metrics.statistics.statistic import State, Statistic, Tensor
 
 
 class _Hidden:

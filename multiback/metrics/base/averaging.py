@@ -9,14 +9,11 @@ denominator is `zero_division`; where that is NaN, it leaves the mean.
 
 import math
 import numbers
-from typing import Any
 
 from multiback.errors import ArgumentError
 from multiback.metrics.inputs.task import Average, Task
-from multiback.metrics.numeric.arithmetic import namespace, ratio
+from multiback.metrics.numeric.arithmetic import Tensor, namespace, ratio
 from multiback.metrics.statistics.counts import CountTable
-
-Tensor = Any
 
 AVERAGES = ("micro", "macro", "weighted", None)
 

@@ -24,7 +24,12 @@ from multiback.errors import ArgumentError
 from multiback.metrics.base.replicas import this_replica
 from multiback.metrics.inputs.arguments import as_integer
 from multiback.metrics.inputs.batch import INT32, Given, to_tensor, value_batch
-from multiback.metrics.statistics.statistic import CountsCauses, PairStatistic, State
+from multiback.metrics.statistics.statistic import (
+    CountsCauses,
+    PairStatistic,
+    State,
+    Tensor,
+)
 from multiback.metrics.statistics.sums import ValueStatistic
 
 if keras.backend.backend() == "jax":
@@ -34,7 +39,6 @@ elif keras.backend.backend() == "tensorflow":
 else:
     from multiback.metrics.base import torch as backend  # type: ignore[no-redef]
 
-Tensor = Any
 Intervals = Literal["bootstrap"] | Mapping[str, int] | None
 
 REPLICATES = 200

@@ -30,10 +30,9 @@ from multiback.metrics.numeric import exact
 from multiback.metrics.numeric.arithmetic import namespace
 from multiback.metrics.statistics.class_hits import ClassHits
 from multiback.metrics.statistics.counts import Counts, CountTable
-from multiback.metrics.statistics.statistic import State
+from multiback.metrics.statistics.statistic import State, Tensor
 from multiback.metrics.statistics.task_counts import counts_for_task
 
-Tensor = Any
 Fraction = Callable[[CountTable], tuple[Tensor, Tensor]]
 
 

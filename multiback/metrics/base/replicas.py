@@ -12,9 +12,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from multiback.metrics.statistics.statistic import State, Statistic
-
-Tensor = Any
+from multiback.metrics.statistics.statistic import State, Statistic, Tensor
 
 
 def _strategy() -> Any:

@@ -1,7 +1,5 @@
 """Accuracy, balanced accuracy and Hamming distance."""
 
-from typing import Any
-
 import keras
 import numpy as np
 from keras import ops
@@ -14,10 +12,7 @@ from multiback.metrics.intervals.delta import FN, RECALL, TP, averaged_ratio, ba
 from multiback.metrics.intervals.interval import Interval, undefined
 from multiback.metrics.numeric.arithmetic import ratio
 from multiback.metrics.statistics.counts import CountTable
-from multiback.metrics.statistics.statistic import State
-
-Tensor = Any
-
+from multiback.metrics.statistics.statistic import State, Tensor
 
 # A plain mean over classes leaves out absent classes, and so needs the predicted
 # classes.

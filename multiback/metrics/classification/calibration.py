@@ -18,9 +18,7 @@ from multiback.metrics.numeric import exact
 from multiback.metrics.numeric.arithmetic import ratio
 from multiback.metrics.numeric.by_id import sum_by_id
 from multiback.metrics.statistics.losses import PredictionSums
-from multiback.metrics.statistics.statistic import State
-
-Tensor = Any
+from multiback.metrics.statistics.statistic import State, Tensor
 
 
 @dataclasses.dataclass(frozen=True)

@@ -17,9 +17,7 @@ from multiback.metrics.numeric.arithmetic import ratio
 from multiback.metrics.plots.axes import choose_columns, panels
 from multiback.metrics.statistics.confusion import confusion_for_task
 from multiback.metrics.statistics.counts import CountTable
-from multiback.metrics.statistics.statistic import State
-
-Tensor = Any
+from multiback.metrics.statistics.statistic import State, Tensor
 
 
 @keras.saving.register_keras_serializable("multiback")

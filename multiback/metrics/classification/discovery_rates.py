@@ -1,6 +1,6 @@
 """Rates of wrong decisions: what share of predictions of each kind is wrong."""
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import keras
 
@@ -8,9 +8,8 @@ from multiback.metrics.base.bootstrap_states import Intervals
 from multiback.metrics.base.count_metric import RatioMetric
 from multiback.metrics.base.metric import Direction
 from multiback.metrics.inputs.task import Average, Ids, Task, TaskName
+from multiback.metrics.numeric.arithmetic import Tensor
 from multiback.metrics.statistics.counts import CountTable
-
-Tensor = Any
 
 
 @keras.saving.register_keras_serializable("multiback")

@@ -10,8 +10,6 @@ from multiback.metrics.classification.samplewise import SamplewiseOverlap
 from multiback.metrics.inputs.task import Ids, Task, TaskName
 from multiback.metrics.statistics.sample_ratios import Kind
 
-Tensor = Any
-
 
 @keras.saving.register_keras_serializable("multiback")
 class GeneralizedDice(SamplewiseOverlap):

@@ -1,7 +1,6 @@
 """The hinge loss: how far the lead of the right score is from 1."""
 
 import math
-from typing import Any
 
 import keras
 
@@ -9,9 +8,8 @@ from multiback.metrics.base.bootstrap_states import Intervals
 from multiback.metrics.classification.probabilistic import LossMetric
 from multiback.metrics.inputs.arguments import check_flag
 from multiback.metrics.inputs.task import ClassTask, Ids
+from multiback.metrics.numeric.arithmetic import Tensor
 from multiback.metrics.statistics.losses import Kind
-
-Tensor = Any
 
 
 @keras.saving.register_keras_serializable("multiback")

@@ -17,9 +17,7 @@ from multiback.metrics.numeric.arithmetic import ratio
 from multiback.metrics.statistics.class_hits import TopKCounts
 from multiback.metrics.statistics.counts import CountTable
 from multiback.metrics.statistics.row_counts import ExactMatchCounts
-from multiback.metrics.statistics.statistic import State
-
-Tensor = Any
+from multiback.metrics.statistics.statistic import State, Tensor
 
 
 @keras.saving.register_keras_serializable("multiback")

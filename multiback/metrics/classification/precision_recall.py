@@ -1,15 +1,12 @@
 """Precision and recall."""
 
-from typing import Any
-
 import keras
 
 from multiback.metrics.base.bootstrap_states import Intervals
 from multiback.metrics.base.count_metric import RatioMetric
 from multiback.metrics.inputs.task import Average, Ids, Task, TaskName
+from multiback.metrics.numeric.arithmetic import Tensor
 from multiback.metrics.statistics.counts import CountTable
-
-Tensor = Any
 
 
 @keras.saving.register_keras_serializable("multiback")

@@ -15,9 +15,7 @@ from multiback.metrics.intervals.interval import Interval, sum_of_words, undefin
 from multiback.metrics.intervals.means import exponential, mean_interval
 from multiback.metrics.numeric.arithmetic import namespace, ratio
 from multiback.metrics.statistics.losses import Kind, LossSums
-from multiback.metrics.statistics.statistic import State
-
-Tensor = Any
+from multiback.metrics.statistics.statistic import State, Tensor
 
 
 class LossMetric(PairMetric):

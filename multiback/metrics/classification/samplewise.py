@@ -1,7 +1,7 @@
 """Overlap of each sample, such as an image, averaged over samples."""
 
 import math
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import keras
 from keras import ops
@@ -20,10 +20,8 @@ from multiback.metrics.intervals.interval import (
 from multiback.metrics.intervals.means import mean_and_variance
 from multiback.metrics.intervals.wilson import effective_rows, wilson
 from multiback.metrics.statistics.sample_ratios import Kind, SampleRatios
-from multiback.metrics.statistics.statistic import State
+from multiback.metrics.statistics.statistic import State, Tensor
 from multiback.metrics.statistics.task_counts import counts_for_task
-
-Tensor = Any
 
 
 class SamplewiseOverlap(PairMetric):

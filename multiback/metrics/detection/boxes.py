@@ -11,8 +11,7 @@ from typing import Any
 from keras import ops
 
 from multiback.errors import ArgumentError
-
-Tensor = Any
+from multiback.metrics.numeric.arithmetic import Tensor
 
 FORMATS = (
     "xyxy",

@@ -10,9 +10,7 @@ from multiback.metrics.detection import precision
 from multiback.metrics.detection.counts import BoxStatistic
 from multiback.metrics.detection.matching import AREAS, IOUS, Matches
 from multiback.metrics.numeric.arithmetic import namespace
-from multiback.metrics.statistics.statistic import State
-
-Tensor = Any
+from multiback.metrics.statistics.statistic import State, Tensor
 
 
 @dataclasses.dataclass(frozen=True)

@@ -16,9 +16,8 @@ from multiback.metrics.numeric import exact
 from multiback.metrics.numeric.arithmetic import namespace, ratio
 from multiback.metrics.numeric.by_id import count_ids
 from multiback.metrics.statistics.score_bins import bin_ids, number_of_bins
-from multiback.metrics.statistics.statistic import PairStatistic, State
+from multiback.metrics.statistics.statistic import PairStatistic, State, Tensor
 
-Tensor = Any
 # The found objects that recall wants: of the best 1, 10 and 100 detections, and of the
 # best 100 of each size.
 RECALLS = ((1, 0), (10, 0), (MOST, 0), (MOST, 1), (MOST, 2), (MOST, 3))

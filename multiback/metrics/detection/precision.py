@@ -8,14 +8,10 @@ falling confidence, of the best precision from there on times the growth of `h`.
 Everything works on NumPy arrays and on tensors.
 """
 
-from typing import Any
-
 import numpy as np
 from keras import ops
 
-from multiback.metrics.numeric.arithmetic import namespace, ratio
-
-Tensor = Any
+from multiback.metrics.numeric.arithmetic import Tensor, namespace, ratio
 
 LEVELS = 101
 # These recalls are rounded up by `np.linspace`, which pycocotools uses: j / n that

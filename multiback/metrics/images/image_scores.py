@@ -20,9 +20,8 @@ from multiback.metrics.inputs.causes import NUMBER, count_each
 from multiback.metrics.numeric import exact
 from multiback.metrics.numeric.arithmetic import namespace
 from multiback.metrics.statistics.row_means import RowMeans, weights_of_rows
-from multiback.metrics.statistics.statistic import State
+from multiback.metrics.statistics.statistic import State, Tensor
 
-Tensor = Any
 Kind = Literal["psnr", "ssim"]
 # Wang and others (2004): these keep a ratio of small numbers finite.
 K1, K2 = 0.01, 0.03

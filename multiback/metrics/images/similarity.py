@@ -13,9 +13,7 @@ from multiback.metrics.images.image_scores import ImageScores
 from multiback.metrics.inputs.arguments import is_real
 from multiback.metrics.intervals.interval import Interval, sum_of_words, undefined
 from multiback.metrics.intervals.means import mean_in_range
-from multiback.metrics.statistics.statistic import State
-
-Tensor = Any
+from multiback.metrics.statistics.statistic import State, Tensor
 
 
 class ImageMetric(PairMetric):

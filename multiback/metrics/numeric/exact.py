@@ -7,16 +7,12 @@ the words on the first axis, high word first. Both are linear: adding the words
 of two replicas merges them.
 """
 
-from typing import Any
-
 import keras
 import numpy as np
 from keras import ops
 
 from multiback.metrics.numeric import by_id as bins
-from multiback.metrics.numeric.arithmetic import cond, is_for_xla
-
-Tensor = Any
+from multiback.metrics.numeric.arithmetic import Tensor, cond, is_for_xla
 
 COUNT_BITS = 24
 COUNT_BASE = 1 << COUNT_BITS

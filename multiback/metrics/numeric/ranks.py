@@ -4,14 +4,11 @@ Rows are outputs of a metric, or queries. An element of weight 0 has no part in 
 All of it takes sorts, and no table of pairs.
 """
 
-from typing import Any
-
 from keras import ops
 
 from multiback.metrics.numeric import exact
+from multiback.metrics.numeric.arithmetic import Tensor
 from multiback.metrics.numeric.by_id import sum_by_id
-
-Tensor = Any
 
 
 def take(values: Tensor, order: Tensor) -> Tensor:

@@ -1,7 +1,5 @@
 """Correlations of predictions and targets."""
 
-from typing import Any
-
 import keras
 import numpy as np
 
@@ -15,9 +13,7 @@ from multiback.metrics.intervals.interval import (
 from multiback.metrics.numeric.arithmetic import namespace, ratio
 from multiback.metrics.regression.moment_metric import MomentMetric, Multioutput
 from multiback.metrics.statistics.moments import MomentTable
-from multiback.metrics.statistics.statistic import State
-
-Tensor = Any
+from multiback.metrics.statistics.statistic import State, Tensor
 
 
 @keras.saving.register_keras_serializable("multiback")

@@ -18,9 +18,8 @@ from multiback.metrics.intervals.interval import (
 from multiback.metrics.intervals.means import mean_interval
 from multiback.metrics.numeric.arithmetic import namespace
 from multiback.metrics.statistics.error_terms import ErrorTerms, Kind
-from multiback.metrics.statistics.statistic import State
+from multiback.metrics.statistics.statistic import State, Tensor
 
-Tensor = Any
 Multioutput = Literal["uniform_average", "raw_values"]
 
 

@@ -1,17 +1,14 @@
 """The share of the targets' variance that predictions explain."""
 
 import math
-from typing import Any
 
 import keras
 
 from multiback.metrics.base.bootstrap_states import Intervals
 from multiback.metrics.inputs.arguments import as_integer
-from multiback.metrics.numeric.arithmetic import namespace, ratio
+from multiback.metrics.numeric.arithmetic import Tensor, namespace, ratio
 from multiback.metrics.regression.moment_metric import MomentMetric, Multioutput
 from multiback.metrics.statistics.moments import MomentTable
-
-Tensor = Any
 
 
 def _explained(unexplained: Tensor, total: Tensor) -> Tensor:

@@ -1,7 +1,5 @@
 """Errors of logarithms: MSLE and RMSLE."""
 
-from typing import Any
-
 import keras
 import numpy as np
 
@@ -11,9 +9,7 @@ from multiback.metrics.intervals.interval import Interval
 from multiback.metrics.intervals.means import root
 from multiback.metrics.numeric.arithmetic import namespace, ratio
 from multiback.metrics.regression.error_metric import Multioutput, TermMetric
-from multiback.metrics.statistics.statistic import State
-
-Tensor = Any
+from multiback.metrics.statistics.statistic import State, Tensor
 
 
 @keras.saving.register_keras_serializable("multiback")

@@ -1,17 +1,14 @@
 """Mean losses with a parameter: pinball and Huber."""
 
 import math
-from typing import Any
 
 import keras
 
 from multiback.errors import ArgumentError
 from multiback.metrics.base.bootstrap_states import Intervals
 from multiback.metrics.inputs.arguments import is_real
-from multiback.metrics.numeric.arithmetic import ratio
+from multiback.metrics.numeric.arithmetic import Tensor, ratio
 from multiback.metrics.regression.error_metric import Multioutput, TermMetric
-
-Tensor = Any
 
 
 @keras.saving.register_keras_serializable("multiback")

@@ -12,9 +12,8 @@ from multiback.metrics.base.metric import Direction, PairMetric
 from multiback.metrics.inputs.arguments import as_integer, check_flag
 from multiback.metrics.numeric.arithmetic import namespace
 from multiback.metrics.statistics.moments import Moments, MomentTable
-from multiback.metrics.statistics.statistic import State
+from multiback.metrics.statistics.statistic import State, Tensor
 
-Tensor = Any
 Multioutput = Literal["uniform_average", "variance_weighted", "raw_values"]
 
 

@@ -1,14 +1,12 @@
 """Errors as shares of the targets: MAPE, SMAPE and WMAPE."""
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import keras
 
 from multiback.metrics.base.bootstrap_states import Intervals
-from multiback.metrics.numeric.arithmetic import ratio
+from multiback.metrics.numeric.arithmetic import Tensor, ratio
 from multiback.metrics.regression.error_metric import Multioutput, TermMetric
-
-Tensor = Any
 
 
 @keras.saving.register_keras_serializable("multiback")

@@ -14,10 +14,9 @@ from multiback.metrics.inputs.arguments import as_integer, check_flag
 from multiback.metrics.numeric import ranks
 from multiback.metrics.numeric.arithmetic import ratio
 from multiback.metrics.regression.error_metric import Multioutput, check_multioutput
-from multiback.metrics.statistics.statistic import State
+from multiback.metrics.statistics.statistic import State, Tensor
 from multiback.metrics.statistics.value_buffer import KeptValues, ValueBuffer
 
-Tensor = Any
 Variant = Literal["b", "c"]
 
 

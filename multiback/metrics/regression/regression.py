@@ -11,10 +11,8 @@ from multiback.metrics.inputs.arguments import check_flag
 from multiback.metrics.intervals.interval import Interval, sum_of_words
 from multiback.metrics.intervals.means import mean_interval, root
 from multiback.metrics.numeric.arithmetic import namespace, ratio
-from multiback.metrics.statistics.statistic import State
+from multiback.metrics.statistics.statistic import State, Tensor
 from multiback.metrics.statistics.sums import ErrorSums
-
-Tensor = Any
 
 
 class ErrorMetric(PairMetric):

@@ -15,9 +15,8 @@ from multiback.metrics.regression.error_metric import Multioutput, check_multiou
 from multiback.metrics.regression.moment_metric import MomentMetric
 from multiback.metrics.regression.moment_metric import Multioutput as WeighedMultioutput
 from multiback.metrics.statistics.moments import Moments, MomentTable
-from multiback.metrics.statistics.statistic import State
+from multiback.metrics.statistics.statistic import State, Tensor
 
-Tensor = Any
 Normalization = Literal["mean", "range", "std", "l2"]
 
 

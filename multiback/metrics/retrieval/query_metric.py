@@ -10,9 +10,7 @@ from multiback.metrics.inputs.arguments import as_integer
 from multiback.metrics.intervals.interval import Interval, sum_of_words
 from multiback.metrics.intervals.means import mean_in_range
 from multiback.metrics.retrieval.query_scores import Gain, Kind, QueryScores
-from multiback.metrics.statistics.statistic import State
-
-Tensor = Any
+from multiback.metrics.statistics.statistic import State, Tensor
 
 
 class QueryMetric(PairMetric):

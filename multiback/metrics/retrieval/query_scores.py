@@ -16,11 +16,10 @@ from multiback.metrics.inputs.batch import (
 )
 from multiback.metrics.inputs.causes import count_each
 from multiback.metrics.numeric import ranks
-from multiback.metrics.numeric.arithmetic import ratio
+from multiback.metrics.numeric.arithmetic import Tensor, ratio
 from multiback.metrics.retrieval import label_order
 from multiback.metrics.statistics.row_means import RowMeans, weights_of_rows
 
-Tensor = Any
 Kind = Literal[
     "average precision",
     "coverage",

@@ -1,7 +1,6 @@
 """How often a class was found: the counts of plain and of top-k accuracy."""
 
 import dataclasses
-from typing import Any
 
 from keras import ops
 
@@ -10,9 +9,7 @@ from multiback.metrics.inputs.classes import hit_batch, top_k_batch
 from multiback.metrics.inputs.task import Ids
 from multiback.metrics.numeric.by_id import count_ids, sum_by_id
 from multiback.metrics.statistics.counts import Counts
-from multiback.metrics.statistics.statistic import explain_classes
-
-Tensor = Any
+from multiback.metrics.statistics.statistic import Tensor, explain_classes
 
 
 class FoundClasses(Counts):

@@ -1,7 +1,6 @@
 """A confusion matrix, counted exactly."""
 
 import dataclasses
-from typing import Any
 
 from keras import ops
 
@@ -11,9 +10,7 @@ from multiback.metrics.inputs.task import Ids, Task
 from multiback.metrics.numeric import exact
 from multiback.metrics.numeric.by_id import count_ids, sum_by_id
 from multiback.metrics.statistics.counts import LabelCells, score_threshold
-from multiback.metrics.statistics.statistic import explain_classes
-
-Tensor = Any
+from multiback.metrics.statistics.statistic import Tensor, explain_classes
 
 
 @dataclasses.dataclass(frozen=True)

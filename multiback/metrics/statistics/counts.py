@@ -11,16 +11,13 @@ label. A label that the task does not know makes every result NaN.
 import abc
 import dataclasses
 import math
-from typing import Any
 
 from keras import ops
 
 from multiback.metrics.inputs.batch import Batch, Given
 from multiback.metrics.numeric import exact
 from multiback.metrics.numeric.arithmetic import namespace
-from multiback.metrics.statistics.statistic import LabelStatistic, State
-
-Tensor = Any
+from multiback.metrics.statistics.statistic import LabelStatistic, State, Tensor
 
 
 @dataclasses.dataclass(frozen=True)

@@ -11,10 +11,13 @@ from multiback.metrics.inputs.batch import Given, Values
 from multiback.metrics.inputs.causes import NUMBER, count_value_causes
 from multiback.metrics.numeric import exact
 from multiback.metrics.numeric.arithmetic import namespace
-from multiback.metrics.statistics.statistic import State, SumStatistic, TargetStatistic
+from multiback.metrics.statistics.statistic import (
+    State,
+    SumStatistic,
+    TargetStatistic,
+    Tensor,
+)
 from multiback.metrics.statistics.sums import sums_for_mean
-
-Tensor = Any
 
 Kind = Literal[
     "huber",

@@ -1,7 +1,7 @@
 """Sums of scoring rules over labels, for log loss, perplexity and Brier score."""
 
 import dataclasses
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from keras import ops
 
@@ -14,11 +14,11 @@ from multiback.metrics.statistics.statistic import (
     LabelStatistic,
     State,
     SumStatistic,
+    Tensor,
     explain_classes,
 )
 from multiback.metrics.statistics.sums import sums_for_mean
 
-Tensor = Any
 Kind = Literal["log", "brier", "hinge", "squared_hinge"]
 
 

@@ -8,15 +8,13 @@ computing it from the others would cancel.
 
 import dataclasses
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from keras import ops
 
 from multiback.metrics.inputs.batch import Given, Values
 from multiback.metrics.numeric import exact
-from multiback.metrics.statistics.statistic import State, TargetStatistic
-
-Tensor = Any
+from multiback.metrics.statistics.statistic import State, TargetStatistic, Tensor
 
 # Rows of the state: rows, weights, squared weights, three means, four second moments.
 _WEIGHTS, _MEANS, _SECOND = slice(0, 3), slice(3, 6), slice(6, 10)

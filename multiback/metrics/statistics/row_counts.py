@@ -12,9 +12,7 @@ from multiback.metrics.inputs.task import Ids
 from multiback.metrics.numeric import exact
 from multiback.metrics.statistics.counts import Counts, score_threshold
 from multiback.metrics.statistics.sample_ratios import elements_of_row
-from multiback.metrics.statistics.statistic import explain_classes
-
-Tensor = Any
+from multiback.metrics.statistics.statistic import Tensor, explain_classes
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,10 +10,13 @@ from multiback.metrics.inputs.batch import Given
 from multiback.metrics.inputs.causes import count_each
 from multiback.metrics.numeric import exact
 from multiback.metrics.numeric.arithmetic import ratio
-from multiback.metrics.statistics.statistic import PairStatistic, State, SumStatistic
+from multiback.metrics.statistics.statistic import (
+    PairStatistic,
+    State,
+    SumStatistic,
+    Tensor,
+)
 from multiback.metrics.statistics.sums import sums_for_mean
-
-Tensor = Any
 
 
 class RowMeans(SumStatistic, PairStatistic):

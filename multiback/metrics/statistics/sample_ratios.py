@@ -14,7 +14,12 @@ from multiback.metrics.numeric import exact
 from multiback.metrics.numeric.arithmetic import ratio
 from multiback.metrics.statistics.counts import score_threshold
 from multiback.metrics.statistics.row_means import weights_of_rows
-from multiback.metrics.statistics.statistic import LabelStatistic, State, SumStatistic
+from multiback.metrics.statistics.statistic import (
+    LabelStatistic,
+    State,
+    SumStatistic,
+    Tensor,
+)
 from multiback.metrics.statistics.sums import sums_for_mean
 from multiback.metrics.statistics.task_counts import (
     BinaryCounts,
@@ -22,7 +27,6 @@ from multiback.metrics.statistics.task_counts import (
     MultilabelCounts,
 )
 
-Tensor = Any
 Kind = Literal["jaccard", "dice", "dice-simple", "dice-square", "dice-linear"]
 
 # More elements than a sample has.

@@ -15,9 +15,8 @@ from multiback.metrics.statistics.statistic import (
     State,
     SumStatistic,
     TargetStatistic,
+    Tensor,
 )
-
-Tensor = Any
 
 
 def sums_for_mean(terms: Tensor, weights: Tensor, *, equal: bool) -> Tensor:

@@ -1,7 +1,6 @@
 """The counts of a binary, a multilabel and a multiclass task."""
 
 import dataclasses
-from typing import Any
 
 from keras import ops
 
@@ -11,9 +10,7 @@ from multiback.metrics.inputs.task import Ids, Task
 from multiback.metrics.numeric import exact
 from multiback.metrics.numeric.by_id import count_cases, count_ids, sum_by_id
 from multiback.metrics.statistics.counts import Counts, score_threshold
-from multiback.metrics.statistics.statistic import explain_classes
-
-Tensor = Any
+from multiback.metrics.statistics.statistic import Tensor, explain_classes
 
 
 def _count_two_classes(

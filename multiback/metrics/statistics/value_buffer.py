@@ -8,9 +8,7 @@ from keras import ops
 from multiback.metrics.inputs.batch import Given
 from multiback.metrics.numeric import exact
 from multiback.metrics.numeric.by_id import places_in_buffer
-from multiback.metrics.statistics.statistic import State, TargetStatistic
-
-Tensor = Any
+from multiback.metrics.statistics.statistic import State, TargetStatistic, Tensor
 
 
 @dataclasses.dataclass(frozen=True)
