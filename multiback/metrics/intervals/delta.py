@@ -229,7 +229,7 @@ def averaged_ratio(
         weights: `(columns,)` the weight of each column in the mean, 0 for none.
         by_size: The weights are the numbers of true elements, which vary too.
         empty: The value of a column without a denominator; NaN leaves the mean.
-        level: As everywhere.
+        level: How often the interval is to contain the true value.
     """
     above, below = ratio.above[:, None], ratio.below[:, None]
     counts = table.counts
