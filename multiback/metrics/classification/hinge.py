@@ -8,7 +8,6 @@ from multiback.metrics.base.bootstrap_states import Intervals
 from multiback.metrics.classification.probabilistic import LossMetric
 from multiback.metrics.inputs.arguments import check_flag
 from multiback.metrics.inputs.task import ClassTask, Ids
-from multiback.metrics.numeric.arithmetic import Tensor
 from multiback.metrics.statistics.losses import Kind
 
 
@@ -89,7 +88,3 @@ class HingeLoss(LossMetric):
         super().__init__(
             kind, task, num_classes, from_logits, ignore_index, name, dtype, intervals
         )
-
-    def score(self, mean: Tensor) -> Tensor:
-        """Return the mean loss."""
-        return mean

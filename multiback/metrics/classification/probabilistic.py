@@ -1,6 +1,5 @@
 """How good probabilities are: log loss, perplexity and the Brier score."""
 
-import abc
 import math
 from typing import Any, ClassVar
 
@@ -19,7 +18,7 @@ from multiback.metrics.statistics.statistic import State, Tensor
 
 
 class LossMetric(PairMetric):
-    """A mean of losses of scores; subclasses write `score`.
+    """A mean of losses of scores, or by `score` a function of it.
 
     `kind` is the loss; the other arguments are those of each metric.
     """
@@ -52,9 +51,9 @@ class LossMetric(PairMetric):
         )
         super().__init__(self._losses, name=name, dtype=dtype, intervals=intervals)
 
-    @abc.abstractmethod
     def score(self, mean: Tensor) -> Tensor:
-        """Return the metric's value for a mean loss."""
+        """Return the metric's value for a mean loss: the mean itself."""
+        return mean
 
     def compute(self, state: State) -> Tensor:
         """Return the metric's value for a state."""
@@ -150,10 +149,6 @@ class LogLoss(LossMetric):
         super().__init__(
             "log", task, num_classes, from_logits, ignore_index, name, dtype, intervals
         )
-
-    def score(self, mean: Tensor) -> Tensor:
-        """Return the mean."""
-        return mean
 
 
 @keras.saving.register_keras_serializable("multiback")
@@ -318,7 +313,3 @@ class BrierScore(LossMetric):
             dtype,
             intervals,
         )
-
-    def score(self, mean: Tensor) -> Tensor:
-        """Return the mean."""
-        return mean

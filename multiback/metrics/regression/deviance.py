@@ -7,7 +7,7 @@ import keras
 from multiback.errors import ArgumentError
 from multiback.metrics.base.bootstrap_states import Intervals
 from multiback.metrics.inputs.arguments import is_real
-from multiback.metrics.numeric.arithmetic import Tensor, namespace, ratio, where_any
+from multiback.metrics.numeric.arithmetic import Tensor, namespace, where_any
 from multiback.metrics.regression.error_metric import Multioutput, TermMetric
 
 
@@ -94,10 +94,6 @@ class TweedieDeviance(TermMetric):
             intervals,
             power,
         )
-
-    def score(self, total: Tensor, weight: Tensor) -> Tensor:
-        """Return the mean of each output."""
-        return ratio(total, weight, float("nan"))
 
 
 @keras.saving.register_keras_serializable("multiback")

@@ -1,6 +1,5 @@
 """What all metrics that average one error term an element share."""
 
-import abc
 import math
 from typing import Any, ClassVar, Literal
 
@@ -16,7 +15,7 @@ from multiback.metrics.intervals.interval import (
     sum_of_words,
 )
 from multiback.metrics.intervals.means import mean_interval
-from multiback.metrics.numeric.arithmetic import namespace
+from multiback.metrics.numeric.arithmetic import namespace, ratio
 from multiback.metrics.statistics.error_terms import ErrorTerms, Kind
 from multiback.metrics.statistics.statistic import State, Tensor
 
@@ -33,7 +32,7 @@ def check_multioutput(multioutput: Any) -> None:
 
 
 class TermMetric(PairMetric):
-    """A formula over the sum of error terms; subclasses write `score`.
+    """A formula over the sum of error terms: their mean, unless a subclass says more.
 
     `kind` is the formula of a term, and `parameter` the number in it, if it has one.
     """
@@ -66,9 +65,9 @@ class TermMetric(PairMetric):
         super().__init__(self._terms, name=name, dtype=dtype, intervals=intervals)
         self.multioutput = multioutput
 
-    @abc.abstractmethod
     def score(self, total: Tensor, weight: Tensor) -> Tensor:
-        """Return one value an output, from sums of terms and of weights."""
+        """Return one value an output, from sums of terms and of weights: the mean."""
+        return ratio(total, weight, float("nan"))
 
     def compute(self, state: State) -> Tensor:
         """Return the metric's value for a state."""

@@ -79,10 +79,6 @@ class MeanSquaredLogarithmicError(TermMetric):
             "logarithmic", num_outputs, multioutput, ignore_nan, name, dtype, intervals
         )
 
-    def score(self, total: Tensor, weight: Tensor) -> Tensor:
-        """Return the mean of each output."""
-        return ratio(total, weight, float("nan"))
-
 
 @keras.saving.register_keras_serializable("multiback")
 class RootMeanSquaredLogarithmicError(TermMetric):

@@ -7,7 +7,6 @@ import keras
 from multiback.errors import ArgumentError
 from multiback.metrics.base.bootstrap_states import Intervals
 from multiback.metrics.inputs.arguments import is_real
-from multiback.metrics.numeric.arithmetic import Tensor, ratio
 from multiback.metrics.regression.error_metric import Multioutput, TermMetric
 
 
@@ -90,10 +89,6 @@ class PinballLoss(TermMetric):
             quantile,
         )
 
-    def score(self, total: Tensor, weight: Tensor) -> Tensor:
-        """Return the mean of each output."""
-        return ratio(total, weight, float("nan"))
-
 
 @keras.saving.register_keras_serializable("multiback")
 class Huber(TermMetric):
@@ -163,7 +158,3 @@ class Huber(TermMetric):
         super().__init__(
             "huber", num_outputs, multioutput, ignore_nan, name, dtype, intervals, delta
         )
-
-    def score(self, total: Tensor, weight: Tensor) -> Tensor:
-        """Return the mean of each output."""
-        return ratio(total, weight, float("nan"))

@@ -5,7 +5,6 @@ from typing import ClassVar
 import keras
 
 from multiback.metrics.base.bootstrap_states import Intervals
-from multiback.metrics.numeric.arithmetic import Tensor, ratio
 from multiback.metrics.regression.error_metric import Multioutput, TermMetric
 
 
@@ -77,10 +76,6 @@ class MeanAbsolutePercentageError(TermMetric):
         super().__init__(
             "percentage", num_outputs, multioutput, ignore_nan, name, dtype, intervals
         )
-
-    def score(self, total: Tensor, weight: Tensor) -> Tensor:
-        """Return the mean of each output."""
-        return ratio(total, weight, float("nan"))
 
 
 @keras.saving.register_keras_serializable("multiback")
@@ -159,10 +154,6 @@ class SymmetricMeanAbsolutePercentageError(TermMetric):
             intervals,
         )
 
-    def score(self, total: Tensor, weight: Tensor) -> Tensor:
-        """Return the mean of each output."""
-        return ratio(total, weight, float("nan"))
-
 
 @keras.saving.register_keras_serializable("multiback")
 class WeightedMeanAbsolutePercentageError(TermMetric):
@@ -239,7 +230,3 @@ class WeightedMeanAbsolutePercentageError(TermMetric):
             dtype,
             intervals,
         )
-
-    def score(self, total: Tensor, weight: Tensor) -> Tensor:
-        """Return the errors as a share of the targets, for each output."""
-        return ratio(total, weight, float("nan"))
