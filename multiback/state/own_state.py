@@ -166,7 +166,7 @@ def lost_buffers(model: keras.Model) -> list[str]:
 def restore_own_state(
     model: keras.Model, file: Path | None, saved: Sequence[str] | None
 ) -> list[str]:
-    """Give the layers their own state from a checkpoint.
+    """Restore the state that layers keep outside of their variables.
 
     Args:
         model: The model.

@@ -212,7 +212,7 @@ class TorchMetric(HostMetric):
         """Return the class and the arguments that make this metric again.
 
         Raises:
-            ArgumentError: They cannot be read from the metric.
+            ArgumentError: The metric does not keep its arguments.
         """
         return {
             "metric": to_config(self._metric),

@@ -51,14 +51,14 @@ class Reservation:
         names: Iterable[str],
         others: Iterable[str],
     ) -> "Reservation":
-        """Choose a free number and name; the directory's lock is held.
+        """Choose a free number and name. The caller holds the directory's lock.
 
         Args:
             request: What is to be written.
             folder: Where.
             newest: The newest commit's number.
             names: Names that are taken.
-            others: Names of temporary directories, of other commits among them.
+            others: Names of temporary directories, including those of other commits.
         """
         reserved = list(filter(None, map(_RESERVED.fullmatch, others)))
         taken, kept = set(names), {match[2] for match in reserved}
