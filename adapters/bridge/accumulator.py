@@ -171,9 +171,9 @@ class Tally:
             values = np.asarray(self.accumulator.compute(), "float32")
             if values.shape != (self.width,):
                 raise ArgumentError(
-                    f"{self.accumulator.what} returned {values.size} numbers where "
-                    f"{self.width} were expected. Its result has to have the same "
-                    "shape whatever the data, and show it on made-up data."
+                    f"{self.accumulator.what} must return {self.width} numbers, as on "
+                    f"made-up data, but returned {values.size}. Make the shape of its "
+                    "result independent of the data."
                 )
             self.values, self.computed_at = values, self.batches
         return self.values

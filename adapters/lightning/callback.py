@@ -327,7 +327,7 @@ class ModelCheckpoint(KnownArguments, _Base):  # type: ignore[misc]  # An option
             if all(lacking.values()) or not has_validation(trainer):
                 self._checkpointer.step(state, logs, epoch=epoch, step=step)
                 return bool(lacking)
-            # The next validation logs it, or raises with every name that there is.
+            # The next validation logs the missing name, or raises and lists all names.
             batch = trainer.fit_loop.epoch_loop.batch_progress.current.ready
             self._save(trainer, state, epoch, int(batch), always=False)
             return True

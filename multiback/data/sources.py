@@ -69,7 +69,7 @@ class Source:
         if len(generators) != len(state["generators"]):
             raise StateError(
                 f"The loader has {len(generators)} generators and had "
-                f"{len(state['generators'])}. Make it as it was made then."
+                f"{len(state['generators'])} when it was saved. Make it as then."
             )
         try:
             _set(generators, state["begun"])

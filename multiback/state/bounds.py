@@ -26,7 +26,7 @@ MAX_METRICS = 2 << 30
 _LAYER_SIZES = ("filters", "input_dim", "key_dim", "num_heads", "output_dim", "units")
 # No layer of this size is worth refusing.
 _SMALL = 1 << 13
-# These keep a number for each pair of classes.
+# Metrics that keep a number for each pair of classes.
 _PAIRS = (
     "CohenKappa",
     "ConfusionMatrix",

@@ -166,7 +166,7 @@ def lost_buffers(model: keras.Model) -> list[str]:
 def restore_own_state(
     model: keras.Model, file: Path | None, saved: Sequence[str] | None
 ) -> list[str]:
-    """Give the layers their own state from Keras's file in a checkpoint, if any.
+    """Restore the state that layers keep outside of their variables.
 
     `saved` are the ways to the layers that had such state; None if unknown. Return the
     state that could not be restored, in sentences; where a layer refuses its state,

@@ -219,7 +219,7 @@ class Renewal:
         return self._over.is_set()
 
     def end(self) -> None:
-        """Stop calling it; do not wait for a pending call."""
+        """Stop renewing the claim; do not wait for a renewal that is under way."""
         self._over.set()
 
 
@@ -239,7 +239,7 @@ def _machine() -> str:
     """Name the process table: this machine, this container."""
     host = socket.gethostname()
     if os.name == "nt":
-        # `kill` ends a process there instead of asking for it.
+        # On Windows `os.kill(pid, 0)` ends a process instead of looking for it.
         return ""
     with suppress(OSError):
         return f"{host} {os.readlink('/proc/self/ns/pid')}"  # noqa: PTH115 - no path: "pid:[1]"

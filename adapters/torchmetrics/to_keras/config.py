@@ -66,12 +66,12 @@ def from_config(config: Config) -> Any:
         cls = keras.saving.get_registered_object(name)
         if cls is None:
             raise ArgumentError(
-                f"{config['class_name']} is no class of torchmetrics. If it is yours, "
-                f'load with custom_objects={{"{name}": {name}}}.'
+                f"{config['class_name']} is not a class of torchmetrics. If it is "
+                f'yours, load with custom_objects={{"{name}": {name}}}.'
             )
     # A config may come from any file: only metrics are made.
     if not (isinstance(cls, type) and issubclass(cls, torchmetrics.Metric)):
-        raise ArgumentError(f"{config['class_name']} is no torchmetrics.Metric.")
+        raise ArgumentError(f"{config['class_name']} is not a torchmetrics.Metric.")
     return _make(cls, config["arguments"])
 
 

@@ -22,12 +22,12 @@ class Request(Protocol):
 
 
 class Triggers:
-    """Return whether it is time to save; pure but for the request file.
+    """Decide whether it is time to save. Only the request file is read from outside.
 
     Args:
-        every_n_train_steps: Each time so many more batches were trained on.
-        train_time_interval: Each time so long has passed since the last save.
-        request: A file, or the like, whose existence asks for one save.
+        every_n_train_steps: Save whenever training took so many batches more.
+        train_time_interval: Save whenever so long has passed since the last save.
+        request: A file, or an object like it. If it exists, save once.
 
     Raises:
         ArgumentError: An argument is not usable.

@@ -27,4 +27,5 @@ def check_values(model: Any) -> None:
         for sentence in metric.explain_unusable().values()
     ]
     if found:
-        raise ArgumentError("batch= has what a metric cannot use. " + " ".join(found))
+        cause = "batch= holds values that a metric cannot use. "
+        raise ArgumentError(cause + " ".join(found))

@@ -114,7 +114,7 @@ def entries_of(found: Sequence[Listed], monitors: Sequence[Monitor]) -> list[Ent
         for label in (monitor.label, unconditioned):
             if label in recorded:
                 scorer.modes.setdefault(monitor.label, recorded[label])
-        # No checkpoint of a run may have a score under the run's own condition.
+        # Perhaps no checkpoint meets the run's own condition: then none has a score.
         missing = [] if monitor.label in recorded else monitor.missing(available)
         for name in missing:
             raise MonitorError(missing_name(name, available))

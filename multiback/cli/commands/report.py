@@ -28,7 +28,10 @@ def write_report(
     if len(directories) == 1 or run == ALL:
         run = run_or_every(directories[0], run)
     if run is not None and len(directories) > 1:
-        raise ArgumentError("--run wants one run directory. Leave it out for several.")
+        raise ArgumentError(
+            f"--run wants one run directory, not {len(directories)}. Leave it out to "
+            "report all runs of several."
+        )
     stories: list[Story] = []
     for directory in directories:
         stories += (

@@ -293,5 +293,5 @@ def _compiled_update(states: BootstrapStates) -> Any:
 
 
 def compiled_mapped(function: Callable[[State], Tensor]) -> Any:
-    """Return a function of many states, by their first axis, from one of a state."""
+    """Return `function` of each state along the first axis, as one compiled call."""
     return backend.compiled(functools.partial(ops.map, function))

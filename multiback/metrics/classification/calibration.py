@@ -87,8 +87,8 @@ class CalibrationError(PairMetric):
 
     Use it to see whether 0.9 means right nine times of ten. For "binary" confidence is
     the probability of the positive class, and a hit a positive label; for "multiclass"
-    it is the largest probability, and a hit that its class, the first if there are
-    several, is the label. No data, and a NaN score, give NaN.
+    it is the largest probability, and a hit that the label is its class (the first one
+    of equals). No data, and a NaN score, give NaN.
 
     Args:
         task: "binary" (each element is 0 or 1) or "multiclass" (each element has one

@@ -14,8 +14,8 @@ from keras import ops
 from multiback.metrics.numeric.arithmetic import Tensor, namespace, ratio
 
 LEVELS = 101
-# These recalls are rounded up by `np.linspace`, which pycocotools uses: j / n that
-# equals one does not reach it.
+# pycocotools takes recalls from `np.linspace`, which rounds these up: a recall j / n
+# that equals the exact level is then below it.
 _ROUNDED_UP = np.linspace(0.0, 1.0, LEVELS) > np.arange(LEVELS) / 100.0
 
 

@@ -67,7 +67,7 @@ def bootstrapped(
     number of each row's group.
     """
     value = value_of(np.ones(groups.size))
-    if not groups.any():  # All draws of one group are the data themselves.
+    if not groups.any():  # One group alone: each draw equals the data.
         nothing = np.full(np.shape(value), np.nan)
         return make(value, (nothing, nothing), nothing, level, "bootstrap")
     drawn = [value_of(each) for each in draws(groups, replicates, seed)]

@@ -12,7 +12,7 @@ Array = np.ndarray[Any, Any]
 
 # More names, or numbers in a picture, cannot be read.
 MOST_NAMES = 30
-# Pictures beside each other.
+# At most this many pictures in a row.
 PANELS = 4
 # More letters below an axis would run into each other.
 MOST_LETTERS = 40

@@ -148,8 +148,9 @@ class QueryScores(RowMeans):
             )
         if y_true.shape[1] == 0:
             raise ArgumentError(
-                f"y_true has shape {tuple(y_true.shape)}, and at least one item a "
-                f"query is wanted: pad queries without items with {self.ignore_index}."
+                f"y_true wants at least one item a query, not shape "
+                f"{tuple(y_true.shape)}. Pad queries without items with "
+                f"{self.ignore_index}."
             )
         labels, scores = to_scores(y_true), to_scores(y_pred)
         labels, scores = ops.cast(labels, "float32"), ops.cast(scores, "float32")

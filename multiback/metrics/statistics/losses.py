@@ -108,7 +108,7 @@ class LossSums(PredictionSums):
         whole = ops.logical_or(whole, ops.equal(shares, 1.0))
         if self.num_classes is not None:
             whole = ops.all(whole, axis=-1)
-        # The formula for whole labels keeps more of extreme logits.
+        # The formula for labels of 0 and 1 is more exact for extreme logits.
         return ops.where(whole, losses, self._of_shares(batch.predictions, shares))
 
     def _of_lead(self, batch: Batch) -> Tensor:

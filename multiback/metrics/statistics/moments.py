@@ -120,7 +120,7 @@ class Moments(TargetStatistic):
         )
 
     def merge(self, a: State, b: State) -> State:
-        """Return the state of both states' data together."""
+        """Return the state of all data, from the states of two parts."""
         unusable = exact.merge_counts(a["unusable"], b["unusable"])
         return {**self._both(a, b), "unusable": unusable}
 

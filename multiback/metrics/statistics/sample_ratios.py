@@ -29,7 +29,7 @@ from multiback.metrics.statistics.task_counts import (
 
 Kind = Literal["jaccard", "dice", "dice-simple", "dice-square", "dice-linear"]
 
-# More elements than a sample has.
+# Larger than the number of elements of any sample.
 MANY = 2.0**31
 
 

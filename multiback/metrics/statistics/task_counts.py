@@ -86,12 +86,12 @@ class BinaryCounts(Counts):
         return cells[:4], cells[4] > 0
 
     def count(self, batch: Batch) -> list[Tensor]:
-        """Return four scalars."""
+        """Return tp, fp, tn and fn as scalars."""
         threshold = score_threshold(self.threshold, from_logits=self.from_logits)
         return _count_two_classes(batch, threshold, axis=None)
 
     def explain_labels(self) -> str:
-        """Name the labels that the task knows."""
+        """Return the labels that the task allows, for a warning."""
         return explain_classes(None)
 
 
@@ -119,12 +119,12 @@ class MultilabelCounts(Counts):
         return two_class_batch(given, self.ignore_index, self.num_labels)
 
     def count(self, batch: Batch) -> list[Tensor]:
-        """Return four vectors of shape `(num_labels,)`."""
+        """Return tp, fp, tn and fn, each of shape `(num_labels,)`."""
         threshold = score_threshold(self.threshold, from_logits=self.from_logits)
         return _count_two_classes(batch, threshold, axis=0)
 
     def explain_labels(self) -> str:
-        """Name the labels that the task knows."""
+        """Return the labels that the task allows, for a warning."""
         return explain_classes(None)
 
 
@@ -173,7 +173,7 @@ class MulticlassCounts(Counts):
         return [tp, fp, tn, fn]
 
     def explain_labels(self) -> str:
-        """Name the labels that the task knows."""
+        """Return the labels that the task allows, for a warning."""
         return explain_classes(self.num_classes)
 
 

@@ -86,7 +86,7 @@ class ValueBuffer(TargetStatistic):
         return {**super().unusable(state), **more}
 
     def read(self, state: State) -> KeptValues:
-        """Return what is kept."""
+        """Return the kept values, and which outputs have no usable result."""
         true, predicted, weights = ops.unstack(state["kept"], 3)
         broken = ops.logical_or(
             # A ranking has no meaning for a negative weight.

@@ -51,7 +51,7 @@ class Reservation:
         names: Iterable[str],
         others: Iterable[str],
     ) -> "Reservation":
-        """Choose a free number and name; the directory's lock is held.
+        """Choose a free number and name. The caller holds the directory's lock.
 
         `names` are taken; `others` are temporary directories, of other commits among
         them.

@@ -18,7 +18,7 @@ from multiback.store.format.manifest import MANIFEST
 
 # The coarsest clock of a file system in use, FAT's.
 AT_REST_NS = 2_000_000_000
-# So many entries without a manifest are named one by one.
+# Report at most this many entries without a manifest by name.
 MOST_STRANGERS = 100
 
 Stamp = tuple[int, int, int, int, int]

@@ -229,7 +229,7 @@ class RunDirectory(Runs):
 
     def missing(self, checkpoints: Iterable[Checkpoint]) -> list[Checkpoint]:
         """Return those of its checkpoints that do not exist any more."""
-        # A disk that is away has lost nothing.
+        # If the folder is gone, the disk may only be unmounted.
         if not self._checkpoints.is_dir():
             return []
         return [one for one in checkpoints if not (one.path / MANIFEST).exists()]

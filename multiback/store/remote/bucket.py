@@ -38,7 +38,7 @@ _PERMANENT = (FileNotFoundError, PermissionError, NotImplementedError, TypeError
 # The keys under which file systems report the time of the last write.
 _TIMES = ("LastModified", "updated", "last_modified", "mtime", "created")
 
-# As store/writer.py names its threads.
+# The name of the threads of store/background/writer.py.
 WRITER_THREAD = "multiback-writer"
 
 T = TypeVar("T")

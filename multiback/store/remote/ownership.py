@@ -69,7 +69,7 @@ class _Claim:
         return None
 
     def _renew_quietly(self) -> None:
-        """Renew it periodically; a failure is temporary, or a commit meets it."""
+        """Renew the claim. Ignore a failure: if it lasts, the next commit raises it."""
         renewal = self._renewal
         with suppress(StoreError):
             self.renew()
