@@ -67,7 +67,7 @@ class BestThreshold(ScoreMetric):
             a mapping of "replicates" and "seed" does; None takes a formula.
     """
 
-    # With few samples one sample moves the value by a percent.
+    # A smaller limit would warn of few samples: one moves the value by a percent.
     wide = 0.1
 
     def __init__(
