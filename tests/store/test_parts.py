@@ -170,7 +170,7 @@ def test_pieces_that_overlap_are_refused(tmp_path):
         checkpoint.tensors_in_parts({"w": [((0, 8),)]})
 
 
-def test_the_file_of_checksums_has_its_name_for_itself():
+def test_a_document_may_not_take_the_name_of_the_file_of_checksums():
     with pytest.raises(ArgumentError, match=r"'state-blocks\.json' is taken"):
         Request(
             "one",

@@ -21,7 +21,7 @@ def test_names_that_differ_in_case_only_count_as_one(runs, commit):
     assert commit(runs, "best").name == "best-v2"
 
 
-def test_an_empty_stranger_of_that_name_is_not_replaced(runs, commit):
+def test_an_empty_folder_of_that_name_is_not_replaced(runs, commit):
     commit(runs, "x")
     (runs.path / "checkpoints" / "best").mkdir()
     assert commit(runs, "best").name == "best-v2"

@@ -58,10 +58,10 @@ class SavePoint:
 
 
 def steps_of(source: Any) -> int:
-    """Return how many steps a model's optimizer has made.
+    """Return how many steps a model's optimizer has made; 0 without one.
 
     If the compiled optimizer makes no steps, or a tree has several models and
-    optimizers, the largest number of steps; 0 without an optimizer.
+    optimizers, the largest number of steps.
     """
     made = iterations_of(source)
     return made.get("optimizer") or max(made.values(), default=0)

@@ -547,7 +547,8 @@ def choose_bits(
     """Return the bits of the bins that the arguments of a constructor ask for.
 
     Raises:
-        ArgumentError: An argument is not a number of the right kind, or both are given.
+        ArgumentError: An argument is not a number of the right kind, or `num_bins=` and
+            `max_state_mb=` are both given.
     """
     columns, logits = task.columns, task.from_logits
     if num_bins is not None:

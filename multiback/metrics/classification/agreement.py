@@ -25,10 +25,7 @@ from multiback.metrics.numeric import exact
 from multiback.metrics.numeric.arithmetic import ratio
 from multiback.metrics.statistics.confusion import confusion_for_task
 from multiback.metrics.statistics.counts import CountTable
-from multiback.metrics.statistics.statistic import State
-
-Tensor = Any
-
+from multiback.metrics.statistics.statistic import State, Tensor
 
 NO_SHARE = 2.0**-20
 _KAPPA_OF_LABELS = (
@@ -143,13 +140,7 @@ class MatthewsCorrelation(TaskMetric):
         record = Task(
             task, num_classes, num_labels, threshold, from_logits, ignore_index
         )
-        super().__init__(
-            record,
-            zero_division=zero_division,
-            name=name,
-            dtype=dtype,
-            intervals=intervals,
-        )
+        super().__init__(record, zero_division, name, dtype, intervals)
 
     def score(self, table: CountTable) -> Tensor:
         """Return the correlation."""

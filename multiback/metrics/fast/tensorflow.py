@@ -322,7 +322,7 @@ def _count_scores(
     odd = total + usable < 2 * tf.size(known)
     flat = tf.tensor_scatter_nd_add(tf.reshape(counts, [-1]), ids[:, None], numbers)
     counts = tf.reshape(flat, counts.shape)
-    # No cell has more than the last one.
+    # The last cell counts all scores, so no other cell is larger.
     full = flat[-1] >= exact.COUNT_BASE
     return tf.cond(full, lambda: exact.carry(counts), lambda: counts), odd
 
@@ -475,11 +475,11 @@ def of_cells(
     """Return a value of the counts of one ranking, or of several.
 
     Args:
-        state: That of a `ScoreHistogram`.
+        state: State of a `ScoreHistogram`.
         bins: Number of bins.
-        value: Gives it from float32 negatives and positives, `(columns, bins)`.
-        otherwise: Computes the value of other states than those of fewer than 2**24
-            scores in a cell and without weights, in a separate branch.
+        value: Computes the value from float32 negatives and positives,
+            `(columns, bins)`, if no cell has 2**24 scores and no score a weight.
+        otherwise: Computes the value of any other state, in a branch of its own.
     """
     many = int(state["counts"].shape[1]) >= MANY_CELLS and not is_for_xla()
 

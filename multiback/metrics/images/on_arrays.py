@@ -33,12 +33,9 @@ def similarities(
 ) -> Array | None:
     """Return the structural similarity of each image, if all are finite.
 
-    Args:
-        true: float32 images `(B, H, W, C)` or volumes `(B, D, H, W, C)`.
-        predicted: Of the same shape.
-        window: Weights along an axis.
-        betas: The exponent of each scale.
-        constants: What is added to both parts of the ratios.
+    Images are float32 `(B, H, W, C)` or volumes `(B, D, H, W, C)`; the window has
+    weights along an axis, `betas` one exponent a scale, and the constants are added to
+    both parts of the ratios.
     """
     channels = true.shape[-1]
     # Each channel is an image of its own.

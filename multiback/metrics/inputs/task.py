@@ -158,14 +158,7 @@ class Task:
         return isinstance(self.classes, int)
 
     def decided(self, y_pred: Tensor) -> "Task":
-        """Return the task of an unambiguous shape: "binary".
-
-        Args:
-            y_pred: Predictions; only their last axis matters.
-
-        Raises:
-            ArgumentError: There may be several classes or labels.
-        """
+        """Return the task of an unambiguous shape, "binary", or raise."""
         if self.task is not None:
             return self
         shape = static_shape(y_pred)

@@ -91,7 +91,7 @@ class TopFraction(BestThreshold):
         value = total(p * ratio(taken(self.fraction), p + n, 0.0))
         if histogram.exact:
             return value, value, value
-        # All positives of the bin that is cut may come last, or first.
+        # One bin is taken in part. Its positives may all come last in it, or all first.
         fewer = taken(self.fraction * (1.0 - ROUNDING))
         more = taken(self.fraction * (1.0 + ROUNDING))
         low = total(xp.minimum(p, xp.maximum(fewer - n, 0.0)))

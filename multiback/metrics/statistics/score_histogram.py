@@ -59,8 +59,8 @@ class ScoreHistogram(LabelCells):
     """Count the scores of each class in bins.
 
     Args:
-        task: Which scores.
-        bits: Each more doubles the number of bins; see `score_bins`.
+        task: What the scores are of: one class, or several.
+        bits: One more bit doubles the number of bins; see `score_bins`.
     """
 
     words_of: ClassVar[dict[str, str]] = {"unusable_weight": "negative_weight"}
