@@ -187,6 +187,9 @@ class Metric(keras.metrics.Metric, abc.ABC):  # type: ignore[misc]  # Keras has 
         return self._replicas.merge(self._tensors())
 
     def _tensors(self) -> State:
+        if compiled is not None:
+            found: State = compiled.read(self._state)
+            return found
         return {key: ops.convert_to_tensor(v) for key, v in self._state.items()}
 
     def add_batch(

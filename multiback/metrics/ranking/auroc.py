@@ -212,7 +212,7 @@ class AUROC(ScoreMetric):
 
         def average(areas: Tensor, positives: Tensor, negatives: Tensor) -> Tensor:
             if scores.task.columns == 1 and not self._each:
-                return areas[0]
+                return ops.squeeze(areas, axis=0)
             nothing = ops.zeros_like(areas)
             return self._average(areas[None], positives, negatives, nothing)[0]
 

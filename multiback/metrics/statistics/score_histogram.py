@@ -260,9 +260,9 @@ def before(values: Tensor) -> Tensor:
         values: Float tensor of shape `(columns, bins)`.
     """
     if isinstance(values, np.ndarray):
-        sums: Array = np.cumsum(values, axis=-1)
-        sums -= values
-        return sums
+        exclusive: Array = np.cumsum(values, axis=-1)
+        exclusive -= values
+        return exclusive
     if is_for_xla():
         return _before_by_fours(values)
     columns, bins = values.shape
