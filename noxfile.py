@@ -116,9 +116,9 @@ ONCE = (
     "tests/metrics/test_paired.py",
     "tests/metrics/test_plots.py",
     "tests/metrics/test_ratios.py",
+    "tests/metrics/test_refused_arguments.py",
+    "tests/metrics/test_row_kernels.py",
     "tests/metrics/test_signatures.py",
-    "tests/metrics/test_torchmetrics_agreement.py",
-    "tests/metrics/test_value_kernels.py",
     *(
         f"tests/test_{name}.py"
         for name in (
