@@ -131,23 +131,11 @@ class EqualErrorRate(BestThreshold):
         dtype: str | None = None,
         intervals: Intervals = None,
     ) -> None:
-        record = Task(
-            task,
-            num_classes,
-            num_labels,
-            from_logits=from_logits,
-            ignore_index=ignore_index,
-            classes=classes,
+        record = Task.of_scores(
+            task, num_classes, num_labels, from_logits, ignore_index, classes
         )
         super().__init__(
-            record,
-            average=average,
-            capacity=capacity,
-            num_bins=num_bins,
-            max_state_mb=max_state_mb,
-            name=name,
-            dtype=dtype,
-            intervals=intervals,
+            record, average, capacity, num_bins, max_state_mb, name, dtype, intervals
         )
 
     def score(self, histogram: Histogram) -> tuple[Tensor, Tensor, Tensor]:

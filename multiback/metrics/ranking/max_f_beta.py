@@ -138,23 +138,11 @@ class MaxFBeta(BestThreshold):
     ) -> None:
         if not is_real(beta) or not beta > 0.0:
             raise ArgumentError(f"beta= wants a number above 0, not {beta!r}.")
-        record = Task(
-            task,
-            num_classes,
-            num_labels,
-            from_logits=from_logits,
-            ignore_index=ignore_index,
-            classes=classes,
+        record = Task.of_scores(
+            task, num_classes, num_labels, from_logits, ignore_index, classes
         )
         super().__init__(
-            record,
-            average=average,
-            capacity=capacity,
-            num_bins=num_bins,
-            max_state_mb=max_state_mb,
-            name=name,
-            dtype=dtype,
-            intervals=intervals,
+            record, average, capacity, num_bins, max_state_mb, name, dtype, intervals
         )
         self.beta = float(beta)
 

@@ -58,11 +58,8 @@ def _corrected(area: Any, max_fpr: float) -> Any:
 def partial_areas(chunks: Iterable[Array], bins: int, max_fpr: float) -> Array:
     """Return `(6, columns)`: areas, both bounds, positives, negatives and NaN.
 
-    Args:
-        chunks: The cells of some rankings after the others, as NumPy arrays: negatives,
-            positives, NaN.
-        bins: Number of bins.
-        max_fpr: The largest false positive rate.
+    The chunks are the cells of some rankings after the others: negatives, positives,
+    NaN.
     """
     found = []
     for cells in chunks:

@@ -139,24 +139,12 @@ class PrecisionAtRecall(OperatingPoint):
         dtype: str | None = None,
         intervals: Intervals = None,
     ) -> None:
-        record = Task(
-            task,
-            num_classes,
-            num_labels,
-            from_logits=from_logits,
-            ignore_index=ignore_index,
-            classes=classes,
+        record = Task.of_scores(
+            task, num_classes, num_labels, from_logits, ignore_index, classes
         )
+        self._at_least = self._checked_minimum(recall)
         super().__init__(
-            recall,
-            record,
-            average=average,
-            capacity=capacity,
-            num_bins=num_bins,
-            max_state_mb=max_state_mb,
-            name=name,
-            dtype=dtype,
-            intervals=intervals,
+            record, average, capacity, num_bins, max_state_mb, name, dtype, intervals
         )
 
     def rate_and_limit(self, rates: Rates) -> tuple[Tensor, Tensor]:
@@ -283,24 +271,12 @@ class RecallAtPrecision(OperatingPoint):
         dtype: str | None = None,
         intervals: Intervals = None,
     ) -> None:
-        record = Task(
-            task,
-            num_classes,
-            num_labels,
-            from_logits=from_logits,
-            ignore_index=ignore_index,
-            classes=classes,
+        record = Task.of_scores(
+            task, num_classes, num_labels, from_logits, ignore_index, classes
         )
+        self._at_least = self._checked_minimum(precision)
         super().__init__(
-            precision,
-            record,
-            average=average,
-            capacity=capacity,
-            num_bins=num_bins,
-            max_state_mb=max_state_mb,
-            name=name,
-            dtype=dtype,
-            intervals=intervals,
+            record, average, capacity, num_bins, max_state_mb, name, dtype, intervals
         )
 
     def rate_and_limit(self, rates: Rates) -> tuple[Tensor, Tensor]:
