@@ -35,10 +35,9 @@ from multiback.metrics.statistics.score_histogram import (
     ScoreHistogram,
     total,
 )
-from multiback.metrics.statistics.statistic import State
+from multiback.metrics.statistics.statistic import State, Tensor
 from multiback.warn import warn
 
-Tensor = Any
 Array = np.ndarray[Any, Any]
 
 # 256 roundings of a prefix sum, 256 of a sum over bins and a few of each term.

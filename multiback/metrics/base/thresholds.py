@@ -12,9 +12,8 @@ from multiback.metrics.base.score_metric import ScoreMetric
 from multiback.metrics.inputs.task import Task
 from multiback.metrics.numeric.arithmetic import namespace
 from multiback.metrics.statistics.score_histogram import Histogram, before
-from multiback.metrics.statistics.statistic import State
+from multiback.metrics.statistics.statistic import State, Tensor
 
-Tensor = Any
 Array = np.ndarray[Any, Any]
 
 

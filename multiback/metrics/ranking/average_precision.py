@@ -17,9 +17,8 @@ from multiback.metrics.statistics.score_histogram import (
     before,
     total,
 )
-from multiback.metrics.statistics.statistic import State
+from multiback.metrics.statistics.statistic import State, Tensor
 
-Tensor = Any
 Array = np.ndarray[Any, Any]
 
 

@@ -1,17 +1,15 @@
 """Lift: how many more positives the best scores hold than any."""
 
 import math
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import keras
 
 from multiback.metrics.base.bootstrap_states import Intervals
 from multiback.metrics.inputs.task import Average, Ids, Task, TaskName
-from multiback.metrics.numeric.arithmetic import ratio
+from multiback.metrics.numeric.arithmetic import Tensor, ratio
 from multiback.metrics.ranking.top_fraction import TopFraction, checked_share
 from multiback.metrics.statistics.score_histogram import Histogram, total
-
-Tensor = Any
 
 
 @keras.saving.register_keras_serializable("multiback")

@@ -1,7 +1,5 @@
 """The largest F-beta of all thresholds, and its threshold."""
 
-from typing import Any
-
 import keras
 from keras import ops
 
@@ -10,10 +8,8 @@ from multiback.metrics.base.bootstrap_states import Intervals
 from multiback.metrics.base.thresholds import BestThreshold, above
 from multiback.metrics.inputs.arguments import is_real
 from multiback.metrics.inputs.task import Average, Ids, Task, TaskName
-from multiback.metrics.numeric.arithmetic import ratio
+from multiback.metrics.numeric.arithmetic import Tensor, ratio
 from multiback.metrics.statistics.score_histogram import Histogram
-
-Tensor = Any
 
 
 @keras.saving.register_keras_serializable("multiback")

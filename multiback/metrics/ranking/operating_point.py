@@ -14,10 +14,9 @@ from multiback.errors import ArgumentError
 from multiback.metrics.base.score_metric import ROUNDING
 from multiback.metrics.base.thresholds import BestThreshold, above
 from multiback.metrics.inputs.arguments import is_real
-from multiback.metrics.numeric.arithmetic import ratio
+from multiback.metrics.numeric.arithmetic import Tensor, ratio
 from multiback.metrics.statistics.score_histogram import Histogram
 
-Tensor = Any
 # XLA multiplies by a reciprocal instead of dividing, so that 9/10 is not 0.9.
 NEARLY = 2.0**-22
 

@@ -6,13 +6,12 @@ from typing import Any
 import numpy as np
 
 from multiback.metrics.base.thresholds import above
-from multiback.metrics.numeric.arithmetic import namespace, ratio
+from multiback.metrics.numeric.arithmetic import Tensor, namespace, ratio
 from multiback.metrics.statistics.score_histogram import (
     Histogram,
     total,
 )
 
-Tensor = Any
 Array = np.ndarray[Any, Any]
 
 

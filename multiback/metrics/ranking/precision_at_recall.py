@@ -1,15 +1,12 @@
 """The best precision at a recall, and the best recall at a precision."""
 
-from typing import Any
-
 import keras
 from keras import ops
 
 from multiback.metrics.base.bootstrap_states import Intervals
 from multiback.metrics.inputs.task import Average, Ids, Task, TaskName
+from multiback.metrics.numeric.arithmetic import Tensor
 from multiback.metrics.ranking.operating_point import OperatingPoint, Rates
-
-Tensor = Any
 
 
 def _where_predicted(rates: Rates) -> tuple[Tensor, Tensor]:

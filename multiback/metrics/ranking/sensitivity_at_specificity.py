@@ -1,14 +1,11 @@
 """The best sensitivity at a specificity, and the other way round."""
 
-from typing import Any
-
 import keras
 
 from multiback.metrics.base.bootstrap_states import Intervals
 from multiback.metrics.inputs.task import Average, Ids, Task, TaskName
+from multiback.metrics.numeric.arithmetic import Tensor
 from multiback.metrics.ranking.operating_point import OperatingPoint, Rates
-
-Tensor = Any
 
 
 @keras.saving.register_keras_serializable("multiback")

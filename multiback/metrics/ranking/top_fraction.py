@@ -11,10 +11,9 @@ from multiback.metrics.base.score_metric import ROUNDING
 from multiback.metrics.base.thresholds import BestThreshold, above
 from multiback.metrics.inputs.arguments import is_real
 from multiback.metrics.inputs.task import Average, Ids, Task, TaskName
-from multiback.metrics.numeric.arithmetic import namespace, ratio
+from multiback.metrics.numeric.arithmetic import Tensor, namespace, ratio
 from multiback.metrics.statistics.score_histogram import Histogram, total
 
-Tensor = Any
 # XLA multiplies by a reciprocal instead of dividing, so that a tenth of 30 is not 3.
 NEARLY = 2.0**-22
 
