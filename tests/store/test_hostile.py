@@ -105,7 +105,7 @@ def test_a_header_that_claims_a_terabyte_takes_no_memory(tmp_path):
 
 
 @given(data=st.data())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_a_mutated_header_is_read_or_refused_and_nothing_else(data):
     header = {
         "__metadata__": {"multiback.dtypes": '{"c":"int4"}'},

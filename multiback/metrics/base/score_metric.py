@@ -526,7 +526,7 @@ class ScoreMetric(PairMetric):
 
     def _warn_if_wide(self, gap: float, scores: float) -> None:
         if gap > self.wide and scores >= ENOUGH:
-            self._calls = -(1 << 62)  # Said once.
+            self._calls = -(1 << 62)  # Warn once.
             warn(
                 f"{self.name} may be off by {gap:.2g}: many of the {scores:.0f} scores "
                 "share a bin; bounds() gives what is certain, and capacity=N keeps N "

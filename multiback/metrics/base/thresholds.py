@@ -50,7 +50,7 @@ def thresholds_at(
 class BestThreshold(ScoreMetric):
     """A value that one threshold reaches; subclasses choose it."""
 
-    # With few samples one sample moves the value by a percent.
+    # A smaller limit would warn of few samples: one moves the value by a percent.
     wide = 0.1
 
     def _check_record(self, record: Task) -> None:

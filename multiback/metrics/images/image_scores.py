@@ -149,6 +149,8 @@ class ImageScores(RowMeans):
 
     def _similarity(self, true: Tensor, predicted: Tensor) -> Tensor:
         """Return the product over scales of the similarity of each image."""
+        if true.shape[0] == 0:  # Keras 3.13 refuses to convolve no images.
+            return ops.zeros((0,), "float32")
         dims, channels = AXES[len(true.shape)], true.shape[-1]
         order = (0, dims + 1, *range(1, dims + 1))
         # Each channel is an image of its own: a convolution takes one.

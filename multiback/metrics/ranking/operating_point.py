@@ -72,7 +72,7 @@ class OperatingPoint(BestThreshold):
         return value, low, ops.maximum(inside, high)
 
     def choose(self, tp: Tensor, fp: Tensor) -> Tensor:
-        """Return the number of the best threshold from the top."""
+        """Return the index of the best threshold, from the highest down."""
         return self._best(tp, fp, 0.0)[1]
 
     def _best(self, tp: Tensor, fp: Tensor, slack: Any) -> tuple[Tensor, Tensor]:

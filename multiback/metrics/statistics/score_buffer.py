@@ -80,7 +80,7 @@ class ScoreBuffer(LabelStatistic):
         return self._append(state, scores, signed, keep), odd
 
     def merge(self, a: State, b: State) -> State:
-        """Return the state of both states' data together."""
+        """Return the state of all data, from the states of two parts."""
         places = ops.arange(self.capacity, dtype="int32")
         keep = places < ops.expand_dims(b["used"], -1)
         merged = self._append(a, b["scores"], b["signed"], keep)
