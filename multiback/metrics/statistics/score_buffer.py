@@ -11,9 +11,8 @@ from multiback.metrics.inputs.scores import BINARY, ScoreTask
 from multiback.metrics.numeric import exact
 from multiback.metrics.numeric.by_id import places_in_buffer, sum_by_id
 from multiback.metrics.statistics.score_histogram import Histogram
-from multiback.metrics.statistics.statistic import LabelStatistic, State
+from multiback.metrics.statistics.statistic import LabelStatistic, State, Tensor
 
-Tensor = Any
 Array = np.ndarray[Any, Any]
 
 
