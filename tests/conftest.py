@@ -43,7 +43,7 @@ if os.environ["KERAS_BACKEND"] == "jax":
         mlir.make_ir_context = functools.cache(mlir.make_ir_context)
 
 # A test with fewer cases keeps each.
-MANY = 6
+MANY = 4
 
 
 def pytest_generate_tests(metafunc):
