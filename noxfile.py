@@ -36,6 +36,10 @@ QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "0"}
 # Where bytecode may not be written, each of the many child processes would compile
 # Keras and its backend from source: ten seconds in place of three.
 QUIET["PYTHONDONTWRITEBYTECODE"] = ""
+# For XLA: what fuses and optimises loops takes most of a test's time.
+COMPILING_LITTLE = (
+    "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"
+)
 # Two test processes share two cores; torch's threads would fight over them.
 TEST_ENV = {**QUIET, "OMP_NUM_THREADS": "1"}
 # By class or module: fixtures run once, and JAX compiles a shape once. In their own
@@ -117,9 +121,9 @@ ONCE = (
     "tests/metrics/test_paired.py",
     "tests/metrics/test_plots.py",
     "tests/metrics/test_ratios.py",
+    "tests/metrics/test_refused_arguments.py",
+    "tests/metrics/test_row_kernels.py",
     "tests/metrics/test_signatures.py",
-    "tests/metrics/test_torchmetrics_agreement.py",
-    "tests/metrics/test_value_kernels.py",
     *(
         f"tests/test_{name}.py"
         for name in (
@@ -223,8 +227,6 @@ def run_suite(session: nox.Session, backend: str, env: dict[str, str]) -> None:
             **TEST_ENV,
             **env,
             "KERAS_BACKEND": backend,
-            # In one process with TensorFlow it ends in a segmentation fault.
-            "MULTIBACK_TEST_HIDDEN": "triton",
             "MULTIBACK_TEST_INSTALLED": "1",
             "PYTHONPATH": str(ROOT / "tests" / "hidden"),
         },
@@ -247,12 +249,8 @@ def compiling_little(session: nox.Session) -> dict[str, str]:
     """
     folder = Path(session.create_tmp()).resolve() / "compiled-by-jax"
     shutil.rmtree(folder, ignore_errors=True)
-    flags = (
-        "--xla_backend_optimization_level=0",
-        "--xla_cpu_use_fusion_emitters=false",
-    )
     return {
-        "XLA_FLAGS": " ".join(flags),
+        "XLA_FLAGS": COMPILING_LITTLE,
         "JAX_COMPILATION_CACHE_DIR": str(folder),
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
         "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
@@ -335,7 +333,8 @@ def tests_plain(session: nox.Session) -> None:
 def portability(session: nox.Session) -> None:
     """Write under each backend, or in several processes; load elsewhere."""
     folders = session.posargs or ("tests/portability", "tests/engines")
-    in_frameworks(session, *PYTEST, *folders, **TEST_ENV)
+    env = {**TEST_ENV, "XLA_FLAGS": COMPILING_LITTLE}  # The processes have it too.
+    in_frameworks(session, *PYTEST, *folders, **env)
 
 
 @nox.session
@@ -445,8 +444,10 @@ def newest(session: nox.Session) -> None:
     """Run the suite with the newest release of everything, and XLA's defaults."""
     groups = (*(f"backend-{b}" for b in BACKENDS), "oracles", "test")
     install(session, *groups, constraints=())
+    # In one process with TensorFlow it ends in a segmentation fault.
+    env = {"MULTIBACK_TEST_HIDDEN": "triton"}
     for backend in BACKENDS:
-        run_suite(session, backend, {})
+        run_suite(session, backend, env)
 
 
 @nox.session

@@ -20,6 +20,20 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 import pytest
 
+# How long a test takes says how busy the machine is. `nox -s docs` has no hypothesis.
+with contextlib.suppress(ImportError):
+    from hypothesis import HealthCheck, settings
+
+    settings.register_profile(
+        "busy",
+        deadline=None,
+        suppress_health_check=[
+            HealthCheck.too_slow,
+            HealthCheck.function_scoped_fixture,
+        ],
+    )
+    settings.load_profile("busy")
+
 if os.environ["KERAS_BACKEND"] == "jax":
     # A tenth of the time of a small function, and most of the memory of thousands. JAX
     # may be hidden, or have another way.

@@ -105,7 +105,7 @@ def test_a_header_that_claims_a_terabyte_takes_no_memory(tmp_path):
 
 
 @given(data=st.data())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_a_mutated_header_is_read_or_refused_and_nothing_else(data):
     header = {
         "__metadata__": {"multiback.dtypes": '{"c":"int4"}'},
@@ -308,7 +308,7 @@ def test_a_wrong_argument_is_refused_before_the_disk_is_touched(runs, commit, ch
     ],
     ids=lambda changes: f"{next(iter(changes))} {str(changes)[:40]}",
 )
-def test_a_manifest_beyond_all_measure_is_passed_over_and_hides_no_other(
+def test_a_manifest_that_is_far_too_large_is_passed_over_and_hides_no_other(
     runs, commit, changes
 ):
     commit(runs, "sound")
@@ -327,17 +327,6 @@ def test_a_manifest_beyond_all_measure_is_passed_over_and_hides_no_other(
     [(path, why)] = runs.checkpoints() and runs.skipped
     assert path == bad.path
     assert len(why) < 1000
-
-
-@pytest.mark.parametrize("name", ["runs.jsonl", "history.jsonl"])
-def test_a_journal_beyond_all_measure_is_refused_at_once(runs, commit, name):
-    commit(runs)
-    with (runs.path / name).open("wb") as stream:
-        stream.truncate(3 << 30)
-    began = time.perf_counter()
-    with pytest.raises(StoreError, match="at most"):
-        runs.history() if name == "history.jsonl" else runs.latest_run()
-    assert time.perf_counter() - began < 2
 
 
 @pytest.mark.parametrize(
