@@ -80,7 +80,8 @@ PLAIN = (
 # Tests of what no backend changes: the command line, translation, second opinions,
 # files, pages. They run in `tests-torch` only, where nothing has to be compiled. What
 # they lean on is tested under each backend: metrics by their contract, the comparison
-# by test_crosscheck, as_keras by its own tests, commands by the demo.
+# by test_crosscheck, as_keras by its own tests, commands by the session `demo` under
+# JAX, and what the demo trains and checks by tests/examples/test_pages.py.
 ONCE = (
     *(
         f"tests/adapters/test_{name}.py"
@@ -104,7 +105,7 @@ ONCE = (
         f"tests/cli/test_{name}.py"
         for name in (
             *("best", "commands", "compare_command", "comparing"),
-            *("crosscheck_command", "exporting", "history"),
+            *("crosscheck_command", "demo", "exporting", "history"),
             *("lightning", "looking", "older_version"),
         )
     ),
@@ -116,9 +117,9 @@ ONCE = (
     "tests/metrics/test_paired.py",
     "tests/metrics/test_plots.py",
     "tests/metrics/test_ratios.py",
+    "tests/metrics/test_refused_arguments.py",
+    "tests/metrics/test_row_kernels.py",
     "tests/metrics/test_signatures.py",
-    "tests/metrics/test_torchmetrics_agreement.py",
-    "tests/metrics/test_value_kernels.py",
     *(
         f"tests/test_{name}.py"
         for name in (
@@ -300,11 +301,8 @@ def add_backend(backend: str) -> None:
     @on_frameworks(name=f"tests-{backend}")
     def tests(session: nox.Session) -> None:
         """Run the test suite under one backend."""
-        more: tuple[str, ...] = ()
-        if backend != "torch" and not session.posargs:
-            # The session `demo` runs it under JAX.
-            demo = ("tests/cli/test_demo.py",) if backend == "jax" else ()
-            more = (*demo, *OPTIMIZED)
+        apart = backend != "torch" and not session.posargs
+        more = OPTIMIZED if apart else ()
         left_out = not_under(backend, *PLAIN, *more)
         share = "1" if backend == "torch" else SHARE
         under_backend(session, backend, "tests", *left_out, one_case_in=share)

@@ -79,6 +79,16 @@ CASES = {
     "no shares": (M.LogLoss, THREE, ROWS * 0.3, ROWS, "soft_label", 3),
     "a NaN target": (M.R2Score, {}, labels_with(NAN), SCORES, "nan_label", 1),
     "a NaN guess": (M.MeanSquaredError, {}, LABELS, SCORES * NAN, "nan_score", 4),
+    "a confidence of 9": (
+        M.CalibrationError,
+        {},
+        LABELS,
+        SCORES * 9,
+        "outside_score",
+        4,
+    ),
+    "an unknown side": (M.HingeLoss, {}, labels_with(-1), SCORES, UNKNOWN, 1),
+    "half a side": (M.HingeLoss, {}, labels_with(0.5), SCORES, "soft_label", 1),
     "an infinity": (
         M.MeanAbsoluteError,
         {},
@@ -289,11 +299,6 @@ def test_whole_floats_are_class_ids_to_a_confusion_matrix():
     metric = M.ConfusionMatrix(**THREE)
     metric.update_state([0.0, 1.0, 2.0, 2.0], np.array([0.0, 1.0, 2.0, 0.0], "float32"))
     assert value(metric).tolist() == [[1, 0, 0], [0, 1, 0], [1, 0, 1]]
-
-
-def test_the_average_precision_of_positives_alone_is_1():
-    assert stream(M.AveragePrecision(), ([1, 1, 1], [0.1, 0.5, 0.5])) == 1.0
-    assert stream(M.AveragePrecision(capacity=8), ([1, 1], [0.1, 0.5])) == 1.0
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import torchmetrics.classification as tc
 from keras import ops
+from support.wrong_metrics import MeanOfBatchRecalls, error_of_every_pair, f1_by_hand
 
 import multiback as mb
 from multiback.adapters import sklearn
@@ -65,31 +66,6 @@ def sequences(metrics):
     head.set_weights([np.full((1, 1), 2.0), np.zeros(1)])
     model.compile("sgd", "binary_crossentropy", metrics=metrics)
     return lambda: (model, {"data": (tokens, (tokens[..., None] % 3 == 0) * 1.0)})
-
-
-def f1_by_hand(y_true, y_pred):
-    hard = ops.cast(y_pred > 0.5, "float32")
-    hits = ops.sum(y_true * hard)
-    return 2 * hits / (ops.sum(y_true) + ops.sum(hard) + 1e-7)
-
-
-def error_of_every_pair(y_true, y_pred):
-    return ops.square(ops.cast(y_true, "float32") - y_pred)
-
-
-class MeanOfBatchRecalls(keras.metrics.Metric):
-    def __init__(self, name="batch_recall"):
-        super().__init__(name=name)
-        self.total = self.add_variable((), initializer="zeros", name="total")
-        self.batches = self.add_variable((), initializer="zeros", name="batches")
-
-    def update_state(self, y_true, y_pred, sample_weight=None):  # noqa: ARG002 - Keras's signature
-        hits = ops.sum(y_true * ops.cast(y_pred > 0.5, "float32"))
-        self.total.assign_add(hits / ops.maximum(ops.sum(y_true), 1.0))
-        self.batches.assign_add(1.0)
-
-    def result(self):
-        return self.total / self.batches
 
 
 class TwoNumbers(keras.metrics.Metric):
