@@ -31,6 +31,11 @@ def read(variables: Mapping[str, Any]) -> dict[str, Array]:
     return {key: convert_to_tensor(value) for key, value in variables.items()}
 
 
+def add_in_xla(*_: Any) -> bool:
+    """Leave it to `update`: XLA compiles all that is compiled."""
+    return False
+
+
 def update(
     statistic: Statistic,
     before: dict[str, Array],

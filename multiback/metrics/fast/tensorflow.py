@@ -87,6 +87,30 @@ def _writers(value: Tensor) -> int:
     return sum(user.type != "ReadVariableOp" for user in users)
 
 
+def add_in_xla(
+    statistic: Any,
+    add: Callable[..., None],
+    variables: Mapping[str, Any],
+    batch: tuple[Tensor, ...],
+) -> bool:
+    """Let XLA compile the update of many classes in a graph, with the assignment.
+
+    A graph copies all counts where they leave a function that XLA compiled.
+
+    Returns:
+        Whether it was done: shapes have to be known.
+    """
+    if not isinstance(statistic, ScoreHistogram) or not _has_many_cells(statistic):
+        return False
+    plain = all(isinstance(each.value, tf.Variable) for each in variables.values())
+    if is_for_xla() or tf.distribute.has_strategy() or not plain:
+        return False
+    if not all(isinstance(each, tf.Tensor) and _is_known(each) for each in batch):
+        return False
+    tf.function(add, jit_compile=True, autograph=False)(*batch)
+    return True
+
+
 def update(
     statistic: PairStatistic,
     state: State,
