@@ -114,12 +114,7 @@ def load(runs):
         assert steps == 3 * -(-len(y) // 64)
         resumed = mb.ModelCheckpoint(run, "val_f1_score", resume="must")
         history = best.fit(
-            x,
-            y,
-            validation_data=(x, y),
-            epochs=5,
-            verbose=0,
-            callbacks=[resumed],
+            x, y, validation_data=(x, y), epochs=5, verbose=0, callbacks=[resumed]
         )
         # One epoch was left, and the history continues from the other backend's.
         assert history.epoch == [0, 1, 2, 3, 4]
