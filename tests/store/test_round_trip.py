@@ -85,10 +85,7 @@ def test_the_safetensors_library_reads_every_file(tmp_path, dtype):
             assert opened.get_tensor("x").tobytes() == array.tobytes()
 
 
-@given(
-    names=st.lists(st.text(max_size=8), unique=True, max_size=6),
-    data=st.data(),
-)
+@given(names=st.lists(st.text(max_size=8), unique=True, max_size=6), data=st.data())
 @settings(
     max_examples=60,
     deadline=None,
