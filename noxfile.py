@@ -80,7 +80,8 @@ PLAIN = (
 # Tests of what no backend changes: the command line, translation, second opinions,
 # files, pages. They run in `tests-torch` only, where nothing has to be compiled. What
 # they lean on is tested under each backend: metrics by their contract, the comparison
-# by test_crosscheck, as_keras by its own tests, commands by the demo.
+# by test_crosscheck, as_keras by its own tests, commands by the session `demo` under
+# JAX, and what the demo trains and checks by tests/examples/test_pages.py.
 ONCE = (
     *(
         f"tests/adapters/test_{name}.py"
@@ -105,7 +106,7 @@ ONCE = (
         f"tests/cli/test_{name}.py"
         for name in (
             *("best", "commands", "compare_command", "comparing"),
-            *("crosscheck_command", "exporting", "history"),
+            *("crosscheck_command", "demo", "exporting", "history"),
             *("lightning", "looking", "older_version"),
         )
     ),
@@ -223,8 +224,6 @@ def run_suite(session: nox.Session, backend: str, env: dict[str, str]) -> None:
             **TEST_ENV,
             **env,
             "KERAS_BACKEND": backend,
-            # In one process with TensorFlow it ends in a segmentation fault.
-            "MULTIBACK_TEST_HIDDEN": "triton",
             "MULTIBACK_TEST_INSTALLED": "1",
             "PYTHONPATH": str(ROOT / "tests" / "hidden"),
         },
@@ -303,11 +302,8 @@ def add_backend(backend: str) -> None:
     @on_frameworks(name=f"tests-{backend}")
     def tests(session: nox.Session) -> None:
         """Run the test suite under one backend."""
-        more: tuple[str, ...] = ()
-        if backend != "torch" and not session.posargs:
-            # The session `demo` runs it under JAX.
-            demo = ("tests/cli/test_demo.py",) if backend == "jax" else ()
-            more = (*demo, *OPTIMIZED)
+        apart = backend != "torch" and not session.posargs
+        more = OPTIMIZED if apart else ()
         left_out = not_under(backend, *PLAIN, *more)
         share = "1" if backend == "torch" else SHARE
         under_backend(session, backend, "tests", *left_out, one_case_in=share)
@@ -448,8 +444,10 @@ def newest(session: nox.Session) -> None:
     """Run the suite with the newest release of everything, and XLA's defaults."""
     groups = (*(f"backend-{b}" for b in BACKENDS), "oracles", "test")
     install(session, *groups, constraints=())
+    # In one process with TensorFlow it ends in a segmentation fault.
+    env = {"MULTIBACK_TEST_HIDDEN": "triton"}
     for backend in BACKENDS:
-        run_suite(session, backend, {})
+        run_suite(session, backend, env)
 
 
 @nox.session

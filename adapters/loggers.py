@@ -50,13 +50,7 @@ def architecture_file(checkpoint: Checkpoint) -> Path | None:
 
 
 class Reader:
-    """Send loggers what is new in a run directory.
-
-    Args:
-        dirpath: The run directory.
-        loggers: The loggers to call.
-        run: Which run; the latest by default.
-    """
+    """Send loggers what is new in a run directory, of the latest run by default."""
 
     def __init__(
         self,

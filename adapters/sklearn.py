@@ -63,11 +63,7 @@ class SklearnMetric(HostMetric):
         )
 
     def get_config(self) -> dict[str, Any]:
-        """Return the arguments that make this metric again.
-
-        Raises:
-            ArgumentError: The function is neither scikit-learn's nor registered.
-        """
+        """Return the arguments that make this metric again."""
         return {
             "function": _name_of(self._function),
             "needs": self._needs,

@@ -457,7 +457,7 @@ def _given_name(value: Any) -> str:
     if not isinstance(value, KerasSaveable) or not isinstance(name, str):
         return ""
     kind = re.escape(to_snake_case(type(value).__name__))
-    # `Bidirectional` puts a word before the name of the layer that it copies.
+    # `Bidirectional` names its two copies of a layer forward_NAME and backward_NAME.
     made = rf"(forward_|backward_)?{kind}(_\d+)?"
     return "" if re.fullmatch(made, name) else name
 

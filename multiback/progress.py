@@ -19,15 +19,10 @@ _shown = threading.Lock()
 def progress_bar(
     doing: str, total: int | None = None, console: "Console | None" = None
 ) -> Iterator[Callable[[int], None]]:
-    """Show a bar on stderr once the work has taken more than a second.
+    """Show a bar on stderr, or a console, once the work takes more than a second.
 
-    Args:
-        doing: The name of the work.
-        total: The total in bytes; None if unknown.
-        console: Where to show it instead.
-
-    Yields:
-        A function to call with the number of bytes done since the last call.
+    Yield a function to call with the number of bytes done since the last call; a total
+    of None is unknown.
     """
     in_terminal = sys.stderr is not None and sys.stderr.isatty()
     if (console is None and not in_terminal) or not _shown.acquire(blocking=False):

@@ -30,12 +30,7 @@ _CALLERS = {
 
 
 def warn(message: str, category: type[MultibackWarning]) -> None:
-    """Warn once per line of the user's code.
-
-    Args:
-        message: One sentence of at most 200 characters, with cause and cure.
-        category: The class to filter by.
-    """
+    """Warn once per line of the user's code, in a sentence of up to 200 characters."""
     frame = _users_frame(sys._getframe(1))  # noqa: SLF001 - as warnings does
     warnings.warn_explicit(
         message,

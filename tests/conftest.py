@@ -20,6 +20,20 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 import pytest
 
+# How long a test takes says how busy the machine is. `nox -s docs` has no hypothesis.
+with contextlib.suppress(ImportError):
+    from hypothesis import HealthCheck, settings
+
+    settings.register_profile(
+        "busy",
+        deadline=None,
+        suppress_health_check=[
+            HealthCheck.too_slow,
+            HealthCheck.function_scoped_fixture,
+        ],
+    )
+    settings.load_profile("busy")
+
 if os.environ["KERAS_BACKEND"] == "jax":
     # A tenth of the time of a small function, and most of the memory of thousands. JAX
     # may be hidden, or have another way.
@@ -29,7 +43,7 @@ if os.environ["KERAS_BACKEND"] == "jax":
         mlir.make_ir_context = functools.cache(mlir.make_ir_context)
 
 # A test with fewer cases keeps each.
-MANY = 6
+MANY = 4
 
 
 def pytest_generate_tests(metafunc):
@@ -68,6 +82,14 @@ def pytest_collection_finish():
     """
     gc.collect()
     gc.freeze()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item, nextitem):
+    """Let it pass over what a file's tests left too: models, graphs, compiled code."""
+    if nextitem is None or nextitem.path != item.path:
+        gc.collect()
+        gc.freeze()
 
 
 @pytest.fixture

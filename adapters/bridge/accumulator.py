@@ -76,10 +76,7 @@ class Tally:
 
     Batches of a compiled step wait, in order, until there are several or a value is
     asked for. Then an error in one of them is raised, and again until the next reset.
-
-    Args:
-        accumulator: The accumulator.
-        compute_every: Compute after every so many batches; None for on demand only.
+    It computes after every `compute_every` batches; None for on demand only.
     """
 
     def __init__(self, accumulator: Accumulator, compute_every: int | None) -> None:
@@ -167,21 +164,16 @@ class Tally:
             ) from self._error
 
     def compute(self) -> Array:
-        """Return float32 numbers of shape `(width,)`, computed at most once a batch.
-
-        Raises:
-            ArgumentError: The library returned another number of numbers, or a batch
-                had an error.
-        """
+        """Return float32 numbers of shape `(width,)`, computed at most once a batch."""
         self.check()
         self.add_waiting()
         if self.computed_at != self.batches:
             values = np.asarray(self.accumulator.compute(), "float32")
             if values.shape != (self.width,):
                 raise ArgumentError(
-                    f"{self.accumulator.what} returned {values.size} numbers where "
-                    f"{self.width} were expected. Its result has to have the same "
-                    "shape whatever the data, and show it on made-up data."
+                    f"{self.accumulator.what} must return {self.width} numbers, as on "
+                    f"made-up data, but returned {values.size}. Make the shape of its "
+                    "result independent of the data."
                 )
             self.values, self.computed_at = values, self.batches
         return self.values

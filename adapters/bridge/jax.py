@@ -33,12 +33,8 @@ def run(
 ) -> tuple[Any, ...]:
     """Call a function of `(count, *arrays)` on the host, now or inside a step.
 
-    Args:
-        function: Returns the new count and, unless `width` is None, the values.
-        count: The number of earlier batches.
-        arrays: The batch.
-        width: How many values there are.
-        kept: Gets what has to live as long as the step.
+    It returns the new count and, unless `width` is None, so many values. `kept` gets
+    what has to live as long as the step.
     """
     given = [count, *arrays]
     if not any(isinstance(each, jax.core.Tracer) for each in given):

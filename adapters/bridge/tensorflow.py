@@ -23,15 +23,8 @@ def run(
 ) -> tuple[Any, ...]:
     """Call a function of `(count, *arrays)` on the host, now or inside of a step.
 
-    Args:
-        function: Returns the new count and, unless `width` is None, the values.
-        count: The number of earlier batches.
-        arrays: The batch.
-        width: How many values there are.
-        kept: Gets what has to live as long as the step.
-
-    Raises:
-        ArgumentError: The step is compiled by XLA, or several replicas share it.
+    It returns the new count and, unless `width` is None, so many values. A step that
+    XLA compiles, or several replicas share, raises.
     """
     if tf.inside_function() and control_flow_util.GraphOrParentsInXlaContext(
         tf.compat.v1.get_default_graph()

@@ -13,15 +13,7 @@ def run(
     width: int | None,  # noqa: ARG001 - one signature for every backend
     kept: list[Any],  # noqa: ARG001 - one signature for every backend
 ) -> tuple[Any, ...]:
-    """Call a function of `(count, *arrays)`.
-
-    Args:
-        function: Returns the new count and, unless `width` is None, the values.
-        count: The number of earlier batches.
-        arrays: The batch.
-        width: How many values there are.
-        kept: Gets what has to live as long as the step.
-    """
+    """Call a function of `(count, *arrays)`, which returns the new count and values."""
     batches, *values = function(int(count), *(each.detach() for each in arrays))
     return batches, *map(torch.from_numpy, values)
 

@@ -161,11 +161,8 @@ def _layout(of: Any) -> tuple[int, Any, Any, tuple[int, ...]]:
 def handler(find: Callable[[int], Call]) -> Any:
     """Return a C function for XLA, which runs the call of a number.
 
-    Args:
-        find: Returns the call of a number, which is the step's first argument.
-
-    Returns:
-        A function pointer for `jax.ffi.pycapsule`, which the caller has to keep.
+    `find` returns the call of that number, a step's first argument. The pointer is for
+    `jax.ffi.pycapsule`; the caller has to keep it.
     """
 
     def call(frame: Any) -> Any:

@@ -275,10 +275,7 @@ class ModelCheckpoint(KnownArguments, _Base):  # type: ignore[misc]  # An option
     def _save_end(self, trainer: Any, epochs: int, *, always: bool = False) -> None:
         """Save where training stops, unless it was saved or nothing was trained.
 
-        Args:
-            trainer: The trainer.
-            epochs: How many epochs were completed before this one.
-            always: Save even if no slot keeps it.
+        `always` saves even if no slot keeps it.
         """
         batches = trainer.fit_loop.epoch_loop.batch_progress.current.completed
         is_whole = batches >= trainer.num_training_batches
@@ -316,11 +313,8 @@ class ModelCheckpoint(KnownArguments, _Base):  # type: ignore[misc]  # An option
     ) -> None:
         """Offer the state, on rank zero, with the scores that are there now.
 
-        Args:
-            trainer: The trainer.
-            epoch: How many epochs were completed.
-            plateaus: The next values for schedulers such as ReduceLROnPlateau.
-            validated: What the newest validation logged belongs to this state.
+        `plateaus` are the next values for schedulers such as ReduceLROnPlateau; with
+        `validated`, what the newest validation logged belongs to this state.
         """
         step, scorer = trainer.global_step, self._checkpointer.scorer
         logs = self._schedule.logs_of(trainer, validated=validated)
@@ -333,7 +327,7 @@ class ModelCheckpoint(KnownArguments, _Base):  # type: ignore[misc]  # An option
             if all(lacking.values()) or not has_validation(trainer):
                 self._checkpointer.step(state, logs, epoch=epoch, step=step)
                 return bool(lacking)
-            # The next validation logs it, or raises with every name that there is.
+            # The next validation logs the missing name, or raises and lists all names.
             batch = trainer.fit_loop.epoch_loop.batch_progress.current.ready
             self._save(trainer, state, epoch, int(batch), always=False)
             return True

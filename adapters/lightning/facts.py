@@ -38,11 +38,9 @@ def place_of(trainer: Any) -> str:
 
 
 def facts_of(path: str, k: int | None) -> dict[str, Any]:
-    """Return the facts of a run's checkpoints, read from its directory.
+    """Return the facts of a run, read from its directory; its best path may be "".
 
-    Args:
-        path: Its best checkpoint, or "".
-        k: How many of the best are kept for their score; None for all.
+    `k` of the best are kept for their score; None for all.
     """
     scores: dict[str, float] = {}
     last = ""

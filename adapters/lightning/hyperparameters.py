@@ -62,11 +62,7 @@ class Attributes(dict[str, Any]):
 
 
 def made(kind: Callable[..., Any], saved: Any, given: Mapping[str, Any]) -> Any:
-    """Call a module's class with saved hyperparameters and given ones.
-
-    Raises:
-        ArgumentError: The class needs an argument that neither has.
-    """
+    """Call a module's class with saved hyperparameters and given ones."""
     parameters = inspect.signature(kind).parameters
     takes_any = any(one.kind is one.VAR_KEYWORD for one in parameters.values())
     known = saved if isinstance(saved, Mapping) else {}

@@ -8,11 +8,7 @@ from multiback.errors import ArgumentError, MultibackError
 
 
 def check_trainer(trainer: Any) -> None:
-    """Raise for a trainer of the other library, and for a model in pieces.
-
-    Raises:
-        ArgumentError: It is one of these.
-    """
+    """Raise for a trainer of the other library, and for a model in pieces."""
     if not isinstance(trainer, pl.Trainer):
         raise ArgumentError(
             f"This callback was made for {pl.__name__}, and the trainer is "

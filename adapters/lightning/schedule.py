@@ -14,18 +14,9 @@ from multiback.checkpoint.choosing.triggers import Triggers
 class Schedule:
     """Decide when to score: after epochs, validations, steps or time.
 
-    Args:
-        every_n_epochs: As for the callback.
-        every_n_train_steps: As for the callback.
-        train_time_interval: As for the callback.
-        save_on_train_epoch_end: As for the callback.
-
     Attributes:
         waits: A step or a time was due, and its score waits for a validation.
         validated: The current epoch has been validated.
-
-    Raises:
-        ArgumentError: An argument is not usable.
     """
 
     def __init__(

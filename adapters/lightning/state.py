@@ -18,13 +18,10 @@ def state_of(
     *,
     weights_only: bool,
 ) -> dict[str, Any]:
-    """Return a trainer's state as a tree of arrays.
+    """Return a trainer's state as a tree of arrays; `tell` takes what cannot be kept.
 
-    Args:
-        trainer: The trainer.
-        plateaus: The next values for schedulers such as ReduceLROnPlateau.
-        tell: Takes what cannot be kept, in sentences.
-        weights_only: Leave out optimizers, schedulers and callbacks.
+    `plateaus` are the next values for schedulers such as ReduceLROnPlateau. Without
+    `weights_only` it has optimizers, schedulers and callbacks.
     """
     checkpoint = _weights_of(trainer, tell)
     state = {

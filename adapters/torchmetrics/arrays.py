@@ -68,10 +68,8 @@ def sigmoid(logits: Array) -> Array:
 def pair(samples: Samples, columns: int | None = None) -> Elements:
     """Match labels with predictions element by element.
 
-    Args:
-        samples: Labels and predictions whose shapes may differ in a last axis
-            of length 1.
-        columns: Keep a last axis of this length, or flatten everything.
+    Their shapes may differ in a last axis of length 1. A last axis of length `columns`
+    is kept.
     """
     y_true, y_pred = samples.y_true, samples.y_pred
     if y_true.ndim == y_pred.ndim + 1 and y_true.shape[-1] == 1:

@@ -40,11 +40,7 @@ def load_sklearn_metrics() -> Any | None:
 
 
 def missing_libraries() -> tuple[str, ...]:
-    """Return what each missing library would add.
-
-    Raises:
-        MissingPackageError: Neither torchmetrics nor scikit-learn is installed.
-    """
+    """Return what each missing library would add; raise if neither is installed."""
     hints = []
     if not has_torchmetrics():
         hints.append(TORCHMETRICS_HINT)

@@ -40,11 +40,7 @@ _KERAS_FILES = (".keras", ".h5", ".hdf5")
 
 
 def expanded(argument: str, path: Any) -> str | os.PathLike[str]:
-    """Return a directory's path, with `~` as the home folder.
-
-    Raises:
-        ArgumentError: It can be no directory's path.
-    """
+    """Return a directory's path, with `~` as the home folder, or raise."""
     if isinstance(path, str | os.PathLike) and os.fsdecode(path).startswith("~"):
         path = os.path.expanduser(os.fsdecode(path))  # noqa: PTH111 - text stays text
     text = os.fsdecode(path) if isinstance(path, str | os.PathLike) else ""
@@ -76,11 +72,7 @@ def expanded(argument: str, path: Any) -> str | os.PathLike[str]:
 
 
 def place_to_write(path: Any) -> str | os.PathLike[str]:
-    """Return the run directory to write into; see `expanded`.
-
-    Raises:
-        ArgumentError: It is missing, or the name of a file, as for Keras's callback.
-    """
+    """Return the run directory to write into; raise for the name of a file."""
     if path is None:
         raise ArgumentError(
             "dirpath= wants the directory of the run, which is created, and none was "
@@ -151,11 +143,7 @@ def choose_slots(
     *,
     save_last: bool,
 ) -> tuple[list[Slot], Best | None]:
-    """Return the slots, and the slot that decides what is best, if any.
-
-    Raises:
-        ArgumentError: An argument is not usable.
-    """
+    """Return the slots, and the slot that decides what is best, if any."""
     check_mode(mode)
     _refuse_metrics(monitor)
     if monitor is not None and not isinstance(monitor, Monitor):
@@ -199,11 +187,7 @@ def _refuse_metrics(monitor: object) -> None:
 def slots_for(
     monitor: Monitor | None, save_top_k: int, *, save_last: bool
 ) -> list[Slot]:
-    """Return the slots that Lightning's arguments mean.
-
-    Raises:
-        ArgumentError: `save_top_k` needs a monitor.
-    """
+    """Return the slots that Lightning's arguments mean."""
     check_number("save_top_k=", save_top_k, -1)
     if save_top_k == 0 and not save_last:
         raise ArgumentError(

@@ -121,7 +121,7 @@ def _averaged(parents: Sequence[Checkpoint]) -> dict[str, np.ndarray]:
 
 
 def _is_float(dtype: np.dtype[Any]) -> bool:
-    # V: bfloat16 and float8, of ml_dtypes.
+    # NumPy's kind of ml_dtypes' bfloat16 and float8 is "V".
     return dtype.kind in "fV"
 
 

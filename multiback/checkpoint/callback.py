@@ -299,7 +299,7 @@ class ModelCheckpoint(KnownArguments, keras.callbacks.Callback):  # type: ignore
                 wanted = self._checkpointer.monitored_within
                 check_intervals(model, self._checkpointer.scorer, wanted)
         except MultibackError:
-            # Keras will not call a callback then, and nothing will be written.
+            # Keras calls no more hooks after an error, so end the writer thread here.
             self._checkpointer.end()
             raise
         self._checked = problems is not None

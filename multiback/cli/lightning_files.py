@@ -21,11 +21,7 @@ Listed: TypeAlias = "Checkpoint | LightningFile"
 
 
 def lightning_directory(place: Place) -> "LightningDirectory | None":
-    """Open a directory that holds Lightning's files and no multiback run.
-
-    Args:
-        place: A path; Lightning's files are not read from URLs.
-    """
+    """Open a directory, no URL, that holds Lightning's files and no multiback run."""
     if "://" in str(place) or not Path(place).is_dir() or _is_ours(Path(place)):
         return None
     from multiback.adapters.lightning.own_files.directory import (  # noqa: PLC0415 - see above
@@ -55,11 +51,7 @@ def _is_ours(path: Path) -> bool:
 
 
 def lightning_file(place: Place) -> "LightningFile | None":
-    """Read one of Lightning's files; return None if its name is not such a file's.
-
-    Raises:
-        CorruptCheckpointError: It cannot be read.
-    """
+    """Read one of Lightning's files; return None if its name is not such a file's."""
     path = Path(place)
     if path.suffix != _SUFFIX or "://" in str(place) or not path.is_file():
         return None
@@ -79,11 +71,7 @@ def lightning_file(place: Place) -> "LightningFile | None":
 
 
 def refuse_lightning(place: Place) -> None:
-    """Raise where a command supports only multiback's checkpoints.
-
-    Raises:
-        ArgumentError: It is a file or a directory of Lightning.
-    """
+    """Raise where a command supports only multiback's checkpoints."""
     path = Path(place)
     is_file = path.suffix == _SUFFIX and "://" not in str(place) and path.exists()
     if is_file or lightning_directory(place) is not None:

@@ -21,13 +21,8 @@ def read_groups(path: Path) -> Any | None:
 def read_data(path: Path, further: tuple[str, ...] = ()) -> Data:
     """Return `(x, y)` or `(x, y, sample_weight)` from an `.npz` file.
 
-    Args:
-        further: Other arrays that may be in it.
-        path: A file that `numpy.savez` wrote, with arrays `x`, `y` and perhaps
-            `sample_weight`. Several inputs or outputs are arrays `x/NAME` or `y/NAME`.
-
-    Raises:
-        ArgumentError: It is not such a file.
+    `numpy.savez` wrote arrays `x`, `y` and perhaps `sample_weight`; several inputs or
+    outputs are arrays `x/NAME` or `y/NAME`. `further` arrays may be in it.
     """
     try:
         archive = np.load(path, allow_pickle=False)

@@ -15,27 +15,15 @@ from multiback.errors import StateError
 
 
 def predict_to_file(checkpoint: Path, inputs: Path, outputs: Path) -> None:
-    """Load a checkpoint and write its predictions as `.npy`.
-
-    Args:
-        checkpoint: A checkpoint's directory.
-        inputs: A `.npy` file that the model takes.
-        outputs: The file to write.
-    """
+    """Load a checkpoint and write its predictions of one `.npy` file as another."""
     model: keras.Model = load(checkpoint)
     np.save(outputs, model.predict(np.load(inputs, allow_pickle=False), verbose=0))
 
 
 def predict_under(backend: str, checkpoint: str, inputs: np.ndarray) -> np.ndarray:
-    """Predict with a checkpoint under another backend.
+    """Predict with a checkpoint under another backend, in a process of its own.
 
-    Args:
-        backend: "jax", "tensorflow" or "torch".
-        checkpoint: A checkpoint's directory.
-        inputs: An array that the model takes.
-
-    Raises:
-        StateError: The other process failed; the message ends with its own.
+    If that fails, the StateError ends with its message.
     """
     with tempfile.TemporaryDirectory(prefix="multiback-") as folder:
         given, wanted = Path(folder, "x.npy"), Path(folder, "predictions.npy")

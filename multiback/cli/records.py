@@ -41,12 +41,7 @@ def run_or_every(directory: Place, run: str | None) -> str | None:
 
 
 def one_listed(path: Place) -> Listed:
-    """Open the checkpoint of an argument, of multiback or Lightning.
-
-    Raises:
-        ArgumentError: It is a directory of checkpoints.
-        NoCheckpointError: There is no checkpoint.
-    """
+    """Open the checkpoint of an argument, of multiback or Lightning."""
     if lightning_directory(path) is not None:
         raise ArgumentError(
             f"{path} is a directory of Lightning's checkpoints, and one is wanted. "
@@ -58,13 +53,8 @@ def one_listed(path: Place) -> Listed:
 def one_checkpoint(path: Place) -> Checkpoint:
     """Open the checkpoint of an argument.
 
-    Args:
-        path: A checkpoint, a link to one such as `runs/tumour/best`, or a run directory
-            and the beginning of a checkpoint's name.
-
-    Raises:
-        ArgumentError: It is a run directory.
-        NoCheckpointError: There is no checkpoint.
+    It may be a link such as `runs/tumour/best`, or a run directory and the beginning of
+    a checkpoint's name.
     """
     refuse_lightning(path)
     if is_run_directory(path):
@@ -77,22 +67,13 @@ def one_checkpoint(path: Place) -> Checkpoint:
 
 
 def the_run(directory: Place, run: str | None) -> tuple[Runs, list[Checkpoint]]:
-    """Return a run directory and the checkpoints of one run, the latest by default.
-
-    Raises:
-        ArgumentError: It is a directory of Lightning.
-        NoCheckpointError: There are no checkpoints.
-    """
+    """Return a run directory and the checkpoints of one run, the latest by default."""
     refuse_lightning(directory)
     return open_run_directory(directory), checkpoints_of(directory, run)
 
 
 def listed_run(directory: Place, run: str | None) -> Sequence[Listed]:
-    """Return one run's checkpoints, of multiback or Lightning; the latest by default.
-
-    Raises:
-        NoCheckpointError: There are no checkpoints.
-    """
+    """Return one run's checkpoints, of multiback or Lightning; the latest if None."""
     theirs = lightning_directory(directory)
     if theirs is None:
         return the_run(directory, run)[1]
@@ -188,11 +169,7 @@ def peers_not_told_apart(checkpoint: Checkpoint) -> list[str]:
 
 
 def recorded_scores(checkpoint: Listed) -> dict[str, float]:
-    """Return a checkpoint's scores when it was saved, by label.
-
-    Raises:
-        CorruptCheckpointError: They are not numbers: another program wrote them.
-    """
+    """Return a checkpoint's scores when it was saved, by label."""
     scores = checkpoint.extra.get("scores", {})
     try:
         return {label: float(score) for label, score in scores.items()}

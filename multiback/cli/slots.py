@@ -21,13 +21,7 @@ _CLOSING = {"(": ")", '"': '"', "'": "'", "`": "`"}
 
 
 def parse_slot(text: str) -> Slot:
-    """Read one slot.
-
-    Args:
-        text: The slot's name and its arguments, in parentheses.
-
-    Raises:
-        ArgumentError: It is not a slot; the message shows examples.
+    """Read one slot: its name and its arguments, in parentheses.
 
     Examples:
         >>> slot = parse_slot("Best(2*p*r/(p+r), 3, mode=max)")

@@ -12,12 +12,8 @@ from multiback.errors import ArgumentError
 def as_arrays(part: Any, name: str) -> Any:
     """Turn the leaves of a structure into arrays, and its lists into tuples.
 
-    Args:
-        part: Arrays or tensors of any framework in nested dicts, tuples and lists.
-        name: What to call it in an error.
-
-    Raises:
-        ArgumentError: It holds anything else, or a value without a length.
+    Leaves are arrays or tensors of any framework in nested dicts, tuples and lists;
+    `name` is for an error.
     """
     if isinstance(part, Mapping):
         return {k: as_arrays(each, f"{name}[{k!r}]") for k, each in part.items()}

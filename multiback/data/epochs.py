@@ -109,11 +109,7 @@ class Epochs(keras.utils.PyDataset, abc.ABC):  # type: ignore[misc]  # Keras has
         return is_next and threading.current_thread() is not threading.main_thread()
 
     def begin_epoch(self, epoch: int) -> None:
-        """Let the next iteration be an epoch, from its first batch.
-
-        Args:
-            epoch: Its number as Keras counts, from 0.
-        """
+        """Let the next iteration be this epoch, which Keras counts from 0."""
         self._next = (epoch, 0)
         self._in_fit = self._fresh = False
 

@@ -25,13 +25,8 @@ _KINDS = "biufcSUmM"  # NumPy's own: `dtype.str` names them.
 def to_plain(value: Any, name: str = "state") -> Any:  # noqa: PLR0911 - by kind
     """Return JSON values from which `from_plain` makes the value again.
 
-    Args:
-        value: None, numbers, texts, bytes, arrays and torch tensors, in lists, tuples
-            and dicts.
-        name: What to call it in an error.
-
-    Raises:
-        ArgumentError: It holds anything else.
+    It takes None, numbers, texts, bytes, arrays and torch tensors, in lists, tuples and
+    dicts.
 
     Examples:
         >>> to_plain({"generator": b"ab", "place": (1, 2)})
@@ -66,11 +61,7 @@ def to_plain(value: Any, name: str = "state") -> Any:  # noqa: PLR0911 - by kind
 
 
 def from_plain(value: Any) -> Any:  # noqa: PLR0911 - by kind
-    """Return what `to_plain` was given.
-
-    Raises:
-        StateError: `to_plain` did not write it.
-    """
+    """Return what `to_plain` was given."""
     if isinstance(value, list):
         return [from_plain(each) for each in value]
     if not isinstance(value, dict):

@@ -193,19 +193,11 @@ def _samples(parts: tuple[Any, ...]) -> int:
 
 
 def epoch_order(samples: int, seed: int, epoch: int) -> np.ndarray:
-    """Return a permutation that depends on nothing but the arguments.
+    """Return int64 positions of the samples, in an order by the arguments alone.
 
     It sorts the raw output of a counter-based generator: NumPy promises that this never
     changes, but not for `Generator.permutation`. So a run can resume under another
     NumPy, and under another backend.
-
-    Args:
-        samples: How many samples there are.
-        seed: Which sequence of permutations.
-        epoch: Which one of them.
-
-    Returns:
-        The positions of the samples, int64, in the order in which to visit them.
 
     Examples:
         >>> epoch_order(5, seed=0, epoch=0).tolist()

@@ -14,12 +14,7 @@ from multiback.errors import ArgumentError, StateError
 class Source:
     """An iterator over a loader that restarts when it is exhausted.
 
-    Args:
-        loader: Iterable, with `state_dict` and `load_state_dict`; or its iterators
-            have `get_state` and `set_state`.
-
-    Raises:
-        ArgumentError: The loader has no saveable state.
+    The loader, or its iterators, have `state_dict` and `load_state_dict`.
     """
 
     def __init__(self, loader: Any) -> None:
@@ -39,13 +34,8 @@ class Source:
     def state(self, *, through: bool) -> dict[str, Any]:
         """Return the position of the next batch.
 
-        Args:
-            through: Whether the next batch is of a new iterator. The last one is then
-                read to its end: a sampler may draw a last time there, and its state
-                does not show that.
-
-        Raises:
-            ArgumentError: The last one is not at its end.
+        With `through` the next batch is of a new iterator. The last one is then read to
+        its end: a sampler may draw a last time there, and its state does not show that.
         """
         if self._iterator is None:
             self._open()
@@ -74,15 +64,12 @@ class Source:
         made, from the generators' state at its first creation. And `StatefulDataLoader`
         then draws a seed, which is not in its state: with a generator that it shares
         with its sampler the next epoch would differ.
-
-        Raises:
-            StateError: The loader refuses it.
         """
         generators = _generators(self._loader)
         if len(generators) != len(state["generators"]):
             raise StateError(
                 f"The loader has {len(generators)} generators and had "
-                f"{len(state['generators'])}. Make it as it was made then."
+                f"{len(state['generators'])} when it was saved. Make it as then."
             )
         try:
             _set(generators, state["begun"])
@@ -103,14 +90,7 @@ class Source:
             self._begun, self._given = state["begun"], state["given"]
 
     def read(self, *, anew: bool) -> Any:
-        """Return the next batch, of a new iterator if the last one is exhausted.
-
-        Args:
-            anew: Whether it may be exhausted.
-
-        Raises:
-            ArgumentError: There is no batch.
-        """
+        """Return the next batch; with `anew`, the last iterator may be exhausted."""
         if self._iterator is None or self._ended:
             self._open()
         try:

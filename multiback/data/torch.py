@@ -7,11 +7,7 @@ import torch
 
 
 def to_array(tensor: torch.Tensor) -> np.ndarray:
-    """Copy a tensor from any device.
-
-    Raises:
-        TypeError: NumPy has no such type.
-    """
+    """Copy a tensor from any device; a TypeError if NumPy has no such type."""
     return np.array(tensor.numpy(force=True))
 
 

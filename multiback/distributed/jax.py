@@ -6,8 +6,8 @@ from typing import Any
 import jax
 import numpy as np
 
-# Private, but the only way to its key-value store without devices; collectives belong
-# to the training. Orbax uses it too. A test notices a change.
+# Private, but only this reaches JAX's key-value store. Collective operations would use
+# the devices, which belong to the training. Orbax reads it too; a test finds changes.
 from jax._src.distributed import global_state
 
 from multiback.distributed.ranks import Ranks

@@ -18,9 +18,6 @@ class Orbax:
     """Write with Orbax, uncompressed: so a reader knows how large an array may be.
 
     The copies stay on the devices until they are written.
-
-    Args:
-        ranks: The processes, if there are several.
     """
 
     def __init__(self, ranks: Ranks | None) -> None:

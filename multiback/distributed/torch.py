@@ -63,9 +63,6 @@ class DistributedCheckpoint:
     Each array that every process holds whole is written by one of them; each process
     writes its shard of a DTensor. The copies stay on the devices of the DTensors until
     they are written.
-
-    Args:
-        ranks: The processes, if there are several.
     """
 
     def __init__(self, ranks: Ranks | None) -> None:

@@ -1,7 +1,7 @@
 """Mean, sum, largest and smallest of a stream of numbers."""
 
 import math
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import keras
 
@@ -10,10 +10,8 @@ from multiback.metrics.base.metric import Direction, Metric
 from multiback.metrics.intervals.interval import Interval, sum_of_words
 from multiback.metrics.intervals.means import mean_interval
 from multiback.metrics.numeric.arithmetic import ratio
-from multiback.metrics.statistics.statistic import State
+from multiback.metrics.statistics.statistic import State, Tensor
 from multiback.metrics.statistics.sums import Extremes, ValueSums
-
-Tensor = Any
 
 
 class Aggregate(Metric):
@@ -31,9 +29,6 @@ class Aggregate(Metric):
         Args:
             values: Numbers of any shape.
             sample_weight: One number a row or an element, or None.
-
-        Raises:
-            ArgumentError: The weights do not broadcast to the values.
         """
         self.add_batch(values, sample_weight=sample_weight, mask=None)
 

@@ -23,9 +23,7 @@ from multiback.metrics.base.score_metric import (
     as_floats,
 )
 from multiback.metrics.intervals.interval import Interval
-from multiback.metrics.statistics.statistic import State, Statistic
-
-Tensor = Any
+from multiback.metrics.statistics.statistic import State, Statistic, Tensor
 
 
 class _Hidden:
@@ -89,11 +87,7 @@ class View(keras.metrics.Metric):  # type: ignore[misc]  # Keras has no types
         return self._hidden.metric.compute(state)
 
     def bounds(self) -> Any:
-        """Return certain bounds of the value, if the metric has them.
-
-        Raises:
-            ArgumentError: The metric has no error to bound.
-        """
+        """Return certain bounds of the value, if the metric has them."""
         metric = self._hidden.metric
         if not isinstance(metric, Bounded):
             raise ArgumentError(f"{self.name} is exact: it has no bounds().")
@@ -114,30 +108,18 @@ class View(keras.metrics.Metric):  # type: ignore[misc]  # Keras has no types
         return self._hidden.metric.interval_of(self._hidden.owner, level)
 
     def threshold(self) -> Any:
-        """Return the threshold that the value was reached with, if there is one.
-
-        Raises:
-            ArgumentError: The metric chooses no threshold.
-        """
+        """Return the threshold that the value was reached with, if there is one."""
         metric = self._hidden.metric
         if not isinstance(metric, Thresholded):
             raise ArgumentError(f"{self.name} chooses no threshold().")
         return metric.compute_threshold(self.state)
 
     def roc_curve(self, column: int | None = None) -> ROCCurve:
-        """Return the receiver operating characteristic; see `AUROC.roc_curve`.
-
-        Raises:
-            ArgumentError: The metric ranks no scores.
-        """
+        """Return the receiver operating characteristic; see `AUROC.roc_curve`."""
         return self._ranked().compute_roc_curve(self.state, column)
 
     def precision_recall_curve(self, column: int | None = None) -> PrecisionRecallCurve:
-        """Return precision against recall; see `AUROC.precision_recall_curve`.
-
-        Raises:
-            ArgumentError: The metric ranks no scores.
-        """
+        """Return precision against recall; see `AUROC.precision_recall_curve`."""
         return self._ranked().compute_precision_recall_curve(self.state, column)
 
     def plot(
@@ -155,7 +137,7 @@ class View(keras.metrics.Metric):  # type: ignore[misc]  # Keras has no types
     def _ranked(self) -> Ranked:
         metric = self._hidden.metric
         if not isinstance(metric, Ranked):
-            raise ArgumentError(f"{self.name} ranks no scores: it has no curve.")
+            raise ArgumentError(f"{self.name} has no curve: it does not rank scores.")
         return metric
 
     def unusable(self) -> dict[str, int]:

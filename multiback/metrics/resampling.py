@@ -85,14 +85,7 @@ def value_of_rows(
 ) -> Callable[[Array], Any]:
     """Return a function from how often each row is drawn to the metric's value.
 
-    Args:
-        metric: The metric; its state is neither read nor changed.
-        y_true: All labels or targets.
-        y_pred: All predictions.
-        sample_weight: One number a row, or None.
-
-    Raises:
-        ArgumentError: There is not one weight a row.
+    The metric's own state is neither read nor changed.
     """
     labels, scores = ops.convert_to_tensor(y_true), ops.convert_to_tensor(y_pred)
     metric.decide_task(scores)

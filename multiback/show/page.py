@@ -34,11 +34,9 @@ _MOST_POINTS, _MOST_FIGURES, _MOST_RUNS = 400, 24, 6
 
 
 def render(stories: Sequence[Story], checks: Sequence[tuple[str, str]] = ()) -> str:
-    """Return the page.
+    """Return the page of some runs, the most important one first.
 
-    Args:
-        stories: The runs, the most important one first.
-        checks: Tables of a cross-check or an audit, as (title, text).
+    `checks` are tables of a cross-check or an audit, as (title, text).
     """
     shown = list(stories)[:_MOST_RUNS]
     names = _base_names(shown)

@@ -111,15 +111,7 @@ class Story:
 
 
 def read_story(directory: Place, run: str | None = None) -> Story:
-    """Read one run of a directory.
-
-    Args:
-        directory: The run directory, or its URL.
-        run: A run's id; the run that began last by default.
-
-    Raises:
-        NoCheckpointError: There is no such run.
-    """
+    """Read one run of a directory or URL; the run that began last by default."""
     runs = open_run_directory(directory)
     known = runs.run_ids()
     run_id = run if run is not None else known[0] if known else None
@@ -150,11 +142,7 @@ def read_story(directory: Place, run: str | None = None) -> Story:
 
 
 def read_stories(directory: Place) -> list[Story]:
-    """Read every run of a directory, the latest start first.
-
-    Raises:
-        NoCheckpointError: There is no run.
-    """
+    """Read every run of a directory, the latest start first."""
     known = open_run_directory(directory).run_ids()
     return [read_story(directory, one) for one in known or [None]]  # type: ignore[list-item]  # None raises
 

@@ -26,7 +26,7 @@ MAX_METRICS = 2 << 30
 _LAYER_SIZES = ("filters", "input_dim", "key_dim", "num_heads", "output_dim", "units")
 # No layer of this size is worth refusing.
 _SMALL = 1 << 13
-# These keep a number for each pair of classes.
+# Metrics that keep a number for each pair of classes.
 _PAIRS = (
     "CohenKappa",
     "ConfusionMatrix",
@@ -53,12 +53,7 @@ _original: Any = None
 def check_bounds(config: Mapping[str, Any], index: Sequence[Mapping[str, Any]]) -> None:
     """Raise where a description asks for more memory than its checkpoint is worth.
 
-    Args:
-        config: `describe(model).config`.
-        index: The entries of the checkpoint's variables.
-
-    Raises:
-        StateError: With what asks for it, and how to load it all the same.
+    The index has the entries of the checkpoint's variables.
     """
     architecture = {k: v for k, v in config.items() if k != "compile_config"}
     saved = max((size for entry in index for size in entry.get("shape", [])), default=0)
@@ -84,13 +79,6 @@ def check_holes(size: int, taken: int) -> None:
 
     Such a file has holes, which read as zeros. No save leaves any; but a disk that
     compresses may make them of zeros, so only a large difference is refused.
-
-    Args:
-        size: The files' bytes.
-        taken: The bytes that they take on the disk.
-
-    Raises:
-        StateError: With how to read them all the same.
     """
     if size > _FACTOR * taken + _SMALLEST:
         raise StateError(

@@ -27,12 +27,7 @@ _SHOWN = 10
 
 
 def fitted(value: np.ndarray | DeviceValue, dtype: np.dtype) -> Any:
-    """Return what to assign to a variable; None if a value would change.
-
-    Args:
-        value: The saved value.
-        dtype: The variable's.
-    """
+    """Return what to assign to a variable of a dtype; None if a value would change."""
     if isinstance(value, DeviceValue):
         return value.value if value.dtype == dtype else None
     return cast_exactly(value, dtype)

@@ -133,12 +133,7 @@ def branches_of(node: Any) -> Mapping[str, Any] | None:
 
 
 def put_together(like: Any, branches: Mapping[str, Any]) -> Any:
-    """Make a node of several arrays from its saved parts.
-
-    Args:
-        like: A node of the same kind.
-        branches: As `branches_of` returned them.
-    """
+    """Make a node of several arrays, like another, from what `branches_of` gave."""
     if dataclasses.is_dataclass(like):
         made = object.__new__(type(like))
         for name, value in branches.items():

@@ -187,12 +187,7 @@ def by_owner(
 ) -> tuple[Plan, list[str]]:
     """Pair one optimizer's variables with the saved ones of the same owner and slot.
 
-    Args:
-        current: The optimizer's variables.
-        saved: Its saved entries.
-        arrays: The values by key.
-        moved: The model's position of each saved weight.
-        rounding: As for `restore`.
+    `moved` has the model's position of each saved weight.
     """
     here = [(entry.owner, entry.slot) for entry in current]
     there: list[tuple[int | None, str | None]] = [

@@ -166,18 +166,11 @@ def lost_buffers(model: keras.Model) -> list[str]:
 def restore_own_state(
     model: keras.Model, file: Path | None, saved: Sequence[str] | None
 ) -> list[str]:
-    """Give the layers their own state from a checkpoint.
+    """Restore the state that layers keep outside of their variables.
 
-    Args:
-        model: The model.
-        file: Keras's file in the checkpoint, or None.
-        saved: The ways to the layers that had such state; None if unknown.
-
-    Returns:
-        The state that could not be restored, in sentences.
-
-    Raises:
-        StateError: A layer refused its state; the model is as it was.
+    `saved` are the ways to the layers that had such state; None if unknown. Return the
+    state that could not be restored, in sentences; where a layer refuses its state,
+    raise, and the model is as it was.
     """
     parts = {
         part.way: part

@@ -33,15 +33,9 @@ _NAMESPACES = (
 def portable(config: Mapping[str, Any]) -> Config:
     """Write public class names, plain JSON values and stable shared ids.
 
-    Args:
-        config: What `keras.saving.serialize_keras_object` gave in this process.
-
-    Returns:
-        A new config; equal models give equal ones.
-
-    Raises:
-        TypeError: A value in it is not JSON.
-        ValueError: A value in it contains itself.
+    Given what `keras.saving.serialize_keras_object` gave in this process, return a new
+    config; equal models give equal ones. A value that is not JSON is a TypeError, one
+    that contains itself a ValueError.
     """
     plain: Config = json.loads(json.dumps(config))
     return _renumbered(_rewritten(plain, _public))
@@ -74,14 +68,8 @@ def without_learning_rate(optimizer: Any) -> tuple[Any, float | None]:
     """Take the learning rate, where it is a number, out of an optimizer's config.
 
     It changes in training while the architecture stays the same, and is state:
-    the optimizer's variables hold it. A schedule is code and stays.
-
-    Args:
-        optimizer: A serialised optimizer, perhaps with others inside.
-
-    Returns:
-        The config with `None` for each number, and the number; None without one, or if
-        several differ.
+    the optimizer's variables hold it. A schedule is code and stays. The number is None
+    without one, or if several differ.
 
     >>> without_learning_rate({"config": {"learning_rate": 0.1}})
     ({'config': {'learning_rate': None}}, 0.1)

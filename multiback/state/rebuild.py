@@ -137,21 +137,9 @@ def rebuild_from_keras_file(
 ) -> keras.Model:
     """Load a file of `write_keras_file` and compile the model as described.
 
-    Args:
-        path: The `.keras` file.
-        config: `describe(model).config`, for how to compile. Without it, or with
-            `compile=False`, the model is not compiled.
-        custom_objects: As for `rebuild`.
-        compile: As for `rebuild`.
-        safe_mode: As for `rebuild`.
-        learning_rate: As for `rebuild`.
-        room: As for `rebuild`.
-
-    Returns:
-        The model with the file's weights, vocabularies and tables.
-
-    Raises:
-        StateError: As for `rebuild`.
+    It has the file's weights, vocabularies and tables. `config` says how to compile;
+    without it, or with `compile=False`, the model is not compiled. The other arguments
+    are as for `rebuild`.
     """
     prepared: Config = {}
 

@@ -121,19 +121,7 @@ def restore(
 
 
 class Prepared:
-    """A restore whose checks are done: `apply` only assigns.
-
-    Args:
-        model: As for `restore`.
-        arrays: As for `restore`.
-        index: As for `restore`.
-        optimizer: As for `restore`.
-        strict: As for `restore`.
-        rounding: As for `restore`.
-
-    Raises:
-        ArgumentError, StateError: As for `restore`.
-    """
+    """A `restore` whose checks are done: `apply` only assigns."""
 
     def __init__(
         self,
@@ -265,16 +253,9 @@ class Prepared:
 
 
 class PreparedOptimizer:
-    """The same for an optimizer without a model, in a tree.
+    """The same for an optimizer without a model, at a place in a tree.
 
-    Args:
-        optimizer: The optimizer, built for the weights that it had.
-        arrays: As for `restore`.
-        index: As for `restore`.
-        where: Its place in the tree.
-
-    Raises:
-        StateError: Its variables are not the saved ones.
+    It is built for the weights that it had.
     """
 
     def __init__(

@@ -86,19 +86,7 @@ def snapshot(
 def values(
     source: Any, *, weights_only: bool = False, metrics: bool = True
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Return the values that `snapshot` copies, on their devices.
-
-    Args:
-        source: As for `snapshot`.
-        weights_only: As for `snapshot`.
-        metrics: As for `snapshot`.
-
-    Returns:
-        The live values by key, and their index.
-
-    Raises:
-        ArgumentError, StateError: As for `snapshot`.
-    """
+    """Return what `snapshot` copies, on its devices, by key, and the index."""
     if is_tree(source):
         return live_leaves(source)
     listed = saved_entries(source, weights_only=weights_only, metrics=metrics)

@@ -87,15 +87,7 @@ class Entry:
 def entries(model: keras.Model) -> dict[str, list[Entry]]:
     """List a built model's variables by group, each variable once.
 
-    Args:
-        model: A built `keras.Model`, compiled or not.
-
-    Returns:
-        A list for each of `"weights"`, `"seeds"`, `"optimizer"`, `"metrics"`.
-
-    Raises:
-        ArgumentError: `model` is not a Keras model.
-        StateError: The model has no variables yet because it is not built.
+    There is a list for each of `"weights"`, `"seeds"`, `"optimizer"`, `"metrics"`.
     """
     check_model(model)
     weights = _distinct(model.weights)
@@ -282,15 +274,8 @@ def owned_slots(
 
     A slot is named after its variable's path with `_` for `/`, then the slot's
     own name. The longest path that fits wins; where several variables share a
-    path they are taken in turn, those that train first.
-
-    Args:
-        names: The optimizer variables' names, in order.
-        paths: The model variables' paths, in order.
-        trainable: Whether each model variable trains.
-
-    Returns:
-        `(position of the owner or None, slot name)` for each name.
+    path they are taken in turn, those that train first. All are in order; the owner
+    may be None.
 
     >>> owned_slots(
     ...     ["iteration", "net_d_kernel_momentum", "net_d_kernel_velocity"],

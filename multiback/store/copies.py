@@ -13,12 +13,6 @@ def without_copies(checkpoints: Iterable[Checkpoint]) -> list[Checkpoint]:
     A checkpoint whose name is not the one in its manifest was copied or renamed. Old
     manifests have no name: there, of several directories with the same commit, the one
     whose manifest's inode is the oldest is kept, because no copy keeps that time.
-
-    Args:
-        checkpoints: Checkpoints of one directory.
-
-    Returns:
-        One of each commit, in the same order.
     """
     found = [one for one in checkpoints if not one.is_copy]
     oldest: dict[tuple[str, int, float], Checkpoint] = {}

@@ -108,9 +108,7 @@ def this_process(run_id: str) -> Owner:
 def parse_owner(raw: bytes, silent: float | None = 0.0) -> Owner | None:
     """Read a note; None where it is not one, because any file may stand there.
 
-    Args:
-        raw: The note.
-        silent: Seconds since it was written; None takes the time that it carries.
+    It was written `silent` seconds ago; None takes the time that it carries.
     """
     try:
         fields = load(raw)
@@ -157,13 +155,9 @@ def take_claim(
 ) -> None:
     """Take a claim; wait where its owner may have ended.
 
-    Args:
-        attempt: Takes the claim and returns None, or returns who else has it.
-        place: The run directory.
-        timeout: Seconds after which `attempt` takes over a claim that was not renewed.
-
-    Raises:
-        StoreError: Its owner is alive: the claim was renewed in the meantime.
+    `attempt` takes the claim and returns None, or returns who else has it; a claim that
+    was not renewed for `timeout` seconds it takes over. If the owner turns out to be
+    alive, raise.
     """
     seen: Owner | None = None
     pause = min(timeout / RENEWALS_A_TIMEOUT, _LONGEST_PAUSE)
@@ -203,12 +197,7 @@ def warn_of_takeover(owner: Owner, why: str) -> None:
 
 
 class Renewal:
-    """Call a function again and again in a daemon thread, until the end.
-
-    Args:
-        renew: Must not raise.
-        interval: Seconds between two calls.
-    """
+    """Call a function, which must not raise, every `interval` seconds until the end."""
 
     def __init__(self, renew: Callable[[], object], interval: float) -> None:
         self._renew, self._interval = renew, interval
@@ -230,7 +219,7 @@ class Renewal:
         return self._over.is_set()
 
     def end(self) -> None:
-        """Stop calling it; do not wait for a pending call."""
+        """Stop renewing the claim; do not wait for a renewal that is under way."""
         self._over.set()
 
 
@@ -250,7 +239,7 @@ def _machine() -> str:
     """Name the process table: this machine, this container."""
     host = socket.gethostname()
     if os.name == "nt":
-        # `kill` ends a process there instead of asking for it.
+        # On Windows `os.kill(pid, 0)` ends a process instead of looking for it.
         return ""
     with suppress(OSError):
         return f"{host} {os.readlink('/proc/self/ns/pid')}"  # noqa: PTH115 - no path: "pid:[1]"
@@ -264,7 +253,7 @@ def _exists(pid: int) -> bool:
     except ProcessLookupError:
         return False
     except OSError:
-        # Another user's.
+        # It exists, but belongs to another user.
         return True
     return not _is_zombie(pid)
 

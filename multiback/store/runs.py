@@ -230,9 +230,7 @@ def last_first(
 ) -> list[str]:
     """List runs, the latest start first, then those without a recorded start.
 
-    Args:
-        started: A record of each start.
-        committed: The run of each checkpoint, oldest first.
+    `committed` is the run of each checkpoint, oldest first.
 
     >>> last_first([{"run_id": "a"}, {"run_id": "b"}, {"run_id": "a"}], ["c", "b"])
     ['a', 'b', 'c']

@@ -41,7 +41,7 @@ def test_another_value_is_wrong(drawn):
 
 
 @pytest.mark.parametrize("format", ["xywh", "yxyx", "center_xywh", "rel_xyxy"])
-def test_other_formats_agree_too(drawn, format):
+def test_boxes_in_other_formats_agree_with_pycocotools(drawn, format):
     true, found = (part.copy() for part in drawn)
     for part in (true, found):
         left, top, right, bottom = np.moveaxis(part[..., :4].copy(), -1, 0)

@@ -99,7 +99,7 @@ def test_keras_adjusts_r2_of_several_outputs_by_their_elements(rng):
     assert only(metric, (target[:, :1], guess[:, :1])).verdict == "agrees"
 
 
-def test_keras_f1_of_few_hits_names_its_epsilon():
+def test_the_reason_why_keras_f1_of_few_hits_differs_is_its_epsilon():
     y_true = np.zeros((400, 2), "float32")
     y_true[:200, 0], y_true[200:, 1] = 1, 1
     y_pred = np.full((400, 2), 0.1, "float32")

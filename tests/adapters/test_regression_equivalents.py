@@ -82,7 +82,7 @@ def test_one_output_agrees(diabetes, rng, name, weighted):
 
 @pytest.mark.parametrize("how", ["flat", "outputs", "weighted"])
 @pytest.mark.parametrize("name", FORMULAS)
-def test_an_error_by_a_formula_agrees(diabetes, linnerud, rng, name, how):
+def test_each_error_agrees_where_a_library_has_it(diabetes, linnerud, rng, name, how):
     arguments, has_torchmetrics = FORMULAS[name]
     data = linnerud if how == "outputs" else diabetes
     if how == "outputs":

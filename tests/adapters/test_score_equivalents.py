@@ -128,7 +128,7 @@ def only_of_rows(name, data, **arguments):
 
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("name", query_oracles.ORACLES)
-def test_ranked_rows_agree(queries, rng, name, weighted):
+def test_retrieval_metrics_agree_where_a_library_has_them(queries, rng, name, weighted):
     relevance, scores = queries
     of_labels = name in query_oracles.OF_LABELS
     data = (np.maximum(relevance, 0), scores) if of_labels else queries

@@ -28,7 +28,7 @@ LOGS = {"p": 0.5, "r": 1.0, "val/f1": 0.25, "zero": 0.0, "nan": math.nan}
         ("p != p", 0.0),
     ],
 )
-def test_it_computes_what_it_says(text, value):
+def test_an_expression_has_the_value_that_it_says(text, value):
     assert Expression(text)(LOGS) == pytest.approx(value)
 
 

@@ -23,7 +23,7 @@ def test_the_number_that_keras_adds_is_overlooked(wanted, available, found):
 
 
 @pytest.mark.parametrize("wanted", ["top_5", "val_hits_10", "my_own_3"])
-def test_a_number_that_means_something_is_never_overlooked(wanted):
+def test_a_number_in_a_name_that_the_user_gave_is_never_ignored(wanted):
     other = wanted.rpartition("_")[0] + "_1"
     assert find_name(wanted, [other]) is None
 

@@ -92,7 +92,7 @@ def test_an_object_in_a_remote_run_asks_for_a_checkpoint(memory, monkeypatch):
     assert twin._triggers._request is not callback._triggers._request
 
 
-def test_a_look_that_takes_long_or_fails_costs_a_training_nothing(monkeypatch):
+def test_a_save_request_that_is_slow_or_fails_does_not_delay_training(monkeypatch):
     monkeypatch.setattr("multiback.store.remote.save_request.LOOK_SECONDS", 0.0)
     request = open_run_directory(URL).save_request
     looking, go_on = threading.Event(), threading.Event()

@@ -395,7 +395,7 @@ def test_averages_that_are_scored_but_not_saved_are_reported(
     assert same != warned
 
 
-def test_with_no_best_the_model_stays_and_it_is_said(tmp_path):
+def test_without_a_best_checkpoint_the_model_stays_and_a_warning_says_so(tmp_path):
     made = model()
     callback = mb.ModelCheckpoint(tmp_path, SCORE, restore_best=True)
     with telling() as told:

@@ -173,7 +173,7 @@ def test_an_error_before_the_first_step_leaves_no_run_behind(tmp_path):
     assert mb.load_best(tmp_path).optimizer.iterations.numpy() == 2
 
 
-def test_a_copy_of_the_callback_works_alike(tmp_path):
+def test_a_copy_of_the_callback_starts_a_run_of_its_own(tmp_path):
     # As tuners do, one for each trial.
     original = mb.ModelCheckpoint(tmp_path, "val_loss")
     for _ in range(2):

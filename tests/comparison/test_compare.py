@@ -72,7 +72,7 @@ def test_a_difference_that_the_rows_show_is_reported_too(run):
     assert f1.b - f1.a == pytest.approx(f1.difference.value)
 
 
-def test_less_is_better_of_errors(run):
+def test_the_checkpoint_with_the_lower_error_is_better(run):
     metric = mb.metrics.BrierScore()
     found = compare(run / "epoch=003", run / "epoch=001", (X, Y), metrics=[metric])
     [one] = found.differences

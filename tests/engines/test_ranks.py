@@ -136,7 +136,7 @@ def test_messages_that_were_received_are_deleted():
     assert len(messages) == 0
 
 
-def test_threads_of_one_process_talk_past_each_other():
+def test_the_messages_of_two_threads_of_one_process_do_not_mix():
     def both(ranks):
         heard = []
 

@@ -36,7 +36,7 @@ def test_bounds_hold_the_value_of_the_data_and_are_narrow(scores, name):
 
 
 @pytest.mark.parametrize("arguments", [{}, {"capacity": 3000}], ids=["bins", "kept"])
-def test_the_threshold_makes_the_value(scores, arguments):
+def test_the_scores_cut_at_the_threshold_give_the_value(scores, arguments):
     metric = mb.metrics.MaxFBeta(**arguments)
     value = stream(metric, scores)
     f, *_ = rates(*scores, metric.threshold())

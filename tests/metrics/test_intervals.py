@@ -137,13 +137,13 @@ def coverage_of_macro_f1(shares, draws):
 
 
 @pytest.mark.parametrize("name", CONFUSIONS)
-def test_macro_averages_cover_what_they_say(name):
+def test_intervals_of_macro_averages_contain_the_true_value_as_often_as_they_say(name):
     covered = coverage_of_macro_f1(CONFUSIONS[name], 1000)
     assert 0.93 <= covered <= 0.98
 
 
 @pytest.mark.parametrize("distance", [0.5, 1.5, 3.0])
-def test_areas_cover_what_they_say(rng, distance):
+def test_intervals_of_areas_contain_the_true_value_as_often_as_they_say(rng, distance):
     true = scipy.stats.norm.cdf(distance / np.sqrt(2))
 
     def draw():

@@ -216,7 +216,7 @@ def test_unknown_labels_are_counted_and_their_scores_are_not():
     )
 
 
-def test_cells_carry_as_the_specification_does():
+def test_counts_that_are_carried_equal_those_of_the_specification():
     start = np.zeros((2, 8), "int32")
     start[1] = (1 << 24) - 2
     cells = np.array([*range(7), 21])  # The last one is all together.

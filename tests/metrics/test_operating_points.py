@@ -94,7 +94,7 @@ def test_the_value_of_the_data_lies_within_the_bounds(name, target, weighted):
 @pytest.mark.parametrize("scale", [1.5, 0.01])
 @pytest.mark.parametrize("arguments", [{}, {"capacity": ROWS}], ids=["bins", "kept"])
 @pytest.mark.parametrize("name", NAMES)
-def test_the_threshold_makes_the_value(name, arguments, scale):
+def test_the_scores_cut_at_the_threshold_give_the_value(name, arguments, scale):
     y_true, scores = draw(scale=scale)
     for target in TARGETS:
         metric = make(name, target, **arguments)

@@ -277,7 +277,7 @@ def test_one_number_is_a_point_in_its_range(metric, ends):
     "entry", [each for each in ENTRIES.values() if each.kind != "binary"], ids=str
 )
 @unusable  # Numbers below -1 have no logarithmic error.
-def test_every_metric_draws_any_data_and_none(entry):
+def test_every_metric_draws_with_data_and_before_any(entry):
     metric = entry.make()
     _, before = metric.plot()
     metric.update_state(*datasets(entry.kind)["plain"])

@@ -83,7 +83,7 @@ def test_a_killed_process_is_taken_over_from_at_once_with_a_warning(url):
     assert names(url) == ["one", "mine"]
 
 
-def test_elsewhere_one_that_gives_signs_of_life_keeps_its_run(url):
+def test_a_writer_elsewhere_that_renews_its_claim_keeps_its_run(url):
     with writer(url, TIMEOUT, "elsewhere") as first:
         runs = opened(url)
         with (
@@ -96,7 +96,7 @@ def test_elsewhere_one_that_gives_signs_of_life_keeps_its_run(url):
         assert tell(first, "commit") == "one"
 
 
-def test_elsewhere_one_that_is_stopped_for_too_long_loses_its_run(url):
+def test_a_writer_elsewhere_that_is_stopped_for_too_long_loses_its_run(url):
     with writer(url, TIMEOUT, "elsewhere") as first:
         assert tell(first, "commit") == "one"
         first.send_signal(signal.SIGSTOP)

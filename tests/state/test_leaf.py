@@ -126,7 +126,7 @@ class TestJax:
         assert again.dtype == key.dtype
         assert jax.random.normal(again) == jax.random.normal(key)
 
-    def test_a_template_of_shapes(self):
+    def test_a_template_may_hold_shapes_in_place_of_arrays(self):
         import jax
         import jax.numpy as jnp
 

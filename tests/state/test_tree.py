@@ -106,7 +106,7 @@ def test_a_model_s_snapshot_is_no_tree():
         tree(taken.arrays, taken.index)
 
 
-def test_numbers_may_be_names_and_lists_stay_lists():
+def test_integer_keys_come_back_and_a_list_stays_a_list():
     source = {"state": {0: {"m": np.ones(1)}, 2: [np.zeros(2), 3]}, "list": [4, 5]}
     arrays, index = leaves(source)
     again = tree(arrays, json.loads(json.dumps(index)))

@@ -121,7 +121,7 @@ def wrapped():
     return keras.Model(inputs, hidden)
 
 
-def test_names_that_keras_makes_of_others_contradict_nothing():
+def test_numbers_in_the_names_that_bidirectional_makes_do_not_matter():
     saved = wrapped()
     taken = snapshot(saved)
     # The number of the first is that of the second above.

@@ -273,7 +273,7 @@ def test_a_wrong_argument_is_refused_before_the_disk_is_touched(runs, commit, ch
     ],
     ids=lambda changes: f"{next(iter(changes))} {str(changes)[:40]}",
 )
-def test_a_manifest_beyond_all_measure_is_passed_over_and_hides_no_other(
+def test_a_manifest_that_is_far_too_large_is_passed_over_and_hides_no_other(
     runs, commit, changes
 ):
     commit(runs, "sound")

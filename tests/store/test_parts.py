@@ -158,7 +158,7 @@ def test_an_array_that_is_not_there_is_refused(tmp_path):
         committed(tmp_path).tensors_in_parts({"v": [((0, 1),)]})
 
 
-def test_the_file_of_checksums_has_its_name_for_itself():
+def test_a_document_may_not_take_the_name_of_the_file_of_checksums():
     with pytest.raises(ArgumentError, match=r"'state-blocks\.json' is taken"):
         Request(
             "one",

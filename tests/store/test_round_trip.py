@@ -4,7 +4,7 @@ import math
 import ml_dtypes
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
@@ -85,12 +85,11 @@ def test_the_safetensors_library_reads_every_file(tmp_path, dtype):
             assert opened.get_tensor("x").tobytes() == array.tobytes()
 
 
-@given(names=st.lists(st.text(max_size=8), unique=True, max_size=6), data=st.data())
-@settings(
-    max_examples=60,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+@given(
+    names=st.lists(st.text(max_size=8), unique=True, max_size=6),
+    data=st.data(),
 )
+@settings(max_examples=60)
 def test_any_mix_of_arrays_comes_back_bit_for_bit(tmp_path, names, data):
     shapes = st.lists(st.integers(0, 4), max_size=4).map(tuple)
     tensors = {

@@ -8,7 +8,7 @@ import json
 import os
 
 import xxhash
-from hypothesis import HealthCheck, settings
+from hypothesis import settings
 from hypothesis import strategies as st
 
 TIMES = int(os.environ.get("MULTIBACK_FUZZ", "1"))
@@ -16,11 +16,7 @@ TIMES = int(os.environ.get("MULTIBACK_FUZZ", "1"))
 
 def examples(number):
     """Return settings for a property test that runs in moments here."""
-    return settings(
-        max_examples=number * TIMES,
-        deadline=None,
-        suppress_health_check=[HealthCheck.function_scoped_fixture],
-    )
+    return settings(max_examples=number * TIMES)
 
 
 def nested(depth):

@@ -75,8 +75,8 @@ def _counts(task, y_true, hard):
     )
 
 
-# Rates that scikit-learn has no function for. `tests/metrics/test_classification.py`
-# makes the contract of each from its row.
+# Rates without a function of their own in scikit-learn. From each row
+# `tests/metrics/test_ratios.py` makes a contract.
 RATES = {
     "FalseDiscoveryRate": lambda tp, fp, _tn, _fn: (fp, fp + tp),
     "FalseOmissionRate": lambda _tp, _fp, tn, fn: (fn, fn + tn),

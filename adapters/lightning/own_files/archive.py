@@ -77,15 +77,7 @@ class _Pieces:
 
 
 class Archive:
-    """A `torch.save` archive whose directory was checked.
-
-    Args:
-        archive: The open archive.
-        size: The file's size.
-
-    Raises:
-        ValueError: It is not as torch writes it.
-    """
+    """A `torch.save` archive of this size, whose directory was checked."""
 
     def __init__(self, archive: zipfile.ZipFile, size: int) -> None:
         self._archive = archive
@@ -157,15 +149,7 @@ class Archive:
 
 @contextmanager
 def open_archive(path: Path) -> Iterator[Archive]:
-    """Open an archive.
-
-    Args:
-        path: A regular file.
-
-    Raises:
-        ValueError: It is not as torch writes it.
-        OSError: It cannot be read.
-    """
+    """Open a regular file as an archive; a ValueError if torch wrote it otherwise."""
     file = _Pieces(path)
     try:
         try:

@@ -71,14 +71,7 @@ class LightningDirectory:
                 return
 
     def checkpoints(self, run_id: str | None = None) -> list[LightningFile]:
-        """List the checkpoints, oldest first.
-
-        Args:
-            run_id: Only those of this run; None for all.
-
-        Returns:
-            The readable checkpoints; `skipped` lists the others.
-        """
+        """List the readable checkpoints of a run or all, oldest first."""
         self.skipped = []
         folders: dict[str, list[LightningFile]] = {}
         links: dict[str, list[Path]] = {}

@@ -130,15 +130,7 @@ def metrics_in(name: str) -> dict[str, float]:
 
 
 def read_file(path: Path, run_id: str = ".") -> LightningFile:
-    """Read a file's description of itself, and no array.
-
-    Args:
-        path: A regular file.
-        run_id: What to call the run.
-
-    Raises:
-        CorruptCheckpointError: It is not a checkpoint of Lightning, or is incomplete.
-    """
+    """Read a regular file's description of itself, and no array."""
     try:
         status = path.stat()
         with open_archive(path) as archive:
@@ -175,11 +167,7 @@ def read_file(path: Path, run_id: str = ".") -> LightningFile:
 
 
 def _state_of(archive: Archive) -> dict[str, Any]:
-    """Return the dictionary of a checkpoint.
-
-    Raises:
-        ValueError: It is not a checkpoint.
-    """
+    """Return the dictionary of a checkpoint, or raise a ValueError."""
     state = read_pickle(archive.pickle())
     if not isinstance(state, dict):
         raise ValueError("data.pkl holds no dictionary")  # noqa: TRY004 - a file, no argument

@@ -36,13 +36,7 @@ class Global:
 
 @dataclass(frozen=True)
 class Storage:
-    """The bytes of tensors, which lie in a separate file.
-
-    Attributes:
-        kind: Such as "FloatStorage".
-        key: The file's name.
-        count: How many elements there are.
-    """
+    """The bytes of tensors, in the separate file `key`; a kind is as "FloatStorage"."""
 
     kind: str
     key: str
@@ -51,13 +45,7 @@ class Storage:
 
 @dataclass(frozen=True)
 class Tensor:
-    """A tensor's description.
-
-    Attributes:
-        storage: The storage of its elements.
-        offset: The index of its first element.
-        shape: Its shape.
-    """
+    """A tensor's description; the offset is the index of its first element."""
 
     storage: Storage
     offset: int
@@ -233,18 +221,10 @@ class _Machine:
 
 
 def read_pickle(data: bytes, limit: int = MAX_OPERATIONS) -> Any:
-    """Read a pickle as plain values.
+    """Read a pickle as plain values, in so many operations at most.
 
-    Args:
-        data: The pickle.
-        limit: The maximum number of operations.
-
-    Returns:
-        Its content: numbers, texts, lists, tuples, dictionaries, tensors' descriptions,
-            names of classes, and `OPAQUE` for anything else.
-
-    Raises:
-        ValueError: It is not a pickle, or is too long.
+    Return numbers, texts, lists, tuples, dictionaries, tensors' descriptions, names of
+    classes, and `OPAQUE` for anything else; or raise a ValueError.
 
     >>> import pickle
     >>> read_pickle(pickle.dumps({"epoch": 3, "f": print, "x": [(0.5, None)]}))

@@ -25,12 +25,10 @@ RELATIVE, ABSOLUTE = 1e-4, 1e-6
 
 @dataclasses.dataclass(frozen=True)
 class AuditContext:
-    """A metric, its data, and the model's facts about its output.
+    """A metric with its logged value and samples, and facts about its output.
 
-    Attributes:
-        checked: The metric with its logged value and its samples.
-        weights: One weight a sample or an element, if the model gets them.
-        loss: The loss of the output: a name, a function, an object or None.
+    There are weights if the model gets them; the loss is a name, a function, an object
+    or None.
     """
 
     checked: CheckedMetric
@@ -69,9 +67,7 @@ class AuditContext:
     def value(self, metric: Any = None, **changes: Any) -> Value | None:
         """Return a metric's value on all samples at once, or None.
 
-        Args:
-            metric: A metric to use in place of this one.
-            **changes: Fields of the samples to replace.
+        `changes` are fields of the samples to replace.
         """
         samples = dataclasses.replace(self.samples, **changes)
         streams = Streams(
@@ -121,13 +117,9 @@ class AuditContext:
     def corrected(
         self, kind: Kind, fixed: Any, reason: str, new: str = ""
     ) -> Finding | None:
-        """Make a finding if another metric gives another number.
+        """Make a finding if another metric, `fixed`, gives another number.
 
-        Args:
-            kind: What is wrong.
-            fixed: The metric to use.
-            reason: Why.
-            new: How that metric is written, where that is not its source text.
+        `new` is how that metric is written, where that is not its source text.
         """
         change = self.instead(new or source_of(fixed))
         return self.contradicted(kind, self.value(fixed), reason, change)

@@ -19,10 +19,8 @@ def hidden(
 ) -> Iterable[Finding]:
     """Yield each number that another metric of the same name replaces in the logs.
 
-    Args:
-        model: The compiled model.
-        checked_metrics: Its metrics by their original names, with their own values.
-        logs: The result of `evaluate`.
+    The metrics are by their original names, with their own values; the logs are the
+    result of `evaluate`.
     """
     container = keras_private.compile_metrics(model)
     numbers: list[tuple[str, Value, str]] = [

@@ -88,13 +88,7 @@ def plan(sizes: Sequence[int], shuffles: int, rows: int) -> tuple[Batching, ...]
 
 @dataclasses.dataclass(frozen=True)
 class MetricInputs:
-    """A metric with all of its data.
-
-    Attributes:
-        metric: The metric object.
-        samples: Labels, predictions and weights, one row a sample.
-        mask: The Keras mask of the predictions, or None.
-    """
+    """A metric with all of its data, one row a sample, and Keras's mask or None."""
 
     metric: Any
     samples: Samples

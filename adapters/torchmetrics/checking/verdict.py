@@ -37,11 +37,7 @@ def difference(a: Any, b: Any) -> float:
 def close(value: Any, expected: Any, rtol: float, scale: float = 0.0) -> bool:
     """Return whether every element lies within `rtol` of the expected one.
 
-    Args:
-        value: A number or several.
-        expected: As many.
-        rtol: Relative difference that is allowed.
-        scale: Size of the terms whose difference the value is, if it is one.
+    The scale is the size of the terms whose difference the value is, if it is one.
     """
     value = np.asarray(value, "float64").ravel()
     expected = np.asarray(expected, "float64").ravel()
@@ -51,13 +47,9 @@ def close(value: Any, expected: Any, rtol: float, scale: float = 0.0) -> bool:
 
 
 def within(value: Any, known: list[Any], bounds: Any, *, rtol: float) -> bool:
-    """Return whether a value and its references lie within certified bounds.
+    """Return whether a value and other libraries' lie within certified bounds.
 
-    Args:
-        value: A number or several.
-        known: The values of other libraries.
-        bounds: The smallest and the largest value.
-        rtol: Additional relative difference that roundings explain.
+    `rtol` is what roundings explain beyond them.
     """
     low, high = (np.asarray(bound, "float64").ravel() for bound in bounds)
     for each in (value, *known):

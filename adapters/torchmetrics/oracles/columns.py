@@ -22,13 +22,7 @@ from multiback.metrics.statistics.score_bins import edge_table
 
 @dataclasses.dataclass(frozen=True)
 class Column:
-    """One ranking.
-
-    Attributes:
-        labels: `(N,)` int64, 0 or 1.
-        scores: `(N,)` float64, probabilities or logits.
-        weights: `(N,)` float64, or None.
-    """
+    """One ranking: `(N,)` int64 labels 0 or 1, float64 scores, and weights or None."""
 
     labels: Array
     scores: Array

@@ -23,13 +23,7 @@ def decide(scores: Array, threshold: float, *, from_logits: bool = False) -> Arr
 
 
 def decided(config: dict[str, Any], samples: Samples) -> Elements:
-    """Return labels and predicted classes: ids, or 0 and 1, `(N,)` or `(N, labels)`.
-
-    Args:
-        config: Arguments `task`, `threshold`, `from_logits` and, for a multilabel
-            task, `num_labels`.
-        samples: The metric's data.
-    """
+    """Return labels and predicted classes: ids, or 0 and 1, `(N,)` or `(N, labels)`."""
     if config["task"] == "multiclass":
         return classes(samples)
     elements = pair(samples, config.get("num_labels"))

@@ -119,7 +119,7 @@ def _best(
             labels, scores, sample_weight=weights, drop_intermediate=False
         )
         best, other = (1 - fpr, tpr) if condition == "sensitivity" else (tpr, 1 - fpr)
-    # The metrics meet a condition within four roundings of float32.
+    # The metrics accept a condition missed by at most four roundings of float32.
     return float(np.max(best[other >= at_least - 2.0**-22], initial=0.0))
 
 

@@ -48,10 +48,8 @@ NOT_LISTED = "crosscheck knows no number to compare it with"
 def equivalent(metric: Any, samples: Samples) -> Equivalent | NoEquivalent:
     """Translate a metric object, or return why it cannot be translated.
 
-    Args:
-        metric: A Keras or multiback metric. A subclass of a known metric is compared as
-            that metric: it has its name in the logs.
-        samples: The metric's data.
+    A subclass of a known metric is compared as that metric: it has its name in the
+    logs.
     """
     metric = of_function(ungrouped(metric))
     if metric is None:

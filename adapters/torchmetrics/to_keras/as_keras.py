@@ -22,14 +22,7 @@ _NAMES = (("target", "preds"), ("targets", "preds"), ("p", "q"))
 
 
 class TorchAccumulator(Accumulator):
-    """A torchmetrics metric that takes Keras's arrays.
-
-    Args:
-        metric: The metric; it is used, not copied.
-
-    Raises:
-        ArgumentError: It takes anything other than targets and predictions.
-    """
+    """A torchmetrics metric, used and not copied, that takes Keras's arrays."""
 
     takes_weights = False
 
@@ -120,7 +113,7 @@ class TorchAccumulator(Accumulator):
         return np.array([float(number) for number in numbers])
 
     def doubt(self) -> str:
-        """Return that scores were not probabilities, or ""."""
+        """Return a sentence if scores were not probabilities, else ""."""
         if not self._outside:
             return ""
         says = "guesses for each batch whether they are logits"
@@ -158,14 +151,7 @@ def _argument_names(metric: Any) -> tuple[str, str]:
 
 @keras.saving.register_keras_serializable("multiback")
 class TorchMetric(HostMetric):
-    """A Keras metric that torchmetrics computes; `as_keras` makes it.
-
-    Args:
-        metric: A torchmetrics metric; a copy of it is used.
-        name: Name in Keras's logs.
-        compute_every: Compute after every so many batches too.
-        from_logits: Whether scores are logits; None leaves torchmetrics to guess.
-    """
+    """A Keras metric that torchmetrics computes; `as_keras` makes it of a copy."""
 
     def __init__(
         self,
@@ -209,11 +195,7 @@ class TorchMetric(HostMetric):
         return TorchMetric(metric, self.name, self.compute_every, from_logits)
 
     def get_config(self) -> dict[str, Any]:
-        """Return the class and the arguments that make this metric again.
-
-        Raises:
-            ArgumentError: They cannot be read from the metric.
-        """
+        """Return the class and the arguments that make this metric again."""
         return {
             "metric": to_config(self._metric),
             "name": self.name,

@@ -41,11 +41,7 @@ _HISTORY = {
 
 
 def to_config(metric: Any) -> Config:
-    """Write a metric as plain values.
-
-    Raises:
-        ArgumentError: The class or an argument cannot be written.
-    """
+    """Write a metric as plain values."""
     cls = type(metric)
     arguments = dict(_arguments(metric))
     try:
@@ -60,11 +56,7 @@ def to_config(metric: Any) -> Config:
 
 
 def from_config(config: Config) -> Any:
-    """Make the metric that a config describes, with no data in it.
-
-    Raises:
-        ArgumentError: It does not describe a metric, or the class is unknown.
-    """
+    """Make the metric that a config describes, with no data in it."""
     torchmetrics = load_torchmetrics("as_keras()")
     module, _, name = config["class_name"].rpartition(".")
     cls: Any
@@ -74,12 +66,12 @@ def from_config(config: Config) -> Any:
         cls = keras.saving.get_registered_object(name)
         if cls is None:
             raise ArgumentError(
-                f"{config['class_name']} is no class of torchmetrics. If it is yours, "
-                f'load with custom_objects={{"{name}": {name}}}.'
+                f"{config['class_name']} is not a class of torchmetrics. If it is "
+                f'yours, load with custom_objects={{"{name}": {name}}}.'
             )
     # A config may come from any file: only metrics are made.
     if not (isinstance(cls, type) and issubclass(cls, torchmetrics.Metric)):
-        raise ArgumentError(f"{config['class_name']} is no torchmetrics.Metric.")
+        raise ArgumentError(f"{config['class_name']} is not a torchmetrics.Metric.")
     return _make(cls, config["arguments"])
 
 

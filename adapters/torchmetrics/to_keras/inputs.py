@@ -47,16 +47,9 @@ OUTSIDE = 1e-3
 
 
 class Inputs:
-    """How one metric takes Keras's arrays.
+    """How one metric of torchmetrics takes Keras's arrays.
 
-    Args:
-        metric: A torchmetrics metric.
-        from_logits: Whether scores are logits; None leaves it to torchmetrics, which
-            guesses for each batch.
-
-    Raises:
-        ArgumentError: The metric takes no arrays of labels and predictions, or has no
-            use for `from_logits=`.
+    `from_logits=None` leaves it to torchmetrics, which guesses for each batch.
     """
 
     def __init__(self, metric: Any, from_logits: bool | None = None) -> None:
@@ -75,15 +68,10 @@ class Inputs:
     def arrange(  # noqa: PLR0911 - a table
         self, y_true: Tensor, y_pred: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Return `(target, preds)` as torchmetrics wants them.
+        """Return `(target, preds)` as torchmetrics wants them, of torch tensors.
 
-        Args:
-            y_true: Torch tensor. For classes: ids, or rows as long as those of the
-                scores, whose largest element is the class.
-            y_pred: Torch tensor.
-
-        Raises:
-            ArgumentError: A label is not an integer, or the classes are not last.
+        For classes, targets are ids, or rows as long as those of the scores, whose
+        largest element is the class.
         """
         match self.domain:
             case "multiclass" if y_pred.is_floating_point():
@@ -111,11 +99,7 @@ class Inputs:
         return _same_rank(y_true, y_pred)
 
     def check_rows(self, y_true: Tensor, y_pred: Tensor) -> None:
-        """Raise if rows that are read as one-hot are not.
-
-        Raises:
-            ArgumentError: They may be class ids.
-        """
+        """Raise if rows that are read as one-hot are not: they may be class ids."""
         if (
             self.domain != "multiclass"
             or y_pred.is_floating_point()

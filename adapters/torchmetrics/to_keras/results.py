@@ -46,20 +46,8 @@ def layout(
 ) -> tuple[str, ...]:
     """Name the numbers that a metric will compute, by trying a copy of it.
 
-    Args:
-        metric: A torchmetrics metric.
-        update: Adds `(metric, target, preds)`.
-        inputs: Arranges targets and predictions.
-        y_true: Shape and dtype of the targets.
-        y_pred: Shape and dtype of the predictions.
-
-    Returns:
-        One suffix a number. A metric that made-up data does not suit is taken to
-        compute one number.
-
-    Raises:
-        ArgumentError: The result's shape depends on the data, or the metric does not
-            take these shapes.
+    `update` adds `(metric, target, preds)`. There is one suffix a number; a metric that
+    made-up data does not suit is taken to compute one.
     """
     if y_true.shape is None or y_pred.shape is None:
         return ("",)

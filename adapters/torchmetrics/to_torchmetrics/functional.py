@@ -94,11 +94,7 @@ class StatisticFunctional(Functional):
 
 
 class VariablesFunctional(Functional):
-    """A Keras metric whose variables add up, as Keras adds those of replicas.
-
-    Raises:
-        ArgumentError: It has no variables yet, or its variables do not add up.
-    """
+    """A Keras metric whose variables add up, as Keras adds those of replicas."""
 
     def __init__(self, metric: keras.metrics.Metric) -> None:
         super().__init__(metric)
@@ -128,11 +124,7 @@ class VariablesFunctional(Functional):
         }
 
     def update(self, state: State, *batch: Tensor, sample_weight: Tensor) -> State:
-        """Return the state with one more batch in it.
-
-        Raises:
-            ArgumentError: The metric makes a variable now.
-        """
+        """Return the state with one more batch in it; a new variable raises."""
         if self._example is None:
             self._example = [keras.ops.zeros_like(each[:1]) for each in batch]
         self._make_variables()
@@ -168,11 +160,7 @@ class VariablesFunctional(Functional):
 
 
 def functional(metric: Any) -> Functional:
-    """Split a metric into pure functions and a state.
-
-    Raises:
-        ArgumentError: It is not a metric, or its states cannot be merged.
-    """
+    """Split a metric into pure functions and a state that can be merged."""
     if isinstance(metric, ours.Metric):
         return StatisticFunctional(metric)
     if isinstance(metric, keras.metrics.Metric):

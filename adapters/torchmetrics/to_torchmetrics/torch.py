@@ -25,11 +25,7 @@ State = dict[str, Tensor]
 
 
 class _Packing:
-    """Write a state as bytes, and back.
-
-    Args:
-        state: A state with the shapes and dtypes of all states.
-    """
+    """Write a state, with the shapes and dtypes of all states, as bytes, and back."""
 
     def __init__(self, state: State) -> None:
         self.layout = [

@@ -32,14 +32,9 @@ _AS_THEY_ARE = (
 
 
 def spec_from_keras(metric: Any, count: int | None) -> MetricSpec:
-    """Read a metric of Keras.
+    """Read a metric of Keras, or a function of Keras's that it averages.
 
-    Args:
-        metric: The metric, or a function of Keras's that it averages.
-        count: How many classes or labels there are, which Keras does not know.
-
-    Raises:
-        NoEquivalentError: The other libraries have no such metric.
+    Keras does not know the count of classes or labels.
     """
     name, metric = metric.name, of_function(metric)
     if metric is None:
@@ -216,11 +211,7 @@ _READ: dict[str, _Read] = {
 
 
 def as_keras_metric(of: MetricSpec) -> Any:
-    """Make the metric of Keras.
-
-    Raises:
-        NoEquivalentError: Keras has no such metric.
-    """
+    """Make the metric of Keras, or raise NoEquivalentError."""
     _refuse(of)
     if of.config.get("classes") is not None:
         return _of_chosen(of)

@@ -56,11 +56,7 @@ def spec_from_multiback(metric: Any, count: int | None) -> MetricSpec:
 
 
 def as_ours(of: MetricSpec) -> Any:
-    """Make the metric of multiback.
-
-    Raises:
-        NoEquivalentError: multiback has no such metric.
-    """
+    """Make the metric of multiback, or raise NoEquivalentError."""
     cls = getattr(ours, of.kind, None)
     if cls is None:
         keras_has_it = hasattr(keras.metrics, of.kind)

@@ -33,7 +33,7 @@ _EMPTY_QUERIES = {0.0: "neg", 1.0: "pos", "nan": "skip"}
 # torchmetrics keeps all values for these; multiback as many as `capacity=` says.
 KEEPING = ("KendallTau", "SpearmanCorrelation")
 CAPACITY = 2**16
-# multiback's count the labels themselves.
+# multiback's metrics take the number of labels from the data.
 LABEL_RANKING = ("CoverageError", "LabelRankingAveragePrecision", "LabelRankingLoss")
 OPERATING_POINTS = (
     "PrecisionAtRecall",
@@ -60,13 +60,10 @@ def make(
     who: str = "crosscheck",
     more: Mapping[str, Any] | None = None,
 ) -> Any:
-    """Make the metric of torchmetrics.
+    """Make the metric of torchmetrics for a key of `CLASSES`, of multiback's arguments.
 
-    Args:
-        kind: A key of `CLASSES`.
-        config: multiback's arguments, as far as known.
-        who: What needs torchmetrics, for the error without it.
-        more: More arguments of torchmetrics.
+    `who` needs torchmetrics, for the error without it; `more` are arguments of
+    torchmetrics.
     """
     package = load_torchmetrics(who)
     found = CLASSES[kind]
@@ -111,11 +108,7 @@ def decided_score(
 
 
 def to_torchmetrics(of: MetricSpec) -> Any:
-    """Make the metric of torchmetrics.
-
-    Raises:
-        NoEquivalentError: torchmetrics has no such metric.
-    """
+    """Make the metric of torchmetrics, or raise NoEquivalentError."""
     load_torchmetrics("equivalents")
     _refuse(of)
     return make(of.kind, of.config, "equivalents")
@@ -190,11 +183,7 @@ def _refuse(of: MetricSpec) -> None:
 
 
 def spec_from_torchmetrics(metric: Any, count: int | None) -> MetricSpec:
-    """Read a metric of torchmetrics.
-
-    Raises:
-        NoEquivalentError: The other libraries have no such metric.
-    """
+    """Read a metric of torchmetrics, or raise NoEquivalentError."""
     segments = type(metric).__module__.startswith("torchmetrics.segmentation")
     return _of_segments(metric) if segments else _of_others(metric, count)
 

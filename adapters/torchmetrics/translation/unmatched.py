@@ -23,7 +23,7 @@ OF_KERAS: dict[str, str] = {
     ),
 }
 
-# torchmetrics' metrics without a counterpart, by the name without the task's.
+# torchmetrics' metrics without a counterpart, by the name without the task's prefix.
 OF_TORCHMETRICS: dict[str, str] = {
     "CatMetric": "it keeps all values and is no number",
     "ContinuousRankedProbabilityScore": "it is of ensembles",

@@ -167,10 +167,7 @@ class Expression:
         """Return which way is better, or None where that depends on the values.
 
         A sum of terms that are better when higher is better when higher. Factors and
-        divisors must be constants.
-
-        Args:
-            of_name: Returns which way is better by a log name, or None.
+        divisors must be constants. `of_name` says which way is better by a log name.
         """
         sign = self._sign(self._tree, of_name)
         return None if not sign else "max" if sign > 0 else "min"

@@ -28,12 +28,8 @@ def default_template(monitor: str | None) -> list[Piece]:
 def parse_template(template: str) -> list[Piece]:
     """Split a template into text and fields `(name, format)`.
 
-    Args:
-        template: Text with fields such as `{epoch:03d}` and `{val/f1:.4f}`; a
-            metric's name may hold any character but braces and a colon.
-
-    Raises:
-        ArgumentError: A format does not fit numbers.
+    Fields are such as `{epoch:03d}` and `{val/f1:.4f}`; a metric's name may hold any
+    character but braces and a colon. A format that does not fit numbers raises.
     """
     if not isinstance(template, str) or not template:
         raise ArgumentError(
@@ -88,10 +84,8 @@ def format_name(
 ) -> str:
     """Fill a template; the result is one safe path component.
 
-    Args:
-        template: What `parse_template` or `default_template` gave.
-        values: Numbers, and arrays as they are written, by name.
-        insert_names: Write `epoch=003` for `{epoch:03d}`, as Lightning does.
+    Values are numbers, and arrays as they are written. With `insert_names`,
+    `{epoch:03d}` becomes `epoch=003`, as with Lightning.
 
     Examples:
         >>> template = parse_template("{epoch:03d}-{val_f1:.2f}")

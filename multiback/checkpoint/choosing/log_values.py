@@ -46,10 +46,7 @@ class _HostCopy(Protocol):
 
 
 def readable(value: Any) -> Any:
-    """Return a number as a float and numbers as an array; anything else unchanged.
-
-    Args:
-        value: A value of the logs. What holds one number in any shape is a number.
+    """Return a number, in any shape, as a float and numbers as an array.
 
     >>> readable(np.ones((1, 1), "float16")), readable([1, 2]), readable("0.5")
     (1.0, array([1., 2.]), '0.5')
@@ -130,10 +127,7 @@ def other_values(values: Mapping[str, Any]) -> dict[str, Any]:
 def element_fault(name: str, value: Any, index: tuple[int, ...]) -> str | None:
     """Return why a value, or one element of it, is not a number; None if it is.
 
-    Args:
-        name: What the logs call it.
-        value: A written value, an array or a number.
-        index: Which element is wanted; empty for the value itself.
+    An empty index is that of the value itself.
 
     >>> element_fault("recall", [0.1, 0.9], (1,))
     """

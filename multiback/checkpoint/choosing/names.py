@@ -16,20 +16,12 @@ def find_name(wanted: str, available: Collection[str]) -> str | None:
     """Return the available name that fits, or None.
 
     An exact match wins. Otherwise the number that Keras adds is ignored, if exactly one
-    name fits then. A number in the user's name is ignored only after a name that Keras
-    itself generates: `precision_1` may have become `precision_3`, but `top_5` is not
-    `top_1`.
+    name fits then; several are an error. A number in the user's name is ignored only
+    after a name that Keras itself generates: `precision_1` may have become
+    `precision_3`, but `top_5` is not `top_1`.
 
-    Args:
-        wanted: The name that the user gave.
-        available: The names that there are.
-
-    Raises:
-        MonitorError: Several names fit.
-
-    Examples:
-        >>> find_name("val_auc", ["val_loss", "val_auc_3"])
-        'val_auc_3'
+    >>> find_name("val_auc", ["val_loss", "val_auc_3"])
+    'val_auc_3'
     """
     if wanted in available:
         return wanted
@@ -68,11 +60,7 @@ def split_element(wanted: str) -> Read:
 
 
 def find_element(wanted: str, available: Collection[str]) -> Read | None:
-    """Return the available name and the index that fit, or None.
-
-    Raises:
-        MonitorError: Several names fit.
-    """
+    """Return the available name and the index that fit, or None; several raise."""
     found = find_name(wanted, available)
     index: tuple[int, ...] = ()
     if found is None:

@@ -37,13 +37,8 @@ def ranked(
 ) -> list[Entry]:
     """Return the entries that have the first score, best first.
 
-    The other scores decide between equals, then the earliest is better.
-
-    Args:
-        entries: The checkpoints of one run.
-        labels: Labels of the scores that decide, in turn.
-        within: How many standard errors below the highest score the other scores decide
-            too; see `near_the_best`.
+    The other scores decide between equals, then the earliest is better; with `within`
+    also between those so many standard errors below, see `near_the_best`.
     """
     scored = [entry for entry in entries if labels[0] in entry.ranking_scores]
     ordered = sorted(scored, key=lambda one: _key(one, labels), reverse=True)
@@ -58,13 +53,8 @@ def near_the_best(
     """Return the entries that the data cannot tell from the best, preferred first.
 
     Those that another one beats, by the first score and by the other rule, are left
-    out; so the last has the highest score.
-
-    Args:
-        entries: The checkpoints of one run.
-        labels: Labels of the score, and of the scores that decide between near ones,
-            in turn; then the earliest is better.
-        within: How many standard errors of the highest score are near.
+    out; so the last has the highest score. `within` is a number of standard errors of
+    the highest score.
     """
     scored = [entry for entry in entries if labels[0] in entry.ranking_scores]
     if not scored:

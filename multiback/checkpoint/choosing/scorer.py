@@ -78,13 +78,8 @@ class Scorer:
     def check(self, available: Mapping[str, Any], hint: str = "") -> None:
         """Raise unless the logs will have each name, with a prefix or without.
 
-        Args:
-            available: Values by name, without the prefix of a validation set.
-            hint: What else the user could do.
-
-        Raises:
-            MonitorError: A name will not be there, cannot be ranked, or no
-                direction is known.
+        `available` has no prefix of a validation set; the hint says what else the user
+        could do.
         """
         known = {
             prefix + name: value
@@ -105,15 +100,7 @@ class Scorer:
         return [*names, *(p + name for p in self._prefixes for name in names)]
 
     def mode(self, monitor: Monitor, logs: Collection[str] = ()) -> Mode:
-        """Return which way is better, and remember it.
-
-        Args:
-            monitor: One of the monitors.
-            logs: The names in the logs, as far as they are known.
-
-        Raises:
-            MonitorError: The direction is unknown.
-        """
+        """Return which way is better, and remember it; raise if that is unknown."""
         label = monitor.label
         if label not in self.modes:
             found = monitor.direction(
@@ -160,9 +147,8 @@ class Scorer:
     def answers(self, logs: Mapping[str, Any]) -> dict[str, list[Any]]:
         """Call the functions among the monitors with the original logs.
 
-        Returns:
-            By label, as JSON has it: the score or None, and the name of the logs that
-            the function missed, or None.
+        By label, as JSON has it: the score or None, and the name of the logs that the
+        function missed, or None.
         """
         found: dict[str, list[Any]] = {}
         for monitor in self.monitors:
@@ -175,11 +161,7 @@ class Scorer:
         return found
 
     def lacking(self, logs: Mapping[str, Any]) -> dict[str, bool]:
-        """Return the monitors that read a name which these logs do not have, by label.
-
-        Returns:
-            For each: whether logs were seen that had it.
-        """
+        """Return which monitors miss a name in these logs, and if logs ever had it."""
         answers = self.answers(logs)
         return {
             monitor.label: monitor.label in self._seen
@@ -191,9 +173,8 @@ class Scorer:
     def intervals(self, of_names: Mapping[str, Any]) -> dict[str, dict[str, float]]:
         """Return the intervals of the scores that have one, by label.
 
-        Args:
-            of_names: Records with `lower`, `upper`, `standard_error` and `level`, of
-                numbers or arrays, by log name.
+        Given are records with `lower`, `upper`, `standard_error` and `level`, of
+        numbers or arrays, by log name.
         """
         found: dict[str, dict[str, float]] = {}
         for monitor in self.monitors:
@@ -216,13 +197,8 @@ class Scorer:
     ) -> dict[str, float]:
         """Return the scores that the logs give, by label.
 
-        Args:
-            logs: Values by name: as they were logged, or as they are written.
-            answers: What `answers` returned for the logs as they were.
-
-        Raises:
-            MonitorError: A name was never logged, its value cannot be ranked, or no
-                direction is known.
+        The logs are as they were logged, or as they are written; then with what
+        `answers` returned for them. A name that was never logged raises.
         """
         answers = self.answers(logs) if answers is None else answers
         scores: dict[str, float] = {}
@@ -293,9 +269,7 @@ class Scorer:
     def doubtful_fields(self, available: Collection[str]) -> list[str]:
         """Return the fields of the file name that look misspelt, before training.
 
-        Args:
-            available: Names without the prefix of a validation set. Other callbacks may
-                add more, so this is not an error yet.
+        Other callbacks may add more to what is available, so this is not an error yet.
         """
         known = self._prefixed(available)
         absent = [name for name in self._fields if find_element(name, known) is None]

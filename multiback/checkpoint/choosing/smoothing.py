@@ -17,11 +17,7 @@ _MEDIAN_OF = 3
 
 
 def check_smooth(smooth: object) -> None:
-    """Raise unless an argument says how to smooth, or is None.
-
-    Raises:
-        ArgumentError: It is something else.
-    """
+    """Raise unless an argument says how to smooth, or is None."""
     if smooth is None or smooth == MEDIAN:
         return
     number = isinstance(smooth, float) and 0.0 < smooth < 1.0
@@ -35,20 +31,12 @@ def check_smooth(smooth: object) -> None:
 def smoothed(
     state: Sequence[float], value: float, smooth: Smooth
 ) -> tuple[float, list[float]]:
-    """Add a value to a curve.
+    """Return a curve's smoothed value and next state; the first state is empty.
 
     A weight a takes `sum(a^age value) / sum(a^age)`, the exponential average without
     the pull of its start towards 0 (Kingma and Ba, Adam, 2015). "median3" takes the
     median of the last three values. Both return the first value as it is. A NaN stays
     NaN and does not change later values.
-
-    Args:
-        state: What the last call returned; empty at first.
-        value: The next value.
-        smooth: How.
-
-    Returns:
-        The smoothed value and the next state.
 
     >>> smoothed([], 1.0, 0.9)[0], smoothed([4.0, 1.0], 2.0, "median3")
     (1.0, (2.0, [1.0, 2.0]))

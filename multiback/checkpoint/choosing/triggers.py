@@ -22,12 +22,12 @@ class Request(Protocol):
 
 
 class Triggers:
-    """Return whether it is time to save; pure but for the request file.
+    """Decide whether it is time to save. Only the request file is read from outside.
 
     Args:
-        every_n_train_steps: Each time so many more batches were trained on.
-        train_time_interval: Each time so long has passed since the last save.
-        request: A file, or the like, whose existence asks for one save.
+        every_n_train_steps: Save whenever training took so many batches more.
+        train_time_interval: Save whenever so long has passed since the last save.
+        request: A file, or an object like it. If it exists, save once.
 
     Raises:
         ArgumentError: An argument is not usable.
@@ -64,22 +64,12 @@ class Triggers:
         self.start(0, 0.0)
 
     def start(self, batches: int, now: float) -> None:
-        """Begin to count.
-
-        Args:
-            batches: How many batches were trained on in earlier parts of the run.
-            now: Seconds on a clock that never goes back.
-        """
+        """Begin to count, on a clock in seconds that never goes back."""
         self._periods = batches // self._steps if self._steps else 0
         self._saved_at = self._looked_at = now
 
     def due(self, batches: int, now: float) -> bool:
-        """Return whether to save now; called at the start of each batch.
-
-        Args:
-            batches: How many batches were trained on.
-            now: As for `start`.
-        """
+        """Return whether to save now; called at the start of each batch."""
         if self._request is not None and now >= self._looked_at + _LOOK_SECONDS:
             self._looked_at = now
             self.asked = self.asked or self._request.exists()

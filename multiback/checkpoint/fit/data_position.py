@@ -39,14 +39,7 @@ class Seekable(Protocol):
 
 
 class DataPosition:
-    """Save and restore the position in the data that `fit` is given.
-
-    Args:
-        data: The data; None where its position is not known.
-
-    Raises:
-        ArgumentError: The data cannot begin at a given batch.
-    """
+    """Save and restore the position in the data of `fit`, None if unknown."""
 
     def __init__(self, data: Any = None) -> None:
         if data is not None and not isinstance(data, Seekable):
@@ -70,12 +63,7 @@ class DataPosition:
         return self._data is None and keras.backend.backend() == "tensorflow"
 
     def state(self, epoch: int, batch: int) -> tuple[dict[str, Any], list[str]]:
-        """Return what to save beside the epoch and the batch, and the problems.
-
-        Args:
-            epoch: How many epochs are done.
-            batch: How many batches of the next one are done.
-        """
+        """Return what to save beside the epochs and batches done, and the problems."""
         if self._data is None:
             return {}, []
         found = self._data.state_at(epoch, batch)
@@ -91,11 +79,7 @@ class DataPosition:
     def resumable(
         self, newest_first: Sequence[Checkpoint]
     ) -> tuple[list[Checkpoint], list[str]]:
-        """Drop mid-epoch checkpoints whose position cannot be restored.
-
-        Returns:
-            The rest, newest first, and the reasons for the dropped ones, in sentences.
-        """
+        """Drop mid-epoch checkpoints whose position cannot be restored, and say why."""
         kept: list[Checkpoint] = []
         notes: list[str] = []
         for one in newest_first:
@@ -137,8 +121,7 @@ class DataPosition:
     def seek(self, checkpoint: Checkpoint) -> tuple[int, list[str]]:
         """Let the next epoch begin at the checkpoint's position.
 
-        Returns:
-            How many of its batches are done, and why it is not exact, if it is not.
+        Return how many of its batches are done, and why it is not exact, if it is not.
         """
         self._ahead = None
         if self._data is None:
@@ -160,11 +143,7 @@ class DataPosition:
         self._ahead = None
 
     def problems(self, steps: int | None) -> list[str]:
-        """Return why a resume would not be exact, in sentences.
-
-        Args:
-            steps: How many batches `fit` takes for an epoch.
-        """
+        """Return why a resume would not be exact after so many steps an epoch."""
         if self._data is None or steps in (None, len(self._data)):
             return []
         text = (

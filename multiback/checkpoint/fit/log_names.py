@@ -45,13 +45,9 @@ class HasInterval(Protocol):
 def check_names(model: keras.Model, scorer: Scorer) -> list[str] | None:
     """Check the names, and give the scorer each metric's direction.
 
-    Returns:
-        Warnings, in sentences; or None if it is too early to know: before its first
-        batch, TensorFlow has not built the metrics.
-
-    Raises:
-        MonitorError: A monitored name will not be in the logs, cannot be ranked, or
-            stands for two metrics, or no direction is known.
+    Return warnings; or None if it is too early to know: before its first batch,
+    TensorFlow has not built the metrics. A monitored name raises that will not be in
+    the logs, cannot be ranked, stands for two metrics or has no known direction.
     """
     try:
         rows = logged_metrics(model)
@@ -94,12 +90,7 @@ def names_of_training(model: keras.Model) -> list[str]:
 
 
 def thresholds_of(model: keras.Model, prefix: str) -> dict[str, Any]:
-    """Return the thresholds that metrics chose for their current state, by log name.
-
-    Args:
-        model: The model in training.
-        prefix: What stands before the names: "val_" after a validation.
-    """
+    """Return the thresholds that metrics chose for their current state, by log name."""
     found: dict[str, Any] = {}
     for name, metric in _named(model, _chooses):
         with contextlib.suppress(ArgumentError):  # A view without one.
@@ -110,13 +101,7 @@ def thresholds_of(model: keras.Model, prefix: str) -> dict[str, Any]:
 def intervals_of(
     model: keras.Model, prefix: str, wanted: Collection[str]
 ) -> dict[str, Any]:
-    """Return the intervals of metrics for their current state, by log name.
-
-    Args:
-        model: The model in training.
-        prefix: What stands before the names: "val_" after a validation.
-        wanted: The log names that are monitored; nothing is computed for others.
-    """
+    """Return the intervals of the metrics that are monitored, by log name."""
     found: dict[str, Any] = {}
     if not wanted:
         return found
@@ -130,16 +115,7 @@ def intervals_of(
 def check_intervals(
     model: keras.Model, scorer: Scorer, wanted: Collection[str]
 ) -> None:
-    """Raise where a metric that `within=` monitors can have no interval.
-
-    Args:
-        model: The model in training; its metrics are built.
-        scorer: Knows the prefixes of log names.
-        wanted: The log names that slots with `within=` monitor.
-
-    Raises:
-        MonitorError: Such a metric has no interval.
-    """
+    """Raise where a metric that `within=` monitors can have no interval."""
     if writes_own_logs(model):
         return
     names = {scorer.base_name(name): name for name in wanted}
@@ -180,9 +156,7 @@ def writes_own_logs(model: keras.Model) -> bool:
 def logged_metrics(model: keras.Model) -> list[tuple[str, Any, Mode | None]]:
     """Return `(name in the logs, value, which way is better)`, as Keras will log.
 
-    Raises:
-        ValueError: The metrics are not built yet, as before TensorFlow's first
-            batch.
+    Before TensorFlow's first batch the metrics are not built: a ValueError.
     """
     losses = keras_private.compile_loss(model)
     if losses is not None and not losses.built:

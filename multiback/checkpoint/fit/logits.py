@@ -37,17 +37,11 @@ class TakesProbabilities(Protocol):
 
 
 def check_logits(model: keras.Model) -> list[str]:
-    """Compare each loss with the metrics of the same output.
+    """Raise where a loss takes logits that a metric takes for probabilities.
 
     Models with their own step or loss are skipped, and so are losses that are not Keras
-    objects and outputs whose last operation cannot be read.
-
-    Returns:
-        Losses that are wrong themselves, in sentences.
-
-    Raises:
-        ArgumentError: A loss takes logits, a metric takes them for probabilities, and
-            its value depends on it.
+    objects and outputs whose last operation cannot be read. Return losses that are
+    wrong themselves, in sentences.
     """
     if writes_own_logs(model) or any(
         getattr(type(model), name) is not getattr(keras.Model, name)
@@ -91,11 +85,7 @@ def _takes_logits(loss: Any) -> bool:
 
 
 def last_activation(output: Any) -> str | None:
-    """Return the name of the activation that made an output; None if unreadable.
-
-    Args:
-        output: A symbolic tensor of Keras's.
-    """
+    """Return the name of the activation that made an output; None if unreadable."""
     history = getattr(output, "_keras_history", None)
     operation = None if history is None else history.operation
     kind = type(operation).__name__

@@ -41,12 +41,7 @@ class HasState(Protocol):
 
 
 def check_callbacks(callbacks: Sequence[Any]) -> None:
-    """Raise unless the state of each callback can be saved.
-
-    Raises:
-        ArgumentError: A callback of another library without `get_state` and
-            `set_state`.
-    """
+    """Raise unless the state of each callback can be saved."""
     for callback in callbacks:
         if not isinstance(callback, HasState) and _fields(callback) is None:
             names = ", ".join(kind.__name__ for kind in _FIELDS)
@@ -62,9 +57,6 @@ def check_order(callbacks: Sequence[Any], params: Any) -> None:
 
     A callback behind it has not seen the epoch's end yet at the save. Keras passes the
     same `params` to one callback after the other.
-
-    Raises:
-        ArgumentError: A callback is missing, or stands behind.
     """
     for callback in callbacks:
         if isinstance(callback, keras.callbacks.Callback) and (
@@ -105,14 +97,8 @@ def known_callbacks(
 ) -> tuple[list[Any], list[str]]:
     """Find the callbacks of `fit` whose state can be saved without being named.
 
-    Args:
-        callbacks: The callbacks of `fit`, in their order.
-        ours: The callback that saves.
-        named: The callbacks that the user named, which are saved anyway.
-
-    Returns:
-        The callbacks in front of `ours`, and in sentences those behind it, which have
-        not seen the epoch's end at the save.
+    Return those in front of `ours`, and in sentences those behind it, which have not
+    seen the epoch's end at the save.
     """
     in_front, behind = (
         [
@@ -160,18 +146,8 @@ def restore_callbacks(
 ) -> list[str]:
     """Restore the callbacks' states, by class and in order.
 
-    Args:
-        callbacks: The callbacks with a saved state; the first `named` ones are the
-            user's.
-        states: What was saved.
-        arrays: The arrays that these name.
-        named: How many the user named.
-
-    Returns:
-        The callbacks that had no state in the checkpoint, in sentences.
-
-    Raises:
-        StateError: The state of a callback that the user named was not saved.
+    Return the callbacks that had no state in the checkpoint, in sentences; one of the
+    first `named`, which the user gave, raises.
     """
     left = list(states)
     pairs, absent = [], []

@@ -50,11 +50,7 @@ class RecordedHistory:
         self._lived.append(record)
 
     def facts(self, history: History) -> History:
-        """Return what a checkpoint keeps of Keras's history.
-
-        Args:
-            history: All of it: "epoch" and "values".
-        """
+        """Return what a checkpoint keeps of Keras's history, "epoch" and "values"."""
         made = self.made()
         # A NaN does not equal itself.
         if made != history and _text(made) != _text(history):
@@ -91,12 +87,7 @@ def only_numbers(values: Mapping[str, Sequence[Any]]) -> dict[str, list[Any]]:
 def read_history(
     facts: Mapping[str, Any], records: Sequence[Mapping[str, Any]]
 ) -> History | None:
-    """Return the history that a checkpoint kept, or None if the records are not there.
-
-    Args:
-        facts: What `RecordedHistory.facts` returned, or all of a history.
-        records: Those of the checkpoint's run, oldest first.
-    """
+    """Return the history that a checkpoint kept, or None without its records."""
     if "records" not in facts:
         return dict(facts)
     measured = [one for one in records if is_measurement(one)]

@@ -111,14 +111,7 @@ class ResumeState:
         batches: int,
         save_point: SavePoint,
     ) -> Extras:
-        """Return what to save beside the model.
-
-        Args:
-            model: The model in training.
-            logs: The logs of the epoch that just ended, if one did.
-            batches: How many batches the run was trained on.
-            save_point: When it is saved.
-        """
+        """Return what to save beside the model, after so many batches of the run."""
         place, problems = self.position.state(save_point.epoch, save_point.batch or 0)
         self._checkpointer.tell(problems)
         states, arrays = callback_states(self.other_callbacks)
@@ -141,12 +134,7 @@ class ResumeState:
         """Restore what can be when training begins.
 
         From the newest checkpoint; if the position in the data cannot be restored, from
-        the last whole epoch's.
-
-        Args:
-            model: The model to train.
-            newest_first: The checkpoints of the run; none for a new one.
-            epochs: Where `fit` will end.
+        the last whole epoch's. `epochs` is where `fit` will end.
         """
         self._pending, self._generators = None, {}
         self.batches = self.batch = 0

@@ -58,14 +58,10 @@ class StopSignals:
             os.kill(os.getpid(), number)
 
     def leave(self, text: str) -> NoReturn:
-        """Act on the pending signal: call the previous handler, then leave.
+        """Call the previous handler with this last message for the user, then leave.
 
-        Args:
-            text: The last message for the user: what was saved, and how to continue.
-
-        Raises:
-            KeyboardInterrupt: For SIGINT, as Python's own handler does.
-            SystemExit: Otherwise, with the status that a shell gives to the signal.
+        By KeyboardInterrupt for SIGINT, as Python's own handler does, else by
+        SystemExit with the status that a shell gives to the signal.
         """
         number = self.received or signal.SIGTERM
         previous = self._previous.get(number)

@@ -16,11 +16,7 @@ class CountsUnusable(Protocol):
 
 
 def check_values(model: Any) -> None:
-    """Raise if a metric of a model was given what it cannot use.
-
-    Raises:
-        ArgumentError: With the cause and its cure, for each metric.
-    """
+    """Raise if a metric of a model was given what it cannot use."""
     container = keras_private.compile_metrics(model)
     compiled = () if container is None else keras_private.compiled_metrics(container)
     metrics = [*model.metrics, *(metric for metric, _, _ in compiled)]
@@ -31,4 +27,5 @@ def check_values(model: Any) -> None:
         for sentence in metric.explain_unusable().values()
     ]
     if found:
-        raise ArgumentError("batch= has what a metric cannot use. " + " ".join(found))
+        cause = "batch= holds values that a metric cannot use. "
+        raise ArgumentError(cause + " ".join(found))

@@ -13,10 +13,7 @@ def validation_fault(
 ) -> str | None:
     """Return why `fit` will never log a monitored name; None if it may.
 
-    Args:
-        monitored: The names that are expected in the logs, with their prefixes.
-        logged: What training logs without a validation.
-        fit: The arguments of `fit`; empty where they are not known.
+    `logged` is what training logs without a validation.
     """
     wanted = awaited(monitored, logged)
     if not wanted or not fit:

@@ -40,11 +40,7 @@ class Judged(Protocol):
 
 
 def variables_of(checkpoint: Checkpoint) -> list[Facts]:
-    """Return the index of a checkpoint's arrays.
-
-    Raises:
-        CorruptCheckpointError: It is not a valid index.
-    """
+    """Return the index of a checkpoint's arrays."""
     index = checkpoint.document("variables")
     if not isinstance(index, list) or not all(_is_entry(each) for each in index):
         raise _malformed(checkpoint, "variables", "a list of variables")
@@ -75,11 +71,7 @@ def _is_entry(entry: object) -> bool:
 
 
 def trainer_facts(checkpoint: Checkpoint) -> Facts:
-    """Return a checkpoint's facts about its training.
-
-    Raises:
-        CorruptCheckpointError: It is not a valid document.
-    """
+    """Return a checkpoint's facts about its training."""
     facts = checkpoint.document("trainer")
     if not isinstance(facts, dict):
         raise _malformed(checkpoint, "trainer", "an object")
@@ -94,9 +86,6 @@ def keras_file(checkpoint: Checkpoint) -> Iterator[Path]:
     """Provide Keras's own file of a checkpoint, verified, while the block runs.
 
     Keras compresses nothing, so what the file unpacks to is no larger than the file.
-
-    Raises:
-        CorruptCheckpointError: It is not what was written, or claims to unpack to more.
     """
     with checkpoint.local_file(KERAS_FILE) as file:
         entry = checkpoint.files[KERAS_FILE]
@@ -167,11 +156,7 @@ _INTERVAL = ("lower", "upper", "standard_error")
 
 
 def recorded_scores_of(checkpoint: Judged) -> RecordedScores:
-    """Return a checkpoint's recorded scores.
-
-    Raises:
-        CorruptCheckpointError: Its manifest does not hold valid scores.
-    """
+    """Return a checkpoint's recorded scores."""
     if fault := _scores_fault(checkpoint.extra):
         raise CorruptCheckpointError(
             f"{checkpoint.location} must have been judged, but in its manifest "
@@ -182,11 +167,7 @@ def recorded_scores_of(checkpoint: Judged) -> RecordedScores:
 
 
 def recorded_curves(checkpoint: Judged) -> dict[str, list[float]]:
-    """Return the state of a checkpoint's smoothed scores, by label.
-
-    Raises:
-        CorruptCheckpointError: It is not lists of numbers.
-    """
+    """Return the state of a checkpoint's smoothed scores, by label."""
     curves = checkpoint.extra.get("curves", {})
     if not isinstance(curves, Mapping) or not all(
         isinstance(state, list) and all(map(_is_number, state))
@@ -217,13 +198,7 @@ def recorded_directions(checkpoint: Judged) -> dict[str, Mode]:
 def recorded_threshold(checkpoint: Judged, monitor: str | None = None) -> Any | None:
     """Return the threshold that a score was reached with, or None.
 
-    Args:
-        checkpoint: The checkpoint.
-        monitor: A metric's name; by default the checkpoint's monitor, else the only
-            recorded metric.
-
-    Raises:
-        MonitorError: Several names fit.
+    By default that of the checkpoint's monitor, else of the only recorded metric.
     """
     found = checkpoint.extra.get("thresholds", {})
     if not isinstance(found, Mapping) or not found:

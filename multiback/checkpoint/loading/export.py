@@ -42,13 +42,7 @@ def put(temporary: Path, out: Path) -> None:
 def write_model(model: keras.Model, out: Path) -> None:
     """Write a model's file: `.weights.h5`, or `.keras` without how it was compiled.
 
-    Args:
-        model: The model.
-        out: An absolute path. An existing file is replaced once the new file is
-            complete.
-
-    Raises:
-        StoreError: The operating system refused; an existing file is intact.
+    The path is absolute; an existing file is replaced once the new one is complete.
     """
     temporary = temporary_beside(out)
     try:
@@ -71,15 +65,9 @@ def write_model(model: keras.Model, out: Path) -> None:
 def export_best(
     directory: Runs, ordered: Sequence[Checkpoint], live: keras.Model
 ) -> list[str]:
-    """Write RUN/best.keras.
+    """Write RUN/best.keras, and return the problems: the checkpoint exists in any case.
 
-    Args:
-        directory: The run directory.
-        ordered: The checkpoints, best first.
-        live: The model that was trained: it knows the classes of its layers.
-
-    Returns:
-        The problems, in sentences: the checkpoint exists in any case.
+    The live model knows the classes of its layers.
     """
     if ordered[0].architecture is None:
         # Reported when training began: the model cannot be serialised.

@@ -55,15 +55,9 @@ _SHOWN = 50
 
 
 def checkpoints_of(dirpath: PathLike, run: str | None) -> list[Checkpoint]:
-    """Return a run's checkpoints, oldest first.
+    """Return the checkpoints of a run, or of "all", oldest first.
 
-    Args:
-        dirpath: The run directory.
-        run: A run's id; "all" for those of every run; None or "latest" for the run
-            that started last among those that have a checkpoint.
-
-    Raises:
-        NoCheckpointError: There are no checkpoints.
+    None and "latest" are the run that started last among those that have a checkpoint.
     """
     dirpath = expanded("dirpath=", dirpath)
     directory = open_run_directory(dirpath)
@@ -108,12 +102,8 @@ def _what_to_pass(directory: Runs) -> str:
 def checkpoint_at(path: PathLike) -> Checkpoint:
     """Open one checkpoint by its path, or by a short one: RUN/best, RUN/epoch=012.
 
-    Args:
-        path: A checkpoint's directory or URL; or a run directory and "best", "last", a
-            checkpoint's name, or the beginning of a name that no other has.
-
-    Raises:
-        NoCheckpointError: There is none, or several fit.
+    A path is a checkpoint's directory or URL; or a run directory and "best", "last", a
+    checkpoint's name, or the beginning of a name that no other has.
     """
     path = expanded("path=", path)
     if is_run_directory(path):
@@ -148,16 +138,8 @@ def rank(
 ) -> list[Checkpoint]:
     """Sort checkpoints, best first; drop those without a score.
 
-    Args:
-        found: Checkpoints of one run or of several, oldest first.
-        monitor: A metric's name or an expression; None for the runs' own monitor.
-        mode: "max", "min" or "auto".
-
-    Raises:
-        ArgumentError: `mode` is another word, or contradicts the run's own direction.
-        MonitorError: A run had no monitor, several had different ones, or the name
-            was never recorded.
-        NoCheckpointError: None has a score.
+    Given are those of one run or of several, oldest first; without a monitor, the runs'
+    own one counts. A `mode` that contradicts the run's own direction raises.
     """
     labels, entries, within = _scored(found, monitor, mode)
     best = ranked(entries, labels, within)
@@ -325,10 +307,7 @@ def better_run(
     monitor: Wanted,
     mode: Mode | Literal["auto"],
 ) -> tuple[str, str] | None:
-    """Find another run of a directory that has a better checkpoint.
-
-    Returns:
-        Its id, and what it is better by; None if there is none.
+    """Find another run with a better checkpoint: its id, and what it is better by.
 
     Compared are runs with the same monitor, or by `monitor`, with variables of the same
     shapes.
@@ -371,11 +350,7 @@ def _shapes(checkpoint: Checkpoint) -> list[Any]:
 
 
 def first_intact(ordered: Sequence[Checkpoint], read: Callable[[Checkpoint], T]) -> T:
-    """Read the first intact checkpoint, and warn which were skipped.
-
-    Raises:
-        CorruptCheckpointError: No checkpoint is intact.
-    """
+    """Read the first intact checkpoint, and warn which were skipped."""
     for checkpoint in ordered:
         try:
             with progress_bar(f"Loading {cleaned(checkpoint.name)}"):

@@ -66,16 +66,8 @@ def history(dirpath: PathLike, *, run: str | None = None) -> list[dict[str, Any]
 def measurements(dirpath: PathLike, *, run: str | None) -> list[dict[str, Any]]:
     """Read a run's history without the epochs that a resumed run repeated.
 
-    Args:
-        dirpath: The run directory.
-        run: A run's id; None for the run that began last.
-
-    Returns:
-        One record a measurement with "run_id", "epoch", "step", "time" and
-        "metrics", by epoch and step.
-
-    Raises:
-        ArgumentError: There is no such run.
+    Without a run, that of the run that began last. One record a measurement with
+    "run_id", "epoch", "step", "time" and "metrics", by epoch and step.
     """
     dirpath = expanded("dirpath=", dirpath)
     runs = open_run_directory(dirpath)

@@ -258,12 +258,7 @@ def _load(
 
 
 def candidates(path: PathLike, which: str, run: str | None) -> list[Checkpoint]:
-    """Return the checkpoint at a path; or those of a run directory, first choice first.
-
-    Raises:
-        ArgumentError: `which` is another word than "best" and "last".
-        NoCheckpointError: There is none.
-    """
+    """Return the checkpoint at a path; or those of a run directory, in order."""
     if which not in ("best", "last"):
         raise ArgumentError(f'which= wants "best" or "last", not {which!r}.')
     path = expanded("path=", path)

@@ -67,15 +67,7 @@ class ModelState:
         self.whole, self._placed = held.whole, held.placed
 
     def restore(self, model: keras.Model) -> RestoreReport:
-        """Assign the state; see `multiback.state.restore`.
-
-        Args:
-            model: The model that it was read for.
-
-        Raises:
-            CorruptCheckpointError: Keras's own file was changed.
-            StateError: Something does not fit. The model is unchanged.
-        """
+        """Assign the state; see `multiback.state.restore`. Errors change nothing."""
         values: dict[str, np.ndarray | DeviceValue] = {**self.whole, **self._placed}
         prepared = Prepared(model, values, self._index, **self._how)
         # Before the variables: a layer may write some of them itself.
@@ -143,15 +135,7 @@ def restore_from(
 ) -> RestoreReport | Any:
     """Put a checkpoint's state into a model, or into a mapping's structure.
 
-    Args:
-        model: A built model, or a template as `restore_tree` takes it.
-        checkpoint: Where the state is.
-        index: What its arrays are.
-        **how: For a model, as for `ModelState`.
-
-    Raises:
-        CorruptCheckpointError: The files are not as they were written.
-        StateError: Something does not fit.
+    `how` is as for `ModelState`; a mapping is a template as `restore_tree` takes it.
     """
     if isinstance(model, keras.Model):
         report = ModelState(model, checkpoint, index, **how).restore(model)

@@ -80,14 +80,7 @@ class Saver:
     def save(self, draft: Draft, entry: Entry, run_id: str) -> None:
         """Commit a draft, then remove what no slot holds.
 
-        Args:
-            draft: What to write.
-            entry: Its values for the slots.
-            run_id: The run that it belongs to.
-
-        Raises:
-            StoreError: The previous one could not be written; or, without background,
-                this one. Not under "warn".
+        Raise the previous one's error; or, without background, this one's.
         """
         writer = self._open()
         try:
@@ -114,11 +107,7 @@ class Saver:
             self.wait()
 
     def guard(self, call: Callable[[], T]) -> T | None:
-        """Call `action`, which changes the disk; raise its error or warn.
-
-        Returns:
-            What it returned; None after a warning.
-        """
+        """Call `call`, which changes the disk, and return its result; raise or warn."""
         try:
             return call()
         except (OSError, MemoryError) as error:
@@ -141,11 +130,7 @@ class Saver:
             self._tell([f"{self._lost} saves in a row failed: {error}"])
 
     def surface(self) -> None:
-        """Raise any pending background error; do not block.
-
-        Raises:
-            StoreError: A checkpoint could not be written. Not under "warn".
-        """
+        """Raise any pending background error, or warn; do not block."""
         if self._writer is not None:
             self.guard(self._writer.raise_error)
         if self._problems:
@@ -164,20 +149,12 @@ class Saver:
                 self._writer.join()
 
     def wait(self) -> None:
-        """Wait for the pending write.
-
-        Raises:
-            StoreError: As for `surface`.
-        """
+        """Wait for the pending write, and `surface` its error."""
         self.settle()
         self.surface()
 
     def close(self) -> None:
-        """Wait, and release the memory.
-
-        Raises:
-            StoreError: As for `surface`.
-        """
+        """Wait, and release the memory."""
         try:
             self.wait()
         finally:

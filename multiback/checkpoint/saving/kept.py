@@ -165,14 +165,10 @@ class KeptCheckpoints:
         return not slots or any(slot.accepts(newcomer, self.entries) for slot in slots)
 
     def tidy(self, newest: int, run_id: str) -> list[str]:
-        """Move the links, then remove checkpoints that no slot holds.
+        """Move the links, then remove the run's checkpoints that no slot holds.
 
-        Args:
-            newest: The `order` of the checkpoint that stays in any case.
-            run_id: The run whose checkpoints these are.
-
-        Returns:
-            The problems, in sentences: they do not stop the training.
+        That of the order `newest` stays in any case. Return the problems, in sentences:
+        they do not stop the training.
         """
         holding = kept(self.entries, self._slots_now(), always={newest})
         doomed = [row for row in self.rows if row[0].order not in holding]
@@ -218,13 +214,9 @@ class KeptCheckpoints:
 def add_existing(
     kept: KeptCheckpoints, scorer: Scorer, checkpoint: Checkpoint, order: int
 ) -> None:
-    """Add an existing checkpoint, with its recorded scores.
+    """Add an existing checkpoint of the same run, with its recorded scores.
 
-    Args:
-        kept: Where to add it.
-        scorer: Takes over its names and directions.
-        checkpoint: A checkpoint of the same run.
-        order: Its place among all that are saved.
+    The scorer takes over its names and directions.
     """
     scorer.remember(recorded_values(checkpoint))
     recorded = recorded_scores_of(checkpoint)
@@ -246,13 +238,7 @@ def add_existing(
 def rescore(
     kept: KeptCheckpoints, scorer: Scorer, adopted: Collection[Checkpoint]
 ) -> None:
-    """Score existing checkpoints by new monitors.
-
-    Args:
-        kept: Where they are kept.
-        scorer: Has the monitors, and knows the directions by now.
-        adopted: The existing checkpoints.
-    """
+    """Score existing checkpoints by new monitors, whose directions are known by now."""
     for entry, checkpoint in kept.rows:
         if checkpoint in adopted:
             scores = dict(recorded_scores_of(checkpoint).scores)

@@ -44,14 +44,7 @@ class Processes:
         return {**vars(self), "state_writer": None, "_ranks": None}
 
     def gather(self, runs: Runs) -> Runs:
-        """Find the processes, and return the run directory for all of them.
-
-        Args:
-            runs: The run directory.
-
-        Raises:
-            ArgumentError: The processes cannot communicate.
-        """
+        """Find the processes, and return the run directory for all of them."""
         if self._distributed:
             refuse_workers(keras.backend.backend(), os.environ)
         self._ranks = ranks_here() if self._distributed else None
@@ -101,9 +94,5 @@ class Processes:
             keras.distribution.set_distribution(before)
 
     def decide(self, action: Callable[[], T]) -> T:
-        """Return the result of an action on rank 0 on every rank, or raise its error.
-
-        Args:
-            action: Returns a JSON value. Not called on other ranks.
-        """
+        """Return the JSON result of an action of rank 0 everywhere, or raise."""
         return action() if self._ranks is None else self._ranks.decide(action)

@@ -37,17 +37,8 @@ def best_record(
 ) -> Record:
     """Describe the best checkpoint of a run, with the score that makes it best.
 
-    Args:
-        directory: The run directory.
-        by: A recorded metric or an expression of some; by default the run's own
-            monitor.
-        where: A condition on recorded metrics, instead of the run's own.
-        mode: "max", "min" or "auto".
-        run: A run's id, "all" or "latest"; the latest run by default.
-
-    Raises:
-        NoCheckpointError: No checkpoint has such a score.
-        MonitorError: A name was never recorded, or no direction is known.
+    `by` is a recorded metric or an expression of some, `where` a condition on recorded
+    metrics; by default the run's own. A run may be "all" or "latest", the default.
     """
     found = listed_run(directory, run)
     recorded = recorded_scores_of(found[-1])
@@ -112,12 +103,7 @@ def best_view(found: Record) -> list[str]:
 def entries_of(found: Sequence[Listed], monitors: Sequence[Monitor]) -> list[Entry]:
     """Score checkpoints of one run; an entry's order is its place in `found`.
 
-    Args:
-        found: The checkpoints, oldest first.
-        monitors: The monitors to score by; no two of one label.
-
-    Raises:
-        MonitorError: A name was never recorded, or no direction is known.
+    They are oldest first; no two monitors have one label.
     """
     available = {name for one in found for name in _values(one)}
     scorer = Scorer(monitors)
@@ -128,7 +114,7 @@ def entries_of(found: Sequence[Listed], monitors: Sequence[Monitor]) -> list[Ent
         for label in (monitor.label, unconditioned):
             if label in recorded:
                 scorer.modes.setdefault(monitor.label, recorded[label])
-        # No checkpoint of a run may have a score under the run's own condition.
+        # Perhaps no checkpoint meets the run's own condition: then none has a score.
         missing = [] if monitor.label in recorded else monitor.missing(available)
         for name in missing:
             raise MonitorError(missing_name(name, available))

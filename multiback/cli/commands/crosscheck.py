@@ -12,15 +12,9 @@ from multiback.store import Checkpoint
 
 
 def compiled_model(checkpoint: Checkpoint, modules: Sequence[str]) -> keras.Model:
-    """Load a model as it was compiled.
+    """Load a model as it was compiled; the checkpoint is verified on the way.
 
-    Args:
-        checkpoint: Which one; it is verified on the way.
-        modules: Your own modules to import first, for your layers and metrics.
-
-    Raises:
-        CorruptCheckpointError: The checkpoint is not intact.
-        StateError: It holds no model, or its model was not compiled.
+    `modules` are the user's, imported first for layers and metrics.
     """
     model = load(checkpoint.path, custom_objects=objects_in(modules))
     if not isinstance(model, keras.Model):

@@ -28,12 +28,8 @@ Data = tuple[np.ndarray, np.ndarray]
 def tumours() -> tuple[Data, Data]:
     """Return scikit-learn's breast cancer data, split and standardised.
 
-    Returns:
-        Training and validation data: 30 measurements of a cell's nucleus, and 1
-        where the tumour is malignant (212 of 569 patients).
-
-    Raises:
-        MissingPackageError: scikit-learn is not installed.
+    Training and validation data: 30 measurements of a cell's nucleus, and 1 where the
+    tumour is malignant (212 of 569 patients).
     """
     try:
         from sklearn.datasets import (  # noqa: PLC0415, TID251 - optional
@@ -86,13 +82,7 @@ class EpochLines(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has n
 
 
 def run_demo(directory: Path, *, epochs: int, console: Console) -> None:
-    """Train, keep the best by name, reload it everywhere, check its numbers.
-
-    Args:
-        directory: The run directory to write into.
-        epochs: How long to train.
-        console: Where to print.
-    """
+    """Train, keep the best by name, reload it everywhere, check its numbers."""
     console.rule("[bold]multiback demo")
     try:
         (x, y), (xv, yv) = tumours()
@@ -156,12 +146,7 @@ def run_demo(directory: Path, *, epochs: int, console: Console) -> None:
 
 
 def next_lines(directory: Path, backend: str) -> list[str]:
-    """Return commands that work in the shell from which this program was started.
-
-    Args:
-        directory: The run directory.
-        backend: The backend of this process.
-    """
+    """Return commands that work in the shell from which this program was started."""
     others = [
         one for one in BACKENDS if one != backend and importlib.util.find_spec(one)
     ]

@@ -16,15 +16,7 @@ _DIGITS = 3
 
 
 def difference(a: Checkpoint, b: Checkpoint) -> Record:
-    """Compare two checkpoints of any runs and backends.
-
-    Args:
-        a: The one to compare with.
-        b: The one that is compared.
-
-    Raises:
-        CorruptCheckpointError: A file is not what its manifest says.
-    """
+    """Compare two checkpoints of any runs and backends."""
     found = compare(a, b)
     # Keys are positions; the paths are for users, and so is the index's order.
     paths = {entry["key"]: entry["path"] for one in (b, a) for entry in variables(one)}

@@ -36,23 +36,11 @@ def export(
 ) -> Path:
     """Write a checkpoint as one file, in the format of the file's ending.
 
-    The file appears complete or not at all.
-
-    Args:
-        checkpoint: Which one; it is verified on the way.
-        out: `.keras` for a whole model without how it was compiled, which plain
-            `keras.saving.load_model` reads under any backend; `.weights.h5` for
-            `model.load_weights`; `.safetensors` for the weights by their paths.
-        modules: Your own modules to import first, for your layers.
-        force: Replace a file that is there.
-
-    Returns:
-        The file's absolute path.
-
-    Raises:
-        ArgumentError: The ending is none of these, or the file is there already.
-        CorruptCheckpointError: The checkpoint is not intact.
-        StateError: It holds no model, or the model cannot be built.
+    The file appears complete or not at all. `.keras` holds a whole model without how it
+    was compiled, which plain `keras.saving.load_model` reads under any backend;
+    `.weights.h5` is for `model.load_weights`; `.safetensors` has the weights by their
+    paths. `modules` are the user's, imported first; with `force` a file that is there
+    is replaced. Return the absolute path.
     """
     ending = next(
         (e for e in (KERAS, WEIGHTS, SAFETENSORS) if out.name.endswith(e)), ""

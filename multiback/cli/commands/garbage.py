@@ -13,17 +13,7 @@ from multiback.store import Place, is_run_directory, open_run_directory
 
 
 def collect(directory: Place, *, dry_run: bool) -> Record:
-    """Delete leftovers of dead writers, and architectures that no checkpoint names.
-
-    Args:
-        directory: The run directory.
-        dry_run: Delete nothing.
-
-    Raises:
-        ArgumentError: It is a directory of Lightning.
-        NoCheckpointError: It is not a run directory.
-        StoreError: Another process holds the lock, or a file cannot be deleted.
-    """
+    """Delete leftovers of dead writers, and architectures that no checkpoint names."""
     refuse_lightning(directory)
     runs = open_run_directory(directory)
     if not is_run_directory(directory):

@@ -20,16 +20,7 @@ _FIXED = ("run_id", "epoch", "step", "time")
 
 
 def history_rows(directory: Place, run: str | None = None) -> list[Record]:
-    """Return the rows of `multiback.history`.
-
-    Args:
-        directory: The run directory.
-        run: A run's id; the run that began last by default.
-
-    Raises:
-        ArgumentError: It is a directory of Lightning, or there is no such run.
-        NoCheckpointError: Nothing was measured.
-    """
+    """Return the rows of `multiback.history`; of the run that began last by default."""
     refuse_lightning(directory)
     rows = history(directory, run=run)
     if not rows:
@@ -56,11 +47,7 @@ def history_csv(rows: Sequence[Record]) -> str:
 
 
 class HistoryTable:
-    """Lay out rows for the available width.
-
-    Args:
-        rows: What `history_rows` returned.
-    """
+    """Lay out what `history_rows` returned for the available width."""
 
     def __init__(self, rows: Sequence[Record]) -> None:
         self._rows = rows

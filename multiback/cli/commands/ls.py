@@ -33,15 +33,7 @@ _NAME, _SHARE = 24, 0.5
 
 
 def listing(directory: Place, run: str | None = None) -> Record:
-    """Describe a run directory's checkpoints, oldest commit first.
-
-    Args:
-        directory: The run directory.
-        run: A run's id; None for all runs.
-
-    Raises:
-        NoCheckpointError: There is nothing to show.
-    """
+    """Describe the checkpoints of a run or of all, oldest commit first."""
     location, found, skipped, writers = _found(directory, run)
     runs = _runs(directory, found)
     return {
@@ -66,15 +58,7 @@ def listing(directory: Place, run: str | None = None) -> Record:
 
 
 def checkpoint_table(directory: Place, run: str | None = None) -> RenderableType:
-    """Show a run directory's checkpoints, with their scores.
-
-    Args:
-        directory: The run directory.
-        run: A run's id; None for all runs.
-
-    Raises:
-        NoCheckpointError: There is nothing to show.
-    """
+    """Show the checkpoints of a run or of all, with their scores."""
     _, found, skipped, writers = _found(directory, run)
     parts: list[RenderableType] = []
     for one in _runs(directory, found):

@@ -17,20 +17,9 @@ from multiback.store import Checkpoint, Place, Runs, open_checkpoint
 def prune(
     directory: Place, keep: Sequence[str], *, run: str | None = None, dry_run: bool
 ) -> Record:
-    """Remove those checkpoints of one run that no slot keeps.
+    """Remove those checkpoints of one run, by default the latest, that no slot keeps.
 
-    Args:
-        directory: The run directory.
-        keep: Slots, as `parse_slot` reads them.
-        run: A run's id; the latest run by default. No other is touched.
-        dry_run: Remove nothing.
-
-    Returns:
-        What was removed and what was kept.
-
-    Raises:
-        ArgumentError: A slot cannot be read, or no slot keeps anything.
-        MonitorError: A metric was never recorded, or has no known direction.
+    Slots are as `parse_slot` reads them. Return what was removed and what was kept.
     """
     slots = [parse_slot(text) for text in keep]
     if not slots:

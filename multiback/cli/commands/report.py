@@ -18,25 +18,20 @@ def write_report(
     *,
     checks: Sequence[tuple[str, str]] = (),
 ) -> dict[str, object]:
-    """Write the report of some run directories.
+    """Write the report of some run directories, the most important one first.
 
-    Args:
-        directories: The run directories, the most important one first.
-        out: The file to write.
-        run: A run's id, for one directory; every run of each by default.
-        checks: Tables to show too, as (title, text).
-
-    Raises:
-        ArgumentError: The file is not an HTML file, or a run was named for several
-            directories.
-        NoCheckpointError: A directory holds no run.
+    Of one directory it may be of one run. `checks` are tables to show too, as
+    (title, text).
     """
     if out.suffix != ".html":
         raise ArgumentError(f"-o wants a name that ends in .html, not {out.name!r}.")
     if len(directories) == 1 or run == ALL:
         run = run_or_every(directories[0], run)
     if run is not None and len(directories) > 1:
-        raise ArgumentError("--run wants one run directory. Leave it out for several.")
+        raise ArgumentError(
+            f"--run wants one run directory, not {len(directories)}. Leave it out to "
+            "report all runs of several."
+        )
     stories: list[Story] = []
     for directory in directories:
         stories += (
@@ -57,14 +52,8 @@ def check_tables(
 ) -> list[tuple[str, str]]:
     """Cross-check and audit the best checkpoint of a run, for its report.
 
-    Args:
-        directory: The run directory.
-        run: A run's id; the latest by default.
-        data: An .npz file with x, y and perhaps sample_weight.
-        modules: Modules to import first.
-
-    Returns:
-        Tables as (title, text).
+    `data` is an .npz file with x, y and perhaps sample_weight. Return tables as (title,
+    text).
     """
     # They load Keras, which a report without data does not need.
     from multiback.adapters.torchmetrics import audit, crosscheck  # noqa: PLC0415

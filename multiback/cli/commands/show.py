@@ -17,11 +17,7 @@ from multiback.store import Checkpoint
 
 
 def details(checkpoint: Listed) -> Record:
-    """Describe one checkpoint: its files and variables too.
-
-    Raises:
-        CorruptCheckpointError: A file that is read is not what the manifest says.
-    """
+    """Describe one checkpoint: its files and variables too."""
     if not isinstance(checkpoint, Checkpoint):
         return {
             **record(checkpoint),
@@ -50,12 +46,7 @@ def variables(checkpoint: Checkpoint) -> list[dict[str, Any]]:
 
 
 def details_view(shown: Record, *, with_variables: bool) -> RenderableType:
-    """Lay out the result of `details`.
-
-    Args:
-        shown: What `details` returned.
-        with_variables: List each variable, not only how many there are.
-    """
+    """Lay out the result of `details`, with each variable or their number."""
     when = dt.datetime.fromtimestamp(shown["created"]).astimezone()
     versions = ", ".join(f"{name} {value}" for name, value in shown["versions"].items())
     facts = Table(box=None, pad_edge=False, show_header=False)

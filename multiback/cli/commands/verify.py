@@ -14,15 +14,7 @@ Found = tuple[Sequence[Listed], list[Record]]
 
 
 def find(path: Place, run: str | None = None) -> Found:
-    """Return the checkpoints to verify, and the errors found so far.
-
-    Args:
-        path: A run directory, or one checkpoint.
-        run: Only this run of the directory.
-
-    Raises:
-        NoCheckpointError: There is no checkpoint.
-    """
+    """Return the checkpoints of a directory, a run or a path, and first errors."""
     if lightning_directory(path) is None and not is_run_directory(path):
         try:
             return [lightning_file(path) or open_checkpoint(path)], []
@@ -43,12 +35,8 @@ def find(path: Place, run: str | None = None) -> Found:
 def verify(found: Found, progress: Callable[[int], None] | None = None) -> Record:
     """Read every file once and compare it with its manifest.
 
-    Args:
-        found: What `find` returned.
-        progress: Called with the number of bytes read since the last call.
-
-    Returns:
-        The number of intact checkpoints, and all errors.
+    `progress` gets the number of bytes read since its last call. Return the number of
+    intact checkpoints, and all errors.
     """
     checkpoints, wrong = found
     wrong = list(wrong)

@@ -9,14 +9,11 @@ denominator is `zero_division`; where that is NaN, it leaves the mean.
 
 import math
 import numbers
-from typing import Any
 
 from multiback.errors import ArgumentError
 from multiback.metrics.inputs.task import Average, Task
-from multiback.metrics.numeric.arithmetic import namespace, ratio
+from multiback.metrics.numeric.arithmetic import Tensor, namespace, ratio
 from multiback.metrics.statistics.counts import CountTable
-
-Tensor = Any
 
 AVERAGES = ("micro", "macro", "weighted", None)
 
@@ -40,15 +37,7 @@ def check_zero_division(zero_division: float) -> None:
 
 
 def check_has_classes(record: Task, average: Average) -> None:
-    """Raise if `classes=` is given for an accuracy that is one number for all classes.
-
-    Args:
-        record: What is classified.
-        average: How classes are averaged.
-
-    Raises:
-        ArgumentError: `classes=` is given.
-    """
+    """Raise if `classes=` is given for an accuracy that is one number for them all."""
     plain = record.kind == "binary" or (
         record.kind == "multiclass" and average == "micro"
     )
@@ -70,7 +59,7 @@ def average_ratio(
     exclusive: bool,
     ignored: tuple[int, ...] = (),
 ) -> Tensor:
-    """Average one ratio a column.
+    """Average one ratio a column: a float32 scalar, or `(columns,)` for `average=None`.
 
     Args:
         numerator: `(columns,)` float32.
@@ -78,12 +67,8 @@ def average_ratio(
         table: The counts that both came from.
         average: "micro", "macro", "weighted" or None.
         zero_division: Value of a ratio without a denominator.
-        exclusive: The columns are exclusive classes, so a class that does not occur
-            leaves the mean.
+        exclusive: The columns are classes: one that does not occur leaves the mean.
         ignored: Columns that leave the mean.
-
-    Returns:
-        A float32 scalar, or `(columns,)` for `average=None`.
     """
     xp = namespace(denominator)
     if average == "micro":

@@ -24,7 +24,12 @@ from multiback.errors import ArgumentError
 from multiback.metrics.base.replicas import this_replica
 from multiback.metrics.inputs.arguments import as_integer
 from multiback.metrics.inputs.batch import INT32, Given, to_tensor, value_batch
-from multiback.metrics.statistics.statistic import CountsCauses, PairStatistic, State
+from multiback.metrics.statistics.statistic import (
+    CountsCauses,
+    PairStatistic,
+    State,
+    Tensor,
+)
 from multiback.metrics.statistics.sums import ValueStatistic
 
 if keras.backend.backend() == "jax":
@@ -34,7 +39,6 @@ elif keras.backend.backend() == "tensorflow":
 else:
     from multiback.metrics.base import torch as backend  # type: ignore[no-redef]
 
-Tensor = Any
 Intervals = Literal["bootstrap"] | Mapping[str, int] | None
 
 REPLICATES = 200
@@ -44,7 +48,7 @@ UNUSABLE = "unusable"
 MOST_MB = 256.0
 _GOLDEN = 0x9E3779B1
 INT32_BYTES = 4
-# Of a word of 32 bits the hash keeps so many.
+# The hash keeps this many of its 32 bits.
 _BITS = 24
 
 
@@ -62,13 +66,7 @@ def bootstrap_of(
 ) -> "BootstrapStates | None":
     """Return what `intervals=` of a metric asks for, if anything.
 
-    Args:
-        statistic: What the metric accumulates.
-        intervals: The argument of the constructor.
-        never: Why the metric cannot draw its rows again, or None.
-
-    Raises:
-        ArgumentError: The argument is not usable, or the metric cannot do it.
+    `never` says why the metric cannot draw its rows again, which then raises.
     """
     if intervals is None:
         return None
@@ -101,11 +99,6 @@ class BootstrapStates(CountsCauses):
     The state has the keys of the statistic, and for each but the causes one more that
     holds those of all drawn states, with the number of the draw as first axis; and the
     number of rows, int32.
-
-    Args:
-        statistic: What is accumulated.
-        replicates: Number of drawn states.
-        seed: Of the draws.
     """
 
     statistic: PairStatistic | ValueStatistic
@@ -194,7 +187,7 @@ class BootstrapStates(CountsCauses):
         return {key: after[key] for key in state}
 
     def merge(self, a: State, b: State) -> State:
-        """Return the state of both states' data together."""
+        """Return the state of all data, from the states of two parts."""
         (own_a, drawn_a), (own_b, drawn_b) = self.apart(a), self.apart(b)
         merge, no_causes = self.statistic.merge, {UNUSABLE: self.no_causes()}
 
@@ -244,11 +237,7 @@ class BootstrapStates(CountsCauses):
 
 
 def times_drawn(hashed: Tensor) -> Tensor:
-    """Return how often rows with these hashes count, float32: Poisson of mean 1.
-
-    Args:
-        hashed: int32, each bit random.
-    """
+    """Return how often rows with these random int32 count: Poisson of mean 1."""
     uniform = ops.bitwise_and(ops.right_shift(_mixed(hashed), 8), 2**_BITS - 1)
     reached = [ops.cast(ops.greater_equal(uniform, t), "float32") for t in THRESHOLDS]
     return sum(reached[1:], reached[0])
@@ -304,5 +293,5 @@ def _compiled_update(states: BootstrapStates) -> Any:
 
 
 def compiled_mapped(function: Callable[[State], Tensor]) -> Any:
-    """Return a function of many states, by their first axis, from one of a state."""
+    """Return `function` of each state along the first axis, as one compiled call."""
     return backend.compiled(functools.partial(ops.map, function))

@@ -30,10 +30,9 @@ from multiback.metrics.numeric import exact
 from multiback.metrics.numeric.arithmetic import namespace
 from multiback.metrics.statistics.class_hits import ClassHits
 from multiback.metrics.statistics.counts import Counts, CountTable
-from multiback.metrics.statistics.statistic import State
+from multiback.metrics.statistics.statistic import State, Tensor
 from multiback.metrics.statistics.task_counts import counts_for_task
 
-Tensor = Any
 Fraction = Callable[[CountTable], tuple[Tensor, Tensor]]
 
 
@@ -48,17 +47,7 @@ def _coefficients(fraction: Fraction) -> Coefficients:
 
 
 class CountMetric(PairMetric):
-    """A formula over counts; subclasses write `score`.
-
-    Args:
-        record: What is classified.
-        counts: What is counted.
-        zero_division: Value of a ratio without a denominator: 0, 1 or NaN.
-        name: Name in the logs.
-        dtype: Accepted as Keras's metrics do; the arithmetic stays exact.
-        intervals: "bootstrap" draws the rows again for `interval()` while they come, or
-            a mapping of "replicates" and "seed" does; None takes a formula.
-    """
+    """A formula over counts; subclasses write `score`."""
 
     direction: ClassVar[Direction | None] = "max"
     value_range: ClassVar[tuple[float, float]] = (0.0, 1.0)
@@ -67,7 +56,6 @@ class CountMetric(PairMetric):
         self,
         record: Task,
         counts: Counts,
-        *,
         zero_division: float,
         name: str,
         dtype: str | None,
@@ -147,12 +135,8 @@ class CountMetric(PairMetric):
     ) -> Interval:
         """Return the interval of a ratio that is averaged as `averaged` does.
 
-        Args:
-            state: As NumPy arrays.
-            level: How often the interval is to contain the true value.
-            fraction: Returns the numerator and the denominator of each column: sums of
-                counts, each times a number.
-            how: How the columns are averaged.
+        `fraction` returns the numerator and the denominator of each column: sums of
+        counts, each times a number. The state is one of NumPy arrays.
         """
         table, ratio = self.count_table(state), _coefficients(fraction)
         record = self.record
@@ -213,38 +197,24 @@ class CountMetric(PairMetric):
 class TaskMetric(CountMetric):
     """A formula over true and false positives and negatives of a task.
 
-    Args:
-        record: What is classified.
-        hits_only: The formula for classes reads no false positives and no true
-            negatives, which take most of the time.
-        zero_division: Value of a ratio without a denominator: 0, 1 or NaN.
-        name: Name in the logs.
-        dtype: Accepted as Keras's metrics do; the arithmetic stays exact.
-        intervals: "bootstrap" draws the rows again for `interval()` while they come, or
-            a mapping of "replicates" and "seed" does; None takes a formula.
+    With `hits_only` the formula for classes reads no false positives and no true
+    negatives, which take most of the time.
     """
 
     def __init__(
         self,
         record: Task,
-        *,
-        hits_only: bool = False,
         zero_division: float,
         name: str,
         dtype: str | None,
         intervals: Intervals = None,
+        *,
+        hits_only: bool = False,
     ) -> None:
         counts: Counts = counts_for_task(record)
         if hits_only and record.num_classes is not None:
             counts = ClassHits(record.num_classes, record.ignore_index)
-        super().__init__(
-            record,
-            counts,
-            zero_division=zero_division,
-            name=name,
-            dtype=dtype,
-            intervals=intervals,
-        )
+        super().__init__(record, counts, zero_division, name, dtype, intervals)
 
 
 class RatioMetric(TaskMetric):
@@ -258,8 +228,7 @@ class RatioMetric(TaskMetric):
         zero_division: Value of a ratio without a denominator: 0, 1 or NaN.
         name: Name in the logs.
         dtype: Accepted as Keras's metrics do; the arithmetic stays exact.
-        intervals: "bootstrap" draws the rows again for `interval()` while they come, or
-            a mapping of "replicates" and "seed" does; None takes a formula.
+        intervals: As for each metric.
     """
 
     # Averages for which the formula for classes reads true positives and false
@@ -269,7 +238,6 @@ class RatioMetric(TaskMetric):
     def __init__(
         self,
         record: Task,
-        *,
         average: Average,
         zero_division: float,
         name: str,
@@ -277,14 +245,8 @@ class RatioMetric(TaskMetric):
         intervals: Intervals = None,
     ) -> None:
         check_average(average)
-        super().__init__(
-            record,
-            hits_only=average in self.averages_of_hits,
-            zero_division=zero_division,
-            name=name,
-            dtype=dtype,
-            intervals=intervals,
-        )
+        hits = average in self.averages_of_hits
+        super().__init__(record, zero_division, name, dtype, intervals, hits_only=hits)
         self.average = average
 
     @abc.abstractmethod

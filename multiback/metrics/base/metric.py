@@ -99,9 +99,9 @@ class Metric(keras.metrics.Metric, abc.ABC):  # type: ignore[misc]  # Keras has 
     value_range: ClassVar[tuple[float, float]]
     # Advice for other libraries' arguments that this metric does not have.
     instead: ClassVar[Mapping[str, str]] = {}
-    # What is classified, if anything.
+    # The task and the number of classes, or None if the metric does not classify.
     record: Task | None = None
-    # Why rows cannot be drawn again, if so.
+    # Why the metric has no bootstrap interval, or None if it has.
     never_drawn: str | None = None
     _arguments: dict[str, Any]  # Set by `checked`.
 
@@ -187,6 +187,9 @@ class Metric(keras.metrics.Metric, abc.ABC):  # type: ignore[misc]  # Keras has 
         return self._replicas.merge(self._tensors())
 
     def _tensors(self) -> State:
+        if compiled is not None:
+            found: State = compiled.read(self._state)
+            return found
         return {key: ops.convert_to_tensor(v) for key, v in self._state.items()}
 
     def add_batch(

@@ -12,9 +12,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from multiback.metrics.statistics.statistic import State, Statistic
-
-Tensor = Any
+from multiback.metrics.statistics.statistic import State, Statistic, Tensor
 
 
 def _strategy() -> Any:
@@ -34,9 +32,7 @@ def this_replica() -> Any:
 class Replicas:
     """The rows of a metric's state; without replicas the state is plain.
 
-    Args:
-        statistic: What is accumulated. The number of rows is that of the replicas
-            of the strategy in whose scope this is made.
+    There is one row a replica of the strategy in whose scope this is made.
     """
 
     def __init__(self, statistic: Statistic) -> None:

@@ -57,11 +57,7 @@ ADVICE = {
 
 
 def checked(init: Init) -> Init:
-    """Wrap a constructor: unknown arguments raise, and the outermost ones are kept.
-
-    Args:
-        init: The `__init__` of a metric.
-    """
+    """Wrap a constructor: unknown arguments raise, and the outermost ones are kept."""
     signature = inspect.signature(init)
 
     @functools.wraps(init)

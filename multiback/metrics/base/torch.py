@@ -18,10 +18,7 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
 def mapped(function: Callable[[Any], Any], states: Any, rows: Any) -> Any:
     """Return what the function makes of many states, by their first axis.
 
-    Args:
-        function: Of one state.
-        states: A tuple of tensors and of dictionaries of these.
-        rows: How many rows a batch has, which says how many states fit at once.
+    The rows of a batch say how many states fit at once.
     """
     at_once = max(1, _ELEMENTS // max(int(rows), 1))
     with warnings.catch_warnings():

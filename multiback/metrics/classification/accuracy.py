@@ -1,7 +1,5 @@
 """Accuracy, balanced accuracy and Hamming distance."""
 
-from typing import Any
-
 import keras
 import numpy as np
 from keras import ops
@@ -14,10 +12,7 @@ from multiback.metrics.intervals.delta import FN, RECALL, TP, averaged_ratio, ba
 from multiback.metrics.intervals.interval import Interval, undefined
 from multiback.metrics.numeric.arithmetic import ratio
 from multiback.metrics.statistics.counts import CountTable
-from multiback.metrics.statistics.statistic import State
-
-Tensor = Any
-
+from multiback.metrics.statistics.statistic import State, Tensor
 
 # A plain mean over classes leaves out absent classes, and so needs the predicted
 # classes.
@@ -123,14 +118,7 @@ class Accuracy(RatioMetric):
             task, num_classes, num_labels, threshold, from_logits, ignore_index, classes
         )
         check_has_classes(record, average)
-        super().__init__(
-            record,
-            average=average,
-            zero_division=zero_division,
-            name=name,
-            dtype=dtype,
-            intervals=intervals,
-        )
+        super().__init__(record, average, zero_division, name, dtype, intervals)
 
     def fraction(self, table: CountTable) -> tuple[Tensor, Tensor]:
         """Return the right elements, and all elements."""
@@ -225,14 +213,7 @@ class BalancedAccuracy(TaskMetric):
         record = Task(
             task, num_classes, num_labels, threshold, from_logits, ignore_index
         )
-        super().__init__(
-            record,
-            hits_only=True,
-            zero_division=zero_division,
-            name=name,
-            dtype=dtype,
-            intervals=intervals,
-        )
+        super().__init__(record, zero_division, name, dtype, intervals, hits_only=True)
 
     def score(self, table: CountTable) -> Tensor:
         """Return the mean recall."""
@@ -365,14 +346,7 @@ class HammingDistance(RatioMetric):
             task, num_classes, num_labels, threshold, from_logits, ignore_index, classes
         )
         check_has_classes(record, average)
-        super().__init__(
-            record,
-            average=average,
-            zero_division=zero_division,
-            name=name,
-            dtype=dtype,
-            intervals=intervals,
-        )
+        super().__init__(record, average, zero_division, name, dtype, intervals)
 
     def fraction(self, table: CountTable) -> tuple[Tensor, Tensor]:
         """Return the wrong elements, and all elements."""

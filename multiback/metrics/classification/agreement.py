@@ -25,10 +25,7 @@ from multiback.metrics.numeric import exact
 from multiback.metrics.numeric.arithmetic import ratio
 from multiback.metrics.statistics.confusion import confusion_for_task
 from multiback.metrics.statistics.counts import CountTable
-from multiback.metrics.statistics.statistic import State
-
-Tensor = Any
-
+from multiback.metrics.statistics.statistic import State, Tensor
 
 NO_SHARE = 2.0**-20
 _KAPPA_OF_LABELS = (
@@ -44,7 +41,7 @@ def _shares(table: CountTable, task: TaskName) -> tuple[Tensor, Tensor, Tensor, 
     cells = ops.stack([table.tp, table.fp, table.tn, table.fn])
     if task == "multilabel":  # Every label of every row is an element.
         cells = ops.sum(cells, axis=1, keepdims=True)
-    if task != "multiclass":  # The negative class is the reverse.
+    if task != "multiclass":  # Of class 0: tn, fn, tp, fp.
         other = ops.stack([cells[2], cells[3], cells[0], cells[1]])
         cells = ops.concatenate([cells, other], axis=1)
     total = ops.sum(cells[:, 0])
@@ -143,13 +140,7 @@ class MatthewsCorrelation(TaskMetric):
         record = Task(
             task, num_classes, num_labels, threshold, from_logits, ignore_index
         )
-        super().__init__(
-            record,
-            zero_division=zero_division,
-            name=name,
-            dtype=dtype,
-            intervals=intervals,
-        )
+        super().__init__(record, zero_division, name, dtype, intervals)
 
     def score(self, table: CountTable) -> Tensor:
         """Return the correlation."""

@@ -18,22 +18,16 @@ from multiback.metrics.numeric import exact
 from multiback.metrics.numeric.arithmetic import ratio
 from multiback.metrics.numeric.by_id import sum_by_id
 from multiback.metrics.statistics.losses import PredictionSums
-from multiback.metrics.statistics.statistic import State
-
-Tensor = Any
+from multiback.metrics.statistics.statistic import State, Tensor
 
 
 @dataclasses.dataclass(frozen=True)
 class ConfidenceBins(PredictionSums):
     """Add up, for each bin of confidence, the weight, the confidence and the hits.
 
-    "sums" is float32 of shape `(2, 3 * n_bins)`, in the words of `exact`.
-
-    Args:
-        n_bins: Number of bins of equal width in [0, 1]; each holds its lower edge.
-        num_classes: Number of classes, or None for two, with one score an element.
-        from_logits: The scores are logits.
-        ignore_index: Elements with this label are left out.
+    "sums" is float32 of shape `(2, 3 * n_bins)`, in the words of `exact`. The bins are
+    of equal width in [0, 1]; each holds its lower edge. Without `num_classes` there
+    are two, with one score an element.
     """
 
     n_bins: int
@@ -93,8 +87,8 @@ class CalibrationError(PairMetric):
 
     Use it to see whether 0.9 means right nine times of ten. For "binary" confidence is
     the probability of the positive class, and a hit a positive label; for "multiclass"
-    it is the largest probability, and a hit that its class, the first if there are
-    several, is the label. No data, and a NaN score, give NaN.
+    it is the largest probability, and a hit that the label is its class (the first one
+    of equals). No data, and a NaN score, give NaN.
 
     Args:
         task: "binary" (each element is 0 or 1) or "multiclass" (each element has one
@@ -185,7 +179,7 @@ class CalibrationError(PairMetric):
         weight, confidence, hits = table[0], table[1], table[2]
         total = ops.sum(weight)
         gap = ratio(ops.abs(hits - confidence), weight, 0.0)
-        # An empty bin has no gap; a NaN bin has one, under any norm.
+        # An empty bin has a gap of 0. A bin that is NaN makes each norm NaN.
         norm = self.norm
         if norm == "max":
             value = ops.max(gap) + 0.0 * ops.sum(gap)

@@ -17,9 +17,7 @@ from multiback.metrics.numeric.arithmetic import ratio
 from multiback.metrics.plots.axes import choose_columns, panels
 from multiback.metrics.statistics.confusion import confusion_for_task
 from multiback.metrics.statistics.counts import CountTable
-from multiback.metrics.statistics.statistic import State
-
-Tensor = Any
+from multiback.metrics.statistics.statistic import State, Tensor
 
 
 @keras.saving.register_keras_serializable("multiback")
@@ -271,7 +269,7 @@ class StatScores(TaskMetric):
         record = Task(
             task, num_classes, num_labels, threshold, from_logits, ignore_index, classes
         )
-        super().__init__(record, zero_division=zero_division, name=name, dtype=dtype)
+        super().__init__(record, zero_division, name, dtype)
         self.average = average
 
     def score(self, table: CountTable) -> Tensor:
@@ -295,9 +293,10 @@ class StatScores(TaskMetric):
         """Draw the counts as a table, one row a class."""
         counts = ops.convert_to_numpy(self.compute(state))
         rows = {0: "all"}
+        ids: Sequence[int]
         if counts.ndim == 1:
             counts = counts[None]
-            ids: Sequence[int] = ()
+            ids = ()
         else:
             ids = self.record.chosen or range(len(counts))
         if ids or column is not None:

@@ -1,6 +1,6 @@
 """Rates of wrong decisions: what share of predictions of each kind is wrong."""
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import keras
 
@@ -8,9 +8,8 @@ from multiback.metrics.base.bootstrap_states import Intervals
 from multiback.metrics.base.count_metric import RatioMetric
 from multiback.metrics.base.metric import Direction
 from multiback.metrics.inputs.task import Average, Ids, Task, TaskName
+from multiback.metrics.numeric.arithmetic import Tensor
 from multiback.metrics.statistics.counts import CountTable
-
-Tensor = Any
 
 
 @keras.saving.register_keras_serializable("multiback")
@@ -121,14 +120,7 @@ class FalseDiscoveryRate(RatioMetric):
         record = Task(
             task, num_classes, num_labels, threshold, from_logits, ignore_index, classes
         )
-        super().__init__(
-            record,
-            average=average,
-            zero_division=zero_division,
-            name=name,
-            dtype=dtype,
-            intervals=intervals,
-        )
+        super().__init__(record, average, zero_division, name, dtype, intervals)
 
     def fraction(self, table: CountTable) -> tuple[Tensor, Tensor]:
         """Return `fp` and `fp + tp`."""
@@ -243,14 +235,7 @@ class FalseOmissionRate(RatioMetric):
         record = Task(
             task, num_classes, num_labels, threshold, from_logits, ignore_index, classes
         )
-        super().__init__(
-            record,
-            average=average,
-            zero_division=zero_division,
-            name=name,
-            dtype=dtype,
-            intervals=intervals,
-        )
+        super().__init__(record, average, zero_division, name, dtype, intervals)
 
     def fraction(self, table: CountTable) -> tuple[Tensor, Tensor]:
         """Return `fn` and `fn + tn`."""

@@ -1,7 +1,6 @@
 """F-scores: precision and recall in one number."""
 
 import math
-from typing import Any
 
 import keras
 
@@ -10,9 +9,8 @@ from multiback.metrics.base.bootstrap_states import Intervals
 from multiback.metrics.base.count_metric import RatioMetric
 from multiback.metrics.inputs.arguments import is_real
 from multiback.metrics.inputs.task import Average, Ids, Task, TaskName
+from multiback.metrics.numeric.arithmetic import Tensor
 from multiback.metrics.statistics.counts import CountTable
-
-Tensor = Any
 
 
 @keras.saving.register_keras_serializable("multiback")
@@ -119,14 +117,7 @@ class F1Score(RatioMetric):
         record = Task(
             task, num_classes, num_labels, threshold, from_logits, ignore_index, classes
         )
-        super().__init__(
-            record,
-            average=average,
-            zero_division=zero_division,
-            name=name,
-            dtype=dtype,
-            intervals=intervals,
-        )
+        super().__init__(record, average, zero_division, name, dtype, intervals)
 
     def fraction(self, table: CountTable) -> tuple[Tensor, Tensor]:
         """Return `2 tp` and `2 tp + fp + fn`."""
@@ -245,14 +236,7 @@ class FBetaScore(RatioMetric):
         record = Task(
             task, num_classes, num_labels, threshold, from_logits, ignore_index, classes
         )
-        super().__init__(
-            record,
-            average=average,
-            zero_division=zero_division,
-            name=name,
-            dtype=dtype,
-            intervals=intervals,
-        )
+        super().__init__(record, average, zero_division, name, dtype, intervals)
         self.beta = float(beta)
 
     def fraction(self, table: CountTable) -> tuple[Tensor, Tensor]:

@@ -10,8 +10,6 @@ from multiback.metrics.classification.samplewise import SamplewiseOverlap
 from multiback.metrics.inputs.task import Ids, Task, TaskName
 from multiback.metrics.statistics.sample_ratios import Kind
 
-Tensor = Any
-
 
 @keras.saving.register_keras_serializable("multiback")
 class GeneralizedDice(SamplewiseOverlap):
@@ -135,11 +133,5 @@ class GeneralizedDice(SamplewiseOverlap):
             task, num_classes, num_labels, threshold, from_logits, ignore_index, classes
         )
         super().__init__(
-            kinds[weight_type],
-            record,
-            average="micro",
-            zero_division=zero_division,
-            name=name,
-            dtype=dtype,
-            intervals=intervals,
+            kinds[weight_type], record, "micro", zero_division, name, dtype, intervals
         )

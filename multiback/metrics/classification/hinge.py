@@ -1,16 +1,14 @@
 """The hinge loss: how far the lead of the right score is from 1."""
 
 import math
-from typing import Any
 
 import keras
 
 from multiback.metrics.base.bootstrap_states import Intervals
 from multiback.metrics.classification.probabilistic import LossMetric
 from multiback.metrics.inputs.arguments import check_flag
-from multiback.metrics.inputs.task import ClassTask, Ids, Task
-
-Tensor = Any
+from multiback.metrics.inputs.task import ClassTask, Ids
+from multiback.metrics.statistics.losses import Kind
 
 
 @keras.saving.register_keras_serializable("multiback")
@@ -85,20 +83,8 @@ class HingeLoss(LossMetric):
         intervals: Intervals = None,
     ) -> None:
         squared = check_flag("squared", squared)
+        from_logits = True  # A score's margin is no probability.
+        kind: Kind = "squared_hinge" if squared else "hinge"
         super().__init__(
-            "squared_hinge" if squared else "hinge",
-            Task(
-                task,
-                num_classes,
-                from_logits=True,
-                ignore_index=ignore_index,
-                allowed=("binary", "multiclass"),
-            ),
-            name=name,
-            dtype=dtype,
-            intervals=intervals,
+            kind, task, num_classes, from_logits, ignore_index, name, dtype, intervals
         )
-
-    def score(self, mean: Tensor) -> Tensor:
-        """Return the mean loss."""
-        return mean

@@ -14,11 +14,10 @@ from multiback.metrics.inputs.task import Average, Ids, Task
 from multiback.metrics.intervals.delta import RECALL, column_ratios
 from multiback.metrics.intervals.interval import Interval, undefined
 from multiback.metrics.numeric.arithmetic import ratio
+from multiback.metrics.statistics.class_hits import TopKCounts
 from multiback.metrics.statistics.counts import CountTable
-from multiback.metrics.statistics.row_counts import ExactMatchCounts, TopKCounts
-from multiback.metrics.statistics.statistic import State
-
-Tensor = Any
+from multiback.metrics.statistics.row_counts import ExactMatchCounts
+from multiback.metrics.statistics.statistic import State, Tensor
 
 
 @keras.saving.register_keras_serializable("multiback")
@@ -103,14 +102,7 @@ class TopKAccuracy(CountMetric):
         )
         check_has_classes(record, average)
         counts = TopKCounts(num_classes, int(top_k), record.ignore_index)
-        super().__init__(
-            record,
-            counts,
-            zero_division=zero_division,
-            name=name,
-            dtype=dtype,
-            intervals=intervals,
-        )
+        super().__init__(record, counts, zero_division, name, dtype, intervals)
         self.average = average
 
     def score(self, table: CountTable) -> Tensor:
@@ -215,14 +207,7 @@ class ExactMatch(CountMetric):
             record.from_logits,
             record.ignore_index,
         )
-        super().__init__(
-            record,
-            counts,
-            zero_division=zero_division,
-            name=name,
-            dtype=dtype,
-            intervals=intervals,
-        )
+        super().__init__(record, counts, zero_division, name, dtype, intervals)
 
     def score(self, table: CountTable) -> Tensor:
         """Return the share of rows."""

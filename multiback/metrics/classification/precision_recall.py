@@ -1,15 +1,12 @@
 """Precision and recall."""
 
-from typing import Any
-
 import keras
 
 from multiback.metrics.base.bootstrap_states import Intervals
 from multiback.metrics.base.count_metric import RatioMetric
 from multiback.metrics.inputs.task import Average, Ids, Task, TaskName
+from multiback.metrics.numeric.arithmetic import Tensor
 from multiback.metrics.statistics.counts import CountTable
-
-Tensor = Any
 
 
 @keras.saving.register_keras_serializable("multiback")
@@ -116,14 +113,7 @@ class Precision(RatioMetric):
         record = Task(
             task, num_classes, num_labels, threshold, from_logits, ignore_index, classes
         )
-        super().__init__(
-            record,
-            average=average,
-            zero_division=zero_division,
-            name=name,
-            dtype=dtype,
-            intervals=intervals,
-        )
+        super().__init__(record, average, zero_division, name, dtype, intervals)
 
     def fraction(self, table: CountTable) -> tuple[Tensor, Tensor]:
         """Return `tp` and `tp + fp`."""
@@ -234,14 +224,7 @@ class Recall(RatioMetric):
         record = Task(
             task, num_classes, num_labels, threshold, from_logits, ignore_index, classes
         )
-        super().__init__(
-            record,
-            average=average,
-            zero_division=zero_division,
-            name=name,
-            dtype=dtype,
-            intervals=intervals,
-        )
+        super().__init__(record, average, zero_division, name, dtype, intervals)
 
     def fraction(self, table: CountTable) -> tuple[Tensor, Tensor]:
         """Return `tp` and `tp + fn`."""

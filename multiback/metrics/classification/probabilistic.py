@@ -1,6 +1,5 @@
 """How good probabilities are: log loss, perplexity and the Brier score."""
 
-import abc
 import math
 from typing import Any, ClassVar
 
@@ -15,21 +14,13 @@ from multiback.metrics.intervals.interval import Interval, sum_of_words, undefin
 from multiback.metrics.intervals.means import exponential, mean_interval
 from multiback.metrics.numeric.arithmetic import namespace, ratio
 from multiback.metrics.statistics.losses import Kind, LossSums
-from multiback.metrics.statistics.statistic import State
-
-Tensor = Any
+from multiback.metrics.statistics.statistic import State, Tensor
 
 
 class LossMetric(PairMetric):
-    """A mean of losses of scores; subclasses write `score`.
+    """A mean of losses of scores, or by `score` a function of it.
 
-    Args:
-        kind: The loss.
-        record: What is classified.
-        name: Name in the logs.
-        dtype: Accepted as Keras's metrics do; sums stay exact across batches.
-        intervals: "bootstrap" draws the rows again for `interval()` while they come, or
-            a mapping of "replicates" and "seed" does; None takes a formula.
+    `kind` is the loss; the other arguments are those of each metric.
     """
 
     direction: ClassVar[Direction | None] = "min"
@@ -37,21 +28,32 @@ class LossMetric(PairMetric):
     def __init__(
         self,
         kind: Kind,
-        record: Task,
-        *,
+        task: ClassTask | None,
+        num_classes: int | None,
+        from_logits: bool,
+        ignore_index: Ids,
         name: str,
         dtype: str | None,
         intervals: Intervals = None,
     ) -> None:
+        self.record: Task = Task(
+            task,
+            num_classes,
+            from_logits=from_logits,
+            ignore_index=ignore_index,
+            allowed=("binary", "multiclass"),
+        )
         self._losses = LossSums(
-            kind, record.num_classes, record.from_logits, record.ignore_index
+            kind,
+            self.record.num_classes,
+            self.record.from_logits,
+            self.record.ignore_index,
         )
         super().__init__(self._losses, name=name, dtype=dtype, intervals=intervals)
-        self.record: Task = record
 
-    @abc.abstractmethod
     def score(self, mean: Tensor) -> Tensor:
-        """Return the metric's value for a mean loss."""
+        """Return the metric's value for a mean loss: the mean itself."""
+        return mean
 
     def compute(self, state: State) -> Tensor:
         """Return the metric's value for a state."""
@@ -145,22 +147,8 @@ class LogLoss(LossMetric):
         intervals: Intervals = None,
     ) -> None:
         super().__init__(
-            "log",
-            Task(
-                task,
-                num_classes,
-                from_logits=from_logits,
-                ignore_index=ignore_index,
-                allowed=("binary", "multiclass"),
-            ),
-            name=name,
-            dtype=dtype,
-            intervals=intervals,
+            "log", task, num_classes, from_logits, ignore_index, name, dtype, intervals
         )
-
-    def score(self, mean: Tensor) -> Tensor:
-        """Return the mean."""
-        return mean
 
 
 @keras.saving.register_keras_serializable("multiback")
@@ -233,17 +221,7 @@ class Perplexity(LossMetric):
         intervals: Intervals = None,
     ) -> None:
         super().__init__(
-            "log",
-            Task(
-                task,
-                num_classes,
-                from_logits=from_logits,
-                ignore_index=ignore_index,
-                allowed=("binary", "multiclass"),
-            ),
-            name=name,
-            dtype=dtype,
-            intervals=intervals,
+            "log", task, num_classes, from_logits, ignore_index, name, dtype, intervals
         )
 
     def score(self, mean: Tensor) -> Tensor:
@@ -327,18 +305,11 @@ class BrierScore(LossMetric):
     ) -> None:
         super().__init__(
             "brier",
-            Task(
-                task,
-                num_classes,
-                from_logits=from_logits,
-                ignore_index=ignore_index,
-                allowed=("binary", "multiclass"),
-            ),
-            name=name,
-            dtype=dtype,
-            intervals=intervals,
+            task,
+            num_classes,
+            from_logits,
+            ignore_index,
+            name,
+            dtype,
+            intervals,
         )
-
-    def score(self, mean: Tensor) -> Tensor:
-        """Return the mean."""
-        return mean

@@ -1,7 +1,7 @@
 """Overlap of each sample, such as an image, averaged over samples."""
 
 import math
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import keras
 from keras import ops
@@ -20,24 +20,14 @@ from multiback.metrics.intervals.interval import (
 from multiback.metrics.intervals.means import mean_and_variance
 from multiback.metrics.intervals.wilson import effective_rows, wilson
 from multiback.metrics.statistics.sample_ratios import Kind, SampleRatios
-from multiback.metrics.statistics.statistic import State
+from multiback.metrics.statistics.statistic import State, Tensor
 from multiback.metrics.statistics.task_counts import counts_for_task
-
-Tensor = Any
 
 
 class SamplewiseOverlap(PairMetric):
     """The mean over samples of an overlap within each.
 
-    Args:
-        kind: Which overlap.
-        record: What is classified.
-        average: Over the classes or labels within a sample: "macro", "micro" or None.
-        zero_division: Value of a sample in which there is nothing to overlap.
-        name: Name in the logs.
-        dtype: Accepted as Keras's metrics do; the arithmetic stays exact.
-        intervals: "bootstrap" draws the rows again for `interval()` while they come, or
-            a mapping of "replicates" and "seed" does; None takes a formula.
+    `zero_division` is the value of a sample in which there is nothing to overlap.
     """
 
     direction: ClassVar[Direction | None] = "max"
@@ -47,7 +37,6 @@ class SamplewiseOverlap(PairMetric):
         self,
         kind: Kind,
         record: Task,
-        *,
         average: Literal["macro", "micro"] | None,
         zero_division: float,
         name: str,
@@ -195,13 +184,7 @@ class SamplewiseJaccardIndex(SamplewiseOverlap):
             task, num_classes, num_labels, threshold, from_logits, ignore_index, classes
         )
         super().__init__(
-            "jaccard",
-            record,
-            average=average,
-            zero_division=zero_division,
-            name=name,
-            dtype=dtype,
-            intervals=intervals,
+            "jaccard", record, average, zero_division, name, dtype, intervals
         )
 
 
@@ -307,12 +290,4 @@ class SamplewiseDice(SamplewiseOverlap):
         record = Task(
             task, num_classes, num_labels, threshold, from_logits, ignore_index, classes
         )
-        super().__init__(
-            "dice",
-            record,
-            average=average,
-            zero_division=zero_division,
-            name=name,
-            dtype=dtype,
-            intervals=intervals,
-        )
+        super().__init__("dice", record, average, zero_division, name, dtype, intervals)

@@ -11,8 +11,7 @@ from typing import Any
 from keras import ops
 
 from multiback.errors import ArgumentError
-
-Tensor = Any
+from multiback.metrics.numeric.arithmetic import Tensor
 
 FORMATS = (
     "xyxy",
@@ -33,10 +32,7 @@ _SCORES = ("confidence", "scores")
 def to_corners(boxes: Tensor, format: str, image_size: Any) -> Tensor:
     """Return boxes `(..., 4)` as left, top, right and bottom in pixels.
 
-    Args:
-        boxes: The boxes in their format.
-        format: One of `FORMATS`.
-        image_size: Height and width for a relative format, otherwise None.
+    `image_size` is height and width for a relative format, otherwise None.
     """
     a, b, c, d = ops.unstack(boxes, COORDINATES, axis=-1)
     kind = format.removeprefix("rel_")
@@ -57,13 +53,8 @@ def to_corners(boxes: Tensor, format: str, image_size: Any) -> Tensor:
 def pack(given: Any, what: str, last: tuple[str, ...]) -> Tensor:
     """Return one float32 array `(B, N, 6)` of a dictionary, or of an array as it is.
 
-    Args:
-        given: A dictionary of arrays, or a packed array; truths may lack the crowd.
-        what: "y_true" or "y_pred", for messages.
-        last: The names of the last column.
-
-    Raises:
-        ArgumentError: Something is missing, or the shapes do not fit together.
+    Truths may lack the crowd. `what` is "y_true" or "y_pred", for messages; `last` the
+    names of the last column.
     """
     width = COORDINATES + 2
     if not isinstance(given, Mapping):

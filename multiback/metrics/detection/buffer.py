@@ -10,9 +10,7 @@ from multiback.metrics.detection import precision
 from multiback.metrics.detection.counts import BoxStatistic
 from multiback.metrics.detection.matching import AREAS, IOUS, Matches
 from multiback.metrics.numeric.arithmetic import namespace
-from multiback.metrics.statistics.statistic import State
-
-Tensor = Any
+from multiback.metrics.statistics.statistic import State, Tensor
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,12 +20,6 @@ class BoxBuffer(BoxStatistic):
     "scores" is float32 `(capacity,)`, "matches" int32 `(1 + A, capacity)`: the class,
     then for each area a bit an overlap where it is right, and then where it is ignored.
     "used", int32 `(1,)`, counts the places, and grows past the capacity.
-
-    Args:
-        num_classes: Number K of classes.
-        format: The format of the boxes.
-        image_size: Height and width, for a relative format.
-        capacity: Number of detections.
     """
 
     adds: ClassVar[bool] = False

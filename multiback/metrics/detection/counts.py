@@ -16,9 +16,8 @@ from multiback.metrics.numeric import exact
 from multiback.metrics.numeric.arithmetic import namespace, ratio
 from multiback.metrics.numeric.by_id import count_ids
 from multiback.metrics.statistics.score_bins import bin_ids, number_of_bins
-from multiback.metrics.statistics.statistic import PairStatistic, State
+from multiback.metrics.statistics.statistic import PairStatistic, State, Tensor
 
-Tensor = Any
 # The found objects that recall wants: of the best 1, 10 and 100 detections, and of the
 # best 100 of each size.
 RECALLS = ((1, 0), (10, 0), (MOST, 0), (MOST, 1), (MOST, 2), (MOST, 3))
@@ -38,14 +37,10 @@ class _Prepared:
 
 @dataclasses.dataclass(frozen=True)
 class BoxStatistic(PairStatistic):
-    """Count objects, and those that were found.
+    """Count objects, and those that were found, of K classes.
 
     The state has "objects", int32 `(K, A)`, and "found", int32 `(6, K, T)`.
-
-    Args:
-        num_classes: Number K of classes.
-        format: The format of the boxes.
-        image_size: Height and width, for a relative format.
+    `image_size` is height and width, for a relative format.
     """
 
     words_of: ClassVar[dict[str, str]] = {
@@ -87,10 +82,7 @@ class BoxStatistic(PairStatistic):
     def average_precision(self, state: State, area: int, share: str) -> Tensor:
         """Return the average precision of each class and overlap, float32 `(K, T)`.
 
-        Args:
-            state: The state.
-            area: Which of `AREAS`.
-            share: See `precision.of_bins`.
+        Of one of `AREAS`; `precision.of_bins` says what `share` is.
         """
 
     def packed(self, y_true: Any, y_pred: Any) -> tuple[Tensor, Tensor]:
@@ -118,7 +110,7 @@ class BoxStatistic(PairStatistic):
         return after, odd
 
     def merge(self, a: State, b: State) -> State:
-        """Return the state of both states' data together."""
+        """Return the state of all data, from the states of two parts."""
         return {
             **self.merge_scores(a, b),
             "objects": a["objects"] + b["objects"],
@@ -241,12 +233,6 @@ class BoxHistogram(BoxStatistic):
     """Count the scores of right and of wrong detections in bins.
 
     "scores" is int32 `(2, K, A, T, bins)`: right, wrong.
-
-    Args:
-        num_classes: Number K of classes.
-        format: The format of the boxes.
-        image_size: Height and width, for a relative format.
-        bits: Each more doubles the number of bins; see `score_bins`.
     """
 
     probabilities: ClassVar[bool] = True

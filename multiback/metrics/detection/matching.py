@@ -13,8 +13,7 @@ import numpy as np
 from keras import ops
 
 from multiback.metrics.detection.boxes import COORDINATES
-
-Tensor = Any
+from multiback.metrics.numeric.arithmetic import Tensor
 
 # Thresholds of the overlap, in twentieths: 0.50, 0.55, ..., 0.95. An overlap of whole
 # numbers that equals one is found exactly.

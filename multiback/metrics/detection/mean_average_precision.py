@@ -17,10 +17,9 @@ from multiback.metrics.detection.matching import IOUS, TWENTIETHS
 from multiback.metrics.inputs.arguments import as_integer
 from multiback.metrics.numeric.arithmetic import namespace
 from multiback.metrics.statistics.score_bins import most_bits
-from multiback.metrics.statistics.statistic import State
+from multiback.metrics.statistics.statistic import State, Tensor
 from multiback.warn import warn
 
-Tensor = Any
 Format = Literal[
     "xyxy",
     "yxyx",

@@ -8,18 +8,14 @@ falling confidence, of the best precision from there on times the growth of `h`.
 Everything works on NumPy arrays and on tensors.
 """
 
-from typing import Any
-
 import numpy as np
 from keras import ops
 
-from multiback.metrics.numeric.arithmetic import namespace, ratio
-
-Tensor = Any
+from multiback.metrics.numeric.arithmetic import Tensor, namespace, ratio
 
 LEVELS = 101
-# These recalls are rounded up by `np.linspace`, which pycocotools uses: j / n that
-# equals one does not reach it.
+# pycocotools takes recalls from `np.linspace`, which rounds these up: a recall j / n
+# that equals the exact level is then below it.
 _ROUNDED_UP = np.linspace(0.0, 1.0, LEVELS) > np.arange(LEVELS) / 100.0
 
 
@@ -35,9 +31,7 @@ def cast(values: Tensor, dtype: str) -> Tensor:
 def levels_reached(right: Tensor, objects: Tensor) -> Tensor:
     """Return how many of the 101 recalls are reached, int32.
 
-    Args:
-        right: int32 number of objects that were found.
-        objects: int32 number of objects; shapes broadcast.
+    `right` of `objects` were found, both int32; shapes broadcast.
     """
     xp = namespace(right)
     whole = 100 * right
@@ -52,7 +46,7 @@ def levels_reached(right: Tensor, objects: Tensor) -> Tensor:
 
 
 def of_bins(true: Tensor, false: Tensor, objects: Tensor, share: str) -> Tensor:
-    """Return the average precision of detections in bins.
+    """Return the average precision of detections in bins, float32 `(K, T)`.
 
     Args:
         true: `(K, T, bins)` int32, the right ones from the lowest scores to the
@@ -61,9 +55,6 @@ def of_bins(true: Tensor, false: Tensor, objects: Tensor, share: str) -> Tensor:
         objects: `(K,)` int32, how many objects there are.
         share: Which order within a bin: "best", "worst", or "mean" for the expected
             place of the last right one.
-
-    Returns:
-        float32 `(K, T)`.
     """
     xp = namespace(true)
     true, false = (xp.flip(x, axis=-1) for x in (true, false))
@@ -83,17 +74,10 @@ def of_bins(true: Tensor, false: Tensor, objects: Tensor, share: str) -> Tensor:
 
 
 def of_sorted(true: Tensor, false: Tensor, classes: Tensor, objects: Tensor) -> Tensor:
-    """Return the average precision of each class of detections in their order.
+    """Return the average precision of each class, float32 `(K, T)`.
 
-    Args:
-        true: `(D, T)` int32, 1 where one is right; sorted by class, then by falling
-            confidence.
-        false: 1 where one is wrong.
-        classes: `(D,)` int32; what is behind the last class is no detection.
-        objects: `(K,)` int32.
-
-    Returns:
-        float32 `(K, T)`.
+    The detections are sorted by class `(D,)`, then by falling confidence: `(D, T)`
+    int32, 1 where one is right or wrong. What is behind the last class is no detection.
     """
     xp = namespace(true)
     number = objects.shape[0]
@@ -113,14 +97,10 @@ def of_sorted(true: Tensor, false: Tensor, classes: Tensor, objects: Tensor) -> 
 
 
 def _best_from_here(values: Tensor, classes: Tensor | None = None) -> Tensor:
-    """Return the largest of each value and those behind it, in its class if given.
+    """Return the largest of each value `(..., D)` and those behind it, in its class.
 
     Each step looks twice as far; Keras's `associative_scan` does not compile by XLA on
-    TensorFlow.
-
-    Args:
-        values: `(..., D)`, not negative.
-        classes: `(D,)` int32, sorted.
+    TensorFlow. Values are not negative, classes `(D,)` sorted, or all one.
     """
     xp = namespace(values)
     ahead = 1

@@ -29,10 +29,9 @@ Array = npt.NDArray[Any]
 class Kernel:
     """How to count a batch, and how to add the result to arrays of a state.
 
-    Attributes:
-        tally: Takes a statistic, labels or targets, and predictions.
-        add: Takes the arrays and what `tally` returned, and writes to the arrays.
-        arrays: The keys of those arrays that a state may have.
+    `tally` takes a statistic, labels or targets, and predictions; `add` takes the
+    arrays and what `tally` returned, and writes to the arrays: those with the keys
+    `arrays`, as far as a state has them.
     """
 
     tally: Callable[[Any, Array, Array], Any | None]

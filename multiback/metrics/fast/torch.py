@@ -48,22 +48,14 @@ def _as_wider_array(values: Any) -> Array | None:
 
 
 class HostViews:
-    """A metric's variables as arrays, viewed once and not for each batch.
-
-    Args:
-        variables: The metric's variables, which change in place.
-    """
+    """A metric's variables, which change in place, as arrays, viewed once."""
 
     def __init__(self, variables: dict[str, Any]) -> None:
         self._variables = variables
         self._views: dict[str, tuple[Any, int, Array]] = {}
 
     def arrays(self, names: Iterable[str] | None = None) -> dict[str, Array] | None:
-        """View variables; None if one is not in the host's memory.
-
-        Args:
-            names: Which ones, as far as there are such variables. None for all.
-        """
+        """View the variables of these names, or all; None if one is not on the host."""
         variables, views, found = self._variables, self._views, {}
         for name in variables if names is None else names:
             if name not in variables:
@@ -101,14 +93,7 @@ class SameBatch:
         self._served: set[int] = set()
 
     def tally(self, metric: Any, kernel: Kernel, y_true: Any, y_pred: Any) -> Any:
-        """Return a kernel's counts of a batch, perhaps counted for another metric.
-
-        Args:
-            metric: The metric that asks.
-            kernel: That of the metric's statistic.
-            y_true: The batch's labels.
-            y_pred: The batch's predictions.
-        """
+        """Return a kernel's counts of a batch, perhaps counted for another metric."""
         statistic = metric.statistic
         try:
             versions = y_true._version, y_pred._version  # noqa: SLF001 - PyTorch's own notion of "written to".
@@ -160,13 +145,7 @@ def _is_plain_step() -> bool:
 def add_batch(metric: Any, views: HostViews, batch: tuple[Any, ...]) -> bool:
     """Add a batch without weights to a state in the host's memory, if it is plain.
 
-    Args:
-        metric: Whose state it is.
-        views: Its variables.
-        batch: `y_true, y_pred`.
-
-    Returns:
-        Whether it was added; otherwise the specification has to add it.
+    Return whether it was added; otherwise the specification has to add it.
     """
     kind: Any = type(metric.statistic)
     kernel = kernel_of(kind)
@@ -193,12 +172,7 @@ def reset(views: HostViews) -> bool:
 def result(
     compute: Callable[[dict[str, Any]], Any | None], views: HostViews
 ) -> Any | None:
-    """Compute a result from a state in the host's memory, or return None.
-
-    Args:
-        compute: The formula on arrays, or None.
-        views: The metric's variables.
-    """
+    """Compute a result from a state in the host's memory, or return None."""
     if not _is_plain_step():
         return None
     state = views.arrays()

@@ -20,9 +20,8 @@ from multiback.metrics.inputs.causes import NUMBER, count_each
 from multiback.metrics.numeric import exact
 from multiback.metrics.numeric.arithmetic import namespace
 from multiback.metrics.statistics.row_means import RowMeans, weights_of_rows
-from multiback.metrics.statistics.statistic import State
+from multiback.metrics.statistics.statistic import State, Tensor
 
-Tensor = Any
 Kind = Literal["psnr", "ssim"]
 # Wang and others (2004): these keep a ratio of small numbers finite.
 K1, K2 = 0.01, 0.03
@@ -33,11 +32,8 @@ AXES = {4: 2, 5: 3}
 class ImageScores(RowMeans):
     """Add up one score an image.
 
-    Args:
-        kind: The score.
-        data_range: Largest less smallest value that a pixel can have.
-        sigma: Standard deviation of the Gaussian window, for "ssim".
-        betas: The exponent of each scale; one of 1 is plain SSIM.
+    `sigma` is the standard deviation of the Gaussian window, for "ssim"; `betas` the
+    exponent of each scale, and one of 1 is plain SSIM.
     """
 
     words_of: ClassVar[dict[str, str]] = {"infinite": "equal_images"}
@@ -153,6 +149,8 @@ class ImageScores(RowMeans):
 
     def _similarity(self, true: Tensor, predicted: Tensor) -> Tensor:
         """Return the product over scales of the similarity of each image."""
+        if true.shape[0] == 0:  # Keras 3.13 refuses to convolve no images.
+            return ops.zeros((0,), "float32")
         dims, channels = AXES[len(true.shape)], true.shape[-1]
         order = (0, dims + 1, *range(1, dims + 1))
         # Each channel is an image of its own: a convolution takes one.

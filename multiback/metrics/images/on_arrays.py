@@ -33,12 +33,9 @@ def similarities(
 ) -> Array | None:
     """Return the structural similarity of each image, if all are finite.
 
-    Args:
-        true: float32 images `(B, H, W, C)` or volumes `(B, D, H, W, C)`.
-        predicted: Of the same shape.
-        window: Weights along an axis.
-        betas: The exponent of each scale.
-        constants: What is added to both parts of the ratios.
+    Images are float32 `(B, H, W, C)` or volumes `(B, D, H, W, C)`; the window has
+    weights along an axis, `betas` one exponent a scale, and the constants are added to
+    both parts of the ratios.
     """
     channels = true.shape[-1]
     # Each channel is an image of its own.
@@ -51,7 +48,7 @@ def similarities(
         last = scale == len(betas) - 1
         each = _means(x, y, window, constants, contrast_alone=not last)
         each = each.reshape(-1, channels).mean(axis=1)
-        if len(betas) > 1:  # A negative number has no such power.
+        if len(betas) > 1:  # A negative mean has no real power.
             each = np.maximum(each, 0.0) ** np.float32(beta)
         product *= each
         if not last:

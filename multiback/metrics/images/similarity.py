@@ -13,21 +13,11 @@ from multiback.metrics.images.image_scores import ImageScores
 from multiback.metrics.inputs.arguments import is_real
 from multiback.metrics.intervals.interval import Interval, sum_of_words, undefined
 from multiback.metrics.intervals.means import mean_in_range
-from multiback.metrics.statistics.statistic import State
-
-Tensor = Any
+from multiback.metrics.statistics.statistic import State, Tensor
 
 
 class ImageMetric(PairMetric):
-    """The mean over images of a score of each.
-
-    Args:
-        scores: What is added up.
-        name: Name in the logs.
-        dtype: Accepted as Keras's metrics do; sums stay exact.
-        intervals: "bootstrap" draws the rows again for `interval()` while they come, or
-            a mapping of "replicates" and "seed" does; None takes a formula.
-    """
+    """The mean over images of a score of each."""
 
     direction: ClassVar[Direction | None] = "max"
 

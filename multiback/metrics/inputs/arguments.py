@@ -11,14 +11,7 @@ from multiback.errors import ArgumentError
 def as_integer(name: str, value: Any, smallest: int, context: str = "") -> int:
     """Return an integer argument, NumPy's integers among them, as Python's.
 
-    Args:
-        name: The argument's name.
-        value: What was given.
-        smallest: The smallest value that is allowed.
-        context: What stands before "wants", such as 'task="multiclass" '.
-
-    Raises:
-        ArgumentError: It is not an integer, or is too small.
+    The error says the context before "wants", such as 'task="multiclass" '.
 
     Examples:
         >>> as_integer("num_classes", 3, 2)
@@ -65,14 +58,7 @@ def as_ids(
 ) -> int | tuple[int, ...] | None:
     """Return an argument that is a class id, or several, with Python's integers.
 
-    Args:
-        name: The argument's name.
-        value: An integer, a list or tuple of integers, or None.
-        smallest: The smallest id.
-        largest: The largest id.
-
-    Raises:
-        ArgumentError: It is anything else, is empty, or names an id twice.
+    It is neither empty nor has an id twice.
 
     Examples:
         >>> as_ids("classes", np.array([2, 1]), 0, 2)

@@ -6,7 +6,7 @@ labels to the dtype of the predictions, where bfloat16 would merge class ids.
 """
 
 import dataclasses
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -59,14 +59,7 @@ class Batch:
 
 @dataclasses.dataclass(frozen=True)
 class Given:
-    """The unchanged inputs of a metric.
-
-    Attributes:
-        y_true: Labels or targets.
-        y_pred: Predictions.
-        sample_weight: One number a sample or an element, or None.
-        mask: Like `sample_weight`; False leaves out.
-    """
+    """The unchanged inputs of a metric; False in the mask leaves out."""
 
     y_true: Tensor
     y_pred: Tensor
@@ -83,13 +76,10 @@ def _dtype(x: Tensor) -> str:
 
 
 def to_tensor(x: Tensor, name: str, *, labels: bool = True) -> Tensor:
-    """Convert an array of numbers.
+    """Convert an array of numbers, the argument of that name.
 
-    Args:
-        x: The array.
-        name: The argument, for an error.
-        labels: These are labels: an integer that int32 cannot hold becomes its
-            largest or smallest one. Other numbers become floats.
+    A label that int32 cannot hold becomes its largest or smallest one; other numbers
+    become floats.
     """
     try:
         if _is_too_wide(x):
@@ -178,20 +168,24 @@ def like_elements(x: Tensor, labels: Tensor, name: str) -> Tensor:
     return ops.broadcast_to(x, ops.shape(labels))
 
 
+class Labels(NamedTuple):
+    """int32 labels, which of them are wrong, and the labels as they were given."""
+
+    ids: Tensor
+    wrong: Tensor
+    raw: Tensor
+
+
 def finish(
-    labels: Tensor,
-    predictions: Tensor,
-    wrong: Tensor,
-    hopeless: Tensor,
-    *,
     given: Given,
-    raw_labels: Tensor,
+    found: Labels,
+    predictions: Tensor,
+    hopeless: Tensor,
     ignore_index: Ids,
-    shape: tuple[int, ...],
-    scores: Tensor | None = None,
-    by_id: bool = False,
+    shape: tuple[int, ...] = (-1,),
 ) -> Batch:
     """Apply mask, weights and `ignore_index`, then flatten everything to `shape`."""
+    labels, wrong, raw = found
     counts = ops.ones_like(labels, dtype="bool")
     for label in as_tuple(ignore_index) or ():
         counts = ops.logical_and(counts, ops.not_equal(labels, label))
@@ -206,11 +200,8 @@ def finish(
         # An element without weight may have any label.
         counts = ops.logical_and(counts, ops.not_equal(weights, 0.0))
         weights = ops.reshape(weights, shape)
-    one_hot = len(raw_labels.shape) > len(labels.shape)
-    if one_hot:
-        raw_labels = ops.reshape(raw_labels, (*shape, raw_labels.shape[-1]))
-    else:
-        raw_labels = ops.reshape(raw_labels, shape)
+    one_hot = len(raw.shape) > len(labels.shape)
+    rows = (*shape, raw.shape[-1]) if one_hot else shape
     return Batch(
         labels=ops.reshape(labels, shape),
         predictions=ops.reshape(predictions, shape),
@@ -219,10 +210,8 @@ def finish(
         wrong=ops.reshape(ops.logical_and(counts, wrong), shape),
         weights=weights,
         shape=tuple(labels.shape),
-        raw_labels=raw_labels,
+        raw_labels=ops.reshape(raw, rows),
         one_hot=one_hot,
-        scores=None if scores is None else ops.reshape(scores, shape),
-        by_id=by_id,
     )
 
 
@@ -243,11 +232,7 @@ def to_labels(y_true: Tensor, num_classes: int) -> tuple[Tensor, Tensor]:
 
 
 def two_class_batch(
-    given: Given,
-    *,
-    ignore_index: Ids,
-    num_labels: int | None,
-    soft: bool = False,
+    given: Given, ignore_index: Ids, num_labels: int | None, *, soft: bool = False
 ) -> Batch:
     """Prepare elements that are each 0 or 1: binary and multilabel tasks.
 
@@ -258,12 +243,6 @@ def two_class_batch(
         ignore_index: Elements with this label are left out.
         num_labels: Length of the last axis; None for a binary task.
         soft: A label may be any number in [0, 1]; the batch then has `targets`.
-
-    Returns:
-        A batch of shape `(N,)`, or `(N, num_labels)`.
-
-    Raises:
-        ArgumentError: The shapes do not fit together.
     """
     y_true, y_pred = given.tensors()
     if num_labels is None:
@@ -294,18 +273,9 @@ def two_class_batch(
         share = to_scores(y_true)
         wrong = ops.logical_not(ops.logical_and(share >= 0.0, share <= 1.0))
         targets = ops.reshape(share, shape)
-    batch = finish(
-        labels,
-        scores,
-        wrong,
-        ops.isnan(scores),
-        given=given,
-        raw_labels=y_true,
-        ignore_index=ignore_index,
-        shape=shape,
-        scores=scores,
-    )
-    return dataclasses.replace(batch, targets=targets)
+    found = Labels(labels, wrong, y_true)
+    batch = finish(given, found, scores, ops.isnan(scores), ignore_index, shape)
+    return dataclasses.replace(batch, scores=batch.predictions, targets=targets)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -122,14 +122,7 @@ WORDS = {
 
 
 def explain(name: str, count: int, words: str, known: str) -> str:
-    """Return the sentence of a warning.
-
-    Args:
-        name: The metric's name.
-        count: How many elements have the cause.
-        words: A key of `WORDS`.
-        known: The labels that the task knows.
-    """
+    """Return the sentence of a warning: `words` is a key of `WORDS`."""
     found, cure = WORDS[words]
     return f"{name}: {count} {found.format(known=known)}; {cure}."
 
@@ -137,10 +130,7 @@ def explain(name: str, count: int, words: str, known: str) -> str:
 def suspicious(batch: Batch, *, probabilities: bool, negative_weights: bool) -> Tensor:
     """Return whether any element of a batch has a cause, in few operations.
 
-    Args:
-        batch: The batch.
-        probabilities: The value depends on scores that are to lie in [0, 1].
-        negative_weights: Negative weights can be used.
+    With `probabilities` the value depends on scores that are to lie in [0, 1].
     """
     bad = ops.logical_and(_bad_scores(batch, probabilities), batch.valid)
     bad = ops.logical_or(bad, batch.wrong)
@@ -241,11 +231,7 @@ def _of_weights(batch: Values, negative: bool) -> dict[str, Tensor]:
 
 
 def count_each(columns: dict[str, Tensor]) -> Tensor:
-    """Count where each cause holds, `(len(CAUSES),)` int32.
-
-    Args:
-        columns: Boolean tensors of one shape, by cause; a missing one holds nowhere.
-    """
+    """Count where each cause holds, `(len(CAUSES),)` int32; a missing one nowhere."""
     none = ops.zeros_like(next(iter(columns.values())))
     return _totals([columns.get(name, none) for name in CAUSES])
 

@@ -10,6 +10,7 @@ from multiback.errors import ArgumentError
 from multiback.metrics.inputs.batch import (
     Batch,
     Given,
+    Labels,
     finish,
     is_float,
     same_shape,
@@ -37,11 +38,7 @@ def _classes_differ(y_true: Tensor, y_pred: Tensor, num_classes: int) -> Argumen
 
 
 def class_batch(
-    given: Given,
-    *,
-    ignore_index: Ids,
-    num_classes: int,
-    float_ids: bool = False,
+    given: Given, ignore_index: Ids, num_classes: int, *, float_ids: bool = False
 ) -> Batch:
     """Prepare elements that each belong to one of `num_classes` classes.
 
@@ -53,12 +50,6 @@ def class_batch(
         ignore_index: Elements with this label are left out.
         num_classes: Number of classes.
         float_ids: Take whole floats that are not scores for class ids.
-
-    Returns:
-        A batch of shape `(N,)` whose predictions are class ids.
-
-    Raises:
-        ArgumentError: The shapes do not fit together.
     """
     y_true, y_pred = given.tensors()
     by_id = True
@@ -73,34 +64,16 @@ def class_batch(
         scores, by_id = to_scores(y_pred), False
         predictions = first_largest(scores)
         hopeless = ops.any(ops.isnan(scores), axis=-1)
-    labels, wrong, raw = _class_labels(y_true, y_pred, predictions, num_classes)
-    return finish(
-        labels,
-        predictions,
-        wrong,
-        hopeless,
-        given=given,
-        raw_labels=raw,
-        ignore_index=ignore_index,
-        shape=(-1,),
-        by_id=by_id,
-    )
+    found = _class_labels(y_true, y_pred, predictions, num_classes)
+    batch = finish(given, found, predictions, hopeless, ignore_index)
+    return dataclasses.replace(batch, by_id=by_id)
 
 
-def rounded_batch(given: Given, *, ignore_index: Ids, num_classes: int) -> Batch:
+def rounded_batch(given: Given, ignore_index: Ids, num_classes: int) -> Batch:
     """Prepare elements whose class a model predicts as one number.
 
-    Args:
-        given: Labels as for `class_batch`; predictions are numbers of shape `(...)` or
-            `(..., 1)`, rounded to the nearest class, a half to the even one.
-        ignore_index: Elements with this label are left out.
-        num_classes: Number of classes.
-
-    Returns:
-        A batch of shape `(N,)` whose predictions are class ids.
-
-    Raises:
-        ArgumentError: The shapes do not fit together.
+    Labels are as for `class_batch`; predictions are numbers of shape `(...)` or
+    `(..., 1)`, rounded to the nearest class, a half to the even one.
     """
     y_true, y_pred = given.tensors()
     if len(y_pred.shape) > 1 and y_pred.shape[-1] == 1:
@@ -109,17 +82,8 @@ def rounded_batch(given: Given, *, ignore_index: Ids, num_classes: int) -> Batch
     missing = ops.isnan(numbers)
     nearest = ops.round(ops.where(missing, 0.0, numbers))
     predictions = ops.cast(ops.clip(nearest, 0.0, num_classes - 1.0), "int32")
-    labels, wrong, raw = _class_labels(y_true, y_pred, predictions, num_classes)
-    return finish(
-        labels,
-        predictions,
-        wrong,
-        missing,
-        given=given,
-        raw_labels=raw,
-        ignore_index=ignore_index,
-        shape=(-1,),
-    )
+    found = _class_labels(y_true, y_pred, predictions, num_classes)
+    return finish(given, found, predictions, missing, ignore_index)
 
 
 def _are_one_hot(y_true: Tensor, y_pred: Tensor, num_classes: int) -> bool:
@@ -183,79 +147,38 @@ def _is_one_hot(y_true: Tensor, predictions: Tensor, num_classes: int) -> bool:
     )
 
 
-def top_k_batch(
-    given: Given,
-    *,
-    ignore_index: Ids,
-    num_classes: int,
-    top_k: int,
-) -> Batch:
+def top_k_batch(given: Given, ignore_index: Ids, num_classes: int, top_k: int) -> Batch:
     """Prepare elements whose label may be anywhere among the best `top_k` scores.
 
-    Args:
-        given: As for `class_batch`, with scores of shape `(..., num_classes)`.
-        ignore_index: Elements with this label are left out.
-        num_classes: Number of classes.
-        top_k: How many of the best scores count. Equal scores rank by index.
-
-    Returns:
-        A batch of shape `(N,)` whose predictions are True where the label is
-        among the best.
-
-    Raises:
-        ArgumentError: The shapes do not fit together.
+    As for `class_batch`, with scores of shape `(..., num_classes)`; equal ones rank by
+    index. The predictions are True where the label is among the best.
     """
     y_true, y_pred = given.tensors()
     if not len(y_pred.shape) or y_pred.shape[-1] != num_classes or not is_float(y_pred):
         raise _classes_differ(y_true, y_pred, num_classes)
     scores = to_scores(y_pred)
     some_class = ops.cast(scores[..., 0], "int32")
-    labels, wrong, raw = _class_labels(y_true, y_pred, some_class, num_classes)
-    known = ops.expand_dims(ops.clip(labels, 0, num_classes - 1), -1)
+    found = _class_labels(y_true, y_pred, some_class, num_classes)
+    known = ops.expand_dims(ops.clip(found.ids, 0, num_classes - 1), -1)
     own = ops.take_along_axis(scores, known, axis=-1)
     before = ops.arange(num_classes, dtype="int32") < known
     better = ops.logical_or(
         scores > own, ops.logical_and(ops.equal(scores, own), before)
     )
     rank = ops.sum(ops.cast(better, "int32"), axis=-1)
-    return finish(
-        labels,
-        rank < top_k,
-        wrong,
-        ops.any(ops.isnan(scores), axis=-1),
-        given=given,
-        raw_labels=raw,
-        ignore_index=ignore_index,
-        shape=(-1,),
-    )
+    hopeless = ops.any(ops.isnan(scores), axis=-1)
+    among = ops.logical_and(rank < top_k, ops.logical_not(hopeless))
+    return finish(given, found, among, hopeless, ignore_index)
 
 
-def hit_batch(
-    given: Given,
-    *,
-    ignore_index: Ids,
-    num_classes: int,
-) -> Batch:
+def hit_batch(given: Given, ignore_index: Ids, num_classes: int) -> Batch:
     """Prepare elements for which only a hit or a miss of their class matters.
 
-    Args:
-        given: As for `class_batch`.
-        ignore_index: Elements with this label are left out.
-        num_classes: Number of classes.
-
-    Returns:
-        A batch of shape `(N,)` whose predictions are True where they are right.
-
-    Raises:
-        ArgumentError: The shapes do not fit together.
+    As for `class_batch`; the predictions are True where they are right.
     """
     y_true, y_pred = given.tensors()
     if _are_ids(y_true, y_pred, num_classes, float_ids=False):
-        batch = class_batch(
-            given,
-            ignore_index=ignore_index,
-            num_classes=num_classes,
-        )
+        batch = class_batch(given, ignore_index, num_classes)
         hit = ops.logical_and(
             ops.equal(batch.labels, batch.predictions),
             ops.logical_not(batch.hopeless),
@@ -265,71 +188,41 @@ def hit_batch(
         raise _classes_differ(y_true, y_pred, num_classes)
     scores = to_scores(y_pred)
     some_class = ops.cast(scores[..., 0], "int32")
-    labels, wrong, raw = _class_labels(y_true, y_pred, some_class, num_classes)
-    known = ops.expand_dims(ops.clip(labels, 0, num_classes - 1), -1)
+    found = _class_labels(y_true, y_pred, some_class, num_classes)
+    known = ops.expand_dims(ops.clip(found.ids, 0, num_classes - 1), -1)
     own = ops.take_along_axis(scores, known, axis=-1)
     earlier = ops.arange(num_classes, dtype="int32") < known
     # A NaN is not below any score, nor is any score below it.
     worse = ops.logical_or(
         scores < own, ops.logical_and(scores <= own, ops.logical_not(earlier))
     )
-    return finish(
-        labels,
-        ops.all(worse, axis=-1),
-        wrong,
-        ops.any(ops.isnan(scores), axis=-1),
-        given=given,
-        raw_labels=raw,
-        ignore_index=ignore_index,
-        shape=(-1,),
-    )
+    hopeless = ops.any(ops.isnan(scores), axis=-1)
+    return finish(given, found, ops.all(worse, axis=-1), hopeless, ignore_index)
 
 
 def score_batch(
-    given: Given,
-    *,
-    ignore_index: Ids,
-    num_classes: int,
-    soft: bool = False,
+    given: Given, ignore_index: Ids, num_classes: int, *, soft: bool = False
 ) -> Batch:
-    """Prepare elements with the scores of all classes.
+    """Prepare elements with the scores of all classes, `(N, num_classes)`.
 
-    Args:
-        given: As for `class_batch`, with scores of shape `(..., num_classes)`.
-        ignore_index: Elements with this label are left out.
-        num_classes: Number of classes.
-        soft: Float rows of labels may be shares that add up to 1; the batch then has
-            `targets`.
-
-    Returns:
-        A batch of shape `(N,)` whose predictions are `(N, num_classes)` scores.
-
-    Raises:
-        ArgumentError: The shapes do not fit together.
+    As for `class_batch`, with scores of shape `(..., num_classes)`. With `soft`, float
+    rows of labels may be shares that add up to 1; the batch then has `targets`.
     """
     y_true, y_pred = given.tensors()
     if not len(y_pred.shape) or y_pred.shape[-1] != num_classes or not is_float(y_pred):
         raise _classes_differ(y_true, y_pred, num_classes)
     scores = to_scores(y_pred)
     one_score = ops.isnan(scores[..., 0])
-    labels, wrong, raw = _class_labels(y_true, y_pred, one_score, num_classes)
+    found = _class_labels(y_true, y_pred, one_score, num_classes)
     targets = None
-    if soft and is_float(raw) and len(raw.shape) > len(labels.shape):
-        targets = to_scores(raw)
+    if soft and is_float(found.raw) and len(found.raw.shape) > len(found.ids.shape):
+        targets = to_scores(found.raw)
         inside = ops.all(ops.logical_and(targets >= 0.0, targets <= 1.0), axis=-1)
         off = ops.abs(ops.sum(targets, axis=-1) - 1.0)
         wrong = ops.logical_not(ops.logical_and(inside, off <= SHARES_OFF))
+        found = found._replace(wrong=wrong)
         targets = ops.reshape(targets, (-1, num_classes))
-    batch = finish(
-        labels,
-        one_score,
-        wrong,
-        one_score,
-        given=given,
-        raw_labels=raw,
-        ignore_index=ignore_index,
-        shape=(-1,),
-    )
+    batch = finish(given, found, one_score, one_score, ignore_index)
     scores = ops.reshape(scores, (-1, num_classes))
     return dataclasses.replace(
         batch, predictions=scores, scores=scores, targets=targets
@@ -338,8 +231,8 @@ def score_batch(
 
 def _class_labels(
     y_true: Tensor, y_pred: Tensor, predictions: Tensor, num_classes: int
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Return int32 labels like `predictions`, where they are invalid, and `y_true`."""
+) -> Labels:
+    """Return labels like `predictions`."""
     if len(y_true.shape) == len(predictions.shape) + 1 and y_true.shape[-1] == 1:
         y_true = squeeze_last(y_true)
     if _is_one_hot(y_true, predictions, num_classes):
@@ -349,4 +242,4 @@ def _class_labels(
         labels, wrong = to_labels(y_true, num_classes)
     if not same_shape(labels, predictions):
         raise _classes_differ(y_true, y_pred, num_classes)
-    return labels, wrong, y_true
+    return Labels(labels, wrong, y_true)

@@ -42,16 +42,8 @@ class ScoreTask:
     def prepare(self, given: Given) -> Batch:
         """Flatten to `(N,)`, `(N, num_labels)`, or `(N,)` with `(N, num_classes)`."""
         if self.num_classes is not None:
-            return score_batch(
-                given,
-                ignore_index=self.ignore_index,
-                num_classes=self.num_classes,
-            )
-        return two_class_batch(
-            given,
-            ignore_index=self.ignore_index,
-            num_labels=self.num_labels,
-        )
+            return score_batch(given, self.ignore_index, self.num_classes)
+        return two_class_batch(given, self.ignore_index, self.num_labels)
 
     def ranked(self, batch: Batch) -> Batch:
         """Return elements that are each 0 or 1, `(N,)`, or `(N, columns)`."""
@@ -108,12 +100,9 @@ def _against_rest(batch: Batch, num_classes: int) -> Batch:
 
 
 def softmax_logits(scores: Tensor) -> Tensor:
-    """Return `log(p / (1 - p))` of the softmax p over the last axis.
+    """Return `log(p / (1 - p))` of the softmax p of `(N, C)` scores.
 
     Computed from p, all probabilities near 1 would be equal.
-
-    Args:
-        scores: Float tensor of shape `(N, C)`.
     """
     best = ops.expand_dims(ops.argmax(scores, axis=-1), -1)
     classes = ops.arange(scores.shape[-1], dtype=best.dtype)

@@ -84,6 +84,26 @@ class Task:
         self._check_size()
         self._check_ids()
 
+    @classmethod
+    def of_scores(
+        cls,
+        task: TaskName | None,
+        num_classes: int | None,
+        num_labels: int | None,
+        from_logits: bool,
+        ignore_index: Ids,
+        classes: Ids,
+    ) -> "Task":
+        """Return the record of a metric that ranks scores, without a threshold."""
+        return cls(
+            task,
+            num_classes,
+            num_labels,
+            from_logits=from_logits,
+            ignore_index=ignore_index,
+            classes=classes,
+        )
+
     def _put(self, name: str, value: Any) -> None:
         object.__setattr__(self, name, value)
 
@@ -158,14 +178,7 @@ class Task:
         return isinstance(self.classes, int)
 
     def decided(self, y_pred: Tensor) -> "Task":
-        """Return the task of an unambiguous shape: "binary".
-
-        Args:
-            y_pred: Predictions; only their last axis matters.
-
-        Raises:
-            ArgumentError: There may be several classes or labels.
-        """
+        """Return the task of an unambiguous shape, "binary", or raise."""
         if self.task is not None:
             return self
         shape = static_shape(y_pred)

@@ -11,15 +11,7 @@ from multiback.metrics.intervals.interval import Array, Interval, make
 
 
 def group_numbers(groups: Any, rows: int) -> npt.NDArray[np.intp]:
-    """Return the number of each row's group, from 0.
-
-    Args:
-        groups: One id a row, such as a patient's; None makes each row its own.
-        rows: Number of rows.
-
-    Raises:
-        ArgumentError: There is not one id a row.
-    """
+    """Return the number of each row's group, from 0; None makes each row its own."""
     if groups is None:
         return np.arange(rows)
     ids = np.asarray(groups).reshape(-1)
@@ -71,15 +63,11 @@ def bootstrapped(
 ) -> Interval:
     """Return the interval of a function of how often each row is drawn.
 
-    Args:
-        value_of: Takes `(rows,)` numbers, 1 each for the data themselves.
-        groups: The number of each row's group.
-        level: How often the interval is to contain the true value.
-        replicates: How often to draw.
-        seed: Of the draws.
+    `value_of` takes `(rows,)` numbers, 1 each for the data themselves; `groups` has the
+    number of each row's group.
     """
     value = value_of(np.ones(groups.size))
-    if not groups.any():  # All draws of one group are the data themselves.
+    if not groups.any():  # One group alone: each draw equals the data.
         nothing = np.full(np.shape(value), np.nan)
         return make(value, (nothing, nothing), nothing, level, "bootstrap")
     drawn = [value_of(each) for each in draws(groups, replicates, seed)]

@@ -49,9 +49,7 @@ def _up_to(counts: Array) -> tuple[Array, Array]:
 def placements(positives: Array, negatives: Array) -> tuple[Array, Array, Array]:
     """Return the area, and the placement of the positives and negatives of each bin.
 
-    Args:
-        positives: `(..., bins)` weights of the positives of each bin, by score.
-        negatives: The same for negatives.
+    Given are their weights, `(..., bins)`, by score.
     """
     (below, under), (lower, total) = _up_to(negatives), _up_to(positives)
     with np.errstate(all="ignore"):
@@ -73,14 +71,10 @@ _STEPS, _ROUNDS = 64, 4
 def area_interval(
     positives: Array, negatives: Array, squares: tuple[Array, Array], level: float
 ) -> Interval:
-    """Return the intervals of areas.
+    """Return the intervals of areas; see `placements`.
 
-    Args:
-        positives: `(..., bins)` as for `placements`.
-        negatives: The same for negatives.
-        squares: `(...)` the sums of squared weights of negatives and of positives: the
-            weights enter by the effective number of rows, `sum(w)^2 / sum(w^2)`.
-        level: How often the interval is to contain the true area.
+    `squares` are the sums `(...)` of squared weights of negatives and of positives: the
+    weights enter by the effective number of rows, `sum(w)^2 / sum(w^2)`.
     """
     below, under = _up_to(negatives)
     lower, total = _up_to(positives)

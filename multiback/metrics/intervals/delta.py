@@ -263,12 +263,7 @@ def mean_of_columns(
     effect measures, Statistics in Medicine 27, 2008), times what their covariance makes
     of the variance. The shift of the middle comes from the skewness, which of a sum is
     the mean of the parts' by their third cumulants; for one part this is its interval.
-
-    Args:
-        each: The intervals of the parts.
-        weights: Their weights, which add up to 1.
-        value: Their weighted mean.
-        variance: Its variance by the delta method, with the covariances.
+    The weights add up to 1; the variance is that by the delta method, with covariances.
     """
     used = (weights != 0.0) & np.isfinite(each.lower) & np.isfinite(each.upper)
 
@@ -288,12 +283,7 @@ def mean_of_columns(
 
 
 def variance_of(table: Table, influence: Array) -> Any:
-    """Return the variance of a value with these derivatives by the counts.
-
-    Args:
-        table: The counts.
-        influence: `(4, columns)` the derivatives of the value.
-    """
+    """Return the variance of a value with derivatives `(4, columns)` by the counts."""
     squares = table.squares
     if not table.exclusive:
         return np.sum(squares * influence**2)
@@ -311,17 +301,11 @@ def variance_of(table: Table, influence: Array) -> Any:
 def confusions(labels: Array, predictions: Array, rounds: int = 50) -> Array:
     """Return how often each class was taken for each other one, from the totals.
 
-    Two classes leave no choice. Of more the state has totals only, and the pairs are as
-    independent as these allow (quasi-independence, by iterative proportional fitting:
-    Bishop, Fienberg and Holland, Discrete Multivariate Analysis, 5.2).
-
-    Args:
-        labels: `(columns,)` misses of each class.
-        predictions: `(columns,)` false alarms of each class.
-        rounds: Number of rounds of fitting.
-
-    Returns:
-        `(columns, columns + 1)`; the last column is of labels without a prediction.
+    Two classes leave no choice. Of more the state has totals only, misses and false
+    alarms `(columns,)`, and the pairs are as independent as these allow
+    (quasi-independence, by iterative proportional fitting: Bishop, Fienberg and
+    Holland, Discrete Multivariate Analysis, 5.2). The last of `(columns, columns + 1)`
+    is of labels without a prediction.
     """
     size = labels.size
     none = max(float(np.sum(labels) - np.sum(predictions)), 0.0)
@@ -341,9 +325,7 @@ def confusions(labels: Array, predictions: Array, rounds: int = 50) -> Array:
 def matthews(table: Table, level: float) -> Interval:
     """Return the interval of the Matthews correlation of an exclusive task.
 
-    Args:
-        table: The counts of all classes; of two, each is the reverse of the other.
-        level: How often the interval is to contain the true value.
+    Of two classes each is the reverse of the other.
     """
     counts = table.counts
     labels, predicted = counts[TP] + counts[FN], counts[TP] + counts[FP]
@@ -377,16 +359,11 @@ def _of_correlation(
 
 
 def kappa(counts: Array, squares: Array, cost: Array, level: float) -> Interval:
-    """Return the interval of Cohen's kappa, weighted or not.
+    """Return the interval of Cohen's kappa, weighted by what each confusion costs.
 
+    Of the confusion matrix, labels by predictions, and its sums of squared weights.
     Source: Fleiss, Cohen and Everitt, Large sample standard errors of kappa and
     weighted kappa, Psychological Bulletin 72 (1969).
-
-    Args:
-        counts: The confusion matrix, labels by predictions.
-        squares: The sums of squared weights.
-        cost: What each confusion costs.
-        level: How often the interval is to contain the true value.
     """
     with np.errstate(all="ignore"):
         total = np.sum(counts)

@@ -11,15 +11,11 @@ def correlation_interval(value: Any, rows: Any, level: float) -> Interval:
     """Return the interval of Pearson's correlation, on the scale of `atanh`.
 
     It is exact for large samples of normal data, and off where the tails are heavy.
+    `rows` is the effective number of rows, more than 3; fewer give NaN.
 
     Source: Fisher, On the probable error of a coefficient of correlation deduced from a
     small sample, Metron 1 (1921). SciPy has it as
     `pearsonr(x, y).confidence_interval()`.
-
-    Args:
-        value: The correlation, or an array of these.
-        rows: The effective number of rows, more than 3; fewer give NaN.
-        level: How often the interval is to contain the true value.
     """
     value = np.asarray(value, np.float64)
     rows = np.asarray(rows, np.float64)

@@ -93,11 +93,8 @@ def mean_of_dependent(each: Interval, weights: Array) -> Interval:
     """Return the interval of a weighted mean of values of the same rows.
 
     How the values vary together is not in the state. The interval is as long as if
-    they moved as one, which is the longest: it covers at least its level.
-
-    Args:
-        each: The intervals of the values.
-        weights: Their weights, 0 for those that leave the mean.
+    they moved as one, which is the longest: it covers at least its level. Values that
+    leave the mean have a weight of 0.
     """
     used = weights > 0.0
     with np.errstate(all="ignore"):
@@ -132,11 +129,7 @@ def rare_classes(rows: Array) -> list[int]:
 
 
 def check_level(level: Any) -> float:
-    """Return the level as a float.
-
-    Raises:
-        ArgumentError: It is not between 0 and 1.
-    """
+    """Return the level, between 0 and 1, as a float."""
     if not is_real(level) or not 0.0 < level < 1.0:
         raise ArgumentError(
             f"level= wants a number between 0 and 1, such as 0.95, not {level!r}."

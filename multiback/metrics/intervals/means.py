@@ -20,12 +20,10 @@ _ROUNDING = 1e-5
 def mean_and_variance(sums: Array) -> tuple[Array, Array, Array]:
     """Return a weighted mean, the variance of the mean, and the effective rows.
 
-    The variance is `n / (n - 1) sum(w^2 (t - m)^2) / sum(w)^2`, with the effective
-    number of rows `n = sum(w)^2 / sum(w^2)`; for equal weights it is the variance of
-    the terms over n (Cochran, Sampling Techniques, 1977, 6.4).
-
-    Args:
-        sums: `(5, ...)` float64 of `w t`, `w`, `w^2`, `w^2 t` and `w^2 t^2`.
+    The sums are `(5, ...)` float64 of `w t`, `w`, `w^2`, `w^2 t` and `w^2 t^2`. The
+    variance is `n / (n - 1) sum(w^2 (t - m)^2) / sum(w)^2`, with the effective number
+    of rows `n = sum(w)^2 / sum(w^2)`; for equal weights it is the variance of the terms
+    over n (Cochran, Sampling Techniques, 1977, 6.4).
     """
     terms, weights, squares, squared_terms, squared = sums
     with np.errstate(all="ignore"):
@@ -41,13 +39,9 @@ def mean_and_variance(sums: Array) -> tuple[Array, Array, Array]:
 def mean_interval(sums: Array, level: float, *, positive: bool) -> Interval:
     """Return the interval of a mean: Student's t, or its logarithm's for losses.
 
-    Losses are skewed to the right, so the interval of the logarithm of their mean, by
-    the delta method, misses the true mean more evenly on both sides.
-
-    Args:
-        sums: As for `mean_and_variance`.
-        level: How often the interval is to contain the true mean.
-        positive: No term is negative.
+    Losses, which are `positive`, are skewed to the right, so the interval of the
+    logarithm of their mean, by the delta method, misses the true mean more evenly on
+    both sides. The sums are as for `mean_and_variance`.
     """
     mean, variance, rows = mean_and_variance(sums)
     error = np.sqrt(variance)
@@ -62,11 +56,7 @@ def mean_in_range(
 
     Of a finite range it is Wilson's at the size at which a share would vary as much, so
     that it stays inside and that a mean of 0 and 1 has a share's own; else Student's.
-
-    Args:
-        sums: As for `mean_and_variance`.
-        level: How often the interval is to contain the true mean.
-        value_range: The smallest and the largest value of a row.
+    The sums are as for `mean_and_variance`.
     """
     if not all(map(math.isfinite, value_range)):
         return mean_interval(sums, level, positive=value_range[0] >= 0.0)
@@ -88,13 +78,7 @@ def _ends(
 
 
 def mapped(interval: Interval, function: Any, slope: float) -> Interval:
-    """Return the interval of an increasing function of a value.
-
-    Args:
-        interval: Of the value.
-        function: Increasing.
-        slope: Its derivative at the value.
-    """
+    """Return the interval of an increasing function, with this slope at the value."""
     ends = [function(max(float(end), 0.0)) for end in (interval.lower, interval.upper)]
     return make(
         function(interval.value),

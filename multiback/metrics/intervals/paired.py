@@ -19,19 +19,13 @@ def difference_of_shares(
 ) -> tuple[Interval, float]:
     """Return the interval of the difference of two accuracies, and McNemar's p-value.
 
+    Of second less first, and two-sided, from `(rows,)` booleans.
+
     Source: McNemar, Psychometrika 12 (1947), as the exact binomial test of the rows
     that only one of both has right (`statsmodels.stats.contingency_tables.mcnemar`);
     for the interval Bonett and Price, Adjusted Wald confidence interval for a
     difference of binomial proportions based on paired data, Journal of Educational and
     Behavioral Statistics 37 (2012).
-
-    Args:
-        hits_a: `(rows,)` whether the first has each row right.
-        hits_b: The same for the second.
-        level: How often the interval is to contain the true difference.
-
-    Returns:
-        The interval of second less first, and the two-sided p-value.
     """
     a, b = np.asarray(hits_a, bool), np.asarray(hits_b, bool)
     rows = a.size
@@ -66,17 +60,10 @@ def difference_of_areas(
 ) -> tuple[Interval, float]:
     """Return the interval of the difference of two AUROCs, and the p-value.
 
+    Of second less first, and two-sided, from `(rows,)` labels 0 or 1 and scores.
+
     Source: DeLong, DeLong and Clarke-Pearson, Biometrics 44 (1988): each row's
     placements under both scores, whose differences have the variance.
-
-    Args:
-        labels: `(rows,)` 0 or 1.
-        scores_a: `(rows,)` scores of the first.
-        scores_b: Scores of the second.
-        level: How often the interval is to contain the true difference.
-
-    Returns:
-        The interval of second less first, and the two-sided p-value.
     """
     positive = np.asarray(labels).reshape(-1) == 1
     areas, placed = [], []

@@ -11,16 +11,11 @@ _ROUNDING = 1e-24
 
 
 def wilson(share: Any, rows: Any, level: float) -> tuple[Array, Array]:
-    """Return the ends of Wilson's interval of a share of `rows` rows.
+    """Return the ends of Wilson's interval of a share of `rows` rows, whole or not.
 
     Source: Wilson, Probable inference, the law of succession, and statistical
     inference, JASA 22 (1927). `statsmodels.stats.proportion.proportion_confint` has it
     as `method="wilson"`.
-
-    Args:
-        share: A share, or an array of these.
-        rows: Number of rows, which need not be whole.
-        level: How often the interval is to contain the true share.
 
     >>> [round(float(end), 4) for end in wilson(0.9, 100.0, 0.95)]
     [0.8256, 0.9448]
@@ -42,12 +37,8 @@ def effective_rows(share: Any, variance: Any, rows: Any) -> Array:
 
     Weights and averages over classes enter an interval so: Wilson's, at this size
     (Franco, Little, Louis and Slud, Comparative study of confidence intervals for
-    proportions in complex sample surveys, 2019).
-
-    Args:
-        share: The value, in [0, 1].
-        variance: The estimated variance of the value.
-        rows: The number for a variance of 0, as at a share of 0 or 1.
+    proportions in complex sample surveys, 2019). `rows` is the number for a variance of
+    0, as at a share of 0 or 1.
     """
     share, variance = np.asarray(share, np.float64), np.asarray(variance, np.float64)
     with np.errstate(all="ignore"):

@@ -16,18 +16,11 @@ _BLOCK, _BITS = 32, 6
 
 
 def count_cases(case: Tensor, counted: Tensor, odd: Tensor) -> Tensor:
-    """Count how often each of four cases occurs, and the odd elements, in one pass.
+    """Count each of four cases where it counts, and the odd elements, int32 `(5,)`.
 
     Five sums are five passes to XLA, nine times as slow as adding up five fields of
-    one integer: the elements of a block first, then all blocks.
-
-    Args:
-        case: int32 tensor of shape `(N,)` with values in [0, 4).
-        counted: Boolean of the same shape: the case counts.
-        odd: Boolean of the same shape, counted beside the cases.
-
-    Returns:
-        int32 tensor of shape `(5,)`.
+    one integer: the elements of a block first, then all blocks. The cases are int32
+    `(N,)` in [0, 4); the others boolean.
     """
     ones = ops.left_shift(ops.ones_like(case), case * _BITS)
     ones = ops.where(counted, ones, ops.zeros_like(ones))
@@ -46,16 +39,7 @@ def count_cases(case: Tensor, counted: Tensor, odd: Tensor) -> Tensor:
 
 
 def add_at(count: Tensor, ids: Tensor, numbers: Tensor) -> Tensor:
-    """Add a number to the low word of each id.
-
-    Args:
-        count: int32 tensor of shape `(2, length)`, a count of `exact`.
-        ids: int32 tensor of shape `(N,)` with values in `[0, length)`.
-        numbers: int32 tensor of shape `(N,)`.
-
-    Returns:
-        int32 tensor of shape `(2, length)`.
-    """
+    """Add int32 numbers to the low words of `exact`'s count at ids in `[0, length)`."""
     if keras.backend.backend() == "jax":
         from multiback.metrics.numeric import jax  # noqa: PLC0415 - only here
 
@@ -69,15 +53,7 @@ def add_at(count: Tensor, ids: Tensor, numbers: Tensor) -> Tensor:
 
 
 def count_ids(ids: Tensor, length: int) -> Tensor:
-    """Count how often each id occurs.
-
-    Args:
-        ids: int32 tensor of shape `(N,)` with values in `[0, length)`.
-        length: Number of ids.
-
-    Returns:
-        int32 tensor of shape `(length,)`.
-    """
+    """Count how often each id in `[0, length)` occurs, int32."""
     if keras.backend.backend() == "torch":
         from multiback.metrics.numeric import torch  # noqa: PLC0415 - only here
 
@@ -86,18 +62,10 @@ def count_ids(ids: Tensor, length: int) -> Tensor:
 
 
 def sum_by_id(ids: Tensor, values: Tensor, length: int) -> Tensor:
-    """Sum the values of each id, without a long chain of roundings.
+    """Sum the values `(N,)` of each id in `[0, length)`, in their dtype.
 
     One float32 sum an id stops growing at 2**24 ones, and 3 million weights in it were
     off by 1e-5. PyTorch and TensorFlow add up in float64; JAX adds up block by block.
-
-    Args:
-        ids: int32 tensor of shape `(N,)` with values in `[0, length)`.
-        values: Float tensor of shape `(N,)`.
-        length: Number of ids.
-
-    Returns:
-        Tensor of shape `(length,)` and the dtype of `values`.
     """
     backend = keras.backend.backend()
     if backend == "torch":
@@ -134,13 +102,8 @@ def places_in_buffer(
 ) -> tuple[Tensor, Tensor]:
     """Return where a batch goes in the rows of a buffer, and how much is used then.
 
-    Args:
-        used: int32 tensor `(rows,)`: places that are taken.
-        keep: Boolean `(rows, N)`: elements that take a place.
-        capacity: Number of places of a row; one more takes what is dropped.
-
-    Returns:
-        The place of each element, `(rows, N)`, and the new `used`.
+    The place of each element `(rows, N)`, and the new int32 `used`, `(rows,)`. What is
+    not kept, or beyond the capacity, goes to one place more, which is dropped.
     """
     kept = ops.cast(keep, "int32")
     upto = ops.cast(ops.cumsum(kept, axis=-1), "int32")

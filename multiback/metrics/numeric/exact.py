@@ -7,16 +7,12 @@ the words on the first axis, high word first. Both are linear: adding the words
 of two replicas merges them.
 """
 
-from typing import Any
-
 import keras
 import numpy as np
 from keras import ops
 
 from multiback.metrics.numeric import by_id as bins
-from multiback.metrics.numeric.arithmetic import cond, is_for_xla
-
-Tensor = Any
+from multiback.metrics.numeric.arithmetic import Tensor, cond, is_for_xla
 
 COUNT_BITS = 24
 COUNT_BASE = 1 << COUNT_BITS
@@ -111,18 +107,12 @@ BLOCK = 32
 
 
 def batch_sum(values: Tensor) -> Tensor:
-    """Add up the last axis as two float32 words, without a long chain of roundings.
+    """Add up the last axis as two float32 words, `(2, ...)`, in few roundings.
 
     float64 values, and float32 ones on TensorFlow, add up in float64. JAX has no
     float64 by default, but knows every shape: it adds blocks of 32, then blocks
     of these sums, an error of at most 32 roundings a level. PyTorch's own sum is
     a cascade already.
-
-    Args:
-        values: Float tensor of shape `(..., N)`.
-
-    Returns:
-        float32 tensor of shape `(2, ...)`.
     """
     backend = keras.backend.backend()
     if backend == "tensorflow":

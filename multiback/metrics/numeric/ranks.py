@@ -4,14 +4,11 @@ Rows are outputs of a metric, or queries. An element of weight 0 has no part in 
 All of it takes sorts, and no table of pairs.
 """
 
-from typing import Any
-
 from keras import ops
 
 from multiback.metrics.numeric import exact
+from multiback.metrics.numeric.arithmetic import Tensor
 from multiback.metrics.numeric.by_id import sum_by_id
-
-Tensor = Any
 
 
 def take(values: Tensor, order: Tensor) -> Tensor:
@@ -46,12 +43,7 @@ def of_pairs(first: Tensor, second: Tensor) -> Tensor:
 
 
 def sum_tied(places: Tensor, weights: Tensor) -> Tensor:
-    """Return the weight of all elements with the same rank, `(D, N)`.
-
-    Args:
-        places: int32 `(D, N)` with values in [0, N).
-        weights: float32 `(D, N)`.
-    """
+    """Return the weight of all elements with the same of N places, `(D, N)`."""
     return take(_by_rank(places, weights), places)
 
 

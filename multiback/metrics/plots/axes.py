@@ -12,26 +12,14 @@ Array = np.ndarray[Any, Any]
 
 # More names, or numbers in a picture, cannot be read.
 MOST_NAMES = 30
-# Pictures beside each other.
+# At most this many pictures in a row.
 PANELS = 4
 # More letters below an axis would run into each other.
 MOST_LETTERS = 40
 
 
 def panels(count: int, ax: Any = None) -> tuple[Any, Array]:
-    """Make axes beside each other.
-
-    Args:
-        count: How many, at least two.
-        ax: What the user gave to draw on.
-
-    Returns:
-        `(figure, axes)` of matplotlib; `axes` is an array of shape `(count,)`.
-
-    Raises:
-        ArgumentError: The user gave axes: there is one picture a class.
-        MissingPackageError: matplotlib is not installed.
-    """
+    """Make `count` axes of matplotlib beside each other; raise if the user gave one."""
     if ax is not None:
         raise ArgumentError(
             f"ax= wants one picture, but there are {count}. Pass column= beside it."
@@ -65,9 +53,6 @@ def choose_columns(
         class_names: The user's names, or None for the ids.
         column: The class that the user wants, or None for all.
         prefix: What precedes an id in place of a name.
-
-    Raises:
-        ArgumentError: There are more or fewer names, or the class has no row.
     """
     if class_names is not None and (
         isinstance(class_names, str) or len(class_names) != columns

@@ -164,7 +164,7 @@ def bars(
         ax.text(
             place, height, text, ha="center", va="bottom", rotation=turned, size="small"
         )
-    ax.set_xlim(-0.6, len(values) - 0.4)  # A bar of NaN makes no room for itself.
+    ax.set_xlim(-0.6, len(values) - 0.4)  # Matplotlib leaves no room for a bar of NaN.
     name_ticks(ax.xaxis, names)
     show_range(ax, value_range)
     ax.set_title(title)

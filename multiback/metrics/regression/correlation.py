@@ -1,7 +1,5 @@
 """Correlations of predictions and targets."""
 
-from typing import Any
-
 import keras
 import numpy as np
 
@@ -15,9 +13,7 @@ from multiback.metrics.intervals.interval import (
 from multiback.metrics.numeric.arithmetic import namespace, ratio
 from multiback.metrics.regression.moment_metric import MomentMetric, Multioutput
 from multiback.metrics.statistics.moments import MomentTable
-from multiback.metrics.statistics.statistic import State
-
-Tensor = Any
+from multiback.metrics.statistics.statistic import State, Tensor
 
 
 @keras.saving.register_keras_serializable("multiback")
@@ -87,14 +83,7 @@ class PearsonCorrelation(MomentMetric):
         dtype: str | None = None,
         intervals: Intervals = None,
     ) -> None:
-        super().__init__(
-            num_outputs=num_outputs,
-            multioutput=multioutput,
-            ignore_nan=ignore_nan,
-            name=name,
-            dtype=dtype,
-            intervals=intervals,
-        )
+        super().__init__(num_outputs, multioutput, ignore_nan, name, dtype, intervals)
 
     def score(self, table: MomentTable) -> Tensor:
         """Return the correlation."""
@@ -188,14 +177,7 @@ class ConcordanceCorrelation(MomentMetric):
         dtype: str | None = None,
         intervals: Intervals = None,
     ) -> None:
-        super().__init__(
-            num_outputs=num_outputs,
-            multioutput=multioutput,
-            ignore_nan=ignore_nan,
-            name=name,
-            dtype=dtype,
-            intervals=intervals,
-        )
+        super().__init__(num_outputs, multioutput, ignore_nan, name, dtype, intervals)
 
     def score(self, table: MomentTable) -> Tensor:
         """Return the correlation."""

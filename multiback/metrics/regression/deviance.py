@@ -1,17 +1,14 @@
 """Deviances and distances of predictions from their targets."""
 
 import math
-from typing import Any
 
 import keras
 
 from multiback.errors import ArgumentError
 from multiback.metrics.base.bootstrap_states import Intervals
 from multiback.metrics.inputs.arguments import is_real
-from multiback.metrics.numeric.arithmetic import namespace, ratio, where_any
+from multiback.metrics.numeric.arithmetic import Tensor, namespace, where_any
 from multiback.metrics.regression.error_metric import Multioutput, TermMetric
-
-Tensor = Any
 
 
 @keras.saving.register_keras_serializable("multiback")
@@ -89,18 +86,14 @@ class TweedieDeviance(TermMetric):
             )
         super().__init__(
             "tweedie",
+            num_outputs,
+            multioutput,
+            ignore_nan,
+            name,
+            dtype,
+            intervals,
             power,
-            num_outputs=num_outputs,
-            multioutput=multioutput,
-            ignore_nan=ignore_nan,
-            name=name,
-            dtype=dtype,
-            intervals=intervals,
         )
-
-    def score(self, total: Tensor, weight: Tensor) -> Tensor:
-        """Return the mean of each output."""
-        return ratio(total, weight, float("nan"))
 
 
 @keras.saving.register_keras_serializable("multiback")
@@ -172,14 +165,7 @@ class MinkowskiDistance(TermMetric):
         if not is_real(p) or not 1.0 <= p < math.inf:
             raise ArgumentError(f"p= wants a number of at least 1, not {p!r}.")
         super().__init__(
-            "power",
-            p,
-            num_outputs=num_outputs,
-            multioutput=multioutput,
-            ignore_nan=ignore_nan,
-            name=name,
-            dtype=dtype,
-            intervals=intervals,
+            "power", num_outputs, multioutput, ignore_nan, name, dtype, intervals, p
         )
 
     def score(self, total: Tensor, weight: Tensor) -> Tensor:

@@ -1,6 +1,5 @@
 """What all metrics that average one error term an element share."""
 
-import abc
 import math
 from typing import Any, ClassVar, Literal
 
@@ -16,11 +15,10 @@ from multiback.metrics.intervals.interval import (
     sum_of_words,
 )
 from multiback.metrics.intervals.means import mean_interval
-from multiback.metrics.numeric.arithmetic import namespace
+from multiback.metrics.numeric.arithmetic import namespace, ratio
 from multiback.metrics.statistics.error_terms import ErrorTerms, Kind
-from multiback.metrics.statistics.statistic import State
+from multiback.metrics.statistics.statistic import State, Tensor
 
-Tensor = Any
 Multioutput = Literal["uniform_average", "raw_values"]
 
 
@@ -34,18 +32,9 @@ def check_multioutput(multioutput: Any) -> None:
 
 
 class TermMetric(PairMetric):
-    """A formula over the sum of error terms; subclasses write `score`.
+    """A formula over the sum of error terms: their mean, unless a subclass says more.
 
-    Args:
-        kind: The formula of a term.
-        parameter: The number in the formula, if it has one.
-        num_outputs: Number D of outputs; one takes all elements together.
-        multioutput: How the values of several outputs become one.
-        ignore_nan: Leave out elements whose target is NaN.
-        name: Name in the logs.
-        dtype: Accepted as Keras's metrics do; sums stay exact.
-        intervals: "bootstrap" draws the rows again for `interval()` while they come, or
-            a mapping of "replicates" and "seed" does; None takes a formula.
+    `kind` is the formula of a term, and `parameter` the number in it, if it has one.
     """
 
     direction: ClassVar[Direction | None] = "min"
@@ -56,14 +45,13 @@ class TermMetric(PairMetric):
     def __init__(
         self,
         kind: Kind,
-        parameter: float = 0.0,
-        *,
         num_outputs: int,
         multioutput: Multioutput,
         ignore_nan: bool,
         name: str,
         dtype: str | None,
         intervals: Intervals = None,
+        parameter: float = 0.0,
     ) -> None:
         num_outputs = as_integer("num_outputs", num_outputs, 1)
         check_multioutput(multioutput)
@@ -77,9 +65,9 @@ class TermMetric(PairMetric):
         super().__init__(self._terms, name=name, dtype=dtype, intervals=intervals)
         self.multioutput = multioutput
 
-    @abc.abstractmethod
     def score(self, total: Tensor, weight: Tensor) -> Tensor:
-        """Return one value an output, from sums of terms and of weights."""
+        """Return one value an output, from sums of terms and of weights: the mean."""
+        return ratio(total, weight, float("nan"))
 
     def compute(self, state: State) -> Tensor:
         """Return the metric's value for a state."""

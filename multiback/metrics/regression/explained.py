@@ -1,17 +1,14 @@
 """The share of the targets' variance that predictions explain."""
 
 import math
-from typing import Any
 
 import keras
 
 from multiback.metrics.base.bootstrap_states import Intervals
 from multiback.metrics.inputs.arguments import as_integer
-from multiback.metrics.numeric.arithmetic import namespace, ratio
+from multiback.metrics.numeric.arithmetic import Tensor, namespace, ratio
 from multiback.metrics.regression.moment_metric import MomentMetric, Multioutput
 from multiback.metrics.statistics.moments import MomentTable
-
-Tensor = Any
 
 
 def _explained(unexplained: Tensor, total: Tensor) -> Tensor:
@@ -95,14 +92,7 @@ class R2Score(MomentMetric):
         intervals: Intervals = None,
     ) -> None:
         adjusted = as_integer("adjusted", adjusted, 0)
-        super().__init__(
-            num_outputs=num_outputs,
-            multioutput=multioutput,
-            ignore_nan=ignore_nan,
-            name=name,
-            dtype=dtype,
-            intervals=intervals,
-        )
+        super().__init__(num_outputs, multioutput, ignore_nan, name, dtype, intervals)
         self.adjusted = adjusted
 
     def score(self, table: MomentTable) -> Tensor:
@@ -185,14 +175,7 @@ class ExplainedVariance(MomentMetric):
         dtype: str | None = None,
         intervals: Intervals = None,
     ) -> None:
-        super().__init__(
-            num_outputs=num_outputs,
-            multioutput=multioutput,
-            ignore_nan=ignore_nan,
-            name=name,
-            dtype=dtype,
-            intervals=intervals,
-        )
+        super().__init__(num_outputs, multioutput, ignore_nan, name, dtype, intervals)
 
     def score(self, table: MomentTable) -> Tensor:
         """Return the share."""

@@ -1,7 +1,5 @@
 """Errors of logarithms: MSLE and RMSLE."""
 
-from typing import Any
-
 import keras
 import numpy as np
 
@@ -11,9 +9,7 @@ from multiback.metrics.intervals.interval import Interval
 from multiback.metrics.intervals.means import root
 from multiback.metrics.numeric.arithmetic import namespace, ratio
 from multiback.metrics.regression.error_metric import Multioutput, TermMetric
-from multiback.metrics.statistics.statistic import State
-
-Tensor = Any
+from multiback.metrics.statistics.statistic import State, Tensor
 
 
 @keras.saving.register_keras_serializable("multiback")
@@ -80,18 +76,8 @@ class MeanSquaredLogarithmicError(TermMetric):
         intervals: Intervals = None,
     ) -> None:
         super().__init__(
-            "logarithmic",
-            num_outputs=num_outputs,
-            multioutput=multioutput,
-            ignore_nan=ignore_nan,
-            name=name,
-            dtype=dtype,
-            intervals=intervals,
+            "logarithmic", num_outputs, multioutput, ignore_nan, name, dtype, intervals
         )
-
-    def score(self, total: Tensor, weight: Tensor) -> Tensor:
-        """Return the mean of each output."""
-        return ratio(total, weight, float("nan"))
 
 
 @keras.saving.register_keras_serializable("multiback")
@@ -158,13 +144,7 @@ class RootMeanSquaredLogarithmicError(TermMetric):
         intervals: Intervals = None,
     ) -> None:
         super().__init__(
-            "logarithmic",
-            num_outputs=num_outputs,
-            multioutput=multioutput,
-            ignore_nan=ignore_nan,
-            name=name,
-            dtype=dtype,
-            intervals=intervals,
+            "logarithmic", num_outputs, multioutput, ignore_nan, name, dtype, intervals
         )
 
     def score(self, total: Tensor, weight: Tensor) -> Tensor:

@@ -1,17 +1,13 @@
 """Mean losses with a parameter: pinball and Huber."""
 
 import math
-from typing import Any
 
 import keras
 
 from multiback.errors import ArgumentError
 from multiback.metrics.base.bootstrap_states import Intervals
 from multiback.metrics.inputs.arguments import is_real
-from multiback.metrics.numeric.arithmetic import ratio
 from multiback.metrics.regression.error_metric import Multioutput, TermMetric
-
-Tensor = Any
 
 
 @keras.saving.register_keras_serializable("multiback")
@@ -84,18 +80,14 @@ class PinballLoss(TermMetric):
             )
         super().__init__(
             "pinball",
+            num_outputs,
+            multioutput,
+            ignore_nan,
+            name,
+            dtype,
+            intervals,
             quantile,
-            num_outputs=num_outputs,
-            multioutput=multioutput,
-            ignore_nan=ignore_nan,
-            name=name,
-            dtype=dtype,
-            intervals=intervals,
         )
-
-    def score(self, total: Tensor, weight: Tensor) -> Tensor:
-        """Return the mean of each output."""
-        return ratio(total, weight, float("nan"))
 
 
 @keras.saving.register_keras_serializable("multiback")
@@ -164,16 +156,5 @@ class Huber(TermMetric):
         if not is_real(delta) or not 0.0 < delta < math.inf:
             raise ArgumentError(f"delta= wants a number above 0, not {delta!r}.")
         super().__init__(
-            "huber",
-            delta,
-            num_outputs=num_outputs,
-            multioutput=multioutput,
-            ignore_nan=ignore_nan,
-            name=name,
-            dtype=dtype,
-            intervals=intervals,
+            "huber", num_outputs, multioutput, ignore_nan, name, dtype, intervals, delta
         )
-
-    def score(self, total: Tensor, weight: Tensor) -> Tensor:
-        """Return the mean of each output."""
-        return ratio(total, weight, float("nan"))

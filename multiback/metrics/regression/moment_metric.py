@@ -12,30 +12,18 @@ from multiback.metrics.base.metric import Direction, PairMetric
 from multiback.metrics.inputs.arguments import as_integer, check_flag
 from multiback.metrics.numeric.arithmetic import namespace
 from multiback.metrics.statistics.moments import Moments, MomentTable
-from multiback.metrics.statistics.statistic import State
+from multiback.metrics.statistics.statistic import State, Tensor
 
-Tensor = Any
 Multioutput = Literal["uniform_average", "variance_weighted", "raw_values"]
 
 
 class MomentMetric(PairMetric):
-    """A formula over centred moments; subclasses write `score`.
-
-    Args:
-        num_outputs: Number of outputs D; more than one are scored apart.
-        multioutput: How the values of several outputs become one.
-        ignore_nan: Leave out elements whose target is NaN.
-        name: Name in the logs.
-        dtype: Accepted as Keras's metrics do; the arithmetic stays exact.
-        intervals: "bootstrap" draws the rows again for `interval()` while they come, or
-            a mapping of "replicates" and "seed" does; None takes a formula.
-    """
+    """A formula over centred moments of each output; subclasses write `score`."""
 
     direction: ClassVar[Direction | None] = "max"
 
     def __init__(
         self,
-        *,
         num_outputs: int,
         multioutput: Multioutput,
         ignore_nan: bool,

@@ -1,14 +1,11 @@
 """Errors as shares of the targets: MAPE, SMAPE and WMAPE."""
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import keras
 
 from multiback.metrics.base.bootstrap_states import Intervals
-from multiback.metrics.numeric.arithmetic import ratio
 from multiback.metrics.regression.error_metric import Multioutput, TermMetric
-
-Tensor = Any
 
 
 @keras.saving.register_keras_serializable("multiback")
@@ -77,18 +74,8 @@ class MeanAbsolutePercentageError(TermMetric):
         intervals: Intervals = None,
     ) -> None:
         super().__init__(
-            "percentage",
-            num_outputs=num_outputs,
-            multioutput=multioutput,
-            ignore_nan=ignore_nan,
-            name=name,
-            dtype=dtype,
-            intervals=intervals,
+            "percentage", num_outputs, multioutput, ignore_nan, name, dtype, intervals
         )
-
-    def score(self, total: Tensor, weight: Tensor) -> Tensor:
-        """Return the mean of each output."""
-        return ratio(total, weight, float("nan"))
 
 
 @keras.saving.register_keras_serializable("multiback")
@@ -159,17 +146,13 @@ class SymmetricMeanAbsolutePercentageError(TermMetric):
     ) -> None:
         super().__init__(
             "symmetric percentage",
-            num_outputs=num_outputs,
-            multioutput=multioutput,
-            ignore_nan=ignore_nan,
-            name=name,
-            dtype=dtype,
-            intervals=intervals,
+            num_outputs,
+            multioutput,
+            ignore_nan,
+            name,
+            dtype,
+            intervals,
         )
-
-    def score(self, total: Tensor, weight: Tensor) -> Tensor:
-        """Return the mean of each output."""
-        return ratio(total, weight, float("nan"))
 
 
 @keras.saving.register_keras_serializable("multiback")
@@ -240,14 +223,10 @@ class WeightedMeanAbsolutePercentageError(TermMetric):
     ) -> None:
         super().__init__(
             "weighted percentage",
-            num_outputs=num_outputs,
-            multioutput=multioutput,
-            ignore_nan=ignore_nan,
-            name=name,
-            dtype=dtype,
-            intervals=intervals,
+            num_outputs,
+            multioutput,
+            ignore_nan,
+            name,
+            dtype,
+            intervals,
         )
-
-    def score(self, total: Tensor, weight: Tensor) -> Tensor:
-        """Return the errors as a share of the targets, for each output."""
-        return ratio(total, weight, float("nan"))

@@ -14,26 +14,14 @@ from multiback.metrics.inputs.arguments import as_integer, check_flag
 from multiback.metrics.numeric import ranks
 from multiback.metrics.numeric.arithmetic import ratio
 from multiback.metrics.regression.error_metric import Multioutput, check_multioutput
-from multiback.metrics.statistics.statistic import State
+from multiback.metrics.statistics.statistic import State, Tensor
 from multiback.metrics.statistics.value_buffer import KeptValues, ValueBuffer
 
-Tensor = Any
 Variant = Literal["b", "c"]
 
 
 class RankMetric(PairMetric):
-    """A number that depends on ranks alone; subclasses write `score`.
-
-    Args:
-        capacity: How many elements of an output to keep.
-        num_outputs: Number D of outputs; more than one are scored apart.
-        multioutput: How the values of several outputs become one.
-        ignore_nan: Leave out elements whose target is NaN.
-        name: Name in the logs.
-        dtype: Accepted as Keras's metrics do.
-        intervals: "bootstrap" draws the rows again for `interval()` while they come, or
-            a mapping of "replicates" and "seed" does; None takes a formula.
-    """
+    """A number that depends on ranks alone; subclasses write `score`."""
 
     direction: ClassVar[Direction | None] = "max"
     value_range: ClassVar[tuple[float, float]] = (-1.0, 1.0)
@@ -41,7 +29,6 @@ class RankMetric(PairMetric):
     def __init__(
         self,
         capacity: int,
-        *,
         num_outputs: int,
         multioutput: Multioutput,
         ignore_nan: bool,
@@ -141,13 +128,7 @@ class SpearmanCorrelation(RankMetric):
         intervals: Intervals = None,
     ) -> None:
         super().__init__(
-            capacity,
-            num_outputs=num_outputs,
-            multioutput=multioutput,
-            ignore_nan=ignore_nan,
-            name=name,
-            dtype=dtype,
-            intervals=intervals,
+            capacity, num_outputs, multioutput, ignore_nan, name, dtype, intervals
         )
 
     def compute_on_arrays(self, state: State) -> Any | None:
@@ -263,13 +244,7 @@ class KendallTau(RankMetric):
         if variant not in ("b", "c"):
             raise ArgumentError(f'variant= wants "b" or "c", not {variant!r}.')
         super().__init__(
-            capacity,
-            num_outputs=num_outputs,
-            multioutput=multioutput,
-            ignore_nan=ignore_nan,
-            name=name,
-            dtype=dtype,
-            intervals=intervals,
+            capacity, num_outputs, multioutput, ignore_nan, name, dtype, intervals
         )
         self.variant = variant
 

@@ -11,22 +11,12 @@ from multiback.metrics.inputs.arguments import check_flag
 from multiback.metrics.intervals.interval import Interval, sum_of_words
 from multiback.metrics.intervals.means import mean_interval, root
 from multiback.metrics.numeric.arithmetic import namespace, ratio
-from multiback.metrics.statistics.statistic import State
+from multiback.metrics.statistics.statistic import State, Tensor
 from multiback.metrics.statistics.sums import ErrorSums
-
-Tensor = Any
 
 
 class ErrorMetric(PairMetric):
-    """A mean over the errors of all elements; NaN of no data.
-
-    Args:
-        sums: What is added up.
-        name: Name in the logs.
-        dtype: Accepted as Keras's metrics do.
-        intervals: "bootstrap" draws the rows again for `interval()` while they come, or
-            a mapping of "replicates" and "seed" does; None takes a formula.
-    """
+    """A mean over the errors of all elements; NaN of no data."""
 
     direction: ClassVar[Direction | None] = "min"
     value_range: ClassVar[tuple[float, float]] = (0.0, math.inf)

@@ -15,9 +15,8 @@ from multiback.metrics.regression.error_metric import Multioutput, check_multiou
 from multiback.metrics.regression.moment_metric import MomentMetric
 from multiback.metrics.regression.moment_metric import Multioutput as WeighedMultioutput
 from multiback.metrics.statistics.moments import Moments, MomentTable
-from multiback.metrics.statistics.statistic import State
+from multiback.metrics.statistics.statistic import State, Tensor
 
-Tensor = Any
 Normalization = Literal["mean", "range", "std", "l2"]
 
 
@@ -211,14 +210,7 @@ class RelativeSquaredError(MomentMetric):
         intervals: Intervals = None,
     ) -> None:
         squared = check_flag("squared", squared)
-        super().__init__(
-            num_outputs=num_outputs,
-            multioutput=multioutput,
-            ignore_nan=ignore_nan,
-            name=name,
-            dtype=dtype,
-            intervals=intervals,
-        )
+        super().__init__(num_outputs, multioutput, ignore_nan, name, dtype, intervals)
         self.squared = squared
 
     def score(self, table: MomentTable) -> Tensor:

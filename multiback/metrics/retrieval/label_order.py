@@ -9,14 +9,11 @@ Array = npt.NDArray[Any]
 
 
 def in_order(relevant: Array, scores: Array) -> Array:
-    """Return which labels hold, from the best score to the worst of each row.
+    """Return which labels `(rows, labels)` hold, from the best score to the worst.
 
     Of equal scores those that do not hold come first. Integers in the order of the
-    scores, with the label as their last bit, sort in a tenth of the time of pairs.
-
-    Args:
-        relevant: Boolean, `(rows, labels)`.
-        scores: float32 without NaN, like `relevant`.
+    scores, float32 without NaN, with the label as their last bit, sort in a tenth of
+    the time of pairs.
     """
     bits = (scores + np.float32(0.0)).view(np.int32)  # Of -0 and 0 the same.
     bits ^= (bits >> 31) & np.int32(0x7FFFFFFF)

@@ -63,12 +63,13 @@ class LabelRankingAveragePrecision(QueryMetric):
     ) -> None:
         super().__init__(
             "average precision",
-            ignore_index=ignore_index,
-            zero_division=1.0,
+            None,
+            1.0,
+            ignore_index,
+            name,
+            dtype,
+            intervals,
             binary=True,
-            name=name,
-            dtype=dtype,
-            intervals=intervals,
         )
 
 
@@ -125,12 +126,7 @@ class CoverageError(QueryMetric):
         intervals: Intervals = None,
     ) -> None:
         super().__init__(
-            "coverage",
-            ignore_index=ignore_index,
-            binary=True,
-            name=name,
-            dtype=dtype,
-            intervals=intervals,
+            "coverage", None, 0.0, ignore_index, name, dtype, intervals, binary=True
         )
 
 
@@ -187,10 +183,5 @@ class LabelRankingLoss(QueryMetric):
         intervals: Intervals = None,
     ) -> None:
         super().__init__(
-            "ranking loss",
-            ignore_index=ignore_index,
-            binary=True,
-            name=name,
-            dtype=dtype,
-            intervals=intervals,
+            "ranking loss", None, 0.0, ignore_index, name, dtype, intervals, binary=True
         )

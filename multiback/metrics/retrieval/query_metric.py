@@ -10,25 +10,14 @@ from multiback.metrics.inputs.arguments import as_integer
 from multiback.metrics.intervals.interval import Interval, sum_of_words
 from multiback.metrics.intervals.means import mean_in_range
 from multiback.metrics.retrieval.query_scores import Gain, Kind, QueryScores
-from multiback.metrics.statistics.statistic import State
-
-Tensor = Any
+from multiback.metrics.statistics.statistic import State, Tensor
 
 
 class QueryMetric(PairMetric):
     """The mean over queries of a score of each.
 
-    Args:
-        kind: The score.
-        k: Number of best items that it looks at; None takes all.
-        zero_division: Value of a query without relevant items.
-        ignore_index: The label of padding.
-        gain: What a relevance is worth, for "ndcg".
-        binary: A label is 0 or 1, and nothing else.
-        name: Name in the logs.
-        dtype: Accepted as Keras's metrics do; sums stay exact.
-        intervals: "bootstrap" draws the rows again for `interval()` while they come, or
-            a mapping of "replicates" and "seed" does; None takes a formula.
+    Without `k` all items count; `gain` is what a relevance is worth, for "ndcg"; with
+    `binary` a label is 0 or 1, and nothing else.
     """
 
     direction: ClassVar[Direction | None] = "max"
@@ -37,15 +26,15 @@ class QueryMetric(PairMetric):
     def __init__(
         self,
         kind: Kind,
-        *,
-        k: int | None = None,
-        zero_division: float = 0.0,
+        k: int | None,
+        zero_division: float,
         ignore_index: int | None,
-        gain: Gain = "linear",
-        binary: bool = False,
         name: str,
         dtype: str | None,
         intervals: Intervals = None,
+        *,
+        gain: Gain = "linear",
+        binary: bool = False,
     ) -> None:
         check_zero_division(zero_division)
         if ignore_index is not None:

@@ -16,11 +16,10 @@ from multiback.metrics.inputs.batch import (
 )
 from multiback.metrics.inputs.causes import count_each
 from multiback.metrics.numeric import ranks
-from multiback.metrics.numeric.arithmetic import ratio
+from multiback.metrics.numeric.arithmetic import Tensor, ratio
 from multiback.metrics.retrieval import label_order
 from multiback.metrics.statistics.row_means import RowMeans, weights_of_rows
 
-Tensor = Any
 Kind = Literal[
     "average precision",
     "coverage",
@@ -76,15 +75,10 @@ class Ranked:
 
 @dataclasses.dataclass(frozen=True)
 class QueryScores(RowMeans):
-    """Add up one score a query.
+    """Add up one score a query, of the `top_k` best items, or all.
 
-    Args:
-        kind: The score.
-        top_k: Number of best items that it looks at; None takes all.
-        gain: What a relevance is worth, for "ndcg".
-        empty: Value of a query without relevant items; None leaves it out.
-        ignore_index: The label of padding.
-        binary: A label is 0 or 1, and nothing else.
+    `gain` is what a relevance is worth, for "ndcg"; `empty` the value of a query
+    without relevant items, which None leaves out; with `binary` a label is 0 or 1.
     """
 
     kind: Kind
@@ -154,8 +148,9 @@ class QueryScores(RowMeans):
             )
         if y_true.shape[1] == 0:
             raise ArgumentError(
-                f"y_true has shape {tuple(y_true.shape)}, and at least one item a "
-                f"query is wanted: pad queries without items with {self.ignore_index}."
+                f"y_true wants at least one item a query, not shape "
+                f"{tuple(y_true.shape)}. Pad queries without items with "
+                f"{self.ignore_index}."
             )
         labels, scores = to_scores(y_true), to_scores(y_pred)
         labels, scores = ops.cast(labels, "float32"), ops.cast(scores, "float32")

@@ -81,14 +81,7 @@ class NDCG(QueryMetric):
         if gain not in ("linear", "exponential"):
             raise ArgumentError(f'gain= wants "linear" or "exponential", not {gain!r}.')
         super().__init__(
-            "ndcg",
-            k=k,
-            gain=gain,
-            zero_division=zero_division,
-            ignore_index=ignore_index,
-            name=name,
-            dtype=dtype,
-            intervals=intervals,
+            "ndcg", k, zero_division, ignore_index, name, dtype, intervals, gain=gain
         )
 
 
@@ -152,13 +145,7 @@ class MeanReciprocalRank(QueryMetric):
         intervals: Intervals = None,
     ) -> None:
         super().__init__(
-            "reciprocal rank",
-            k=k,
-            zero_division=zero_division,
-            ignore_index=ignore_index,
-            name=name,
-            dtype=dtype,
-            intervals=intervals,
+            "reciprocal rank", k, zero_division, ignore_index, name, dtype, intervals
         )
 
 
@@ -224,11 +211,5 @@ class MeanAveragePrecisionAtK(QueryMetric):
         intervals: Intervals = None,
     ) -> None:
         super().__init__(
-            "average precision",
-            k=k,
-            zero_division=zero_division,
-            ignore_index=ignore_index,
-            name=name,
-            dtype=dtype,
-            intervals=intervals,
+            "average precision", k, zero_division, ignore_index, name, dtype, intervals
         )

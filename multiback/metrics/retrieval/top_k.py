@@ -65,13 +65,7 @@ class PrecisionAtK(QueryMetric):
         intervals: Intervals = None,
     ) -> None:
         super().__init__(
-            "precision",
-            k=k,
-            zero_division=zero_division,
-            ignore_index=ignore_index,
-            name=name,
-            dtype=dtype,
-            intervals=intervals,
+            "precision", k, zero_division, ignore_index, name, dtype, intervals
         )
 
 
@@ -135,13 +129,7 @@ class RecallAtK(QueryMetric):
         intervals: Intervals = None,
     ) -> None:
         super().__init__(
-            "recall",
-            k=k,
-            zero_division=zero_division,
-            ignore_index=ignore_index,
-            name=name,
-            dtype=dtype,
-            intervals=intervals,
+            "recall", k, zero_division, ignore_index, name, dtype, intervals
         )
 
 
@@ -203,12 +191,4 @@ class HitRate(QueryMetric):
         dtype: str | None = None,
         intervals: Intervals = None,
     ) -> None:
-        super().__init__(
-            "hit",
-            k=k,
-            zero_division=zero_division,
-            ignore_index=ignore_index,
-            name=name,
-            dtype=dtype,
-            intervals=intervals,
-        )
+        super().__init__("hit", k, zero_division, ignore_index, name, dtype, intervals)

@@ -1,47 +1,30 @@
-"""How often a class was found: the counts of plain accuracy."""
+"""How often a class was found: the counts of plain and of top-k accuracy."""
 
 import dataclasses
-from typing import Any
 
 from keras import ops
 
 from multiback.metrics.inputs.batch import Batch, Given
-from multiback.metrics.inputs.classes import hit_batch
+from multiback.metrics.inputs.classes import hit_batch, top_k_batch
 from multiback.metrics.inputs.task import Ids
 from multiback.metrics.numeric.by_id import count_ids, sum_by_id
 from multiback.metrics.statistics.counts import Counts
-from multiback.metrics.statistics.statistic import explain_classes
-
-Tensor = Any
+from multiback.metrics.statistics.statistic import Tensor, explain_classes
 
 
-@dataclasses.dataclass(frozen=True)
-class ClassHits(Counts):
-    """Count, for each class, labels that were predicted and those that were not.
+class FoundClasses(Counts):
+    """Count, for each class, labels that were found and those that were not.
 
-    `tp` and `fn` hold them; `fp` and `tn` stay 0. Whether a label's score is the first
-    largest takes a single run through the scores; which score it is takes several.
-
-    Args:
-        num_classes: Number of classes.
-        ignore_index: Elements with this label are left out.
+    `tp` and `fn` hold them; `fp` and `tn` stay 0. Predictions are True where a label is
+    found.
     """
 
     num_classes: int
-    ignore_index: Ids = None
 
     @property
     def columns(self) -> int:
         """One column a class."""
         return self.num_classes
-
-    def prepare(self, given: Given) -> Batch:
-        """Flatten to `(N,)`, with predictions that are True for a hit."""
-        return hit_batch(
-            given,
-            ignore_index=self.ignore_index,
-            num_classes=self.num_classes,
-        )
 
     def count(self, batch: Batch) -> list[Tensor]:
         """Return four vectors of shape `(num_classes,)`."""
@@ -60,3 +43,31 @@ class ClassHits(Counts):
     def explain_labels(self) -> str:
         """Name the labels that the task knows."""
         return explain_classes(self.num_classes)
+
+
+@dataclasses.dataclass(frozen=True)
+class ClassHits(FoundClasses):
+    """Find labels whose score is the first largest.
+
+    That takes a single run through the scores; which score it is takes several.
+    """
+
+    num_classes: int
+    ignore_index: Ids = None
+
+    def prepare(self, given: Given) -> Batch:
+        """Flatten to `(N,)`."""
+        return hit_batch(given, self.ignore_index, self.num_classes)
+
+
+@dataclasses.dataclass(frozen=True)
+class TopKCounts(FoundClasses):
+    """Find labels that are among the `top_k` best scores."""
+
+    num_classes: int
+    top_k: int
+    ignore_index: Ids = None
+
+    def prepare(self, given: Given) -> Batch:
+        """Flatten to `(N,)`."""
+        return top_k_batch(given, self.ignore_index, self.num_classes, self.top_k)

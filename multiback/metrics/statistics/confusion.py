@@ -1,7 +1,6 @@
 """A confusion matrix, counted exactly."""
 
 import dataclasses
-from typing import Any
 
 from keras import ops
 
@@ -11,9 +10,7 @@ from multiback.metrics.inputs.task import Ids, Task
 from multiback.metrics.numeric import exact
 from multiback.metrics.numeric.by_id import count_ids, sum_by_id
 from multiback.metrics.statistics.counts import LabelCells, score_threshold
-from multiback.metrics.statistics.statistic import explain_classes
-
-Tensor = Any
+from multiback.metrics.statistics.statistic import Tensor, explain_classes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,16 +18,8 @@ class ConfusionCounts(LabelCells):
     """Count each pair of a label and a prediction.
 
     A score that is NaN predicts no class: such elements fill a last column, so that
-    a row still adds up to the number of its labels.
-
-    Args:
-        num_classes: Number of classes; None for binary and multilabel tasks, where
-            a label is 0 or 1.
-        num_labels: Number of labels, with one matrix each; None for the other tasks.
-        threshold: A probability above it is positive.
-        from_logits: The scores are logits.
-        ignore_index: Elements with this label are left out.
-        rounded: Predictions are numbers, rounded to the nearest class.
+    a row still adds up to the number of its labels. There is one matrix a label;
+    with `rounded`, predictions are numbers, rounded to the nearest class.
     """
 
     num_classes: int | None = None
@@ -58,21 +47,12 @@ class ConfusionCounts(LabelCells):
     def prepare(self, given: Given) -> Batch:
         """Flatten to `(N,)` class ids, or `(N, num_labels)`."""
         if self.num_classes is not None and self.rounded:
-            return rounded_batch(
-                given, ignore_index=self.ignore_index, num_classes=self.num_classes
-            )
+            return rounded_batch(given, self.ignore_index, self.num_classes)
         if self.num_classes is not None:
             return class_batch(
-                given,
-                ignore_index=self.ignore_index,
-                num_classes=self.num_classes,
-                float_ids=True,
+                given, self.ignore_index, self.num_classes, float_ids=True
             )
-        batch = two_class_batch(
-            given,
-            ignore_index=self.ignore_index,
-            num_labels=self.num_labels,
-        )
+        batch = two_class_batch(given, self.ignore_index, self.num_labels)
         threshold = score_threshold(self.threshold, from_logits=self.from_logits)
         above = ops.cast(batch.predictions > threshold, "int32")
         return dataclasses.replace(batch, predictions=above)

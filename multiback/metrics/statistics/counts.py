@@ -11,30 +11,21 @@ label. A label that the task does not know makes every result NaN.
 import abc
 import dataclasses
 import math
-from typing import Any
 
 from keras import ops
 
 from multiback.metrics.inputs.batch import Batch, Given
 from multiback.metrics.numeric import exact
 from multiback.metrics.numeric.arithmetic import namespace
-from multiback.metrics.statistics.statistic import LabelStatistic, State
-
-Tensor = Any
+from multiback.metrics.statistics.statistic import LabelStatistic, State, Tensor
 
 
 @dataclasses.dataclass(frozen=True)
 class CountTable:
     """The values of a state: float32 tensors of shape `(columns,)`.
 
-    A column is a class, a label, or the positive class of a binary task.
-
-    Attributes:
-        tp: True positives.
-        fp: False positives.
-        tn: True negatives.
-        fn: False negatives.
-        invalid: Scalar, number of elements whose label the task does not know.
+    A column is a class, a label, or the positive class of a binary task. `invalid` is a
+    scalar, the number of elements whose label the task does not know.
     """
 
     tp: Tensor
@@ -104,7 +95,7 @@ class LabelCells(LabelStatistic):
         }, odd
 
     def merge(self, a: State, b: State) -> State:
-        """Return the state of both states' data together."""
+        """Return the state of all data, from the states of two parts."""
         return {
             "counts": exact.merge_counts(a["counts"], b["counts"]),
             "weighted": exact.merge_sums(a["weighted"], b["weighted"]),

@@ -7,14 +7,17 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from keras import ops
 
-from multiback.metrics.inputs.batch import Given, Values, value_batch
+from multiback.metrics.inputs.batch import Given, Values
 from multiback.metrics.inputs.causes import NUMBER, count_value_causes
 from multiback.metrics.numeric import exact
 from multiback.metrics.numeric.arithmetic import namespace
-from multiback.metrics.statistics.statistic import PairStatistic, State
+from multiback.metrics.statistics.statistic import (
+    State,
+    SumStatistic,
+    TargetStatistic,
+    Tensor,
+)
 from multiback.metrics.statistics.sums import sums_for_mean
-
-Tensor = Any
 
 Kind = Literal[
     "huber",
@@ -137,18 +140,12 @@ FORMULAS: dict[str, Callable[[Tensor, Tensor, float], Tensor]] = {
 
 
 @dataclasses.dataclass(frozen=True)
-class ErrorTerms(PairStatistic):
+class ErrorTerms(SumStatistic, TargetStatistic):
     """Add up one term an element, and the weights, apart for each output.
 
     "sums" is float32 of shape `(2, 5, D)`, as `sums_for_mean` returns them. For
-    "weighted percentage" there is "sizes" too, `(2, D)`: the sum of `|y_true|`.
-
-    Args:
-        kind: The formula of a term.
-        parameter: The number in the formula, if it has one.
-        num_outputs: Number D of outputs, the length of the last axis; None takes all
-            elements for one output.
-        ignore_nan: Leave out elements whose target is NaN.
+    "weighted percentage" there is "sizes" too, `(2, D)`: the sum of `|y_true|`. One
+    output takes all elements.
     """
 
     words_of: ClassVar[dict[str, str]] = {
@@ -176,7 +173,7 @@ class ErrorTerms(PairStatistic):
 
     def add(self, state: State, given: Given) -> tuple[State, Tensor]:
         """Return the state with a batch in it, and whether something is unusable."""
-        batch = self._values(given)
+        batch = self.values(given)
         terms, weights = self._terms(batch), batch.weights
         columns: tuple[Tensor, ...] = (terms,) if weights is None else (terms, weights)
         if self.num_outputs is None:
@@ -195,13 +192,6 @@ class ErrorTerms(PairStatistic):
         odd = ops.logical_not(ops.all(ops.isfinite(words[0, 0])))
         return after, odd
 
-    def merge(self, a: State, b: State) -> State:
-        """Return the state of both states' data together."""
-        merged = {
-            key: exact.merge_sums(a[key], b[key]) for key in a if key != "unusable"
-        }
-        return {**merged, "unusable": exact.merge_counts(a["unusable"], b["unusable"])}
-
     def explain_labels(self) -> str:
         """Name the targets and predictions that have a term."""
         if self.kind == "logarithmic":
@@ -217,7 +207,7 @@ class ErrorTerms(PairStatistic):
 
     def causes(self, given: Given) -> Tensor:
         """Count numbers that are NaN or infinite, or outside of the formula."""
-        batch = self._values(given)
+        batch = self.values(given)
         finite = ops.logical_and(*(ops.isfinite(column) for column in batch.columns))
         term = ops.isfinite(self._terms(batch))
         outside = ops.logical_and(finite, ops.logical_not(term))
@@ -243,12 +233,3 @@ class ErrorTerms(PairStatistic):
 
     def _terms(self, batch: Values) -> Tensor:
         return self.of_arrays(*batch.columns)
-
-    def _values(self, given: Given) -> Values:
-        return value_batch(
-            (given.y_true, given.y_pred),
-            given.sample_weight,
-            given.mask,
-            num_outputs=self.num_outputs,
-            ignore_nan=self.ignore_nan,
-        )

@@ -1,7 +1,7 @@
 """Sums of scoring rules over labels, for log loss, perplexity and Brier score."""
 
 import dataclasses
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from keras import ops
 
@@ -13,15 +13,16 @@ from multiback.metrics.numeric import exact
 from multiback.metrics.statistics.statistic import (
     LabelStatistic,
     State,
+    SumStatistic,
+    Tensor,
     explain_classes,
 )
 from multiback.metrics.statistics.sums import sums_for_mean
 
-Tensor = Any
 Kind = Literal["log", "brier", "hinge", "squared_hinge"]
 
 
-class PredictionSums(LabelStatistic):
+class PredictionSums(SumStatistic, LabelStatistic):
     """Sums over elements that have a label and a score of each class.
 
     The state is "sums", in the words of `exact`, and "unusable".
@@ -44,22 +45,8 @@ class PredictionSums(LabelStatistic):
     def prepare(self, given: Given) -> Batch:
         """Flatten to `(N,)` labels and their scores."""
         if self.num_classes is None:
-            return two_class_batch(
-                given, ignore_index=self.ignore_index, num_labels=None, soft=self.soft
-            )
-        return score_batch(
-            given,
-            ignore_index=self.ignore_index,
-            num_classes=self.num_classes,
-            soft=self.soft,
-        )
-
-    def merge(self, a: State, b: State) -> State:
-        """Return the state of both states' data together."""
-        return {
-            "sums": exact.merge_sums(a["sums"], b["sums"]),
-            "unusable": exact.merge_counts(a["unusable"], b["unusable"]),
-        }
+            return two_class_batch(given, self.ignore_index, None, soft=self.soft)
+        return score_batch(given, self.ignore_index, self.num_classes, soft=self.soft)
 
     def explain_labels(self) -> str:
         """Name the labels that the task knows."""
@@ -70,15 +57,10 @@ class PredictionSums(LabelStatistic):
 class LossSums(PredictionSums):
     """Add up one loss an element, the weights, and the terms of an interval.
 
-    "sums" is float32 of shape `(2, 5)`, as `sums_for_mean` returns them.
-
-    Args:
-        kind: "log" (`-log p` of the label), "brier" (the squared distance of the
-            probabilities from the label), "hinge" (how far the lead of the label's
-            score is from 1) or "squared_hinge".
-        num_classes: Number of classes, or None for two, with one score an element.
-        from_logits: The scores are logits.
-        ignore_index: Elements with this label are left out.
+    "sums" is float32 of shape `(2, 5)`, as `sums_for_mean` returns them. The kinds are
+    "log" (`-log p` of the label), "brier" (the squared distance of the probabilities
+    from the label), "hinge" (how far the lead of the label's score is from 1) and
+    "squared_hinge". Without `num_classes` there are two, with one score an element.
     """
 
     kind: Kind
@@ -92,13 +74,6 @@ class LossSums(PredictionSums):
     def soft(self) -> bool:
         """Whether a label may be a share."""
         return self.kind in ("log", "brier")
-
-    def init(self) -> State:
-        """Return the state of no data."""
-        return {
-            "sums": ops.zeros((2, 5), dtype="float32"),
-            "unusable": self.no_causes(),
-        }
 
     def add(self, state: State, given: Given) -> tuple[State, Tensor]:
         """Return the state with a batch in it, and whether something is unusable."""
@@ -133,7 +108,7 @@ class LossSums(PredictionSums):
         whole = ops.logical_or(whole, ops.equal(shares, 1.0))
         if self.num_classes is not None:
             whole = ops.all(whole, axis=-1)
-        # The formula for whole labels keeps more of extreme logits.
+        # The formula for labels of 0 and 1 is more exact for extreme logits.
         return ops.where(whole, losses, self._of_shares(batch.predictions, shares))
 
     def _of_lead(self, batch: Batch) -> Tensor:
@@ -208,7 +183,7 @@ class LossSums(PredictionSums):
         if self.from_logits:
             scores = ops.softmax(scores, axis=-1)
         own = ops.take_along_axis(scores, known, axis=-1)[:, 0]
-        # A NaN is not inside either, for any class.
+        # A NaN of any class is outside too.
         inside = ops.all(ops.logical_and(scores >= 0.0, scores <= 1.0), axis=-1)
         if self.kind == "log":
             loss = -ops.log(own)

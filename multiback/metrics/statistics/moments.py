@@ -8,16 +8,13 @@ computing it from the others would cancel.
 
 import dataclasses
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from keras import ops
 
-from multiback.metrics.inputs.batch import Given, Values, value_batch
-from multiback.metrics.inputs.causes import count_value_causes
+from multiback.metrics.inputs.batch import Given, Values
 from multiback.metrics.numeric import exact
-from multiback.metrics.statistics.statistic import PairStatistic, State
-
-Tensor = Any
+from multiback.metrics.statistics.statistic import State, TargetStatistic, Tensor
 
 # Rows of the state: rows, weights, squared weights, three means, four second moments.
 _WEIGHTS, _MEANS, _SECOND = slice(0, 3), slice(3, 6), slice(6, 10)
@@ -54,21 +51,15 @@ class MomentTable:
 
 
 @dataclasses.dataclass(frozen=True)
-class Moments(PairStatistic):
+class Moments(TargetStatistic):
     """Accumulate means and centred second moments.
 
     "moments" is one float32 tensor of shape `(2, 10, D)`, in two words each. It is
     not linear: states are merged by `merge`, never by adding. With extremes there is
-    "extremes" too, `(2, D)`: the largest target, and minus the smallest.
-
-    Args:
-        num_outputs: Number D of outputs, the length of the last axis; with 1 that
-            axis may be missing.
-        ignore_nan: Leave out elements whose target is NaN.
-        extremes: Keep the largest and the smallest target.
+    "extremes" too, `(2, D)`: the largest target, and minus the smallest. With one
+    output the last axis may be missing.
     """
 
-    words_of: ClassVar[dict[str, str]] = {"nan_label": "nan_target"}
     adds: ClassVar[bool] = False
 
     num_outputs: int = 1
@@ -84,30 +75,13 @@ class Moments(PairStatistic):
 
     def add(self, state: State, given: Given) -> tuple[State, Tensor]:
         """Return the state with a batch in it, and whether something is unusable."""
-        batch = self._values(given)
+        batch = self.values(given)
         new = {"moments": self._of_batch(batch)}
         if self.extremes:
             new["extremes"] = self._extremes(batch)
         # An invalid number anywhere makes a moment invalid.
         odd = ops.logical_not(ops.all(ops.isfinite(new["moments"])))
         return {**state, **self._both(state, new)}, odd
-
-    def explain_labels(self) -> str:
-        """Name the targets."""
-        return "finite numbers"
-
-    def causes(self, given: Given) -> Tensor:
-        """Count targets and predictions that are NaN or infinite."""
-        return count_value_causes(self._values(given))
-
-    def _values(self, given: Given) -> Values:
-        return value_batch(
-            (given.y_true, given.y_pred),
-            given.sample_weight,
-            given.mask,
-            num_outputs=self.num_outputs,
-            ignore_nan=self.ignore_nan,
-        )
 
     def _of_batch(self, batch: Values) -> Tensor:
         """Return the moments of one batch."""
@@ -146,7 +120,7 @@ class Moments(PairStatistic):
         )
 
     def merge(self, a: State, b: State) -> State:
-        """Return the state of both states' data together."""
+        """Return the state of all data, from the states of two parts."""
         unusable = exact.merge_counts(a["unusable"], b["unusable"])
         return {**self._both(a, b), "unusable": unusable}
 

@@ -1,4 +1,4 @@
-"""Counts of rows that are completely right, and of labels among the best scores."""
+"""Counts of rows that are completely right."""
 
 import dataclasses
 from typing import Any
@@ -7,65 +7,12 @@ from keras import ops
 
 from multiback.errors import ArgumentError
 from multiback.metrics.inputs.batch import Batch, Given, two_class_batch
-from multiback.metrics.inputs.classes import class_batch, top_k_batch
+from multiback.metrics.inputs.classes import class_batch
 from multiback.metrics.inputs.task import Ids
 from multiback.metrics.numeric import exact
-from multiback.metrics.numeric.by_id import count_ids, sum_by_id
 from multiback.metrics.statistics.counts import Counts, score_threshold
 from multiback.metrics.statistics.sample_ratios import elements_of_row
-from multiback.metrics.statistics.statistic import explain_classes
-
-Tensor = Any
-
-
-@dataclasses.dataclass(frozen=True)
-class TopKCounts(Counts):
-    """Count, for each class, labels that are among the best scores and those not.
-
-    `tp` and `fn` hold them; `fp` and `tn` stay 0.
-
-    Args:
-        num_classes: Number of classes.
-        top_k: How many of the best scores count.
-        ignore_index: Elements with this label are left out.
-    """
-
-    num_classes: int
-    top_k: int
-    ignore_index: Ids = None
-
-    @property
-    def columns(self) -> int:
-        """One column a class."""
-        return self.num_classes
-
-    def prepare(self, given: Given) -> Batch:
-        """Flatten to `(N,)`."""
-        return top_k_batch(
-            given,
-            ignore_index=self.ignore_index,
-            num_classes=self.num_classes,
-            top_k=self.top_k,
-        )
-
-    def count(self, batch: Batch) -> list[Tensor]:
-        """Return four vectors of shape `(num_classes,)`."""
-        n = self.num_classes
-        hit = ops.logical_and(batch.predictions, ops.logical_not(batch.hopeless))
-        ids = ops.where(hit, batch.labels, batch.labels + n)
-        ids = ops.where(batch.valid, ids, ops.full_like(ids, 2 * n))
-        if batch.weights is None:
-            cells = count_ids(ids, 2 * n + 1)
-        else:
-            # An excluded element's weight may be NaN.
-            weights = ops.where(batch.valid, batch.weights, 0.0)
-            cells = sum_by_id(ids, weights, 2 * n + 1)
-        tp, fn = cells[:n], cells[n : 2 * n]
-        return [tp, ops.zeros_like(tp), ops.zeros_like(tp), fn]
-
-    def explain_labels(self) -> str:
-        """Name the labels that the task knows."""
-        return explain_classes(self.num_classes)
+from multiback.metrics.statistics.statistic import Tensor, explain_classes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,13 +21,6 @@ class ExactMatchCounts(Counts):
 
     An element that is masked or ignored does not spoil its row; a row of nothing
     else is left out. One unknown label makes its row invalid.
-
-    Args:
-        num_classes: Number of classes, or None for a multilabel task.
-        num_labels: Number of labels, or None for a multiclass task.
-        threshold: A probability above it is a positive prediction.
-        from_logits: The scores are logits; the threshold stays a probability.
-        ignore_index: Elements with this label are left out.
     """
 
     num_classes: int | None = None
@@ -101,22 +41,15 @@ class ExactMatchCounts(Counts):
 
     def prepare(self, given: Given) -> Batch:
         """Flatten to `(N, elements a row)` with a weight a row."""
+        elements: Any
         if self.num_labels is not None:
-            batch = two_class_batch(
-                given,
-                ignore_index=self.ignore_index,
-                num_labels=self.num_labels,
-            )
-            elements: Any = self.num_labels
+            batch = two_class_batch(given, self.ignore_index, self.num_labels)
+            elements = self.num_labels
             threshold = score_threshold(self.threshold, from_logits=self.from_logits)
             above = ops.cast(batch.predictions > threshold, "int32")
             right = ops.equal(above, batch.labels)
         else:
-            batch = class_batch(
-                given,
-                ignore_index=self.ignore_index,
-                num_classes=self.num_classes or 0,
-            )
+            batch = class_batch(given, self.ignore_index, self.num_classes or 0)
             elements = elements_of_row(batch, given.y_true)
             right = ops.equal(batch.predictions, batch.labels)
         right = ops.logical_and(right, ops.logical_not(batch.hopeless))

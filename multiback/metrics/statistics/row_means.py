@@ -10,13 +10,16 @@ from multiback.metrics.inputs.batch import Given
 from multiback.metrics.inputs.causes import count_each
 from multiback.metrics.numeric import exact
 from multiback.metrics.numeric.arithmetic import ratio
-from multiback.metrics.statistics.statistic import PairStatistic, State
+from multiback.metrics.statistics.statistic import (
+    PairStatistic,
+    State,
+    SumStatistic,
+    Tensor,
+)
 from multiback.metrics.statistics.sums import sums_for_mean
 
-Tensor = Any
 
-
-class RowMeans(PairStatistic):
+class RowMeans(SumStatistic, PairStatistic):
     """Add up one value a row, and the rows' weights.
 
     "sums" is float32 `(2, 5)`, as `sums_for_mean` returns them.
@@ -36,13 +39,6 @@ class RowMeans(PairStatistic):
         A batch with any value that cannot be used is not plain.
         """
         return None
-
-    def init(self) -> State:
-        """Return the state of no data."""
-        return {
-            "sums": ops.zeros((2, 5), dtype="float32"),
-            "unusable": self.no_causes(),
-        }
 
     def add(self, state: State, given: Given) -> tuple[State, Tensor]:
         """Return the state with a batch in it, and whether something is unusable."""
@@ -73,13 +69,6 @@ class RowMeans(PairStatistic):
         unusable = ops.logical_not(ops.isfinite(weights))
         return counts + count_each({"unusable_weight": unusable})
 
-    def merge(self, a: State, b: State) -> State:
-        """Return the state of both states' data together."""
-        return {
-            "sums": exact.merge_sums(a["sums"], b["sums"]),
-            "unusable": exact.merge_counts(a["unusable"], b["unusable"]),
-        }
-
     def read(self, state: State) -> Tensor:
         """Return the mean, NaN of no rows."""
         sums = exact.sum_to_float(state["sums"])
@@ -87,15 +76,9 @@ class RowMeans(PairStatistic):
 
 
 def weights_of_rows(sample_weight: Tensor, shape: tuple[int | None, ...]) -> Tensor:
-    """Return one float32 weight a row.
+    """Return one float32 weight a row, of labels of this shape (None where unknown).
 
-    Args:
-        sample_weight: One number a row, with axes of length 1 behind it, or one for
-            all rows.
-        shape: The shape of the labels, rows first; None where unknown.
-
-    Raises:
-        ArgumentError: There is not one number a row.
+    There is one number a row, with axes of length 1 behind it, or one for all rows.
     """
     each = ops.cast(ops.convert_to_tensor(sample_weight), "float32")
     rows = shape[0] if shape else None

@@ -14,7 +14,12 @@ from multiback.metrics.numeric import exact
 from multiback.metrics.numeric.arithmetic import ratio
 from multiback.metrics.statistics.counts import score_threshold
 from multiback.metrics.statistics.row_means import weights_of_rows
-from multiback.metrics.statistics.statistic import LabelStatistic, State
+from multiback.metrics.statistics.statistic import (
+    LabelStatistic,
+    State,
+    SumStatistic,
+    Tensor,
+)
 from multiback.metrics.statistics.sums import sums_for_mean
 from multiback.metrics.statistics.task_counts import (
     BinaryCounts,
@@ -22,15 +27,14 @@ from multiback.metrics.statistics.task_counts import (
     MultilabelCounts,
 )
 
-Tensor = Any
 Kind = Literal["jaccard", "dice", "dice-simple", "dice-square", "dice-linear"]
 
-# More elements than a sample has.
+# Larger than the number of elements of any sample.
 MANY = 2.0**31
 
 
 @dataclasses.dataclass(frozen=True)
-class SampleRatios(LabelStatistic):
+class SampleRatios(SumStatistic, LabelStatistic):
     """Add up one overlap a sample, and the samples' weights.
 
     "sums" is float32 `(2, 5, columns)`, as `sums_for_mean` returns them.
@@ -118,13 +122,6 @@ class SampleRatios(LabelStatistic):
         each = self._weights_of_rows(given, batch, elements)
         unusable = ops.logical_not(ops.isfinite(each))
         return super().causes(given) + count_each({"unusable_weight": unusable})
-
-    def merge(self, a: State, b: State) -> State:
-        """Return the state of both states' data together."""
-        return {
-            "sums": exact.merge_sums(a["sums"], b["sums"]),
-            "unusable": exact.merge_counts(a["unusable"], b["unusable"]),
-        }
 
     def read(self, state: State) -> tuple[Tensor, Tensor]:
         """Return the mean of each column, and the invalid."""

@@ -5,12 +5,13 @@ from typing import Any, ClassVar
 
 from keras import ops
 
-from multiback.metrics.inputs.batch import Batch, Given
+from multiback.metrics.inputs.batch import Batch, Given, Values, value_batch
 from multiback.metrics.inputs.causes import (
     CAUSES,
     NUMBER,
     OF_LABELS,
     count_causes,
+    count_value_causes,
     explain,
     suspicious,
 )
@@ -56,7 +57,7 @@ class Statistic(abc.ABC):
 
     @abc.abstractmethod
     def merge(self, a: State, b: State) -> State:
-        """Return the state of both states' data together."""
+        """Return the state of all data, from the states of two parts."""
 
 
 class CountsCauses(Statistic):
@@ -94,7 +95,7 @@ class CountsCauses(Statistic):
     def unusable(self, state: dict[str, Any]) -> dict[str, int]:
         """Return the number of elements by cause, for host arrays."""
         counts = state["unusable"]
-        if counts.tobytes() == _NOTHING:  # A tenth of the time of `any`.
+        if counts.tobytes() == _NOTHING:  # Takes a tenth of the time of `any`.
             return {}
         numbers = counts[0].astype("int64") * exact.COUNT_BASE + counts[1]
         return {
@@ -111,6 +112,23 @@ class CountsCauses(Statistic):
     def no_causes(self) -> Tensor:
         """Return the count of causes of no data."""
         return ops.zeros((2, len(CAUSES)), dtype="int32")
+
+
+class SumStatistic(CountsCauses):
+    """A statistic whose state is sums, float32 in the words of `exact`, and causes.
+
+    "sums" is of shape `(2, 5)`, as `sums_for_mean` returns them, unless it says more.
+    """
+
+    def init(self) -> State:
+        """Return the state of no data."""
+        sums = ops.zeros((2, 5), dtype="float32")
+        return {"sums": sums, "unusable": self.no_causes()}
+
+    def merge(self, a: State, b: State) -> State:
+        """Return the state of all data, from the states of two parts."""
+        merged = {k: exact.merge_sums(a[k], b[k]) for k in a if k != "unusable"}
+        return {**merged, "unusable": exact.merge_counts(a["unusable"], b["unusable"])}
 
 
 class PairStatistic(CountsCauses):
@@ -135,6 +153,35 @@ class PairStatistic(CountsCauses):
 
         The second one is a scalar, which may be True for a batch that is not.
         """
+
+
+class TargetStatistic(PairStatistic):
+    """A statistic of numbers and their predictions, together or each output alone."""
+
+    words_of: ClassVar[dict[str, str]] = {"nan_label": "nan_target"}
+    negative_weights: ClassVar[bool] = True
+    num_outputs: int | None = None
+    ignore_nan: bool
+
+    def values(self, given: Given) -> Values:
+        """Bring a batch to one shape."""
+        return value_batch(
+            (given.y_true, given.y_pred),
+            given.sample_weight,
+            given.mask,
+            num_outputs=self.num_outputs,
+            ignore_nan=self.ignore_nan,
+        )
+
+    def explain_labels(self) -> str:
+        """Name the targets."""
+        return "finite numbers"
+
+    def causes(self, given: Given) -> Tensor:
+        """Count targets, predictions and weights that cannot be used."""
+        return count_value_causes(
+            self.values(given), negative_weights=self.negative_weights
+        )
 
 
 class LabelStatistic(PairStatistic):

@@ -7,12 +7,16 @@ from typing import Any, ClassVar, Literal
 from keras import ops
 
 from multiback.metrics.inputs.batch import Given, Values, value_batch
-from multiback.metrics.inputs.causes import count_number_causes, count_value_causes
+from multiback.metrics.inputs.causes import count_number_causes
 from multiback.metrics.numeric import exact
 from multiback.metrics.numeric.arithmetic import namespace
-from multiback.metrics.statistics.statistic import CountsCauses, PairStatistic, State
-
-Tensor = Any
+from multiback.metrics.statistics.statistic import (
+    CountsCauses,
+    State,
+    SumStatistic,
+    TargetStatistic,
+    Tensor,
+)
 
 
 def sums_for_mean(terms: Tensor, weights: Tensor, *, equal: bool) -> Tensor:
@@ -40,19 +44,12 @@ def sums_for_mean(terms: Tensor, weights: Tensor, *, equal: bool) -> Tensor:
     return exact.batch_sum(ops.stack(columns))
 
 
-class WeightedSums(abc.ABC):
-    """Accumulate sums of terms and weights, exactly across batches.
-
-    "sums" is float32 of shape `(2, 5)`, as `sums_for_mean` returns them.
-    """
+class WeightedSums(SumStatistic):
+    """Accumulate sums of terms and weights, exactly across batches."""
 
     @abc.abstractmethod
     def terms(self, batch: Values) -> Tensor:
         """Return the terms of the sum, one number an element."""
-
-    def no_sums(self) -> Tensor:
-        """Return the sums of no data."""
-        return ops.zeros((2, 5), dtype="float32")
 
     def added(self, sums: Tensor, batch: Values) -> tuple[Tensor, Tensor]:
         """Return sums with the terms of a batch in them, and the batch's own."""
@@ -115,34 +112,17 @@ class ValueSums(WeightedSums, ValueStatistic):
         """Return the numbers themselves."""
         return batch.columns[0]
 
-    def init(self) -> State:
-        """Return the state of no data."""
-        return {"sums": self.no_sums(), "unusable": self.no_causes()}
-
     def add(self, state: State, batch: Values) -> tuple[State, Tensor]:
         """Return the state with a batch in it, and whether something is unusable."""
         sums, words = self.added(state["sums"], batch)
         # An invalid number anywhere makes the sum invalid.
         return {"sums": sums}, ops.logical_not(ops.isfinite(words[0, 0]))
 
-    def merge(self, a: State, b: State) -> State:
-        """Return the state of both states' data together."""
-        return {
-            "sums": exact.merge_sums(a["sums"], b["sums"]),
-            "unusable": exact.merge_counts(a["unusable"], b["unusable"]),
-        }
-
 
 @dataclasses.dataclass(frozen=True)
-class ErrorSums(WeightedSums, PairStatistic):
-    """Add up errors of predictions.
+class ErrorSums(WeightedSums, TargetStatistic):
+    """Add up "squared" or "absolute" errors of predictions."""
 
-    Args:
-        kind: "squared" or "absolute".
-        ignore_nan: Leave out elements whose target is NaN.
-    """
-
-    words_of: ClassVar[dict[str, str]] = {"nan_label": "nan_target"}
     kind: Literal["squared", "absolute"]
     ignore_nan: bool = False
 
@@ -155,39 +135,12 @@ class ErrorSums(WeightedSums, PairStatistic):
         """Return one error an element."""
         return self.of_arrays(*batch.columns)
 
-    def init(self) -> State:
-        """Return the state of no data."""
-        return {"sums": self.no_sums(), "unusable": self.no_causes()}
-
     def add(self, state: State, given: Given) -> tuple[State, Tensor]:
         """Return the state with a batch in it, and whether something is unusable."""
-        sums, words = self.added(state["sums"], self._values(given))
+        sums, words = self.added(state["sums"], self.values(given))
         # An invalid number anywhere makes the sum invalid.
         odd = ops.logical_not(ops.isfinite(words[0, 0]))
         return {**state, "sums": sums}, odd
-
-    def explain_labels(self) -> str:
-        """Name the targets."""
-        return "finite numbers"
-
-    def causes(self, given: Given) -> Tensor:
-        """Count targets and predictions that are NaN or infinite."""
-        return count_value_causes(self._values(given))
-
-    def merge(self, a: State, b: State) -> State:
-        """Return the state of both states' data together."""
-        return {
-            "sums": exact.merge_sums(a["sums"], b["sums"]),
-            "unusable": exact.merge_counts(a["unusable"], b["unusable"]),
-        }
-
-    def _values(self, given: Given) -> Values:
-        return value_batch(
-            (given.y_true, given.y_pred),
-            given.sample_weight,
-            given.mask,
-            ignore_nan=self.ignore_nan,
-        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -228,7 +181,7 @@ class Extremes(ValueStatistic):
         return {"extremes": self._merged(state["extremes"], words)}, invalid
 
     def merge(self, a: State, b: State) -> State:
-        """Return the state of both states' data together."""
+        """Return the state of all data, from the states of two parts."""
         return {
             "extremes": self._merged(a["extremes"], b["extremes"]),
             "unusable": exact.merge_counts(a["unusable"], b["unusable"]),

@@ -1,7 +1,6 @@
 """The counts of a binary, a multilabel and a multiclass task."""
 
 import dataclasses
-from typing import Any
 
 from keras import ops
 
@@ -11,9 +10,7 @@ from multiback.metrics.inputs.task import Ids, Task
 from multiback.metrics.numeric import exact
 from multiback.metrics.numeric.by_id import count_cases, count_ids, sum_by_id
 from multiback.metrics.statistics.counts import Counts, score_threshold
-from multiback.metrics.statistics.statistic import explain_classes
-
-Tensor = Any
+from multiback.metrics.statistics.statistic import Tensor, explain_classes
 
 
 def _count_two_classes(
@@ -44,11 +41,6 @@ def _count_two_classes(
 class BinaryCounts(Counts):
     """Count one positive class against one negative.
 
-    Args:
-        threshold: A probability above it is a positive prediction.
-        from_logits: The scores are logits; the threshold stays a probability.
-        ignore_index: Elements with this label are left out.
-
     Examples:
         >>> counts = BinaryCounts()
         >>> state = counts.update(counts.init(), [0, 1, 1], [0.2, 0.9, 0.4])
@@ -72,11 +64,7 @@ class BinaryCounts(Counts):
 
     def prepare(self, given: Given) -> Batch:
         """Flatten to `(N,)`."""
-        return two_class_batch(
-            given,
-            ignore_index=self.ignore_index,
-            num_labels=None,
-        )
+        return two_class_batch(given, self.ignore_index, None)
 
     def tally(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return the four counts, and how many elements are odd."""
@@ -98,25 +86,18 @@ class BinaryCounts(Counts):
         return cells[:4], cells[4] > 0
 
     def count(self, batch: Batch) -> list[Tensor]:
-        """Return four scalars."""
+        """Return tp, fp, tn and fn as scalars."""
         threshold = score_threshold(self.threshold, from_logits=self.from_logits)
         return _count_two_classes(batch, threshold, axis=None)
 
     def explain_labels(self) -> str:
-        """Name the labels that the task knows."""
+        """Return the labels that the task allows, for a warning."""
         return explain_classes(None)
 
 
 @dataclasses.dataclass(frozen=True)
 class MultilabelCounts(Counts):
-    """Count each of several labels that may hold at once.
-
-    Args:
-        num_labels: Length of the last axis of `y_true` and `y_pred`.
-        threshold: A probability above it is a positive prediction.
-        from_logits: The scores are logits; the threshold stays a probability.
-        ignore_index: Elements with this label are left out.
-    """
+    """Count each of several labels that may hold at once, on the last axis."""
 
     num_labels: int
     threshold: float = 0.5
@@ -135,30 +116,21 @@ class MultilabelCounts(Counts):
 
     def prepare(self, given: Given) -> Batch:
         """Flatten to `(N, num_labels)`."""
-        return two_class_batch(
-            given,
-            ignore_index=self.ignore_index,
-            num_labels=self.num_labels,
-        )
+        return two_class_batch(given, self.ignore_index, self.num_labels)
 
     def count(self, batch: Batch) -> list[Tensor]:
-        """Return four vectors of shape `(num_labels,)`."""
+        """Return tp, fp, tn and fn, each of shape `(num_labels,)`."""
         threshold = score_threshold(self.threshold, from_logits=self.from_logits)
         return _count_two_classes(batch, threshold, axis=0)
 
     def explain_labels(self) -> str:
-        """Name the labels that the task knows."""
+        """Return the labels that the task allows, for a warning."""
         return explain_classes(None)
 
 
 @dataclasses.dataclass(frozen=True)
 class MulticlassCounts(Counts):
-    """Count each of several exclusive classes.
-
-    Args:
-        num_classes: Number of classes.
-        ignore_index: Elements with this label are left out.
-    """
+    """Count each of several exclusive classes."""
 
     num_classes: int
     ignore_index: Ids = None
@@ -170,11 +142,7 @@ class MulticlassCounts(Counts):
 
     def prepare(self, given: Given) -> Batch:
         """Flatten to `(N,)` class ids."""
-        return class_batch(
-            given,
-            ignore_index=self.ignore_index,
-            num_classes=self.num_classes,
-        )
+        return class_batch(given, self.ignore_index, self.num_classes)
 
     def count(self, batch: Batch) -> list[Tensor]:
         """Return four vectors of shape `(num_classes,)`."""
@@ -205,7 +173,7 @@ class MulticlassCounts(Counts):
         return [tp, fp, tn, fn]
 
     def explain_labels(self) -> str:
-        """Name the labels that the task knows."""
+        """Return the labels that the task allows, for a warning."""
         return explain_classes(self.num_classes)
 
 

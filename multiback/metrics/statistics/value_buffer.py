@@ -5,24 +5,18 @@ from typing import Any, ClassVar
 
 from keras import ops
 
-from multiback.metrics.inputs.batch import Given, Values, value_batch
-from multiback.metrics.inputs.causes import count_value_causes
+from multiback.metrics.inputs.batch import Given
 from multiback.metrics.numeric import exact
 from multiback.metrics.numeric.by_id import places_in_buffer
-from multiback.metrics.statistics.statistic import PairStatistic, State
-
-Tensor = Any
+from multiback.metrics.statistics.statistic import State, TargetStatistic, Tensor
 
 
 @dataclasses.dataclass(frozen=True)
 class KeptValues:
     """The values of a state: float32 tensors `(D, capacity)`.
 
-    Attributes:
-        true: The targets.
-        predicted: The predictions.
-        weights: The weights, 0 where a place is free.
-        broken: `(D,)` boolean: some value is NaN or had no room.
+    A free place has weight 0. `broken`, `(D,)` boolean: some value is NaN or had no
+    room.
     """
 
     true: Tensor
@@ -32,19 +26,13 @@ class KeptValues:
 
 
 @dataclasses.dataclass(frozen=True)
-class ValueBuffer(PairStatistic):
+class ValueBuffer(TargetStatistic):
     """Keep every target with its prediction and weight.
 
     The state is "kept", `(3, D, capacity)` float32: targets, predictions and weights,
     0 where a place is free. "used" counts the places, `(D,)` int32, and grows past the
-    capacity: then values are missing. "unusable" counts causes.
-
-    Args:
-        capacity: Number of elements of one output; one that is masked, left out or of
-            weight 0 takes no place.
-        num_outputs: Number D of outputs, the length of the last axis; with 1 that
-            axis may be missing.
-        ignore_nan: Leave out elements whose target is NaN.
+    capacity: then values are missing. "unusable" counts causes. An element that is
+    masked, left out or of weight 0 takes no place.
     """
 
     words_of: ClassVar[dict[str, str]] = {
@@ -53,6 +41,7 @@ class ValueBuffer(PairStatistic):
         "unusable_weight": "negative_weight",
     }
     adds: ClassVar[bool] = False
+    negative_weights: ClassVar[bool] = False
 
     capacity: int
     num_outputs: int = 1
@@ -68,7 +57,7 @@ class ValueBuffer(PairStatistic):
 
     def add(self, state: State, given: Given) -> tuple[State, Tensor]:
         """Return the state with a batch in it, and whether something is unusable."""
-        batch = self._values(given)
+        batch = self.values(given)
         weights = batch.weights
         if weights is None:
             weights = ops.ones_like(batch.columns[0])
@@ -80,7 +69,7 @@ class ValueBuffer(PairStatistic):
         return self._append(state, stacked, keep), odd
 
     def merge(self, a: State, b: State) -> State:
-        """Return the state of both states' data together."""
+        """Return the state of all data, from the states of two parts."""
         places = ops.arange(self.capacity, dtype="int32")
         keep = places < ops.expand_dims(b["used"], -1)
         # Values that did not fit into b are missing here too.
@@ -90,14 +79,6 @@ class ValueBuffer(PairStatistic):
             "unusable": exact.merge_counts(a["unusable"], b["unusable"]),
         }
 
-    def explain_labels(self) -> str:
-        """Name the targets."""
-        return "finite numbers"
-
-    def causes(self, given: Given) -> Tensor:
-        """Count targets and predictions that are NaN or infinite, and weights."""
-        return count_value_causes(self._values(given), negative_weights=False)
-
     def unusable(self, state: dict[str, Any]) -> dict[str, int]:
         """Return the number of elements with each cause, and of those without room."""
         missing = int(state["used"].max()) - self.capacity
@@ -105,7 +86,7 @@ class ValueBuffer(PairStatistic):
         return {**super().unusable(state), **more}
 
     def read(self, state: State) -> KeptValues:
-        """Return what is kept."""
+        """Return the kept values, and which outputs have no usable result."""
         true, predicted, weights = ops.unstack(state["kept"], 3)
         broken = ops.logical_or(
             # A ranking has no meaning for a negative weight.
@@ -116,15 +97,6 @@ class ValueBuffer(PairStatistic):
             state["used"] > self.capacity,
         )
         return KeptValues(true, predicted, weights, broken)
-
-    def _values(self, given: Given) -> Values:
-        return value_batch(
-            (given.y_true, given.y_pred),
-            given.sample_weight,
-            given.mask,
-            num_outputs=self.num_outputs,
-            ignore_nan=self.ignore_nan,
-        )
 
     def _append(self, state: State, values: Tensor, keep: Tensor) -> State:
         """Append the kept values, `(3, D, N)`, to the used places."""

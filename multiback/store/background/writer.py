@@ -321,12 +321,9 @@ _writers: "weakref.WeakSet[Writer]" = weakref.WeakSet()
 
 
 def wait_for(path: Path) -> None:
-    """Wait for this process's pending commit into a run directory.
+    """Wait for this process's pending commit into a run directory (resolved path).
 
     So a reader sees the last save of the same program. Stored errors stay stored.
-
-    Args:
-        path: The run directory, resolved.
     """
     for writer in list(_writers):
         if writer.is_for(path):

@@ -132,7 +132,7 @@ def _key(key: Any, where: str) -> str:
         return key
     raise ArgumentError(
         f"{where} must have strings as keys, but has {key!r}. JSON would turn it "
-        f"into a string in silence; do so yourself."
+        f"into a string without an error. Pass str(key)."
     )
 
 

@@ -58,11 +58,7 @@ def manifest_bytes(manifest: Manifest) -> bytes:
 
 
 def parse_manifest(raw: bytes) -> Manifest:
-    """Read a manifest.
-
-    Raises:
-        ValueError: The reason why these bytes are not a valid manifest.
-    """
+    """Read a manifest, or raise a ValueError with the reason why it is not valid."""
     fields = load(raw)
     if not isinstance(fields, dict) or fields.get("format") != FORMAT:
         raise ValueError(f"it is no {FORMAT} manifest")
@@ -116,7 +112,7 @@ def _text(fields: dict[str, Any], key: str) -> str:
     """Take a text that can be printed on a line."""
     text: str = _of(fields, key, str)
     if len(text) > MAX_TEXT:
-        raise ValueError(f"its {key} has {len(text)} characters, not up to {MAX_TEXT}")
+        raise ValueError(f"its {key} has {len(text)} characters, more than {MAX_TEXT}")
     return text
 
 
@@ -137,7 +133,7 @@ def _time(fields: dict[str, Any]) -> float:
 def _metrics(fields: dict[str, Any]) -> dict[str, float]:
     metrics = _of(fields, "metrics", dict)
     if len(metrics) > MAX_METRICS:
-        raise ValueError(f"it has {len(metrics)} metrics, not up to {MAX_METRICS}")
+        raise ValueError(f"it has {len(metrics)} metrics, more than {MAX_METRICS}")
     for name in metrics:
         if len(name) > MAX_TEXT:
             raise ValueError(f"its metric {name!r:.40} has {len(name)} characters")

@@ -148,11 +148,7 @@ def _plain(array: Array) -> Array:
 
 
 def read_tensors(path: Path, entry: FileEntry) -> dict[str, Array]:
-    """Read all arrays in one pass that also computes the file's checksum.
-
-    Raises:
-        CorruptCheckpointError: As for `stream_tensors`.
-    """
+    """Read all arrays in one pass that also computes the file's checksum."""
     with no_collector():
         return dict(stream_tensors(path, entry))
 

@@ -97,16 +97,9 @@ def build_header(
 ) -> tuple[bytes, list[str]]:
     """Lay out arrays in a file.
 
-    Args:
-        kinds: For each name the dtype's name and the shape.
-        labels: What else to call an array, by its name; kept in the metadata.
-
-    Returns:
-        The file's first bytes (length and header) and the names in the order of their
-        arrays.
-
-    Raises:
-        ArgumentError: A name or a dtype that cannot be stored.
+    Given each one's dtype and shape, return the file's first bytes (length and header)
+    and the names in the order of their arrays. Labels, what else to call an array, are
+    kept in the metadata.
 
     Examples:
         >>> head, order = build_header({"a": ("int8", (3,)), "b": ("float64", ())})
@@ -170,18 +163,11 @@ def _itemsize(name: str, dtype: str, _shape: tuple[int, ...]) -> int:
 
 
 def parse_header(raw: bytes, payload: int) -> list[TensorInfo]:
-    """Read a header and check it against the bytes that follow it.
+    """Read a JSON header and check it against the `payload` bytes that follow it.
 
-    Args:
-        raw: The JSON header, without its length.
-        payload: How many bytes follow the header in the file.
-
-    Returns:
-        The arrays in the order of their bytes, which cover `payload` exactly:
-        no overlap and no gap.
-
-    Raises:
-        ValueError: The reason; the caller adds the file's name.
+    The arrays are in the order of their bytes, which cover the payload exactly: no
+    overlap and no gap. Else a ValueError has the reason; the caller adds the file's
+    name.
 
     Examples:
         >>> parse_header(b'{"a":{"dtype":"U8","shape":[2],"data_offsets":[0,2]}}', 2)

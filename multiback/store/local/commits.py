@@ -51,14 +51,10 @@ class Reservation:
         names: Iterable[str],
         others: Iterable[str],
     ) -> "Reservation":
-        """Choose a free number and name; the directory's lock is held.
+        """Choose a free number and name. The caller holds the directory's lock.
 
-        Args:
-            request: What is to be written.
-            folder: Where.
-            newest: The newest commit's number.
-            names: Names that are taken.
-            others: Names of temporary directories, of other commits among them.
+        `names` are taken; `others` are temporary directories, of other commits among
+        them.
         """
         reserved = list(filter(None, map(_RESERVED.fullmatch, others)))
         taken, kept = set(names), {match[2] for match in reserved}
@@ -93,13 +89,8 @@ def write_files(
 ) -> dict[str, FileEntry]:
     """Write a checkpoint's files but the manifest, all of them on the disk.
 
-    Args:
-        files: How to change the file system.
-        directory: An empty directory that no reader looks at.
-        request: What to write.
-
-    Raises:
-        StoreError: The operating system refused; what was written is still there.
+    Into an empty directory that no reader looks at; what was written before an error is
+    still there.
     """
     state = write_tensors(files, directory / STATE, request.tensors, request.labels)
     entries = {STATE: state}
@@ -131,11 +122,7 @@ def write_manifest(
     reserved: Reservation,
     entries: Mapping[str, FileEntry],
 ) -> Manifest:
-    """Write the manifest, the last file, and wait for the directory.
-
-    Returns:
-        The manifest, as a reader will see it.
-    """
+    """Write the manifest, the last file, and wait for the directory."""
     path = directory / MANIFEST
     if path.exists():
         with store_errors("replace", path):

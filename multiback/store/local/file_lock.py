@@ -52,9 +52,7 @@ def _identity(path: Path) -> _Identity | None:
 def locked(path: Path, timeout: float) -> Lock | None:
     """Lock a file; None where the file system has no locks.
 
-    Raises:
-        Busy: Another process, or another thread, holds it for too long.
-        StoreError: The file cannot be made.
+    Raise `Busy` where another process, or another thread, holds it for too long.
     """
     held: list[os.stat_result] = []
     lock = filelock.FileLock(
@@ -104,11 +102,7 @@ _told: set[Path] = set()
 
 @contextmanager
 def directory_lock(path: Path, timeout: float) -> Iterator[None]:
-    """Hold the directory's lock while the block runs.
-
-    Raises:
-        StoreError: Another process holds it for too long.
-    """
+    """Hold the directory's lock while the block runs."""
     # Threads of one process wait for each other here, not at the file.
     turn = _turns.setdefault(path, threading.Lock())
     if not turn.acquire(timeout=timeout):

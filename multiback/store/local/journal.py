@@ -60,9 +60,7 @@ def line_of(record: Mapping[str, Any], *, argument: str) -> bytes:
 def read_lines(path: Path) -> list[dict[str, Any]]:
     """Read the records, oldest first, without torn and invalid lines.
 
-    Raises:
-        StoreError: The file is a link or a pipe, is larger than any journal, or
-            cannot be read.
+    A link, a pipe, or what is larger than any journal raises.
     """
     try:
         with store_errors("read", path):

@@ -18,7 +18,7 @@ from multiback.store.format.manifest import MANIFEST
 
 # The coarsest clock of a file system in use, FAT's.
 AT_REST_NS = 2_000_000_000
-# So many entries without a manifest are named one by one.
+# Report at most this many entries without a manifest by name.
 MOST_STRANGERS = 100
 
 Stamp = tuple[int, int, int, int, int]
@@ -26,11 +26,7 @@ Skipped = list[tuple[Path, str]]
 
 
 class Listing:
-    """List a directory of checkpoints; threads may share it.
-
-    Args:
-        directory: The directory.
-    """
+    """List a directory of checkpoints; threads may share it."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -43,9 +39,8 @@ class Listing:
     def check(self) -> None:
         """Raise if the directory is a link.
 
-        Raises:
-            StoreError: It is a link. In a shared directory it may lead anywhere, and
-                files there would count as this run directory's.
+        In a shared directory it may lead anywhere, and files there would count as this
+        run directory's.
         """
         if self._directory.is_symlink():
             target = os.path.realpath(self._directory)

@@ -57,11 +57,8 @@ class _Held:
 class RunLocks:
     """The locks of one directory's runs.
 
-    Args:
-        directory: The run directory.
-        files: How to change the file system.
-        claim_timeout: Where there are no locks: seconds after which a claim that was
-            not renewed is taken over.
+    Where there are no locks, a claim that was not renewed for `claim_timeout` seconds
+    is taken over.
     """
 
     def __init__(
@@ -81,8 +78,7 @@ class RunLocks:
     def start(self, run_id: str) -> bool:
         """Take a run, until `end` or the process ends; return whether it is new here.
 
-        Raises:
-            StoreError: Another process writes it.
+        Raise where another process writes it.
         """
         path = self._path(digest_of(run_id))
         is_new = path not in _held
@@ -101,11 +97,7 @@ class RunLocks:
         return is_new
 
     def _take(self, path: Path, run_id: str) -> tuple[_Held | None, Owner | None]:
-        """Take a run, or return its other owner where there are no locks.
-
-        Raises:
-            StoreError: Another process holds its lock.
-        """
+        """Take a run, or return its other owner where there are no locks."""
         held = _held.get(path)
         if held is not None:
             self._keep(path, held)
@@ -126,11 +118,7 @@ class RunLocks:
         return held, None
 
     def _keep(self, path: Path, held: _Held) -> None:
-        """Raise if a run is not this process's any more; take it again if it was lost.
-
-        Raises:
-            StoreError: Another process has taken it.
-        """
+        """Raise if a run is another process's; take it again if it was lost."""
         if held.lock is None:
             other = None if _renew(path, held.note) else self._claim(path, held.note)
             if other is not None:
@@ -187,11 +175,7 @@ class RunLocks:
 
     @contextmanager
     def holding(self, run_id: str) -> Iterator[None]:
-        """Hold a run while the block runs; a started run is held already.
-
-        Raises:
-            StoreError: Another process writes it.
-        """
+        """Hold a run while the block runs; a started run is held already."""
         path = self._path(digest_of(run_id))
         with _turn:
             held, other = self._take(path, run_id)
@@ -206,11 +190,7 @@ class RunLocks:
                 _release_unused(path, held, self._files)
 
     def check(self, run_id: str) -> None:
-        """Make sure that a run that is held is this process's still.
-
-        Raises:
-            StoreError: Another process has taken it.
-        """
+        """Raise unless a run that is held is this process's still."""
         path = self._path(digest_of(run_id))
         with _turn:
             self._keep(path, _held[path])

@@ -229,7 +229,7 @@ class RunDirectory(Runs):
 
     def missing(self, checkpoints: Iterable[Checkpoint]) -> list[Checkpoint]:
         """Return those of its checkpoints that do not exist any more."""
-        # A disk that is away has lost nothing.
+        # If the folder is gone, the disk may only be unmounted.
         if not self._checkpoints.is_dir():
             return []
         return [one for one in checkpoints if not (one.path / MANIFEST).exists()]
@@ -279,9 +279,8 @@ class RunDirectory(Runs):
     ) -> list[str]:
         """Let a function delete the leftovers of writers that have ended.
 
-        Args:
-            collect_all: Takes paths and returns problems.
-            mine: A run that this process has taken, and written nothing of yet.
+        It takes paths and returns problems; `mine` is a run that this process has
+        taken, and written nothing of yet.
         """
         self._listing.check()
         with store_errors("collect garbage in", self.path):

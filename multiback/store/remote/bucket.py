@@ -38,7 +38,7 @@ _PERMANENT = (FileNotFoundError, PermissionError, NotImplementedError, TypeError
 # The keys under which file systems report the time of the last write.
 _TIMES = ("LastModified", "updated", "last_modified", "mtime", "created")
 
-# As store/writer.py names its threads.
+# The name of the threads of store/background/writer.py.
 WRITER_THREAD = "multiback-writer"
 
 T = TypeVar("T")
@@ -208,11 +208,7 @@ class Bucket:
         )
 
     def download(self, name: str, target: Path) -> None:
-        """Read an object into a file.
-
-        Raises:
-            FileNotFoundError: The object does not exist.
-        """
+        """Read an object into a file, or raise FileNotFoundError."""
         self._try(
             "download",
             name,
@@ -228,11 +224,7 @@ class Bucket:
                 self._try("delete", name, call, absent=True)
 
     def uploads(self) -> Sequence[Upload]:
-        """List the uploads in parts that have not ended.
-
-        Raises:
-            StoreError: The store does not say.
-        """
+        """List the uploads in parts that have not ended; raise if that is unknown."""
         if not isinstance(self._fs, _KeepsUploads):
             return []  # Other stores drop them after some days.
         bucket, prefix, _ = self._fs.split_path(self._path(""))

@@ -27,15 +27,9 @@ GARBAGE_AFTER = 24 * 3600.0
 
 
 def claim(bucket: Bucket, request: Request, taken: set[str]) -> tuple[str, str]:
-    """Find a name that no other writer has.
+    """Find a name that no other writer has, and the object that claims it.
 
-    Args:
-        bucket: The run directory.
-        request: What is to be written.
-        taken: Names that are known to be taken; those that are found to be are added.
-
-    Returns:
-        The name, and the object that claims it: to be deleted once there is a manifest.
+    To be deleted once there is a manifest. Names that are found to be taken are added.
     """
     owner = {
         "run_id": request.run_id,
@@ -57,10 +51,7 @@ def claim(bucket: Bucket, request: Request, taken: set[str]) -> tuple[str, str]:
 def abandoned(bucket: Bucket, objects: Objects, run_id: str | None) -> list[str]:
     """Return the names of dead writers' objects: a day old, or of one run.
 
-    Args:
-        bucket: The run directory.
-        objects: What is there.
-        run_id: A run that no process writes, because it is about to start.
+    No process writes that run, because it is about to start.
     """
     unfinished = {n: files for n, files in objects.items() if MANIFEST not in files}
     own = _folders_of(bucket, objects, run_id) if run_id else set()
@@ -75,16 +66,7 @@ def abandoned(bucket: Bucket, objects: Objects, run_id: str | None) -> list[str]
 def abandoned_uploads(
     bucket: Bucket, objects: Objects, run_id: str | None
 ) -> list[Upload]:
-    """Return dead writers' uploads in parts: a day old, or of one run.
-
-    Args:
-        bucket: As for `abandoned`.
-        objects: As for `abandoned`.
-        run_id: As for `abandoned`.
-
-    Raises:
-        StoreError: The store does not say.
-    """
+    """Return dead writers' uploads in parts, as `abandoned` does objects."""
     own = _folders_of(bucket, objects, run_id) if run_id else set()
     folders = tuple(f"{CHECKPOINTS}/{name}/" for name in own)
     return [

@@ -18,12 +18,7 @@ MAX_OBJECT = 64 << 20
 
 
 class RemoteJournal:
-    """Append records, and read those of all writers.
-
-    Args:
-        bucket: Where.
-        folder: The objects' folder.
-        per_object: How many records an object takes.
+    """Append records to a folder's objects, so many each; read those of all.
 
     Examples:
         >>> journal = RemoteJournal(Bucket("memory://doctest-journal"), "history", 2)

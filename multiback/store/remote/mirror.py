@@ -81,14 +81,11 @@ class Mirror:
                 path.unlink()
 
     def refresh(self) -> Objects:
-        """Bring the mirror up to date.
+        """Bring the mirror up to date, and return what is there remotely.
 
         A checkpoint is committed if its manifest is there and every file that it names
         has the size that it says. Others are skipped; one without a manifest is being
         written, or is garbage.
-
-        Returns:
-            What is there remotely, by the checkpoint's name and the file's.
         """
         with self.turn:
             objects = self._listed()

@@ -69,7 +69,7 @@ class _Claim:
         return None
 
     def _renew_quietly(self) -> None:
-        """Renew it periodically; a failure is temporary, or a commit meets it."""
+        """Renew the claim. Ignore a failure: if it lasts, the next commit raises it."""
         renewal = self._renewal
         with suppress(StoreError):
             self.renew()
@@ -87,11 +87,7 @@ class _Claim:
 def look(bucket: Bucket, folder: str, mine: str | None) -> Iterator[tuple[str, Owner]]:
     """Read the claims below a folder.
 
-    Args:
-        bucket: The run directory.
-        folder: The folder.
-        mine: This process's own object, just written; its time is the reference for
-            others.
+    The time of `mine`, this process's own object, just written, is the reference.
     """
     listed = {n: i for n, i in bucket.list(folder).items() if i.size <= MAX_NOTE}
     now = listed[mine].modified if mine in listed else None
@@ -107,9 +103,7 @@ def look(bucket: Bucket, folder: str, mine: str | None) -> Iterator[tuple[str, O
 class RemoteOwnership:
     """Know who writes the runs of one remote run directory.
 
-    Args:
-        bucket: The run directory.
-        timeout: Seconds after which a claim that was not renewed is taken over.
+    A claim that was not renewed for `timeout` seconds is taken over.
     """
 
     def __init__(self, bucket: Bucket, timeout: float) -> None:
@@ -122,11 +116,7 @@ class RemoteOwnership:
         return sorted(found, key=lambda one: one.started)
 
     def claim(self, run_id: str) -> None:
-        """Take a run; wait where its writer may have ended.
-
-        Raises:
-            StoreError: Another process writes it.
-        """
+        """Take a run; wait where its writer may have ended, raise where it has not."""
         key = self._bucket.url, run_id
         with _turn:
             held = _claims.get(key)
@@ -175,11 +165,7 @@ class RemoteOwnership:
         return {name: info.size for name, info in listed if is_old(info.modified)}
 
     def check(self, run_id: str) -> None:
-        """Renew this process's claim; raise if another process holds the run.
-
-        Raises:
-            StoreError: Another process writes it.
-        """
+        """Renew this process's claim; raise if another process holds the run."""
         with _turn:
             held = _claims.get((self._bucket.url, run_id))
         if held is not None:

@@ -125,11 +125,7 @@ class RemoteRunDirectory(Runs):
         return self._history.records()
 
     def start_run(self, run_id: str, info: Mapping[str, Any]) -> None:
-        """Note that a run starts, and collect what dead writers left.
-
-        Raises:
-            StoreError: Another process is writing this run.
-        """
+        """Note that a run starts, and collect what dead writers left."""
         record = {"run_id": check_run_id(run_id), "started": time.time(), "info": info}
         self._ownership.claim(run_id)
         objects = self._mirror.refresh()
@@ -151,9 +147,8 @@ class RemoteRunDirectory(Runs):
     def commit(self, request: Request) -> Checkpoint:
         """Write one checkpoint: whole when this returns, or not at all.
 
-        Raises:
-            StoreError: It could not be uploaded in several attempts. Earlier ones are
-                intact. Or another process writes this run.
+        Raise where it could not be uploaded in several attempts; earlier ones are
+        intact.
         """
         with self._mirror.turn:
             self._ownership.check(request.run_id)
@@ -236,11 +231,7 @@ class RemoteRunDirectory(Runs):
         self._history.append(record, argument="record")
 
     def garbage(self) -> dict[str, int]:
-        """Find day-old leftovers of dead writers, and unused architectures.
-
-        Returns:
-            Sizes by name.
-        """
+        """Find day-old leftovers of dead writers, and unused architectures: sizes."""
         objects = self._mirror.refresh()
         found = self._ownership.garbage()
         for name in abandoned(self._bucket, objects, None):
@@ -259,9 +250,8 @@ class RemoteRunDirectory(Runs):
     def collect_garbage(self, *, dry_run: bool = False) -> list[str]:
         """Delete what `garbage` finds, and day-old uploads that did not end.
 
-        Returns:
-            The URLs that were deleted, or would be; that of an upload has its
-            `uploadId`, as in S3's own interface.
+        Return the URLs that were deleted, or would be; that of an upload has its
+        `uploadId`, as in S3's own interface.
         """
         found = list(self.garbage())
         uploads: list[Upload] = []

@@ -18,12 +18,7 @@ LOOK_SECONDS = 15.0
 
 
 class RemoteRequest:
-    """Look for one object in the background.
-
-    Args:
-        url: The folder's URL.
-        name: The object's name.
-    """
+    """Look for one object in a folder, in the background."""
 
     def __init__(self, url: str, name: str) -> None:
         self._bucket = Bucket(url)

@@ -35,12 +35,7 @@ class RemoteSource:
 
     @contextmanager
     def borrow(self, name: str, entry: FileEntry) -> Iterator[Path]:
-        """Download a file, verify it, and delete it at the end.
-
-        Raises:
-            CorruptCheckpointError: It is not what the manifest says.
-            StoreError: It cannot be read.
-        """
+        """Download a file, verify it, and delete it at the end."""
         mirror = mirror_of(self.run)
         scratch = mirror.local.path / f".borrowed-{secrets.token_hex(8)}"
         scratch.mkdir(parents=True)
@@ -53,11 +48,7 @@ class RemoteSource:
             shutil.rmtree(scratch, ignore_errors=True)
 
     def architecture(self, name: str, checksum: str) -> bytes:
-        """Read the architecture, verified.
-
-        Raises:
-            CorruptCheckpointError: It is not what the manifest says.
-        """
+        """Read the architecture, verified."""
         bucket = mirror_of(self.run).bucket
         info = bucket.list(name).get(name)
         if info is not None and info.size > MAX_DOCUMENT:

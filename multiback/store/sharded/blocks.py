@@ -25,11 +25,7 @@ _DIGITS = 16
 
 
 def digests_of(path: Path) -> tuple[FileEntry, str]:
-    """Read a file once; describe it and each of its blocks.
-
-    Returns:
-        Size and checksum, and the blocks' checksums one behind the other.
-    """
+    """Read a file once; return its size and checksum, and all blocks' checksums."""
     digest = xxhash.xxh3_128()
     blocks: list[str] = []
     size = 0
@@ -53,25 +49,15 @@ def _block_digests(data: memoryview) -> list[str]:
 
 
 def blocks_document(blocks: Mapping[str, str]) -> dict[str, Any]:
-    """Return what `state-blocks.json` holds.
-
-    Args:
-        blocks: Each file's checksums, by its path in the state's folder.
-    """
+    """Return what `state-blocks.json` holds of the checksums by path in the folder."""
     return {"block": BLOCK, "files": dict(blocks)}
 
 
 class PartReader:
     """Read ranges of the files of a state's folder, each verified.
 
-    Args:
-        folder: The folder.
-        files: Each file's size and checksum, by its path in the folder.
-        document: The content of `state-blocks.json`; without it (None) each file that
-            is read is verified whole.
-
-    Raises:
-        CorruptCheckpointError: The document is not one that this package wrote.
+    The document is the content of `state-blocks.json`; without it each file that is
+    read is verified whole.
     """
 
     def __init__(
@@ -94,13 +80,7 @@ class PartReader:
             begin = stop
 
     def read(self, name: str, begin: int, end: int) -> memoryview:
-        """Read a range of a file, verified.
-
-        Raises:
-            CorruptCheckpointError: There is no such file or range, or it is not what
-                was written.
-            ValueError: The range is invalid.
-        """
+        """Read a range of a file, verified; an invalid range is a ValueError."""
         path = self.folder / name
         if name not in self.files or not 0 <= begin <= end <= self.files[name].size:
             raise ValueError(f"there are no bytes {begin} to {end} of {name!r:.200}")

@@ -33,18 +33,10 @@ _PLACES, _OFFSETS = "DCP_SHARDING_INFO", "saved_offsets"
 def read_parts(
     reader: PartReader, regions: Regions
 ) -> tuple[dict[str, Array], dict[str, list[Array]]]:
-    """Read parts of some arrays, and only the needed bytes of each file.
+    """Read the regions of some arrays, all others whole, and only the needed bytes.
 
-    Args:
-        reader: Reads the folder.
-        regions: What is wanted of the arrays that are not wanted whole.
-
-    Returns:
-        All other arrays, and the parts of these that the folder has.
-
-    Raises:
-        CorruptCheckpointError: What is read is not what was written, or the pieces
-            of an array do not make one. No array takes more memory than its pieces.
+    Return the others, and the parts that the folder has. No array takes more memory
+    than its pieces.
     """
     found: dict[str, list[_StoredPiece]] = defaultdict(list)
     for name in reader.files:

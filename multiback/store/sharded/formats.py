@@ -36,19 +36,8 @@ FORMATS = (SAFETENSORS, *_READERS)
 def read_parts(name: str, reader: PartReader, regions: Regions) -> Parts:
     """Read some arrays of a state's folder in parts, and all others whole.
 
-    What is read is verified, with what shares a block with it; nothing else is.
-
-    Args:
-        name: The format.
-        reader: Reads the folder.
-        regions: What is wanted of the arrays that are not wanted whole. Names that the
-            folder does not have are skipped.
-
-    Raises:
-        CorruptCheckpointError: The folder has other files than the manifest says, or
-            something that is read is not what was written.
-        MissingPackageError: The format's library is not installed.
-        StoreError: The format is unknown.
+    What is read is verified, with what shares a block with it; nothing else is. Regions
+    of names that the folder does not have are skipped.
     """
     if name not in _READERS:
         raise StoreError(
@@ -108,17 +97,9 @@ def _link(path: Path) -> CorruptCheckpointError:
 def settle(files: Files, folder: Path) -> tuple[dict[str, FileEntry], dict[str, str]]:
     """Wait until all files of another writer are on the disk, and describe them.
 
-    Args:
-        files: How to change the file system.
-        folder: The folder.
-
-    Returns:
-        Size and checksum by the path from the checkpoint's directory; and the
-        checksums of each file's blocks by its path in the folder.
-
-    Raises:
-        StoreError: It wrote something that has no place in a checkpoint, or the
-            operating system refused.
+    By size and checksum, by the path from the checkpoint's directory; and by the
+    blocks' checksums, by the path in the folder. What has no place in a checkpoint
+    raises.
     """
     entries: dict[str, FileEntry] = {}
     blocks: dict[str, str] = {}

@@ -36,20 +36,11 @@ _ROOT = "manifest.ocdbt"
 def read_parts(
     reader: PartReader, regions: Regions
 ) -> tuple[dict[str, Array], dict[str, list[Array]]]:
-    """Read parts of some arrays: the chunks that they touch, verified before.
+    """Read regions of some arrays, all others whole: chunks that they touch, verified.
 
-    Args:
-        reader: Reads the folder.
-        regions: What is wanted of the arrays that are not wanted whole.
-
-    Returns:
-        All other arrays, and the parts of these that the folder has.
-
-    Raises:
-        CorruptCheckpointError: What is read is not what was written, or no such
-            database. What is written here is not compressed: arrays that claim more
-            bytes than the files have are refused before anything is allocated.
-        MissingPackageError: TensorStore is not installed.
+    Return the others, and the parts that the folder has. What is written here is not
+    compressed: arrays that claim more bytes than the files have are refused before
+    anything is allocated.
     """
     library = tensorstore()
     with _orbax_errors(reader.folder):
@@ -78,15 +69,8 @@ Place = tuple[str, int, int]
 def places_of(library: Any, reader: PartReader) -> dict[str, Place | None]:
     """Return where each value of the database lies, from verified index files.
 
-    Args:
-        library: TensorStore.
-        reader: Reads the folder.
-
-    Returns:
-        Places by key; None for a value of a few bytes, which lies beside its key.
-
-    Raises:
-        ValueError, LookupError: It is not a database.
+    None for a value of a few bytes, which lies beside its key. What is not a database
+    raises a ValueError or a LookupError.
     """
     reader.check(_ROOT, 0, reader.files[_ROOT].size)
     store = library.KvStore.open(f"file://{reader.folder}/").result()
@@ -200,11 +184,7 @@ def _check_sizes(opened: Mapping[str, Any], there: int) -> None:
 
 
 def tensorstore() -> Any:
-    """Import TensorStore.
-
-    Raises:
-        MissingPackageError: It is not installed.
-    """
+    """Import TensorStore."""
     try:
         return importlib.import_module("tensorstore")
     except ImportError as error:

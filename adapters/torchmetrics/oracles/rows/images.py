@@ -72,7 +72,7 @@ def images(kind: str) -> Translation:
         return Equivalent(
             None,
             sklearn,
-            additions=samples.additions + 1024,  # A variance is a difference.
+            additions=samples.additions + 1024,  # A variance rounds more.
             note=NOTE,
         )
 
