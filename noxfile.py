@@ -90,7 +90,8 @@ ONCE = (
     *(
         f"tests/adapters/test_{name}.py"
         for name in (
-            *("assert_agrees", "documented_examples", "equivalents"),
+            *("assert_agrees", "crosscheck_metrics", "crosschecked_boxes"),
+            *("documented_examples", "equivalents"),
             *("every_torchmetric", "keras_conventions", "keras_equivalents"),
             "lightning_files",
             *("missing_libraries", "peers", "regression_equivalents", "report"),
@@ -128,7 +129,7 @@ ONCE = (
         f"tests/test_{name}.py"
         for name in (
             *("contributing", "docs", "doctests", "importing", "migration"),
-            *("notebook", "other_names"),
+            *("notebook", "other_names", "packaging", "repr"),
         )
     ),
 )

@@ -180,48 +180,6 @@ def test_thresholds_of_chosen_classes_stand_in_their_order():
         mb.metrics.RecallAtPrecision(0.25, classes=0)
 
 
-@pytest.mark.parametrize("average", ["macro", "micro", None])
-@pytest.mark.parametrize("task", ["binary", "multiclass", "multilabel"])
-def test_samplewise_overlap_of_chosen_classes(task, average):
-    arguments = {"multiclass": CLASSES, "multilabel": LABELS}.get(task, {"task": task})
-    y_true, hard, scores = draw(task, 60, (20,))
-    if task != "multiclass":
-        shape = (15, 4, 5) if task == "multilabel" else (15, 4)
-        y_true, hard, scores = (x.reshape(shape) for x in (y_true, hard, scores))
-    chosen = [1, 0] if task == "binary" else [3, 1]
-    rows = []
-    for true, guess in zip(y_true, hard, strict=True):
-        if task == "multilabel":
-            pairs = [(true[..., c] == 1, guess[..., c] == 1) for c in chosen]
-        else:
-            pairs = [(true == c, guess == c) for c in chosen]
-        hits = np.array([(t & g).sum() for t, g in pairs], float)
-        sizes = np.array([(t | g).sum() for t, g in pairs], float)
-        if average == "micro":
-            rows.append(hits.sum() / sizes.sum() if sizes.sum() else 0.0)
-            continue
-        with np.errstate(invalid="ignore"):
-            each = hits / sizes
-        empty = np.nan if task != "multilabel" else 0.0
-        each = np.where(sizes > 0, each, empty)
-        if average is None:
-            rows.append(each)
-        else:
-            rows.append(0.0 if np.isnan(each).all() else np.nanmean(each))
-    metric = mb.metrics.SamplewiseJaccardIndex(
-        **arguments, average=average, classes=chosen
-    )
-    expected = np.nanmean(rows, axis=0)
-    np.testing.assert_allclose(stream(metric, (y_true, scores)), expected, rtol=1e-6)
-    if average is None:
-        one = mb.metrics.SamplewiseJaccardIndex(
-            **arguments, average=None, classes=chosen[1]
-        )
-        np.testing.assert_allclose(
-            stream(one, (y_true, scores)), expected[1], rtol=1e-6
-        )
-
-
 def test_counts_of_chosen_classes():
     y_true, _, scores = draw("multiclass")
     every = stream(mb.metrics.StatScores(**CLASSES, average=None), (y_true, scores))

@@ -11,12 +11,7 @@ from support.oracles import REGRESSION
 import multiback as mb
 from multiback.errors import ArgumentError
 
-NAMES = [
-    "ConcordanceCorrelation",
-    "ExplainedVariance",
-    "PearsonCorrelation",
-    "R2Score",
-]
+NAMES = ["ConcordanceCorrelation", "ExplainedVariance", "PearsonCorrelation", "R2Score"]
 
 
 def draw(rng, n, offset=0.0, shape=()):

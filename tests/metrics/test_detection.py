@@ -29,8 +29,9 @@ def expected(truths, found, num_classes=CLASSES):
 
 class TestBoxMeanAveragePrecision(MetricContract):
     cases: ClassVar = {
-        "capacity": {"capacity": 3000},
         "bins": {"num_bins": 25000},
+        # Elsewhere it takes seconds to compile, and is what scores are kept by.
+        **({"capacity": {"capacity": 3000}} if BACKEND == "torch" else {}),
     }
 
     def make(self, **arguments):

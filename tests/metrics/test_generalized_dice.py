@@ -21,10 +21,7 @@ def test_it_is_torchmetrics_where_each_sample_has_each_class(
     true, guess = rng.integers(0, 4, (8, 30)), rng.integers(0, 4, (8, 30))
     true[:, :4] = range(4)
     theirs = GeneralizedDiceScore(
-        4,
-        include_background=background,
-        weight_type=weight_type,
-        input_format="index",
+        4, include_background=background, weight_type=weight_type, input_format="index"
     )
     theirs.update(torch.tensor(guess), torch.tensor(true))
     metric = equivalents(theirs).multiback

@@ -172,6 +172,7 @@ def test_a_view_has_thresholds_and_curves():
     assert view.variables == []
     assert value(view) == value(alone)
     assert view.threshold() == alone.threshold()
+    assert view.bounds() == alone.bounds()
     for mine, theirs in zip(view.roc_curve(), alone.roc_curve(), strict=True):
         np.testing.assert_array_equal(mine, theirs)
     assert len(view.precision_recall_curve()) == 3

@@ -220,19 +220,6 @@ def test_billions_of_samples_keep_their_value(rng, name):
     assert many[0] - 0.02 <= few <= many[1] + 0.02
 
 
-def test_a_group_shares_the_histogram_and_a_view_has_bounds(rng):
-    batch = draw(rng, ROWS, probability=True)
-    auroc, precision = mb.metrics.group(
-        mb.metrics.AUROC(), mb.metrics.AveragePrecision()
-    )
-    alone = mb.metrics.AveragePrecision()
-    for metric in (auroc, precision, alone):
-        metric.update_state(*batch)
-    assert precision.variables == []
-    assert precision.bounds() == alone.bounds()
-    assert stream(precision) == stream(alone)
-
-
 def close_scores(n=4096):
     rng = np.random.default_rng(0)
     y_true = rng.integers(0, 2, n)

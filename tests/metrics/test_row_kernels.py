@@ -100,10 +100,7 @@ METRICS = {
         lambda rng, _: _images(rng, 1, 140),
     ),
     "SSIM of volumes": (m.StructuralSimilarity, _volumes),
-    "MS-SSIM": (
-        lambda: m.MultiScaleStructuralSimilarity(betas=[0.3, 0.7]),
-        _images,
-    ),
+    "MS-SSIM": (lambda: m.MultiScaleStructuralSimilarity(betas=[0.3, 0.7]), _images),
     "NRMSE": (m.NormalizedRootMeanSquaredError, _regression),
     "R2": (lambda: m.R2Score(num_outputs=2), _outputs),
     "RSE": (lambda: m.RelativeSquaredError(squared=False), _regression),

@@ -75,7 +75,7 @@ def test_downloads_are_gone_once_they_were_read(there, commit):
     assert (dict(one.stream_tensors())["kernel"] == 1).all()
     assert one.architecture_document()["layers"] == [1, 2]
     assert {path.name for path in runs.path.rglob("*")} <= {
-        *("checkpoints", "one", "manifest.json", "lock"),
+        *("checkpoints", "one", "manifest.json", "lock")
     }
 
 

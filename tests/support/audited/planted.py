@@ -22,7 +22,6 @@ BINARY = (X[:, :1] + NOISE[:, :1] > 1).astype("float32")
 IDS = (X + 0.7 * NOISE).argmax(axis=1).astype("int32")
 ONE_HOT = np.eye(3, dtype="float32")[IDS]
 LABELS = (X + 0.7 * NOISE > 0.5).astype("float32")
-FROM_0_TO_2 = {"data": (X, 2 * BINARY), "loss": "mse"}
 WEIGHTS = np.where(BINARY[:, 0] == 1, 5.0, 0.5).astype("float32")
 
 
@@ -189,11 +188,7 @@ PLANTED = {
         "auc",
         lambda: binary([K.AUC(name="auc")], bias=-9.0, scale=1.0),
     ),
-    "one_column_f1": (
-        "one column",
-        "f1",
-        lambda: binary([K.F1Score(name="f1")]),
-    ),
+    "one_column_f1": ("one column", "f1", lambda: binary([K.F1Score(name="f1")])),
     "one_column_accuracy": (
         "one column",
         "categorical_accuracy",
@@ -215,11 +210,7 @@ PLANTED = {
         "iou",
         lambda: several([K.MeanIoU(3, name="iou")], ONE_HOT),
     ),
-    "iou_of_one_score": (
-        SCORES,
-        "iou",
-        lambda: binary([K.MeanIoU(2, name="iou")]),
-    ),
+    "iou_of_one_score": (SCORES, "iou", lambda: binary([K.MeanIoU(2, name="iou")])),
     "numbered_twice": (
         "hidden by a name",
         "a_1",

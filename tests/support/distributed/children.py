@@ -33,10 +33,7 @@ def fewer_and_fewer(backend, root, meeting):
     Returns:
         What the last process printed.
     """
-    first = run(
-        *(backend, "fewer_child", root, 4, 2, meeting(), 2),
-        ranks=4,
-    )
+    first = run(*(backend, "fewer_child", root, 4, 2, meeting(), 2), ranks=4)
     assert first[3].returncode == -signal.SIGKILL, first[3].output
     # JAX ends the others when process 0 has ended.
     for child in first[: 1 if backend == "jax" else 3]:
