@@ -72,6 +72,16 @@ def test_the_error_names_the_file_what_was_wanted_and_what_came(runs, commit):
         saved.document("trainer")
 
 
+def test_tensors_notice_a_flipped_byte_without_verify(runs, commit):
+    saved = commit(runs)
+    path = saved.path / "state.safetensors"
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(CorruptCheckpointError, match="checksum"):
+        saved.tensors()
+
+
 def test_asking_for_an_absent_document_lists_what_is_there(runs, commit):
     with pytest.raises(StoreError, match=r"trainer\.json"):
         commit(runs).document("absent")
