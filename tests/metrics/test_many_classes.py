@@ -99,3 +99,26 @@ def test_a_mean_in_a_step_lies_within_its_bounds_as_does_that_of_scikit_learn(wa
     low, high = metric.bounds()
     for value in (found, right):
         assert low - 1e-6 <= value <= high + 1e-6
+
+
+@pytest.mark.filterwarnings("ignore:.* may be off by")
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("cls", [AUROC, AveragePrecision])
+def test_a_step_reads_large_counts_as_the_arrays_do(cls, way):
+    metric = cls(task="multiclass", num_classes=3, average=None)
+    result = ways()[way](metric.stateless_result)
+    shape = metric.variables[0].shape
+    for largest in (2, 1000, 2**23, 2**26):
+        # Bins without scores, with a single one, and with many.
+        cells = RNG.integers(0, largest, shape[1]) * (RNG.random(shape[1]) < 0.5)
+        cells[metric.statistic.bins * 2 :: metric.statistic.bins * 2 + 1] = 0  # No NaN.
+        cells[-1] = cells[:-1].sum()
+        counts = np.stack([cells >> 24, cells & (2**24 - 1)]).astype("int32")
+        metric.variables[0].assign(counts)
+        found = result([ops.convert_to_tensor(v.numpy()) for v in metric.variables])
+        np.testing.assert_allclose(
+            ops.convert_to_numpy(found),
+            metric.result(),
+            rtol=2e-6,
+            err_msg=f"{largest}",
+        )

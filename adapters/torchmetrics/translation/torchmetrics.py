@@ -282,8 +282,10 @@ def _refuse_ignored(kind: str, average: str | None) -> None:
 
 def _kind(metric: Any) -> tuple[str, str]:
     """Return multiback's name of a class, and its task."""
-    name, home = type(metric).__name__, type(metric).__module__.split(".")[1]
-    if home not in HOMES:
+    name, (library, *rooms) = type(metric).__name__, type(metric).__module__.split(".")
+    if library != "torchmetrics" or not rooms:
+        raise NoEquivalentError(f"{name} is not a class of torchmetrics itself")
+    if (home := rooms[0]) not in HOMES:
         raise NoEquivalentError(f"the others have no metric of torchmetrics.{home}")
     task = ""
     tasked = _TASKED.fullmatch(name)

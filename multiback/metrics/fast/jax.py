@@ -10,6 +10,7 @@ from keras.ops import convert_to_tensor
 
 from multiback.metrics.inputs.batch import INT32, to_tensor
 from multiback.metrics.numeric.jax import is_known
+from multiback.metrics.statistics.score_histogram import before
 from multiback.metrics.statistics.statistic import Statistic
 
 Array = Any
@@ -103,18 +104,26 @@ def of_cells(
         otherwise: Computes the value of other states than those of fewer than 2**24
             scores in a cell and without weights, in a separate branch.
     """
-    (high, low), weighted = state["counts"], state["weighted"][0]
-    table = low[:-1].reshape(-1, 2 * bins + 1)
-    carried = high[-1] != 0
-    if len(table) > 1:  # An epoch of a thousand classes has more than 2**24 scores.
-        carried = carried & jnp.any(high[:-1])
-    odd = carried | jnp.any(table[:, -1]) | jnp.any(state["unusable"])
+    counts, weighted = state["counts"], state["weighted"]
+
+    def table(counts: Array) -> Array:
+        return counts[1, :-1].reshape(-1, 2 * bins + 1)
+
+    carried = counts[0, -1] != 0
+    if len(table(counts)) > 1:
+        # An epoch of a thousand classes has more than 2**24 scores. Looking at all
+        # cells in each step took a fifth of its time.
+        carried = jax.lax.cond(
+            carried, lambda: jnp.any(counts[0, :-1]), lambda: carried
+        )
+    odd = carried | jnp.any(table(counts)[:, -1]) | jnp.any(state["unusable"])
 
     def plain() -> Array:
-        counts = table.astype(jnp.float32)
-        return value(counts[:, :bins], counts[:, bins:-1])
+        # In this branch, as what it gets from outside of it would be copied.
+        cells = table(counts).astype(jnp.float32)
+        return value(cells[:, :bins], cells[:, bins:-1])
 
-    return jax.lax.cond(odd | (weighted[-1] != 0.0), otherwise, plain)
+    return jax.lax.cond(odd | (weighted[0, -1] != 0.0), otherwise, plain)
 
 
 def roc_area(
@@ -169,3 +178,80 @@ def _fours(values: Array) -> list[Array]:
     table = jnp.pad(values, [(0, 0), (0, -values.shape[1] % 4)])
     table = table.reshape(len(values), -1, 4)
     return [table[:, :, k] for k in range(4)]
+
+
+def areas_of_bins(
+    positives: Array, negatives: Array, _area: Callable[..., Array]
+) -> tuple[Array, Array, Array]:
+    """Return the areas under precision-recall curves, positives and negatives.
+
+    Sums are written before every fourth bin only: between those of three other bins XLA
+    writes them number by number. The rest is written so that XLA vectorises it, which
+    makes it twice as fast: no logarithm of XLA's, and a product with ones for the sum.
+
+    Args:
+        positives: Of each bin, `(columns, bins)`.
+        negatives: The same.
+    """
+    lanes = [_fours(each) for each in (positives, negatives)]
+    up_to = [sum(each) for each in lanes]
+    up_to = [each + before(each) for each in up_to]
+    all_positives, all_negatives = (each[:, -1:] for each in up_to)
+    # Beyond 2**24 a difference of rounded sums may be negative, and has no logarithm.
+    hits = jnp.maximum(all_positives - up_to[0], 0.0)
+    seen = hits + jnp.maximum(all_negatives - up_to[1], 0.0)
+    areas = jnp.zeros_like(hits)
+    for p, n in reversed(list(zip(*lanes, strict=True))):
+        areas = areas + _area_of_counts(p, n, hits, seen)
+        hits, seen = hits + p, seen + p + n
+    ones = jnp.ones(areas.shape[1], areas.dtype)
+    whole = jnp.matmul(areas, ones, precision=jax.lax.Precision.HIGHEST)
+    return whole, all_positives[:, 0], all_negatives[:, 0]
+
+
+def _area_of_counts(p: Array, n: Array, hits: Array, seen: Array) -> Array:
+    """Return `AveragePrecision._middle` of whole numbers, in few operations.
+
+    With `q = p / (p + n)`, the share of positives in the bin, and `u = seen q`, the
+    integral from its first positive to its last is `q (p - 1 + (hits - u) log1p((p - 1)
+    / (u + 1)))`.
+    """
+    both = p + n
+    # 1 where there is nothing to divide.
+    share = p / jnp.maximum(both, 1.0)
+    start = seen * share
+    inverse = 1.0 / (start + 1.0)
+    first = (hits + 1.0) * share * inverse
+    last = (hits + p) / jnp.maximum(seen + both, 1.0)
+    rest = jnp.maximum(p - 1.0, 0.0)
+    curved = (hits - start) * _log1p(rest * inverse)
+    area = (first + last) / 2.0 + share * (rest + curved)
+    return jnp.where(p > 0.0, area, 0.0)
+
+
+# log(1 + f) is f - f^2 / 2 + f^3 times this polynomial, of 1 + f within a root of 2 of
+# 1; from the Cephes library's logf.
+_LOG = (
+    7.0376836292e-2,
+    -1.1514610310e-1,
+    1.1676998740e-1,
+    -1.2420140846e-1,
+    1.4249322787e-1,
+    -1.6668057665e-1,
+    2.0000714765e-1,
+    -2.4999993993e-1,
+    3.3333331174e-1,
+)
+_ROOT_OF_HALF = np.float32(np.sqrt(0.5)).view(np.int32)
+
+
+def _log1p(values: Array) -> Array:
+    """Return `log(1 + x)` of finite numbers of at least 0, in half of XLA's time."""
+    grown = jax.lax.bitcast_convert_type(values + 1.0, jnp.int32)
+    power = (grown - _ROOT_OF_HALF) >> 23
+    inverse = jax.lax.bitcast_convert_type((127 - power) << 23, jnp.float32)
+    f = values * inverse + (inverse - 1.0)
+    square, sums = f * f, jnp.zeros_like(f)
+    for factor in _LOG:
+        sums = sums * f + factor
+    return f * square * sums - square / 2.0 + f + power * np.float32(np.log(2.0))

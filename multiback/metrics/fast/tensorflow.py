@@ -611,3 +611,22 @@ def _areas(counts: Tensor, columns: int, bins: int) -> tuple[Tensor, Tensor, Ten
     areas = (within + across) / (under * above)
     found = (tf.cast(part, tf.float32) for part in (areas, above, under))
     return tuple(found)
+
+
+def areas_of_bins(
+    positives: Tensor, negatives: Tensor, area: Callable[..., Tensor]
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the areas under precision-recall curves, positives and negatives.
+
+    Args:
+        positives: Of each bin, `(columns, bins)`.
+        negatives: The same.
+        area: Gives the area of bins of positives, negatives, positives above and all
+            above them.
+    """
+    up_to = [each + before_each(each) for each in (positives, negatives)]
+    all_positives, all_negatives = (each[:, -1:] for each in up_to)
+    hits = all_positives - up_to[0]
+    seen = hits + (all_negatives - up_to[1])
+    areas = tf.reduce_sum(area(positives, negatives, hits, seen), axis=-1)
+    return areas, all_positives[:, 0], all_negatives[:, 0]

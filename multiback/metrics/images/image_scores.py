@@ -102,20 +102,21 @@ class ImageScores(RowMeans):
     def causes_of_rows(self, given: Given) -> Tensor:
         """Count pixels that are NaN or infinite, and pairs of equal images."""
         true, predicted = self._images(given)
-        counts = count_each(
-            {
-                "nan_label": ops.isnan(true),
-                "unknown_label": ops.isinf(true),
-                "nan_score": ops.isnan(predicted),
-                "unknown_prediction": ops.isinf(predicted),
-            }
-        )
         values, kept = self._scores(given)
         if given.sample_weight is not None:
             weights = weights_of_rows(given.sample_weight, true.shape)
             kept = ops.logical_and(kept, ops.not_equal(weights, 0.0))
-        equal = ops.logical_and(kept, _are_equal(values))
-        return counts + count_each({"infinite": equal})
+        pixels = ops.reshape(kept, (-1, *[1] * (len(true.shape) - 1)))
+        found = {
+            "nan_label": ops.isnan(true),
+            "unknown_label": ops.isinf(true),
+            "nan_score": ops.isnan(predicted),
+            "unknown_prediction": ops.isinf(predicted),
+        }
+        found = {cause: ops.logical_and(pixels, each) for cause, each in found.items()}
+        return count_each(
+            found | {"infinite": ops.logical_and(kept, _are_equal(values))}
+        )
 
     def explain_labels(self) -> str:
         """Name the pixels."""

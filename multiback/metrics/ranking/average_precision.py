@@ -186,13 +186,10 @@ class AveragePrecision(ScoreMetric):
             return None
 
         def value(negatives: Tensor, positives: Tensor) -> Tensor:
-            up_to = [each + before(each) for each in (positives, negatives)]
-            all_positives, all_negatives = (each[:, -1:] for each in up_to)
-            hits = all_positives - up_to[0]
-            seen = hits + (all_negatives - up_to[1])
-            areas = self._middle(positives, negatives, hits, seen, 0.0)
-            values = ratio(ops.sum(areas, axis=-1), all_positives[:, 0], 0.0)
-            totals = all_positives[:, 0], all_negatives[:, 0]
+            areas, *totals = kernels.areas_of_bins(
+                positives, negatives, lambda *bins: self._middle(*bins, 0.0)
+            )
+            values = ratio(areas, totals[0], 0.0)
             return self._average(values[None], *totals, ops.zeros_like(values))[0]
 
         return kernels.of_cells(state, scores.bins, value, lambda: self.compute(state))

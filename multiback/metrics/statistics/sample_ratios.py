@@ -83,8 +83,8 @@ class SampleRatios(SumStatistic, LabelStatistic):
         return self.counts.probabilities
 
     def prepare(self, given: Given) -> Batch:
-        """Flatten as the task wants it; weights are those of samples."""
-        return self.counts.prepare(Given(given.y_true, given.y_pred, None, given.mask))
+        """Flatten as the task wants it; a sample of weight 0 does not count."""
+        return dataclasses.replace(self.counts.prepare(given), weights=None)
 
     def explain_labels(self) -> str:
         """Name the labels that the task knows."""
