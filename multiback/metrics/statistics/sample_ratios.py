@@ -84,7 +84,14 @@ class SampleRatios(SumStatistic, LabelStatistic):
 
     def prepare(self, given: Given) -> Batch:
         """Flatten as the task wants it; a sample of weight 0 does not count."""
-        return dataclasses.replace(self.counts.prepare(given), weights=None)
+        batch = self.counts.prepare(Given(given.y_true, given.y_pred, None, given.mask))
+        if given.sample_weight is None:
+            return batch
+        weights = weights_of_rows(given.sample_weight, batch.shape)
+        held = ops.expand_dims(ops.not_equal(weights, 0.0), -1)
+        valid = ops.reshape(batch.valid, (-1, elements_of_row(batch, given.y_true)))
+        valid = ops.reshape(ops.logical_and(valid, held), ops.shape(batch.valid))
+        return dataclasses.replace(batch, valid=valid)
 
     def explain_labels(self) -> str:
         """Name the labels that the task knows."""
