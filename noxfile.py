@@ -36,6 +36,10 @@ QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "0"}
 # Where bytecode may not be written, each of the many child processes would compile
 # Keras and its backend from source: ten seconds in place of three.
 QUIET["PYTHONDONTWRITEBYTECODE"] = ""
+# For XLA: what fuses and optimises loops takes most of a test's time.
+COMPILING_LITTLE = (
+    "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"
+)
 # Two test processes share two cores; torch's threads would fight over them.
 TEST_ENV = {**QUIET, "OMP_NUM_THREADS": "1"}
 # By class or module: fixtures run once, and JAX compiles a shape once. In their own
@@ -80,12 +84,14 @@ PLAIN = (
 # Tests of what no backend changes: the command line, translation, second opinions,
 # files, pages. They run in `tests-torch` only, where nothing has to be compiled. What
 # they lean on is tested under each backend: metrics by their contract, the comparison
-# by test_crosscheck, as_keras by its own tests, commands by the demo.
+# by test_crosscheck, as_keras by its own tests, commands by the session `demo` under
+# JAX, and what the demo trains and checks by tests/examples/test_pages.py.
 ONCE = (
     *(
         f"tests/adapters/test_{name}.py"
         for name in (
-            *("assert_agrees", "documented_examples", "equivalents"),
+            *("assert_agrees", "crosscheck_metrics", "crosschecked_boxes"),
+            *("documented_examples", "equivalents"),
             *("every_torchmetric", "keras_conventions", "keras_equivalents"),
             "lightning_files",
             *("missing_libraries", "peers", "regression_equivalents", "report"),
@@ -104,7 +110,7 @@ ONCE = (
         f"tests/cli/test_{name}.py"
         for name in (
             *("best", "commands", "compare_command", "comparing"),
-            *("crosscheck_command", "exporting", "history"),
+            *("crosscheck_command", "demo", "exporting", "history"),
             *("lightning", "looking", "older_version"),
         )
     ),
@@ -116,14 +122,14 @@ ONCE = (
     "tests/metrics/test_paired.py",
     "tests/metrics/test_plots.py",
     "tests/metrics/test_ratios.py",
+    "tests/metrics/test_refused_arguments.py",
+    "tests/metrics/test_row_kernels.py",
     "tests/metrics/test_signatures.py",
-    "tests/metrics/test_torchmetrics_agreement.py",
-    "tests/metrics/test_value_kernels.py",
     *(
         f"tests/test_{name}.py"
         for name in (
             *("contributing", "docs", "doctests", "importing", "migration"),
-            *("notebook", "other_names"),
+            *("notebook", "other_names", "packaging", "repr"),
         )
     ),
 )
@@ -244,12 +250,8 @@ def compiling_little(session: nox.Session) -> dict[str, str]:
     """
     folder = Path(session.create_tmp()).resolve() / "compiled-by-jax"
     shutil.rmtree(folder, ignore_errors=True)
-    flags = (
-        "--xla_backend_optimization_level=0",
-        "--xla_cpu_use_fusion_emitters=false",
-    )
     return {
-        "XLA_FLAGS": " ".join(flags),
+        "XLA_FLAGS": COMPILING_LITTLE,
         "JAX_COMPILATION_CACHE_DIR": str(folder),
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
         "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
@@ -300,11 +302,8 @@ def add_backend(backend: str) -> None:
     @on_frameworks(name=f"tests-{backend}")
     def tests(session: nox.Session) -> None:
         """Run the test suite under one backend."""
-        more: tuple[str, ...] = ()
-        if backend != "torch" and not session.posargs:
-            # The session `demo` runs it under JAX.
-            demo = ("tests/cli/test_demo.py",) if backend == "jax" else ()
-            more = (*demo, *OPTIMIZED)
+        apart = backend != "torch" and not session.posargs
+        more = OPTIMIZED if apart else ()
         left_out = not_under(backend, *PLAIN, *more)
         share = "1" if backend == "torch" else SHARE
         under_backend(session, backend, "tests", *left_out, one_case_in=share)
@@ -335,7 +334,8 @@ def tests_plain(session: nox.Session) -> None:
 def portability(session: nox.Session) -> None:
     """Write under each backend, or in several processes; load elsewhere."""
     folders = session.posargs or ("tests/portability", "tests/engines")
-    in_frameworks(session, *PYTEST, *folders, **TEST_ENV)
+    env = {**TEST_ENV, "XLA_FLAGS": COMPILING_LITTLE}  # The processes have it too.
+    in_frameworks(session, *PYTEST, *folders, **env)
 
 
 @nox.session

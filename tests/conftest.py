@@ -43,7 +43,7 @@ if os.environ["KERAS_BACKEND"] == "jax":
         mlir.make_ir_context = functools.cache(mlir.make_ir_context)
 
 # A test with fewer cases keeps each.
-MANY = 6
+MANY = 4
 
 
 def pytest_generate_tests(metafunc):
@@ -82,6 +82,14 @@ def pytest_collection_finish():
     """
     gc.collect()
     gc.freeze()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item, nextitem):
+    """Let it pass over what a file's tests left too: models, graphs, compiled code."""
+    if nextitem is None or nextitem.path != item.path:
+        gc.collect()
+        gc.freeze()
 
 
 @pytest.fixture

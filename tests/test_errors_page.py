@@ -27,6 +27,7 @@ def test_each_public_class_and_no_other_has_a_section():
 @pytest.mark.parametrize("name", sorted(CLASSES))
 def test_a_section_says_what_to_do_and_which_class_of_python_it_is(name):
     text = SECTIONS[name]
+    assert issubclass(CLASSES[name], (errors.MultibackError, errors.MultibackWarning))
     assert name in ROOTS or "**What to do:**" in text
     named = re.match(r"\s+\*An? `(\w+)`\.\*", text)
     if named is None:

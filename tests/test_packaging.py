@@ -104,11 +104,3 @@ def test_the_public_names_are_sorted_and_complete():
     assert shown - inside == set(multiback.__all__)
     for name in multiback.__all__:
         assert getattr(multiback, name) is not None
-
-
-def test_the_errors_docstring_draws_every_error():
-    for name, value in vars(multiback.errors).items():
-        if isinstance(value, type):
-            assert name in multiback.errors.__doc__
-            ours = multiback.errors.MultibackError, multiback.errors.MultibackWarning
-            assert issubclass(value, ours)

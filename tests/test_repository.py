@@ -112,3 +112,37 @@ def test_a_run_of_tests_left_nothing_in_the_repository():
         for path in listed.stdout.splitlines()
         if path.endswith(written) and not saved.match(path)
     ] == []
+
+
+def annotated_in_branches(source):
+    """Return names that have a type and a value in a branch, and are used after it."""
+    for function in ast.walk(ast.parse(source)):
+        if not isinstance(function, ast.FunctionDef):
+            continue
+        names = [each for each in ast.walk(function) if isinstance(each, ast.Name)]
+        for branch in ast.walk(function):
+            if not isinstance(branch, ast.If | ast.While | ast.For):
+                continue
+            inside = {id(each) for each in ast.walk(branch)}
+            outside = {each.id for each in names if id(each) not in inside}
+            for each in ast.walk(branch):
+                if isinstance(each, ast.AnnAssign) and isinstance(
+                    each.target, ast.Name
+                ):
+                    name = each.target.id
+                    yield from {name} & outside
+
+
+def test_autograph_can_read_every_branch_of_a_metric():
+    """It makes each branch a function, where such a name may have no type."""
+    found = {
+        path.name: names
+        for path in (ROOT / "multiback" / "metrics").rglob("*.py")
+        if (names := [*annotated_in_branches(path.read_text())])
+    }
+    assert found == {}, "write the type in a line of its own before the branch"
+
+
+def test_a_name_with_a_type_in_a_branch_is_found():
+    lines = ("def f(x):", "    if x:", "        y: int = 1", "    return y")
+    assert [*annotated_in_branches("\n".join(lines))] == ["y"]

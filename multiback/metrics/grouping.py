@@ -137,7 +137,7 @@ class View(keras.metrics.Metric):  # type: ignore[misc]  # Keras has no types
     def _ranked(self) -> Ranked:
         metric = self._hidden.metric
         if not isinstance(metric, Ranked):
-            raise ArgumentError(f"{self.name} ranks no scores: it has no curve.")
+            raise ArgumentError(f"{self.name} has no curve: it does not rank scores.")
         return metric
 
     def unusable(self) -> dict[str, int]:

@@ -253,7 +253,7 @@ def _exists(pid: int) -> bool:
     except ProcessLookupError:
         return False
     except OSError:
-        # Another user's.
+        # It exists, but belongs to another user.
         return True
     return not _is_zombie(pid)
 

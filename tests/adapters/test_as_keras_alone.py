@@ -8,10 +8,7 @@ import pytest
 import torch
 import torchmetrics
 from sklearn.metrics import f1_score
-from torchmetrics.classification import (
-    BinaryAccuracy,
-    BinaryF1Score,
-)
+from torchmetrics.classification import BinaryAccuracy, BinaryF1Score
 
 from multiback.adapters.torchmetrics import as_keras
 from multiback.errors import ArgumentError, MissingPackageError

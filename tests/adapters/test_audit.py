@@ -28,7 +28,7 @@ from multiback.errors import ArgumentError, WrongMetricError
 
 
 def run(planted):
-    keras.backend.clear_session()
+    keras.backend.clear_session(free_memory=False)
     model, arguments = planted()()
     return audit(model, **arguments)
 

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 from keras import ops
+from support.wrong_metrics import MeanOfBatchRecalls, error_of_every_pair, f1_by_hand
 
 import multiback as mb
 from multiback.adapters.torchmetrics import crosscheck
@@ -13,37 +14,6 @@ from multiback.adapters.torchmetrics.checking.verdict import (
     tolerance,
 )
 from multiback.adapters.torchmetrics.libraries import run_torchmetrics
-
-
-def f1_by_hand(y_true, y_pred):
-    """The F1 function of many a forum answer."""
-    y_true = ops.reshape(ops.cast(y_true, "float32"), (-1,))
-    hard = ops.reshape(ops.cast(y_pred > 0.5, "float32"), (-1,))
-    hits = ops.sum(y_true * hard)
-    return 2 * hits / (ops.sum(y_true) + ops.sum(hard) + 1e-7)
-
-
-def error_of_every_pair(y_true, y_pred):
-    """Labels (N,) and predictions (N, 1) broadcast to (N, N)."""
-    return ops.square(ops.cast(y_true, y_pred.dtype) - y_pred)
-
-
-class MeanOfBatchRecalls(keras.metrics.Metric):
-    """A class of the user's own that no table knows."""
-
-    def __init__(self, name="batch_recall"):
-        super().__init__(name=name)
-        self.total = self.add_variable((), initializer="zeros", name="total")
-        self.batches = self.add_variable((), initializer="zeros", name="batches")
-
-    def update_state(self, y_true, y_pred, sample_weight=None):  # noqa: ARG002 - Keras's signature
-        y_true = ops.cast(y_true, "float32")
-        hits = ops.sum(y_true * ops.cast(y_pred > 0.5, "float32"))
-        self.total.assign_add(hits / ops.maximum(ops.sum(y_true), 1.0))
-        self.batches.assign_add(1.0)
-
-    def result(self):
-        return self.total / self.batches
 
 
 def test_torchmetrics_is_given_predictions_first(real):

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 from support.crosschecked import AVERAGES, SIZES, TASKS, assert_agrees, logit, only
+from support.wrong_metrics import halved
 
 import multiback as mb
 from multiback.adapters.torchmetrics.oracles.table import TABLE
@@ -213,20 +214,10 @@ def test_a_class_that_is_predicted_and_absent_is_a_named_convention(real):
         assert row.value * 9 / 10 == pytest.approx(row.torchmetrics, rel=1e-6)
 
 
-class HalvedKappa(mb.metrics.CohenKappa):
-    def compute(self, state):
-        return 0.5 * super().compute(state)
-
-
-class HalvedBalance(mb.metrics.BalancedAccuracy):
-    def compute(self, state):
-        return 0.5 * super().compute(state)
-
-
-@pytest.mark.parametrize("cls", [HalvedKappa, HalvedBalance])
+@pytest.mark.parametrize("cls", [mb.metrics.CohenKappa, mb.metrics.BalancedAccuracy])
 def test_a_halved_score_is_wrong_whatever_its_conventions(real, cls):
     for arguments in ({}, {"zero_division": 1.0}, {"ignore_index": 3}):
-        metric = cls("multiclass", num_classes=10, **arguments)
+        metric = halved(cls)("multiclass", num_classes=10, **arguments)
         assert only(metric, real["multiclass"]).verdict == "wrong"
 
 

@@ -83,12 +83,7 @@ def trained():
                 ],
             )
             history = model.fit(
-                x,
-                y,
-                batch_size=BATCH,
-                epochs=2,
-                validation_data=(xv, yv),
-                verbose=0,
+                x, y, batch_size=BATCH, epochs=2, validation_data=(xv, yv), verbose=0
             ).history
             evaluated = model.evaluate(
                 x, y, batch_size=BATCH, verbose=0, return_dict=True

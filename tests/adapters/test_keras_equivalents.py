@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 from support.crosschecked import AVERAGES, assert_agrees, logit, only
+from support.wrong_metrics import halved
 
 import multiback as mb
 
@@ -47,22 +48,18 @@ def test_keras_metrics_of_classes_agree(real, rng, weighted):
 
 
 @pytest.mark.parametrize("average", AVERAGES)
-@pytest.mark.parametrize("threshold", [None, 0.2])
-def test_keras_f1_agrees_but_for_its_epsilon(real, average, threshold):
+@pytest.mark.parametrize(
+    ("cls", "arguments"),
+    [
+        (keras.metrics.F1Score, {}),
+        (keras.metrics.F1Score, {"threshold": 0.2}),
+        (keras.metrics.FBetaScore, {"beta": 0.5}),
+        (keras.metrics.FBetaScore, {"beta": 2.0}),
+    ],
+)
+def test_keras_f_scores_agree_but_for_their_epsilon(real, average, cls, arguments):
     y_true, y_pred = real["multiclass"]
-    metric = keras.metrics.F1Score(average=average, threshold=threshold)
-    row = only(metric, (np.eye(10, dtype="float32")[y_true], y_pred))
-    assert row.verdict in {"agrees", "differs by convention"}, row
-    assert row.difference < 1e-5
-    assert row.torchmetrics is not None
-    assert row.sklearn is not None
-
-
-@pytest.mark.parametrize("average", AVERAGES)
-@pytest.mark.parametrize("beta", [0.5, 2.0])
-def test_keras_f_beta_agrees_but_for_its_epsilon(real, average, beta):
-    y_true, y_pred = real["multiclass"]
-    metric = keras.metrics.FBetaScore(average, beta=beta)
+    metric = cls(average=average, **arguments)
     row = only(metric, (np.eye(10, dtype="float32")[y_true], y_pred))
     assert row.verdict in {"agrees", "differs by convention"}, row
     assert row.difference < 1e-5
@@ -100,11 +97,6 @@ def test_keras_adjusts_r2_of_several_outputs_by_their_elements(rng):
     plain = 1 - (1 - row.sklearn) * 379 / 399
     assert row.value == pytest.approx(1 - (1 - plain) * 1199 / 1179, abs=1e-6)
     assert only(metric, (target[:, :1], guess[:, :1])).verdict == "agrees"
-
-
-class HalvedFBeta(keras.metrics.FBetaScore):
-    def result(self):
-        return 0.5 * super().result()
 
 
 def test_the_reason_why_keras_f1_of_few_hits_differs_is_its_epsilon():
@@ -178,24 +170,17 @@ def test_no_score_reaches_torchmetrics_where_it_would_apply_a_sigmoid():
     )
 
 
-class HalvedAUC(keras.metrics.AUC):
-    def result(self):
-        return 0.5 * super().result()
-
-
-class HalvedRecall(mb.metrics.Recall):
-    def compute(self, state):
-        return 0.5 * super().compute(state)
-
-
 def test_a_convention_excuses_its_own_difference_and_no_other(real):
-    ignoring = HalvedRecall(
-        "multiclass", average="macro", ignore_index=3, num_classes=10
+    metrics = (
+        halved(keras.metrics.AUC, "result")(),
+        halved(mb.metrics.Recall)(
+            "multiclass", average="macro", ignore_index=3, num_classes=10
+        ),
     )
-    assert only(HalvedAUC(), real["binary"]).verdict == "wrong"
-    halved = HalvedFBeta("macro", beta=2.0)
-    assert only(halved, real["multilabel"]).verdict == "wrong"
-    assert only(ignoring, real["multiclass"]).verdict == "wrong"
+    assert only(metrics[0], real["binary"]).verdict == "wrong"
+    assert only(metrics[1], real["multiclass"]).verdict == "wrong"
+    f_beta = halved(keras.metrics.FBetaScore, "result")("macro", beta=2.0)
+    assert only(f_beta, real["multilabel"]).verdict == "wrong"
 
 
 def test_keras_auc_counts_scores_of_0_and_1_at_its_outer_thresholds(real):

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from support.wrong_metrics import halved
 
 import multiback as mb
 from multiback.adapters.torchmetrics import crosscheck
@@ -100,12 +101,7 @@ def test_rows_and_functions_under_a_mask_are_compared_with_themselves(sequences)
     assert "averages a function over batches" in report["spread"].reason
 
 
-class HalvedF1(mb.metrics.F1Score):
-    def compute(self, state):
-        return 0.5 * super().compute(state)
-
-
 def test_a_wrong_metric_is_wrong_under_a_mask_too(sequences):
-    halved = HalvedF1("multiclass", num_classes=3)
-    (row,) = crosscheck(tagger([halved]), sequences)
+    metric = halved(mb.metrics.F1Score)("multiclass", num_classes=3)
+    (row,) = crosscheck(tagger([metric]), sequences)
     assert row.verdict == "wrong"

@@ -11,6 +11,7 @@ import torchmetrics.classification as tc
 import torchmetrics.regression as tr
 from sklearn.metrics import f1_score
 from support.crosschecked import SIZES, only
+from support.wrong_metrics import halved
 from torchmetrics import segmentation
 
 import multiback as mb
@@ -108,15 +109,10 @@ def test_a_confidence_of_one_does_not_make_a_right_number_wrong(norm, ones):
     assert row.verdict in {"agrees", "differs by convention"}, row
 
 
-class HalvedError(mb.metrics.CalibrationError):
-    def compute(self, state):
-        return 0.5 * super().compute(state)
-
-
 def test_a_number_that_float64_contradicts_is_wrong_whatever_agrees():
     p = np.r_[np.full(60, 0.95), np.ones(60)].astype("float32")
     y = np.r_[np.ones(60), np.ones(54), np.zeros(6)]
-    row = only(HalvedError(), (y, p))
+    row = only(halved(mb.metrics.CalibrationError)(), (y, p))
     assert row.verdict == "wrong"
 
 

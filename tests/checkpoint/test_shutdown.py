@@ -11,7 +11,10 @@ from support.children import command
 import multiback as mb
 from multiback.store import RunDirectory
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+pytestmark = [
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork"),
+    pytest.mark.every_case,  # All processes end before the first case asks.
+]
 
 # Its status, what it prints, and the steps of the checkpoints that it leaves.
 ENDINGS = {

@@ -50,8 +50,7 @@ def test_a_generator_of_torch_draws_on():
 
 
 @pytest.mark.parametrize(
-    "value",
-    [object(), {1, 2}, np.array([object()]), np.zeros(2, ml_dtypes.bfloat16)],
+    "value", [object(), {1, 2}, np.array([object()]), np.zeros(2, ml_dtypes.bfloat16)]
 )
 def test_anything_but_data_is_refused_by_its_place(value):
     with pytest.raises(ArgumentError, match=r"state\['a'\]\[1\] is of type"):

@@ -18,7 +18,9 @@ def test_a_script_of_the_first_hour_runs_as_it_stands(
 ):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("sys.argv", [str(script)])
-    keras.backend.clear_session()  # Names of layers as in a process of their own.
+    keras.backend.clear_session(
+        free_memory=False
+    )  # Names of layers as in a process of their own.
     runpy.run_path(str(script), run_name="__main__")
     assert capfd.readouterr().out.count("\n") >= 2
     assert list(tmp_path.rglob("checkpoints/*/manifest.json"))

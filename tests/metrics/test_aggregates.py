@@ -56,11 +56,6 @@ def test_merge_with_no_data_changes_nothing_and_reset_forgets(name, numbers):
     assert stream(metric) == expected
 
 
-@pytest.mark.parametrize("name", ORACLES)
-def test_no_data_gives_nan_but_a_sum_of_0(name):
-    assert np.isnan(stream(getattr(mb.metrics, name)())) == (name != "Sum")
-
-
 @unusable
 @pytest.mark.parametrize("name", ["Max", "Min"])
 def test_a_nan_stays_until_the_reset(name):
@@ -92,19 +87,6 @@ def test_what_makes_a_value_nan_is_counted_and_reported(name, dtype, weighted):
     metric.reset_state()
     metric.update_state([1.0, nan], [1.0, 0.0])
     assert metric.unusable() == {}
-
-
-def test_config_makes_the_same_metric_and_a_group_shares():
-    mean, total = mb.metrics.group(mb.metrics.Mean(), mb.metrics.Sum())
-    assert total.variables == []
-    for metric in (mean, total):
-        metric.update_state([1.0, 2.0])
-    assert (stream(mean), stream(total)) == (1.5, 3.0)
-    largest = mb.metrics.Max(name="top")
-    again = keras.saving.deserialize_keras_object(
-        keras.saving.serialize_keras_object(largest)
-    )
-    assert again.name == "top"
 
 
 def test_a_long_batch_adds_up_in_blocks():

@@ -1,50 +1,14 @@
 """The largest F of any threshold, and the equal error rate."""
 
-from typing import ClassVar
-
 import numpy as np
 import pytest
 import sklearn.metrics
-from support.contracts import MetricContract, stream, unusable
+from support.contracts import stream, unusable
 from support.oracles import equal_error_rate, max_f_beta
 
 import multiback as mb
-from multiback.errors import ArgumentError
 
-CAPACITY = 128  # Twice the rows of the contract, which a compiled step adds.
 ORACLES = {"EqualErrorRate": equal_error_rate, "MaxFBeta": max_f_beta}
-
-
-class TestBestThreshold(MetricContract):
-    cases: ClassVar = {
-        "f": {"name": "MaxFBeta"},
-        "f2-kept": {"name": "MaxFBeta", "beta": 2.0, "capacity": CAPACITY},
-        "eer": {"name": "EqualErrorRate"},
-        "eer-kept": {"name": "EqualErrorRate", "capacity": CAPACITY},
-    }
-
-    def make(self, name, **arguments):
-        return getattr(mb.metrics, name)(task="binary", **arguments)
-
-    def sample(self, rng, n, _arguments):
-        y_true = rng.integers(0, 2, n)
-        y_true[:2] = [0, 1]
-        # Far enough apart for bins, and with ties.
-        return y_true, ((rng.integers(4, 28, n) + 4 * y_true) / 32).astype("float32")
-
-    def oracle(self, y_true, y_pred, sample_weight=None, *, name, **arguments):
-        beta = {"beta": arguments["beta"]} if "beta" in arguments else {}
-        return ORACLES[name](y_true, y_pred, sample_weight, **beta)
-
-    def close(self, actual, expected):
-        np.testing.assert_allclose(actual, expected, rtol=2e-6, atol=1e-6)
-
-    def same(self, actual, expected):
-        self.close(actual, expected)
-
-    def same_state(self, arguments, actual, expected):
-        compute = self.make(**arguments).compute
-        self.close(float(compute(actual)), float(compute(expected)))
 
 
 @pytest.fixture
@@ -114,10 +78,3 @@ def test_perfect_scores_have_no_equal_error_and_an_f_of_1():
     batch = [0, 0, 1, 1], [0.1, 0.2, 0.8, 0.9]
     assert stream(mb.metrics.EqualErrorRate(), batch) == 0.0
     assert stream(mb.metrics.MaxFBeta(), batch) == 1.0
-
-
-def test_arguments_without_a_meaning_are_refused():
-    with pytest.raises(ArgumentError, match="beta= wants"):
-        mb.metrics.MaxFBeta(beta=0)
-    with pytest.raises(ArgumentError, match="classes= wants"):
-        mb.metrics.EqualErrorRate("binary", classes=0)

@@ -5,7 +5,7 @@ import inspect
 import numpy as np
 import pytest
 import sklearn.metrics as sk
-from support.catalogue import ENTRIES, public_names
+from support.catalogue import ENTRIES
 from support.contracts import stream
 
 import multiback as mb
@@ -180,48 +180,6 @@ def test_thresholds_of_chosen_classes_stand_in_their_order():
         mb.metrics.RecallAtPrecision(0.25, classes=0)
 
 
-@pytest.mark.parametrize("average", ["macro", "micro", None])
-@pytest.mark.parametrize("task", ["binary", "multiclass", "multilabel"])
-def test_samplewise_overlap_of_chosen_classes(task, average):
-    arguments = {"multiclass": CLASSES, "multilabel": LABELS}.get(task, {"task": task})
-    y_true, hard, scores = draw(task, 60, (20,))
-    if task != "multiclass":
-        shape = (15, 4, 5) if task == "multilabel" else (15, 4)
-        y_true, hard, scores = (x.reshape(shape) for x in (y_true, hard, scores))
-    chosen = [1, 0] if task == "binary" else [3, 1]
-    rows = []
-    for true, guess in zip(y_true, hard, strict=True):
-        if task == "multilabel":
-            pairs = [(true[..., c] == 1, guess[..., c] == 1) for c in chosen]
-        else:
-            pairs = [(true == c, guess == c) for c in chosen]
-        hits = np.array([(t & g).sum() for t, g in pairs], float)
-        sizes = np.array([(t | g).sum() for t, g in pairs], float)
-        if average == "micro":
-            rows.append(hits.sum() / sizes.sum() if sizes.sum() else 0.0)
-            continue
-        with np.errstate(invalid="ignore"):
-            each = hits / sizes
-        empty = np.nan if task != "multilabel" else 0.0
-        each = np.where(sizes > 0, each, empty)
-        if average is None:
-            rows.append(each)
-        else:
-            rows.append(0.0 if np.isnan(each).all() else np.nanmean(each))
-    metric = mb.metrics.SamplewiseJaccardIndex(
-        **arguments, average=average, classes=chosen
-    )
-    expected = np.nanmean(rows, axis=0)
-    np.testing.assert_allclose(stream(metric, (y_true, scores)), expected, rtol=1e-6)
-    if average is None:
-        one = mb.metrics.SamplewiseJaccardIndex(
-            **arguments, average=None, classes=chosen[1]
-        )
-        np.testing.assert_allclose(
-            stream(one, (y_true, scores)), expected[1], rtol=1e-6
-        )
-
-
 def test_counts_of_chosen_classes():
     y_true, _, scores = draw("multiclass")
     every = stream(mb.metrics.StatScores(**CLASSES, average=None), (y_true, scores))
@@ -243,50 +201,6 @@ def test_accuracy_of_chosen_classes():
         np.testing.assert_allclose(stream(metric, (y_true, scores)), right, rtol=1e-6)
     top = mb.metrics.TopKAccuracy(5, 1, average="macro", classes=[1, 2])
     np.testing.assert_allclose(stream(top, (y_true, scores)), expected, rtol=1e-6)
-
-
-@pytest.mark.parametrize(
-    ("name", "arguments"),
-    [
-        ("Accuracy", CLASSES),
-        ("Accuracy", {}),
-        ("HammingDistance", {**CLASSES, "average": "micro"}),
-        ("TopKAccuracy", {"num_classes": 5}),
-        *(
-            (name, {})
-            for name in public_names()
-            if "task"
-            in (given := inspect.signature(getattr(mb.metrics, name)).parameters)
-            and "classes" not in given
-        ),
-    ],
-)
-def test_a_metric_without_a_value_a_class_names_one_that_has_it(name, arguments):
-    with pytest.raises(ArgumentError, match=r"classes=.*Recall"):
-        getattr(mb.metrics, name)(**arguments, classes=[1])
-
-
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        ({**CLASSES, "classes": [1, 5]}, r"integer from 0 to 4.* not \[1, 5\]"),
-        ({**CLASSES, "classes": -1}, r"classes= wants an integer from 0 to 4.* not -1"),
-        ({**CLASSES, "classes": []}, r"classes= wants .* not \[\]"),
-        ({**CLASSES, "classes": [1, 1]}, r"classes= wants each id once"),
-        ({**CLASSES, "classes": True}, r"classes= wants .* not True"),
-        ({**CLASSES, "classes": 1.0}, r"classes= wants .* not 1\.0"),
-        ({**CLASSES, "classes": "dog"}, r"classes= wants .* not 'dog'"),
-        ({**LABELS, "classes": 5}, r"integer from 0 to 4"),
-        ({"task": "binary", "classes": 2}, r"integer from 0 to 1.* not 2"),
-        ({"classes": [1, 2]}, r'not \[1, 2\].*pass task="multiclass"'),
-        ({**CLASSES, "classes": [1, 2], "ignore_index": 2}, r"both name 2"),
-        ({**CLASSES, "classes": 1, "ignore_index": [0, 1]}, r"both name 1"),
-        ({"classes": 0, "ignore_index": 0}, r"both name 0"),
-    ],
-)
-def test_ids_are_checked(arguments, words):
-    with pytest.raises(ArgumentError, match=words):
-        mb.metrics.F1Score(**arguments)
 
 
 ENTRIES_THAT_IGNORE = {

@@ -89,13 +89,6 @@ def test_lists_scalars_and_integers_are_looked_at_like_tensors():
         mb.metrics.Accuracy().update_state([[0, 1]], [[0.5, 0.5]])
 
 
-@pytest.mark.parametrize("argument", ["num_classes", "num_labels"])
-@pytest.mark.parametrize("name", NAMES)
-def test_a_number_of_columns_without_a_task_says_which_one(name, argument):
-    with pytest.raises(ArgumentError, match=r"task=|no argument num_labels"):
-        make(name, **{argument: 3})
-
-
 @pytest.mark.parametrize("classes", [2, 5])
 def test_fit_on_a_softmax_stops_at_once(classes):
     model = keras.Sequential(

@@ -119,19 +119,6 @@ def test_the_ends_are_those_of_scipy(rng, name, arguments, oracle):
     )
 
 
-@pytest.mark.parametrize(
-    "intervals", ["delong", True, 200, {"seeds": 1}, {"replicates": 1}, {"seed": -1}]
-)
-def test_the_argument_is_checked(intervals):
-    with pytest.raises(mb.errors.ArgumentError, match=r"intervals=|replicates=|seed="):
-        mb.metrics.Accuracy(intervals=intervals)
-
-
-def test_counts_have_no_interval_and_say_what_to_do():
-    with pytest.raises(mb.errors.ArgumentError, match="normalize="):
-        mb.metrics.ConfusionMatrix(intervals="bootstrap")
-
-
 def test_a_state_that_is_too_large_is_refused():
     with pytest.raises(mb.errors.ArgumentError, match="MB"):
         mb.metrics.AUROC("multiclass", num_classes=100, intervals="bootstrap")

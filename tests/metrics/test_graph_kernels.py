@@ -11,7 +11,8 @@ from support.batches import BINARY, IDS, LABELS, NAN, ODD, SCORES, TIED, N
 import multiback as mb
 from multiback.metrics.inputs.scores import ScoreTask
 from multiback.metrics.numeric import exact
-from multiback.metrics.statistics.score_histogram import ScoreHistogram
+from multiback.metrics.statistics.row_counts import ExactMatchCounts
+from multiback.metrics.statistics.score_histogram import ScoreHistogram, before
 from multiback.metrics.statistics.task_counts import BinaryCounts, MulticlassCounts
 
 pytestmark = pytest.mark.skipif(
@@ -142,3 +143,76 @@ def test_a_ratio_in_a_graph_is_that_of_the_formula():
             state = specified_state(metric.statistic, *batch)
             result = traced(metric.stateless_result)([*state.values()])
             np.testing.assert_allclose(result, metric.compute(state), rtol=1e-6)
+
+
+def test_autograph_reads_what_a_step_of_a_user_calls():
+    import tensorflow as tf
+
+    for function in (ExactMatchCounts.prepare, before):
+        assert tf.autograph.to_graph(function) is not function
+
+
+@pytest.fixture
+def of_ten_classes():
+    rng = np.random.default_rng(0)
+    scores = rng.dirichlet(np.ones(10), 64).astype("float32")
+    return rng.integers(0, 10, 64), scores
+
+
+@pytest.mark.filterwarnings("ignore::multiback.errors.WideBoundsWarning")
+@pytest.mark.parametrize("name", ["AUROC", "AveragePrecision"])
+@pytest.mark.parametrize("odd", ["nothing", "a label", "a score", "full"])
+def test_many_classes_count_in_a_graph_as_specified(name, odd, of_ten_classes):
+    import tensorflow as tf
+
+    y_true, y_pred = of_ten_classes
+    if odd == "a label":
+        y_true[3] = 17
+    if odd == "a score":
+        y_pred[5, 2] = NAN
+    metric = getattr(mb.metrics, name)(task="multiclass", num_classes=10)
+    expected = metric.statistic.init()
+    if odd == "full":
+        almost = np.zeros(expected["counts"].shape, "int32")
+        almost[1, -1] = (1 << 24) - 65
+        expected["counts"] = ops.convert_to_tensor(almost)
+        metric.variables[0].assign(almost)
+
+    @tf.function
+    def step(y_true, y_pred):
+        metric.update_state(y_true, y_pred)
+        return metric.result()
+
+    for _ in range(2):
+        value = step(y_true, y_pred)
+        expected = metric.statistic.update(expected, y_true, y_pred)
+    for key, kept in metric.state.items():
+        np.testing.assert_array_equal(kept, expected[key], err_msg=key)
+    np.testing.assert_allclose(value, metric.compute(expected), rtol=1e-5)
+
+
+def test_a_graph_reads_a_state_once_until_it_changes():
+    import tensorflow as tf
+
+    members = mb.metrics.group(
+        mb.metrics.Precision(), mb.metrics.Recall(), mb.metrics.F1Score()
+    )
+    owner = members[0]
+
+    @tf.function
+    def step(y_true, y_pred):
+        before = [metric.result() for metric in members]
+        for metric in members:
+            metric.update_state(y_true, y_pred)
+        within = [metric.result() for metric in members]
+        owner.variables[0].assign(owner.variables[0] * 0)
+        return before, within, [metric.result() for metric in members]
+
+    graph = step.get_concrete_function(LABELS, SCORES).graph
+    reads = [each for each in graph.get_operations() if each.type == "ReadVariableOp"]
+    assert len(reads) <= 4 + 2 + 2 + 1  # All, twice what changed, and one by Keras.
+    before, within, after = step(LABELS, SCORES)
+    state = specified_state(owner.statistic, LABELS, SCORES)
+    np.testing.assert_allclose(before, [0.0] * 3)
+    np.testing.assert_allclose(within[0], owner.compute(state), rtol=1e-6)
+    np.testing.assert_allclose(after, [0.0] * 3)

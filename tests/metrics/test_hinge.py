@@ -4,14 +4,14 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
-import sklearn.metrics
 import torch
-from support.contracts import FloatContract, stream, unusable
+from support.backends import once
+from support.contracts import FloatContract, stream
+from support.oracles import LOSSES
 from torchmetrics.classification import BinaryHingeLoss, MulticlassHingeLoss
 
 import multiback as mb
 from multiback.adapters.torchmetrics import crosscheck, equivalents
-from multiback.errors import ArgumentError
 
 
 class TestHingeLoss(FloatContract):
@@ -32,11 +32,9 @@ class TestHingeLoss(FloatContract):
         shape = (n, classes) if classes > 2 else (n,)
         return y_true, (2 * rng.normal(size=shape)).astype("float32")
 
-    def oracle(self, y_true, y_pred, sample_weight=None, *, num_classes=2, **_):
-        labels = np.arange(num_classes)
-        return sklearn.metrics.hinge_loss(
-            y_true, y_pred.astype("float64"), labels=labels, sample_weight=sample_weight
-        )
+    def oracle(self, y_true, y_pred, sample_weight=None, *, task, **_):
+        wide = y_pred.astype("float64")
+        return LOSSES["HingeLoss"](task, y_true, wide, sample_weight)
 
 
 @pytest.mark.parametrize("squared", [False, True])
@@ -61,23 +59,7 @@ def test_scores_outside_of_0_to_1_are_taken_as_they_are():
     assert mb.metrics.HingeLoss().unusable() == {}
 
 
-@unusable
-def test_no_data_a_nan_and_an_unknown_label_give_nan():
-    assert np.isnan(stream(mb.metrics.HingeLoss()))
-    assert np.isnan(stream(mb.metrics.HingeLoss(), ([1, 0], [np.nan, 0.5])))
-    assert np.isnan(stream(mb.metrics.HingeLoss(), ([1, -1], [0.5, 0.5])))
-    several = mb.metrics.HingeLoss("multiclass", num_classes=3)
-    assert np.isnan(stream(several, ([0], [[1.0, np.nan, 0.0]])))
-    ignoring = mb.metrics.HingeLoss(ignore_index=-1)
-    assert stream(ignoring, ([1, -1], [0.5, 0.5])) == 0.5
-
-
-def test_a_share_as_a_label_is_counted_as_unusable():
-    metric = mb.metrics.HingeLoss()
-    metric.update_state(np.array([0.5, 1.0]), np.array([0.2, 0.4]))
-    assert metric.unusable() == {"soft_label": 1}
-
-
+@once
 def test_the_other_libraries_say_what_differs(rng):
     found = equivalents(mb.metrics.HingeLoss("binary", squared=True))
     assert found.torchmetrics.squared
@@ -93,10 +75,3 @@ def test_the_other_libraries_say_what_differs(rng):
     assert row.torchmetrics is not None
     (row,) = crosscheck(mb.metrics.HingeLoss("binary"), (labels, 4 * scores - 2))
     assert (row.verdict, row.torchmetrics) == ("agrees", None), row
-
-
-def test_arguments_without_a_meaning_are_refused():
-    with pytest.raises(ArgumentError, match="squared= wants True or False"):
-        mb.metrics.HingeLoss(squared="yes")
-    with pytest.raises(ArgumentError, match="task= wants"):
-        mb.metrics.HingeLoss("multilabel")

@@ -116,15 +116,13 @@ def test_an_infinite_pixel_is_no_equal_image():
 
 
 @pytest.mark.parametrize(
-    ("name", "arguments", "shape", "match"),
+    ("name", "shape", "match"),
     [
-        ("StructuralSimilarity", {"data_range": 0}, None, "data_range= wants"),
-        ("MultiScaleStructuralSimilarity", {"betas": [1.0]}, None, "betas= wants"),
-        ("StructuralSimilarity", {}, (2, 8, 24, 1), "at least 11 pixels"),
-        ("MultiScaleStructuralSimilarity", {}, (2, 64, 64, 1), "at least 176 pixels"),
-        ("PeakSignalNoiseRatio", {}, (8, 24), r"\(B, H, W, C\)"),
+        ("StructuralSimilarity", (2, 8, 24, 1), "at least 11 pixels"),
+        ("MultiScaleStructuralSimilarity", (2, 64, 64, 1), "at least 176 pixels"),
+        ("PeakSignalNoiseRatio", (8, 24), r"\(B, H, W, C\)"),
     ],
 )
-def test_shapes_that_hold_no_images_are_refused(name, arguments, shape, match):
+def test_shapes_that_hold_no_images_are_refused(name, shape, match):
     with pytest.raises(ArgumentError, match=match):
-        getattr(mb.metrics, name)(**arguments).update_state(*[np.zeros(shape)] * 2)
+        getattr(mb.metrics, name)().update_state(*[np.zeros(shape)] * 2)

@@ -6,7 +6,6 @@ import numpy as np
 import pauc
 import pytest
 import scipy.stats
-from sklearn.metrics import roc_auc_score
 from statsmodels.stats.proportion import proportion_confint
 from support.catalogue import ENTRIES, datasets
 
@@ -96,24 +95,6 @@ def test_macro_averages_agree_with_drawing_again_where_confidenceinterval_does_n
     assert abs(error_of(interval) / drawn - 1) > 0.15
 
 
-def test_counts_vary_together():
-    """A hit less is a miss more, which makes most of the variance of an F-score."""
-    rng, n = np.random.default_rng(0), 500
-    shares = np.array([0.16, 0.1, 0.7, 0.04])  # tp, fp, tn, fn
-    ratio = delta.Coefficients(np.array([5.0, 0, 0, 0]), np.array([5.0, 1, 0, 4]))
-    counts = rng.multinomial(n, shares, size=4000).T.astype("float64")
-    found, _ = delta.column_ratios(delta.Table(counts, counts), ratio, 0.95)
-    true = shares @ ratio.above / (shares @ ratio.below)
-    assert 0.93 <= np.mean((found.lower <= true) & (true <= found.upper)) <= 0.97
-    np.testing.assert_allclose(
-        np.mean(found.standard_error), np.std(found.value), rtol=0.05
-    )
-    # The formula that takes counts as Poisson and forgets what they share.
-    bottom = ratio.below @ counts
-    forgetful = np.sqrt(counts[0] * (ratio.above[0] / bottom) ** 2)
-    assert np.mean(forgetful) > 1.5 * np.std(found.value)
-
-
 def cover(draw, interval_of, true, draws):
     inside = 0
     for _ in range(draws):
@@ -134,7 +115,7 @@ def table_of(matrix):
     return np.array([tp, columns - tp, matrix.sum() - rows - columns + tp, rows - tp])
 
 
-def coverage_of_macro_f1(shares, draws, *, exclusive):
+def coverage_of_macro_f1(shares, draws):
     """Return how often the interval contains the true value, in draws of 300 rows."""
     rng = np.random.default_rng(0)
     ratio = delta.Coefficients(np.array([2.0, 0, 0, 0]), np.array([2.0, 1, 0, 1]))
@@ -144,7 +125,7 @@ def coverage_of_macro_f1(shares, draws, *, exclusive):
     for matrix in rng.multinomial(300, shares.ravel(), size=draws):
         counts = table_of(matrix.reshape(shares.shape).astype("float64"))
         found = delta.averaged_ratio(
-            delta.Table(counts, counts, exclusive=exclusive),
+            delta.Table(counts, counts, exclusive=True),
             ratio,
             np.ones(len(shares)),
             by_size=False,
@@ -157,14 +138,8 @@ def coverage_of_macro_f1(shares, draws, *, exclusive):
 
 @pytest.mark.parametrize("name", CONFUSIONS)
 def test_intervals_of_macro_averages_contain_the_true_value_as_often_as_they_say(name):
-    covered = coverage_of_macro_f1(CONFUSIONS[name], 1000, exclusive=True)
+    covered = coverage_of_macro_f1(CONFUSIONS[name], 1000)
     assert 0.93 <= covered <= 0.98
-
-
-def test_macro_averages_without_their_covariance_cover_less():
-    """One row is a miss of its label and a false alarm of what was predicted."""
-    covered = coverage_of_macro_f1(CONFUSIONS["two"], 1000, exclusive=False)
-    assert covered < 0.92
 
 
 @pytest.mark.parametrize("distance", [0.5, 1.5, 3.0])
@@ -183,31 +158,17 @@ def test_intervals_of_areas_contain_the_true_value_as_often_as_they_say(rng, dis
     assert 0.925 <= cover(draw, interval_of, true, 600) <= 0.985
 
 
-def delong_error(y_true, y_pred):
-    """DeLong's standard error by its definition: all pairs."""
-    positives, negatives = y_pred[y_true == 1], y_pred[y_true == 0]
-    wins = np.sign(positives[:, None] - negatives[None, :]) / 2 + 0.5
-    variance = np.var(wins.mean(1), ddof=1) / len(positives)
-    return np.sqrt(variance + np.var(wins.mean(0), ddof=1) / len(negatives))
-
-
-@pytest.mark.parametrize("capacity", [None, 1000])
-def test_auroc_has_the_error_of_delong(binary, capacity):
-    metric = mb.metrics.AUROC(capacity=capacity)
-    found = after(metric, *binary)
-    assert found.value == pytest.approx(roc_auc_score(*binary), abs=1e-4)
-    assert found.standard_error == pytest.approx(delong_error(*binary), rel=0.01)
-    assert found.lower < found.value < found.upper
-
-
-@pytest.mark.parametrize("tied", [False, True])
-def test_auroc_has_the_error_of_pauc(binary, tied):
+@pytest.mark.parametrize(
+    ("capacity", "tied"), [(None, False), (1000, False), (1000, True)]
+)
+def test_auroc_has_the_error_of_pauc(binary, capacity, tied):
     y_true, y_pred = binary
     y_pred = y_pred.round(1) if tied else y_pred
-    found = after(mb.metrics.AUROC(capacity=1000), y_true, y_pred)
-    curve = pauc.ROC(y_true, y_pred.astype("float64"))
-    assert found.value == pytest.approx(curve.auc, rel=1e-6)
-    assert found.standard_error == pytest.approx(np.sqrt(pauc.var(curve)), rel=1e-6)
+    found = after(mb.metrics.AUROC(capacity=capacity), y_true, y_pred)
+    curve, near = pauc.ROC(y_true, y_pred.astype("float64")), 1e-6 if capacity else 0.01
+    assert found.value == pytest.approx(curve.auc, rel=near / 50)
+    assert found.standard_error == pytest.approx(np.sqrt(pauc.var(curve)), rel=near)
+    assert found.lower < found.value < found.upper
 
 
 def test_perfect_scores_have_an_interval_too():

@@ -5,27 +5,16 @@ from typing import ClassVar
 import numpy as np
 import pytest
 import sklearn.metrics
-import torch
-import torchmetrics
 from keras import ops
 from support.backends import compiled
 from support.contracts import ROWS as FEW
-from support.contracts import MetricContract, stream, unusable, value
+from support.contracts import FloatContract, stream, unusable, value
+from support.oracles import CONDITIONS as NAMES
+from support.oracles import RANKINGS
 
 import multiback as mb
 
-NAMES = {
-    "PrecisionAtRecall": "recall",
-    "RecallAtPrecision": "precision",
-    "SensitivityAtSpecificity": "specificity",
-    "SpecificityAtSensitivity": "sensitivity",
-}
-TORCHMETRICS = {
-    "PrecisionAtRecall": ("PrecisionAtFixedRecall", "min_recall"),
-    "RecallAtPrecision": ("RecallAtFixedPrecision", "min_precision"),
-    "SensitivityAtSpecificity": ("SensitivityAtSpecificity", "min_specificity"),
-    "SpecificityAtSensitivity": ("SpecificityAtSensitivity", "min_sensitivity"),
-}
+KEPT = {"capacity": 128}  # Twice the rows of the contract, which a compiled step adds.
 TARGETS = [0.0, 0.3, 0.9, 1.0]
 ROWS = 4096
 
@@ -42,67 +31,44 @@ def make(name, target, **arguments):
 
 
 def oracle(name, target, y_true, scores, weight=None):
-    """Search scikit-learn's curve in float64."""
-    if "Precision" in name:
-        precision, recall, _ = sklearn.metrics.precision_recall_curve(
-            y_true, scores, sample_weight=weight
-        )
-        precision, recall = precision[:-1], recall[:-1]
-        pair = precision, recall
-        if name == "RecallAtPrecision":
-            pair = recall, precision
-    else:
-        fpr, tpr, _ = sklearn.metrics.roc_curve(
-            y_true, scores, sample_weight=weight, drop_intermediate=False
-        )
-        pair = tpr, 1 - fpr
-        if name == "SpecificityAtSensitivity":
-            pair = 1 - fpr, tpr
-    best, other = pair
-    return np.max(best[other >= target - 1e-12], initial=0.0)
+    return RANKINGS[name](y_true, scores, weight, target=target)
 
 
-class TestOperatingPoints(MetricContract):
-    # The histogram is that of AUROC, which goes through more cases.
+class TestScoresOfTwoClasses(FloatContract):
+    """What reads a ranking at a condition, a threshold or a rate, of bins and kept."""
+
     cases: ClassVar = {
-        "PrecisionAtRecall": {"name": "PrecisionAtRecall"},
-        "RecallAtPrecision-kept": {"name": "RecallAtPrecision", "capacity": 128},
-        "SensitivityAtSpecificity": {
-            "name": "SensitivityAtSpecificity",
-            "from_logits": True,
-        },
-        "SpecificityAtSensitivity-kept": {
+        "precision": {"name": "PrecisionAtRecall", "recall": 0.55},
+        "recall-kept": {"name": "RecallAtPrecision", "precision": 0.55, **KEPT},
+        "sensitivity": {"name": "SensitivityAtSpecificity", "specificity": 0.55},
+        "specificity": {
             "name": "SpecificityAtSensitivity",
-            "capacity": 128,
+            "sensitivity": 0.55,
+            **KEPT,
         },
+        "f": {"name": "MaxFBeta"},
+        "f2-kept": {"name": "MaxFBeta", "beta": 2.0, **KEPT},
+        "eer": {"name": "EqualErrorRate"},
+        "eer-kept": {"name": "EqualErrorRate", **KEPT},
+        "top": {"name": "PrecisionAtTopFraction", "fraction": 0.3},
+        "lift-kept": {"name": "Lift", "fraction": 0.1, **KEPT},
+        "part": {"name": "AUROC", "max_fpr": 0.3},
+        "part-kept": {"name": "AUROC", "max_fpr": 0.1, **KEPT},
     }
-    target = 0.55
+    rtol, atol = 4e-6, 2e-6
 
     def make(self, name, **arguments):
-        return make(name, self.target, **arguments)
+        return getattr(mb.metrics, name)(task="binary", **arguments)
 
-    def sample(self, rng, n, arguments):
-        y_true = (rng.random(n) < 0.5).astype("int32")
-        # Spread out, so that each score keeps a bin of its own.
-        rank = (2 * rng.normal(size=n) + y_true).argsort().argsort()
-        logits = np.linspace(-4, 4, n)[rank]
-        scores = logits if "from_logits" in arguments else 1 / (1 + np.exp(-logits))
-        return y_true, scores.astype("float32")
+    def sample(self, rng, n, _arguments):
+        y_true = rng.integers(0, 2, n)
+        y_true[:2] = [0, 1]
+        # Far enough apart for bins, and with ties.
+        return y_true, ((rng.integers(4, 28, n) + 4 * y_true) / 32).astype("float32")
 
-    def oracle(self, y_true, y_pred, sample_weight=None, *, name, **_):
-        wide = y_pred.astype("float64")
-        return oracle(name, self.target, y_true, wide, sample_weight)
-
-    def close(self, actual, expected):
-        np.testing.assert_allclose(actual, expected, rtol=0, atol=2e-6)
-
-    def same_state(self, arguments, actual, expected):
-        if "capacity" not in arguments:
-            super().same_state(arguments, actual, expected)
-            return
-        # The order of the places is that of the batches.
-        compute = self.make(**arguments).compute
-        self.same(*(ops.convert_to_numpy(compute(s)) for s in (actual, expected)))
+    def oracle(self, y_true, y_pred, sample_weight=None, *, name, **arguments):
+        arguments.pop("capacity", None)
+        return RANKINGS[name](y_true, y_pred, sample_weight=sample_weight, **arguments)
 
 
 @pytest.mark.parametrize("weighted", [False, True], ids=["plain", "weighted"])
@@ -144,21 +110,6 @@ def test_the_scores_cut_at_the_threshold_give_the_value(name, arguments, scale):
         assert actual == pytest.approx(rates[wanted], abs=1e-6)
         if not (np.isinf(metric.threshold()) and actual == 0.0):
             assert rates[NAMES[name]] >= target - 2**-22
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_torchmetrics_agrees_on_every_threshold(name):
-    y_true, scores = draw()
-    theirs_name, argument = TORCHMETRICS[name]
-    for target in (0.3, 0.9):
-        theirs = getattr(torchmetrics.classification, f"Binary{theirs_name}")(
-            **{argument: target}
-        )
-        best, threshold = theirs(torch.tensor(scores), torch.tensor(y_true))
-        mine = make(name, target, capacity=ROWS)
-        assert stream(mine, (y_true, scores)) == pytest.approx(float(best), abs=1e-6)
-        # scikit-learn's is the lowest score that counts, of `score >= threshold`.
-        assert mine.threshold() == pytest.approx(float(threshold), abs=1e-6)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -221,6 +172,7 @@ def test_a_view_has_thresholds_and_curves():
     assert view.variables == []
     assert value(view) == value(alone)
     assert view.threshold() == alone.threshold()
+    assert view.bounds() == alone.bounds()
     for mine, theirs in zip(view.roc_curve(), alone.roc_curve(), strict=True):
         np.testing.assert_array_equal(mine, theirs)
     assert len(view.precision_recall_curve()) == 3
@@ -273,10 +225,3 @@ def test_a_curve_of_several_classes_wants_to_know_which():
     alone.update_state(y_true[:, 1], scores[:, 1])
     for mine, theirs in zip(metric.roc_curve(1), alone.roc_curve(), strict=True):
         np.testing.assert_array_equal(mine, theirs)
-
-
-def test_a_target_that_is_not_a_share_is_refused():
-    for name, argument in NAMES.items():
-        for target in (1.5, -0.1, "0.9", True):
-            with pytest.raises(mb.errors.ArgumentError, match=f"{argument}= wants"):
-                make(name, target)

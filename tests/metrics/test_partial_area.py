@@ -1,20 +1,17 @@
 """The area under the ROC curve up to a false positive rate: scikit-learn's."""
 
-from typing import ClassVar
-
-import keras
 import numpy as np
 import pytest
 import sklearn.metrics
 import torch
-from support.contracts import MetricContract, stream, unusable
+from support.backends import once
+from support.contracts import stream, unusable
 from torchmetrics.classification import BinaryAUROC
 
 import multiback as mb
 from multiback.adapters.torchmetrics import crosscheck, equivalents
 from multiback.errors import ArgumentError
 
-CAPACITY = 128  # Twice the rows of the contract, which a compiled step adds.
 RATES = [0.01, 0.1, 0.37, 0.9, 1.0]
 
 
@@ -22,35 +19,6 @@ def oracle(y_true, y_pred, sample_weight=None, *, max_fpr, **_):
     return sklearn.metrics.roc_auc_score(
         y_true, y_pred, sample_weight=sample_weight, max_fpr=max_fpr
     )
-
-
-class TestPartialArea(MetricContract):
-    cases: ClassVar = {
-        "bins": {"max_fpr": 0.3},
-        "kept": {"max_fpr": 0.1, "capacity": CAPACITY},
-    }
-
-    def make(self, **arguments):
-        return mb.metrics.AUROC(task="binary", **arguments)
-
-    def sample(self, rng, n, _arguments):
-        y_true = rng.integers(0, 2, n)
-        y_true[:2] = [0, 1]
-        # Far enough apart for bins, and with ties.
-        return y_true, ((rng.integers(4, 28, n) + 4 * y_true) / 32).astype("float32")
-
-    def oracle(self, y_true, y_pred, sample_weight=None, **arguments):
-        return oracle(y_true, y_pred, sample_weight, **arguments)
-
-    def close(self, actual, expected):
-        np.testing.assert_allclose(actual, expected, rtol=2e-6, atol=2e-6)
-
-    def same(self, actual, expected):
-        self.close(actual, expected)
-
-    def same_state(self, arguments, actual, expected):
-        compute = self.make(**arguments).compute
-        self.close(float(compute(actual)), float(compute(expected)))
 
 
 def scores(case, n=3000):
@@ -124,12 +92,6 @@ def test_one_class_and_a_nan_give_nan():
     assert np.isnan(stream(metric, ([0], [np.nan])))
 
 
-@pytest.mark.parametrize("max_fpr", [0, -0.1, 1.5, "0.1", True, float("nan")])
-def test_a_rate_outside_of_0_to_1_is_refused(max_fpr):
-    with pytest.raises(ArgumentError, match="max_fpr= wants None or a rate"):
-        mb.metrics.AUROC(max_fpr=max_fpr)
-
-
 def test_an_interval_of_a_part_is_refused_with_advice():
     metric = mb.metrics.AUROC(max_fpr=0.1)
     stream(metric, scores("plain"))
@@ -137,6 +99,7 @@ def test_an_interval_of_a_part_is_refused_with_advice():
         metric.interval()
 
 
+@once
 def test_the_other_libraries_receive_the_rate():
     found = equivalents(mb.metrics.AUROC("binary", max_fpr=0.1))
     assert found.torchmetrics.max_fpr == 0.1
@@ -151,11 +114,3 @@ def test_the_other_libraries_receive_the_rate():
         (row,) = crosscheck(metric, scores("plain"))
         assert row.verdict == "agrees", row
         assert row.torchmetrics == pytest.approx(row.sklearn, abs=1e-5)
-
-
-def test_a_rate_survives_a_config():
-    metric = mb.metrics.AUROC(max_fpr=0.25)
-    again = keras.saving.deserialize_keras_object(
-        keras.saving.serialize_keras_object(metric)
-    )
-    assert again.get_config()["max_fpr"] == 0.25

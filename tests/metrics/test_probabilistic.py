@@ -6,9 +6,9 @@ import sklearn.metrics
 import torch
 import torchmetrics
 from support.contracts import FloatContract, stream, unusable
+from support.oracles import LOSSES
 
 import multiback as mb
-from multiback.errors import ArgumentError
 
 NAMES = ["BrierScore", "LogLoss", "Perplexity"]
 
@@ -44,19 +44,34 @@ class TestLosses(FloatContract):
             scores = probabilities(scores)
         return y_true, scores.astype("float32")
 
-    def oracle(self, y_true, y_pred, sample_weight=None, *, name, from_logits, **_):
+    def oracle(self, y_true, y_pred, sample_weight=None, *, name, task, from_logits):
         wide = y_pred.astype("float64")
         p = probabilities(wide) if from_logits else wide
-        own = (
-            np.where(y_true == 1, p, 1 - p) if p.ndim == 1 else p[range(len(p)), y_true]
-        )
-        if name == "BrierScore":
-            loss = (1 - own) ** 2
-            if p.ndim == 2:
-                loss = ((p - np.eye(4)[y_true]) ** 2).sum(1)
-            return np.average(loss, weights=sample_weight)
-        mean = np.average(-np.log(own), weights=sample_weight)
-        return np.exp(mean) if name == "Perplexity" else mean
+        return LOSSES[name](task, y_true, p, sample_weight)
+
+
+class TestCalibrationError(FloatContract):
+    cases: ClassVar = {
+        "binary-l1": {"task": "binary"},
+        "binary-max": {"task": "binary", "norm": "max"},
+        "multiclass-l2": {"task": "multiclass", "num_classes": 4, "norm": "l2"},
+    }
+    # A bin adds up at most 200 numbers up to 1, and the gap of its means is absolute.
+    rtol, atol = 0.0, 200 * 2.0**-24
+
+    def make(self, **arguments):
+        return mb.metrics.CalibrationError(n_bins=8, **arguments)
+
+    def sample(self, rng, n, arguments):
+        if arguments["task"] == "binary":
+            p = rng.random(n)
+            return (rng.random(n) < p**2).astype("int32"), p.astype("float32")
+        p = rng.dirichlet(np.ones(4), n)
+        return rng.integers(0, 4, n), p.astype("float32")
+
+    def oracle(self, y_true, y_pred, sample_weight=None, *, task, norm="l1", **_):
+        given = task, y_true, y_pred.astype("float64"), sample_weight
+        return LOSSES["CalibrationError"](*given, norm=norm, n_bins=8)
 
 
 def probabilities(logits):
@@ -64,17 +79,6 @@ def probabilities(logits):
         return 1 / (1 + np.exp(-logits))
     grown = np.exp(logits - logits.max(1, keepdims=True))
     return grown / grown.sum(1, keepdims=True)
-
-
-def test_scikit_learn_agrees(rng):
-    y_true, p = rng.integers(0, 2, 200), rng.random(200).astype("float32")
-    wide = p.astype("float64")
-    for name, oracle in [
-        ("LogLoss", sklearn.metrics.log_loss),
-        ("BrierScore", sklearn.metrics.brier_score_loss),
-    ]:
-        actual = stream(getattr(mb.metrics, name)(), (y_true, p))
-        assert actual == pytest.approx(oracle(y_true, wide), rel=1e-5)
 
 
 def test_perplexity_agrees_with_torchmetrics_on_sequences_with_padding(rng):
@@ -100,24 +104,6 @@ def test_a_label_of_probability_0_is_never_the_best_and_scikit_learn_clips_it():
     y_true, p = [1, 0], np.array([0.0, 0.5], "float32")
     assert np.isnan(stream(mb.metrics.LogLoss(), (y_true, p)))
     assert sklearn.metrics.log_loss(y_true, p) < 10
-
-
-@unusable
-@pytest.mark.parametrize("name", NAMES)
-@unusable
-def test_no_data_a_nan_and_no_probability_give_nan(name):
-    def make():
-        return getattr(mb.metrics, name)()
-
-    assert np.isnan(stream(make()))
-    assert np.isnan(stream(make(), ([0, 1], [np.nan, 0.5])))
-    assert np.isnan(stream(make(), ([0, 1], [1.5, 0.5])))
-    assert not np.isnan(stream(make(), ([0, 1], [np.nan, 0.5], [0.0, 1.0])))
-
-
-def test_a_task_of_several_labels_is_refused():
-    with pytest.raises(ArgumentError, match="task= wants"):
-        mb.metrics.LogLoss(task="multilabel")
 
 
 @pytest.mark.parametrize("name", ["LogLoss", "Perplexity"])

@@ -9,7 +9,6 @@ import torchmetrics
 from keras import ops
 from support.backends import compiled
 from support.contracts import ROWS, MetricContract, stream, unusable
-from support.counting import ExactCounts
 
 import multiback as mb
 from multiback.errors import UnusableValuesWarning
@@ -112,12 +111,6 @@ class TestRanking(MetricContract):
         return None
 
 
-class TestCountsOfBins(ExactCounts):
-    cases: ClassVar = {"labels": {"name": "AUROC", **MULTILABEL, "average": None}}
-    make = TestRanking.make
-    sample = TestRanking.sample
-
-
 # Many scores in a bin: most of these warn, which is the business of a test below.
 wide = pytest.mark.filterwarnings("ignore:.*may be off by")
 
@@ -184,15 +177,6 @@ def test_the_bounds_are_wide_where_scores_share_a_bin():
     assert high - low > 0.3
 
 
-def test_torchmetrics_agrees_on_every_threshold(rng):
-    y_true, scores = draw(rng, ROWS, probability=True)
-    for name in ORACLES:
-        theirs = getattr(torchmetrics, name)(task="binary")
-        expected = float(theirs(torch.tensor(scores), torch.tensor(y_true)))
-        mine = stream(getattr(mb.metrics, name)(), (y_true, scores))
-        assert mine == pytest.approx(expected, abs=2e-3)
-
-
 def test_200_linear_thresholds_are_lost_on_skewed_scores():
     rng = np.random.default_rng(0)
     y_true = rng.integers(0, 2, 4096)
@@ -234,19 +218,6 @@ def test_billions_of_samples_keep_their_value(rng, name):
     many = ops.convert_to_numpy(metric.compute_bounds(state))
     # Each score is now many: a bin of one can no longer be told apart from ties.
     assert many[0] - 0.02 <= few <= many[1] + 0.02
-
-
-def test_a_group_shares_the_histogram_and_a_view_has_bounds(rng):
-    batch = draw(rng, ROWS, probability=True)
-    auroc, precision = mb.metrics.group(
-        mb.metrics.AUROC(), mb.metrics.AveragePrecision()
-    )
-    alone = mb.metrics.AveragePrecision()
-    for metric in (auroc, precision, alone):
-        metric.update_state(*batch)
-    assert precision.variables == []
-    assert precision.bounds() == alone.bounds()
-    assert stream(precision) == stream(alone)
 
 
 def close_scores(n=4096):
@@ -348,17 +319,6 @@ def test_fewer_bins_have_wider_bounds_and_the_truth_is_still_between(rng):
         assert low <= expected <= high
         gaps.append(high - low)
     assert gaps == sorted(gaps, reverse=True)
-
-
-def test_bad_arguments_are_refused():
-    for arguments, words in [
-        ({"task": "multiclass"}, "num_classes="),
-        ({"capacity": 0}, "capacity= wants"),
-        ({"num_bins": 1}, "num_bins= wants"),
-        ({"average": "mean"}, "average= wants"),
-    ]:
-        with pytest.raises(mb.errors.ArgumentError, match=words):
-            mb.metrics.AUROC(**arguments)
 
 
 class TestKeptScores:

@@ -5,72 +5,43 @@ with the F1 score; the formula of each class is in test_whole_catalogue.py. So t
 once.
 """
 
+import functools
+
 import sklearn.metrics
 from support.counting import ColumnContract, CountContract
-from support.oracles import RATES
+from support.oracles import RATES, RATIOS
 
 import multiback as mb
 
-
-class TestPrecision(CountContract):
-    def make(self, **arguments):
-        return mb.metrics.Precision(**arguments)
-
-    def score(self, y_true, y_pred, sample_weight, **settings):
-        return sklearn.metrics.precision_score(
-            y_true, y_pred, sample_weight=sample_weight, **settings
-        )
-
-
-class TestRecall(CountContract):
-    def make(self, **arguments):
-        return mb.metrics.Recall(**arguments)
-
-    def score(self, y_true, y_pred, sample_weight, **settings):
-        return sklearn.metrics.recall_score(
-            y_true, y_pred, sample_weight=sample_weight, **settings
-        )
+BETA = {"FBetaScore": {"beta": 2.0}}
+SCIKIT_LEARN = {
+    "Dice": sklearn.metrics.f1_score,
+    "FBetaScore": functools.partial(sklearn.metrics.fbeta_score, beta=2.0),
+    "Precision": sklearn.metrics.precision_score,
+    "Recall": sklearn.metrics.recall_score,
+}
+FORMULAS = {**RATES, "JaccardIndex": RATIOS["JaccardIndex"]}
 
 
-def contract_of(rate, formula):
-    """Make the contract of a rate: its formula over scikit-learn's counts."""
+def contract_of(name):
+    """Make the contract of a metric: scikit-learn's, or a formula over its counts."""
+    parent = CountContract if name in SCIKIT_LEARN else ColumnContract
 
-    class Contract(ColumnContract):
+    class Contract(parent):
         def make(self, **arguments):
-            return getattr(mb.metrics, rate)(**arguments)
+            return getattr(mb.metrics, name)(**BETA.get(name, {}), **arguments)
+
+        def score(self, y_true, y_pred, sample_weight, **settings):
+            if name not in SCIKIT_LEARN:
+                return super().score(y_true, y_pred, sample_weight, **settings)
+            weight = {"sample_weight": sample_weight}
+            return SCIKIT_LEARN[name](y_true, y_pred, **weight, **settings)
 
         def fraction(self, counts):
-            return formula(counts.tp, counts.fp, counts.tn, counts.fn)
+            return FORMULAS[name](counts.tp, counts.fp, counts.tn, counts.fn)
 
     return Contract
 
 
-globals().update({f"Test{rate}": contract_of(rate, RATES[rate]) for rate in RATES})
-
-
-class TestFBetaScore(CountContract):
-    def make(self, **arguments):
-        return mb.metrics.FBetaScore(beta=2.0, **arguments)
-
-    def score(self, y_true, y_pred, sample_weight, **settings):
-        return sklearn.metrics.fbeta_score(
-            y_true, y_pred, sample_weight=sample_weight, beta=2.0, **settings
-        )
-
-
-class TestJaccardIndex(ColumnContract):
-    def make(self, **arguments):
-        return mb.metrics.JaccardIndex(**arguments)
-
-    def fraction(self, counts):
-        return counts.tp, counts.tp + counts.fp + counts.fn
-
-
-class TestDice(CountContract):
-    def make(self, **arguments):
-        return mb.metrics.Dice(**arguments)
-
-    def score(self, y_true, y_pred, sample_weight, **settings):
-        return sklearn.metrics.f1_score(
-            y_true, y_pred, sample_weight=sample_weight, **settings
-        )
+NAMES = (*SCIKIT_LEARN, *FORMULAS)
+globals().update({f"Test{name}": contract_of(name) for name in NAMES})

@@ -24,7 +24,7 @@ def mirrored():
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def test_every_metric_of_the_catalogue_is_right_on_two_replicas(mirrored):
+def test_what_every_metric_of_the_catalogue_adds_up_is_right_on_two_replicas(mirrored):
     wrong = {
         name: numbers
         for name, numbers in mirrored["metrics"].items()

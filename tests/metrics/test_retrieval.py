@@ -5,8 +5,6 @@ from typing import ClassVar
 import numpy as np
 import pytest
 import sklearn.metrics
-import torch
-import torchmetrics.retrieval
 from keras import ops
 from support import query_oracles
 from support.catalogue import ENTRIES
@@ -93,29 +91,6 @@ def test_padding_is_left_out_by_label_and_by_mask(case, padded):
     np.testing.assert_allclose(float(metric.compute(masked)), np.mean(each), rtol=1e-6)
 
 
-THEIRS = {
-    "hit": torchmetrics.retrieval.RetrievalHitRate(top_k=2),
-    "map": torchmetrics.retrieval.RetrievalMAP(),
-    "mrr-2": torchmetrics.retrieval.RetrievalMRR(top_k=2),
-    "ndcg": torchmetrics.retrieval.RetrievalNormalizedDCG(),
-    "precision": torchmetrics.retrieval.RetrievalPrecision(top_k=3),
-    "recall": torchmetrics.retrieval.RetrievalRecall(top_k=3),
-}
-
-
-@pytest.mark.parametrize("case", THEIRS)
-def test_torchmetrics_agrees_where_no_scores_tie(case, padded):
-    y_true, y_pred, _ = padded
-    arguments = dict(CASES[case])
-    mine = stream(make(**arguments), (y_true, y_pred))
-    kept = y_true >= 0
-    queries = np.broadcast_to(np.arange(40)[:, None], y_true.shape)[kept]
-    theirs = THEIRS[case](
-        *map(torch.tensor, (y_pred[kept], y_true[kept])), indexes=torch.tensor(queries)
-    )
-    np.testing.assert_allclose(mine, theirs, rtol=1e-5)
-
-
 def test_a_query_without_relevant_items_is_worth_what_zero_division_says():
     batch = [[0, 0], [1, 0], [-1, -1]], [[0.1, 0.2], [0.9, 0.2], [0.3, 0.4]]
     values = [
@@ -154,19 +129,10 @@ def test_labels_of_several_grades_are_no_labels_of_a_row():
         stream(mb.metrics.CoverageError(), ([[0, 2]], [[0.1, 0.2]]))
 
 
-@pytest.mark.parametrize(
-    ("name", "arguments", "batch", "match"),
-    [
-        ("HitRate", {"k": 0}, None, "k= wants an integer of at least 1"),
-        ("NDCG", {"gain": "log"}, None, "gain= wants"),
-        ("NDCG", {"top_k": 3}, None, "Did you mean k="),
-        ("NDCG", {}, ([1, 0], [0.1, 0.2]), "one row a query is wanted"),
-        ("NDCG", {}, ([[1, 0]], [[0.1]]), "one row a query is wanted"),
-    ],
-)
-def test_what_cannot_be_ranked_is_refused(name, arguments, batch, match):
-    with pytest.raises(ArgumentError, match=match):
-        make(name, **arguments).update_state(*batch)
+@pytest.mark.parametrize("batch", [([1, 0], [0.1, 0.2]), ([[1, 0]], [[0.1]])])
+def test_what_cannot_be_ranked_is_refused(batch):
+    with pytest.raises(ArgumentError, match="one row a query is wanted"):
+        mb.metrics.NDCG().update_state(*batch)
 
 
 @pytest.mark.parametrize(

@@ -1,47 +1,15 @@
 """The highest-scored fraction of the rows: its precision, its lift, its threshold."""
 
-from typing import ClassVar
-
 import numpy as np
 import pytest
-from support.contracts import MetricContract, stream, unusable
+from support.backends import once
+from support.contracts import stream, unusable
 from support.oracles import lift, precision_at_top
 
 import multiback as mb
 from multiback.adapters.torchmetrics import crosscheck, equivalents
-from multiback.errors import ArgumentError
 
-CAPACITY = 128  # Twice the rows of the contract, which a compiled step adds.
 ORACLES = {"Lift": lift, "PrecisionAtTopFraction": precision_at_top}
-
-
-class TestTopFraction(MetricContract):
-    cases: ClassVar = {
-        "precision": {"name": "PrecisionAtTopFraction", "fraction": 0.3},
-        "lift-kept": {"name": "Lift", "fraction": 0.1, "capacity": CAPACITY},
-    }
-
-    def make(self, name, **arguments):
-        return getattr(mb.metrics, name)(task="binary", **arguments)
-
-    def sample(self, rng, n, _arguments):
-        y_true = rng.integers(0, 2, n)
-        y_true[:2] = [0, 1]
-        # Far enough apart for bins, and with ties.
-        return y_true, ((rng.integers(4, 28, n) + 4 * y_true) / 32).astype("float32")
-
-    def oracle(self, y_true, y_pred, sample_weight=None, *, name, fraction, **_):
-        return ORACLES[name](y_true, y_pred, sample_weight, fraction)
-
-    def close(self, actual, expected):
-        np.testing.assert_allclose(actual, expected, rtol=4e-6, atol=2e-6)
-
-    def same(self, actual, expected):
-        self.close(actual, expected)
-
-    def same_state(self, arguments, actual, expected):
-        compute = self.make(**arguments).compute
-        self.close(float(compute(actual)), float(compute(expected)))
 
 
 def scores(case="plain", n=3000):
@@ -127,12 +95,7 @@ def test_without_positives_there_is_no_value_and_without_negatives_1():
         assert np.isnan(stream(make(0.5), ([0, 1], [0.1, np.nan])))
 
 
-@pytest.mark.parametrize("fraction", [0, -1, 1.1, 10, "0.1", float("nan")])
-def test_a_fraction_outside_of_0_to_1_is_refused(fraction):
-    with pytest.raises(ArgumentError, match="fraction= wants a share above 0"):
-        mb.metrics.Lift(fraction)
-
-
+@once
 @pytest.mark.parametrize("name", ORACLES)
 def test_crosscheck_compares_it_with_numpy(name):
     y_true, y_pred = scores()

@@ -17,12 +17,13 @@ from keras import ops
 from support.catalogue import (
     ENTRIES,
     NUMBERS,
+    OF_ROWS,
     OF_TASKS,
     datasets,
     of_each_statistic,
     public_names,
 )
-from support.contracts import ATOL, RTOL, FloatContract, MetricContract, stream
+from support.contracts import ATOL, RTOL, FloatContract, MetricContract, stream, updated
 from support.oracles import LOSSES, RANKINGS, STORED, oracle
 
 import multiback as mb
@@ -97,11 +98,25 @@ def test_a_formula_of_a_subclass_is_the_one_that_counts(entry):
 def test_this_backend_meets_the_stored_values(entry):
     metric = make(entry)
     rtol, atol = tolerances(entry)
+    # Before any data a ratio of counts and a sum are 0, and others have no value.
+    zero = entry.name == "Sum" or (entry.kind.startswith(("binary", "multi")))
+    zero = zero and entry.name not in {*RANKINGS, *LOSSES, *OF_ROWS} - {"ExactMatch"}
+    np.testing.assert_equal(np.unique(stream(metric)), [0.0 if zero else np.nan])
     for case, data in datasets(entry.kind).items():
         metric.reset_state()
         np.testing.assert_allclose(
             stream(metric, data), TABLE[entry.id][case], rtol, atol, err_msg=case
         )
+
+
+@pytest.mark.parametrize("entry", of_each_statistic(ENTRIES).values(), ids=str)
+def test_a_nan_of_weight_0_is_left_out(entry):
+    cases, values = datasets(entry.kind), []
+    nan = np.isnan(cases["nan"][-1]).reshape(len(cases["nan"][-1]), -1).any(1)
+    for case in ("nan", "plain"):
+        batch = (*cases[case], (~nan).astype("float32"))
+        values.append(stream(make(entry), batch))
+    np.testing.assert_array_equal(*values)
 
 
 @each
@@ -135,11 +150,15 @@ def test_counts_continue_past_float32_and_int32(entry):
     assert once.sum() > 0
     for start in (2**24 - 1, 2**24, 2**31 - 1, 2**31):
         total = np.where(once > 0, start, 0)
-        variable.assign(np.stack([total >> 24, total & (2**24 - 1)]).astype("int32"))
+        words = np.stack([total >> 24, total & (2**24 - 1)]).astype("int32")
+        variable.assign(words)
         metric.update_state(*data)
-        high, low = ops.convert_to_numpy(variable.value).astype("int64")
-        np.testing.assert_array_equal((high << 24) + low, total + once)
-        assert low.max() < 2**24  # Carried, so that no word ever overflows.
+        state = metric.statistic.init() | {"counts": ops.convert_to_tensor(words)}
+        state = updated(metric.statistic, *data, state=state)
+        for after in (variable.value, state["counts"]):
+            high, low = ops.convert_to_numpy(after).astype("int64")
+            np.testing.assert_array_equal((high << 24) + low, total + once)
+            assert low.max() < 2**24  # Carried, so that no word ever overflows.
 
 
 def test_what_counts_is_most_of_the_catalogue():

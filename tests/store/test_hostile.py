@@ -1,14 +1,12 @@
 """Forged manifests and files with the right checksums are refused, at little cost."""
 
 import json
-import math
-import resource
 import time
 import tracemalloc
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from support.hostile import sealed
 
@@ -17,7 +15,6 @@ from multiback.store import FileEntry, Files, RunDirectory, open_checkpoint
 from multiback.store.format import jsontext
 from multiback.store.format.manifest import parse_manifest
 from multiback.store.format.tensor_file import read_tensors, write_tensors
-from multiback.store.format.tensor_header import parse_header
 from multiback.store.local import commits
 
 GOOD = {"dtype": "U8", "shape": [2], "data_offsets": [0, 2]}
@@ -92,38 +89,6 @@ def test_a_hostile_header_is_refused_with_a_matching_checksum(tmp_path, content)
     path.write_bytes(content)
     with pytest.raises(CorruptCheckpointError, match=r"state\.safetensors must be"):
         read_tensors(path, FileEntry.of(content))
-
-
-def test_a_header_that_claims_a_terabyte_takes_no_memory(tmp_path):
-    path = tmp_path / "state.safetensors"
-    content = HOSTILE["a huge shape"]
-    path.write_bytes(content)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    with pytest.raises(CorruptCheckpointError):
-        read_tensors(path, FileEntry.of(content))
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 50_000
-
-
-@given(data=st.data())
-@settings(max_examples=200)
-def test_a_mutated_header_is_read_or_refused_and_nothing_else(data):
-    header = {
-        "__metadata__": {"multiback.dtypes": '{"c":"int4"}'},
-        "a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]},
-        "b": {"dtype": "U8", "shape": [], "data_offsets": [8, 9]},
-        "c": {"dtype": "U8", "shape": [3, 1], "data_offsets": [9, 12]},
-    }
-    raw = bytearray(json.dumps(header).encode())
-    for _ in range(data.draw(st.integers(1, 4))):
-        position = data.draw(st.integers(0, len(raw) - 1))
-        raw[position] = data.draw(st.integers(0, 255))
-    try:
-        slots = parse_header(bytes(raw), 12)
-    except ValueError:
-        return
-    assert sum(slot.end - slot.begin for slot in slots) == 12
-    for slot in slots:
-        assert math.prod(slot.shape) * slot.dtype.itemsize == slot.end - slot.begin
 
 
 def test_the_reserved_name_is_refused_when_writing(tmp_path):
@@ -327,17 +292,6 @@ def test_a_manifest_that_is_far_too_large_is_passed_over_and_hides_no_other(
     [(path, why)] = runs.checkpoints() and runs.skipped
     assert path == bad.path
     assert len(why) < 1000
-
-
-@pytest.mark.parametrize("name", ["runs.jsonl", "history.jsonl"])
-def test_a_journal_beyond_all_measure_is_refused_at_once(runs, commit, name):
-    commit(runs)
-    with (runs.path / name).open("wb") as stream:
-        stream.truncate(3 << 30)
-    began = time.perf_counter()
-    with pytest.raises(StoreError, match="at most"):
-        runs.history() if name == "history.jsonl" else runs.latest_run()
-    assert time.perf_counter() - began < 2
 
 
 @pytest.mark.parametrize(

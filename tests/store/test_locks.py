@@ -55,10 +55,7 @@ def test_a_run_that_another_process_writes_gets_no_byte(tmp_path, commit):
         def create(self, path):
             pytest.fail(f"created {path}")
 
-    with (
-        writer(tmp_path),
-        pytest.raises(StoreError, match="Nothing was changed"),
-    ):
+    with writer(tmp_path), pytest.raises(StoreError, match="Nothing was changed"):
         commit(RunDirectory(tmp_path, Untouched()), run_id="shared")
 
 

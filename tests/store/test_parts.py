@@ -158,18 +158,6 @@ def test_an_array_that_is_not_there_is_refused(tmp_path):
         committed(tmp_path).tensors_in_parts({"v": [((0, 1),)]})
 
 
-def test_pieces_that_overlap_are_refused(tmp_path):
-    def write(folder):
-        folder.mkdir()
-        for name, at, size in (("a", 0, 4), ("b", 2, 4), ("c", 8, 2)):
-            piece(folder / name, {"w": np.ones(size, "float32")}, {"w": [at]})
-
-    checkpoint = committed(tmp_path, write)
-    # Two that overlap and a gap: as many elements as are wanted.
-    with pytest.raises(CorruptCheckpointError, match=r"overlap|do not fill"):
-        checkpoint.tensors_in_parts({"w": [((0, 8),)]})
-
-
 def test_a_document_may_not_take_the_name_of_the_file_of_checksums():
     with pytest.raises(ArgumentError, match=r"'state-blocks\.json' is taken"):
         Request(

@@ -75,7 +75,7 @@ def test_downloads_are_gone_once_they_were_read(there, commit):
     assert (dict(one.stream_tensors())["kernel"] == 1).all()
     assert one.architecture_document()["layers"] == [1, 2]
     assert {path.name for path in runs.path.rglob("*")} <= {
-        *("checkpoints", "one", "manifest.json", "lock"),
+        *("checkpoints", "one", "manifest.json", "lock")
     }
 
 
@@ -329,7 +329,7 @@ def test_a_url_of_a_file_is_a_path_and_others_say_what_is_wrong(tmp_path, monkey
         open_run_directory("hdfs://host/run")
 
 
-def test_the_store_loads_fsspec_only_for_a_url():
+def test_the_store_loads_no_keras_and_fsspec_only_for_a_url():
     code = """
 import importlib.util, sys, types
 package = types.ModuleType("multiback")
@@ -337,7 +337,7 @@ package.__path__ = importlib.util.find_spec("multiback").submodule_search_locati
 sys.modules["multiback"] = package
 from multiback.store import RunDirectory, open_run_directory
 open_run_directory("/tmp/x")
-assert not {"fsspec", "keras"} & set(sys.modules)
+assert not {"fsspec", "jax", "keras", "tensorflow", "torch"} & set(sys.modules)
 runs = open_run_directory("memory://x")
 assert "fsspec" in sys.modules and "keras" not in sys.modules
 runs.checkpoints()

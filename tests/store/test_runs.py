@@ -21,12 +21,6 @@ def test_names_that_differ_in_case_only_count_as_one(runs, commit):
     assert commit(runs, "best").name == "best-v2"
 
 
-def test_an_empty_folder_of_that_name_is_not_replaced(runs, commit):
-    commit(runs, "x")
-    (runs.path / "checkpoints" / "best").mkdir()
-    assert commit(runs, "best").name == "best-v2"
-
-
 def test_remove_refuses_a_name_that_another_commit_has_taken_over(runs, commit):
     old = commit(runs, "one", run_id="a")
     runs.remove(old, run_id="a")
@@ -210,18 +204,6 @@ def test_readers_see_only_whole_checkpoints_while_a_writer_works(tmp_path, commi
     finally:
         stop.set()
         writer.join()
-
-
-def test_the_store_works_without_keras():
-    code = (
-        "import sys, types, importlib.util as u\n"
-        "package = types.ModuleType('multiback')\n"
-        "package.__path__ = u.find_spec('multiback').submodule_search_locations\n"
-        "sys.modules['multiback'] = package\n"
-        "import multiback.store\n"
-        "assert not {'keras', 'jax', 'torch', 'tensorflow'} & set(sys.modules)\n"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_the_public_list_is_sorted_and_complete():

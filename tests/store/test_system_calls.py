@@ -38,7 +38,7 @@ CALLS = (
     *("fsync", "fdatasync", "sync_file_range"),
 )
 BY_DESCRIPTOR = {name for name in CALLS if "write" in name or "sync" in name} | {
-    *("open", "openat", "ftruncate", "fallocate", "copy_file_range", "sendfile"),
+    *("open", "openat", "ftruncate", "fallocate", "copy_file_range", "sendfile")
 }
 LINE = re.compile(r"(\d+) +(\w+)\((.*)\) += (-?\d+)(.*)", re.ASCII)
 HALF = re.compile(r"(\d+) +(\w+\(.*?) *<unfinished \.\.\.>", re.ASCII)

@@ -173,8 +173,7 @@ def test_what_follows_a_commit_runs_after_it_and_its_errors_are_kept(tmp_path):
     writer = Writer(runs)
     for step in range(3):
         writer.submit(
-            request(step),
-            then=lambda saved: runs.prune(lambda _: [saved], run_id="a"),
+            request(step), then=lambda saved: runs.prune(lambda _: [saved], run_id="a")
         )
         writer.wait()
     assert steps(tmp_path) == [2]

@@ -2,9 +2,12 @@
 
 import keras
 import numpy as np
+import pytest
 from keras import ops
 
 BACKEND = keras.backend.backend()
+# Of a test beside others that run under each backend.
+once = pytest.mark.skipif(BACKEND != "torch", reason="no backend changes it")
 
 
 def compiled(function):

@@ -36,12 +36,7 @@ OF_TASKS = {
 }
 NUMBERS = ("Max", "Mean", "Min", "Sum")
 # A sample of these is a whole row, such as an image.
-OF_ROWS = (
-    "ExactMatch",
-    "GeneralizedDice",
-    "SamplewiseDice",
-    "SamplewiseJaccardIndex",
-)
+OF_ROWS = ("ExactMatch", "GeneralizedDice", "SamplewiseDice", "SamplewiseJaccardIndex")
 # Its data are boxes, and tests/metrics/test_detection.py has its oracle.
 OF_BOXES = "BoxMeanAveragePrecision"
 # Arrays: nothing can monitor them.

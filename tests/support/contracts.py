@@ -51,9 +51,9 @@ def ragged(seed):
     return [slice(a, b) for a, b in itertools.pairwise(edges)]
 
 
-def updated(statistic, *batch, **weights):
-    """Return the state of one batch: on JAX in one compiled call, as a metric does."""
-    state = statistic.init()
+def updated(statistic, *batch, state=None, **weights):
+    """Add a batch to a state: on JAX in one compiled call, as a metric does."""
+    state = statistic.init() if state is None else state
     if BACKEND == "jax":
         from multiback.metrics.fast.jax import update
 

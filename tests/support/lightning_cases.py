@@ -49,10 +49,7 @@ DIFFERENT = [
 
 # With save_last=True: the epoch that last.ckpt is of. It is a copy of what was
 # written last, so not of the newest epoch, unless the newest was among the best.
-LAST = [
-    ([0.1, 0.5, 0.3], 1, "max", 1),
-    ([0.5, 0.4, 0.3, 0.2], 1, "max", 0),
-]
+LAST = [([0.1, 0.5, 0.3], 1, "max", 1), ([0.5, 0.4, 0.3, 0.2], 1, "max", 0)]
 
 
 def remaining(scores, k, mode, *, save_last=None):

@@ -5,6 +5,7 @@ Written for 16 rows and to be read beside a docstring, not for speed.
     PYTHONPATH=tests python -m support.oracles     writes the table of stored values
 """
 
+import functools
 import json
 import warnings
 from pathlib import Path
@@ -43,6 +44,8 @@ def _oracle(entry, y_true, y_pred):  # noqa: PLR0911 - a table
         return _regression(name, y_true.astype("float64"), y_pred)
     if name in RANKINGS:
         return _ranking(name, task, y_true, y_pred)
+    if name in LOSSES and np.isnan(y_pred).any():
+        return np.nan
     if name in OWN:
         return OWN[name](task, y_true, y_pred)
     return _of_counts(name, task, y_true, _hard(task, y_true, y_pred))
@@ -184,37 +187,47 @@ def _generalized_dice(task, y_true, y_pred):
     return np.mean([generalized_dice(*row) for row in rows])
 
 
-def _log_loss(task, y_true, y_pred):
-    if task == "binary":
-        loss = -np.log(np.where(y_true == 1, y_pred, 1 - y_pred))
-    else:
-        loss = -np.log(y_pred[np.arange(len(y_true)), y_true])
-    return np.nan if np.isnan(y_pred).any() else loss.mean()
+def _log_loss(_task, y_true, y_pred, sample_weight=None):
+    own = _of_label(y_true, y_pred)
+    return np.average(-np.log(own), weights=sample_weight)
 
 
-def _brier(task, y_true, y_pred):
-    if task == "binary":
-        return np.mean((y_pred - y_true) ** 2)
-    return np.mean(((y_pred - np.eye(4)[y_true]) ** 2).sum(1))
+def _of_label(y_true, y_pred):
+    """Return the probability of each label."""
+    if y_pred.ndim == 1:
+        return np.where(y_true == 1, y_pred, 1 - y_pred)
+    return y_pred[np.arange(len(y_true)), y_true]
 
 
-def _calibration_error(task, y_true, y_pred):
-    if np.isnan(y_pred).any():
-        return np.nan
+def _brier(_task, y_true, y_pred, sample_weight=None):
+    squares = (y_pred - (y_true if y_pred.ndim == 1 else np.eye(4)[y_true])) ** 2
+    squares = squares if y_pred.ndim == 1 else squares.sum(1)
+    return np.average(squares, weights=sample_weight)
+
+
+def _calibration_error(
+    task, y_true, y_pred, sample_weight=None, *, norm="l1", n_bins=15
+):
+    w = np.ones(len(y_pred)) if sample_weight is None else sample_weight
     sure = y_pred if task == "binary" else y_pred.max(1)
     hit = y_true == (1 if task == "binary" else y_pred.argmax(1))
-    bins = np.minimum((sure * 15).astype(int), 14)
-    return sum(abs(np.sum((hit - sure)[bins == b])) for b in range(15)) / len(sure)
+    bins = np.minimum((sure * n_bins).astype(int), n_bins - 1)
+    weight = np.bincount(bins, w, n_bins)
+    off = abs(np.bincount(bins, w * hit, n_bins) - np.bincount(bins, w * sure, n_bins))
+    gap, share = off[weight > 0] / weight[weight > 0], weight[weight > 0] / w.sum()
+    if norm == "max":
+        return gap.max()
+    return np.sum(share * gap) if norm == "l1" else np.sqrt(np.sum(share * gap**2))
 
 
-def _hinge(task, y_true, y_pred):
-    if task == "binary":
+def _hinge(_task, y_true, y_pred, sample_weight=None):
+    """Not scikit-learn's, which takes a single class for the negative one."""
+    if y_pred.ndim == 1:
         lead = np.where(y_true == 1, y_pred, -y_pred)
     else:
-        own = np.eye(4, dtype=bool)[y_true]
+        own = np.eye(y_pred.shape[1], dtype=bool)[y_true]
         lead = y_pred[own] - np.where(own, -np.inf, y_pred).max(1)
-    gone = np.isnan(y_pred).any()
-    return np.nan if gone else np.mean(np.maximum(1 - lead, 0))
+    return np.average(np.maximum(1 - lead, 0), weights=sample_weight)
 
 
 LOSSES = {
@@ -222,7 +235,7 @@ LOSSES = {
     "CalibrationError": _calibration_error,
     "HingeLoss": _hinge,
     "LogLoss": _log_loss,
-    "Perplexity": lambda *given: np.exp(_log_loss(*given)),
+    "Perplexity": lambda *given, **more: np.exp(_log_loss(*given, **more)),
 }
 OWN = {
     **LOSSES,
@@ -237,19 +250,24 @@ OWN = {
 }
 
 
-def _best(value, other, y_true, y_pred):
-    """Return the best value of any threshold with at least 0.5 of the other."""
-    reached = [0.0]
-    for lowest in np.unique(y_pred):
-        tp, fp, tn, fn = _counts("binary", y_true, y_pred >= lowest)
-        rates = {
-            "precision": tp[0] / (tp + fp)[0],
-            "recall": tp[0] / (tp + fn)[0],
-            "specificity": tn[0] / (tn + fp)[0],
-        }
-        if rates[other] >= 0.5:
-            reached.append(rates[value])
-    return max(reached)
+def at_condition(name, y_true, y_pred, sample_weight=None, **condition):
+    """Search scikit-learn's curve for the best value where another is high enough."""
+    (target,) = condition.values() or [0.5]
+    weights = {"sample_weight": sample_weight}
+    if "Precision" in name:
+        pair = sklearn.metrics.precision_recall_curve(y_true, y_pred, **weights)[:2]
+        precision, recall = (part[:-1] for part in pair)
+        best, other = precision, recall
+        if name == "RecallAtPrecision":
+            best, other = recall, precision
+    else:
+        fpr, tpr, _ = sklearn.metrics.roc_curve(
+            y_true, y_pred, drop_intermediate=False, **weights
+        )
+        best, other = tpr, 1 - fpr
+        if name == "SpecificityAtSensitivity":
+            best, other = 1 - fpr, tpr
+    return np.max(best[other >= target - 1e-12], initial=0.0)
 
 
 def max_f_beta(y_true, y_pred, sample_weight=None, beta=1.0):
@@ -292,17 +310,21 @@ def lift(y_true, y_pred, sample_weight=None, fraction=0.3):
 
 # These have a value without negatives.
 OF_POSITIVES = ("AveragePrecision", "Lift", "MaxFBeta", "PrecisionAtTopFraction")
+# By the name of the condition, an argument.
+CONDITIONS = {
+    "PrecisionAtRecall": "recall",
+    "RecallAtPrecision": "precision",
+    "SensitivityAtSpecificity": "specificity",
+    "SpecificityAtSensitivity": "sensitivity",
+}
 RANKINGS = {
     "AUROC": sklearn.metrics.roc_auc_score,
     "AveragePrecision": sklearn.metrics.average_precision_score,
     "EqualErrorRate": equal_error_rate,
     "Lift": lift,
     "MaxFBeta": max_f_beta,
-    "PrecisionAtRecall": lambda *y: _best("precision", "recall", *y),
     "PrecisionAtTopFraction": precision_at_top,
-    "RecallAtPrecision": lambda *y: _best("recall", "precision", *y),
-    "SensitivityAtSpecificity": lambda *y: _best("recall", "specificity", *y),
-    "SpecificityAtSensitivity": lambda *y: _best("specificity", "recall", *y),
+    **{name: functools.partial(at_condition, name) for name in CONDITIONS},
 }
 
 
@@ -318,55 +340,100 @@ def _ranking(name, task, y_true, y_pred):
     return np.mean(each) if each else np.nan
 
 
-def _concordance(t, p):
-    together = np.mean((t - t.mean()) * (p - p.mean()))
-    return 2 * together / (np.var(t) + np.var(p) + np.mean(t - p) ** 2)
+def _moments(formula):
+    """Make a value of two passes in float64: `c(a, b)` is a covariance."""
+
+    def value(t, p, sample_weight=None):
+        def mean(x):
+            return np.average(x, weights=sample_weight)
+
+        def c(a, b):
+            return mean((a - mean(a)) * (b - mean(b)))
+
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return formula(t, p, c, mean)
+
+    return value
+
+
+def _mean(terms):
+    def value(t, p, sample_weight=None, **arguments):
+        return np.average(terms(t, p, **arguments), weights=sample_weight)
+
+    return value
 
 
 def _where_defined(function):
     """Return NaN where scikit-learn raises: a number has no logarithm."""
 
-    def value(t, p):
+    def value(t, p, sample_weight=None):
         try:
-            return function(t, p)
+            return function(t, p, sample_weight=sample_weight)
         except ValueError:
             return np.nan
 
     return value
 
 
+def _minkowski(y_true, y_pred, sample_weight=None, p=2):
+    weight = 1.0 if sample_weight is None else sample_weight
+    return np.sum(weight * abs(y_true - y_pred) ** p) ** (1 / p)
+
+
+def _normalized(t, p, sample_weight=None, normalization="mean"):
+    weight = np.ones(len(t)) if sample_weight is None else sample_weight
+    mean = np.average(t, weights=weight)
+    size = {
+        "mean": abs(mean),
+        "range": np.ptp(t[weight > 0]),
+        "std": np.sqrt(np.average((t - mean) ** 2, weights=weight)),
+        "l2": np.sqrt(np.sum(t**2 * weight)),
+    }[normalization]
+    return np.sqrt(np.average((t - p) ** 2, weights=weight)) / size
+
+
+def _relative(t, p, sample_weight=None):
+    mean = np.average(t, weights=sample_weight)
+    spread = np.average((t - mean) ** 2, weights=sample_weight)
+    error = np.average((t - p) ** 2, weights=sample_weight)
+    return error / spread if spread else np.nan
+
+
+# Of targets, predictions, `sample_weight=` and the metric's own arguments.
+M = sklearn.metrics
 REGRESSION = {
-    "ConcordanceCorrelation": _concordance,
-    "ExplainedVariance": sklearn.metrics.explained_variance_score,
-    "Huber": lambda t, p: np.mean(scipy.special.huber(1.0, t - p)),
+    "ConcordanceCorrelation": _moments(
+        lambda t, p, c, mean: 2 * c(t, p) / (c(t, t) + c(p, p) + mean(t - p) ** 2)
+    ),
+    "ExplainedVariance": M.explained_variance_score,
+    "Huber": _mean(lambda t, p, delta=1.0: scipy.special.huber(delta, t - p)),
     "KendallTau": lambda t, p: scipy.stats.kendalltau(t, p).statistic,
-    "MeanAbsoluteError": sklearn.metrics.mean_absolute_error,
-    "MeanAbsolutePercentageError": sklearn.metrics.mean_absolute_percentage_error,
-    "MeanSquaredError": sklearn.metrics.mean_squared_error,
-    "MeanSquaredLogarithmicError": _where_defined(
-        sklearn.metrics.mean_squared_log_error
+    "MeanAbsoluteError": M.mean_absolute_error,
+    "MeanAbsolutePercentageError": M.mean_absolute_percentage_error,
+    "MeanSquaredError": M.mean_squared_error,
+    "MeanSquaredLogarithmicError": _where_defined(M.mean_squared_log_error),
+    "MinkowskiDistance": _minkowski,
+    "NormalizedRootMeanSquaredError": _normalized,
+    "PearsonCorrelation": _moments(
+        lambda t, p, c, _: c(t, p) / np.sqrt(c(t, t) * c(p, p))
     ),
-    "MinkowskiDistance": lambda t, p: np.sqrt(np.sum((t - p) ** 2)),
-    "NormalizedRootMeanSquaredError": lambda t, p: (
-        np.sqrt(np.mean((t - p) ** 2)) / abs(t.mean())
+    "PinballLoss": lambda t, p, quantile=0.5, **weight: M.mean_pinball_loss(
+        t, p, alpha=quantile, **weight
     ),
-    "PearsonCorrelation": lambda t, p: np.corrcoef(t, p)[0, 1],
-    "PinballLoss": sklearn.metrics.mean_pinball_loss,
-    "R2Score": sklearn.metrics.r2_score,
-    "RelativeSquaredError": lambda t, p: (
-        np.mean((t - p) ** 2) / np.var(t) if np.var(t) else np.nan
-    ),
-    "RootMeanSquaredError": sklearn.metrics.root_mean_squared_error,
-    "RootMeanSquaredLogarithmicError": _where_defined(
-        sklearn.metrics.root_mean_squared_log_error
-    ),
+    "R2Score": M.r2_score,
+    "RelativeSquaredError": _relative,
+    "RootMeanSquaredError": M.root_mean_squared_error,
+    "RootMeanSquaredLogarithmicError": _where_defined(M.root_mean_squared_log_error),
     "SpearmanCorrelation": lambda t, p: scipy.stats.spearmanr(t, p).statistic,
-    "SymmetricMeanAbsolutePercentageError": lambda t, p: np.mean(
-        2 * abs(t - p) / np.maximum(abs(t) + abs(p), 1e-300)
+    "SymmetricMeanAbsolutePercentageError": _mean(
+        lambda t, p: 2 * abs(t - p) / np.maximum(abs(t) + abs(p), 1e-300)
     ),
-    "TweedieDeviance": sklearn.metrics.mean_squared_error,  # Of power 0.
-    "WeightedMeanAbsolutePercentageError": lambda t, p: (
-        np.sum(abs(t - p)) / np.sum(abs(t))
+    "TweedieDeviance": lambda t, p, power=0, **weight: M.mean_tweedie_deviance(
+        t, p, power=power, **weight
+    ),
+    "WeightedMeanAbsolutePercentageError": lambda t, p, sample_weight=None: (
+        np.average(abs(t - p), weights=sample_weight)
+        / np.average(abs(t), weights=sample_weight)
     ),
 }
 

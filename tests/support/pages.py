@@ -38,7 +38,9 @@ def run_page(page, names=None, call=None):
     """
     if names is None:
         names = {"__name__": page.stem}
-        keras.backend.clear_session()  # Names of layers as in a process of their own.
+        keras.backend.clear_session(
+            free_memory=False
+        )  # Names of layers as in a process of their own.
     found = blocks(page)
     assert found
     for language, block in found:

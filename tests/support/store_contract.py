@@ -121,6 +121,7 @@ class StoreContract:
         assert len(place().checkpoints()) == 4
         gone = runs.prune(lambda found: found[-1:], run_id="a")
         assert [one.name for one in gone] == [one.name for one in planned]
+        assert not any(one.path.exists() for one in gone)
         assert [one.name for one in place().checkpoints()] == ["n2", "other"]
         for run_id in ("c", "A"):
             with pytest.raises(NoCheckpointError, match=f"'{run_id}'"):
@@ -148,9 +149,12 @@ class StoreContract:
         runs.save_request.unlink(missing_ok=True)
 
     def test_it_can_be_copied_and_pickled(self, runs):
+        runs.start_run("a", {})
         saved = runs.commit(request())
         for other in (copy.deepcopy(runs), pickle.loads(pickle.dumps(runs))):  # noqa: S301 - our own bytes
             assert other.location == runs.location
             assert other.checkpoints() == [saved]
+            other.start_run("a", {})
+        runs.end_run("a")
         for one in (copy.deepcopy(saved), pickle.loads(pickle.dumps(saved))):  # noqa: S301 - as above
             one.verify()

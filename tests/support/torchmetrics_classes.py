@@ -28,10 +28,7 @@ FACADES = {
 }
 DISTRIBUTIONS = ("KLDivergence", "JensenShannonDivergence", "CosineSimilarity")
 ENSEMBLES = ("ContinuousRankedProbabilityScore",)
-REFUSED = {
-    "BinaryFairness": "groups",
-    "BinaryGroupStatRates": "groups",
-}
+REFUSED = {"BinaryFairness": "groups", "BinaryGroupStatRates": "groups"}
 CLASSIFICATION = [
     name for name in torchmetrics.classification.__all__ if name not in FACADES
 ]

@@ -113,7 +113,7 @@ class TorchAccumulator(Accumulator):
         return np.array([float(number) for number in numbers])
 
     def doubt(self) -> str:
-        """Return that scores were not probabilities, or ""."""
+        """Return a sentence if scores were not probabilities, else ""."""
         if not self._outside:
             return ""
         says = "guesses for each batch whether they are logits"

@@ -33,7 +33,7 @@ _EMPTY_QUERIES = {0.0: "neg", 1.0: "pos", "nan": "skip"}
 # torchmetrics keeps all values for these; multiback as many as `capacity=` says.
 KEEPING = ("KendallTau", "SpearmanCorrelation")
 CAPACITY = 2**16
-# multiback's count the labels themselves.
+# multiback's metrics take the number of labels from the data.
 LABEL_RANKING = ("CoverageError", "LabelRankingAveragePrecision", "LabelRankingLoss")
 OPERATING_POINTS = (
     "PrecisionAtRecall",

@@ -143,8 +143,8 @@ def draft(
         metric_states: Whether to keep the variables of `model.metrics`.
         trainer: More facts for a resume; JSON.
         arrays: More arrays for a resume; copied too.
-        into: Takes dtypes and shapes, and an allocator unless plain memory is wanted;
-            returns arrays to fill.
+        into: A function that returns arrays to fill. Its arguments are their dtypes and
+            shapes, and an allocator unless plain memory is wanted.
         scratch: Returns a new path for temporary files, in the run directory.
         state_writer: The writer of the model's own arrays; None for the store itself.
         is_writer: Whether this process writes more than its part. If not, it copies

@@ -48,7 +48,7 @@ UNUSABLE = "unusable"
 MOST_MB = 256.0
 _GOLDEN = 0x9E3779B1
 INT32_BYTES = 4
-# Of a word of 32 bits the hash keeps so many.
+# The hash keeps this many of its 32 bits.
 _BITS = 24
 
 
@@ -187,7 +187,7 @@ class BootstrapStates(CountsCauses):
         return {key: after[key] for key in state}
 
     def merge(self, a: State, b: State) -> State:
-        """Return the state of both states' data together."""
+        """Return the state of all data, from the states of two parts."""
         (own_a, drawn_a), (own_b, drawn_b) = self.apart(a), self.apart(b)
         merge, no_causes = self.statistic.merge, {UNUSABLE: self.no_causes()}
 

@@ -187,6 +187,9 @@ class Metric(keras.metrics.Metric, abc.ABC):  # type: ignore[misc]  # Keras has 
         return self._replicas.merge(self._tensors())
 
     def _tensors(self) -> State:
+        if compiled is not None:
+            found: State = compiled.read(self._state)
+            return found
         return {key: ops.convert_to_tensor(v) for key, v in self._state.items()}
 
     def add_batch(
@@ -207,6 +210,18 @@ class Metric(keras.metrics.Metric, abc.ABC):  # type: ignore[misc]  # Keras has 
             and kernels.add_batch(self, self._views, batch)
         ):
             return
+        plain = compiled is not None and sample_weight is None and mask is None
+        if plain and compiled.add_in_xla(self.statistic, self._add, self._state, batch):
+            return
+        self._add(*batch, sample_weight=sample_weight, mask=mask)
+
+    def _add(
+        self,
+        *batch: Tensor,
+        sample_weight: Tensor | None = None,
+        mask: Tensor | None = None,
+    ) -> None:
+        """Add one batch by assigning the state after it."""
         held = self._tensors()
         before = self._replicas.own(held)
         try:

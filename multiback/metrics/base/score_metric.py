@@ -35,10 +35,9 @@ from multiback.metrics.statistics.score_histogram import (
     ScoreHistogram,
     total,
 )
-from multiback.metrics.statistics.statistic import State
+from multiback.metrics.statistics.statistic import State, Tensor
 from multiback.warn import warn
 
-Tensor = Any
 Array = np.ndarray[Any, Any]
 
 # 256 roundings of a prefix sum, 256 of a sum over bins and a few of each term.
@@ -91,8 +90,7 @@ class ScoreMetric(PairMetric):
         max_state_mb: Largest state in MB, or None.
         name: Name in the logs.
         dtype: Accepted as Keras's metrics do; counts stay exact.
-        intervals: "bootstrap" draws the rows again for `interval()` while they come, or
-            a mapping of "replicates" and "seed" does; None takes a formula.
+        intervals: As for each metric.
     """
 
     direction: ClassVar[Direction | None] = "max"
@@ -107,7 +105,6 @@ class ScoreMetric(PairMetric):
     def __init__(
         self,
         record: Task,
-        *,
         average: Average,
         capacity: int | None,
         num_bins: int | None,
@@ -116,6 +113,7 @@ class ScoreMetric(PairMetric):
         dtype: str | None,
         intervals: Intervals = None,
     ) -> None:
+        self._check_record(record)
         check_average(average)
         if capacity is not None:
             capacity = as_integer("capacity", capacity, 1)
@@ -145,6 +143,9 @@ class ScoreMetric(PairMetric):
         one_value = binary and record.classes is None
         self._each = average is None and not one_value and several
         self._calls = 0
+
+    def _check_record(self, record: Task) -> None:
+        """Raise for a task that the metric does not have."""
 
     @property
     def at_least(self) -> tuple[str, float] | None:
@@ -198,13 +199,8 @@ class ScoreMetric(PairMetric):
     ) -> Array:
         """Return what `score` does, for a state of arrays, some rankings at a time.
 
-        Args:
-            scores: The statistic.
-            state: A state of NumPy arrays.
-            columns: Which rankings, or None for all.
-
-        Returns:
-            `(6, columns)`: value, low, high, positives, negatives and NaN.
+        `(6, columns)`: value, low, high, positives, negatives and NaN; of all rankings
+        if `columns` is None.
         """
         found = []
         for cells in scores.columns_in_chunks(state, columns):
@@ -266,9 +262,7 @@ class ScoreMetric(PairMetric):
     def squared_weights(self, state: State, whole: Histogram) -> tuple[Array, Array]:
         """Return the sums of the squared weights of negatives and positives.
 
-        Args:
-            state: As NumPy arrays.
-            whole: The histogram of all of it.
+        Of a state of NumPy arrays, whose histogram is `whole`.
         """
         if "squares" in state:
             # Unweighted batches are counted apart, each element with a weight of 1.
@@ -532,7 +526,7 @@ class ScoreMetric(PairMetric):
 
     def _warn_if_wide(self, gap: float, scores: float) -> None:
         if gap > self.wide and scores >= ENOUGH:
-            self._calls = -(1 << 62)  # Said once.
+            self._calls = -(1 << 62)  # Warn once.
             warn(
                 f"{self.name} may be off by {gap:.2g}: many of the {scores:.0f} scores "
                 "share a bin; bounds() gives what is certain, and capacity=N keeps N "
@@ -544,12 +538,7 @@ class ScoreMetric(PairMetric):
 def choose_bits(
     task: ScoreTask, num_bins: int | None, max_state_mb: float | None
 ) -> int:
-    """Return the bits of the bins that the arguments of a constructor ask for.
-
-    Raises:
-        ArgumentError: An argument is not a number of the right kind, or `num_bins=` and
-            `max_state_mb=` are both given.
-    """
+    """Return the bits of the bins that the arguments of a constructor ask for."""
     columns, logits = task.columns, task.from_logits
     if num_bins is not None:
         if max_state_mb is not None:

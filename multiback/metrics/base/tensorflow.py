@@ -29,5 +29,5 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def mapped(function: Callable[[Any], Any], states: Any, _rows: Any) -> Any:
-    """Return what the function makes of many states, one after the other."""
+    """Return `function` of each state along the first axis, in turn."""
     return ops.map(function, states)

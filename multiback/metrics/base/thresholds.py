@@ -7,15 +7,13 @@ import numpy as np
 from keras import ops
 
 from multiback.errors import ArgumentError
-from multiback.metrics.base.bootstrap_states import Intervals
 from multiback.metrics.base.curves import as_threshold
 from multiback.metrics.base.score_metric import ScoreMetric
-from multiback.metrics.inputs.task import Average, Task
+from multiback.metrics.inputs.task import Task
 from multiback.metrics.numeric.arithmetic import namespace
 from multiback.metrics.statistics.score_histogram import Histogram, before
-from multiback.metrics.statistics.statistic import State
+from multiback.metrics.statistics.statistic import State, Tensor
 
-Tensor = Any
 Array = np.ndarray[Any, Any]
 
 
@@ -34,11 +32,8 @@ def thresholds_at(
 ) -> float | Array:
     """Return the threshold of each ranking, NaN where there is no value.
 
-    Args:
-        index: The number of the threshold from the top, `(columns,)`.
-        edges: The lower edge of each bin, `(columns or 1, bins)`.
-        undefined: Which rankings have no value, `(columns,)`.
-        record: What is classified.
+    `index` is its number from the top, `(columns,)`, and `edges` are the lower edges of
+    the bins, `(columns or 1, bins)`.
     """
     places = ops.convert_to_numpy(index)
     edges = np.broadcast_to(edges[:, ::-1], (len(places), edges.shape[1]))
@@ -53,50 +48,18 @@ def thresholds_at(
 
 
 class BestThreshold(ScoreMetric):
-    """A value that one threshold reaches; subclasses choose it.
+    """A value that one threshold reaches; subclasses choose it."""
 
-    Args:
-        record: What is classified.
-        average: How the values of classes or labels become one.
-        capacity: How many scores to keep, or None.
-        num_bins: Largest number of bins, or None.
-        max_state_mb: Largest state in MB, or None.
-        name: Name in the logs.
-        dtype: Accepted as Keras's metrics do; counts stay exact.
-        intervals: "bootstrap" draws the rows again for `interval()` while they come, or
-            a mapping of "replicates" and "seed" does; None takes a formula.
-    """
-
-    # With few samples one sample moves the value by a percent.
+    # A smaller limit would warn of few samples: one moves the value by a percent.
     wide = 0.1
 
-    def __init__(
-        self,
-        record: Task,
-        *,
-        average: Average,
-        capacity: int | None,
-        num_bins: int | None,
-        max_state_mb: float | None,
-        name: str,
-        dtype: str | None,
-        intervals: Intervals = None,
-    ) -> None:
+    def _check_record(self, record: Task) -> None:
+        """Raise for the classes of a binary task: one threshold makes both."""
         if record.kind == "binary" and record.classes is not None:
             raise ArgumentError(
                 'classes= wants task="multiclass" or "multilabel" here, not "binary". '
                 "For the negative class give 1 - y_true and 1 - y_pred."
             )
-        super().__init__(
-            record,
-            average=average,
-            capacity=capacity,
-            num_bins=num_bins,
-            max_state_mb=max_state_mb,
-            name=name,
-            dtype=dtype,
-            intervals=intervals,
-        )
 
     @abc.abstractmethod
     def choose(self, tp: Tensor, fp: Tensor) -> Tensor:

@@ -41,7 +41,7 @@ def _shares(table: CountTable, task: TaskName) -> tuple[Tensor, Tensor, Tensor, 
     cells = ops.stack([table.tp, table.fp, table.tn, table.fn])
     if task == "multilabel":  # Every label of every row is an element.
         cells = ops.sum(cells, axis=1, keepdims=True)
-    if task != "multiclass":  # The negative class is the reverse.
+    if task != "multiclass":  # Of class 0: tn, fn, tp, fp.
         other = ops.stack([cells[2], cells[3], cells[0], cells[1]])
         cells = ops.concatenate([cells, other], axis=1)
     total = ops.sum(cells[:, 0])

@@ -179,7 +179,7 @@ class CalibrationError(PairMetric):
         weight, confidence, hits = table[0], table[1], table[2]
         total = ops.sum(weight)
         gap = ratio(ops.abs(hits - confidence), weight, 0.0)
-        # An empty bin has no gap; a NaN bin has one, under any norm.
+        # An empty bin has a gap of 0. A bin that is NaN makes each norm NaN.
         norm = self.norm
         if norm == "max":
             value = ops.max(gap) + 0.0 * ops.sum(gap)

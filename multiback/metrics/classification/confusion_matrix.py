@@ -293,9 +293,10 @@ class StatScores(TaskMetric):
         """Draw the counts as a table, one row a class."""
         counts = ops.convert_to_numpy(self.compute(state))
         rows = {0: "all"}
+        ids: Sequence[int]
         if counts.ndim == 1:
             counts = counts[None]
-            ids: Sequence[int] = ()
+            ids = ()
         else:
             ids = self.record.chosen or range(len(counts))
         if ids or column is not None:

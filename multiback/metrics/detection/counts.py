@@ -110,7 +110,7 @@ class BoxStatistic(PairStatistic):
         return after, odd
 
     def merge(self, a: State, b: State) -> State:
-        """Return the state of both states' data together."""
+        """Return the state of all data, from the states of two parts."""
         return {
             **self.merge_scores(a, b),
             "objects": a["objects"] + b["objects"],

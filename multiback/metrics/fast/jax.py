@@ -1,11 +1,12 @@
 """JAX kernels: operations that `keras.ops` lacks, or that XLA runs slowly from it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from keras.ops import convert_to_tensor
 
 from multiback.metrics.inputs.batch import INT32, to_tensor
 from multiback.metrics.numeric.jax import is_known
@@ -24,6 +25,16 @@ def as_arrays(state: dict[str, Array]) -> dict[str, Any] | None:
     if not all(is_known(value) for value in state.values()):
         return None
     return {key: np.asarray(value) for key, value in state.items()}
+
+
+def read(variables: Mapping[str, Any]) -> dict[str, Array]:
+    """Return the values of Keras's variables."""
+    return {key: convert_to_tensor(value) for key, value in variables.items()}
+
+
+def add_in_xla(*_: Any) -> bool:
+    """Leave it to `update`: XLA compiles all that is compiled."""
+    return False
 
 
 def update(

@@ -5,16 +5,19 @@ microsecond or two at any size, so kernels use few: a plain batch takes a fifth 
 operations of the specification. XLA fuses many small ones, and gets the specification.
 """
 
+import dataclasses
 import functools
-from collections.abc import Callable
+import math
+import weakref
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from multiback.metrics.fast.numpy import WIDTH
 from multiback.metrics.inputs.batch import Given, same_shape, to_scores, to_tensor
-from multiback.metrics.inputs.causes import OF_LABELS
+from multiback.metrics.inputs.causes import CAUSES, OF_LABELS
+from multiback.metrics.inputs.scores import BINARY
 from multiback.metrics.numeric import exact
 from multiback.metrics.numeric.tensorflow import apart, is_for_xla
 from multiback.metrics.statistics.counts import CountTable, score_threshold
@@ -29,16 +32,14 @@ from multiback.metrics.statistics.statistic import PairStatistic, State
 from multiback.metrics.statistics.task_counts import BinaryCounts
 
 Tensor = Any
+Array = np.ndarray[Any, Any]
 
 # So many scores of a batch pay for the start of a function that XLA compiled.
 MANY = 8192
 # So many cells, those of ten classes, pay for it too.
 MANY_CELLS = 30_000
-
-# Matrix products with these sum a whole row, and the columns before each column.
-_ALL = np.ones((WIDTH, WIDTH))
-_BEFORE = np.triu(_ALL, 1)
-_BELOW = _BEFORE + np.eye(WIDTH) / 2.0
+# So many scores a row of a batch of unknown length are taken to be no small batch.
+WIDE = 16
 
 
 def as_arrays(state: State) -> dict[str, Any] | None:
@@ -46,6 +47,68 @@ def as_arrays(state: State) -> dict[str, Any] | None:
     if not tf.executing_eagerly():
         return None
     return {key: value.numpy() for key, value in state.items()}
+
+
+# By graph, for each variable by its id: the variable, the name of what was read from
+# it, and how many operations had written to it.
+_READ: weakref.WeakKeyDictionary[Any, dict[int, tuple[Any, str, int]]]
+_READ = weakref.WeakKeyDictionary()
+
+
+def read(variables: Mapping[str, Any]) -> State:
+    """Return the values of Keras's variables, those of a graph once until they change.
+
+    The metrics of a group then have equal operations, which a graph runs once.
+    """
+    return {key: _read(variable.value) for key, variable in variables.items()}
+
+
+def _read(variable: Tensor) -> Tensor:
+    plain = isinstance(variable, tf.Variable) and not tf.distribute.has_strategy()
+    if tf.executing_eagerly() or not plain:
+        return tf.convert_to_tensor(variable)
+    graph = tf.compat.v1.get_default_graph()
+    reads = _READ.setdefault(graph, {})
+    if id(variable) in reads:
+        same, name, writers = reads[id(variable)]
+        value = graph.get_tensor_by_name(name)
+        if same() is variable and _writers(value) == writers:
+            return value
+    value = tf.convert_to_tensor(variable)
+    if value.op.type == "ReadVariableOp":
+        held = weakref.ref(variable)
+        reads[id(variable)] = held, value.name, _writers(value)
+    return value
+
+
+def _writers(value: Tensor) -> int:
+    """Count the operations that may have written to the variable of a value."""
+    users = value.op.inputs[0].consumers()
+    return sum(user.type != "ReadVariableOp" for user in users)
+
+
+def add_in_xla(
+    statistic: Any,
+    add: Callable[..., None],
+    variables: Mapping[str, Any],
+    batch: tuple[Tensor, ...],
+) -> bool:
+    """Let XLA compile the update of many classes in a graph, with the assignment.
+
+    A graph copies all counts where they leave a function that XLA compiled.
+
+    Returns:
+        Whether it was done: shapes have to be known.
+    """
+    if not isinstance(statistic, ScoreHistogram) or not _has_many_cells(statistic):
+        return False
+    plain = all(isinstance(each.value, tf.Variable) for each in variables.values())
+    if is_for_xla() or tf.distribute.has_strategy() or not plain:
+        return False
+    if not all(isinstance(each, tf.Tensor) and _is_known(each) for each in batch):
+        return False
+    tf.function(add, jit_compile=True, autograph=False)(*batch)
+    return True
 
 
 def update(
@@ -64,39 +127,180 @@ def update(
         return None
     if isinstance(statistic, ScoreHistogram) and _has_many_cells(statistic):
         return _update_many_cells(statistic, state, *batch)
-    count = _COUNTS.get(type(statistic))
-    if count is None:
+    counting = _COUNTING.get(type(statistic))
+    pair = None if counting is None else _pair(*batch)
+    if counting is None or pair is None or not counting.is_plain(statistic):
         return None
-    pair = _flat_pair(*batch)
-    found = None if pair is None else count(statistic, state["counts"], *pair)
-    if found is None:
-        return None
-    counts, odd = found
-    unusable = statistic.note(state, Given(*batch), odd)
+
+    def counted() -> tuple[Tensor, Tensor]:
+        y_true, scores = (tf.reshape(part, [-1]) for part in pair)
+        counts, odd = counting.any_batch(statistic, state["counts"], y_true, scores)
+        return counts, statistic.note(state, Given(*batch), odd)
+
+    small = _as_small(*pair)
+    if small is None:
+        counts, unusable = counted()
+    else:
+        plain, rare = counting.small_batch(statistic, state["counts"], small)
+        # One branch for all that is rare: a graph passes what it does not take.
+        counts, unusable = tf.cond(
+            rare, apart(counted), lambda: (plain, state["unusable"])
+        )
     return {**state, "counts": counts, "unusable": unusable}
 
 
-def _flat_pair(y_true: Tensor, y_pred: Tensor) -> tuple[Tensor, Tensor] | None:
-    """Flatten labels and float32 scores, or wider, if they fit."""
+def _pair(y_true: Tensor, y_pred: Tensor) -> tuple[Tensor, Tensor] | None:
+    """Return labels and float32 scores, or wider, of one shape, if they fit."""
     pair = to_tensor(y_true, "y_true"), to_tensor(y_pred, "y_pred")
     if any(not isinstance(x, tf.Tensor) or x.shape.rank is None for x in pair):
         return None
     y_true, y_pred = pair
-    longer, shorter = sorted(pair, key=lambda x: -int(x.shape.rank))
-    if longer.shape.rank == shorter.shape.rank + 1 and longer.shape[-1] == 1:
-        longer = longer[..., 0]
-    if not same_shape(longer, shorter):
+    if y_true.shape.rank == y_pred.shape.rank + 1 and y_true.shape[-1] == 1:
+        y_true = y_true[..., 0]
+    elif y_pred.shape.rank == y_true.shape.rank + 1 and y_pred.shape[-1] == 1:
+        y_pred = y_pred[..., 0]
+    if not same_shape(y_true, y_pred):
         return None
     if y_true.dtype == tf.bool:
         y_true = tf.cast(y_true, tf.int32)
-    return tf.reshape(y_true, [-1]), tf.reshape(to_scores(y_pred), [-1])
+    return y_true, to_scores(y_pred)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Small:
+    """A batch that few operations count, if it is small.
+
+    Attributes:
+        values: float32 `(2, N)`, the scores and the labels; cut where N is not known.
+        size: N: a number, or a tensor.
+    """
+
+    values: Tensor
+    size: Tensor
+
+    def places(self, edges: Array) -> Tensor:
+        """Return how many edges of its row each value reaches; NaN reaches all."""
+        return tf.raw_ops.UpperBound(sorted_inputs=edges, values=self.values)
+
+    def most(self, found: Tensor) -> Tensor:
+        """Return how many are found, or fewer than there are if it is not small."""
+        return found if isinstance(self.size, int) else tf.minimum(found, SEARCHED)
+
+
+def _as_small(y_true: Tensor, scores: Tensor) -> _Small | None:
+    """Return a batch of up to `SEARCHED` scores, as far as is known while tracing."""
+    known = [size or 1 for size in scores.shape]
+    if math.prod(known) > (SEARCHED if None not in scores.shape else WIDE):
+        return None
+    if tf.float64 in (y_true.dtype, scores.dtype):
+        return None
+    values = tf.stack([scores, tf.cast(y_true, tf.float32)])
+    values = tf.reshape(values, (2, -1))
+    size = values.shape[1]
+    if size is None:
+        return _Small(values[:, : SEARCHED + 1], tf.size(scores))
+    return _Small(values, size)
+
+
+# The smallest float32 above 1, which probabilities do not reach.
+_ABOVE_ONE = np.nextafter(np.float32(1.0), np.float32(2.0))
+
+
+def _edges(of_scores: list[float] | Array) -> Array:
+    """Return edges of scores and of labels; a label of 0 reaches 1 and one of 1 three.
+
+    Denormals are 0 to some devices.
+    """
+    tiny = float(np.finfo("float32").tiny)
+    of_labels = [0.0, tiny, 1.0, _ABOVE_ONE]
+    edges = np.full((2, max(len(of_scores), len(of_labels))), math.inf, "float32")
+    edges[0, : len(of_scores)] = of_scores
+    edges[1, : len(of_labels)] = of_labels
+    denormal = (np.abs(edges) < tiny) & (edges != 0.0)
+    edges[denormal] = np.where(edges[denormal] > 0.0, tiny, 0.0)
+    return edges
+
+
+@functools.cache
+def _edges_of_cases(statistic: BinaryCounts) -> Array:
+    """Return edges of negative and of positive scores, which reach one and two."""
+    logits = statistic.from_logits
+    threshold = np.float32(score_threshold(statistic.threshold, from_logits=logits))
+    above = np.nextafter(threshold, np.float32(math.inf))
+    return _edges([-math.inf, above, math.inf] if logits else [0.0, above, _ABOVE_ONE])
+
+
+# Of values with four edges: five places of scores for each of five places of labels.
+_TWO_PLACES = np.array([[1, 5]], "int32")
+# True positives, false positives, true negatives and false negatives.
+_CASES = np.array([17, 7, 6, 16], "int32")
+_NO_CASES = np.zeros(4, "int32")
+
+
+def _small_binary(
+    statistic: BinaryCounts, counts: Tensor, batch: _Small
+) -> tuple[Tensor, Tensor]:
+    """Return the counts with a small batch, and whether any batch's way is needed."""
+    places = tf.matmul(_TWO_PLACES, batch.places(_edges_of_cases(statistic)))
+    no_weights = tf.zeros([0], tf.int32)
+    found = tf.raw_ops.Bincount(arr=places, size=25, weights=no_weights)
+    cells = tf.gather(found, _CASES)
+    after = counts + tf.stack([_NO_CASES, cells])
+    # Fewer are found if a label is unknown or a score unusable.
+    odd = batch.most(tf.reduce_sum(cells)) < batch.size
+    return after, tf.logical_or(odd, tf.reduce_max(after) >= exact.COUNT_BASE)
+
+
+@functools.cache
+def _edges_of_bins(statistic: ScoreHistogram) -> Array:
+    """Return edges of the bins; the first bin reaches one."""
+    logits = statistic.task.from_logits
+    # The first edge is minus infinity, and the last one infinity.
+    inner = edge_table(statistic.bits, logits=logits)[1:-1]
+    if logits:
+        return _edges(np.concatenate([[-math.inf], inner, [math.inf]]))
+    return _edges(np.concatenate([[0.0], np.minimum(inner, _ABOVE_ONE), [_ABOVE_ONE]]))
+
+
+@functools.cache
+def _cells_of_places(statistic: ScoreHistogram) -> Array:
+    """Return the cell of each place, and the last cell; 0 and 0 for what is odd.
+
+    They are in the low words of the flat count. A place is
+    `score + (bins + 2) * label`.
+    """
+    bins, length = statistic.bins, statistic.cells
+    cells = np.zeros((4, bins + 2, 2), "int32")
+    for label, place in enumerate((1, 3)):
+        first = length + label * bins
+        cells[place, 1:-1, 0] = np.arange(first, first + bins)
+        cells[place, 1:-1, 1] = 2 * length - 1
+    return np.concatenate([cells.reshape(-1, 2), [[0, 0]]]).astype("int32")
+
+
+def _small_scores(
+    statistic: ScoreHistogram, counts: Tensor, batch: _Small
+) -> tuple[Tensor, Tensor]:
+    """Return the counts with a small batch, and whether any batch's way is needed."""
+    table = _cells_of_places(statistic)
+    digits = np.array([[1], [statistic.bins + 2]], "int32")
+    places = batch.places(_edges_of_bins(statistic))
+    places = tf.matmul(places, digits, transpose_a=True)
+    cells = tf.gather(table, tf.minimum(places, len(table) - 1))
+    cells = tf.reshape(cells, (-1, 1))
+    flat = tf.reshape(counts, (-1, 1))
+    flat = tf.tensor_scatter_nd_add(flat, cells, tf.ones_like(cells))
+    # No cell has more than the last one.
+    total = tf.gather_nd(flat, [2 * statistic.cells - 1, 0])
+    rare = tf.logical_or(tf.reduce_min(cells) < 1, total >= exact.COUNT_BASE)
+    if not isinstance(batch.size, int):
+        rare = tf.logical_or(rare, batch.size > SEARCHED)
+    return tf.reshape(flat, counts.shape), rare
 
 
 def _count_binary(
     statistic: BinaryCounts, counts: Tensor, y_true: Tensor, scores: Tensor
-) -> tuple[Tensor, Tensor] | None:
-    if statistic.ignore_index is not None:
-        return None
+) -> tuple[Tensor, Tensor]:
     threshold = score_threshold(statistic.threshold, from_logits=statistic.from_logits)
     positive, negative = tf.equal(y_true, 1), tf.equal(y_true, 0)
     # A NaN is neither above nor below, and so a miss of either label.
@@ -120,30 +324,17 @@ def _usable(scores: Tensor, *, from_logits: bool) -> Tensor:
 
 def _count_scores(
     statistic: ScoreHistogram, counts: Tensor, y_true: Tensor, scores: Tensor
-) -> tuple[Tensor, Tensor] | None:
-    task, bins, length = statistic.task, statistic.bins, statistic.cells
-    if (task.num_classes, task.num_labels, task.ignore_index) != (None, None, None):
-        return None
+) -> tuple[Tensor, Tensor]:
+    bins, length = statistic.bins, statistic.cells
     size = scores.shape[0]
     if size is not None and size >= MANY:
         return _count_many_scores(statistic, counts, y_true, scores)
-    ranked = _usable(scores, from_logits=task.from_logits)
+    logits = statistic.task.from_logits
+    ranked = _usable(scores, from_logits=logits)
     positive, negative = tf.equal(y_true, 1), tf.equal(y_true, 0)
     scores = tf.cast(scores, tf.float32)
-
-    def search() -> Tensor:
-        # The first edge is minus infinity, and the last one infinity.
-        edges = edge_table(statistic.bits, logits=task.from_logits)[None, 1:-1]
-        return tf.raw_ops.UpperBound(sorted_inputs=edges, values=scores[None])[0]
-
-    def compute() -> Tensor:
-        usable = tf.where(ranked, scores, tf.zeros_like(scores))
-        return bin_ids(usable, statistic.bits, logits=task.from_logits)
-
-    if size is None:
-        ids = tf.cond(tf.size(scores) <= SEARCHED, search, compute)
-    else:
-        ids = search() if size <= SEARCHED else compute()
+    usable = tf.where(ranked, scores, tf.zeros_like(scores))
+    ids = bin_ids(usable, statistic.bits, logits=logits)
     # In the low words of the flat count.
     ids = ids + tf.where(positive, length + bins, length)
     ids = tf.where(ranked, ids, length + 2 * bins)
@@ -235,10 +426,39 @@ def _cells_by_xla(statistic: ScoreHistogram) -> Callable[[Tensor, Tensor], Tenso
     return found
 
 
-_COUNTS: dict[type, Callable[..., tuple[Tensor, Tensor] | None]] = {
-    BinaryCounts: _count_binary,
-    ScoreHistogram: _count_scores,
+@dataclasses.dataclass(frozen=True)
+class _Counting:
+    """How a graph counts batches of a statistic without weights.
+
+    Attributes:
+        is_plain: Whether it counts those of this statistic.
+        small_batch: Counts a small one, and says if it is not plain.
+        any_batch: Counts any, and says if a value may be unusable.
+    """
+
+    is_plain: Callable[[Any], bool]
+    small_batch: Callable[[Any, Tensor, _Small], tuple[Tensor, Tensor]]
+    any_batch: Callable[..., tuple[Tensor, Tensor]]
+
+
+_COUNTING: dict[type, _Counting] = {
+    BinaryCounts: _Counting(
+        lambda statistic: statistic.ignore_index is None, _small_binary, _count_binary
+    ),
+    ScoreHistogram: _Counting(
+        lambda statistic: (
+            dataclasses.replace(statistic.task, from_logits=False) == BINARY
+        ),
+        _small_scores,
+        _count_scores,
+    ),
 }
+
+
+# In full, as an operation that broadcasts takes five times as long.
+_BASES = np.array([[float(exact.COUNT_BASE)] * 4, [1.0] * 4])
+_INVALID = np.zeros((2, len(CAUSES)), "int32")
+_INVALID[:, OF_LABELS] = -1
 
 
 def ratio_of_two_classes(
@@ -255,16 +475,19 @@ def ratio_of_two_classes(
     """
     if is_for_xla():
         return None
-    words = tf.cast(state["counts"], tf.float64) * [[exact.COUNT_BASE], [1.0]]
+    # Several metrics of one state have equal operations up to the four counts, which a
+    # graph runs once.
+    words = tf.cast(state["counts"], tf.float64) * _BASES
     cells = tf.reduce_sum(words + tf.cast(state["weighted"], tf.float64), axis=0)
-    invalid = tf.reduce_sum(state["unusable"][:, OF_LABELS])
+    # The root of a negative number is NaN; `where` takes 4 us.
+    invalid = tf.reduce_sum(state["unusable"] * _INVALID)
+    cells = cells + tf.sqrt(tf.cast(invalid, tf.float64))
     tp, fp, tn, fn = tf.unstack(cells)
-    table = CountTable(tp, fp, tn, fn, tf.cast(invalid, tf.float64))
-    numerator, denominator = fraction(table)
+    numerator, denominator = fraction(CountTable(tp, fp, tn, fn, 0.0))
     value = tf.cast(tf.math.divide_no_nan(numerator, denominator), tf.float32)
     if zero_division != 0.0:
         value = tf.where(tf.equal(denominator, 0.0), zero_division, value)
-    return tf.where(table.invalid > 0.0, float("nan"), value)
+    return value
 
 
 def of_cells(
@@ -296,19 +519,21 @@ def of_cells(
 
 
 def _is_odd(state: State, bins: int) -> Tensor:
-    """Return whether there are weights, NaN, unusable labels or 2**24 in a cell."""
-    counts = state["counts"]
-    table = tf.reshape(counts[1, :-1], (-1, 2 * bins + 1))
-    # Not 0 for a NaN and, with the total in its last cell, for a count that has left
-    # its low word.
-    carried = counts[0, -1]
-    if table.shape[0] > 1:  # An epoch of a thousand classes has more than 2**24 scores.
+    """Return whether there are weights, unusable values or 2**24 in a cell."""
+    counts, weighted = state["counts"], state["weighted"]
+    # The total is in the last cell, so it shows a count that has left its low word.
+    last = int(counts.shape[1]) - 1
+    carried = tf.gather_nd(counts, [0, last])
+    if last > 2 * bins + 1:  # Many classes have 2**24 in all.
         carried = tf.cond(
-            carried > 0, lambda: tf.reduce_max(counts[0, :-1]), lambda: carried
+            carried > 0,
+            apart(lambda: tf.reduce_max(counts[0, :-1])),
+            lambda: carried,
         )
-    last = carried + tf.reduce_sum(table[:, -1]) + tf.reduce_sum(state["unusable"])
-    weights = tf.reduce_sum(tf.abs(state["weighted"][:, -1]))
-    return tf.logical_or(tf.not_equal(last, 0), tf.not_equal(weights, 0.0))
+    # A NaN is unusable, and weights of rankings are not negative.
+    found = carried + tf.reduce_sum(state["unusable"])
+    weights = tf.gather_nd(weighted, [0, last])
+    return tf.not_equal(tf.cast(found, tf.float32) + weights, 0.0)
 
 
 def roc_area(
@@ -327,19 +552,7 @@ def roc_area(
             scores without weights, in a separate branch.
     """
     counts = state["counts"]
-    # Sums of fewer than 2**24 are exact, but a GPU multiplies matrices in fewer bits.
-    dtype = tf.float64 if tf.config.list_physical_devices("GPU") else tf.float32
-    everything, before, below = (
-        matrix.astype(dtype.as_numpy_dtype) for matrix in (_ALL, _BEFORE, _BELOW)
-    )
-    table = tf.reshape(counts[1, :-1], (-1, 2 * bins + 1))
-    columns = int(table.shape[0])
-
-    def padded(part: Tensor) -> Tensor:
-        part = tf.cast(part, dtype)
-        if bins % WIDTH**2:
-            part = tf.pad(part, [(0, 0), (0, -bins % WIDTH**2)])
-        return tf.reshape(part, (-1, WIDTH))
+    columns = int(counts.shape[1]) // (2 * bins + 1)
 
     def area_by_xla(negatives: Tensor, positives: Tensor) -> Tensor:
         lower = before_each(negatives) + negatives / 2.0
@@ -354,24 +567,7 @@ def roc_area(
         return of_cells(state, bins, area_by_xla, otherwise)
 
     def area() -> Tensor:
-        negatives, positives = padded(table[:, :bins]), padded(table[:, bins:-1])
-        # The number of negatives below each bin: in earlier groups of rows, in earlier
-        # rows, in earlier bins of its row, and half of its own.
-        rows = tf.reshape(tf.matmul(negatives, everything[:, :1]), (-1, WIDTH))
-        groups = tf.reshape(tf.matmul(rows, everything[:, :1]), (columns, -1))
-        earlier = np.tri(groups.shape[1], k=-1, dtype=everything.dtype).T
-        lower = tf.reshape(tf.matmul(groups, earlier), (-1, 1))
-        lower = lower + tf.matmul(rows, before)
-        lower = tf.matmul(negatives, below) + tf.reshape(lower, (-1, 1))
-        won = tf.reshape(positives * lower, (columns, -1))
-        won, above = (
-            tf.reduce_sum(won, 1),
-            tf.reduce_sum(tf.reshape(positives, (columns, -1)), 1),
-        )
-        under = tf.reduce_sum(groups, axis=1)
-        # A single class makes this 0 / 0.
-        areas = won / (under * above), above, under
-        return average(*(tf.cast(each, tf.float32) for each in areas))
+        return average(*_areas(counts, columns, bins))
 
     return tf.cond(_is_odd(state, bins), apart(otherwise), area)
 
@@ -393,3 +589,44 @@ def areas_of_bins(
     seen = hits + (all_negatives - up_to[1])
     areas = tf.reduce_sum(area(positives, negatives, hits, seen), axis=-1)
     return areas, all_positives[:, 0], all_negatives[:, 0]
+
+
+@functools.cache
+def _width(bins: int) -> int:
+    """Return the width of the rows of bins, one that fits if there is one."""
+    return next((n for n in range(20, 48) if bins % n == 0), 32)
+
+
+def _areas(counts: Tensor, columns: int, bins: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the area of each ranking, its positives and its negatives.
+
+    A positive wins over the negatives in earlier rows of bins, and in earlier bins of
+    its row, and over half of those of its bin.
+    """
+    width = _width(bins)
+    rows = -(-bins // width)
+    # Sums of fewer than 2**24 are exact, but a GPU multiplies matrices in fewer bits.
+    dtype = tf.float64 if tf.config.list_physical_devices("GPU") else tf.float32
+    of_float = dtype.as_numpy_dtype
+    cells = counts[1, : 2 * bins]
+    if columns > 1:
+        cells = tf.reshape(counts[1, :-1], (columns, -1))[:, :-1]
+    cells = tf.reshape(tf.cast(cells, dtype), (2 * columns, bins))
+    if bins < rows * width:
+        cells = tf.pad(cells, [(0, 0), (0, rows * width - bins)])
+    shape = (2, rows, width) if columns == 1 else (columns, 2, rows, width)
+    negatives, positives = tf.unstack(tf.reshape(cells, shape), axis=-3)
+    wins = np.triu(np.ones((width, width), of_float), 1) + np.eye(width) / 2.0
+    pairs = tf.matmul(negatives, positives, transpose_a=True)
+    within = tf.reduce_sum(pairs * wins.astype(of_float), axis=(-2, -1))
+    ones = np.ones((width, 1), of_float)
+    sums = tf.matmul(tf.reshape(cells, (-1, width)), ones)
+    of_rows = tf.reshape(sums, (columns, 2, rows))
+    negatives, positives = tf.unstack(of_rows, axis=1)
+    earlier = tf.cumsum(negatives, axis=1, exclusive=True)
+    across = tf.reduce_sum(earlier * positives, axis=1)
+    under, above = tf.unstack(tf.reduce_sum(of_rows, axis=2), axis=1)
+    # A single class makes this 0 / 0.
+    areas = (within + across) / (under * above)
+    found = (tf.cast(part, tf.float32) for part in (areas, above, under))
+    return tuple(found)

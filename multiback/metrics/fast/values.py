@@ -276,5 +276,5 @@ def _add_moments_of_one(array: Array, rows: tuple[float, ...]) -> None:
         before[6 + k] + rows[6 + k] + apart[LEFT[k]] * apart[RIGHT[k]] * between
         for k in range(4)
     ]
-    array.fill(0.0)  # What is added to zeros is written.
+    array.fill(0.0)  # Adding to zeros replaces the old totals.
     add_numbers(array, tuple(total))

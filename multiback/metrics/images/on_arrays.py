@@ -48,7 +48,7 @@ def similarities(
         last = scale == len(betas) - 1
         each = _means(x, y, window, constants, contrast_alone=not last)
         each = each.reshape(-1, channels).mean(axis=1)
-        if len(betas) > 1:  # A negative number has no such power.
+        if len(betas) > 1:  # A negative mean has no real power.
             each = np.maximum(each, 0.0) ** np.float32(beta)
         product *= each
         if not last:

@@ -84,6 +84,26 @@ class Task:
         self._check_size()
         self._check_ids()
 
+    @classmethod
+    def of_scores(
+        cls,
+        task: TaskName | None,
+        num_classes: int | None,
+        num_labels: int | None,
+        from_logits: bool,
+        ignore_index: Ids,
+        classes: Ids,
+    ) -> "Task":
+        """Return the record of a metric that ranks scores, without a threshold."""
+        return cls(
+            task,
+            num_classes,
+            num_labels,
+            from_logits=from_logits,
+            ignore_index=ignore_index,
+            classes=classes,
+        )
+
     def _put(self, name: str, value: Any) -> None:
         object.__setattr__(self, name, value)
 

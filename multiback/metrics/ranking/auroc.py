@@ -165,23 +165,11 @@ class AUROC(ScoreMetric):
             raise ArgumentError(
                 f"max_fpr= wants None or a rate above 0 and at most 1, not {max_fpr!r}."
             )
-        record = Task(
-            task,
-            num_classes,
-            num_labels,
-            from_logits=from_logits,
-            ignore_index=ignore_index,
-            classes=classes,
+        record = Task.of_scores(
+            task, num_classes, num_labels, from_logits, ignore_index, classes
         )
         super().__init__(
-            record,
-            average=average,
-            capacity=capacity,
-            num_bins=num_bins,
-            max_state_mb=max_state_mb,
-            name=name,
-            dtype=dtype,
-            intervals=intervals,
+            record, average, capacity, num_bins, max_state_mb, name, dtype, intervals
         )
         # All of the curve is the area itself.
         self.max_fpr = None if max_fpr in (None, 1.0) else float(max_fpr)
@@ -212,7 +200,7 @@ class AUROC(ScoreMetric):
 
         def average(areas: Tensor, positives: Tensor, negatives: Tensor) -> Tensor:
             if scores.task.columns == 1 and not self._each:
-                return areas[0]
+                return ops.squeeze(areas, axis=0)
             nothing = ops.zeros_like(areas)
             return self._average(areas[None], positives, negatives, nothing)[0]
 

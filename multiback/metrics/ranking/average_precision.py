@@ -17,9 +17,8 @@ from multiback.metrics.statistics.score_histogram import (
     before,
     total,
 )
-from multiback.metrics.statistics.statistic import State
+from multiback.metrics.statistics.statistic import State, Tensor
 
-Tensor = Any
 Array = np.ndarray[Any, Any]
 
 
@@ -154,23 +153,11 @@ class AveragePrecision(ScoreMetric):
         dtype: str | None = None,
         intervals: Intervals = None,
     ) -> None:
-        record = Task(
-            task,
-            num_classes,
-            num_labels,
-            from_logits=from_logits,
-            ignore_index=ignore_index,
-            classes=classes,
+        record = Task.of_scores(
+            task, num_classes, num_labels, from_logits, ignore_index, classes
         )
         super().__init__(
-            record,
-            average=average,
-            capacity=capacity,
-            num_bins=num_bins,
-            max_state_mb=max_state_mb,
-            name=name,
-            dtype=dtype,
-            intervals=intervals,
+            record, average, capacity, num_bins, max_state_mb, name, dtype, intervals
         )
 
     def score(self, histogram: Histogram) -> tuple[Tensor, Tensor, Tensor]:
@@ -241,12 +228,7 @@ class AveragePrecision(ScoreMetric):
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Return the area of each bin, times the positives, and its bounds.
 
-        Args:
-            p: Positives of the bin.
-            n: Negatives of the bin.
-            hits: Positives that score higher.
-            all_before: All that score higher.
-            weighted: Scalar, not 0 if there are weights.
+        Of the bin's positives and negatives, the positives and all that score higher.
         """
         xp = namespace(p)
         first = xp.minimum(p, 1.0)

@@ -1,6 +1,6 @@
 """The error where both kinds of errors are equally frequent."""
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import keras
 from keras import ops
@@ -9,10 +9,8 @@ from multiback.metrics.base.bootstrap_states import Intervals
 from multiback.metrics.base.metric import Direction
 from multiback.metrics.base.thresholds import BestThreshold, above
 from multiback.metrics.inputs.task import Average, Ids, Task, TaskName
-from multiback.metrics.numeric.arithmetic import ratio
+from multiback.metrics.numeric.arithmetic import Tensor, ratio
 from multiback.metrics.statistics.score_histogram import Histogram
-
-Tensor = Any
 
 
 @keras.saving.register_keras_serializable("multiback")
@@ -131,23 +129,11 @@ class EqualErrorRate(BestThreshold):
         dtype: str | None = None,
         intervals: Intervals = None,
     ) -> None:
-        record = Task(
-            task,
-            num_classes,
-            num_labels,
-            from_logits=from_logits,
-            ignore_index=ignore_index,
-            classes=classes,
+        record = Task.of_scores(
+            task, num_classes, num_labels, from_logits, ignore_index, classes
         )
         super().__init__(
-            record,
-            average=average,
-            capacity=capacity,
-            num_bins=num_bins,
-            max_state_mb=max_state_mb,
-            name=name,
-            dtype=dtype,
-            intervals=intervals,
+            record, average, capacity, num_bins, max_state_mb, name, dtype, intervals
         )
 
     def score(self, histogram: Histogram) -> tuple[Tensor, Tensor, Tensor]:

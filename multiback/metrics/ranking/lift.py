@@ -1,17 +1,15 @@
 """Lift: how many more positives the best scores hold than any."""
 
 import math
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import keras
 
 from multiback.metrics.base.bootstrap_states import Intervals
 from multiback.metrics.inputs.task import Average, Ids, Task, TaskName
-from multiback.metrics.numeric.arithmetic import ratio
-from multiback.metrics.ranking.top_fraction import TopFraction
+from multiback.metrics.numeric.arithmetic import Tensor, ratio
+from multiback.metrics.ranking.top_fraction import TopFraction, checked_share
 from multiback.metrics.statistics.score_histogram import Histogram, total
-
-Tensor = Any
 
 
 @keras.saving.register_keras_serializable("multiback")
@@ -135,24 +133,12 @@ class Lift(TopFraction):
         dtype: str | None = None,
         intervals: Intervals = None,
     ) -> None:
-        record = Task(
-            task,
-            num_classes,
-            num_labels,
-            from_logits=from_logits,
-            ignore_index=ignore_index,
-            classes=classes,
+        record = Task.of_scores(
+            task, num_classes, num_labels, from_logits, ignore_index, classes
         )
+        self.fraction = checked_share(fraction)
         super().__init__(
-            fraction,
-            record,
-            average=average,
-            capacity=capacity,
-            num_bins=num_bins,
-            max_state_mb=max_state_mb,
-            name=name,
-            dtype=dtype,
-            intervals=intervals,
+            record, average, capacity, num_bins, max_state_mb, name, dtype, intervals
         )
 
     def score(self, histogram: Histogram) -> tuple[Tensor, Tensor, Tensor]:

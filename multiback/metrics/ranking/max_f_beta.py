@@ -1,7 +1,5 @@
 """The largest F-beta of all thresholds, and its threshold."""
 
-from typing import Any
-
 import keras
 from keras import ops
 
@@ -10,10 +8,8 @@ from multiback.metrics.base.bootstrap_states import Intervals
 from multiback.metrics.base.thresholds import BestThreshold, above
 from multiback.metrics.inputs.arguments import is_real
 from multiback.metrics.inputs.task import Average, Ids, Task, TaskName
-from multiback.metrics.numeric.arithmetic import ratio
+from multiback.metrics.numeric.arithmetic import Tensor, ratio
 from multiback.metrics.statistics.score_histogram import Histogram
-
-Tensor = Any
 
 
 @keras.saving.register_keras_serializable("multiback")
@@ -138,23 +134,11 @@ class MaxFBeta(BestThreshold):
     ) -> None:
         if not is_real(beta) or not beta > 0.0:
             raise ArgumentError(f"beta= wants a number above 0, not {beta!r}.")
-        record = Task(
-            task,
-            num_classes,
-            num_labels,
-            from_logits=from_logits,
-            ignore_index=ignore_index,
-            classes=classes,
+        record = Task.of_scores(
+            task, num_classes, num_labels, from_logits, ignore_index, classes
         )
         super().__init__(
-            record,
-            average=average,
-            capacity=capacity,
-            num_bins=num_bins,
-            max_state_mb=max_state_mb,
-            name=name,
-            dtype=dtype,
-            intervals=intervals,
+            record, average, capacity, num_bins, max_state_mb, name, dtype, intervals
         )
         self.beta = float(beta)
 

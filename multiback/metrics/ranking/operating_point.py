@@ -11,15 +11,12 @@ import keras
 from keras import ops
 
 from multiback.errors import ArgumentError
-from multiback.metrics.base.bootstrap_states import Intervals
 from multiback.metrics.base.score_metric import ROUNDING
 from multiback.metrics.base.thresholds import BestThreshold, above
 from multiback.metrics.inputs.arguments import is_real
-from multiback.metrics.inputs.task import Average, Task
-from multiback.metrics.numeric.arithmetic import ratio
+from multiback.metrics.numeric.arithmetic import Tensor, ratio
 from multiback.metrics.statistics.score_histogram import Histogram
 
-Tensor = Any
 # XLA multiplies by a reciprocal instead of dividing, so that 9/10 is not 0.9.
 NEARLY = 2.0**-22
 
@@ -34,51 +31,18 @@ class Rates(NamedTuple):
 
 
 class OperatingPoint(BestThreshold):
-    """The best value that a threshold reaches while another stays high enough.
-
-    Args:
-        at_least: The minimum of the other rate, in [0, 1].
-        record: What is classified.
-        average: How the values of classes or labels become one.
-        capacity: How many scores to keep, or None.
-        num_bins: Largest number of bins, or None.
-        max_state_mb: Largest state in MB, or None.
-        name: Name in the logs.
-        dtype: Accepted as Keras's metrics do; counts stay exact.
-        intervals: "bootstrap" draws the rows again for `interval()` while they come, or
-            a mapping of "replicates" and "seed" does; None takes a formula.
-    """
+    """The best value that a threshold reaches while another stays high enough."""
 
     condition: ClassVar[str]
+    _at_least: float
 
-    def __init__(
-        self,
-        at_least: float,
-        record: Task,
-        *,
-        average: Average,
-        capacity: int | None,
-        num_bins: int | None,
-        max_state_mb: float | None,
-        name: str,
-        dtype: str | None,
-        intervals: Intervals = None,
-    ) -> None:
+    def _checked_minimum(self, at_least: Any) -> float:
+        """Return the minimum of the other rate, a number in [0, 1]."""
         if not is_real(at_least) or not 0.0 <= at_least <= 1.0:
             raise ArgumentError(
                 f"{self.condition}= wants a number in [0, 1], not {at_least!r}."
             )
-        self._at_least: float = float(at_least)
-        super().__init__(
-            record,
-            average=average,
-            capacity=capacity,
-            num_bins=num_bins,
-            max_state_mb=max_state_mb,
-            name=name,
-            dtype=dtype,
-            intervals=intervals,
-        )
+        return float(at_least)
 
     @property
     def at_least(self) -> tuple[str, float]:
@@ -108,7 +72,7 @@ class OperatingPoint(BestThreshold):
         return value, low, ops.maximum(inside, high)
 
     def choose(self, tp: Tensor, fp: Tensor) -> Tensor:
-        """Return the number of the best threshold from the top."""
+        """Return the index of the best threshold, from the highest down."""
         return self._best(tp, fp, 0.0)[1]
 
     def _best(self, tp: Tensor, fp: Tensor, slack: Any) -> tuple[Tensor, Tensor]:

@@ -6,13 +6,12 @@ from typing import Any
 import numpy as np
 
 from multiback.metrics.base.thresholds import above
-from multiback.metrics.numeric.arithmetic import namespace, ratio
+from multiback.metrics.numeric.arithmetic import Tensor, namespace, ratio
 from multiback.metrics.statistics.score_histogram import (
     Histogram,
     total,
 )
 
-Tensor = Any
 Array = np.ndarray[Any, Any]
 
 
@@ -58,11 +57,8 @@ def _corrected(area: Any, max_fpr: float) -> Any:
 def partial_areas(chunks: Iterable[Array], bins: int, max_fpr: float) -> Array:
     """Return `(6, columns)`: areas, both bounds, positives, negatives and NaN.
 
-    Args:
-        chunks: The cells of some rankings after the others, as NumPy arrays: negatives,
-            positives, NaN.
-        bins: Number of bins.
-        max_fpr: The largest false positive rate.
+    The chunks are the cells of some rankings after the others: negatives, positives,
+    NaN.
     """
     found = []
     for cells in chunks:

@@ -1,15 +1,12 @@
 """The best precision at a recall, and the best recall at a precision."""
 
-from typing import Any
-
 import keras
 from keras import ops
 
 from multiback.metrics.base.bootstrap_states import Intervals
 from multiback.metrics.inputs.task import Average, Ids, Task, TaskName
+from multiback.metrics.numeric.arithmetic import Tensor
 from multiback.metrics.ranking.operating_point import OperatingPoint, Rates
-
-Tensor = Any
 
 
 def _where_predicted(rates: Rates) -> tuple[Tensor, Tensor]:
@@ -139,24 +136,12 @@ class PrecisionAtRecall(OperatingPoint):
         dtype: str | None = None,
         intervals: Intervals = None,
     ) -> None:
-        record = Task(
-            task,
-            num_classes,
-            num_labels,
-            from_logits=from_logits,
-            ignore_index=ignore_index,
-            classes=classes,
+        record = Task.of_scores(
+            task, num_classes, num_labels, from_logits, ignore_index, classes
         )
+        self._at_least = self._checked_minimum(recall)
         super().__init__(
-            recall,
-            record,
-            average=average,
-            capacity=capacity,
-            num_bins=num_bins,
-            max_state_mb=max_state_mb,
-            name=name,
-            dtype=dtype,
-            intervals=intervals,
+            record, average, capacity, num_bins, max_state_mb, name, dtype, intervals
         )
 
     def rate_and_limit(self, rates: Rates) -> tuple[Tensor, Tensor]:
@@ -283,24 +268,12 @@ class RecallAtPrecision(OperatingPoint):
         dtype: str | None = None,
         intervals: Intervals = None,
     ) -> None:
-        record = Task(
-            task,
-            num_classes,
-            num_labels,
-            from_logits=from_logits,
-            ignore_index=ignore_index,
-            classes=classes,
+        record = Task.of_scores(
+            task, num_classes, num_labels, from_logits, ignore_index, classes
         )
+        self._at_least = self._checked_minimum(precision)
         super().__init__(
-            precision,
-            record,
-            average=average,
-            capacity=capacity,
-            num_bins=num_bins,
-            max_state_mb=max_state_mb,
-            name=name,
-            dtype=dtype,
-            intervals=intervals,
+            record, average, capacity, num_bins, max_state_mb, name, dtype, intervals
         )
 
     def rate_and_limit(self, rates: Rates) -> tuple[Tensor, Tensor]:

@@ -1,14 +1,11 @@
 """The best sensitivity at a specificity, and the other way round."""
 
-from typing import Any
-
 import keras
 
 from multiback.metrics.base.bootstrap_states import Intervals
 from multiback.metrics.inputs.task import Average, Ids, Task, TaskName
+from multiback.metrics.numeric.arithmetic import Tensor
 from multiback.metrics.ranking.operating_point import OperatingPoint, Rates
-
-Tensor = Any
 
 
 @keras.saving.register_keras_serializable("multiback")
@@ -134,24 +131,12 @@ class SensitivityAtSpecificity(OperatingPoint):
         dtype: str | None = None,
         intervals: Intervals = None,
     ) -> None:
-        record = Task(
-            task,
-            num_classes,
-            num_labels,
-            from_logits=from_logits,
-            ignore_index=ignore_index,
-            classes=classes,
+        record = Task.of_scores(
+            task, num_classes, num_labels, from_logits, ignore_index, classes
         )
+        self._at_least = self._checked_minimum(specificity)
         super().__init__(
-            specificity,
-            record,
-            average=average,
-            capacity=capacity,
-            num_bins=num_bins,
-            max_state_mb=max_state_mb,
-            name=name,
-            dtype=dtype,
-            intervals=intervals,
+            record, average, capacity, num_bins, max_state_mb, name, dtype, intervals
         )
 
     def rate_and_limit(self, rates: Rates) -> tuple[Tensor, Tensor]:
@@ -282,24 +267,12 @@ class SpecificityAtSensitivity(OperatingPoint):
         dtype: str | None = None,
         intervals: Intervals = None,
     ) -> None:
-        record = Task(
-            task,
-            num_classes,
-            num_labels,
-            from_logits=from_logits,
-            ignore_index=ignore_index,
-            classes=classes,
+        record = Task.of_scores(
+            task, num_classes, num_labels, from_logits, ignore_index, classes
         )
+        self._at_least = self._checked_minimum(sensitivity)
         super().__init__(
-            sensitivity,
-            record,
-            average=average,
-            capacity=capacity,
-            num_bins=num_bins,
-            max_state_mb=max_state_mb,
-            name=name,
-            dtype=dtype,
-            intervals=intervals,
+            record, average, capacity, num_bins, max_state_mb, name, dtype, intervals
         )
 
     def rate_and_limit(self, rates: Rates) -> tuple[Tensor, Tensor]:

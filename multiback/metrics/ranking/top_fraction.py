@@ -11,62 +11,29 @@ from multiback.metrics.base.score_metric import ROUNDING
 from multiback.metrics.base.thresholds import BestThreshold, above
 from multiback.metrics.inputs.arguments import is_real
 from multiback.metrics.inputs.task import Average, Ids, Task, TaskName
-from multiback.metrics.numeric.arithmetic import namespace, ratio
+from multiback.metrics.numeric.arithmetic import Tensor, namespace, ratio
 from multiback.metrics.statistics.score_histogram import Histogram, total
 
-Tensor = Any
 # XLA multiplies by a reciprocal instead of dividing, so that a tenth of 30 is not 3.
 NEARLY = 2.0**-22
 
 
-class TopFraction(BestThreshold):
-    """A number of the positives in the highest-scored rows; subclasses write `score`.
+def checked_share(fraction: Any) -> float:
+    """Return the share of all rows that is chosen."""
+    if not is_real(fraction) or not 0.0 < fraction <= 1.0:
+        raise ArgumentError(
+            f"fraction= wants a share above 0 and at most 1, not {fraction!r}. "
+            "For a number of items of each query use PrecisionAtK(k)."
+        )
+    return float(fraction)
 
-    Args:
-        fraction: The share of all rows that is chosen.
-        record: What is classified.
-        average: How the values of classes or labels become one.
-        capacity: How many scores to keep, or None.
-        num_bins: Largest number of bins, or None.
-        max_state_mb: Largest state in MB, or None.
-        name: Name in the logs.
-        dtype: Accepted as Keras's metrics do; counts stay exact.
-        intervals: "bootstrap" draws the rows again for `interval()` while they come, or
-            a mapping of "replicates" and "seed" does; None takes a formula.
-    """
+
+class TopFraction(BestThreshold):
+    """A number of the positives in the highest-scored rows; `score` says which."""
 
     curve = "precision_recall"
     needs_negatives = False
-
-    def __init__(
-        self,
-        fraction: float,
-        record: Task,
-        *,
-        average: Average,
-        capacity: int | None,
-        num_bins: int | None,
-        max_state_mb: float | None,
-        name: str,
-        dtype: str | None,
-        intervals: Intervals = None,
-    ) -> None:
-        if not is_real(fraction) or not 0.0 < fraction <= 1.0:
-            raise ArgumentError(
-                f"fraction= wants a share above 0 and at most 1, not {fraction!r}. "
-                "For a number of items of each query use PrecisionAtK(k)."
-            )
-        super().__init__(
-            record,
-            average=average,
-            capacity=capacity,
-            num_bins=num_bins,
-            max_state_mb=max_state_mb,
-            name=name,
-            dtype=dtype,
-            intervals=intervals,
-        )
-        self.fraction = float(fraction)
+    fraction: float
 
     def choose(self, tp: Tensor, fp: Tensor) -> Tensor:
         """Return the highest threshold that the whole fraction scores above."""
@@ -216,24 +183,12 @@ class PrecisionAtTopFraction(TopFraction):
         dtype: str | None = None,
         intervals: Intervals = None,
     ) -> None:
-        record = Task(
-            task,
-            num_classes,
-            num_labels,
-            from_logits=from_logits,
-            ignore_index=ignore_index,
-            classes=classes,
+        record = Task.of_scores(
+            task, num_classes, num_labels, from_logits, ignore_index, classes
         )
+        self.fraction = checked_share(fraction)
         super().__init__(
-            fraction,
-            record,
-            average=average,
-            capacity=capacity,
-            num_bins=num_bins,
-            max_state_mb=max_state_mb,
-            name=name,
-            dtype=dtype,
-            intervals=intervals,
+            record, average, capacity, num_bins, max_state_mb, name, dtype, intervals
         )
 
     def score(self, histogram: Histogram) -> tuple[Tensor, Tensor, Tensor]:

@@ -95,7 +95,7 @@ class LabelCells(LabelStatistic):
         }, odd
 
     def merge(self, a: State, b: State) -> State:
-        """Return the state of both states' data together."""
+        """Return the state of all data, from the states of two parts."""
         return {
             "counts": exact.merge_counts(a["counts"], b["counts"]),
             "weighted": exact.merge_sums(a["weighted"], b["weighted"]),

@@ -183,7 +183,7 @@ class LossSums(PredictionSums):
         if self.from_logits:
             scores = ops.softmax(scores, axis=-1)
         own = ops.take_along_axis(scores, known, axis=-1)[:, 0]
-        # A NaN is not inside either, for any class.
+        # A NaN of any class is outside too.
         inside = ops.all(ops.logical_and(scores >= 0.0, scores <= 1.0), axis=-1)
         if self.kind == "log":
             loss = -ops.log(own)

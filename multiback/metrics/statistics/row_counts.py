@@ -41,9 +41,10 @@ class ExactMatchCounts(Counts):
 
     def prepare(self, given: Given) -> Batch:
         """Flatten to `(N, elements a row)` with a weight a row."""
+        elements: Any
         if self.num_labels is not None:
             batch = two_class_batch(given, self.ignore_index, self.num_labels)
-            elements: Any = self.num_labels
+            elements = self.num_labels
             threshold = score_threshold(self.threshold, from_logits=self.from_logits)
             above = ops.cast(batch.predictions > threshold, "int32")
             right = ops.equal(above, batch.labels)

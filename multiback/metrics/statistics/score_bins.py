@@ -23,9 +23,9 @@ import numpy as np
 import numpy.typing as npt
 from keras import ops
 
+from multiback.metrics.numeric.arithmetic import Tensor
 from multiback.metrics.numeric.arithmetic import bits as bits_of
 
-Tensor = Any
 Array = npt.NDArray[Any]
 
 # Bits of the mantissa of v that tell bins apart: each more doubles the number of bins.

@@ -11,9 +11,8 @@ from multiback.metrics.inputs.scores import BINARY, ScoreTask
 from multiback.metrics.numeric import exact
 from multiback.metrics.numeric.by_id import places_in_buffer, sum_by_id
 from multiback.metrics.statistics.score_histogram import Histogram
-from multiback.metrics.statistics.statistic import LabelStatistic, State
+from multiback.metrics.statistics.statistic import LabelStatistic, State, Tensor
 
-Tensor = Any
 Array = np.ndarray[Any, Any]
 
 
@@ -81,7 +80,7 @@ class ScoreBuffer(LabelStatistic):
         return self._append(state, scores, signed, keep), odd
 
     def merge(self, a: State, b: State) -> State:
-        """Return the state of both states' data together."""
+        """Return the state of all data, from the states of two parts."""
         places = ops.arange(self.capacity, dtype="int32")
         keep = places < ops.expand_dims(b["used"], -1)
         merged = self._append(a, b["scores"], b["signed"], keep)

@@ -197,17 +197,11 @@ class ScoreHistogram(LabelCells):
     def columns_in_chunks(
         self, state: State, columns: Sequence[int] | None = None
     ) -> Iterator[Array]:
-        """Give the cells of some rankings at a time, for a state of arrays.
+        """Yield the cells of some rankings at a time, for a state of NumPy arrays.
 
-        Chunks that fit into a processor's cache take a third of the time of the whole.
-
-        Args:
-            state: A state of NumPy arrays.
-            columns: Which rankings, or None for all.
-
-        Yields:
-            `(k, 2 * bins + 1)`: negatives, positives and NaN of k rankings; int32, or
-            float64 where there are weights or counts beyond 2**24.
+        Each is `(k, 2 * bins + 1)`: negatives, positives and NaN of k rankings; int32,
+        or float64 where there are weights or counts beyond 2**24. Chunks that fit into
+        a processor's cache take a third of the time of the whole.
         """
         width = 2 * self.bins + 1
         (high, low), weighted = (
@@ -260,9 +254,9 @@ def before(values: Tensor) -> Tensor:
         values: Float tensor of shape `(columns, bins)`.
     """
     if isinstance(values, np.ndarray):
-        sums: Array = np.cumsum(values, axis=-1)
-        sums -= values
-        return sums
+        exclusive: Array = np.cumsum(values, axis=-1)
+        exclusive -= values
+        return exclusive
     if is_for_xla():
         return _before_by_fours(values)
     columns, bins = values.shape

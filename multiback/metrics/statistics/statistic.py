@@ -57,7 +57,7 @@ class Statistic(abc.ABC):
 
     @abc.abstractmethod
     def merge(self, a: State, b: State) -> State:
-        """Return the state of both states' data together."""
+        """Return the state of all data, from the states of two parts."""
 
 
 class CountsCauses(Statistic):
@@ -95,7 +95,7 @@ class CountsCauses(Statistic):
     def unusable(self, state: dict[str, Any]) -> dict[str, int]:
         """Return the number of elements by cause, for host arrays."""
         counts = state["unusable"]
-        if counts.tobytes() == _NOTHING:  # A tenth of the time of `any`.
+        if counts.tobytes() == _NOTHING:  # Takes a tenth of the time of `any`.
             return {}
         numbers = counts[0].astype("int64") * exact.COUNT_BASE + counts[1]
         return {
@@ -126,7 +126,7 @@ class SumStatistic(CountsCauses):
         return {"sums": sums, "unusable": self.no_causes()}
 
     def merge(self, a: State, b: State) -> State:
-        """Return the state of both states' data together."""
+        """Return the state of all data, from the states of two parts."""
         merged = {k: exact.merge_sums(a[k], b[k]) for k in a if k != "unusable"}
         return {**merged, "unusable": exact.merge_counts(a["unusable"], b["unusable"])}
 

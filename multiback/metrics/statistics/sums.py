@@ -181,7 +181,7 @@ class Extremes(ValueStatistic):
         return {"extremes": self._merged(state["extremes"], words)}, invalid
 
     def merge(self, a: State, b: State) -> State:
-        """Return the state of both states' data together."""
+        """Return the state of all data, from the states of two parts."""
         return {
             "extremes": self._merged(a["extremes"], b["extremes"]),
             "unusable": exact.merge_counts(a["unusable"], b["unusable"]),

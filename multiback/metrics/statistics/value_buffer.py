@@ -69,7 +69,7 @@ class ValueBuffer(TargetStatistic):
         return self._append(state, stacked, keep), odd
 
     def merge(self, a: State, b: State) -> State:
-        """Return the state of both states' data together."""
+        """Return the state of all data, from the states of two parts."""
         places = ops.arange(self.capacity, dtype="int32")
         keep = places < ops.expand_dims(b["used"], -1)
         # Values that did not fit into b are missing here too.

@@ -95,25 +95,6 @@ CLEAN = {
         activation=None,
     ),
     "binary_flat_labels": lambda: binary(["accuracy"], data=(X, BINARY[:, 0])),
-    "hinge": lambda: binary(
-        [K.Hinge()], activation="tanh", loss="hinge", data=(X, 2 * BINARY - 1)
-    ),
-    "sparse": lambda: several(
-        [
-            "accuracy",
-            K.SparseCategoricalAccuracy(),
-            K.SparseTopKCategoricalAccuracy(k=2),
-            K.SparseCategoricalCrossentropy(),
-            K.MeanIoU(3, sparse_y_pred=False),
-            mb.metrics.F1Score("multiclass", num_classes=3),
-        ],
-        IDS,
-    ),
-    "sparse_logits": lambda: several(
-        ["accuracy", K.SparseCategoricalCrossentropy(from_logits=True)],
-        IDS,
-        activation=None,
-    ),
     "one_hot": lambda: several(
         [
             "accuracy",

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import torchmetrics.classification as tc
 from keras import ops
+from support.wrong_metrics import MeanOfBatchRecalls, error_of_every_pair, f1_by_hand
 
 import multiback as mb
 from multiback.adapters import sklearn
@@ -21,7 +22,6 @@ BINARY = (X[:, :1] + NOISE[:, :1] > 1).astype("float32")
 IDS = (X + 0.7 * NOISE).argmax(axis=1).astype("int32")
 ONE_HOT = np.eye(3, dtype="float32")[IDS]
 LABELS = (X + 0.7 * NOISE > 0.5).astype("float32")
-FROM_0_TO_2 = {"data": (X, 2 * BINARY), "loss": "mse"}
 WEIGHTS = np.where(BINARY[:, 0] == 1, 5.0, 0.5).astype("float32")
 
 
@@ -65,31 +65,6 @@ def sequences(metrics):
     head.set_weights([np.full((1, 1), 2.0), np.zeros(1)])
     model.compile("sgd", "binary_crossentropy", metrics=metrics)
     return lambda: (model, {"data": (tokens, (tokens[..., None] % 3 == 0) * 1.0)})
-
-
-def f1_by_hand(y_true, y_pred):
-    hard = ops.cast(y_pred > 0.5, "float32")
-    hits = ops.sum(y_true * hard)
-    return 2 * hits / (ops.sum(y_true) + ops.sum(hard) + 1e-7)
-
-
-def error_of_every_pair(y_true, y_pred):
-    return ops.square(ops.cast(y_true, "float32") - y_pred)
-
-
-class MeanOfBatchRecalls(keras.metrics.Metric):
-    def __init__(self, name="batch_recall"):
-        super().__init__(name=name)
-        self.total = self.add_variable((), initializer="zeros", name="total")
-        self.batches = self.add_variable((), initializer="zeros", name="batches")
-
-    def update_state(self, y_true, y_pred, sample_weight=None):  # noqa: ARG002 - Keras's signature
-        hits = ops.sum(y_true * ops.cast(y_pred > 0.5, "float32"))
-        self.total.assign_add(hits / ops.maximum(ops.sum(y_true), 1.0))
-        self.batches.assign_add(1.0)
-
-    def result(self):
-        return self.total / self.batches
 
 
 class TwoNumbers(keras.metrics.Metric):
@@ -213,11 +188,7 @@ PLANTED = {
         "auc",
         lambda: binary([K.AUC(name="auc")], bias=-9.0, scale=1.0),
     ),
-    "one_column_f1": (
-        "one column",
-        "f1",
-        lambda: binary([K.F1Score(name="f1")]),
-    ),
+    "one_column_f1": ("one column", "f1", lambda: binary([K.F1Score(name="f1")])),
     "one_column_accuracy": (
         "one column",
         "categorical_accuracy",
@@ -239,11 +210,7 @@ PLANTED = {
         "iou",
         lambda: several([K.MeanIoU(3, name="iou")], ONE_HOT),
     ),
-    "iou_of_one_score": (
-        SCORES,
-        "iou",
-        lambda: binary([K.MeanIoU(2, name="iou")]),
-    ),
+    "iou_of_one_score": (SCORES, "iou", lambda: binary([K.MeanIoU(2, name="iou")])),
     "numbered_twice": (
         "hidden by a name",
         "a_1",

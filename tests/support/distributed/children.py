@@ -1,68 +1,25 @@
-"""Start several processes, wait for all of them, and never longer than so long."""
+"""Start several processes that train together, and wait for all of them."""
 
-import os
 import signal
-import subprocess
-import time
 
-from support.children import command
-from support.distributed.trained_model import told
+from support.children import command, together, under
 
 import multiback as mb
 from multiback.store import RunDirectory
 
-LIMIT = 300.0
-QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "0"}
-# Each child of JAX compiles its models again, which took most of its time.
-COMPILING_LITTLE = (
-    "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"
-)
+# The library that writes a process's part of an array.
+WRITERS = {"jax": "orbax", "tensorflow": "tensorflow", "torch": "torch"}
 
 
-class Child:
-    """One process that was waited for."""
-
-    def __init__(self, returncode, output):
-        self.returncode = returncode
-        self.output = output
-
-    @property
-    def told(self):
-        assert self.returncode == 0, self.output
-        return told(self.output)
-
-
-def run(backend, program, *arguments, ranks=1, **environment):
+def run(backend, program, *arguments, ranks=1):
     """Run a program of this folder in so many processes at once."""
-    if backend == "jax":
-        environment["XLA_FLAGS"] = COMPILING_LITTLE
-    children = [
-        subprocess.Popen(
-            command(f"distributed.{program}", rank, *arguments),
-            cwd="/",
-            env={**os.environ, **QUIET, "KERAS_BACKEND": backend, **environment},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
+    environment = under(backend, WRITERS[backend])
+    return together(
+        *(
+            (command(f"distributed.{program}", rank, *arguments), environment)
+            for rank in range(ranks)
         )
-        for rank in range(ranks)
-    ]
-    end = time.monotonic() + LIMIT
-    outputs = []
-    try:
-        outputs.extend(
-            child.communicate(timeout=end - time.monotonic())[0] for child in children
-        )
-    finally:
-        for child in children:
-            if child.poll() is None:
-                child.send_signal(signal.SIGKILL)
-                outputs.append(child.communicate()[0])
-                print(outputs[-1])
-    return [
-        Child(child.returncode, output)
-        for child, output in zip(children, outputs, strict=True)
-    ]
+    )
 
 
 def fewer_and_fewer(backend, root, meeting):
@@ -76,10 +33,7 @@ def fewer_and_fewer(backend, root, meeting):
     Returns:
         What the last process printed.
     """
-    first = run(
-        *(backend, "fewer_child", root, 4, 2, meeting(), 2),
-        ranks=4,
-    )
+    first = run(*(backend, "fewer_child", root, 4, 2, meeting(), 2), ranks=4)
     assert first[3].returncode == -signal.SIGKILL, first[3].output
     # JAX ends the others when process 0 has ended.
     for child in first[: 1 if backend == "jax" else 3]:

@@ -85,11 +85,7 @@ whole = SharedRuns.commit
 if KILLED:
     SharedRuns.commit = commit
 checkpoint = mb.ModelCheckpoint(
-    ROOT / "run",
-    "loss",
-    mode="min",
-    resume="auto",
-    format="orbax" if ON_JAX else "dcp",
+    ROOT / "run", "loss", mode="min", resume="auto", format="orbax" if ON_JAX else "dcp"
 )
 try:
     model, losses = fit(EPOCHS, checkpoint)

@@ -51,11 +51,7 @@ with strategy.scope():
 tell(loaded=state_of(loaded) == half)
 strategy, model = replicated()
 resumed = train(root / "run", 4, model)
-tell(
-    resumed=resumed,
-    resumed_state=state_of(model),
-    resumed_numbers=numbers_of(model),
-)
+tell(resumed=resumed, resumed_state=state_of(model), resumed_numbers=numbers_of(model))
 
 # Without a strategy what was written under one, and the other way round.
 alone = network()

@@ -61,13 +61,5 @@ def bytes_read():
 
 
 def tell(**facts):
+    """Print facts for `support.children.Child.told`."""
     print("TOLD " + json.dumps(facts), flush=True)
-
-
-def told(output):
-    """Return what a child has printed."""
-    lines = [line for line in output.splitlines() if line.startswith("TOLD ")]
-    facts = {}
-    for line in lines:
-        facts |= json.loads(line.removeprefix("TOLD "))
-    return facts

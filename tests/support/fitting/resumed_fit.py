@@ -143,10 +143,7 @@ def main(run, result, epochs, kill_at):
         "optimizer": [v.numpy().tolist() for v in model.optimizer.variables],
         "second": [v.numpy().tolist() for v in model.second.variables],
         "extra": [extra.state.tolist(), extra.words],
-        "best": [
-            checkpoint.best_model_score,
-            Path(checkpoint.best_model_path).name,
-        ],
+        "best": [checkpoint.best_model_score, Path(checkpoint.best_model_path).name],
         "other_callbacks": [[s.wait, s.best] for s in other_callbacks[1:]],
         "record": [
             {name: one[name] for name in one if name not in ("run_id", "time")}

@@ -19,13 +19,7 @@ import numpy as np
 from support.storing import without_keras  # noqa: F401
 
 from multiback.errors import StoreError
-from multiback.store import (
-    Request,
-    RunDirectory,
-    is_remote,
-    open_run_directory,
-    owner,
-)
+from multiback.store import Request, RunDirectory, is_remote, open_run_directory, owner
 from multiback.store.local import file_lock
 
 

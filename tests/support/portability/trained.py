@@ -1,16 +1,8 @@
-"""Run by test_checkpoints_across_backends.py, under one backend a process.
-
-train_and_load train RUN        train, keep the best, write what to expect
-train_and_load load RUN...      load each, compare, train on, resume
-"""
+"""What `ModelCheckpoint` wrote predicts, trains on and resumes elsewhere."""
 
 import contextlib
-import os
-import sys
 import warnings
 from pathlib import Path
-
-os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 
 import keras
 import numpy as np
@@ -62,7 +54,8 @@ def losses(run, *callbacks):
     return history.history["loss"]
 
 
-def train(run):
+def write(run):
+    """Train, keep the best, and write what to expect."""
     keras.utils.set_random_seed(0)
     model = keras.Sequential(
         [
@@ -92,52 +85,42 @@ def train(run):
         losses(Path(run, "stopped"), Stops(at=13))
 
 
-def load(runs):
+def load(run):
+    """Load, compare, train on and resume."""
     keras.utils.set_random_seed(0)
-    for run in runs:
-        expected = np.load(Path(run, "expected.npz"))
-        best = mb.load_best(run)
-        difference = np.abs(best.predict(x, verbose=0) - expected["predictions"]).max()
-        assert difference < 1e-5, difference
-        plain = keras.saving.load_model(Path(run, "best.keras"))
-        np.testing.assert_allclose(
-            plain.predict(x, verbose=0), expected["predictions"], atol=1e-5
-        )
-        scores = best.evaluate(x, y, verbose=0, return_dict=True)
-        np.testing.assert_allclose(scores["f1_score"], expected["score"], rtol=1e-6)
-        iterations = int(best.optimizer.iterations.numpy())
-        assert iterations == expected["iterations"] > 0
-        best.fit(x, y, epochs=3, batch_size=64, verbose=0)
-        trained = best.evaluate(x, y, verbose=0, return_dict=True)
-        assert trained["loss"] < scores["loss"]
-        steps = int(best.optimizer.iterations.numpy()) - iterations
-        assert steps == 3 * -(-len(y) // 64)
-        resumed = mb.ModelCheckpoint(run, "val_f1_score", resume="must")
-        history = best.fit(
-            x,
-            y,
-            validation_data=(x, y),
-            epochs=5,
-            verbose=0,
-            callbacks=[resumed],
-        )
-        # One epoch was left, and the history continues from the other backend's.
-        assert history.epoch == [0, 1, 2, 3, 4]
-        assert resumed.best_model_score >= expected["score"]
-        # In the middle of an epoch: the same batches, the averaged loss included.
-        stops = Stops()
-        found = losses(Path(run, "stopped"), stops)
-        assert stops.begun == 12
-        np.testing.assert_allclose(found, expected["losses"], atol=1e-4)
-        newest = mb.history(Path(run, "stopped"))[-1]
-        assert (newest["epoch"], newest["step"]) == (3, 24)
-        print(
-            f"{Path(run).name} loads under {keras.backend.backend()}: {difference:.1e}"
-        )
-
-
-if __name__ == "__main__":
-    if sys.argv[1] == "train":
-        train(sys.argv[2])
-    else:
-        load(sys.argv[2:])
+    expected = np.load(Path(run, "expected.npz"))
+    best = mb.load_best(run)
+    difference = np.abs(best.predict(x, verbose=0) - expected["predictions"]).max()
+    assert difference < 1e-5, difference
+    plain = keras.saving.load_model(Path(run, "best.keras"))
+    np.testing.assert_allclose(
+        plain.predict(x, verbose=0), expected["predictions"], atol=1e-5
+    )
+    scores = best.evaluate(x, y, verbose=0, return_dict=True)
+    np.testing.assert_allclose(scores["f1_score"], expected["score"], rtol=1e-6)
+    iterations = int(best.optimizer.iterations.numpy())
+    assert iterations == expected["iterations"] > 0
+    best.fit(x, y, epochs=3, batch_size=64, verbose=0)
+    trained = best.evaluate(x, y, verbose=0, return_dict=True)
+    assert trained["loss"] < scores["loss"]
+    steps = int(best.optimizer.iterations.numpy()) - iterations
+    assert steps == 3 * -(-len(y) // 64)
+    resumed = mb.ModelCheckpoint(run, "val_f1_score", resume="must")
+    history = best.fit(
+        x,
+        y,
+        validation_data=(x, y),
+        epochs=5,
+        verbose=0,
+        callbacks=[resumed],
+    )
+    # One epoch was left, and the history continues from the other backend's.
+    assert history.epoch == [0, 1, 2, 3, 4]
+    assert resumed.best_model_score >= expected["score"]
+    # In the middle of an epoch: the same batches, the averaged loss included.
+    stops = Stops()
+    found = losses(Path(run, "stopped"), stops)
+    assert stops.begun == 12
+    np.testing.assert_allclose(found, expected["losses"], atol=1e-4)
+    newest = mb.history(Path(run, "stopped"))[-1]
+    assert (newest["epoch"], newest["step"]) == (3, 24)

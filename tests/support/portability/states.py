@@ -1,11 +1,6 @@
-"""Write or read checkpoints under the backend that KERAS_BACKEND names.
-
-state_child write|read FOLDER...    say each that is done
-"""
+"""What `snapshot` and `describe` gave, another backend restores and trains on."""
 
 import json
-import sys
-from pathlib import Path
 
 import keras
 import numpy as np
@@ -41,6 +36,8 @@ def one_step(model):
 
 
 def write(folder):
+    """Take three steps with each optimizer, and write what comes next."""
+    folder.mkdir()
     for name, make in OPTIMIZERS.items():
         model = network()
         model.compile(make(), loss="mse", metrics=["mae"])
@@ -59,7 +56,8 @@ def write(folder):
         (folder / f"{name}.json").write_text(json.dumps(about))
 
 
-def read(folder):
+def load(folder):
+    """Rebuild each model and restore every bit; its next losses are the same."""
     for name in OPTIMIZERS:
         about = json.loads((folder / f"{name}.json").read_text())
         arrays = load_file(folder / f"{name}.safetensors")
@@ -79,9 +77,3 @@ def read(folder):
         losses = [one_step(model), one_step(model)]
         np.testing.assert_allclose(losses, about["next_losses"], rtol=1e-5, atol=1e-5)
         model.fit(FEATURES, TARGETS, epochs=1, verbose=0)
-
-
-if __name__ == "__main__":
-    for folder in sys.argv[2:]:
-        {"write": write, "read": read}[sys.argv[1]](Path(folder))
-        print(folder)
