@@ -572,6 +572,25 @@ def roc_area(
     return tf.cond(_is_odd(state, bins), apart(otherwise), area)
 
 
+def areas_of_bins(
+    positives: Tensor, negatives: Tensor, area: Callable[..., Tensor]
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the areas under precision-recall curves, positives and negatives.
+
+    Args:
+        positives: Of each bin, `(columns, bins)`.
+        negatives: The same.
+        area: Gives the area of bins of positives, negatives, positives above and all
+            above them.
+    """
+    up_to = [each + before_each(each) for each in (positives, negatives)]
+    all_positives, all_negatives = (each[:, -1:] for each in up_to)
+    hits = all_positives - up_to[0]
+    seen = hits + (all_negatives - up_to[1])
+    areas = tf.reduce_sum(area(positives, negatives, hits, seen), axis=-1)
+    return areas, all_positives[:, 0], all_negatives[:, 0]
+
+
 @functools.cache
 def _width(bins: int) -> int:
     """Return the width of the rows of bins, one that fits if there is one."""
@@ -611,22 +630,3 @@ def _areas(counts: Tensor, columns: int, bins: int) -> tuple[Tensor, Tensor, Ten
     areas = (within + across) / (under * above)
     found = (tf.cast(part, tf.float32) for part in (areas, above, under))
     return tuple(found)
-
-
-def areas_of_bins(
-    positives: Tensor, negatives: Tensor, area: Callable[..., Tensor]
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the areas under precision-recall curves, positives and negatives.
-
-    Args:
-        positives: Of each bin, `(columns, bins)`.
-        negatives: The same.
-        area: Gives the area of bins of positives, negatives, positives above and all
-            above them.
-    """
-    up_to = [each + before_each(each) for each in (positives, negatives)]
-    all_positives, all_negatives = (each[:, -1:] for each in up_to)
-    hits = all_positives - up_to[0]
-    seen = hits + (all_negatives - up_to[1])
-    areas = tf.reduce_sum(area(positives, negatives, hits, seen), axis=-1)
-    return areas, all_positives[:, 0], all_negatives[:, 0]
