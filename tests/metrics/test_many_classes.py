@@ -107,11 +107,15 @@ def test_a_mean_in_a_step_lies_within_its_bounds_as_does_that_of_scikit_learn(wa
 def test_a_step_reads_large_counts_as_the_arrays_do(cls, way):
     metric = cls(task="multiclass", num_classes=3, average=None)
     result = ways()[way](metric.stateless_result)
-    shape = metric.variables[0].shape
-    for largest in (2, 1000, 2**23, 2**26):
+    bins, size = metric.statistic.bins, metric.variables[0].shape[1]
+    place = np.arange(size) % (2 * bins + 1)
+    # Negatives of the lower half of the scores.
+    low = place < bins // 2
+    for largest, others in ((2, 2), (1000, 2), (2**23, 2**23), (2**23, 3), (2**26, 3)):
         # Bins without scores, with a single one, and with many.
-        cells = RNG.integers(0, largest, shape[1]) * (RNG.random(shape[1]) < 0.5)
-        cells[metric.statistic.bins * 2 :: metric.statistic.bins * 2 + 1] = 0  # No NaN.
+        cells = RNG.integers(0, np.where(low, largest, others))
+        cells *= RNG.random(size) < 0.5
+        cells[2 * bins :: 2 * bins + 1] = 0  # No NaN.
         cells[-1] = cells[:-1].sum()
         counts = np.stack([cells >> 24, cells & (2**24 - 1)]).astype("int32")
         metric.variables[0].assign(counts)
@@ -120,5 +124,5 @@ def test_a_step_reads_large_counts_as_the_arrays_do(cls, way):
             ops.convert_to_numpy(found),
             metric.result(),
             rtol=2e-6,
-            err_msg=f"{largest}",
+            err_msg=f"{largest} and {others}",
         )

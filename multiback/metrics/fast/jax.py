@@ -10,7 +10,7 @@ from keras.ops import convert_to_tensor
 
 from multiback.metrics.inputs.batch import INT32, to_tensor
 from multiback.metrics.numeric.jax import is_known
-from multiback.metrics.statistics.score_histogram import before
+from multiback.metrics.statistics.score_histogram import sums_by_fours
 from multiback.metrics.statistics.statistic import Statistic
 
 Array = Any
@@ -185,7 +185,7 @@ def areas_of_bins(
 ) -> tuple[Array, Array, Array]:
     """Return the areas under precision-recall curves, positives and negatives.
 
-    Sums are written before every fourth bin only: between those of three other bins XLA
+    Sums are written above every fourth bin only: between those of three other bins XLA
     writes them number by number. The rest is written so that XLA vectorises it, which
     makes it twice as fast: no logarithm of XLA's, and a product with ones for the sum.
 
@@ -194,19 +194,19 @@ def areas_of_bins(
         negatives: The same.
     """
     lanes = [_fours(each) for each in (positives, negatives)]
-    up_to = [sum(each) for each in lanes]
-    up_to = [each + before(each) for each in up_to]
-    all_positives, all_negatives = (each[:, -1:] for each in up_to)
-    # Beyond 2**24 a difference of rounded sums may be negative, and has no logarithm.
-    hits = jnp.maximum(all_positives - up_to[0], 0.0)
-    seen = hits + jnp.maximum(all_negatives - up_to[1], 0.0)
+    of_fours = [sum(each) for each in lanes]
+    above = [sums_by_fours(each, above=True) for each in of_fours]
+    all_positives, all_negatives = (
+        each[:, 0] + more[:, 0] for each, more in zip(of_fours, above, strict=True)
+    )
+    hits, seen = above[0], above[0] + above[1]
     areas = jnp.zeros_like(hits)
     for p, n in reversed(list(zip(*lanes, strict=True))):
         areas = areas + _area_of_counts(p, n, hits, seen)
         hits, seen = hits + p, seen + p + n
     ones = jnp.ones(areas.shape[1], areas.dtype)
     whole = jnp.matmul(areas, ones, precision=jax.lax.Precision.HIGHEST)
-    return whole, all_positives[:, 0], all_negatives[:, 0]
+    return whole, all_positives, all_negatives
 
 
 def _area_of_counts(p: Array, n: Array, hits: Array, seen: Array) -> Array:

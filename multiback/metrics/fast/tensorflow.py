@@ -24,6 +24,7 @@ from multiback.metrics.statistics.counts import CountTable, score_threshold
 from multiback.metrics.statistics.score_bins import SEARCHED, bin_ids, edge_table
 from multiback.metrics.statistics.score_histogram import (
     ScoreHistogram,
+    sums_by_fours,
 )
 from multiback.metrics.statistics.score_histogram import (
     before as before_each,
@@ -583,12 +584,24 @@ def areas_of_bins(
         area: Gives the area of bins of positives, negatives, positives above and all
             above them.
     """
-    up_to = [each + before_each(each) for each in (positives, negatives)]
-    all_positives, all_negatives = (each[:, -1:] for each in up_to)
-    hits = all_positives - up_to[0]
-    seen = hits + (all_negatives - up_to[1])
-    areas = tf.reduce_sum(area(positives, negatives, hits, seen), axis=-1)
-    return areas, all_positives[:, 0], all_negatives[:, 0]
+    hits, others = _sums_above(positives), _sums_above(negatives)
+    areas = tf.reduce_sum(area(positives, negatives, hits, hits + others), axis=-1)
+    lowest = positives[:, 0] + hits[:, 0], negatives[:, 0] + others[:, 0]
+    return areas, *lowest
+
+
+def _sums_above(values: Tensor) -> Tensor:
+    """Sum the bins above each one, `(columns, bins)`, in two levels."""
+    if is_for_xla():
+        return sums_by_fours(values, above=True)
+    columns, bins = values.shape
+    width = math.isqrt(bins - 1) + 1
+    table = tf.pad(values, [(0, 0), (0, -bins % width)])
+    table = tf.reshape(table, (columns, -1, width))
+    inside = tf.cumsum(table, axis=2, exclusive=True, reverse=True)
+    rows = table[:, :, 0] + inside[:, :, 0]
+    later = tf.cumsum(rows, axis=1, exclusive=True, reverse=True)
+    return tf.reshape(inside + later[:, :, None], (columns, -1))[:, :bins]
 
 
 @functools.cache
