@@ -224,8 +224,9 @@ def _guarded(
             ) from error
         if not needed and not optional:
             raise StateError(
-                f"The model could not be rebuilt ({brief(_root(error))}). Keras gives "
-                "a class what its get_config returned: for later runs, let its "
+                f"The model could not be rebuilt ({brief(_root(error))}). If a newer "
+                f"Keras than this {keras.__version__} saved it, update Keras. Keras "
+                "gives a class what its get_config returned: for later runs, let its "
                 "__init__ take that, with **kwargs for super().__init__. Now build the "
                 "model yourself, call it on a batch, then multiback.restore(model, "
                 "path)."

@@ -13,6 +13,7 @@ import keras
 import numpy as np
 import pytest
 import typer.main
+from support.backends import of_newer_keras
 
 import multiback as mb
 from multiback.cli.app import app
@@ -44,6 +45,7 @@ def test_every_command_still_has_its_arguments_and_options():
         assert set(wanted) <= options, name
 
 
+@of_newer_keras
 def test_the_command_line_reads_the_run(call, run, tmp_path):
     listed = call("ls", run, "--json").json
     assert [one["epoch"] for one in listed["checkpoints"]] == [1, 3]
@@ -58,6 +60,7 @@ def test_the_command_line_reads_the_run(call, run, tmp_path):
     assert call("report", run, "-o", tmp_path / "report.html").code == 0
 
 
+@of_newer_keras
 def test_its_best_model_loads_and_scores_what_it_recorded(run):
     model = mb.load_best(run)
     logs = model.evaluate(X, Y, verbose=0, return_dict=True)
@@ -66,6 +69,7 @@ def test_its_best_model_loads_and_scores_what_it_recorded(run):
     assert logs["loss"] == pytest.approx(recorded["val_loss"], rel=1e-6)
 
 
+@of_newer_keras
 def test_the_run_is_resumed_to_the_same_end_as_one_that_was_never_stopped(run, capsys):
     def model():
         keras.utils.set_random_seed(1)

@@ -1,6 +1,7 @@
 """Each page of the documentation that has code runs as it stands, block after block."""
 
 import pytest
+from support.backends import READS_NEWER
 from support.pages import ELSEWHERE, GUIDES, ROOT, run_page
 
 DOCS = ROOT / "docs"
@@ -11,6 +12,10 @@ HERE = [page for page in PAGES if page.stem not in sum(ELSEWHERE.values(), ())]
 
 @pytest.mark.parametrize("page", HERE, ids=lambda page: page.stem)
 def test_the_code_and_the_commands_of_a_page_run(page, tmp_path, monkeypatch, call):
+    if page.stem == "sequences" and not READS_NEWER:
+        pytest.skip(
+            "the loss of Keras 3.13 with ignore_class= is NaN, as the page says"
+        )
     monkeypatch.chdir(tmp_path)
     run_page(page, call=call)
 

@@ -1,4 +1,6 @@
-"""What the tests need to know of the backend that they run under."""
+"""What the tests need to know of the backend and the Keras that they run under."""
+
+import inspect
 
 import keras
 import numpy as np
@@ -8,6 +10,13 @@ from keras import ops
 BACKEND = keras.backend.backend()
 # Of a test beside others that run under each backend.
 once = pytest.mark.skipif(BACKEND != "torch", reason="no backend changes it")
+# Keras 3.15 writes arguments of this initializer that 3.13 does not take.
+READS_NEWER = (
+    "input_axes" in inspect.signature(keras.initializers.GlorotUniform).parameters
+)
+of_newer_keras = pytest.mark.skipif(
+    not READS_NEWER, reason="this Keras cannot read a model that a newer one saved"
+)
 
 
 def compiled(function):

@@ -8,9 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 from keras.ops import convert_to_tensor
 
+from multiback.metrics.fast.precision import precision_areas
 from multiback.metrics.inputs.batch import INT32, to_tensor
 from multiback.metrics.numeric.jax import is_known
-from multiback.metrics.statistics.score_histogram import sums_by_fours
+from multiback.metrics.statistics.score_histogram import won_pairs
 from multiback.metrics.statistics.statistic import Statistic
 
 Array = Any
@@ -143,115 +144,21 @@ def roc_area(
     """
 
     def area(negatives: Array, positives: Array) -> Array:
-        negatives, positives, won = _won_pairs(negatives, positives)
+        negatives, positives, won = won_pairs(negatives, positives)
         # One class makes this 0 / 0.
         return average(won / (negatives * positives), positives, negatives)
 
     return of_cells(state, bins, area, otherwise)
 
 
-def _won_pairs(negatives: Array, positives: Array) -> tuple[Array, Array, Array]:
-    """Return the numbers of negatives, positives and pairs that the positive wins.
-
-    Each row is a ranking, `(columns, bins)`. A tie counts half. Four neighbouring bins
-    become one, and the pairs between them are counted, until one is left: passes that
-    XLA vectorises, over 4/3 of the bins, with 3 roundings of a sum each. A prefix sum
-    took ten times as long.
-    """
-    won = None
-    while won is None or negatives.shape[-1] > 1:
-        low, high = _fours(negatives), _fours(positives)
-        if won is None:
-            won = sum(p * n for p, n in zip(high, low, strict=True)) / 2.0
-        else:
-            won = sum(_fours(won))
-        below = low[0]
-        for p, n in zip(high[1:], low[1:], strict=True):
-            won = won + p * below
-            below = below + n
-        negatives, positives = below, sum(high)
-    return negatives[:, 0], positives[:, 0], won[:, 0]
-
-
-def _fours(values: Array) -> list[Array]:
-    """Return the first, second, third and fourth of each four values of a row."""
-    table = jnp.pad(values, [(0, 0), (0, -values.shape[1] % 4)])
-    table = table.reshape(len(values), -1, 4)
-    return [table[:, :, k] for k in range(4)]
-
-
 def areas_of_bins(
     positives: Array, negatives: Array, _area: Callable[..., Array]
 ) -> tuple[Array, Array, Array]:
-    """Return the areas under precision-recall curves, positives and negatives.
+    """Return the areas under precision-recall curves, positives and negatives."""
 
-    Sums are written above every fourth bin only: between those of three other bins XLA
-    writes them number by number. The rest is written so that XLA vectorises it, which
-    makes it twice as fast: no logarithm of XLA's, and a product with ones for the sum.
+    def total(areas: Array) -> Array:
+        # A sum would keep XLA from vectorising the terms.
+        ones = jnp.ones(areas.shape[1], areas.dtype)
+        return jnp.matmul(areas, ones, precision=jax.lax.Precision.HIGHEST)
 
-    Args:
-        positives: Of each bin, `(columns, bins)`.
-        negatives: The same.
-    """
-    lanes = [_fours(each) for each in (positives, negatives)]
-    of_fours = [sum(each) for each in lanes]
-    above = [sums_by_fours(each, above=True) for each in of_fours]
-    all_positives, all_negatives = (
-        each[:, 0] + more[:, 0] for each, more in zip(of_fours, above, strict=True)
-    )
-    hits, seen = above[0], above[0] + above[1]
-    areas = jnp.zeros_like(hits)
-    for p, n in reversed(list(zip(*lanes, strict=True))):
-        areas = areas + _area_of_counts(p, n, hits, seen)
-        hits, seen = hits + p, seen + p + n
-    ones = jnp.ones(areas.shape[1], areas.dtype)
-    whole = jnp.matmul(areas, ones, precision=jax.lax.Precision.HIGHEST)
-    return whole, all_positives, all_negatives
-
-
-def _area_of_counts(p: Array, n: Array, hits: Array, seen: Array) -> Array:
-    """Return `AveragePrecision._middle` of whole numbers, in few operations.
-
-    With `q = p / (p + n)`, the share of positives in the bin, and `u = seen q`, the
-    integral from its first positive to its last is `q (p - 1 + (hits - u) log1p((p - 1)
-    / (u + 1)))`.
-    """
-    both = p + n
-    # 1 where there is nothing to divide.
-    share = p / jnp.maximum(both, 1.0)
-    start = seen * share
-    inverse = 1.0 / (start + 1.0)
-    first = (hits + 1.0) * share * inverse
-    last = (hits + p) / jnp.maximum(seen + both, 1.0)
-    rest = jnp.maximum(p - 1.0, 0.0)
-    curved = (hits - start) * _log1p(rest * inverse)
-    area = (first + last) / 2.0 + share * (rest + curved)
-    return jnp.where(p > 0.0, area, 0.0)
-
-
-# log(1 + f) is f - f^2 / 2 + f^3 times this polynomial, of 1 + f within a root of 2 of
-# 1; from the Cephes library's logf.
-_LOG = (
-    7.0376836292e-2,
-    -1.1514610310e-1,
-    1.1676998740e-1,
-    -1.2420140846e-1,
-    1.4249322787e-1,
-    -1.6668057665e-1,
-    2.0000714765e-1,
-    -2.4999993993e-1,
-    3.3333331174e-1,
-)
-_ROOT_OF_HALF = np.float32(np.sqrt(0.5)).view(np.int32)
-
-
-def _log1p(values: Array) -> Array:
-    """Return `log(1 + x)` of finite numbers of at least 0, in half of XLA's time."""
-    grown = jax.lax.bitcast_convert_type(values + 1.0, jnp.int32)
-    power = (grown - _ROOT_OF_HALF) >> 23
-    inverse = jax.lax.bitcast_convert_type((127 - power) << 23, jnp.float32)
-    f = values * inverse + (inverse - 1.0)
-    square, sums = f * f, jnp.zeros_like(f)
-    for factor in _LOG:
-        sums = sums * f + factor
-    return f * square * sums - square / 2.0 + f + power * np.float32(np.log(2.0))
+    return precision_areas(positives, negatives, total)

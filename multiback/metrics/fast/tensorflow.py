@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from multiback.metrics.fast.precision import precision_areas
 from multiback.metrics.inputs.batch import Given, same_shape, to_scores, to_tensor
 from multiback.metrics.inputs.causes import CAUSES, OF_LABELS
 from multiback.metrics.inputs.scores import BINARY
@@ -24,10 +25,7 @@ from multiback.metrics.statistics.counts import CountTable, score_threshold
 from multiback.metrics.statistics.score_bins import SEARCHED, bin_ids, edge_table
 from multiback.metrics.statistics.score_histogram import (
     ScoreHistogram,
-    sums_by_fours,
-)
-from multiback.metrics.statistics.score_histogram import (
-    before as before_each,
+    won_pairs,
 )
 from multiback.metrics.statistics.statistic import PairStatistic, State
 from multiback.metrics.statistics.task_counts import BinaryCounts
@@ -556,11 +554,7 @@ def roc_area(
     columns = int(counts.shape[1]) // (2 * bins + 1)
 
     def area_by_xla(negatives: Tensor, positives: Tensor) -> Tensor:
-        lower = before_each(negatives) + negatives / 2.0
-        won = tf.reduce_sum(positives * lower, axis=1)
-        below_all, above_all = (
-            tf.reduce_sum(part, axis=1) for part in (negatives, positives)
-        )
+        below_all, above_all, won = won_pairs(negatives, positives)
         # A single class makes this 0 / 0.
         return average(won / (below_all * above_all), above_all, below_all)
 
@@ -584,16 +578,20 @@ def areas_of_bins(
         area: Gives the area of bins of positives, negatives, positives above and all
             above them.
     """
-    hits, others = _sums_above(positives), _sums_above(negatives)
+    if is_for_xla():
+        return precision_areas(
+            positives, negatives, lambda areas: tf.reduce_sum(areas, axis=1)
+        )
+    both = tf.concat([positives, negatives], axis=0)
+    above = _sums_above(both)
+    hits, others = tf.split(above, 2)
     areas = tf.reduce_sum(area(positives, negatives, hits, hits + others), axis=-1)
-    lowest = positives[:, 0] + hits[:, 0], negatives[:, 0] + others[:, 0]
-    return areas, *lowest
+    all_positives, all_negatives = tf.split(both[:, 0] + above[:, 0], 2)
+    return areas, all_positives, all_negatives
 
 
 def _sums_above(values: Tensor) -> Tensor:
     """Sum the bins above each one, `(columns, bins)`, in two levels."""
-    if is_for_xla():
-        return sums_by_fours(values, above=True)
     columns, bins = values.shape
     width = math.isqrt(bins - 1) + 1
     table = tf.pad(values, [(0, 0), (0, -bins % width)])

@@ -186,11 +186,15 @@ class AveragePrecision(ScoreMetric):
             return None
 
         def value(negatives: Tensor, positives: Tensor) -> Tensor:
-            areas, *totals = kernels.areas_of_bins(
-                positives, negatives, lambda *bins: self._middle(*bins, 0.0)
+            def area(p: Tensor, n: Tensor, hits: Tensor, seen: Tensor) -> Tensor:
+                return self._middle(p, n, hits, seen, 0.0)
+
+            areas, all_positives, all_negatives = kernels.areas_of_bins(
+                positives, negatives, area
             )
-            values = ratio(areas, totals[0], 0.0)
-            return self._average(values[None], *totals, ops.zeros_like(values))[0]
+            values = ratio(areas, all_positives, 0.0)
+            none = ops.zeros_like(values)
+            return self._average(values[None], all_positives, all_negatives, none)[0]
 
         return kernels.of_cells(state, scores.bins, value, lambda: self.compute(state))
 

@@ -281,16 +281,45 @@ def sums_by_fours(values: Tensor, *, above: bool = False) -> Tensor:
     columns, bins = values.shape
     if bins == 1:
         return ops.zeros_like(values)
-    table = ops.pad(values, [(0, 0), (0, -bins % 4)])
-    table = ops.reshape(table, (columns, -1, 4))
     order = (3, 2, 1, 0) if above else (0, 1, 2, 3)
-    one, two, three, four = (table[:, :, k] for k in order)
+    lanes = fours(values)
+    one, two, three, four = (lanes[k] for k in order)
     second = one + two
     third = second + three
     others = sums_by_fours(third + four, above=above)
     sums = [others, others + one, others + second, others + third]
     sums = [sums[k] for k in order]
     return ops.reshape(ops.stack(sums, axis=-1), (columns, -1))[:, :bins]
+
+
+def won_pairs(negatives: Tensor, positives: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the numbers of negatives, positives and pairs that the positive wins.
+
+    Each row is a ranking, `(columns, bins)`. A tie counts half. Four neighbouring bins
+    become one, and the pairs between them are counted, until one is left: passes that
+    XLA vectorises, over 4/3 of the bins, with 3 roundings of a sum each. A prefix sum
+    took ten times as long.
+    """
+    won = None
+    while won is None or negatives.shape[-1] > 1:
+        low, high = fours(negatives), fours(positives)
+        if won is None:
+            won = sum(p * n for p, n in zip(high, low, strict=True)) / 2.0
+        else:
+            won = sum(fours(won))
+        below = low[0]
+        for p, n in zip(high[1:], low[1:], strict=True):
+            won = won + p * below
+            below = below + n
+        negatives, positives = below, sum(high)
+    return negatives[:, 0], positives[:, 0], won[:, 0]
+
+
+def fours(values: Tensor) -> list[Tensor]:
+    """Return the first, second, third and fourth of each four values of a row."""
+    table = ops.pad(values, [(0, 0), (0, -values.shape[1] % 4)])
+    table = ops.reshape(table, (values.shape[0], -1, 4))
+    return [table[:, :, k] for k in range(4)]
 
 
 def total(values: Tensor) -> Tensor:
