@@ -5,7 +5,7 @@
     nox -s demo            the main job, on real data
     nox -s tests-torch     the test suite under one backend
     nox -s tests-jax       of it what may differ under another (-tensorflow); of a test
-                           with many cases one in three
+                           with many cases one in four
     nox -s tests-plain     what needs no Keras, where there is none
     nox -s portability     what one backend writes, the others load; and several
                            processes together
@@ -50,7 +50,7 @@ PYTEST = (
 )
 # PyTorch, which compiles nothing, takes every case of a test, and the others one in
 # so many, or each case where you name the tests: `nox -s tests-jax -- tests/metrics`.
-SHARE = "3"
+SHARE = "4"
 # Folders of tests that a session of their own runs.
 ELSEWHERE = tuple(
     f"--ignore=tests/{folder}"
@@ -90,7 +90,7 @@ ONCE = (
     *(
         f"tests/adapters/test_{name}.py"
         for name in (
-            *("assert_agrees", "crosscheck_metrics", "crosschecked_boxes"),
+            *("assert_agrees", "audit", "crosscheck_metrics", "crosschecked_boxes"),
             *("documented_examples", "equivalents"),
             *("every_torchmetric", "keras_conventions", "keras_equivalents"),
             "lightning_files",
