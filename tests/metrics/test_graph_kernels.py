@@ -145,6 +145,8 @@ def test_a_ratio_in_a_graph_is_that_of_the_formula():
             np.testing.assert_allclose(result, metric.compute(state), rtol=1e-6)
 
 
+# AutoGraph does so itself under Python 3.13.
+@pytest.mark.filterwarnings("ignore:.*___pyct_anno:DeprecationWarning")
 def test_autograph_reads_what_a_step_of_a_user_calls():
     import tensorflow as tf
 
