@@ -36,6 +36,7 @@ import warnings
 os.environ["OMP_NUM_THREADS"] = "1"
 os.environ.setdefault("KERAS_BACKEND", "torch")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("NPROC", "1")  # For JAX, whose pool of threads has no other name.
 os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
 os.environ.setdefault(
