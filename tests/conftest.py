@@ -86,7 +86,7 @@ def pytest_collection_finish():
 
 @pytest.hookimpl(trylast=True)
 def pytest_runtest_teardown(item, nextitem):
-    """Let it pass over what a file's tests left too: models, graphs, compiled code."""
+    """Let the collector pass over the models and graphs that a file's tests left."""
     if nextitem is None or nextitem.path != item.path:
         gc.collect()
         gc.freeze()

@@ -11,12 +11,9 @@ LIMIT = 300.0
 HIDING = Path(__file__).parents[1] / "hidden"
 # What Keras imports where it is installed, or looks for in `fit`. A process without it
 # starts in half of the time.
-SELDOM_NEEDED = {"jax", "matplotlib", "orbax", "pandas", "sklearn", "tensorflow"}
-SELDOM_NEEDED |= {"torch"}
-# JAX compiles each model again in each process, which took most of their time.
-COMPILING_LITTLE = (
-    "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"
-)
+SELDOM_NEEDED = {
+    *("jax", "matplotlib", "orbax", "pandas", "sklearn", "tensorflow", "torch")
+}
 
 
 def command(program, *arguments):
@@ -33,7 +30,7 @@ def under(backend, *needed):
     path = os.pathsep.join(
         dict.fromkeys([str(HIDING), *os.environ["PYTHONPATH"].split(os.pathsep)])
     )
-    found = {
+    return {
         **os.environ,
         "KERAS_BACKEND": backend,
         "MULTIBACK_TEST_HIDDEN": ",".join(sorted(hidden)),
@@ -41,7 +38,6 @@ def under(backend, *needed):
         "TF_CPP_MIN_LOG_LEVEL": "3",
         "TF_ENABLE_ONEDNN_OPTS": "0",
     }
-    return found | ({"XLA_FLAGS": COMPILING_LITTLE} if backend == "jax" else {})
 
 
 class Child:

@@ -10,9 +10,8 @@ from pathlib import Path
 RANK, ROOT, PORT = int(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
 SIZE = 2
 # Four devices in all.
-os.environ["XLA_FLAGS"] += (
-    f" --xla_force_host_platform_device_count={2 if PORT != '0' else 4}"
-)
+FLAGS = f" --xla_force_host_platform_device_count={2 if PORT != '0' else 4}"
+os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + FLAGS
 
 import jax
 import keras

@@ -7,7 +7,8 @@ import os
 import sys
 from pathlib import Path
 
-os.environ["XLA_FLAGS"] += " --xla_force_host_platform_device_count=4"
+FLAGS = " --xla_force_host_platform_device_count=4"
+os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + FLAGS
 
 import keras
 import numpy as np
