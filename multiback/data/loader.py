@@ -151,7 +151,7 @@ class ResumableLoader(Epochs):
     def _read_next(self) -> None:
         """Read a batch, and note its position."""
         self._note()
-        batch = self._source.read(anew=not self._through)
+        batch = self._source.read(restart=not self._through)
         whole = tuple(batch) if isinstance(batch, list | tuple) else (batch,)
         self._kept[self._cursor] = as_arrays(whole, "a batch of loader=")
         self._cursor += 1

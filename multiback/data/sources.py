@@ -89,8 +89,8 @@ class Source:
         if not state["ended"]:
             self._begun, self._given = state["begun"], state["given"]
 
-    def read(self, *, anew: bool) -> Any:
-        """Return the next batch; with `anew`, the last iterator may be exhausted."""
+    def read(self, *, restart: bool) -> Any:
+        """Return the next batch; with `restart`, the first one after the last."""
         if self._iterator is None or self._ended:
             self._open()
         try:
@@ -99,10 +99,10 @@ class Source:
             if not self._given:
                 name = type(self._loader).__name__
                 raise ArgumentError(_EMPTY.format(name)) from None
-            if not anew:
+            if not restart:
                 raise ArgumentError(_LENGTH.format("ended before")) from None
             self._open()
-            return self.read(anew=False)
+            return self.read(restart=False)
         self._given = True
         return batch
 

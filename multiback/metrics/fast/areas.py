@@ -1,4 +1,4 @@
-"""Areas under precision-recall curves of bins, written so that XLA vectorises them."""
+"""Areas under curves of bins, written so that XLA vectorises them."""
 
 import math
 from collections.abc import Callable
@@ -8,6 +8,29 @@ from keras import ops
 
 from multiback.metrics.statistics.score_histogram import fours, sums_by_fours
 from multiback.metrics.statistics.statistic import Tensor
+
+
+def won_pairs(negatives: Tensor, positives: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the numbers of negatives, positives and pairs that the positive wins.
+
+    Each row is a ranking, `(columns, bins)`. A tie counts half. Four neighbouring bins
+    become one, and the pairs between them are counted, until one is left: passes that
+    XLA vectorises, over 4/3 of the bins, with 3 roundings of a sum each. A prefix sum
+    took ten times as long.
+    """
+    won = None
+    while won is None or negatives.shape[-1] > 1:
+        low, high = fours(negatives), fours(positives)
+        if won is None:
+            won = sum(p * n for p, n in zip(high, low, strict=True)) / 2.0
+        else:
+            won = sum(fours(won))
+        below = low[0]
+        for p, n in zip(high[1:], low[1:], strict=True):
+            won = won + p * below
+            below = below + n
+        negatives, positives = below, sum(high)
+    return negatives[:, 0], positives[:, 0], won[:, 0]
 
 
 def precision_areas(

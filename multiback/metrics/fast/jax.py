@@ -8,10 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 from keras.ops import convert_to_tensor
 
-from multiback.metrics.fast.precision import precision_areas
+from multiback.metrics.fast.areas import precision_areas, won_pairs
 from multiback.metrics.inputs.batch import INT32, to_tensor
 from multiback.metrics.numeric.jax import is_known
-from multiback.metrics.statistics.score_histogram import won_pairs
 from multiback.metrics.statistics.statistic import Statistic
 
 Array = Any

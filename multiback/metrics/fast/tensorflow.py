@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from multiback.metrics.fast.precision import precision_areas
+from multiback.metrics.fast.areas import precision_areas, won_pairs
 from multiback.metrics.inputs.batch import Given, same_shape, to_scores, to_tensor
 from multiback.metrics.inputs.causes import CAUSES, OF_LABELS
 from multiback.metrics.inputs.scores import BINARY
@@ -23,10 +23,7 @@ from multiback.metrics.numeric import exact
 from multiback.metrics.numeric.tensorflow import apart, is_for_xla
 from multiback.metrics.statistics.counts import CountTable, score_threshold
 from multiback.metrics.statistics.score_bins import SEARCHED, bin_ids, edge_table
-from multiback.metrics.statistics.score_histogram import (
-    ScoreHistogram,
-    won_pairs,
-)
+from multiback.metrics.statistics.score_histogram import ScoreHistogram
 from multiback.metrics.statistics.statistic import PairStatistic, State
 from multiback.metrics.statistics.task_counts import BinaryCounts
 

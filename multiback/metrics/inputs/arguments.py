@@ -58,7 +58,7 @@ def as_ids(
 ) -> int | tuple[int, ...] | None:
     """Return an argument that is a class id, or several, with Python's integers.
 
-    It is neither empty nor has an id twice.
+    An empty list raises, and so does an id that is given twice.
 
     Examples:
         >>> as_ids("classes", np.array([2, 1]), 0, 2)

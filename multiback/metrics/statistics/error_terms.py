@@ -144,8 +144,8 @@ class ErrorTerms(SumStatistic, TargetStatistic):
     """Add up one term an element, and the weights, apart for each output.
 
     "sums" is float32 of shape `(2, 5, D)`, as `sums_for_mean` returns them. For
-    "weighted percentage" there is "sizes" too, `(2, D)`: the sum of `|y_true|`. One
-    output takes all elements.
+    "weighted percentage" there is "sizes" too, `(2, D)`: the sum of `|y_true|`.
+    Without `num_outputs` all elements are of one output.
     """
 
     words_of: ClassVar[dict[str, str]] = {
