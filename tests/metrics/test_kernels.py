@@ -244,22 +244,25 @@ def test_four_cells_carry_as_any_number_does():
         np.testing.assert_array_equal(by_four, by_cell)
 
 
+@pytest.mark.parametrize("total", [0, (1 << 24) - 1])
 @pytest.mark.parametrize("size", [0, 5, 40])
-def test_adding_by_id_carries_what_is_full_and_only_that(size):
+def test_adding_by_id_carries_once_the_total_is_full(size, total):
     start = np.zeros((2, 9), "int32")
-    start[1, :4] = (1 << 24) - 1
-    ids = np.arange(size, dtype="int32") % 5
+    start[1, :4], start[1, 8] = (1 << 24) - 1, total
+    ids = np.append(np.arange(size, dtype="int32") % 5, np.int32(8))
     numbers = (ids != 1).astype("int32")
+    numbers[-1] = numbers[:-1].sum()
     added = compiled(exact.add_ids_to_count)(
         *map(ops.convert_to_tensor, (start, ids, numbers))
     )
-    expected = exact.add_to_count(
-        ops.convert_to_tensor(start),
-        ops.convert_to_tensor(np.bincount(ids, numbers, minlength=9).astype("int32")),
-    )
+    added = ops.convert_to_numpy(added).astype("int64")
+    expected = start.astype("int64")
+    np.add.at(expected[1], ids, numbers)
     np.testing.assert_array_equal(
-        ops.convert_to_numpy(added), ops.convert_to_numpy(expected)
+        added[0] * (1 << 24) + added[1], expected[0] * (1 << 24) + expected[1]
     )
+    full = expected[1, 8] >= 1 << 24
+    assert (added[1] < 1 << 24).all() == (full or not size)
 
 
 @pytest.mark.parametrize("n", [0, 1, 31, 32, 33, 200])

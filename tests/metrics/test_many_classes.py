@@ -111,13 +111,15 @@ def test_a_step_reads_large_counts_as_the_arrays_do(cls, way):
     place = np.arange(size) % (2 * bins + 1)
     # Negatives of the lower half of the scores.
     low = place < bins // 2
-    for largest, others in ((2, 2), (1000, 2), (2**23, 2**23), (2**23, 3), (2**26, 3)):
+    for largest, others in ((2, 2), (1000, 2), (2**25, 2**25), (2**23, 3), (2**26, 3)):
         # Bins without scores, with a single one, and with many.
         cells = RNG.integers(0, np.where(low, largest, others))
         cells *= RNG.random(size) < 0.5
         cells[2 * bins :: 2 * bins + 1] = 0  # No NaN.
         cells[-1] = cells[:-1].sum()
-        counts = np.stack([cells >> 24, cells & (2**24 - 1)]).astype("int32")
+        high = np.where(cells < 2**25, 0, cells >> 24)  # A step leaves such a cell.
+        high[-1] = cells[-1] >> 24
+        counts = np.stack([high, cells - (high << 24)]).astype("int32")
         metric.variables[0].assign(counts)
         found = result([ops.convert_to_tensor(v.numpy()) for v in metric.variables])
         np.testing.assert_allclose(

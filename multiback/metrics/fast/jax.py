@@ -10,6 +10,7 @@ from keras.ops import convert_to_tensor
 
 from multiback.metrics.fast.areas import precision_areas, won_pairs
 from multiback.metrics.inputs.batch import INT32, to_tensor
+from multiback.metrics.numeric import exact
 from multiback.metrics.numeric.jax import is_known
 from multiback.metrics.statistics.statistic import Statistic
 
@@ -114,7 +115,7 @@ def of_cells(
         # An epoch of a thousand classes has more than 2**24 scores. Looking at all
         # cells in each step took a fifth of its time.
         carried = jax.lax.cond(
-            carried, lambda: jnp.any(counts[0, :-1]), lambda: carried
+            carried, lambda: jnp.any(exact.carry(counts)[0, :-1]), lambda: carried
         )
     odd = carried | jnp.any(table(counts)[:, -1]) | jnp.any(state["unusable"])
 

@@ -501,17 +501,23 @@ def of_cells(
             `(columns, bins)`, if no cell has 2**24 scores and no score a weight.
         otherwise: Computes the value of any other state, in a branch of its own.
     """
-    many = int(state["counts"].shape[1]) >= MANY_CELLS and not is_for_xla()
+    # It may hold Keras's variables.
+    state = {key: tf.convert_to_tensor(part) for key, part in state.items()}
 
-    def plain(counts: Tensor) -> Tensor:
-        table = tf.reshape(counts[1, :-1], (-1, 2 * bins + 1))
+    def plain(state: State) -> Tensor:
+        table = tf.reshape(state["counts"][1, :-1], (-1, 2 * bins + 1))
         parts = table[:, :bins], table[:, bins:-1]
         return value(*(tf.cast(part, tf.float32) for part in parts))
 
-    if many:  # Few passes over the cells are what counts.
-        plain = tf.function(plain, jit_compile=True)
-    counts = tf.convert_to_tensor(state["counts"])  # It may be Keras's variable.
-    return tf.cond(_is_odd(state, bins), apart(otherwise), lambda: plain(counts))
+    def both(state: State) -> tuple[Tensor, Tensor]:
+        return _is_odd(state, bins), plain(state)
+
+    if int(state["counts"].shape[1]) >= MANY_CELLS and not is_for_xla():
+        # Few operations and few passes over the cells are what counts.
+        odd, found = tf.function(both, jit_compile=True)(state)
+        return tf.cond(odd, apart(otherwise), lambda: found)
+    odd = _is_odd(state, bins)
+    return tf.cond(odd, apart(otherwise), lambda: plain(state))
 
 
 def _is_odd(state: State, bins: int) -> Tensor:
@@ -523,7 +529,7 @@ def _is_odd(state: State, bins: int) -> Tensor:
     if last > 2 * bins + 1:  # Many classes have 2**24 in all.
         carried = tf.cond(
             carried > 0,
-            apart(lambda: tf.reduce_max(counts[0, :-1])),
+            apart(lambda: tf.reduce_max(exact.carry(counts)[0, :-1])),
             lambda: carried,
         )
     # A NaN is unusable, and weights of rankings are not negative.

@@ -42,13 +42,12 @@ def add_to_count(count: Tensor, batch: Tensor) -> Tensor:
 def add_ids_to_count(count: Tensor, ids: Tensor, numbers: Tensor) -> Tensor:
     """Add small int32 numbers to the cells of a count that ids name.
 
-    Most batches touch few cells of many, without a full one: only a full cell needs a
-    pass over all.
+    The last cell counts what all others do, so it shows whether one of them may be
+    full: to look at each cell of a batch takes longer than to count it. Until the last
+    one is full again, another may hold up to twice 2**24 in its low word.
     """
     count = bins.add_at(count, ids, ops.cast(numbers, "int32"))
-    few = isinstance(ids.shape[0], int) and ids.shape[0] < count.shape[1]
-    touched = ops.take(count[1], ids) if few else count[1]
-    full = ops.any(touched > _LOW_MASK)
+    full = count[1, -1] > _LOW_MASK
     if keras.backend.backend() == "tensorflow" and is_for_xla():
         # A loop of one step or none: TensorFlow's XLA copies what passes `cond`.
         count, _ = ops.while_loop(
