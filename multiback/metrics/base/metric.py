@@ -40,12 +40,15 @@ from multiback.warn import warn
 
 kernels: Any = None
 compiled: Any = None
+in_step: Any = None
 if keras.backend.backend() == "torch":
     from multiback.metrics.fast import torch as kernels
 elif keras.backend.backend() == "jax":
     from multiback.metrics.fast import jax as compiled
+    from multiback.metrics.fast.results import jax as in_step
 elif keras.backend.backend() == "tensorflow":
     from multiback.metrics.fast import tensorflow as compiled
+    from multiback.metrics.fast.results import tensorflow as in_step
 
 Tensor = Any
 Direction = Literal["max", "min"]
@@ -177,7 +180,7 @@ class Metric(keras.metrics.Metric, abc.ABC):  # type: ignore[misc]  # Keras has 
 
         Args:
             _state: The state, as tensors.
-            _kernels: The backend's kernels.
+            _kernels: The backend's file of `fast.results`.
         """
         return None
 
@@ -274,7 +277,7 @@ class Metric(keras.metrics.Metric, abc.ABC):  # type: ignore[misc]  # Keras has 
         """Compute the value by the kernels of a backend that compiles."""
         arrays = compiled.as_arrays(state)
         if arrays is None:
-            return self.compute_in_step(state, compiled)
+            return self.compute_in_step(state, in_step)
         value = self._on_arrays(arrays)
         return None if value is None else ops.convert_to_tensor(value, "float32")
 
