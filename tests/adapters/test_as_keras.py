@@ -1,5 +1,6 @@
 """A torchmetrics metric streams inside of Keras, is reset by it and saved with it."""
 
+import threading
 from typing import ClassVar
 
 import keras
@@ -338,3 +339,33 @@ def test_several_steps_an_execution_are_all_counted(identity_model, scored):
     model = identity_model(metrics=metrics, steps_per_execution=3)
     history = model.fit(x, y, batch_size=BATCH, verbose=0).history
     assert history["f1"] == pytest.approx([f1(x, y)])
+
+
+@pytest.mark.skipif(BACKEND != "jax", reason="the threads are XLA's")
+def test_a_thread_of_xla_keeps_its_state_in_python_from_step_to_step():
+    import jax
+    import jax.numpy as jnp
+
+    from multiback.adapters.bridge.jax import run
+
+    here, kept, seen = threading.local(), [], []
+
+    def note(count, *_):
+        here.calls = getattr(here, "calls", 0) + 1
+        seen.append((threading.get_ident(), here.calls))
+        return (count + 1,)
+
+    @jax.jit
+    def step(count, values):
+        # So much that XLA does not run it in the caller's thread.
+        values = jnp.tanh(values @ values)
+        return run(note, count, [values], None, kept)[0]
+
+    count, values = jnp.int32(0), jnp.ones((256, 256))
+    for _ in range(20):
+        count = step(count, values).block_until_ready()
+    assert int(count) == 20
+    # A thread whose state is dropped begins at 1 again.
+    for thread in {thread for thread, _ in seen}:
+        calls = [calls for each, calls in seen if each == thread]
+        assert calls == list(range(1, len(calls) + 1))
