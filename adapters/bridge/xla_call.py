@@ -138,9 +138,7 @@ class Call:
         """Call the function with copies of the arguments; write down its results."""
         arrays = [
             # A bytearray is a copy that NumPy may write to.
-            np.frombuffer(bytearray(kind.from_address(buffer[0].data)), dtype).reshape(
-                shape
-            )
+            np.ndarray(shape, dtype, bytearray(kind.from_address(buffer[0].data)))
             if size
             else np.empty(shape, dtype)
             for buffer, (size, kind, dtype, shape) in zip(
