@@ -45,7 +45,8 @@ def check_tensors(
                 f"tensors[{name!r}] must be a NumPy array, but is a "
                 f"{type(array).__name__}. Copy it to the host with numpy.asarray."
             )
-    build_header(_kinds(tensors), labels)
+    with no_collector():
+        build_header(_kinds(tensors), labels)
 
 
 def write_tensors(

@@ -14,6 +14,7 @@ from pathlib import Path
 from multiback.errors import NoCheckpointError, StoreError
 from multiback.store.checkpoint import Checkpoint, read_checkpoint
 from multiback.store.disk.files import store_errors
+from multiback.store.format.collector import no_collector
 from multiback.store.format.manifest import MANIFEST
 
 # The coarsest clock of a file system in use, FAT's.
@@ -76,6 +77,7 @@ class Listing:
             f"the directory that was given to ModelCheckpoint."
         )
 
+    @no_collector()
     def read(self) -> tuple[list[Checkpoint], Skipped]:
         """Return the checkpoints, oldest commit first, and what was skipped."""
         found: list[Checkpoint] = []
