@@ -12,6 +12,7 @@
     nox -s remote          run directories on a real S3 server, on this machine
     nox -s adapters        Lightning, KerasTuner, loggers: the real ones (not in CI)
     nox -s lint types dist
+    nox -s generate        write what is made from the code: expected values, pages
     nox -s docs            the site, in site/, and a look at it (not in CI)
     nox -s floor newest    the oldest and the newest that we claim (not in CI)
     nox -s peers           scikit-learn's own tests, answered by our metrics (not in CI)
@@ -361,6 +362,15 @@ def demo(session: nox.Session) -> None:
     backend = session.env.get("KERAS_BACKEND") or "jax"
     env = {**QUIET, "KERAS_BACKEND": backend}
     in_frameworks(session, "multiback", "demo", *session.posargs, **env)
+
+
+@on_frameworks
+def generate(session: nox.Session) -> None:
+    """Write the values that tests expect of the metrics, and the generated pages."""
+    env = {**QUIET, "KERAS_BACKEND": "torch", "PYTHONPATH": str(ROOT / "tests")}
+    # -P: not the multiback of the source tree, which lacks its adapters.
+    in_frameworks(session, "python", "-P", "-m", "support.oracles", **env)
+    in_frameworks(session, "python", str(ROOT / "docs" / "generate.py"), **env)
 
 
 @on_frameworks

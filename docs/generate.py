@@ -1,6 +1,6 @@
 """Write docs/metrics.md: what each metric means, and who agrees with it.
 
-    KERAS_BACKEND=torch python docs/generate.py
+    nox -s generate
 
 It writes docs/reference/metrics.md too, the list of public names for the site,
 docs/reference/command_line.md, and docs/images/metrics/, a picture of each metric that

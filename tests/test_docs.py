@@ -7,7 +7,7 @@ import pytest
 from support.backends import BACKEND
 
 DOCS = Path(__file__).parents[1] / "docs"
-AGAIN = "run: KERAS_BACKEND=torch python docs/generate.py"
+AGAIN = "run: nox -s generate"
 
 
 @pytest.fixture
