@@ -5,7 +5,7 @@
     nox -s demo            the main job, on real data
     nox -s tests-torch     the test suite under one backend
     nox -s tests-jax       of it what may differ under another (-tensorflow); of a test
-                           with many cases one in four
+                           with many cases one in six
     nox -s tests-plain     what needs no Keras, where there is none
     nox -s portability     what one backend writes, the others load; and several
                            processes together
@@ -51,11 +51,16 @@ PYTEST = (
 )
 # PyTorch, which compiles nothing, takes every case of a test, and the others one in
 # so many, or each case where you name the tests: `nox -s tests-jax -- tests/metrics`.
-SHARE = "4"
-# Folders of tests that a session of their own runs.
-ELSEWHERE = tuple(
-    f"--ignore=tests/{folder}"
-    for folder in ("browser", "engines", "integrations", "portability", "remote")
+SHARE = "6"
+# It reads texts and runs nothing, so `lint` runs it.
+WORDS = "tests/test_words.py"
+# Tests that a session of their own runs.
+ELSEWHERE = (
+    f"--ignore={WORDS}",
+    *(
+        f"--ignore=tests/{folder}"
+        for folder in ("browser", "engines", "integrations", "portability", "remote")
+    ),
 )
 
 # Tests that need no Keras, and so no backend: they run once, in `tests-plain`, where
@@ -78,7 +83,7 @@ PLAIN = (
     "tests/show",
     *(
         f"tests/test_{name}.py"
-        for name in ("errors_page", "repository", "rooms", "warnings", "words")
+        for name in ("errors_page", "repository", "rooms", "warnings")
     ),
 )
 
@@ -155,7 +160,7 @@ QUICK = (
     *("tests/store/test_round_trip.py", "tests/store/test_runs.py"),
 )
 
-for path in (*PLAIN, *ONCE, *OPTIMIZED, *QUICK):
+for path in (*PLAIN, *ONCE, *OPTIMIZED, *QUICK, WORDS):
     if not (ROOT / path).exists():  # pytest passes over what it is to ignore.
         raise FileNotFoundError(path)
 
@@ -395,10 +400,11 @@ def peers(session: nox.Session) -> None:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Check style, formatting, workflows, and that imports run down."""
+    """Check style, words, formatting, workflows, and that imports run down."""
     session.install(*CONSTRAINTS, *nox.project.dependency_groups(PROJECT, "lint"))
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
+    session.run("pytest", "--noconftest", "-q", WORDS)
     workflows = map(str, sorted((ROOT / ".github" / "workflows").glob("*.yml")))
     schema = ("--builtin-schema", "vendor.github-workflows")
     session.run("check-jsonschema", *schema, *workflows)

@@ -24,14 +24,14 @@ def mirrored():
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def test_what_every_metric_of_the_catalogue_adds_up_is_right_on_two_replicas(mirrored):
+def test_what_each_statistic_adds_up_is_right_on_two_replicas(mirrored):
     wrong = {
         name: numbers
         for name, numbers in mirrored["metrics"].items()
         if numbers["two"] != pytest.approx(numbers["one"], rel=1e-5, abs=1e-5)
     }
     assert not wrong
-    assert len(mirrored["metrics"]) > 40
+    assert len(mirrored["metrics"]) > 30
 
 
 def test_extremes_are_not_added_up(mirrored):

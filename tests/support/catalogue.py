@@ -102,11 +102,11 @@ def _entries():
 ENTRIES = {entry.id: entry for entry in _entries()}
 
 
-def of_each_statistic(entries, copies=1):
+def of_each_statistic(entries, copies=1, alike=lambda statistic: statistic):
     """Keep the first entries of each statistic: what accumulates is the same."""
     kept, seen = {}, {}
     for name, entry in entries.items():
-        statistic = entry.make().statistic
+        statistic = alike(entry.make().statistic)
         seen[statistic] = seen.get(statistic, 0) + 1
         if seen[statistic] <= copies:
             kept[name] = entry

@@ -19,8 +19,8 @@ from support.catalogue import ENTRIES, Entry, N, datasets, of_each_statistic
 
 import multiback as mb
 
-# Matching boxes is a loop of its own; its counts are added as all others are.
-METRICS = of_each_statistic(ENTRIES) | {
+# Replicas add states as their class says, whatever its parameters.
+METRICS = of_each_statistic(ENTRIES, copies=2, alike=type) | {
     f"{name} kept": Entry(name, "binary", {"capacity": N})
     for name in ("AUROC", "AveragePrecision")
 }
