@@ -328,20 +328,15 @@ def _count_scores(
     scores = tf.cast(scores, tf.float32)
     usable = tf.where(ranked, scores, tf.zeros_like(scores))
     ids = bin_ids(usable, statistic.bits, logits=logits)
-    # In the low words of the flat count.
-    ids = ids + tf.where(positive, length + bins, length)
-    ids = tf.where(ranked, ids, length + 2 * bins)
+    ids = ids + tf.where(positive, bins, 0)
+    ids = tf.where(ranked, ids, 2 * bins)
     known = tf.cast(tf.logical_or(positive, negative), tf.int32)
     total = tf.reduce_sum(known)
     numbers = tf.concat([known, [total]], axis=0)
-    ids = tf.concat([ids, [2 * length - 1]], axis=0)
+    ids = tf.concat([ids, [length - 1]], axis=0)
     usable = tf.reduce_sum(tf.cast(ranked, tf.int32))
     odd = total + usable < 2 * tf.size(known)
-    flat = tf.tensor_scatter_nd_add(tf.reshape(counts, [-1]), ids[:, None], numbers)
-    counts = tf.reshape(flat, counts.shape)
-    # The last cell counts all scores, so no other cell is larger.
-    full = flat[-1] >= exact.COUNT_BASE
-    return tf.cond(full, lambda: exact.carry(counts), lambda: counts), odd
+    return exact.add_ids_to_count(counts, ids, numbers), odd
 
 
 def _count_many_scores(
