@@ -27,9 +27,10 @@ one that freed some does not pay it: that decided earlier figures, and not what
 a way does.
 
 multiback, Orbax and torch's distributed checkpoint fsync what they write; Keras and
-Lightning leave that to the kernel. Then what was promised, with a verdict each. The
-steps beside a save must leave a core free: how many processors they keep busy alone
-stands there too.
+Lightning leave that to the kernel. Then what was promised, with a verdict each. Ten
+steps beside a save are compared with the ten before and the ten after, and so are ten
+beside a plain write and fsync of as many bytes, and ten beside nothing. A core must be
+free: how many processors the steps keep busy alone stands there too.
 """
 
 import contextlib
@@ -41,6 +42,7 @@ import random
 import statistics
 import sys
 import tempfile
+import threading
 import time
 import warnings
 from pathlib import Path
@@ -153,30 +155,50 @@ def copies(model, folder, buffers, state):
 
 
 def slowdown(model, x, folder):
-    """Compare steps with and without a save beside them, block by block."""
-    ckpt = mb.Checkpointer(folder)
-    ratios, alone, blocked, saving, busy = [], [], [], [], []
-    for block in range(9):
-        seconds = {}
-        # In turn first and second: whatever drifts favours none.
-        for saves in (block % 2 == 0, block % 2 == 1):
-            if saves:
-                start = time.perf_counter()
-                ckpt.step(model, {})
-                blocked.append(time.perf_counter() - start)
-            begun, used = time.perf_counter(), time.process_time()
-            for _ in range(STEPS):
-                model.train_on_batch(x, x)
-            seconds[saves] = time.perf_counter() - begun
-            if saves:
-                ckpt.wait()
-                saving.append(time.perf_counter() - start)
-            else:
-                busy.append((time.process_time() - used) / seconds[saves])
-        ratios.append(seconds[True] / seconds[False])
-        alone.append(seconds[False])
-    ckpt.finish()
-    return ratios[1:], alone[1:], busy[1:], blocked[1:], saving[1:]
+    """Time steps beside a save and beside a plain write, each between steps alone."""
+    folder.mkdir()
+    ours, plain = Multiback(model, folder / "ours"), Limit(model, folder / "plain")
+
+    def write():
+        thread = threading.Thread(target=plain.save())
+        thread.start()
+        return thread.join
+
+    def steps():
+        begun = time.perf_counter()
+        for _ in range(STEPS):
+            model.train_on_batch(x, x)
+        return time.perf_counter() - begun
+
+    beside = {"save": ours.save, "write": write, "nothing": lambda: lambda: None}
+    ratios = {name: [] for name in beside}
+    alone, busy, blocked, total = [], [], [], []
+    # What drifts in a machine slows the neighbours as well: before, after.
+    before = steps()
+    dice = random.Random(0)  # noqa: S311 - no secret
+    for block in range(10):
+        turns = list(beside)
+        dice.shuffle(turns)
+        for name in turns:
+            start = time.perf_counter()
+            wait = beside[name]()
+            blocks = time.perf_counter() - start
+            seconds = steps()
+            wait()
+            both = time.perf_counter() - start
+            used = time.process_time()
+            after = steps()
+            used = time.process_time() - used
+            if block:  # The first one also allocates what stays.
+                ratios[name].append(2 * seconds / (before + after))
+                alone.append(after)
+                busy.append(used / after)
+                if name == "save":
+                    blocked.append(blocks)
+                    total.append(both)
+            before = after
+    ours.close()
+    return ratios, alone, busy, blocked, total
 
 
 def spread(values, digits=2):
@@ -274,11 +296,17 @@ def main(megabytes, rounds, others):
     slack = 64e6 / state
     promise("memory, two buffers, copies of the state", [two[1]], round(2 + slack, 2))
     promise("memory, one buffer, copies of the state", [one[1]], round(1 + slack, 2))
-    promise(f"{STEPS} steps beside a save / alone", steps[0], 1.05)
-    print(f"  {STEPS} steps alone take {spread(steps[1])} s ", end="")
-    print(f"and keep {spread(steps[2])} processors busy;")
-    print(f"  a save blocks {spread(steps[3], 3)} s; it and the steps ", end="")
-    print(f"beside it take {spread(steps[4])} s")
+    beside, alone, busy, blocked, both = steps
+    promise(f"{STEPS} steps beside a save / alone", beside["save"], 1.05)
+    for name, what in {
+        "write": "a plain write",
+        "nothing": "nothing: the noise",
+    }.items():
+        print(f"    the same beside {what:26} {spread(beside[name]):>20}")
+    print(f"  {STEPS} steps alone take {spread(alone)} s ", end="")
+    print(f"and keep {spread(busy)} processors busy;")
+    print(f"  a save blocks {spread(blocked, 3)} s; it and the steps ", end="")
+    print(f"beside it take {spread(both)} s")
 
 
 if __name__ == "__main__":
