@@ -196,7 +196,10 @@ def sum_moments(moments: Moments, y_true: Array, y_pred: Array) -> Any | None:
     with _quiet():
         x = np.stack([true, predicted, true - predicted])
         means = x.mean(axis=-1)
-        x -= means[..., None]
+        if pair[0].dtype.char == "d":
+            means = _take_means(x, means)
+        else:
+            x -= means[..., None]
         second = np.einsum("kdn,kdn->kd", x[LEFT], x[RIGHT])
     rows = np.concatenate([np.full((3, columns), true.shape[1]), means, second])
     return rows if _fits(rows) else None
@@ -213,10 +216,24 @@ def _moments_of_one(true: Array, predicted: Array) -> tuple[float, ...] | None:
         np.subtract(x[0], x[1], out=x[2])
         means = np.add.reduce(x, axis=1)
         means /= n
-        x -= means[:, None]
+        if true.dtype.char == "d":
+            means = _take_means(x, means)
+        else:  # Of equal float32 numbers float64 has the mean itself.
+            x -= means[:, None]
         t, p, r = x
         second = np.dot(t, t), np.dot(p, p), np.dot(t, p), np.dot(r, r)
     return _if_finite(n, [*means.tolist(), *map(float, second)])
+
+
+def _take_means(x: Array, means: Array) -> Array:
+    """Take means from float64 numbers, in place; return them as two words hold them.
+
+    Equal numbers become exactly 0, and have the same mean in each batch.
+    """
+    means = np.clip(means, x.min(axis=-1), x.max(axis=-1))
+    x -= means[..., None]
+    high = means.astype(np.float32)
+    return high + (means - high).astype(np.float32).astype(np.float64)
 
 
 def _moments_of_many(true: Array, predicted: Array) -> tuple[float, ...] | None:
@@ -227,7 +244,6 @@ def _moments_of_many(true: Array, predicted: Array) -> tuple[float, ...] | None:
     """
     n = true.size
     own, others = (x[:: n // FEW].astype(np.float64) for x in (true, predicted))
-    # Of equal numbers float64 has the mean itself.
     shifts = [np.float32(x.mean()) for x in (own, others, own - others)]
     rests, second = [0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 0.0]
     for part in blocks(n):

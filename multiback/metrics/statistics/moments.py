@@ -4,6 +4,10 @@ Sums of squares lose everything where the mean is large: torchmetrics' R2 at a t
 mean of 1e4 is 0.0 for a true 0.75. Here each batch is centred first, and batches are
 merged as Chan, Golub and LeVeque (1979) do. The residual is a third variable, because
 computing it from the others would cancel.
+
+Of equal numbers a rounded mean is not the number itself, and what rounding leaves of
+their variance makes an R2 of 1e24. So a mean lies between the smallest and the largest
+number, and equal numbers have a variance of exactly 0.
 """
 
 import dataclasses
@@ -14,11 +18,16 @@ from keras import ops
 
 from multiback.metrics.inputs.batch import Given, Values
 from multiback.metrics.numeric import exact
+from multiback.metrics.numeric.arithmetic import namespace
 from multiback.metrics.statistics.statistic import State, TargetStatistic, Tensor
 
 # Rows of the state: rows, weights, squared weights, three means, four second moments.
 _WEIGHTS, _MEANS, _SECOND = slice(0, 3), slice(3, 6), slice(6, 10)
 LEFT, RIGHT = [0, 1, 0, 2], [0, 1, 1, 2]  # t t, p p, t p, r r
+
+
+# Which second moments are of a column with itself.
+_OWN = [[i == j] for i, j in zip(LEFT, RIGHT, strict=True)]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,16 +84,16 @@ class Moments(TargetStatistic):
 
     def add(self, state: State, given: Given) -> tuple[State, Tensor]:
         """Return the state with a batch in it, and whether something is unusable."""
-        batch = self.values(given)
-        new = {"moments": self._of_batch(batch)}
+        moments, ends = self._of_batch(self.values(given))
+        new = {"moments": moments}
         if self.extremes:
-            new["extremes"] = self._extremes(batch)
+            new["extremes"] = ops.cast(ends[:, 0], "float32")
         # An invalid number anywhere makes a moment invalid.
         odd = ops.logical_not(ops.all(ops.isfinite(new["moments"])))
         return {**state, **self._both(state, new)}, odd
 
-    def _of_batch(self, batch: Values) -> Tensor:
-        """Return the moments of one batch."""
+    def _of_batch(self, batch: Values) -> tuple[Tensor, Tensor]:
+        """Return the moments of one batch, and its ends: see `_ends`."""
         true, predicted = (ops.transpose(column) for column in batch.columns)
         x = ops.stack([true, predicted, true - predicted])  # (3, D, N)
         weights = ops.ones_like(x[0])
@@ -100,7 +109,8 @@ class Moments(TargetStatistic):
             words = exact.batch_sum(weights * values)
             return ops.cast(words[0], x.dtype) + ops.cast(words[1], x.dtype)
 
-        rough = total(x) * per_weight
+        ends = _ends(x, None if batch.weights is None else counted)
+        rough = ops.where(empty, 0.0, _within(total(x) * per_weight, ends))
         # Exact where a value is within a factor of 2 of the mean (Sterbenz).
         d = x - ops.expand_dims(rough, -1)
         rest = total(d)
@@ -110,7 +120,11 @@ class Moments(TargetStatistic):
             [rest[i] * rest[j] for i, j in zip(LEFT, RIGHT, strict=True)]
         )
         second = total(left * right) - correction * per_weight
-        return ops.concatenate(
+        below = ops.logical_and(second < 0.0, _OWN)
+        if batch.weights is not None:  # Negative ones make negative squares.
+            below = ops.logical_and(below, ops.all(weights >= 0.0, axis=-1))
+        second = ops.where(below, 0.0, second)
+        moments = ops.concatenate(
             [
                 totals,
                 exact.add_to_words(rough, rest * per_weight),
@@ -118,6 +132,7 @@ class Moments(TargetStatistic):
             ],
             axis=1,
         )
+        return moments, ends
 
     def merge(self, a: State, b: State) -> State:
         """Return the state of all data, from the states of two parts."""
@@ -134,16 +149,6 @@ class Moments(TargetStatistic):
             both = ops.where(ops.equal(b["moments"][0, 0], 0.0), x, both)
             merged["extremes"] = ops.where(ops.equal(a["moments"][0, 0], 0.0), y, both)
         return merged
-
-    def _extremes(self, batch: Values) -> Tensor:
-        """Return the largest target of a batch, and minus the smallest, `(2, D)`."""
-        true = ops.cast(batch.columns[0], "float32")
-        counts = ops.ones_like(true, dtype="bool")
-        if batch.weights is not None:
-            counts = ops.not_equal(batch.weights, 0.0)
-        both = ops.stack([true, -true])
-        both = ops.where(counts, both, -float("inf"))
-        return ops.max(both, axis=1, initial=-float("inf"))
 
     def _merged(self, x: Tensor, y: Tensor) -> Tensor:
         """Merge the moments of two states."""
@@ -181,6 +186,10 @@ class Moments(TargetStatistic):
 
     def table(self, table: Tensor, state: State) -> MomentTable:
         """Name the moments of a state, which may be those of one output alone."""
+        xp = namespace(table)
+        # What two constants differ by is rounded in more than one way.
+        constant = xp.equal(table[6] + table[7], 0.0)
+        residual = xp.where(constant, 0.0, table[9])
         return MomentTable(
             rows=table[0],
             weight=table[1],
@@ -190,6 +199,22 @@ class Moments(TargetStatistic):
             true=table[6],
             predicted=table[7],
             cross=table[8],
-            residual=table[9],
+            residual=residual,
             span=state["extremes"][0] + state["extremes"][1] if self.extremes else None,
         )
+
+
+def _ends(x: Tensor, counted: Tensor | None) -> Tensor:
+    """Return the largest numbers along the last axis, and minus the smallest."""
+    both = ops.stack([x, -x])
+    if counted is not None:
+        both = ops.where(ops.equal(counted, 0.0), -float("inf"), both)
+    largest = ops.max(both, axis=-1, initial=-float("inf"))
+    # Of no rows Keras gives a scalar on PyTorch.
+    return ops.broadcast_to(largest, both.shape[:-1])
+
+
+def _within(means: Tensor, ends: Tensor) -> Tensor:
+    """Move rounded means between the ends of their numbers; NaN stays."""
+    means = ops.where(means > ends[0], ends[0], means)
+    return ops.where(means < -ends[1], -ends[1], means)
