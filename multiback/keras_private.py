@@ -11,6 +11,8 @@ and `tests/state/test_private.py` fail when one of these changes. What is used a
   than counting a small batch;
 - `fit` (`set_first_epoch`, `fit_arguments`, `fit_callbacks`): no callback can move the
   first epoch, or learn how `fit` was called;
+- one step's metrics (`updated_metrics`): only the list that `compile` makes gives all
+  of them one batch with nothing in between;
 - compiled metrics (`compile_metrics`, `compiled_metrics`, `names_asked_for`,
   `flatten_outputs`, `wrapped_function`, `automatic_mode`): only the container knows
   which metric belongs to which output, whether it is weighted and under which name it
@@ -33,6 +35,7 @@ import functools
 import inspect
 import io
 import re
+import sys
 import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -88,10 +91,12 @@ __all__ = [
     "sharing",
     "steps_per_epoch",
     "stores_of",
+    "updated_metrics",
     "user_metrics",
     "wrapped_function",
 ]
 
+_UPDATES = MetricsList.update_state.__code__
 # A part of a `.keras` file of fewer bytes may be compressed by any factor.
 _SMALL = 1 << 28
 _EXPANSION = 100
@@ -138,6 +143,19 @@ def fit_arguments() -> Mapping[str, Any]:
 def fit_callbacks() -> list[Any]:
     """Return the callbacks of the running `fit`, in their order; none outside."""
     return list(getattr(fit_arguments().get("callbacks"), "callbacks", ()))
+
+
+def updated_metrics(depth: int) -> MetricsList | None:
+    """Return the list of compiled metrics that updates one of them, if one does.
+
+    The list has to be that many calls above the caller, so that no code of a user has
+    come in between.
+    """
+    try:
+        frame = sys._getframe(depth + 1)  # noqa: SLF001 - walking there takes as long as counting
+    except ValueError:  # There are not so many.
+        return None
+    return frame.f_locals["self"] if frame.f_code is _UPDATES else None
 
 
 def user_metrics(model: keras.Model) -> tuple[list[Any], list[Any], bool]:

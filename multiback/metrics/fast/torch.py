@@ -10,10 +10,17 @@ import weakref
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import keras
 import numpy as np
 import torch
 
-from multiback.keras_private import held_value, in_stateless_scope
+from multiback.keras_private import (
+    KERAS_SOURCE,
+    held_value,
+    in_stateless_scope,
+    updated_metrics,
+    wrapped_function,
+)
 from multiback.metrics.fast.table import Kernel, kernel_of
 from multiback.metrics.statistics.statistic import Statistic
 
@@ -72,16 +79,23 @@ class HostViews:
         return found
 
 
-class SameBatch:
-    """The counts of the last batch, for other metrics with the same batch.
+# From the list to `SameBatch.tally`: `update_state`, `Metric.add_batch`, `add_batch`.
+_CALLS = 4
+_TRUSTED = ("multiback.metrics.", KERAS_SOURCE)
 
-    Keras passes the same tensors to every metric of an output. A tensor is the same if
-    it is that object (held weakly: its graph may be large) and was not written to.
-    NumPy may write to shared memory unnoticed, so an entry serves each metric once, and
-    is dropped after a result or a reset.
+
+class SameBatch:
+    """The counts of the last batch, for other metrics of one compiled list.
+
+    Keras passes the same tensors to every metric of an output. That they were not
+    written to is certain only within the loop of Keras's list, and only if it holds no
+    metric of a user: `tensor.data` and NumPy write unnoticed. Everywhere else each
+    metric counts. Tensors are held weakly: their graph may be large.
     """
 
     def __init__(self) -> None:
+        self._list: Callable[[], Any] = _nothing
+        self._writes_nothing = False
         self.forget()
 
     def forget(self) -> None:
@@ -95,6 +109,8 @@ class SameBatch:
     def tally(self, metric: Any, kernel: Kernel, y_true: Any, y_pred: Any) -> Any:
         """Return a kernel's counts of a batch, perhaps counted for another metric."""
         statistic = metric.statistic
+        if not self._is_shared(updated_metrics(_CALLS)):
+            return _count(kernel, statistic, y_true, y_pred)
         try:
             versions = y_true._version, y_pred._version  # noqa: SLF001 - PyTorch's own notion of "written to".
         except (AttributeError, RuntimeError):  # An array, or an inference tensor.
@@ -121,6 +137,28 @@ class SameBatch:
         tally = _count(kernel, statistic, y_true, y_pred)
         self._tallies.append((statistic, tally))
         return tally
+
+    def _is_shared(self, metrics: Any) -> bool:
+        """Return whether a list's metrics may share; forget that of another list."""
+        if metrics is None:
+            return False
+        if self._list() is not metrics:
+            self.forget()
+            self._list = weakref.ref(metrics)
+            self._writes_nothing = all(map(_is_trusted, metrics.metrics))
+        return self._writes_nothing
+
+
+def _nothing() -> None:
+    return None
+
+
+def _is_trusted(metric: Any) -> bool:
+    """Return whether a metric's code is ours or Keras's, so that it writes nothing."""
+    parts = [type(metric)]
+    if isinstance(metric, keras.metrics.MeanMetricWrapper):
+        parts.append(wrapped_function(metric)[0])
+    return all(getattr(x, "__module__", "").startswith(_TRUSTED) for x in parts)
 
 
 def _count(kernel: Kernel, statistic: Statistic, y_true: Any, y_pred: Any) -> Any:
