@@ -155,7 +155,7 @@ def _nothing() -> None:
 
 def _is_trusted(metric: Any) -> bool:
     """Return whether a metric's code is ours or Keras's, so that it writes nothing."""
-    parts = [type(metric)]
+    parts: list[Any] = [type(metric)]
     if isinstance(metric, keras.metrics.MeanMetricWrapper):
         parts.append(wrapped_function(metric)[0])
     return all(getattr(x, "__module__", "").startswith(_TRUSTED) for x in parts)
