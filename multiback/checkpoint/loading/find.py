@@ -4,7 +4,6 @@ No Keras here: the command line lists and ranks without it.
 """
 
 import contextlib
-import dataclasses
 import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, TypeVar
@@ -16,6 +15,7 @@ from multiback.checkpoint.choosing.names import canonical_name, find_name, missi
 from multiback.checkpoint.choosing.ranking import Entry, ranked
 from multiback.checkpoint.choosing.recorded_scores import RecordedScores
 from multiback.checkpoint.choosing.scorer import Scorer
+from multiback.checkpoint.choosing.slots import as_monitor
 from multiback.checkpoint.loading.documents import (
     recorded_directions,
     recorded_scores_of,
@@ -162,10 +162,7 @@ def _scored(
         labels, judged = _as_judged(found, mode)
         within = recorded_scores_of(found[-1]).within
     else:
-        if not isinstance(monitor, Monitor):
-            monitor = Monitor(monitor, mode)
-        elif mode != "auto":
-            monitor = dataclasses.replace(monitor, mode=mode)
+        monitor = as_monitor(monitor, mode)
         labels, judged = [monitor.label], _rescored(found, monitor)
     entries = [
         Entry(i, ranking_scores=each.ranking_scores, errors=each.errors)
