@@ -47,7 +47,7 @@ def variables_of(checkpoint: Checkpoint) -> list[Facts]:
     return index
 
 
-_TEXTS = ("way", "name", "optimizer")
+_TEXTS = ("way", "name", "optimizer", "class")
 
 
 def _is_entry(entry: object) -> bool:
