@@ -100,6 +100,8 @@ class ResumeState:
         self._compiled_rate: float | None = None
         self._first_rate: float | None = None
         self._pending: _Contents | None = None
+        # Whether the resumed checkpoint has all of the model's weights, and no others.
+        self._same_weights = True
         self._history = RecordedHistory()
         self._past: History = {}
         self._generators: dict[str, np.ndarray] = {}
@@ -208,7 +210,8 @@ class ResumeState:
         )
         report = state.restore(model)
         self._set_rate(model, facts)
-        if report.kept or report.unused:
+        self._same_weights = not (report.kept or report.unused)
+        if not self._same_weights:
             text = (
                 f"strict=False: {len(report.kept)} variables of the model kept their "
                 f"values, {len(report.unused)} of the checkpoint were not used: "
@@ -278,7 +281,13 @@ class ResumeState:
             saved = facts.get("callbacks", [])
             named = len(self._named)
             self._checkpointer.tell(
-                restore_callbacks(self.other_callbacks, saved, state.whole, named)
+                restore_callbacks(
+                    self.other_callbacks,
+                    saved,
+                    state.whole,
+                    named,
+                    same_weights=self._same_weights,
+                )
             )
 
     def end(self, model: keras.Model) -> None:

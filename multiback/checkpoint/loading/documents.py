@@ -116,6 +116,8 @@ def _is_callbacks(value: object) -> bool:
         isinstance(each, dict)
         and isinstance(each.get("class"), str)
         and isinstance(each.get("state"), dict)
+        and isinstance(each.get("monitor", ""), str)
+        and isinstance(each.get("mode", ""), str)
         for each in value
     )
 
