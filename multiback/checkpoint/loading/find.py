@@ -17,6 +17,7 @@ from multiback.checkpoint.choosing.recorded_scores import RecordedScores
 from multiback.checkpoint.choosing.scorer import Scorer
 from multiback.checkpoint.choosing.slots import as_monitor
 from multiback.checkpoint.loading.documents import (
+    Judged,
     recorded_directions,
     recorded_scores_of,
     recorded_threshold,
@@ -261,7 +262,7 @@ def _rescored(found: Sequence[Checkpoint], monitor: Monitor) -> list[RecordedSco
             )
         if not is_own and (fault := monitor.fault(values)):
             raise MonitorError(fault)
-        direction = recorded if is_own else _direction_of(checkpoint, monitor)
+        direction = recorded if is_own else known_direction(checkpoint, monitor)
         wanted = wanted or direction or Scorer([monitor]).mode(monitor)
         score = own.scores.get(label) if is_own else _measured(monitor, values)
         fits = monitor.mode != "auto" or direction in (None, wanted)
@@ -285,7 +286,7 @@ def _measured(monitor: Monitor, values: Mapping[str, Any]) -> float | None:
         return None
 
 
-def _direction_of(checkpoint: Checkpoint, monitor: Monitor) -> Mode | None:
+def known_direction(checkpoint: Judged, monitor: Monitor) -> Mode | None:
     """Return which way is better, as known during training; or None."""
     directions = recorded_directions(checkpoint)
 
