@@ -138,3 +138,77 @@ def test_weights_of_an_old_head_do_not_come_back_at_the_end(tmp_path):
         "begins as new."
     )
     assert Path(tmp_path, "b", "best.keras").exists()
+
+
+@pytest.fixture
+def stopped(tmp_path):
+    """A run that EarlyStopping ended after its third epoch."""
+    train(tmp_path, 9, Stopping("a", mode="max", patience=1))
+    return tmp_path
+
+
+def epochs_of(folder):
+    return len(mb.history(folder))
+
+
+class Own(keras.callbacks.Callback):
+    """A user's callback, which perhaps stops the training."""
+
+    def __init__(self, at=None):
+        super().__init__()
+        self.at = at
+
+    def on_epoch_end(self, epoch, logs=None):  # noqa: ARG002 - Keras's signature
+        self.model.stop_training = epoch == self.at
+
+    def get_state(self):
+        return {}
+
+    def set_state(self, state):
+        assert state == {}
+
+
+def test_a_run_that_was_stopped_says_what_lets_it_train_on(stopped):
+    (text,) = train(stopped, 5, Stopping("a", mode="max", patience=1))
+    assert text == (
+        "The resumed run was stopped after epoch 3, and stays so. Give EarlyStopping "
+        'a larger patience=, leave it out, or pass resume="never" to begin a new run '
+        "in this directory."
+    )
+    assert epochs_of(stopped) == 3
+
+
+@pytest.mark.parametrize(
+    "others",
+    [
+        lambda: [Stopping("a", mode="max", patience=4)],
+        list,
+        lambda: [Plateau("a", mode="max")],
+        lambda: [Stopping("b", mode="min", patience=4)],
+    ],
+)
+def test_what_is_said_lets_it_train_on(stopped, others):
+    assert not [text for text in train(stopped, 5, *others()) if "stopped" in text]
+    assert epochs_of(stopped) == 5
+
+
+def test_a_stop_by_a_callback_of_the_users_own_stays(tmp_path):
+    train(tmp_path, 9, Own(at=1))
+    (text,) = train(tmp_path, 9, Own())
+    assert text.startswith("The resumed run was stopped after epoch 2, and stays so. ")
+    assert "Leave Own out" in text
+    assert epochs_of(tmp_path) == 2
+    assert train(tmp_path, 4) == []
+    assert epochs_of(tmp_path) == 4
+
+
+def test_a_run_with_another_stop_than_early_stoppings_trains_on(tmp_path):
+    class Limit(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):  # noqa: ARG002 - Keras's signature
+            self.model.stop_training = epoch == 1
+
+    others = Stopping("a", mode="max", patience=0), Limit()
+    train(tmp_path, 9, *others)
+    assert epochs_of(tmp_path) == 2
+    assert train(tmp_path, 3, Stopping("a", mode="max", patience=0), Limit()) == []
+    assert epochs_of(tmp_path) == 3

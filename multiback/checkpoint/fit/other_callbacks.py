@@ -218,6 +218,20 @@ def restore_callbacks(
     return absent
 
 
+def way_to_train_on(callbacks: Sequence[Any]) -> str:
+    """Say how a run trains on that one of these, with its state, stopped; or "".
+
+    A stop by anything without a state, such as a limit of time, is of one process.
+    """
+    for one in callbacks:
+        if isinstance(one, keras.callbacks.EarlyStopping):
+            if one.wait > 0 and one.wait >= one.patience:
+                return f"Give {type(one).__name__} a larger patience=, leave it out"
+        elif isinstance(one, HasState):
+            return f"Leave {type(one).__name__} out, which may have done it"
+    return ""
+
+
 def _puts_weights_back(callback: Any, saved: Mapping[str, Any]) -> bool:
     """Return whether a callback gives the model saved weights when training ends."""
     return (
