@@ -113,18 +113,18 @@ def check_prefixes(prefixes: Any) -> None:
         )
 
 
-def check_resume(resume: Any) -> None:
-    """Raise unless it is a known word or a checkpoint's path."""
+def checked_resume(resume: Any) -> Resume:
+    """Return a known word, or a checkpoint's path with `~` expanded; or raise."""
     if resume in ("never", "auto", "must"):
-        return
+        return str(resume)
     if not isinstance(resume, str | os.PathLike):
         raise ArgumentError(
             'resume= wants "never", "auto", "must" or the path of a checkpoint, not '
             f"{resume!r:.200}."
         )
-    check_path("resume=", resume)
+    resume = expanded("resume=", resume)
     if is_remote(resume):
-        return
+        return resume
     if is_run_directory(resume):
         raise ArgumentError(
             f"resume= got a run directory, {os.fspath(resume)!r}. To continue its "
@@ -133,7 +133,7 @@ def check_resume(resume: Any) -> None:
         )
     path = Path(os.fsdecode(resume))
     if path.is_dir():
-        return
+        return resume
     missing = len(path.parts) > 1 and not path.exists()
     raise ArgumentError(
         'resume= wants "never", "auto", "must" or the directory of a checkpoint, '

@@ -21,7 +21,7 @@ from multiback.checkpoint.arguments import (
     Resume,
     check_flag,
     check_prefixes,
-    check_resume,
+    checked_resume,
     choose_slots,
     place_to_write,
 )
@@ -164,7 +164,7 @@ class Checkpointer(KnownArguments):
         dirpath = place_to_write(dirpath)
         check_flag("distributed=", distributed)
         check_format(format, keras.backend.backend(), dirpath)
-        check_resume(resume)
+        resume = checked_resume(resume)
         check_prefixes(prefixes)
         check_flag("auto_insert_metric_name=", auto_insert_metric_name)
         check_flag("save_weights_only=", save_weights_only)

@@ -7,7 +7,7 @@ import multiback as mb
 from multiback.errors import ArgumentError
 from multiback.store import RunDirectory
 
-# By its name alone it would be a loss, of which less is better.
+# By its name alone it would be a loss, and less would be better.
 GAIN = mb.Monitor("gain_loss", early=False)
 
 

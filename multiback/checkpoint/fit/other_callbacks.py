@@ -178,8 +178,8 @@ def restore_callbacks(
     """Restore the callbacks' states, by class, monitor and mode, in order among equals.
 
     Return the callbacks that begin as new, in sentences; one of the first `named`,
-    which the user gave, raises where the checkpoint has none of its class. Weights that
-    a callback holds come back only to a model with the `same_weights`.
+    which the user gave, raises where the checkpoint has no state of its class. Weights
+    that a callback holds come back only to a model with the `same_weights`.
     """
     left = list(states)
     pairs, absent = [], []
