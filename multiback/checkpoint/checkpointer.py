@@ -305,7 +305,7 @@ class Checkpointer(KnownArguments):
     def step(
         self,
         model: Any,
-        logs: Mapping[str, Any],
+        logs: Mapping[str, Any] | None,
         *,
         epoch: int | None = None,
         step: int | None = None,
@@ -319,9 +319,9 @@ class Checkpointer(KnownArguments):
                 of arrays, numbers, text, models and optimizers, such as
                 `{"G": g, "D": d, "opt": opt}`; or a function without arguments that
                 returns one, called only to save.
-            logs: Values by name, as `model.evaluate(return_dict=True)` gives. Arrays
-                of up to 4,096 numbers are recorded as lists, larger ones by their
-                shape, and anything else by the name of its type.
+            logs: Values by name, as `model.evaluate(return_dict=True)` gives; None for
+                no values. Arrays of up to 4,096 numbers are recorded as lists, larger
+                ones by their shape, and anything else by the name of its type.
             epoch: Epochs completed; counted by calls if not given.
             step: Optimizer steps completed; asked of the model's optimizer if not
                 given.
@@ -341,6 +341,7 @@ class Checkpointer(KnownArguments):
                 one was not begun; or this one, without background. What was there
                 before is intact.
         """
+        logs = {} if logs is None else logs
         if not self.run_id:
             self.start()
         values, answers, known = self.processes.decide(
@@ -425,7 +426,7 @@ class Checkpointer(KnownArguments):
     def record(
         self,
         model: Any,
-        logs: Mapping[str, Any],
+        logs: Mapping[str, Any] | None,
         *,
         epoch: int | None = None,
         step: int | None = None,
