@@ -145,8 +145,8 @@ class ModelCheckpoint(KnownArguments, keras.callbacks.Callback):  # type: ignore
             `torch.distributed` or `jax.distributed`, each calls `fit` with this
             callback, rank 0 decides by its own logs, and an error on one is an error
             on all. False where only one process has it.
-        verbose: 1 or "auto" prints a line for each epoch: what improved, and what was
-            saved.
+        verbose: 1 or "auto" prints where a resumed run continues, and a line for each
+            epoch: what improved, which condition does not hold, what was saved.
 
     Raises:
         ArgumentError: An argument is not usable.
@@ -400,6 +400,9 @@ class ModelCheckpoint(KnownArguments, keras.callbacks.Callback):  # type: ignore
             self._resumption.position.problems(self.params.get("steps"))
         )
         self._resumption.begin(self.model, self._checkpointer.start(), epochs)
+        continues = self._resumption.sentence()
+        if continues and self._verbose and self._checkpointer.processes.is_writer:
+            print(continues)  # noqa: T201 - asked for
         # Keras counts the batches of a resumed epoch from 0.
         self._batch = self._skipped = self._resumption.batch
         self._batches = self._first_batches = self._resumption.batches
@@ -552,7 +555,8 @@ class ModelCheckpoint(KnownArguments, keras.callbacks.Callback):  # type: ignore
                     raise MonitorError(f"{error} {behind}") from error
                 raise
             if self._verbose and self._checkpointer.processes.is_writer:
-                print(f"\n{self._decision(epoch + 1, before, saved=saved)}")  # noqa: T201 - asked for
+                decided = self._decision(epoch + 1, before, logs or {}, saved=saved)
+                print(f"\n{decided}")  # noqa: T201 - asked for
         else:
             self._checkpointer.record(model, logs or {}, **at)
             saved = None
@@ -568,12 +572,22 @@ class ModelCheckpoint(KnownArguments, keras.callbacks.Callback):  # type: ignore
             self._training = self._signals.holding = False
             self._signals.leave(self._farewell())
 
-    def _decision(self, epoch: int, before: Entry | None, *, saved: bool) -> str:
+    def _decision(
+        self,
+        epoch: int,
+        before: Entry | None,
+        logs: Mapping[str, Any],
+        *,
+        saved: bool,
+    ) -> str:
         """Describe what an epoch's logs decided."""
         after = self._checkpointer.kept.leader()
         label, worst = self._checkpointer.best_label, "saved" if saved else "not saved"
         if label is None:
             return f"Epoch {epoch}: {worst}."
+        unmet = self._checkpointer.scorer.unmet(label, logs)
+        if unmet is not None:
+            worst = f"{unmet}; {worst}"
         if after is None:
             return f"Epoch {epoch}: {label} has no best value yet; {worst}."
         score = self._checkpointer.score_of(after)

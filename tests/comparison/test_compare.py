@@ -158,10 +158,32 @@ def test_a_run_directory_alone_says_what_to_add(run):
 def test_a_model_without_our_metrics_wants_some(tmp_path):
     made = model()
     with mb.Checkpointer(tmp_path, "f1", mode="max", save_top_k=2) as checkpointer:
-        for score in (0.5, 0.6):
+        for score in (0.6, 0.5):
             checkpointer.step(made, {"f1": score})
     with pytest.raises(mb.errors.ArgumentError, match="metrics="):
-        mb.compare(tmp_path / "best", tmp_path / "best", (X, Y))
+        mb.compare(tmp_path / "best", tmp_path / "last", (X, Y))
+
+
+def test_compiled_metrics_of_several_values_are_left_out_and_named(tmp_path):
+    made = model(mb.metrics.F1Score(), mb.metrics.ConfusionMatrix())
+    with mb.Checkpointer(tmp_path, "f1", mode="max") as checkpointer:
+        for score in (0.6, 0.5):
+            checkpointer.step(made, {"f1": score})
+    best, last = tmp_path / "best", tmp_path / "last"
+    found = compare(best, last, (X, Y))
+    assert [one.metric for one in found.differences] == ["f1_score"]
+    assert found.left_out == ("confusion_matrix",)
+    assert "not compared, as it has several values: confusion_matrix" in str(found)
+    assert found["f1_score"] is found.differences[0]
+    with pytest.raises(KeyError, match="There are f1_score"):
+        found["confusion_matrix"]
+    with pytest.raises(mb.errors.ArgumentError, match="confusion_matrix has 4"):
+        compare(best, last, (X, Y), metrics=[mb.metrics.ConfusionMatrix()])
+
+
+def test_a_checkpoint_is_not_compared_with_itself(run):
+    with pytest.raises(mb.errors.ArgumentError, match="b= wants another checkpoint"):
+        compare(run / "best", run / "epoch=002", (X, Y))
 
 
 @pytest.mark.parametrize(

@@ -96,8 +96,11 @@ def test_fit_on_a_softmax_stops_at_once(classes):
     )
     model.compile("sgd", "categorical_crossentropy", metrics=[mb.metrics.F1Score()])
     x, y = np.zeros((8, 3), "float32"), np.eye(classes, dtype="float32")[[0, 1] * 4]
-    with pytest.raises(ArgumentError, match=rf"num_classes={classes} .*num_labels="):
+    with pytest.raises(
+        ArgumentError, match=rf"num_classes={classes} .*num_labels="
+    ) as told:
         model.fit(x, y, verbose=0)
+    assert ("classes=1 for" in str(told.value)) == (classes == 2)
 
 
 def test_fit_evaluate_save_and_load_keep_what_was_decided(tmp_path):

@@ -196,10 +196,14 @@ def as_tuple(ids: Ids) -> tuple[int, ...] | None:
 
 def _undecided(shape: tuple[int | None, ...] | None) -> ArgumentError:
     size = "N" if shape is None or shape[-1] is None else str(shape[-1])
+    positive = ""
+    if size == "2":
+        positive = ", and classes=1 for the value of the positive one"
     return ArgumentError(
         "task= wants a choice where y_pred may hold several scores an element, and "
         f"y_pred has {'an unknown shape' if shape is None else f'shape {shape}'}. Pass "
-        f'task="multiclass", num_classes={size} for classes; task="multilabel", '
+        f'task="multiclass", num_classes={size} for classes{positive}; '
+        'task="multilabel", '
         f'num_labels={size} for labels that may hold at once; task="binary" where each '
         "number is a score of its own, as in a mask without a channel axis."
     )
