@@ -80,6 +80,20 @@ def test_masks_and_sequences_want_a_task_too(shape, dtype):
     assert stream(mb.metrics.Accuracy(), image) > 0.0
 
 
+def test_a_task_that_a_batch_decided_holds_for_no_other_shape():
+    metric = mb.metrics.F1Score()
+    metric.update_state(np.array([0, 1]), np.array([0.2, 0.9], "float32"))
+    metric.reset_state()
+    rows = np.eye(3, dtype="int32"), softmax((3, 3))
+    for _ in range(2):
+        with pytest.raises(ArgumentError, match="task= wants a choice"):
+            metric.update_state(*rows)
+    column = np.array([[0], [1]]), np.array([[0.2], [0.9]], "float32")
+    assert stream(metric, column) == 1.0
+    explicit = mb.metrics.F1Score(task="binary")
+    assert 0.0 < stream(explicit, column, rows) < 1.0
+
+
 def test_lists_scalars_and_integers_are_looked_at_like_tensors():
     metric = mb.metrics.Accuracy()
     metric.update_state(1, 0.75)

@@ -177,14 +177,19 @@ class Task:
         """Whether the value describes one class, a scalar under `average=None`."""
         return isinstance(self.classes, int)
 
-    def decided(self, y_pred: Tensor) -> "Task":
-        """Return the task of an unambiguous shape, "binary", or raise."""
-        if self.task is not None:
+    def decided(self, y_pred: Tensor, *, again: bool = False) -> "Task":
+        """Return the task of an unambiguous shape, "binary", or raise.
+
+        Of later batches, `again`, only a size that is known can be wrong.
+        """
+        if self.task is not None and not again:
             return self
         shape = static_shape(y_pred)
-        if shape is not None and (len(shape) < 2 or shape[-1] == 1):  # noqa: PLR2004 - a vector holds one score an element
-            return dataclasses.replace(self, task="binary")
-        raise _undecided(shape)
+        is_vector = shape is not None and len(shape) < 2  # noqa: PLR2004 - it holds one score an element
+        size = None if not shape else shape[-1]
+        if not is_vector and size != 1 and not (again and size is None):
+            raise _undecided(shape)
+        return self if again else dataclasses.replace(self, task="binary")
 
 
 def as_tuple(ids: Ids) -> tuple[int, ...] | None:
