@@ -79,11 +79,6 @@ def test_a_short_or_misspelt_name_of_a_metric_gets_the_nearest_one(name, meant):
         getattr(mb.metrics, name)
 
 
-def test_arguments_that_have_no_position_are_named():
-    with pytest.raises(ArgumentError, match=r"takes task by position.*num_classes=:"):
-        mb.metrics.F1Score("multiclass", 10)
-
-
 HABITS = {
     "filepath": "best.keras",
     "save_best_only": True,
