@@ -109,7 +109,7 @@ ONCE = (
         f"tests/checkpoint/test_{name}.py"
         for name in (
             *("direction", "fit_kills", "forged_documents", "full_disk", "meddling"),
-            *("many_epochs", "remote_runs", "runs", "scores"),
+            *("many_epochs", "one_writer", "remote_runs", "runs", "scores"),
         )
     ),
     *(

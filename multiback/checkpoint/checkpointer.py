@@ -56,6 +56,7 @@ from multiback.checkpoint.saving.snapshots import (
     steps_of,
     versions,
 )
+from multiback.checkpoint.saving.turns import Turn
 from multiback.distributed import Format, check_format
 from multiback.errors import (
     CheckpointWarning,
@@ -184,6 +185,7 @@ class Checkpointer(KnownArguments):
         self._resume = resume
         self._told: set[str] = set()
         self.run_id = ""
+        self._turn = Turn()
         # Takes each record of the history that was written.
         self.on_record: Callable[[Mapping[str, Any]], None] | None = None
         self.epoch = 0
@@ -218,6 +220,11 @@ class Checkpointer(KnownArguments):
         """The run directory."""
         return self.directory.location
 
+    @property
+    def continues(self) -> bool:
+        """Whether a start continues the directory's latest run, if any."""
+        return self._resume in ("auto", "must")
+
     def start(self) -> list[Checkpoint]:
         """Begin a run, or continue one; `resume` and `step` call it if you do not.
 
@@ -233,7 +240,7 @@ class Checkpointer(KnownArguments):
         wait_for(self.directory.path)
         word = self._resume if self._resume in ("never", "auto", "must") else None
         branch = None if word else open_checkpoint(self._resume)
-        latest = self.directory.latest_run() if word in ("auto", "must") else None
+        latest = self.directory.latest_run() if self.continues else None
         if latest is None and word == "must":
             raise NoCheckpointError(
                 f'resume="must" wants a run with a checkpoint in {self.dirpath}, and '
@@ -270,7 +277,14 @@ class Checkpointer(KnownArguments):
                 "branch_of": None if branch is None else branch.location,
             },
         )
+        self._turn.take(self.dirpath, self.run_id)
         return [branch] if branch else found[::-1]
+
+    def _begin(self) -> None:
+        """Start if that was not done; raise where another writer has the run by now."""
+        if not self.run_id:
+            self.start()
+        self._turn.check()
 
     def resume(self, model: Any) -> Any:
         """Start, and restore the last whole epoch of the continued run.
@@ -338,11 +352,11 @@ class Checkpointer(KnownArguments):
                 logs, a monitored one is not a number, or has no known direction.
                 Nothing on disk was touched.
             StoreError: The checkpoint before this one could not be written, and this
-                one was not begun; or this one, without background. What was there
-                before is intact.
+                one was not begun; or this one, without background; or another writer
+                of this process has started the run since. What was there before is
+                intact.
         """
-        if not self.run_id:
-            self.start()
+        self._begin()
         values, answers, known = self.processes.decide(
             lambda: (
                 written_logs(logs),
@@ -412,8 +426,7 @@ class Checkpointer(KnownArguments):
         Raises:
             StoreError: As for `step`.
         """
-        if not self.run_id:
-            self.start()
+        self._begin()
         step = steps_of(model) if step is None else step
         save_point = SavePoint(self.epoch, step, batch, asked)
         self.surface()
@@ -441,8 +454,7 @@ class Checkpointer(KnownArguments):
         Returns:
             The step.
         """
-        if not self.run_id:
-            self.start()
+        self._begin()
         values = self.processes.decide(lambda: written_logs(logs))
         return self._record(model, values, epoch=epoch, step=step)
 
@@ -635,7 +647,7 @@ class Checkpointer(KnownArguments):
 
     def end(self) -> None:
         """Release the run. Later saves still belong to it."""
-        if self.run_id:
+        if self.run_id and self._turn.is_mine:
             self.directory.end_run(self.run_id)
 
     def __enter__(self) -> Self:
