@@ -282,7 +282,7 @@ class Checkpointer(KnownArguments):
 
     def _begin(self) -> None:
         """Start if that was not done; raise where another writer has the run by now."""
-        if not self.run_id:
+        if not self._turn.has_started:
             self.start()
         self._turn.check()
 
@@ -647,7 +647,7 @@ class Checkpointer(KnownArguments):
 
     def end(self) -> None:
         """Release the run. Later saves still belong to it."""
-        if self.run_id and self._turn.is_mine:
+        if self._turn.is_mine:
             self.directory.end_run(self.run_id)
 
     def __enter__(self) -> Self:

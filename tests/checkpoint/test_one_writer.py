@@ -72,13 +72,13 @@ def test_a_run_is_written_by_whom_it_was_started_last(tmp_path, made):
     assert second.directory.writers() == []
 
 
-def test_a_copy_does_not_write_the_run_of_its_original(tmp_path, made):
+def test_a_copy_writes_a_run_of_its_own(tmp_path, made):
     first = Checkpointer(tmp_path, A)
     first.step(made, {"A": 0.9})
     second = copy.deepcopy(first)
-    with pytest.raises(StoreError, match="wants one writer"):
-        second.step(made, {"A": 0.5})
-    second.start()
+    # It does not release the original's run either.
+    second.end()
+    assert [one.run_id for one in first.directory.writers()] == [first.run_id]
     second.step(made, {"A": 0.5})
     first.step(made, {"A": 0.5})
     for one in (first, second):

@@ -12,10 +12,14 @@ _turns: dict[tuple[str, str], "Turn"] = {}
 
 
 class Turn:
-    """A writer's right to write a run; a copy of the writer does not have it."""
+    """A writer's right to write a run."""
 
     def __init__(self) -> None:
         self._key: tuple[str, str] | None = None
+
+    def __reduce__(self) -> tuple[type["Turn"], tuple[()]]:
+        """Let a copy of a writer, as tuners make, start a run before it writes."""
+        return type(self), ()
 
     def take(self, location: str, run_id: str) -> None:
         """Take it from the writer that has it."""
@@ -23,9 +27,14 @@ class Turn:
         _turns[self._key] = self
 
     @property
+    def has_started(self) -> bool:
+        """Whether the writer has started a run."""
+        return self._key is not None
+
+    @property
     def is_mine(self) -> bool:
         """Whether no other writer of this process has started the run since."""
-        return self._key is None or _turns.get(self._key, self) is self
+        return self._key is not None and _turns[self._key] is self
 
     def check(self) -> None:
         """Raise where another writer of this process has started the run since."""
