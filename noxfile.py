@@ -108,7 +108,8 @@ ONCE = (
     *(
         f"tests/checkpoint/test_{name}.py"
         for name in (
-            *("direction", "fit_kills", "forged_documents", "full_disk", "meddling"),
+            *("changed_monitor", "direction", "fit_kills", "forged_documents"),
+            *("full_disk", "meddling"),
             *("many_epochs", "one_writer", "remote_runs", "runs", "scores"),
         )
     ),

@@ -45,8 +45,9 @@ from multiback.checkpoint.loading.documents import recorded_curves, recorded_thr
 from multiback.checkpoint.loading.find import first_intact
 from multiback.checkpoint.loading.load import restore_checkpoint
 from multiback.checkpoint.other_names import KnownArguments
+from multiback.checkpoint.saving.adopted import Adopted
 from multiback.checkpoint.saving.background import OnSaveError, Saver
-from multiback.checkpoint.saving.kept import KeptCheckpoints, Row, add_existing, rescore
+from multiback.checkpoint.saving.kept import KeptCheckpoints, Row
 from multiback.checkpoint.saving.processes import Processes
 from multiback.checkpoint.saving.snapshots import (
     NOTHING,
@@ -208,7 +209,7 @@ class Checkpointer(KnownArguments):
         self._judged = self._kept = False
         self._source: Any = None
         self._step = 0
-        self._adopted: list[Checkpoint] = []
+        self._adopted = Adopted(self.kept, self.scorer)
 
     @property
     def directory(self) -> Runs:
@@ -260,11 +261,9 @@ class Checkpointer(KnownArguments):
         ours = self.processes.decide(
             lambda: [one.name for one in without_copies(found)]
         )
-        self._adopted = [one for one in found if one.name in ours]
         self.tell([f"Passed over {p}: {why}" for p, why in self.directory.skipped])
-        for checkpoint in self._adopted:
-            self._order += 1
-            add_existing(self.kept, self.scorer, checkpoint, self._order)
+        self._adopted.adopt([one for one in found if one.name in ours], self._order)
+        self._order += len(self._adopted.checkpoints)
         # Never delete a copy; but if the user renamed the newest checkpoint, continue
         # from it.
         self.epoch = found[-1].epoch if found else 0
@@ -369,8 +368,7 @@ class Checkpointer(KnownArguments):
         self._check_intervals(scores, known)
         self.tell(nan_scores(scores))
         # Not before: the directions are known by now.
-        adopted, self._adopted = self._adopted, []
-        rescore(self.kept, self.scorer, adopted)
+        self.tell(self._adopted.rescore(self.processes.decide))
         step = self._record(model, values, epoch=epoch, step=step)
         self._judged, self._source, self._step = True, model, step
         self._kept = False
@@ -559,6 +557,7 @@ class Checkpointer(KnownArguments):
                     "directions": self.scorer.known_directions(values),
                     **({"thresholds": dict(thresholds)} if thresholds else {}),
                     **self._curves(scores),
+                    **self._adopted.fields(),
                     "boundary": entry.boundary,
                     "asked": entry.asked,
                     "weights_only": self._weights_only,

@@ -50,10 +50,10 @@ def test_a_run_is_written_by_whom_it_was_started_last(tmp_path, made):
     first = Checkpointer(tmp_path, A, resume="auto")
     first.resume(made)
     first.step(made, {"A": 0.9})
-    second = Checkpointer(tmp_path, B, resume="auto", save_top_k=-1)
+    second = Checkpointer(tmp_path, A, resume="auto")
     second.resume(made)
     assert second.run_id == first.run_id
-    second.step(made, {"B": 0.1})
+    second.step(made, {"A": 0.1})
     second.wait()
     before = everything(tmp_path)
     for write in (
@@ -67,7 +67,7 @@ def test_a_run_is_written_by_whom_it_was_started_last(tmp_path, made):
     first.finish()
     assert everything(tmp_path) == before
     assert [one.run_id for one in second.directory.writers()] == [second.run_id]
-    second.step(made, {"B": 0.2})
+    second.step(made, {"A": 0.2})
     second.finish()
     assert second.directory.writers() == []
 
