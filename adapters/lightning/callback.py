@@ -70,9 +70,9 @@ class ModelCheckpoint(KnownArguments, _Base):  # type: ignore[misc]  # An option
         monitor: What to be best by: a name given to `self.log`, an expression of
             names, a function of them, or a `multiback.Monitor`. None keeps the last.
         mode: "max" or "min"; "auto" knows common names such as "val_loss", and raises
-            for others.
+            for others. The slots of `keep` have their own.
         save_top_k: How many of the best to keep; -1 keeps every checkpoint.
-        save_last: Keep the newest too, whatever its score.
+        save_last: Keep the newest too, whatever its score. None: True without `keep`.
         every_n_epochs: Score after every so many epochs; 0 for none. By default 1, and
             0 where steps or a time are given.
         every_n_train_steps: Score after every so many optimizer steps; None or 0 for
@@ -118,7 +118,7 @@ class ModelCheckpoint(KnownArguments, _Base):  # type: ignore[misc]  # An option
         *,
         mode: Literal["max", "min", "auto"] = "auto",
         save_top_k: int = 1,
-        save_last: bool = True,
+        save_last: bool | None = None,
         every_n_epochs: int | None = None,
         every_n_train_steps: int | None = None,
         train_time_interval: dt.timedelta | None = None,

@@ -92,9 +92,10 @@ class ModelCheckpoint(KnownArguments, keras.callbacks.Callback):  # type: ignore
         monitor: What to be best by: a log name such as "val_f1_score", an
             expression of log names, a function of the logs, or a `Monitor`. None
             keeps the last only.
-        mode: "max", "min", or "auto" to ask the metric behind the name.
+        mode: "max", "min", or "auto" to ask the metric behind the name. The slots of
+            `keep` have their own.
         save_top_k: How many of the best to keep; -1 keeps every checkpoint.
-        save_last: Keep the newest too, whatever its score.
+        save_last: Keep the newest too, whatever its score. None: True without `keep`.
         every_n_epochs: Score after every so many epochs.
         every_n_train_steps: Save in the middle of an epoch too, after each so many
             batches, however many steps the optimizer makes of one. Such a checkpoint
@@ -184,7 +185,7 @@ class ModelCheckpoint(KnownArguments, keras.callbacks.Callback):  # type: ignore
         *,
         mode: Mode | Literal["auto"] = "auto",
         save_top_k: int = 1,
-        save_last: bool = True,
+        save_last: bool | None = None,
         every_n_epochs: int = 1,
         every_n_train_steps: int | None = None,
         train_time_interval: dt.timedelta | None = None,
@@ -242,6 +243,11 @@ class ModelCheckpoint(KnownArguments, keras.callbacks.Callback):  # type: ignore
             format=format,
             distributed=distributed,
         )
+        if restore_best and self._checkpointer.best_label is None:
+            raise ArgumentError(
+                "restore_best=True wants a monitor=, or a Best in keep=, to know what "
+                "is best. Pass one, or leave restore_best= out."
+            )
         self._triggers = Triggers(
             every_n_train_steps,
             train_time_interval,

@@ -21,7 +21,7 @@ from multiback.checkpoint.arguments import (
     Resume,
     check_flag,
     check_prefixes,
-    check_resume,
+    checked_resume,
     choose_slots,
     place_to_write,
 )
@@ -91,9 +91,10 @@ class Checkpointer(KnownArguments):
             again by its directory.
         monitor: What to be best by: a log name, an expression of log names, a
             function of the logs, or a `Monitor`. None keeps the last only.
-        mode: "max", "min", or "auto" to ask the metric behind the name.
+        mode: "max", "min", or "auto" to ask the metric behind the name. The slots of
+            `keep` have their own.
         save_top_k: How many of the best to keep; -1 keeps every checkpoint.
-        save_last: Keep the newest too, whatever its score.
+        save_last: Keep the newest too, whatever its score. None: True without `keep`.
         keep: Slots in place of `save_top_k` and `save_last`, such as
             `[Best("val_f1", k=3), Last(2), Every(epochs=10)]`.
         filename: Template for names, such as "{epoch:03d}-{val_f1:.4f}".
@@ -149,7 +150,7 @@ class Checkpointer(KnownArguments):
         *,
         mode: Mode | Literal["auto"] = "auto",
         save_top_k: int = 1,
-        save_last: bool = True,
+        save_last: bool | None = None,
         keep: Sequence[Slot] | None = None,
         filename: str | None = None,
         auto_insert_metric_name: bool = True,
@@ -165,9 +166,8 @@ class Checkpointer(KnownArguments):
         dirpath = place_to_write(dirpath)
         check_flag("distributed=", distributed)
         check_format(format, keras.backend.backend(), dirpath)
-        check_resume(resume)
+        resume = checked_resume(resume)
         check_prefixes(prefixes)
-        check_flag("save_last=", save_last)
         check_flag("auto_insert_metric_name=", auto_insert_metric_name)
         check_flag("save_weights_only=", save_weights_only)
         slots, self._best = choose_slots(

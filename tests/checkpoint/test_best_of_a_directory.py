@@ -202,6 +202,10 @@ def test_a_tilde_is_the_home_folder(tmp_path, monkeypatch):
     assert mb.load_best("~/runs/a").count_params() == 5
     assert len(mb.history("~/runs/a")) == 1
     assert mb.load("~/runs/a/best.keras").count_params() == 5
+    branch = mb.ModelCheckpoint("~/runs/b", "loss", resume="~/runs/a/best")
+    assert fit(model(), branch, epochs=2).epoch == [0, 1]
+    with pytest.raises(ArgumentError, match="home folder that is known"):
+        mb.Checkpointer("~/runs/b", resume="~nobody-of-that-name/runs")
 
 
 def test_the_batch_may_be_in_the_name(tmp_path):

@@ -47,7 +47,7 @@ def variables_of(checkpoint: Checkpoint) -> list[Facts]:
     return index
 
 
-_TEXTS = ("way", "name", "optimizer")
+_TEXTS = ("way", "name", "optimizer", "class")
 
 
 def _is_entry(entry: object) -> bool:
@@ -116,6 +116,8 @@ def _is_callbacks(value: object) -> bool:
         isinstance(each, dict)
         and isinstance(each.get("class"), str)
         and isinstance(each.get("state"), dict)
+        and isinstance(each.get("monitor", ""), str)
+        and isinstance(each.get("mode", ""), str)
         for each in value
     )
 

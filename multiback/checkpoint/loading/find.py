@@ -4,7 +4,6 @@ No Keras here: the command line lists and ranks without it.
 """
 
 import contextlib
-import dataclasses
 import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, TypeVar
@@ -16,7 +15,9 @@ from multiback.checkpoint.choosing.names import canonical_name, find_name, missi
 from multiback.checkpoint.choosing.ranking import Entry, ranked
 from multiback.checkpoint.choosing.recorded_scores import RecordedScores
 from multiback.checkpoint.choosing.scorer import Scorer
+from multiback.checkpoint.choosing.slots import as_monitor
 from multiback.checkpoint.loading.documents import (
+    Judged,
     recorded_directions,
     recorded_earlier_scores,
     recorded_scores_of,
@@ -163,10 +164,7 @@ def _scored(
         labels, judged = _as_judged(found, mode)
         within = recorded_scores_of(found[-1]).within
     else:
-        if not isinstance(monitor, Monitor):
-            monitor = Monitor(monitor, mode)
-        elif mode != "auto":
-            monitor = dataclasses.replace(monitor, mode=mode)
+        monitor = as_monitor(monitor, mode)
         labels, judged = [monitor.label], _rescored(found, monitor)
     entries = [
         Entry(i, ranking_scores=each.ranking_scores, errors=each.errors)
@@ -298,7 +296,7 @@ def _rescored(found: Sequence[Checkpoint], monitor: Monitor) -> list[RecordedSco
             )
         if not is_own and (fault := monitor.fault(values)):
             raise MonitorError(fault)
-        direction = recorded if is_own else _direction_of(checkpoint, monitor)
+        direction = recorded if is_own else known_direction(checkpoint, monitor)
         wanted = wanted or direction or Scorer([monitor]).mode(monitor)
         score = own.scores.get(label) if is_own else _measured(monitor, values)
         fits = monitor.mode != "auto" or direction in (None, wanted)
@@ -322,7 +320,7 @@ def _measured(monitor: Monitor, values: Mapping[str, Any]) -> float | None:
         return None
 
 
-def _direction_of(checkpoint: Checkpoint, monitor: Monitor) -> Mode | None:
+def known_direction(checkpoint: Judged, monitor: Monitor) -> Mode | None:
     """Return which way is better, as known during training; or None."""
     directions = recorded_directions(checkpoint)
 
