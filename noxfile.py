@@ -108,8 +108,9 @@ ONCE = (
     *(
         f"tests/checkpoint/test_{name}.py"
         for name in (
-            *("direction", "fit_kills", "forged_documents", "full_disk", "meddling"),
-            *("many_epochs", "remote_runs", "runs", "scores"),
+            *("changed_monitor", "direction", "fit_kills", "forged_documents"),
+            *("full_disk", "meddling"),
+            *("many_epochs", "one_writer", "remote_runs", "runs", "scores"),
         )
     ),
     *(

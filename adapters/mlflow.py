@@ -31,7 +31,8 @@ class MLflow:
     """Log to an MLflow tracking server, or to files of this machine.
 
     Each run is a run in MLflow, under the same name. Metrics have the names of the
-    logs, with "_" for what MLflow refuses in one: "f1@0.5" is "f1_0.5". The tag `multiback.kept` names the epochs whose checkpoints were kept, and
+    logs, with "_" for what MLflow refuses in one: "f1@0.5" is "f1_0.5".
+    The tag `multiback.kept` names the epochs whose checkpoints were kept, and
     `multiback.best` is the best checkpoint's path; its scores are metrics `best/...`.
     The artifact `best` is a run directory that holds the best checkpoint:
     `multiback.load_best(downloaded)` loads it. A checkpoint at a URL is named and not

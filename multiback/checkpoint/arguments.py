@@ -142,6 +142,15 @@ def checked_resume(resume: Any) -> Resume:
     )
 
 
+def two_of_a_directory(dirpath: str) -> ArgumentError:
+    """Return the error for two writers if one resumes: both would take one run."""
+    return ArgumentError(
+        "dirpath= wants a directory of its own for a ModelCheckpoint that resumes, and "
+        f"two of one fit have {dirpath!r}. Give each its own; or use one of them, with "
+        "keep=[Best(a), Best(b)]."
+    )
+
+
 def choose_slots(
     monitor: Quantity,
     mode: Mode | Literal["auto"],

@@ -11,7 +11,12 @@ from typing import Any, Literal, Self
 import keras
 
 from multiback import keras_private
-from multiback.checkpoint.arguments import Quantity, Resume, check_flag
+from multiback.checkpoint.arguments import (
+    Quantity,
+    Resume,
+    check_flag,
+    two_of_a_directory,
+)
 from multiback.checkpoint.checkpointer import Checkpointer
 from multiback.checkpoint.choosing.direction import Mode
 from multiback.checkpoint.choosing.ranking import Entry
@@ -146,11 +151,12 @@ class ModelCheckpoint(KnownArguments, keras.callbacks.Callback):  # type: ignore
             `torch.distributed` or `jax.distributed`, each calls `fit` with this
             callback, rank 0 decides by its own logs, and an error on one is an error
             on all. False where only one process has it.
-        verbose: 1 or "auto" prints a line for each epoch: what improved, and what was
-            saved.
+        verbose: 1 or "auto" prints where a resumed run continues, and a line for each
+            epoch: what improved, which condition does not hold, what was saved.
 
     Raises:
-        ArgumentError: An argument is not usable.
+        ArgumentError: An argument is not usable. In `fit`: two of these share a
+            directory, and one of them resumes.
         MonitorError: In `fit`: the monitor is not in the logs, is not a number, or its
             direction is unknown.
         StoreError: In `fit`: a checkpoint could not be written; earlier ones are
@@ -392,11 +398,11 @@ class ModelCheckpoint(KnownArguments, keras.callbacks.Callback):  # type: ignore
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002 - Keras's signature
         """Check the names, begin the run, and resume its state."""
         self._training = False
+        self._find_others()
         self._checkpointer.scorer.reset()
         self._check_validation(self.model)
         self._check_names(self.model)
         self._checkpointer.tell(lost_inputs(self.model))
-        self._find_others()
         self._resumption.find_callbacks(keras_private.fit_callbacks(), self)
         # A subclassed model may be built only by its first batch.
         with contextlib.suppress(StateError):
@@ -406,6 +412,9 @@ class ModelCheckpoint(KnownArguments, keras.callbacks.Callback):  # type: ignore
             self._resumption.position.problems(self.params.get("steps"))
         )
         self._resumption.begin(self.model, self._checkpointer.start(), epochs)
+        continues = self._resumption.sentence()
+        if continues and self._verbose and self._checkpointer.processes.is_writer:
+            print(continues)  # noqa: T201 - asked for
         # Keras counts the batches of a resumed epoch from 0.
         self._batch = self._skipped = self._resumption.batch
         self._batches = self._first_batches = self._resumption.batches
@@ -558,7 +567,8 @@ class ModelCheckpoint(KnownArguments, keras.callbacks.Callback):  # type: ignore
                     raise MonitorError(f"{error} {behind}") from error
                 raise
             if self._verbose and self._checkpointer.processes.is_writer:
-                print(f"\n{self._decision(epoch + 1, before, saved=saved)}")  # noqa: T201 - asked for
+                decided = self._decision(epoch + 1, before, logs or {}, saved=saved)
+                print(f"\n{decided}")  # noqa: T201 - asked for
         else:
             self._checkpointer.record(model, logs or {}, **at)
             saved = None
@@ -574,12 +584,22 @@ class ModelCheckpoint(KnownArguments, keras.callbacks.Callback):  # type: ignore
             self._training = self._signals.holding = False
             self._signals.leave(self._farewell())
 
-    def _decision(self, epoch: int, before: Entry | None, *, saved: bool) -> str:
+    def _decision(
+        self,
+        epoch: int,
+        before: Entry | None,
+        logs: Mapping[str, Any],
+        *,
+        saved: bool,
+    ) -> str:
         """Describe what an epoch's logs decided."""
         after = self._checkpointer.kept.leader()
         label, worst = self._checkpointer.best_label, "saved" if saved else "not saved"
         if label is None:
             return f"Epoch {epoch}: {worst}."
+        unmet = self._checkpointer.scorer.unmet(label, logs)
+        if unmet is not None:
+            worst = f"{unmet}; {worst}"
         if after is None:
             return f"Epoch {epoch}: {label} has no best value yet; {worst}."
         score = self._checkpointer.score_of(after)
@@ -592,14 +612,23 @@ class ModelCheckpoint(KnownArguments, keras.callbacks.Callback):  # type: ignore
         return f"Epoch {epoch}: {label} improved{was} to {score:.5g}; saved."
 
     def _find_others(self) -> None:
-        """Leave links and best.keras to an earlier `ModelCheckpoint` of this `fit`."""
-        in_front, _ = around(keras_private.fit_callbacks(), self)
-        is_second = any(
-            isinstance(one, ModelCheckpoint) and one.dirpath == self.dirpath
-            for one in in_front
+        """Leave links and best.keras to an earlier `ModelCheckpoint` of this `fit`.
+
+        Raise where one of several in a directory resumes: all would continue one run.
+        """
+        in_front, behind = (
+            [
+                one
+                for one in part
+                if isinstance(one, ModelCheckpoint) and one.dirpath == self.dirpath
+            ]
+            for part in around(keras_private.fit_callbacks(), self)
         )
-        self._checkpointer.kept.points = not is_second
-        if is_second:
+        self._checkpointer.kept.points = not in_front
+        others = [*in_front, *behind]
+        if others and any(one._checkpointer.continues for one in (self, *others)):  # noqa: SLF001 - of this class
+            raise two_of_a_directory(self.dirpath)
+        if in_front:
             text = (
                 "Two ModelCheckpoints write into one directory, each a run of its "
                 "own. One with keep=[Best(a), Best(b)] makes one run of them."

@@ -45,8 +45,9 @@ from multiback.checkpoint.loading.documents import recorded_curves, recorded_thr
 from multiback.checkpoint.loading.find import first_intact
 from multiback.checkpoint.loading.load import restore_checkpoint
 from multiback.checkpoint.other_names import KnownArguments
+from multiback.checkpoint.saving.adopted import Adopted
 from multiback.checkpoint.saving.background import OnSaveError, Saver
-from multiback.checkpoint.saving.kept import KeptCheckpoints, Row, add_existing, rescore
+from multiback.checkpoint.saving.kept import KeptCheckpoints, Row
 from multiback.checkpoint.saving.processes import Processes
 from multiback.checkpoint.saving.snapshots import (
     NOTHING,
@@ -56,6 +57,7 @@ from multiback.checkpoint.saving.snapshots import (
     steps_of,
     versions,
 )
+from multiback.checkpoint.saving.turns import Turn
 from multiback.distributed import Format, check_format
 from multiback.errors import (
     CheckpointWarning,
@@ -184,6 +186,7 @@ class Checkpointer(KnownArguments):
         self._resume = resume
         self._told: set[str] = set()
         self.run_id = ""
+        self._turn = Turn()
         # Takes each record of the history that was written.
         self.on_record: Callable[[Mapping[str, Any]], None] | None = None
         self.epoch = 0
@@ -206,7 +209,7 @@ class Checkpointer(KnownArguments):
         self._judged = self._kept = False
         self._source: Any = None
         self._step = 0
-        self._adopted: list[Checkpoint] = []
+        self._adopted = Adopted(self.kept, self.scorer)
 
     @property
     def directory(self) -> Runs:
@@ -217,6 +220,11 @@ class Checkpointer(KnownArguments):
     def dirpath(self) -> str:
         """The run directory."""
         return self.directory.location
+
+    @property
+    def continues(self) -> bool:
+        """Whether a start continues the directory's latest run, if any."""
+        return self._resume in ("auto", "must")
 
     def start(self) -> list[Checkpoint]:
         """Begin a run, or continue one; `resume` and `step` call it if you do not.
@@ -233,7 +241,7 @@ class Checkpointer(KnownArguments):
         wait_for(self.directory.path)
         word = self._resume if self._resume in ("never", "auto", "must") else None
         branch = None if word else open_checkpoint(self._resume)
-        latest = self.directory.latest_run() if word in ("auto", "must") else None
+        latest = self.directory.latest_run() if self.continues else None
         if latest is None and word == "must":
             raise NoCheckpointError(
                 f'resume="must" wants a run with a checkpoint in {self.dirpath}, and '
@@ -253,11 +261,9 @@ class Checkpointer(KnownArguments):
         ours = self.processes.decide(
             lambda: [one.name for one in without_copies(found)]
         )
-        self._adopted = [one for one in found if one.name in ours]
         self.tell([f"Passed over {p}: {why}" for p, why in self.directory.skipped])
-        for checkpoint in self._adopted:
-            self._order += 1
-            add_existing(self.kept, self.scorer, checkpoint, self._order)
+        self._adopted.adopt([one for one in found if one.name in ours], self._order)
+        self._order += len(self._adopted.checkpoints)
         # Never delete a copy; but if the user renamed the newest checkpoint, continue
         # from it.
         self.epoch = found[-1].epoch if found else 0
@@ -270,7 +276,14 @@ class Checkpointer(KnownArguments):
                 "branch_of": None if branch is None else branch.location,
             },
         )
+        self._turn.take(self.dirpath, self.run_id)
         return [branch] if branch else found[::-1]
+
+    def _begin(self) -> None:
+        """Start if that was not done; raise where another writer has the run by now."""
+        if not self._turn.has_started:
+            self.start()
+        self._turn.check()
 
     def resume(self, model: Any) -> Any:
         """Start, and restore the last whole epoch of the continued run.
@@ -338,12 +351,12 @@ class Checkpointer(KnownArguments):
                 logs, a monitored one is not a number, or has no known direction.
                 Nothing on disk was touched.
             StoreError: The checkpoint before this one could not be written, and this
-                one was not begun; or this one, without background. What was there
-                before is intact.
+                one was not begun; or this one, without background; or another writer
+                of this process has started the run since. What was there before is
+                intact.
         """
         logs = {} if logs is None else logs
-        if not self.run_id:
-            self.start()
+        self._begin()
         values, answers, known = self.processes.decide(
             lambda: (
                 written_logs(logs),
@@ -356,8 +369,7 @@ class Checkpointer(KnownArguments):
         self._check_intervals(scores, known)
         self.tell(nan_scores(scores))
         # Not before: the directions are known by now.
-        adopted, self._adopted = self._adopted, []
-        rescore(self.kept, self.scorer, adopted)
+        self.tell(self._adopted.rescore(self.processes.decide))
         step = self._record(model, values, epoch=epoch, step=step)
         self._judged, self._source, self._step = True, model, step
         self._kept = False
@@ -413,8 +425,7 @@ class Checkpointer(KnownArguments):
         Raises:
             StoreError: As for `step`.
         """
-        if not self.run_id:
-            self.start()
+        self._begin()
         step = steps_of(model) if step is None else step
         save_point = SavePoint(self.epoch, step, batch, asked)
         self.surface()
@@ -442,8 +453,7 @@ class Checkpointer(KnownArguments):
         Returns:
             The step.
         """
-        if not self.run_id:
-            self.start()
+        self._begin()
         values = self.processes.decide(lambda: written_logs(logs))
         return self._record(model, values, epoch=epoch, step=step)
 
@@ -548,6 +558,7 @@ class Checkpointer(KnownArguments):
                     "directions": self.scorer.known_directions(values),
                     **({"thresholds": dict(thresholds)} if thresholds else {}),
                     **self._curves(scores),
+                    **self._adopted.fields(),
                     "boundary": entry.boundary,
                     "asked": entry.asked,
                     "weights_only": self._weights_only,
@@ -636,7 +647,7 @@ class Checkpointer(KnownArguments):
 
     def end(self) -> None:
         """Release the run. Later saves still belong to it."""
-        if self.run_id:
+        if self._turn.is_mine:
             self.directory.end_run(self.run_id)
 
     def __enter__(self) -> Self:

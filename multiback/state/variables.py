@@ -136,12 +136,19 @@ def _slots(
     ]
 
 
+def _advice(model: Any) -> str:
+    """Return what to pass in place of a model of another library."""
+    if callable(getattr(model, "state_dict", None)):
+        return "Pass its state, such as {'net': net.state_dict()}."
+    return "Pass its arrays, such as {'coef': array}."
+
+
 def check_model(model: Any) -> None:
     """Raise unless `model` is a built Keras model."""
     if not isinstance(model, keras.Model):
         raise ArgumentError(
             "model= wants a Keras model, or a mapping of arrays by name, not "
-            f"{type(model).__name__}. Pass its arrays, such as {{'coef': array}}."
+            f"{type(model).__name__}. {_advice(model)}"
         )
     if not model.built:
         raise StateError(

@@ -79,6 +79,6 @@ def test_arguments_that_agree_are_taken(tmp_path, arguments):
 
 
 @pytest.mark.parametrize("callbacks", [keras.callbacks.EarlyStopping(), None, "all"])
-def test_callbacks_that_are_no_list_are_an_error(tmp_path, callbacks):
+def test_callbacks_without_a_list_are_an_error(tmp_path, callbacks):
     with pytest.raises(ArgumentError, match="callbacks= wants a list of callbacks"):
         mb.ModelCheckpoint(tmp_path, callbacks=callbacks)

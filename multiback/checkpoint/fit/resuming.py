@@ -168,6 +168,15 @@ class ResumeState:
         self._checkpointer.tell(_nothing_left(checkpoint.epoch, epochs, way))
         self._checkpointer.tell(_not_exact(self.position))
 
+    def sentence(self) -> str | None:
+        """Return where the run continues; None where a new run begins."""
+        if self._pending is None:
+            return None
+        where = f"after epoch {self._checkpointer.epoch}"
+        if self.batch:
+            where += f" and {self.batch} batches of the next"
+        return f"The run {self._checkpointer.run_id} continues {where}."
+
     def _candidates(
         self, model: keras.Model, newest_first: Sequence[Checkpoint]
     ) -> tuple[list[Checkpoint], bool]:

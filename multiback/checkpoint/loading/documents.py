@@ -183,6 +183,21 @@ def recorded_curves(checkpoint: Judged) -> dict[str, list[float]]:
     return dict(curves)
 
 
+def recorded_earlier_scores(checkpoint: Judged) -> dict[str, dict[str, float]]:
+    """Return the scores of older checkpoints, by name, by a run's functions.
+
+    A resumed run computes them; what has another form is skipped.
+    """
+    found = checkpoint.extra.get("earlier_scores", {})
+    if not isinstance(found, Mapping):
+        return {}
+    return {
+        name: dict(scores)
+        for name, scores in found.items()
+        if isinstance(scores, Mapping) and all(map(_is_number, scores.values()))
+    }
+
+
 def recorded_values(checkpoint: Judged) -> dict[str, Any]:
     """Return everything that was logged when a checkpoint was saved."""
     other = checkpoint.extra.get("values", {})

@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeVar
 
 from multiback.checkpoint.arguments import expanded
 from multiback.checkpoint.choosing.direction import Mode, check_mode, find_direction
-from multiback.checkpoint.choosing.monitor import Logs, Monitor
+from multiback.checkpoint.choosing.monitor import Logs, Monitor, split_label
 from multiback.checkpoint.choosing.names import canonical_name, find_name, missing_name
 from multiback.checkpoint.choosing.ranking import Entry, ranked
 from multiback.checkpoint.choosing.recorded_scores import RecordedScores
@@ -19,6 +19,7 @@ from multiback.checkpoint.choosing.slots import as_monitor
 from multiback.checkpoint.loading.documents import (
     Judged,
     recorded_directions,
+    recorded_earlier_scores,
     recorded_scores_of,
     recorded_threshold,
     recorded_values,
@@ -209,22 +210,55 @@ def _as_judged(
             f"The runs were judged by different things: {listed}. Pass monitor= to "
             "compare them by one, or run= with an id."
         )
+    earlier = recorded_earlier_scores(found[-1])
     return labels, [
-        RecordedScores(
-            {
-                label: each.scores[own]
-                for label, own in zip(labels, each.ranking, strict=True)
-                if own in each.scores
-            },
-            newest.modes,
-            intervals={
-                label: each.intervals[own]
-                for label, own in zip(labels, each.ranking, strict=True)
-                if own in each.intervals
-            },
-        )
-        for each in recordings
+        _as_newest(checkpoint, recorded, newest, earlier.get(checkpoint.name, {}))
+        for checkpoint, recorded in zip(found, recordings, strict=True)
     ]
+
+
+def _as_newest(
+    checkpoint: Checkpoint,
+    recorded: RecordedScores,
+    newest: RecordedScores,
+    earlier: Mapping[str, float],
+) -> RecordedScores:
+    """Score a checkpoint by what decides for the newest one.
+
+    `earlier` are scores that were computed when the run was resumed.
+    """
+    is_same = _criteria(recorded) == _criteria(newest)
+    # Else another monitor decided before the run was resumed.
+    own_labels = recorded.ranking if is_same else newest.ranking
+    names = dict(zip(newest.ranking, own_labels, strict=True))
+    scores = {
+        label: recorded.scores[own]
+        for label, own in names.items()
+        if own in recorded.scores
+    }
+    for label, own in names.items():
+        if not is_same and own not in recorded.modes:
+            score = _measured_again(label, recorded_values(checkpoint))
+            scores |= {} if score is None else {label: score}
+    return RecordedScores(
+        {**scores, **{k: v for k, v in earlier.items() if k in newest.modes}},
+        newest.modes,
+        intervals={
+            label: recorded.intervals[own]
+            for label, own in names.items()
+            if own in recorded.intervals
+        },
+    )
+
+
+def _measured_again(label: str, values: Mapping[str, Any]) -> float | None:
+    """Score recorded logs by a monitor's label; None where it needs more than them."""
+    quantity, smooth, where = split_label(label)
+    if smooth is not None:
+        return None
+    with contextlib.suppress(ArgumentError, MonitorError):
+        return Monitor(quantity, where=where).measure(values)
+    return None
 
 
 def _criteria(recorded: RecordedScores) -> tuple[tuple[str, str], ...]:
