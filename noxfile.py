@@ -108,9 +108,9 @@ ONCE = (
     *(
         f"tests/checkpoint/test_{name}.py"
         for name in (
-            *("changed_monitor", "direction", "fit_kills", "forged_documents"),
-            *("full_disk", "meddling"),
-            *("many_epochs", "one_writer", "remote_runs", "runs", "scores"),
+            *("arguments", "changed_monitor", "direction", "fit_kills"),
+            *("forged_documents", "full_disk", "many_epochs", "meddling"),
+            *("one_writer", "other_callbacks", "remote_runs", "runs", "scores"),
         )
     ),
     *(

@@ -355,12 +355,12 @@ class Checkpointer(KnownArguments):
                 of this process has started the run since. What was there before is
                 intact.
         """
-        logs = {} if logs is None else logs
+        given = {} if logs is None else logs
         self._begin()
         values, answers, known = self.processes.decide(
             lambda: (
-                written_logs(logs),
-                self.scorer.answers(logs),
+                written_logs(given),
+                self.scorer.answers(given),
                 self.scorer.intervals(intervals or {}),
             )
         )
@@ -454,7 +454,7 @@ class Checkpointer(KnownArguments):
             The step.
         """
         self._begin()
-        values = self.processes.decide(lambda: written_logs(logs))
+        values = self.processes.decide(lambda: written_logs(logs or {}))
         return self._record(model, values, epoch=epoch, step=step)
 
     def _record(

@@ -183,17 +183,20 @@ def optimizers_of(model: keras.Model) -> list[tuple[str | None, Any]]:
 
 
 def optimizer_kind(optimizer: Any) -> str:
-    """Return the class of Keras whose step an optimizer makes, and the inner one's.
+    """Return the class of Keras whose step an optimizer makes.
 
-    AdamW makes Adam's step, and so does a user's subclass, which may be renamed.
+    AdamW makes Adam's step, and so does a user's subclass, which may be renamed. One
+    that is the user's own throughout is an "Optimizer".
     """
+    inner = getattr(optimizer, "inner_optimizer", None)
+    if inner is not None:
+        return f"LossScaleOptimizer({optimizer_kind(inner)})"
     kind = next(
         one.__name__
         for one in type(optimizer).__mro__
         if one.__module__.startswith("keras.") and "update_step" in vars(one)
     )
-    inner = getattr(optimizer, "inner_optimizer", None)
-    return kind if inner is None else f"{kind}({optimizer_kind(inner)})"
+    return kind.removeprefix("Base")
 
 
 def has_stepped(entries_of_one: Iterable[Entry]) -> bool:
