@@ -110,7 +110,8 @@ ONCE = (
         for name in (
             *("changed_monitor", "direction", "fit_kills", "forged_documents"),
             *("full_disk", "meddling"),
-            *("many_epochs", "one_writer", "remote_runs", "runs", "scores"),
+            *("many_epochs", "nothing_scored", "one_writer"),
+            *("remote_runs", "runs", "scores"),
         )
     ),
     *(
