@@ -257,7 +257,7 @@ class ModelCheckpoint(KnownArguments, keras.callbacks.Callback):  # type: ignore
         self._weights = EmaCheck()
         self._resumption = ResumeState(
             self._checkpointer,
-            list(callbacks),
+            callbacks,
             DataPosition(data),
             optimizer=resume_optimizer,
             strict=strict,

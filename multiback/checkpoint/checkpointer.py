@@ -323,7 +323,7 @@ class Checkpointer(KnownArguments):
     def step(
         self,
         model: Any,
-        logs: Mapping[str, Any],
+        logs: Mapping[str, Any] | None,
         *,
         epoch: int | None = None,
         step: int | None = None,
@@ -337,9 +337,9 @@ class Checkpointer(KnownArguments):
                 of arrays, numbers, text, models and optimizers, such as
                 `{"G": g, "D": d, "opt": opt}`; or a function without arguments that
                 returns one, called only to save.
-            logs: Values by name, as `model.evaluate(return_dict=True)` gives. Arrays
-                of up to 4,096 numbers are recorded as lists, larger ones by their
-                shape, and anything else by the name of its type.
+            logs: Values by name, as `model.evaluate(return_dict=True)` gives; None for
+                no values. Arrays of up to 4,096 numbers are recorded as lists, larger
+                ones by their shape, and anything else by the name of its type.
             epoch: Epochs completed; counted by calls if not given.
             step: Optimizer steps completed; asked of the model's optimizer if not
                 given.
@@ -360,6 +360,7 @@ class Checkpointer(KnownArguments):
                 of this process has started the run since. What was there before is
                 intact.
         """
+        logs = {} if logs is None else logs
         self._begin()
         values, answers, known = self.processes.decide(
             lambda: (
@@ -442,7 +443,7 @@ class Checkpointer(KnownArguments):
     def record(
         self,
         model: Any,
-        logs: Mapping[str, Any],
+        logs: Mapping[str, Any] | None,
         *,
         epoch: int | None = None,
         step: int | None = None,

@@ -1,5 +1,6 @@
 """Arguments that concern each other: one counts, or both together are an error."""
 
+import keras
 import pytest
 from support.fitting.problem import Says, fit, model
 
@@ -75,3 +76,9 @@ def test_arguments_that_cannot_both_count_are_an_error(tmp_path, arguments, text
 def test_arguments_that_agree_are_taken(tmp_path, arguments):
     mb.ModelCheckpoint(tmp_path, **arguments)
     mb.Checkpointer(tmp_path, **arguments)
+
+
+@pytest.mark.parametrize("callbacks", [keras.callbacks.EarlyStopping(), None, "all"])
+def test_callbacks_without_a_list_are_an_error(tmp_path, callbacks):
+    with pytest.raises(ArgumentError, match="callbacks= wants a list of callbacks"):
+        mb.ModelCheckpoint(tmp_path, callbacks=callbacks)

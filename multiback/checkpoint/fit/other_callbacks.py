@@ -44,7 +44,12 @@ class HasState(Protocol):
 
 
 def check_callbacks(callbacks: Sequence[Any]) -> None:
-    """Raise unless the state of each callback can be saved."""
+    """Raise unless it is a list, and the state of each callback can be saved."""
+    if not isinstance(callbacks, Sequence) or isinstance(callbacks, str):
+        raise ArgumentError(
+            f"callbacks= wants a list of callbacks, not {callbacks!r:.200}. Put it in "
+            "brackets."
+        )
     for callback in callbacks:
         if not isinstance(callback, HasState) and _fields(callback) is None:
             names = ", ".join(kind.__name__ for kind in _FIELDS)

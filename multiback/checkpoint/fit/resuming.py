@@ -91,7 +91,7 @@ class ResumeState:
     ) -> None:
         check_callbacks(other_callbacks)
         self._named = list(other_callbacks)
-        self.other_callbacks: Sequence[Any] = other_callbacks
+        self.other_callbacks: Sequence[Any] = self._named
         self.position = position
         self.batches = self.batch = 0
         self._checkpointer = checkpointer
