@@ -110,7 +110,8 @@ ONCE = (
         for name in (
             *("arguments", "changed_monitor", "direction", "fit_kills"),
             *("forged_documents", "full_disk", "many_epochs", "meddling"),
-            *("one_writer", "other_callbacks", "remote_runs", "runs", "scores"),
+            *("nothing_scored", "one_writer", "other_callbacks", "remote_runs"),
+            *("runs", "scores"),
         )
     ),
     *(

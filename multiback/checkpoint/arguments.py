@@ -122,18 +122,18 @@ def checked_resume(resume: Any) -> Resume:
             'resume= wants "never", "auto", "must" or the path of a checkpoint, not '
             f"{resume!r:.200}."
         )
-    found = expanded("resume=", resume)
-    if is_remote(found):
-        return found
-    if is_run_directory(found):
+    place = expanded("resume=", resume)
+    if is_remote(place):
+        return place
+    if is_run_directory(place):
         raise ArgumentError(
-            f"resume= got a run directory, {os.fspath(resume)!r}. To continue its "
+            f"resume= got a run directory, {os.fspath(place)!r}. To continue its "
             'latest run, give it as dirpath= and say resume="auto"; to start a new run '
             "from a checkpoint, give that one's path, such as its `best`."
         )
-    path = Path(os.fsdecode(found))
+    path = Path(os.fsdecode(place))
     if path.is_dir():
-        return found
+        return place
     missing = len(path.parts) > 1 and not path.exists()
     raise ArgumentError(
         'resume= wants "never", "auto", "must" or the directory of a checkpoint, '

@@ -95,7 +95,8 @@ class ModelCheckpoint(KnownArguments, keras.callbacks.Callback):  # type: ignore
         mode: "max", "min", or "auto" to ask the metric behind the name. The slots of
             `keep` have their own.
         save_top_k: How many of the best to keep; -1 keeps every checkpoint.
-        save_last: Keep the newest too, whatever its score. None: True without `keep`.
+        save_last: Keep the newest too, whatever its score; also where training ends
+            with an epoch that is not scored. None: True without `keep`.
         every_n_epochs: Score after every so many epochs.
         every_n_train_steps: Save in the middle of an epoch too, after each so many
             batches, however many steps the optimizer makes of one. Such a checkpoint
@@ -222,7 +223,6 @@ class ModelCheckpoint(KnownArguments, keras.callbacks.Callback):  # type: ignore
         lines = 1 if verbose == "auto" else verbose
         self._verbose = int(lines) if isinstance(lines, bool) else lines
         check_number("verbose=", self._verbose, 0)
-        self._every_n_epochs = every_n_epochs
         self._restore_best = restore_best
         self._export_best = export_best
         self._checkpointer = Checkpointer(
@@ -264,6 +264,7 @@ class ModelCheckpoint(KnownArguments, keras.callbacks.Callback):  # type: ignore
             saved_rate=learning_rate == "saved",
         )
         self._checkpointer.extras = self._extras
+        self._checkpointer.every_n_epochs = every_n_epochs
         # Keras resets them before the next epoch, and their results are recorded.
         self._checkpointer.keeps_metrics = False
         self._logs: Mapping[str, Any] = {}
@@ -273,6 +274,8 @@ class ModelCheckpoint(KnownArguments, keras.callbacks.Callback):  # type: ignore
         self._batch = self._batches = self._skipped = 0
         self._first_batches = 0
         self._counted = True
+        # Whether the last epoch was neither scored nor saved.
+        self._unsaved = False
         self._awaited: list[str] = []
 
     def check(self, model: keras.Model, batch: tuple[Any, ...]) -> None:
@@ -397,7 +400,7 @@ class ModelCheckpoint(KnownArguments, keras.callbacks.Callback):  # type: ignore
 
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002 - Keras's signature
         """Check the names, begin the run, and resume its state."""
-        self._training = False
+        self._training = self._unsaved = False
         self._find_others()
         self._checkpointer.scorer.reset()
         self._check_validation(self.model)
@@ -550,7 +553,8 @@ class ModelCheckpoint(KnownArguments, keras.callbacks.Callback):  # type: ignore
         self._awaited = []
         self._batch = self._skipped = 0
         at = {"epoch": epoch + 1, "step": self._batches}
-        if (epoch + 1) % self._every_n_epochs == 0:
+        self._unsaved = (epoch + 1) % self._checkpointer.every_n_epochs != 0
+        if not self._unsaved:
             before = self._checkpointer.kept.leader()
             try:
                 saved = self._checkpointer.step(
@@ -572,6 +576,8 @@ class ModelCheckpoint(KnownArguments, keras.callbacks.Callback):  # type: ignore
         else:
             self._checkpointer.record(model, logs or {}, **at)
             saved = None
+            epochs = int(self.params.get("epochs") or 0)
+            self._save_end(model, ends=0 < epochs <= epoch + 1 or model.stop_training)
         self._agreed(lambda: False)
         if self._triggers.asked or self._signals.received is not None:
             self._checkpointer.save(
@@ -583,6 +589,17 @@ class ModelCheckpoint(KnownArguments, keras.callbacks.Callback):  # type: ignore
             self._checkpointer.wait()
             self._training = self._signals.holding = False
             self._signals.leave(self._farewell())
+
+    def _save_end(self, model: keras.Model, *, ends: bool) -> None:
+        """Save an epoch without a score with which training ends, if a slot wants it.
+
+        `save_last` holds the newest state, and not only the newest scored one.
+        """
+        if self._unsaved and ends:
+            self._unsaved = False
+            self._checkpointer.save(
+                model, step=self._batches, asked=False, always=False
+            )
 
     def _decision(
         self,
@@ -640,6 +657,9 @@ class ModelCheckpoint(KnownArguments, keras.callbacks.Callback):  # type: ignore
         self._training = self._signals.holding = False
         model = self.model
         self._resumption.end(model)
+        # A callback behind this one has stopped the training. With `use_ema` Keras has
+        # put the averages over the weights by now.
+        self._save_end(model, ends=not getattr(model.optimizer, "use_ema", False))
         behind = late_logs(keras_private.fit_callbacks(), self)
         self._checkpointer.finish(model, because=behind)
         if self._restore_best:

@@ -37,6 +37,7 @@ from multiback.checkpoint.choosing.log_values import (
     other_values,
     written_logs,
 )
+from multiback.checkpoint.choosing.no_best import no_best
 from multiback.checkpoint.choosing.ranking import Entry
 from multiback.checkpoint.choosing.recorded_scores import RecordedScores
 from multiback.checkpoint.choosing.scorer import Scorer, nan_scores
@@ -125,6 +126,7 @@ class Checkpointer(KnownArguments):
         epoch: How many epochs are completed, those of a continued run included.
         keeps_metrics: Whether `step` saves the variables of `model.metrics`.
         no_validation: Why a name of a validation can be absent, for a warning.
+        every_n_epochs: Which epochs are scored, for a warning; 0 if unknown.
         extras: Called with the `SavePoint` at each save: what else to save for a
             resume, as JSON and as arrays.
 
@@ -193,6 +195,7 @@ class Checkpointer(KnownArguments):
         self.no_validation = (
             "validation_data= was not given, or validation_freq= is too large"
         )
+        self.every_n_epochs = 0
         self.keeps_metrics = True
         self.extras: Callable[[SavePoint], Extras] = lambda _: NOTHING
         self.kept = KeptCheckpoints(open_run_directory(dirpath), slots, self._best)
@@ -206,7 +209,8 @@ class Checkpointer(KnownArguments):
             on_error=on_save_error,
         )
         self._order = 0
-        self._judged = self._kept = False
+        self._judged = self._kept = self._recorded = False
+        self._scored: set[str] = set()
         self._source: Any = None
         self._step = 0
         self._adopted = Adopted(self.kept, self.scorer)
@@ -252,6 +256,7 @@ class Checkpointer(KnownArguments):
         self.scorer.continue_curves({})
         # Orders continue: checkpoints of earlier fits of this object are compared too.
         self.epoch, self._judged = 0, False
+        self._recorded, self._scored = False, set()
         now = time.strftime("%Y%m%d-%H%M%S")
         self.run_id = self.processes.decide(
             lambda: latest or f"{now}-{secrets.token_hex(3)}"
@@ -372,6 +377,7 @@ class Checkpointer(KnownArguments):
         self.tell(self._adopted.rescore(self.processes.decide))
         step = self._record(model, values, epoch=epoch, step=step)
         self._judged, self._source, self._step = True, model, step
+        self._scored |= {*scores}
         self._kept = False
         save_point = SavePoint(self.epoch, step)
         self._kept = self._offer(
@@ -469,6 +475,7 @@ class Checkpointer(KnownArguments):
         self.epoch = self.epoch + 1 if epoch is None else epoch
         step = steps_of(model) if step is None else step
         self.scorer.remember(values)
+        self._recorded = True
         record = {
             "run_id": self.run_id,
             "epoch": self.epoch,
@@ -639,11 +646,20 @@ class Checkpointer(KnownArguments):
         self.tell([f"{text}. The newest checkpoints were kept instead."])
 
     def _tell_of_no_best(self) -> None:
-        """Warn where no epoch met the condition of the monitor."""
-        monitor = self._best.monitor if self._best else None
-        if monitor and monitor.where and self._judged and self.kept.leader() is None:
-            text = f"No epoch had a value of {monitor.label!r}, so there is no best "
-            self.tell([f"{text}checkpoint. Change where=, or use load_last."])
+        """Warn where epochs passed and none is best, or nothing was saved."""
+        best, is_saved = self._best, self.kept.last is not None
+        if not self._recorded or best is None or (best.k == 0 and is_saved):
+            return
+        if self.kept.leader() is None:
+            text = no_best(
+                best.monitor,
+                self._scored,
+                self.epoch,
+                was_judged=self._judged,
+                is_saved=is_saved,
+                every=self.every_n_epochs,
+            )
+            self.tell([text] if text else [])
 
     def end(self) -> None:
         """Release the run. Later saves still belong to it."""
