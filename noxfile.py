@@ -108,8 +108,10 @@ ONCE = (
     *(
         f"tests/checkpoint/test_{name}.py"
         for name in (
-            *("direction", "fit_kills", "forged_documents", "full_disk", "meddling"),
-            *("many_epochs", "remote_runs", "runs", "scores"),
+            *("arguments", "changed_monitor", "direction", "fit_kills"),
+            *("forged_documents", "full_disk", "many_epochs", "meddling"),
+            *("nothing_scored", "one_writer", "other_callbacks", "remote_runs"),
+            *("runs", "scores"),
         )
     ),
     *(

@@ -15,7 +15,7 @@ import keras
 from multiback.checkpoint.choosing.log_values import numbers_of
 from multiback.checkpoint.loading.find import rank
 from multiback.checkpoint.loading.history import measurements
-from multiback.errors import MonitorError, NoCheckpointError
+from multiback.errors import ArgumentError, MonitorError, NoCheckpointError
 from multiback.store import Checkpoint, open_run_directory
 
 __all__ = ["LogRun", "Logger", "log_run"]
@@ -156,6 +156,9 @@ class LogRun(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no ty
         checkpoint: The `multiback.ModelCheckpoint`, which stands before this callback.
         *loggers: Such as `multiback.adapters.tensorboard.TensorBoard("logs")`.
 
+    Raises:
+        ArgumentError: In `fit`: the `ModelCheckpoint` does not stand before it.
+
     Examples:
         >>> import multiback as mb
         >>> checkpoint = mb.ModelCheckpoint("runs/tumour", monitor="val_loss")
@@ -167,6 +170,19 @@ class LogRun(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no ty
         self._checkpoint = checkpoint
         self._loggers = loggers
         self._reader: Reader | None = None
+
+    def set_params(self, params: Any) -> None:
+        """Raise unless the `ModelCheckpoint` stands before this callback.
+
+        Keras hands the same parameters to one callback after the other. In front, the
+        run that it follows would be the one before.
+        """
+        super().set_params(params)
+        if self._checkpoint.params is not params:
+            raise ArgumentError(
+                "LogRun follows a ModelCheckpoint that does not stand before it in "
+                "fit(callbacks=[...]). Put the ModelCheckpoint before LogRun."
+            )
 
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
         """Follow the new run."""

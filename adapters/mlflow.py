@@ -1,5 +1,7 @@
 """A run's scores and checkpoints in MLflow."""
 
+import os
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,12 +11,28 @@ from multiback.store import Checkpoint, is_remote
 
 __all__ = ["MLflow"]
 
+# As MLflow's own errors list them; on Windows without the colon.
+_REFUSED = re.compile(r"[^\w.\- /]" if os.name == "nt" else r"[^\w.\- /:]")
+_LONGEST = 250
+
+
+def _allowed(name: str) -> str:
+    """Write "_" for what MLflow refuses in a name, which it may treat as a path.
+
+    >>> _allowed("f1@0.5"), _allowed("val//f1"), _allowed("../f1")
+    ('f1_0.5', 'val/_/f1', '__/f1')
+    """
+    parts = _REFUSED.sub("_", name).split("/")
+    whole = (part if part.strip(".") else "_" * max(len(part), 1) for part in parts)
+    return "/".join(whole)[:_LONGEST].rstrip("/")
+
 
 class MLflow:
     """Log to an MLflow tracking server, or to files of this machine.
 
     Each run is a run in MLflow, under the same name. Metrics have the names of the
-    logs. The tag `multiback.kept` names the epochs whose checkpoints were kept, and
+    logs, with "_" for what MLflow refuses in one: "f1@0.5" is "f1_0.5".
+    The tag `multiback.kept` names the epochs whose checkpoints were kept, and
     `multiback.best` is the best checkpoint's path; its scores are metrics `best/...`.
     The artifact `best` is a run directory that holds the best checkpoint:
     `multiback.load_best(downloaded)` loads it. A checkpoint at a URL is named and not
@@ -80,7 +98,9 @@ class MLflow:
 
     def _log(self, metrics: Mapping[str, float], step: int, time: float) -> None:
         when = int(1000 * time)
-        rows = [self._metric(name, x, when, step) for name, x in metrics.items()]
+        rows = [
+            self._metric(_allowed(name), x, when, step) for name, x in metrics.items()
+        ]
         self._client.log_batch(self.run_id, metrics=rows)
 
     def saved(self, checkpoint: Checkpoint) -> None:

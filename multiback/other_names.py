@@ -1,6 +1,8 @@
 """Multiback's names for names of Keras, Lightning and torchmetrics."""
 
+import difflib
 import sys
+from collections.abc import Sequence
 
 _ACCURACY = "Accuracy(task=..., num_classes=...)"
 _F1 = "F1Score(task=..., num_classes=..., average=...)"
@@ -34,9 +36,15 @@ METRICS = {
     "KLDivergence": _KERAS,
     "LogCoshError": _KERAS,
     "MAE": "MeanAbsoluteError()",
+    "MCC": "MatthewsCorrelation(task=..., num_classes=...)",
     "MSE": "MeanSquaredError()",
     "MatthewsCorrCoef": "MatthewsCorrelation(task=..., num_classes=...)",
     "MaxMetric": "Max()",
+    "MeanAveragePrecision": (
+        "BoxMeanAveragePrecision(num_classes=...) of boxes, "
+        'AveragePrecision(task="multilabel", num_labels=...) of labels, '
+        "MeanAveragePrecisionAtK() of ranked items"
+    ),
     "MeanIoU": 'JaccardIndex(task="multiclass", num_classes=..., average="macro")',
     "MeanMetric": "Mean()",
     "MinMetric": "Min()",
@@ -62,12 +70,14 @@ METRICS = {
     ),
     "PearsonCorrCoef": "PearsonCorrelation()",
     "Poisson": _KERAS,
+    "QuantileLoss": "PinballLoss()",
     "RMSE": "RootMeanSquaredError()",
     "QuadraticWeightedKappa": (
         'CohenKappa(task="multiclass", num_classes=..., weights="quadratic"), with '
         "regression=True for regressed numbers"
     ),
     "ROCAUC": "AUROC(task=...)",
+    "SSIM": "StructuralSimilarity()",
     "SparseCategoricalAccuracy": 'Accuracy(task="multiclass", num_classes=...)',
     "SparseCategoricalCrossentropy": 'LogLoss(task="multiclass", num_classes=...)',
     "SparseTopKCategoricalAccuracy": "TopKAccuracy(num_classes=..., top_k=...)",
@@ -97,14 +107,31 @@ def translated(name: str) -> str:
 
     >>> translated("MeanMetric"), translated("Nothing")
     (' Write multiback.metrics.Mean().', '')
+    >>> translated("MAPE")
+    ' Did you mean multiback.metrics.MeanAbsolutePercentageError?'
     """
     if name in NAMES:
         return f" Write {NAMES[name]}."
-    if name in getattr(sys.modules.get("multiback.metrics"), "__all__", ()):
+    ours = getattr(sys.modules.get("multiback.metrics"), "__all__", ())
+    if name in ours:
         return f" Write multiback.metrics.{name}."
     if name not in METRICS:
-        return ""
+        near = _near(name, [one for one in ours if one[0].isupper()])
+        return f" Did you mean multiback.metrics.{near}?" if near else ""
     meant = METRICS[name]
     if meant is _KERAS:
         return f" Write {meant.format(name=name)}."
     return f" Write multiback.metrics.{meant}."
+
+
+def _near(name: str, ours: Sequence[str]) -> str | None:
+    """Return the metric that has these initials, begins like this or looks like it."""
+    for one in ours:
+        if name.isupper() and name == "".join(c for c in one if c.isupper()):
+            return one
+    if name[:1].isupper() and len(name) > 1:
+        begins = [one for one in ours if one.startswith(name)]
+        if begins:
+            return min(begins, key=len)
+    near = difflib.get_close_matches(name, ours, n=1, cutoff=0.8)
+    return near[0] if near else None

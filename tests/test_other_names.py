@@ -62,6 +62,23 @@ def test_an_unknown_name_gets_no_advice():
         assert not hasattr(module, "Nonsense")
 
 
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("R2", "R2Score"),
+        ("MAPE", "MeanAbsolutePercentageError"),
+        ("LRAP", "LabelRankingAveragePrecision"),
+        ("PSNR", "PeakSignalNoiseRatio"),
+        ("F1score", "F1Score"),
+        ("Spearman", "SpearmanCorrelation"),
+        ("ConfusionMatrices", "ConfusionMatrix"),
+    ],
+)
+def test_a_short_or_misspelt_name_of_a_metric_gets_the_nearest_one(name, meant):
+    with pytest.raises(AttributeError, match=f"mean multiback.metrics.{meant}\\?$"):
+        getattr(mb.metrics, name)
+
+
 HABITS = {
     "filepath": "best.keras",
     "save_best_only": True,

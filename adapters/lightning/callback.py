@@ -19,6 +19,7 @@ from multiback.adapters.lightning.resuming import plateaus_of, put_back
 from multiback.adapters.lightning.schedule import Schedule
 from multiback.adapters.lightning.state import state_of
 from multiback.checkpoint import Best, Checkpointer, Slot
+from multiback.checkpoint.arguments import two_of_a_directory
 from multiback.checkpoint.other_names import KnownArguments
 from multiback.errors import ArgumentError, MonitorError, StoreError
 
@@ -69,9 +70,9 @@ class ModelCheckpoint(KnownArguments, _Base):  # type: ignore[misc]  # An option
         monitor: What to be best by: a name given to `self.log`, an expression of
             names, a function of them, or a `multiback.Monitor`. None keeps the last.
         mode: "max" or "min"; "auto" knows common names such as "val_loss", and raises
-            for others.
+            for others. The slots of `keep` have their own.
         save_top_k: How many of the best to keep; -1 keeps every checkpoint.
-        save_last: Keep the newest too, whatever its score.
+        save_last: Keep the newest too, whatever its score. None: True without `keep`.
         every_n_epochs: Score after every so many epochs; 0 for none. By default 1, and
             0 where steps or a time are given.
         every_n_train_steps: Score after every so many optimizer steps; None or 0 for
@@ -93,7 +94,8 @@ class ModelCheckpoint(KnownArguments, _Base):  # type: ignore[misc]  # An option
         prefixes: What stands before the names of a validation set.
 
     Raises:
-        ArgumentError: An argument is not usable; in `fit`, the strategy or the trainer.
+        ArgumentError: An argument is not usable; in `fit`, the strategy or the trainer,
+            or two of these share a directory, and one of them resumes.
         MonitorError: In `fit`: the monitor was not logged, is not a number, or its
             direction is unknown.
         StateError: In `fit`: the checkpoint does not fit the module.
@@ -116,7 +118,7 @@ class ModelCheckpoint(KnownArguments, _Base):  # type: ignore[misc]  # An option
         *,
         mode: Literal["max", "min", "auto"] = "auto",
         save_top_k: int = 1,
-        save_last: bool = True,
+        save_last: bool | None = None,
         every_n_epochs: int | None = None,
         every_n_train_steps: int | None = None,
         train_time_interval: dt.timedelta | None = None,
@@ -201,6 +203,13 @@ class ModelCheckpoint(KnownArguments, _Base):  # type: ignore[misc]  # An option
             place = trainer.strategy.broadcast(place_of(trainer))
             self._options["dirpath"] = place
             self._checkpointer = self._new_checkpointer()
+        same = [
+            one
+            for one in trainer.callbacks
+            if isinstance(one, ModelCheckpoint) and one.dirpath == self.dirpath != ""
+        ]
+        if len(same) > 1 and any(one._checkpointer.continues for one in same):  # noqa: SLF001 - of this class
+            raise two_of_a_directory(self.dirpath)
 
     def on_fit_start(self, trainer: Any, pl_module: Any) -> None:
         """Begin the run, and resume its state."""

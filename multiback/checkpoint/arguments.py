@@ -8,7 +8,14 @@ from typing import Any, Literal
 
 from multiback.checkpoint.choosing.direction import Mode, check_mode
 from multiback.checkpoint.choosing.monitor import Logs, Monitor
-from multiback.checkpoint.choosing.slots import All, Best, Last, Slot, check_number
+from multiback.checkpoint.choosing.slots import (
+    All,
+    Best,
+    Last,
+    Slot,
+    as_monitor,
+    check_number,
+)
 from multiback.errors import ArgumentError
 from multiback.store import is_remote, is_run_directory
 from multiback.store.format.names import without_secrets
@@ -106,32 +113,41 @@ def check_prefixes(prefixes: Any) -> None:
         )
 
 
-def check_resume(resume: Any) -> None:
-    """Raise unless it is a known word or a checkpoint's path."""
+def checked_resume(resume: Any) -> Resume:
+    """Return a known word, or a checkpoint's path with `~` expanded; or raise."""
     if resume in ("never", "auto", "must"):
-        return
+        return str(resume)
     if not isinstance(resume, str | os.PathLike):
         raise ArgumentError(
             'resume= wants "never", "auto", "must" or the path of a checkpoint, not '
             f"{resume!r:.200}."
         )
-    check_path("resume=", resume)
-    if is_remote(resume):
-        return
-    if is_run_directory(resume):
+    place = expanded("resume=", resume)
+    if is_remote(place):
+        return place
+    if is_run_directory(place):
         raise ArgumentError(
-            f"resume= got a run directory, {os.fspath(resume)!r}. To continue its "
+            f"resume= got a run directory, {os.fspath(place)!r}. To continue its "
             'latest run, give it as dirpath= and say resume="auto"; to start a new run '
             "from a checkpoint, give that one's path, such as its `best`."
         )
-    path = Path(os.fsdecode(resume))
+    path = Path(os.fsdecode(place))
     if path.is_dir():
-        return
+        return place
     missing = len(path.parts) > 1 and not path.exists()
     raise ArgumentError(
         'resume= wants "never", "auto", "must" or the directory of a checkpoint, '
         f"not {resume!r}{', which does not exist' * missing}. `multiback ls` lists the "
         "checkpoints of a run directory."
+    )
+
+
+def two_of_a_directory(dirpath: str) -> ArgumentError:
+    """Return the error for two writers if one resumes: both would take one run."""
+    return ArgumentError(
+        "dirpath= wants a directory of its own for a ModelCheckpoint that resumes, and "
+        f"two of one fit have {dirpath!r}. Give each its own; or use one of them, with "
+        "keep=[Best(a), Best(b)]."
     )
 
 
@@ -141,16 +157,40 @@ def choose_slots(
     keep: Sequence[Slot] | None,
     save_top_k: int,
     *,
-    save_last: bool,
+    save_last: bool | None,
 ) -> tuple[list[Slot], Best | None]:
     """Return the slots, and the slot that decides what is best, if any."""
     check_mode(mode)
     _refuse_metrics(monitor)
-    if monitor is not None and not isinstance(monitor, Monitor):
-        monitor = Monitor(monitor, mode)
-    if keep is None:
-        keep = slots_for(monitor, save_top_k, save_last=save_last)
-    elif (
+    if save_last is not None:
+        check_flag("save_last=", save_last)
+    if monitor is not None:
+        monitor = as_monitor(monitor, mode)
+    if keep is not None:
+        _check_keep(keep, monitor, mode, save_top_k, save_last)
+    elif monitor is None and mode != "auto":
+        raise ArgumentError(
+            f"mode={mode!r} wants a monitor= to rank by, and there is none. Pass one, "
+            "or leave mode= out."
+        )
+    else:
+        keep = slots_for(monitor, save_top_k, save_last=save_last is not False)
+    best = next((slot for slot in keep if isinstance(slot, Best)), None)
+    if monitor is not None and (best is None or best.monitor != monitor):
+        # With `keep=`, `monitor=` selects what `best_model_path` reports.
+        best = Best(monitor)
+    return list(keep), best
+
+
+def _check_keep(
+    keep: Any,
+    monitor: Monitor | None,
+    mode: Mode | Literal["auto"],
+    save_top_k: int,
+    save_last: bool | None,
+) -> None:
+    """Raise unless slots are given that the other arguments do not contradict."""
+    if (
         not isinstance(keep, Sequence)
         or not keep
         or not all(isinstance(slot, Slot) for slot in keep)
@@ -159,16 +199,30 @@ def choose_slots(
             f"keep= wants a list of slots such as [Best('val_f1'), Last()], not "
             f"{keep!r}."
         )
-    elif save_top_k != 1:
+    if save_top_k != 1:
         raise ArgumentError(
             f"keep= takes the place of save_top_k={save_top_k!r}. Leave it out, and "
             "write keep=[Best(..., k=3), Last()]."
         )
-    best = next((slot for slot in keep if isinstance(slot, Best)), None)
-    if monitor is not None and (best is None or best.monitor != monitor):
-        # With `keep=`, `monitor=` selects what `best_model_path` reports.
-        best = Best(monitor)
-    return list(keep), best
+    if save_last is True and not any(isinstance(slot, Last | All) for slot in keep):
+        raise ArgumentError(
+            "keep= takes the place of save_last=True, and has no slot for the newest. "
+            "Add Last(1) to keep=, or leave save_last= out."
+        )
+    if save_last is False and any(isinstance(slot, Last) for slot in keep):
+        raise ArgumentError(
+            "keep= takes the place of save_last=False, and holds the newest by Last. "
+            "Take Last out of keep=, or leave save_last= out."
+        )
+    others = [one for slot in keep for one in slot.monitors]
+    if mode != "auto" and (
+        monitor is None
+        or any(one.label == monitor.label and one != monitor for one in others)
+    ):
+        raise ArgumentError(
+            f"mode={mode!r} does not count for the slots of keep=. Write it there: "
+            f"keep=[Best(..., mode={mode!r})]."
+        )
 
 
 def _refuse_metrics(monitor: object) -> None:

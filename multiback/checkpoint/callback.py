@@ -11,7 +11,12 @@ from typing import Any, Literal, Self
 import keras
 
 from multiback import keras_private
-from multiback.checkpoint.arguments import Quantity, Resume, check_flag
+from multiback.checkpoint.arguments import (
+    Quantity,
+    Resume,
+    check_flag,
+    two_of_a_directory,
+)
 from multiback.checkpoint.checkpointer import Checkpointer
 from multiback.checkpoint.choosing.direction import Mode
 from multiback.checkpoint.choosing.ranking import Entry
@@ -87,9 +92,11 @@ class ModelCheckpoint(KnownArguments, keras.callbacks.Callback):  # type: ignore
         monitor: What to be best by: a log name such as "val_f1_score", an
             expression of log names, a function of the logs, or a `Monitor`. None
             keeps the last only.
-        mode: "max", "min", or "auto" to ask the metric behind the name.
+        mode: "max", "min", or "auto" to ask the metric behind the name. The slots of
+            `keep` have their own.
         save_top_k: How many of the best to keep; -1 keeps every checkpoint.
-        save_last: Keep the newest too, whatever its score.
+        save_last: Keep the newest too, whatever its score; also where training ends
+            with an epoch that is not scored. None: True without `keep`.
         every_n_epochs: Score after every so many epochs.
         every_n_train_steps: Save in the middle of an epoch too, after each so many
             batches, however many steps the optimizer makes of one. Such a checkpoint
@@ -145,11 +152,12 @@ class ModelCheckpoint(KnownArguments, keras.callbacks.Callback):  # type: ignore
             `torch.distributed` or `jax.distributed`, each calls `fit` with this
             callback, rank 0 decides by its own logs, and an error on one is an error
             on all. False where only one process has it.
-        verbose: 1 or "auto" prints a line for each epoch: what improved, and what was
-            saved.
+        verbose: 1 or "auto" prints where a resumed run continues, and a line for each
+            epoch: what improved, which condition does not hold, what was saved.
 
     Raises:
-        ArgumentError: An argument is not usable.
+        ArgumentError: An argument is not usable. In `fit`: two of these share a
+            directory, and one of them resumes.
         MonitorError: In `fit`: the monitor is not in the logs, is not a number, or its
             direction is unknown.
         StoreError: In `fit`: a checkpoint could not be written; earlier ones are
@@ -178,7 +186,7 @@ class ModelCheckpoint(KnownArguments, keras.callbacks.Callback):  # type: ignore
         *,
         mode: Mode | Literal["auto"] = "auto",
         save_top_k: int = 1,
-        save_last: bool = True,
+        save_last: bool | None = None,
         every_n_epochs: int = 1,
         every_n_train_steps: int | None = None,
         train_time_interval: dt.timedelta | None = None,
@@ -215,7 +223,6 @@ class ModelCheckpoint(KnownArguments, keras.callbacks.Callback):  # type: ignore
         lines = 1 if verbose == "auto" else verbose
         self._verbose = int(lines) if isinstance(lines, bool) else lines
         check_number("verbose=", self._verbose, 0)
-        self._every_n_epochs = every_n_epochs
         self._restore_best = restore_best
         self._export_best = export_best
         self._checkpointer = Checkpointer(
@@ -236,6 +243,11 @@ class ModelCheckpoint(KnownArguments, keras.callbacks.Callback):  # type: ignore
             format=format,
             distributed=distributed,
         )
+        if restore_best and self._checkpointer.best_label is None:
+            raise ArgumentError(
+                "restore_best=True wants a monitor=, or a Best in keep=, to know what "
+                "is best. Pass one, or leave restore_best= out."
+            )
         self._triggers = Triggers(
             every_n_train_steps,
             train_time_interval,
@@ -245,13 +257,14 @@ class ModelCheckpoint(KnownArguments, keras.callbacks.Callback):  # type: ignore
         self._weights = EmaCheck()
         self._resumption = ResumeState(
             self._checkpointer,
-            list(callbacks),
+            callbacks,
             DataPosition(data),
             optimizer=resume_optimizer,
             strict=strict,
             saved_rate=learning_rate == "saved",
         )
         self._checkpointer.extras = self._extras
+        self._checkpointer.every_n_epochs = every_n_epochs
         # Keras resets them before the next epoch, and their results are recorded.
         self._checkpointer.keeps_metrics = False
         self._logs: Mapping[str, Any] = {}
@@ -261,6 +274,8 @@ class ModelCheckpoint(KnownArguments, keras.callbacks.Callback):  # type: ignore
         self._batch = self._batches = self._skipped = 0
         self._first_batches = 0
         self._counted = True
+        # Whether the last epoch was neither scored nor saved.
+        self._unsaved = False
         self._awaited: list[str] = []
 
     def check(self, model: keras.Model, batch: tuple[Any, ...]) -> None:
@@ -385,12 +400,12 @@ class ModelCheckpoint(KnownArguments, keras.callbacks.Callback):  # type: ignore
 
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002 - Keras's signature
         """Check the names, begin the run, and resume its state."""
-        self._training = False
+        self._training = self._unsaved = False
+        self._find_others()
         self._checkpointer.scorer.reset()
         self._check_validation(self.model)
         self._check_names(self.model)
         self._checkpointer.tell(lost_inputs(self.model))
-        self._find_others()
         self._resumption.find_callbacks(keras_private.fit_callbacks(), self)
         # A subclassed model may be built only by its first batch.
         with contextlib.suppress(StateError):
@@ -400,6 +415,9 @@ class ModelCheckpoint(KnownArguments, keras.callbacks.Callback):  # type: ignore
             self._resumption.position.problems(self.params.get("steps"))
         )
         self._resumption.begin(self.model, self._checkpointer.start(), epochs)
+        continues = self._resumption.sentence()
+        if continues and self._verbose and self._checkpointer.processes.is_writer:
+            print(continues)  # noqa: T201 - asked for
         # Keras counts the batches of a resumed epoch from 0.
         self._batch = self._skipped = self._resumption.batch
         self._batches = self._first_batches = self._resumption.batches
@@ -535,7 +553,8 @@ class ModelCheckpoint(KnownArguments, keras.callbacks.Callback):  # type: ignore
         self._awaited = []
         self._batch = self._skipped = 0
         at = {"epoch": epoch + 1, "step": self._batches}
-        if (epoch + 1) % self._every_n_epochs == 0:
+        self._unsaved = (epoch + 1) % self._checkpointer.every_n_epochs != 0
+        if not self._unsaved:
             before = self._checkpointer.kept.leader()
             try:
                 saved = self._checkpointer.step(
@@ -552,10 +571,13 @@ class ModelCheckpoint(KnownArguments, keras.callbacks.Callback):  # type: ignore
                     raise MonitorError(f"{error} {behind}") from error
                 raise
             if self._verbose and self._checkpointer.processes.is_writer:
-                print(f"\n{self._decision(epoch + 1, before, saved=saved)}")  # noqa: T201 - asked for
+                decided = self._decision(epoch + 1, before, logs or {}, saved=saved)
+                print(f"\n{decided}")  # noqa: T201 - asked for
         else:
             self._checkpointer.record(model, logs or {}, **at)
             saved = None
+            epochs = int(self.params.get("epochs") or 0)
+            self._save_end(model, ends=0 < epochs <= epoch + 1 or model.stop_training)
         self._agreed(lambda: False)
         if self._triggers.asked or self._signals.received is not None:
             self._checkpointer.save(
@@ -568,12 +590,33 @@ class ModelCheckpoint(KnownArguments, keras.callbacks.Callback):  # type: ignore
             self._training = self._signals.holding = False
             self._signals.leave(self._farewell())
 
-    def _decision(self, epoch: int, before: Entry | None, *, saved: bool) -> str:
+    def _save_end(self, model: keras.Model, *, ends: bool) -> None:
+        """Save an epoch without a score with which training ends, if a slot wants it.
+
+        `save_last` holds the newest state, and not only the newest scored one.
+        """
+        if self._unsaved and ends:
+            self._unsaved = False
+            self._checkpointer.save(
+                model, step=self._batches, asked=False, always=False
+            )
+
+    def _decision(
+        self,
+        epoch: int,
+        before: Entry | None,
+        logs: Mapping[str, Any],
+        *,
+        saved: bool,
+    ) -> str:
         """Describe what an epoch's logs decided."""
         after = self._checkpointer.kept.leader()
         label, worst = self._checkpointer.best_label, "saved" if saved else "not saved"
         if label is None:
             return f"Epoch {epoch}: {worst}."
+        unmet = self._checkpointer.scorer.unmet(label, logs)
+        if unmet is not None:
+            worst = f"{unmet}; {worst}"
         if after is None:
             return f"Epoch {epoch}: {label} has no best value yet; {worst}."
         score = self._checkpointer.score_of(after)
@@ -586,14 +629,23 @@ class ModelCheckpoint(KnownArguments, keras.callbacks.Callback):  # type: ignore
         return f"Epoch {epoch}: {label} improved{was} to {score:.5g}; saved."
 
     def _find_others(self) -> None:
-        """Leave links and best.keras to an earlier `ModelCheckpoint` of this `fit`."""
-        in_front, _ = around(keras_private.fit_callbacks(), self)
-        is_second = any(
-            isinstance(one, ModelCheckpoint) and one.dirpath == self.dirpath
-            for one in in_front
+        """Leave links and best.keras to an earlier `ModelCheckpoint` of this `fit`.
+
+        Raise where one of several in a directory resumes: all would continue one run.
+        """
+        in_front, behind = (
+            [
+                one
+                for one in part
+                if isinstance(one, ModelCheckpoint) and one.dirpath == self.dirpath
+            ]
+            for part in around(keras_private.fit_callbacks(), self)
         )
-        self._checkpointer.kept.points = not is_second
-        if is_second:
+        self._checkpointer.kept.points = not in_front
+        others = [*in_front, *behind]
+        if others and any(one._checkpointer.continues for one in (self, *others)):  # noqa: SLF001 - of this class
+            raise two_of_a_directory(self.dirpath)
+        if in_front:
             text = (
                 "Two ModelCheckpoints write into one directory, each a run of its "
                 "own. One with keep=[Best(a), Best(b)] makes one run of them."
@@ -605,6 +657,9 @@ class ModelCheckpoint(KnownArguments, keras.callbacks.Callback):  # type: ignore
         self._training = self._signals.holding = False
         model = self.model
         self._resumption.end(model)
+        # A callback behind this one has stopped the training. With `use_ema` Keras has
+        # put the averages over the weights by now.
+        self._save_end(model, ends=not getattr(model.optimizer, "use_ema", False))
         behind = late_logs(keras_private.fit_callbacks(), self)
         self._checkpointer.finish(model, because=behind)
         if self._restore_best:

@@ -21,7 +21,7 @@ from multiback.checkpoint.arguments import (
     Resume,
     check_flag,
     check_prefixes,
-    check_resume,
+    checked_resume,
     choose_slots,
     place_to_write,
 )
@@ -37,6 +37,7 @@ from multiback.checkpoint.choosing.log_values import (
     other_values,
     written_logs,
 )
+from multiback.checkpoint.choosing.no_best import no_best
 from multiback.checkpoint.choosing.ranking import Entry
 from multiback.checkpoint.choosing.recorded_scores import RecordedScores
 from multiback.checkpoint.choosing.scorer import Scorer, nan_scores
@@ -45,8 +46,9 @@ from multiback.checkpoint.loading.documents import recorded_curves, recorded_thr
 from multiback.checkpoint.loading.find import first_intact
 from multiback.checkpoint.loading.load import restore_checkpoint
 from multiback.checkpoint.other_names import KnownArguments
+from multiback.checkpoint.saving.adopted import Adopted
 from multiback.checkpoint.saving.background import OnSaveError, Saver
-from multiback.checkpoint.saving.kept import KeptCheckpoints, Row, add_existing, rescore
+from multiback.checkpoint.saving.kept import KeptCheckpoints, Row
 from multiback.checkpoint.saving.processes import Processes
 from multiback.checkpoint.saving.snapshots import (
     NOTHING,
@@ -56,6 +58,7 @@ from multiback.checkpoint.saving.snapshots import (
     steps_of,
     versions,
 )
+from multiback.checkpoint.saving.turns import Turn
 from multiback.distributed import Format, check_format
 from multiback.errors import (
     CheckpointWarning,
@@ -89,9 +92,10 @@ class Checkpointer(KnownArguments):
             again by its directory.
         monitor: What to be best by: a log name, an expression of log names, a
             function of the logs, or a `Monitor`. None keeps the last only.
-        mode: "max", "min", or "auto" to ask the metric behind the name.
+        mode: "max", "min", or "auto" to ask the metric behind the name. The slots of
+            `keep` have their own.
         save_top_k: How many of the best to keep; -1 keeps every checkpoint.
-        save_last: Keep the newest too, whatever its score.
+        save_last: Keep the newest too, whatever its score. None: True without `keep`.
         keep: Slots in place of `save_top_k` and `save_last`, such as
             `[Best("val_f1", k=3), Last(2), Every(epochs=10)]`.
         filename: Template for names, such as "{epoch:03d}-{val_f1:.4f}".
@@ -122,6 +126,7 @@ class Checkpointer(KnownArguments):
         epoch: How many epochs are completed, those of a continued run included.
         keeps_metrics: Whether `step` saves the variables of `model.metrics`.
         no_validation: Why a name of a validation can be absent, for a warning.
+        every_n_epochs: Which epochs are scored, for a warning; 0 if unknown.
         extras: Called with the `SavePoint` at each save: what else to save for a
             resume, as JSON and as arrays.
 
@@ -147,7 +152,7 @@ class Checkpointer(KnownArguments):
         *,
         mode: Mode | Literal["auto"] = "auto",
         save_top_k: int = 1,
-        save_last: bool = True,
+        save_last: bool | None = None,
         keep: Sequence[Slot] | None = None,
         filename: str | None = None,
         auto_insert_metric_name: bool = True,
@@ -163,9 +168,8 @@ class Checkpointer(KnownArguments):
         dirpath = place_to_write(dirpath)
         check_flag("distributed=", distributed)
         check_format(format, keras.backend.backend(), dirpath)
-        check_resume(resume)
+        resume = checked_resume(resume)
         check_prefixes(prefixes)
-        check_flag("save_last=", save_last)
         check_flag("auto_insert_metric_name=", auto_insert_metric_name)
         check_flag("save_weights_only=", save_weights_only)
         slots, self._best = choose_slots(
@@ -184,12 +188,14 @@ class Checkpointer(KnownArguments):
         self._resume = resume
         self._told: set[str] = set()
         self.run_id = ""
+        self._turn = Turn()
         # Takes each record of the history that was written.
         self.on_record: Callable[[Mapping[str, Any]], None] | None = None
         self.epoch = 0
         self.no_validation = (
             "validation_data= was not given, or validation_freq= is too large"
         )
+        self.every_n_epochs = 0
         self.keeps_metrics = True
         self.extras: Callable[[SavePoint], Extras] = lambda _: NOTHING
         self.kept = KeptCheckpoints(open_run_directory(dirpath), slots, self._best)
@@ -203,10 +209,11 @@ class Checkpointer(KnownArguments):
             on_error=on_save_error,
         )
         self._order = 0
-        self._judged = self._kept = False
+        self._judged = self._kept = self._recorded = False
+        self._scored: set[str] = set()
         self._source: Any = None
         self._step = 0
-        self._adopted: list[Checkpoint] = []
+        self._adopted = Adopted(self.kept, self.scorer)
 
     @property
     def directory(self) -> Runs:
@@ -217,6 +224,11 @@ class Checkpointer(KnownArguments):
     def dirpath(self) -> str:
         """The run directory."""
         return self.directory.location
+
+    @property
+    def continues(self) -> bool:
+        """Whether a start continues the directory's latest run, if any."""
+        return self._resume in ("auto", "must")
 
     def start(self) -> list[Checkpoint]:
         """Begin a run, or continue one; `resume` and `step` call it if you do not.
@@ -233,7 +245,7 @@ class Checkpointer(KnownArguments):
         wait_for(self.directory.path)
         word = self._resume if self._resume in ("never", "auto", "must") else None
         branch = None if word else open_checkpoint(self._resume)
-        latest = self.directory.latest_run() if word in ("auto", "must") else None
+        latest = self.directory.latest_run() if self.continues else None
         if latest is None and word == "must":
             raise NoCheckpointError(
                 f'resume="must" wants a run with a checkpoint in {self.dirpath}, and '
@@ -244,6 +256,7 @@ class Checkpointer(KnownArguments):
         self.scorer.continue_curves({})
         # Orders continue: checkpoints of earlier fits of this object are compared too.
         self.epoch, self._judged = 0, False
+        self._recorded, self._scored = False, set()
         now = time.strftime("%Y%m%d-%H%M%S")
         self.run_id = self.processes.decide(
             lambda: latest or f"{now}-{secrets.token_hex(3)}"
@@ -253,11 +266,9 @@ class Checkpointer(KnownArguments):
         ours = self.processes.decide(
             lambda: [one.name for one in without_copies(found)]
         )
-        self._adopted = [one for one in found if one.name in ours]
         self.tell([f"Passed over {p}: {why}" for p, why in self.directory.skipped])
-        for checkpoint in self._adopted:
-            self._order += 1
-            add_existing(self.kept, self.scorer, checkpoint, self._order)
+        self._adopted.adopt([one for one in found if one.name in ours], self._order)
+        self._order += len(self._adopted.checkpoints)
         # Never delete a copy; but if the user renamed the newest checkpoint, continue
         # from it.
         self.epoch = found[-1].epoch if found else 0
@@ -270,7 +281,14 @@ class Checkpointer(KnownArguments):
                 "branch_of": None if branch is None else branch.location,
             },
         )
+        self._turn.take(self.dirpath, self.run_id)
         return [branch] if branch else found[::-1]
+
+    def _begin(self) -> None:
+        """Start if that was not done; raise where another writer has the run by now."""
+        if not self._turn.has_started:
+            self.start()
+        self._turn.check()
 
     def resume(self, model: Any) -> Any:
         """Start, and restore the last whole epoch of the continued run.
@@ -305,7 +323,7 @@ class Checkpointer(KnownArguments):
     def step(
         self,
         model: Any,
-        logs: Mapping[str, Any],
+        logs: Mapping[str, Any] | None,
         *,
         epoch: int | None = None,
         step: int | None = None,
@@ -319,9 +337,9 @@ class Checkpointer(KnownArguments):
                 of arrays, numbers, text, models and optimizers, such as
                 `{"G": g, "D": d, "opt": opt}`; or a function without arguments that
                 returns one, called only to save.
-            logs: Values by name, as `model.evaluate(return_dict=True)` gives. Arrays
-                of up to 4,096 numbers are recorded as lists, larger ones by their
-                shape, and anything else by the name of its type.
+            logs: Values by name, as `model.evaluate(return_dict=True)` gives; None for
+                no values. Arrays of up to 4,096 numbers are recorded as lists, larger
+                ones by their shape, and anything else by the name of its type.
             epoch: Epochs completed; counted by calls if not given.
             step: Optimizer steps completed; asked of the model's optimizer if not
                 given.
@@ -338,15 +356,16 @@ class Checkpointer(KnownArguments):
                 logs, a monitored one is not a number, or has no known direction.
                 Nothing on disk was touched.
             StoreError: The checkpoint before this one could not be written, and this
-                one was not begun; or this one, without background. What was there
-                before is intact.
+                one was not begun; or this one, without background; or another writer
+                of this process has started the run since. What was there before is
+                intact.
         """
-        if not self.run_id:
-            self.start()
+        given = {} if logs is None else logs
+        self._begin()
         values, answers, known = self.processes.decide(
             lambda: (
-                written_logs(logs),
-                self.scorer.answers(logs),
+                written_logs(given),
+                self.scorer.answers(given),
                 self.scorer.intervals(intervals or {}),
             )
         )
@@ -355,10 +374,10 @@ class Checkpointer(KnownArguments):
         self._check_intervals(scores, known)
         self.tell(nan_scores(scores))
         # Not before: the directions are known by now.
-        adopted, self._adopted = self._adopted, []
-        rescore(self.kept, self.scorer, adopted)
+        self.tell(self._adopted.rescore(self.processes.decide))
         step = self._record(model, values, epoch=epoch, step=step)
         self._judged, self._source, self._step = True, model, step
+        self._scored |= {*scores}
         self._kept = False
         save_point = SavePoint(self.epoch, step)
         self._kept = self._offer(
@@ -412,8 +431,7 @@ class Checkpointer(KnownArguments):
         Raises:
             StoreError: As for `step`.
         """
-        if not self.run_id:
-            self.start()
+        self._begin()
         step = steps_of(model) if step is None else step
         save_point = SavePoint(self.epoch, step, batch, asked)
         self.surface()
@@ -425,7 +443,7 @@ class Checkpointer(KnownArguments):
     def record(
         self,
         model: Any,
-        logs: Mapping[str, Any],
+        logs: Mapping[str, Any] | None,
         *,
         epoch: int | None = None,
         step: int | None = None,
@@ -441,9 +459,8 @@ class Checkpointer(KnownArguments):
         Returns:
             The step.
         """
-        if not self.run_id:
-            self.start()
-        values = self.processes.decide(lambda: written_logs(logs))
+        self._begin()
+        values = self.processes.decide(lambda: written_logs(logs or {}))
         return self._record(model, values, epoch=epoch, step=step)
 
     def _record(
@@ -458,6 +475,7 @@ class Checkpointer(KnownArguments):
         self.epoch = self.epoch + 1 if epoch is None else epoch
         step = steps_of(model) if step is None else step
         self.scorer.remember(values)
+        self._recorded = True
         record = {
             "run_id": self.run_id,
             "epoch": self.epoch,
@@ -547,6 +565,7 @@ class Checkpointer(KnownArguments):
                     "directions": self.scorer.known_directions(values),
                     **({"thresholds": dict(thresholds)} if thresholds else {}),
                     **self._curves(scores),
+                    **self._adopted.fields(),
                     "boundary": entry.boundary,
                     "asked": entry.asked,
                     "weights_only": self._weights_only,
@@ -627,15 +646,24 @@ class Checkpointer(KnownArguments):
         self.tell([f"{text}. The newest checkpoints were kept instead."])
 
     def _tell_of_no_best(self) -> None:
-        """Warn where no epoch met the condition of the monitor."""
-        monitor = self._best.monitor if self._best else None
-        if monitor and monitor.where and self._judged and self.kept.leader() is None:
-            text = f"No epoch had a value of {monitor.label!r}, so there is no best "
-            self.tell([f"{text}checkpoint. Change where=, or use load_last."])
+        """Warn where epochs passed and none is best, or nothing was saved."""
+        best, is_saved = self._best, self.kept.last is not None
+        if not self._recorded or best is None or (best.k == 0 and is_saved):
+            return
+        if self.kept.leader() is None:
+            text = no_best(
+                best.monitor,
+                self._scored,
+                self.epoch,
+                was_judged=self._judged,
+                is_saved=is_saved,
+                every=self.every_n_epochs,
+            )
+            self.tell([text] if text else [])
 
     def end(self) -> None:
         """Release the run. Later saves still belong to it."""
-        if self.run_id:
+        if self._turn.is_mine:
             self.directory.end_run(self.run_id)
 
     def __enter__(self) -> Self:

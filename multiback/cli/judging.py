@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from multiback.cli.answers import console, print_document, show_report
+from multiback.cli.answers import arrays_from, console, print_document, show_report
 from multiback.cli.arguments import AsJson, CheckpointPath, DataPath, Modules
 
 
@@ -33,7 +33,7 @@ def crosscheck(
 
     arrays = read_data(data)
     model = compiled_model(one_checkpoint(checkpoint), modules or ())
-    with progress_bar("Checking", None):
+    with arrays_from(data), progress_bar("Checking", None):
         report = checked(
             model, arrays, batch_size=batch_size or [32], shuffles=shuffles
         )
@@ -78,7 +78,7 @@ def compare(
 
     arrays, groups = read_data(data, ("groups",)), read_groups(data)
     pair = one_checkpoint(a).location, one_checkpoint(b).location
-    with progress_bar("Comparing", None):
+    with arrays_from(data), progress_bar("Comparing", None):
         found = compared(
             *pair,
             arrays,
@@ -115,7 +115,7 @@ def audit(
 
     arrays = read_data(data)
     model = compiled_model(one_checkpoint(checkpoint), modules or ())
-    with progress_bar("Auditing", None):
+    with arrays_from(data), progress_bar("Auditing", None):
         found = audited(model, arrays)
     show_report(found, as_json=as_json)
 

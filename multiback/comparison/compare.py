@@ -1,6 +1,6 @@
 """`multiback.compare`: paired differences of two checkpoints."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -9,16 +9,24 @@ import numpy as np
 from multiback import keras_private
 from multiback.checkpoint.loading.find import PathLike, checkpoint_at
 from multiback.checkpoint.loading.load import load
+from multiback.comparison.masks import output_masks
 from multiback.comparison.report import Comparison, MetricDifference, Which
 from multiback.errors import ArgumentError, StateError
 from multiback.metrics import AUROC, Accuracy, Metric
 from multiback.metrics.base.metric import PairMetric
 from multiback.metrics.inputs.arguments import as_integer
+from multiback.metrics.inputs.task import Task
 from multiback.metrics.intervals.bootstrap import bootstrapped, group_numbers
 from multiback.metrics.intervals.interval import Interval, check_level
 from multiback.metrics.intervals.paired import difference_of_areas, difference_of_shares
 from multiback.metrics.resampling import value_of_rows
 from multiback.metrics.statistics.counts import score_threshold
+
+# Rows that are predicted at once for their masks, as `predict` takes.
+_AT_ONCE = 32
+
+# A metric's value, given how often each row is drawn.
+Values = Callable[[Any], Any]
 
 
 def compare(
@@ -46,9 +54,11 @@ def compare(
             enough where no other has it.
         b: The path of the second.
         data: `(x, y)` or `(x, y, sample_weight)`, arrays that the model takes; neither
-            checkpoint may have been chosen by them, or it is flattered.
+            checkpoint may have been chosen by them, or it is flattered. The model has
+            one output; of several, `mb.metrics.bootstrap` gives each one's interval.
         metrics: The metrics to compare by; by default those of multiback that the
-            model was compiled with. One value each: give `average=` for classes.
+            model was compiled with and that have one value. Give `average=` for
+            classes.
         groups: One id a row, such as a patient's: rows with equal ids count together.
         level: How often such an interval contains the true difference.
         replicates: How often to draw, where rows are drawn.
@@ -64,19 +74,26 @@ def compare(
         StateError: A checkpoint holds no model.
     """
     pair = checkpoint_at(a), checkpoint_at(b)
+    if pair[0].location == pair[1].location:
+        raise ArgumentError(
+            f"b= wants another checkpoint than a=, and both are {pair[0].location}: "
+            "there is nothing to compare."
+        )
     level, replicates = check_level(level), as_integer("replicates", replicates, 2)
     seed = as_integer("seed", seed, 0)
     _check_metrics(metrics)
+    compiled = metrics is None
     x, y, weights = _parts(data)
     rows = len(y)
     numbers = group_numbers(groups, rows)
-    predictions = []
+    predictions, masks = [], []
     for one in pair:
         model = load(one.location, custom_objects=custom_objects)
         if not isinstance(model, keras.Model):
             raise StateError(f"{one.name} holds arrays and no model that predicts.")
         # Before the second model is loaded, so that memory holds one.
-        predictions.append(np.asarray(model.predict(x, verbose=0)))
+        predictions.append(_predicted(model, x))
+        masks += output_masks(model, keras.tree.flatten, x, _AT_ONCE)
         metrics = _metrics(model) if metrics is None else list(metrics)
         del model
     if not metrics:
@@ -84,19 +101,28 @@ def compare(
             "metrics= wants at least one metric, and the model was compiled without "
             "one of multiback's. Pass metrics=[mb.metrics.F1Score()]."
         )
-    paired = groups is None and weights is None
+    # A test is of whole rows, each once.
+    paired = (
+        groups is None
+        and weights is None
+        and not any(mask is not None for mask in masks)
+    )
+    # All of them before the first is drawn again, which takes seconds.
+    values, left_out = _values_of_rows(
+        metrics, y, predictions, weights, masks, compiled=compiled
+    )
     differences = tuple(
         _difference(
             metric,
             y,
             predictions,
-            weights,
+            of_each,
             numbers if not paired else None,
             level=level,
             replicates=replicates,
             seed=seed,
         )
-        for metric in metrics
+        for metric, of_each in values
     )
     # Two runs number their epochs alike.
     first, second = pair
@@ -109,7 +135,19 @@ def compare(
         None if groups is None else int(numbers.max()) + 1,
         differences,
         (predictions[0], predictions[1]),
+        left_out,
     )
+
+
+def _predicted(model: Any, x: Any) -> Any:
+    """Return what a model of one output predicts."""
+    found = model.predict(x, verbose=0)
+    if isinstance(found, Mapping | list | tuple):
+        raise ArgumentError(
+            f"a= and b= want models of one output, and there are {len(found)}. "
+            "mb.metrics.bootstrap(metric, y, y_pred) gives each output's interval."
+        )
+    return np.asarray(found)
 
 
 def _parts(data: Any) -> tuple[Any, Any, Any]:
@@ -122,7 +160,8 @@ def _parts(data: Any) -> tuple[Any, Any, Any]:
     x, y, *rest = data
     if isinstance(y, Mapping | list):
         raise ArgumentError(
-            "data= wants the labels of one output, not those of several by name."
+            "data= wants the labels of a model with one output, not of several. "
+            "mb.metrics.bootstrap(metric, y, y_pred) gives each output's interval."
         )
     y = np.asarray(y)
     if not y.ndim or not len(y):
@@ -147,11 +186,63 @@ def _metrics(model: keras.Model) -> list[Metric]:
     return [one for one in (*plain, *weighted) if isinstance(one, PairMetric)]
 
 
+def _values_of_rows(
+    metrics: Sequence[Metric],
+    y: Any,
+    predictions: Sequence[Any],
+    weights: Any,
+    masks: Sequence[Any],
+    *,
+    compiled: bool,
+) -> tuple[list[tuple[Metric, list[Values]]], tuple[str, ...]]:
+    """Return each metric with the values of both models, and the names left out.
+
+    The values are functions of how often each row is drawn.
+
+    A metric of several values is left out if the model was compiled with it; if the
+    user named it, that is an error.
+    """
+    found, left_out = [], []
+    for metric in metrics:
+        values = [
+            value_of_rows(metric, y, each, weights, mask)
+            for each, mask in zip(predictions, masks, strict=True)
+        ]
+        size = np.asarray(values[0](np.ones(len(y)))).size
+        if size == 1:
+            found.append((metric, values))
+            if any(np.isnan(of(np.ones(len(y)))).any() for of in values):
+                _warn_of_causes(metric, y, predictions, weights)
+            continue
+        left_out.append(metric.name)
+        if not compiled:
+            raise ArgumentError(
+                f"metrics= wants metrics of one value, and {metric.name} has {size}. "
+                "Give it average= or classes= where it has these, or leave it out."
+            )
+    if not found:
+        raise ArgumentError(
+            f"metrics= wants at least one metric of one value, and the model was "
+            f"compiled with {', '.join(left_out)}. Pass metrics=[mb.metrics.F1Score()]."
+        )
+    return found, tuple(left_out)
+
+
+def _warn_of_causes(
+    metric: Metric, y: Any, predictions: Sequence[Any], weights: Any
+) -> None:
+    """Let a metric of its own count the rows and warn of what it cannot use."""
+    for each in predictions:
+        fresh: Any = type(metric).from_config(metric.get_config())
+        fresh.update_state(y, each, sample_weight=weights)
+        fresh.result()
+
+
 def _difference(
     metric: Metric,
     y: Any,
     predictions: Sequence[Any],
-    weights: Any,
+    values: Sequence[Values],
     groups: Any,
     *,
     level: float,
@@ -159,15 +250,8 @@ def _difference(
     seed: int,
 ) -> MetricDifference:
     """Compare by one metric; rows are drawn again where `groups` are given."""
-    values = [value_of_rows(metric, y, each, weights) for each in predictions]
     plain = np.ones(len(y))
-    found_of_each = [np.asarray(of(plain)) for of in values]
-    if found_of_each[0].size != 1:
-        raise ArgumentError(
-            f"metrics= wants metrics of one value, and {metric.name} has "
-            f"{found_of_each[0].size}. Give it average=, or one class as classes=."
-        )
-    first, second = (float(each.reshape(())) for each in found_of_each)
+    first, second = (float(np.asarray(of(plain)).reshape(())) for of in values)
     tested = None if groups is not None else _tested(metric, y, predictions, level)
     p_value = None
     if tested is not None:
@@ -192,10 +276,12 @@ def _tested(
     record = metric.record
     if record is None or record.ignored or record.classes is not None:
         return None
+    # What the metric cannot count, as NaN, has no test.
+    known = _are_known(record, y) and not any(np.isnan(p).any() for p in predictions)
     area = type(metric) is AUROC and metric.max_fpr is None
-    if area and record.kind == "binary":
+    if area and known and record.kind == "binary":
         return difference_of_areas(y, predictions[0], predictions[1], level)
-    if type(metric) is not Accuracy:
+    if type(metric) is not Accuracy or not known:
         return None
     if record.kind == "binary":
         threshold = score_threshold(record.threshold, from_logits=record.from_logits)
@@ -209,6 +295,14 @@ def _tested(
     if hits[0].size != len(y):
         return None  # Several elements of a row do not count as rows.
     return difference_of_shares(hits[0], hits[1], level)
+
+
+def _are_known(record: Task, y: Any) -> bool:
+    """Return whether all labels are classes that the metric has."""
+    if y.size != len(y):
+        return not np.isnan(y).any()  # One-hot rows.
+    classes = 2 if record.kind == "binary" else record.num_classes or 0
+    return bool(np.isin(y, np.arange(classes)).all())
 
 
 def _better(metric: Metric, found: Interval) -> Which | None:

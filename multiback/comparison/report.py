@@ -41,6 +41,8 @@ class MetricDifference:
 class Comparison:
     """Two checkpoints on the same rows; print it to read it.
 
+    `found["f1_score"]` is the difference by that metric.
+
     Attributes:
         a: The name of the first checkpoint.
         b: The name of the second.
@@ -48,6 +50,7 @@ class Comparison:
         groups: How many groups of rows there are; None where each row is its own.
         differences: One for each metric.
         predictions: What both predicted.
+        left_out: The compiled metrics of several values, which are not compared.
     """
 
     a: str
@@ -56,6 +59,15 @@ class Comparison:
     groups: int | None
     differences: tuple[MetricDifference, ...]
     predictions: tuple[Any, Any] = dataclasses.field(repr=False, compare=False)
+    left_out: tuple[str, ...] = ()
+
+    def __getitem__(self, metric: str) -> MetricDifference:
+        """Return the difference by one metric, by its name."""
+        for one in self.differences:
+            if one.metric == metric:
+                return one
+        names = ", ".join(one.metric for one in self.differences)
+        raise KeyError(f"{metric!r} was not compared. There are {names}.")
 
     def sentence(self, one: MetricDifference) -> str:
         """Return what the data say by one metric."""
@@ -81,6 +93,9 @@ class Comparison:
                 f"({ends}; {d.method}{test})"
             )
             lines.append(f"  {self.sentence(one)}")
+        if self.left_out:
+            names = ", ".join(self.left_out)
+            lines.append(f"not compared, as it has several values: {names}")
         return "\n".join(lines)
 
     def to_dict(self) -> dict[str, Any]:
@@ -102,6 +117,7 @@ class Comparison:
                 }
                 for one in self.differences
             ],
+            "left_out": [*self.left_out],
         }
 
     def save_predictions(self, path: Any) -> None:

@@ -81,11 +81,15 @@ def bootstrap(
 
 
 def value_of_rows(
-    metric: PairMetric, y_true: Any, y_pred: Any, sample_weight: Any = None
+    metric: PairMetric,
+    y_true: Any,
+    y_pred: Any,
+    sample_weight: Any = None,
+    mask: Array | None = None,
 ) -> Callable[[Array], Any]:
     """Return a function from how often each row is drawn to the metric's value.
 
-    The metric's own state is neither read nor changed.
+    The metric's own state is neither read nor changed. Elements of a row may be masked.
     """
     labels, scores = ops.convert_to_tensor(y_true), ops.convert_to_tensor(y_pred)
     metric.decide_task(scores)
@@ -100,7 +104,10 @@ def value_of_rows(
             )
 
     def value_of(times: Array) -> Any:
-        each = ops.convert_to_tensor((weights * times).astype("float32"))
+        drawn = weights * times
+        if mask is not None:
+            drawn = drawn.reshape(-1, *[1] * (mask.ndim - 1)) * mask
+        each = ops.convert_to_tensor(drawn.astype("float32"))
         statistic = metric.statistic
         state = statistic.update(statistic.init(), labels, scores, sample_weight=each)
         return ops.convert_to_numpy(metric.compute(state)).astype("float64")

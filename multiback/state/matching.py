@@ -223,6 +223,19 @@ def by_owner(
     )
 
 
+def other_kind(current: list[Entry], saved: Index) -> list[str]:
+    """Say that an optimizer makes another step than the saved one, where that is known.
+
+    Slots of one name are not of one meaning: the velocity of RMSprop is the mean square
+    of Adam.
+    """
+    here = next((one.kind for one in current if one.kind), None)
+    there = next((one["class"] for one in saved if "class" in one), None)
+    if here is None or there in (None, here):
+        return []
+    return [f"it is {here}, and {there} was saved"]
+
+
 ABSENT = -1
 """The position of a weight that the model does not have."""
 

@@ -17,6 +17,7 @@ from multiback.state.matching import (
     by_owner,
     fitted_pairs,
     metrics_plan,
+    other_kind,
     pair,
     pair_common,
 )
@@ -86,7 +87,7 @@ def restore(
         index: The entries of `Snapshot.index`.
         optimizer: Restore the variables of the optimizers. Without them, or without an
             optimizer on either side, an optimizer is left as it is. So is one whose
-            variables differ from the saved ones, and the report says so.
+            variables or class differ from the saved ones, and the report says so.
         strict: Raise where the weights or the seeds differ. False: restore what both
             sides have in the same shape, by the names that the user gave or by the way
             to each.
@@ -200,12 +201,16 @@ class Prepared:
                 )
                 slots_lack = not any("owner" in one for one in there[way])
                 if slots_lack and len(found) < len(here[way]):
-                    problems = problems or self._other_kind(there[way])
-                if problems:
+                    problems = problems or self._keeps_nothing(there[way])
+                other = other_kind(here[way], there[way])
+                if other or problems:
+                    what = f"The {_name(way)} has other variables than were saved"
+                    if other:
+                        what = f"The {_name(way)} is another one ({other[0]})"
+                    problems = other + problems
                     self._leave_out(
-                        f"The {_name(way)} has other variables than were saved: the "
-                        "weights were restored, the optimizer starts fresh. "
-                        "multiback.restore(model, path).notes lists them."
+                        f"{what}: the weights were restored, the optimizer starts "
+                        "fresh. multiback.restore(model, path).notes says more."
                     )
                     listed = f"{listing(problems)}\n{_OPTIMIZER_ADVICE}"
                     self._notes[-1] = f"{self._notes[-1]}{listed}"
@@ -223,7 +228,7 @@ class Prepared:
                     plan += found
         self._plans["optimizer"] = plan
 
-    def _other_kind(self, saved: Index) -> list[str]:
+    def _keeps_nothing(self, saved: Index) -> list[str]:
         """Say that an optimizer made steps and kept nothing for a weight."""
         counts = [one["key"] for one in saved if one["slot"] == "iteration"]
         stepped = any(np.any(np.asarray(self._arrays[key]) > 0) for key in counts)
@@ -264,6 +269,7 @@ class PreparedOptimizer:
         current = optimizer_entries(optimizer)
         places = {i: i for i in range(len(current) + len(index))}
         self._plan, problems = by_owner(current, index, arrays, places)
+        problems += other_kind(current, index)
         if problems:
             raise StateError(
                 f"The optimizer at {where!r} and the checkpoint do not fit together, "

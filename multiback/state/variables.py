@@ -52,6 +52,7 @@ class Entry:
         slot: The content of the slot.
         optimizer: The way to an optimizer other than the compiled one.
         place: How a weight or a seed is reached; None if the walk does not find it.
+        kind: For the first variable of an optimizer: its `optimizer_kind`.
     """
 
     key: str
@@ -61,6 +62,7 @@ class Entry:
     slot: str | None = None
     optimizer: str | None = None
     place: Place | None = None
+    kind: str | None = None
 
     def describe(self) -> dict[str, Any]:
         """Return the JSON-able index entry."""
@@ -77,6 +79,8 @@ class Entry:
             entry["owner"] = self.owner
         if self.optimizer is not None:
             entry["optimizer"] = self.optimizer
+        if self.kind is not None:
+            entry["class"] = self.kind
         if self.place is not None:
             entry["way"] = self.place.way
             if self.place.name:
@@ -119,9 +123,24 @@ def _slots(
     )
     folder = "optimizer" if way is None else f"optimizer.{number}"
     return [
-        Entry(f"{folder}/{i:04d}", "optimizer", variable, owner, slot, way)
+        Entry(
+            f"{folder}/{i:04d}",
+            "optimizer",
+            variable,
+            owner,
+            slot,
+            way,
+            kind=None if i else optimizer_kind(optimizer),
+        )
         for i, (variable, (owner, slot)) in enumerate(zip(slots, owners, strict=True))
     ]
+
+
+def _advice(model: Any) -> str:
+    """Return what to pass in place of a model of another library."""
+    if callable(getattr(model, "state_dict", None)):
+        return "Pass its state, such as {'net': net.state_dict()}."
+    return "Pass its arrays, such as {'coef': array}."
 
 
 def check_model(model: Any) -> None:
@@ -129,7 +148,7 @@ def check_model(model: Any) -> None:
     if not isinstance(model, keras.Model):
         raise ArgumentError(
             "model= wants a Keras model, or a mapping of arrays by name, not "
-            f"{type(model).__name__}. Pass its arrays, such as {{'coef': array}}."
+            f"{type(model).__name__}. {_advice(model)}"
         )
     if not model.built:
         raise StateError(
@@ -161,6 +180,23 @@ def optimizers_of(model: keras.Model) -> list[tuple[str | None, Any]]:
         and part.value is not inside
     ]
     return others if own is None else [(None, own), *others]
+
+
+def optimizer_kind(optimizer: Any) -> str:
+    """Return the class of Keras whose step an optimizer makes.
+
+    AdamW makes Adam's step, and so does a user's subclass, which may be renamed. One
+    that is the user's own throughout is an "Optimizer".
+    """
+    inner = getattr(optimizer, "inner_optimizer", None)
+    if inner is not None:
+        return f"LossScaleOptimizer({optimizer_kind(inner)})"
+    kind = next(
+        one.__name__
+        for one in type(optimizer).__mro__
+        if one.__module__.startswith("keras.") and "update_step" in vars(one)
+    )
+    return kind.removeprefix("Base")
 
 
 def has_stepped(entries_of_one: Iterable[Entry]) -> bool:
@@ -255,6 +291,7 @@ def optimizer_entries(optimizer: Any) -> list[Entry]:
             variable,
             None if variable.name in own else i,
             str(variable.name) if variable.name in own else "slot",
+            kind=None if i else optimizer_kind(optimizer),
         )
         for i, variable in enumerate(_distinct(optimizer.variables))
     ]

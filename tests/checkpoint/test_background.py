@@ -252,12 +252,17 @@ def test_training_continues_without_a_checkpoint_if_asked_to(tmp_path, backgroun
 
 def test_an_error_of_our_own_program_is_never_only_a_warning(tmp_path):
     class Broken(Files):
-        def write(self, *_):
-            raise ZeroDivisionError
+        is_broken = False
 
-    ckpt = on(Broken(), mb.Checkpointer(tmp_path, on_save_error="warn"))
-    ckpt.extras = lambda _: ({}, {})
-    ckpt.run_id = "a"
+        def write(self, *arguments):
+            if self.is_broken:
+                raise ZeroDivisionError
+            return super().write(*arguments)
+
+    files = Broken()
+    ckpt = on(files, mb.Checkpointer(tmp_path, on_save_error="warn"))
+    ckpt.start()
+    files.is_broken = True
     ckpt.save({"w": np.ones(1)})
     with pytest.raises(ZeroDivisionError):
         ckpt.wait()

@@ -202,6 +202,10 @@ def test_a_tilde_is_the_home_folder(tmp_path, monkeypatch):
     assert mb.load_best("~/runs/a").count_params() == 5
     assert len(mb.history("~/runs/a")) == 1
     assert mb.load("~/runs/a/best.keras").count_params() == 5
+    branch = mb.ModelCheckpoint("~/runs/b", "loss", resume="~/runs/a/best")
+    assert fit(model(), branch, epochs=2).epoch == [0, 1]
+    with pytest.raises(ArgumentError, match="home folder that is known"):
+        mb.Checkpointer("~/runs/b", resume="~nobody-of-that-name/runs")
 
 
 def test_the_batch_may_be_in_the_name(tmp_path):
@@ -233,3 +237,25 @@ def test_verbose_prints_one_line_a_decision(tmp_path, capsys):
         "Epoch 2: a did not improve from 0.5; not saved.",
         "Epoch 3: a improved from 0.5 to 0.75; saved.",
     ]
+
+
+def test_verbose_names_the_condition_that_does_not_hold(tmp_path, capsys):
+    monitor = mb.Monitor("a", mode="max", where="b >= 0.9", early=False)
+    ckpt = mb.ModelCheckpoint(tmp_path, monitor=monitor, verbose=1)
+    fit(model(), Says(a=[0.7, 0.5, 0.6], b=[0.875, 0.9, 0.25]), ckpt, epochs=3)
+    lines = [line for line in capsys.readouterr().out.splitlines() if line]
+    name = "a where b >= 0.9"
+    assert lines == [
+        f"Epoch 1: {name} has no best value yet; b is 0.875; saved.",
+        f"Epoch 2: {name} improved to 0.5; saved.",
+        f"Epoch 3: {name} did not improve from 0.5; b is 0.25; saved.",
+    ]
+
+
+def test_verbose_says_where_a_resumed_run_continues(tmp_path, capsys):
+    for epochs in (2, 3):
+        ckpt = mb.ModelCheckpoint(tmp_path, resume="auto", verbose=1)
+        fit(model(), ckpt, epochs=epochs)
+    lines = capsys.readouterr().out.splitlines()
+    continues = [line for line in lines if "continues" in line]
+    assert continues == [f"The run {ckpt.run_id} continues after epoch 2."]

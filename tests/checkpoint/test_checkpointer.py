@@ -238,3 +238,9 @@ def test_an_error_saves_a_tree_that_no_slot_wanted(tmp_path):
     ):
         judge_and_fail(ckpt)
     assert mb.load_last(tmp_path)["w"].tolist() == [2.0]
+
+
+def test_logs_of_none_are_empty_as_in_keras(tmp_path):
+    with mb.Checkpointer(tmp_path) as ckpt:
+        assert ckpt.step({"w": np.ones(2)}, None)
+    assert ckpt.epoch == 1

@@ -33,6 +33,39 @@ def test_an_expression_has_the_value_that_it_says(text, value):
 
 
 @pytest.mark.parametrize(
+    ("text", "holds"),
+    [
+        ("nine_of_ten >= 0.9", True),
+        ("0.9 <= nine_of_ten <= 1", True),
+        ("nine_of_ten == 0.9", True),
+        ("nine_of_ten != 0.9", False),
+        ("nine_of_ten < 0.9", False),
+        ("one_of_ten > 0.1", False),
+        ("one_of_ten <= 0.1", True),
+        ("1 - nine_of_ten <= 0.1", True),
+        ("one_less_a_rounding >= 1", True),
+        ("nine_of_ten > 0.8999", True),
+        ("nine_of_ten >= 0.900001", False),
+        # Whole numbers, such as steps, are exact.
+        ("steps >= 5000001", False),
+        ("steps < 5000001", True),
+        ("steps == 5000000", True),
+        ("infinite >= 0.9", True),
+        ("infinite <= 0.9", False),
+    ],
+)
+def test_numbers_within_roundings_of_float32_are_equal(text, holds):
+    logs = {
+        "nine_of_ten": float(np.float32(0.9)),
+        "one_of_ten": float(np.float32(0.1)),
+        "one_less_a_rounding": 1 - 2.0**-24,
+        "steps": 5_000_000,
+        "infinite": math.inf,
+    }
+    assert Expression(text).holds(logs) == holds
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "p / zero",

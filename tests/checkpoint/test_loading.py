@@ -1,5 +1,7 @@
 """What was kept comes back."""
 
+from pathlib import Path
+
 import keras
 import numpy as np
 import pytest
@@ -118,6 +120,29 @@ def test_a_run_given_for_a_checkpoint_or_the_other_way_round_says_what_to_call(
             ArgumentError, match=r"model= wants.*restore\(model, path\)"
         ):
             mb.restore(wrong, made)
+
+
+def test_a_short_path_of_a_checkpoint_is_enough(tmp_path):
+    made, callback = trained(tmp_path)
+    name = Path(callback.best_model_path).name
+    short = tmp_path / name[: len("epoch=1")]
+    loaded = mb.load(short)
+    assert mb.restore(made, short).restored["weights"]
+    best = mb.load(callback.best_model_path)
+    for one, other in zip(loaded.weights, best.weights, strict=True):
+        np.testing.assert_array_equal(one.numpy(), other.numpy())
+    with pytest.raises(NoCheckpointError, match="'epoch=9' is none of the checkpoints"):
+        mb.load(tmp_path / "epoch=9")
+
+
+def test_a_module_of_torch_is_advised_its_state(tmp_path):
+    class Module:
+        def state_dict(self):
+            return {}
+
+    ckpt = mb.Checkpointer(tmp_path)
+    with pytest.raises(ArgumentError, match=r"\{'net': net.state_dict\(\)\}"):
+        ckpt.step(Module(), {})
 
 
 @pytest.mark.parametrize("path", [None, "", 3, "a\0b", __file__])

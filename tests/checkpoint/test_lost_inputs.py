@@ -117,6 +117,21 @@ def test_a_mask_that_jax_drops_in_fit_is_said_there_alone(tmp_path):
         return
     (only,) = said
     assert "while training, f1_score counts padding too, and differs" in only
+    assert only.endswith("Mark padded labels with ignore_index=.")
+
+
+def test_a_masked_metric_without_ignore_index_is_advised_weights(tmp_path):
+    model, x, y = sequences()
+    error = mb.metrics.MeanAbsoluteError
+    y = keras.utils.to_categorical(y, 3)
+    said = told(model, tmp_path / "a", x, y, loss="mse", metrics=[error()])
+    if BACKEND == "jax":
+        (only,) = said
+        assert only.endswith("of 0 there, and compile it as weighted_metrics=.")
+    # The advice is taken: there is nothing more to say.
+    weights = {"sample_weight": (x != 0).astype("float32")}
+    again = {"fit": weights, "weighted_metrics": [error()], "loss": "mse"}
+    assert told(model, tmp_path / "b", x, y, **again) == []
 
 
 def test_a_mask_that_padded_labels_repeat_is_nothing_to_say(tmp_path):

@@ -127,3 +127,36 @@ def test_best_agrees_with_load_best(call, tmp_path):
     assert mb.load_best(tmp_path)["w"][0] == 1.0
     assert call("best", tmp_path).out.strip() == ckpt.best_model_path
     assert call("best", tmp_path, "--by", "loss").out.strip() == ckpt.best_model_path
+
+
+DIRECTIONS = {"val_foo": "max", "val_no_loss": "max"}
+
+
+def with_directions(save):
+    """Save what training knew more about than the names say."""
+    for epoch, value in ((1, 0.2), (2, 0.9), (3, 0.5)):
+        metrics = {"val_foo": value, "val_no_loss": value, "val_bar": value}
+        extra = {"directions": DIRECTIONS}
+        saved = save(epoch, metrics=metrics, extra=extra)
+    return saved.path.parents[1]
+
+
+@pytest.mark.parametrize("by", ["val_foo", "val_no_loss", "val_foo + val_no_loss"])
+def test_best_and_prune_know_the_directions_that_training_knew(call, save, by):
+    run = with_directions(save)
+    assert call("best", run, "--by", by, "--json").json["epoch"] == 2
+    assert call("best", run, "--by", by, "--mode", "min", "--json").json["epoch"] == 1
+    where = ("--where", "val_foo < 0.9")
+    assert call("best", run, "--by", by, *where, "--json").json["epoch"] == 3
+    found = call("prune", run, "--keep", f"Best({by})", "--dry-run", "--json").json
+    assert [one["epoch"] for one in found["kept"]] == [2]
+
+
+def test_a_direction_that_nothing_says_is_asked_for_by_an_option(call, save):
+    run = with_directions(save)
+    result = call("best", run, "--by", "val_bar")
+    assert result.code == 1
+    assert "Pass --mode max or --mode min." in result.err
+    result = call("prune", run, "--keep", "Best(val_bar)")
+    assert "Write --keep with mode=max or mode=min in the slot" in result.err
+    assert call("best", run, "--by", "val_bar", "--mode", "max").code == 0

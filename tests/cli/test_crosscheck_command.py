@@ -158,3 +158,16 @@ def test_a_report_with_data_shows_the_tables(call, folder):
     assert "Is the number right? (crosscheck)" in page
     assert "60 samples in batches of 32" in page
     assert "2 metrics checked, 0 findings" in page
+
+
+@pytest.mark.parametrize("command", ["crosscheck", "audit"])
+def test_arrays_that_the_model_does_not_take_are_one_sentence(
+    call, right, tmp_path, command
+):
+    x, y = arrays()
+    np.savez(tmp_path / "wide.npz", x=np.hstack([x, x]), y=y)
+    result = call(command, right, "--data", tmp_path / "wide.npz")
+    assert result.code == 1
+    assert "--data wants arrays that the model takes" in " ".join(result.err.split())
+    assert "(60, 6)" in result.err or "(32, 6)" in result.err
+    assert "Traceback" not in result.err

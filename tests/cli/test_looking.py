@@ -60,6 +60,21 @@ def test_ls_says_how_many_epochs_ran(call, run):
     }
 
 
+def test_ls_shows_the_score_and_what_the_condition_read(call, save, tmp_path):
+    label = "val_f1 where val_precision >= 0.6"
+    extra = {"modes": {label: "max"}, "ranking": [label], "weights_only": False}
+    for epoch, score in ((1, 0.5), (2, 0.7)):
+        scores = {"scores": {label: score}}
+        save(epoch, score=score, precision=0.75, extra=extra | scores)
+    out = call("ls", tmp_path / "run", width=80).out
+    assert f"judged by {label} (max)" in " ".join(out.split())
+    heading, first = out.splitlines()[-3:-1]
+    assert heading.split()[:4] == ["checkpoint", "epoch", "score", "val_f1"]
+    assert first.split()[:4] == ["epoch=001", "1", "0.5000", "0.5000"]
+    wide = call("ls", tmp_path / "run", width=120).out.splitlines()[-3]
+    assert wide.split()[2:5] == ["score", "val_f1", "val_precision"]
+
+
 @pytest.mark.parametrize(("width", "shown"), [(40, 0), (60, 1), (80, 2), (120, 3)])
 def test_ls_shows_the_metrics_that_fit_the_width(call, run, save, width, shown):
     save(6, name="epoch=006-step=000060-val_f1=0.7000")

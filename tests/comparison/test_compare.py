@@ -1,6 +1,7 @@
 """`mb.compare`: two checkpoints on the same rows."""
 
 import shutil
+import warnings
 
 import keras
 import numpy as np
@@ -158,10 +159,117 @@ def test_a_run_directory_alone_says_what_to_add(run):
 def test_a_model_without_our_metrics_wants_some(tmp_path):
     made = model()
     with mb.Checkpointer(tmp_path, "f1", mode="max", save_top_k=2) as checkpointer:
-        for score in (0.5, 0.6):
+        for score in (0.6, 0.5):
             checkpointer.step(made, {"f1": score})
     with pytest.raises(mb.errors.ArgumentError, match="metrics="):
-        mb.compare(tmp_path / "best", tmp_path / "best", (X, Y))
+        mb.compare(tmp_path / "best", tmp_path / "last", (X, Y))
+
+
+def test_compiled_metrics_of_several_values_are_left_out_and_named(tmp_path):
+    made = model(mb.metrics.F1Score(), mb.metrics.ConfusionMatrix())
+    with mb.Checkpointer(tmp_path, "f1", mode="max") as checkpointer:
+        for score in (0.6, 0.5):
+            checkpointer.step(made, {"f1": score})
+    best, last = tmp_path / "best", tmp_path / "last"
+    found = compare(best, last, (X, Y))
+    assert [one.metric for one in found.differences] == ["f1_score"]
+    assert found.left_out == ("confusion_matrix",)
+    assert "not compared, as it has several values: confusion_matrix" in str(found)
+    assert found["f1_score"] is found.differences[0]
+    with pytest.raises(KeyError, match="There are f1_score"):
+        found["confusion_matrix"]
+    with pytest.raises(mb.errors.ArgumentError, match="confusion_matrix has 4"):
+        compare(best, last, (X, Y), metrics=[mb.metrics.ConfusionMatrix()])
+
+
+def two_epochs(path, made, change):
+    """Save a model, change its weights, save it again; return both paths."""
+    with mb.Checkpointer(path, "a", mode="max", save_top_k=2) as checkpointer:
+        checkpointer.step(made, {"a": 1.0})
+        change(made)
+        checkpointer.step(made, {"a": 0.5})
+    return path / "best", path / "last"
+
+
+def scaled(made):
+    made.set_weights([8.0 * each for each in made.get_weights()])
+
+
+def test_what_a_model_masks_is_left_out_as_in_evaluate(tmp_path):
+    rng = np.random.default_rng(2)
+    x = rng.integers(1, 9, (40, 6)).astype("int32")
+    x[np.arange(6) >= rng.integers(1, 6, 40)[:, None]] = 0
+    y = (x % 2)[..., None]
+    made = keras.Sequential(
+        [
+            keras.Input((6,), dtype="int32"),
+            keras.layers.Embedding(9, 4, mask_zero=True),
+            keras.layers.Dense(1, "sigmoid"),
+        ]
+    )
+    made.compile("sgd", "binary_crossentropy", metrics=[mb.metrics.LogLoss()])
+    wanted = [made.evaluate(x, y, verbose=0)[1]]
+    a, b = two_epochs(tmp_path, made, scaled)
+    wanted.append(made.evaluate(x, y, verbose=0)[1])
+    (only,) = compare(a, b, (x, y), replicates=20).differences
+    assert (only.a, only.b) == pytest.approx(wanted, rel=1e-5)
+    unmasked = mb.metrics.LogLoss()
+    unmasked.update_state(y, made.predict(x, verbose=0))
+    assert float(unmasked.result()) != pytest.approx(only.b, rel=1e-2)
+
+
+@pytest.mark.parametrize("outputs", [1, 3])
+def test_a_model_that_predicts_nan_is_never_the_better_one(tmp_path, outputs):
+    def spoilt(made):
+        made.set_weights([each * np.nan for each in made.get_weights()])
+
+    options = {} if outputs == 1 else {"task": "multiclass", "num_classes": outputs}
+    metrics = [mb.metrics.Accuracy(**options), mb.metrics.AUROC(**options)]
+    activation = "sigmoid" if outputs == 1 else "softmax"
+    made = keras.Sequential(
+        [keras.Input((3,)), keras.layers.Dense(outputs, activation)]
+    )
+    made.compile("sgd", "mse", metrics=metrics)
+    y = np.zeros(len(X), "int32")  # As a NaN beyond no threshold, and its argmax, are.
+    y[:9] = 1
+    a, b = two_epochs(tmp_path, made, spoilt)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", mb.errors.UnusableValuesWarning)
+        found = compare(a, b, (X, y))
+    assert found["accuracy"].b == 0.0
+    assert found["accuracy"].difference.value == -found["accuracy"].a
+    assert all(one.better != "b" for one in found.differences)
+
+
+@pytest.mark.parametrize("label", [2, np.nan])
+def test_labels_that_no_metric_counts_have_no_verdict(run, label):
+    y = Y.astype("float32")
+    y[3] = label
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        found = compare(run / "epoch=001", run / "epoch=003", (X, y))
+    assert mb.errors.UnusableValuesWarning in [one.category for one in told]
+    for one in found.differences:
+        assert one.better is None
+        assert np.isnan([one.a, one.b, one.difference.value]).all()
+        assert "has no value" in found.sentence(one)
+
+
+def test_several_outputs_are_refused_with_what_there_is_for_them(tmp_path):
+    x = keras.Input((3,))
+    heads = {name: keras.layers.Dense(1, name=name)(x) for name in ("a", "b")}
+    made = keras.Model(x, heads)
+    made.compile("sgd", "mse")
+    a, b = two_epochs(tmp_path, made, scaled)
+    metrics = [mb.metrics.MeanSquaredError()]
+    for y in (Y, {"a": Y, "b": Y}):
+        with pytest.raises(mb.errors.ArgumentError, match=r"metrics\.bootstrap"):
+            compare(a, b, (X, y), metrics=metrics)
+
+
+def test_a_checkpoint_is_not_compared_with_itself(run):
+    with pytest.raises(mb.errors.ArgumentError, match="b= wants another checkpoint"):
+        compare(run / "best", run / "epoch=002", (X, Y))
 
 
 @pytest.mark.parametrize(

@@ -83,6 +83,16 @@ def test_a_resumed_run_makes_the_same_weights_bit_for_bit(tmp_path, loader, sche
     assert again.best_model_score == 0.875
 
 
+def test_two_callbacks_of_one_directory_may_not_resume(tmp_path, loader):
+    pair = [
+        ModelCheckpoint(tmp_path, "val_charm", mode=mode, resume="auto")
+        for mode in ("max", "min")
+    ]
+    with pytest.raises(ArgumentError, match=r"directory of its own"):
+        fit(Module(), loader, *pair, epochs=2)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_early_stopping_counts_on_after_a_resume(tmp_path, loader):
     def stopper():
         return pl.callbacks.EarlyStopping("val_charm", patience=2, mode="max")

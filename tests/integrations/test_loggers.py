@@ -14,7 +14,11 @@ from multiback.adapters.loggers import LogRun, log_run
 from multiback.adapters.mlflow import MLflow
 from multiback.adapters.tensorboard import TensorBoard
 from multiback.adapters.wandb import WandB
-from multiback.errors import MissingPackageError, NoCheckpointError
+from multiback.errors import (
+    ArgumentError,
+    MissingPackageError,
+    NoCheckpointError,
+)
 
 SCORES = (0.5, 0.875, 0.75)
 
@@ -172,3 +176,52 @@ def test_the_examples_run(tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
     result = doctest.testmod(importlib.import_module(f"multiback.adapters.{name}"))
     assert (result.failed, result.attempted > 3) == (0, True)
+
+
+class Lines:
+    """A logger that notes the runs."""
+
+    def __init__(self):
+        self.runs = []
+
+    def begin(self, run_id):
+        self.runs.append(run_id)
+
+    def measured(self, metrics, *, epoch, step, time):
+        del metrics, epoch, step, time
+
+    saved = chosen = lambda *_: None
+
+    def finish(self):
+        pass
+
+
+def test_a_callback_in_front_of_ours_is_an_error(tmp_path):
+    """It would follow the run before."""
+    x = np.ones((8, 2), "float32")
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    checkpoint, lines = mb.ModelCheckpoint(tmp_path / "run", "loss"), Lines()
+    for _ in range(2):
+        log = LogRun(checkpoint, lines)
+        for wrong in ([log, checkpoint], [log]):
+            with pytest.raises(ArgumentError, match="Put the ModelCheckpoint before"):
+                model.fit(x, x[:, :1], verbose=0, callbacks=wrong)
+        model.fit(x, x[:, :1], verbose=0, callbacks=[checkpoint, log])
+        assert lines.runs.pop() == checkpoint.run_id
+    assert lines.runs == []
+
+
+@pytest.mark.filterwarnings("ignore")  # MLflow's own, of its dependencies.
+def test_names_that_mlflow_refuses_do_not_end_a_training(tmp_path):
+    import mlflow
+
+    names = ["f1@0.5", "a//b", "../c", "d=1,e", "g/h", "i" * 300]
+    with mb.Checkpointer(tmp_path / "run", "f1@0.5", mode="max") as checkpointer:
+        checkpointer.step({"w": np.ones(1)}, dict.fromkeys(names, 0.5))
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    logger = MLflow("names", uri, artifact=False)
+    log_run(checkpointer.dirpath, logger)
+    kept = mlflow.MlflowClient(uri).get_run(logger.run_id).data.metrics
+    wanted = {"f1_0.5", "a/_/b", "__/c", "d_1_e", "g/h", "i" * 250, "best/f1_0.5"}
+    assert wanted <= set(kept)

@@ -80,6 +80,20 @@ def test_masks_and_sequences_want_a_task_too(shape, dtype):
     assert stream(mb.metrics.Accuracy(), image) > 0.0
 
 
+def test_a_task_that_a_batch_decided_holds_for_no_other_shape():
+    metric = mb.metrics.F1Score()
+    metric.update_state(np.array([0, 1]), np.array([0.2, 0.9], "float32"))
+    metric.reset_state()
+    rows = np.eye(3, dtype="int32"), softmax((3, 3))
+    for _ in range(2):
+        with pytest.raises(ArgumentError, match="task= wants a choice"):
+            metric.update_state(*rows)
+    column = np.array([[0], [1]]), np.array([[0.2], [0.9]], "float32")
+    assert stream(metric, column) == 1.0
+    explicit = mb.metrics.F1Score(task="binary")
+    assert 0.0 < stream(explicit, column, rows) < 1.0
+
+
 def test_lists_scalars_and_integers_are_looked_at_like_tensors():
     metric = mb.metrics.Accuracy()
     metric.update_state(1, 0.75)
@@ -96,8 +110,11 @@ def test_fit_on_a_softmax_stops_at_once(classes):
     )
     model.compile("sgd", "categorical_crossentropy", metrics=[mb.metrics.F1Score()])
     x, y = np.zeros((8, 3), "float32"), np.eye(classes, dtype="float32")[[0, 1] * 4]
-    with pytest.raises(ArgumentError, match=rf"num_classes={classes} .*num_labels="):
+    with pytest.raises(
+        ArgumentError, match=rf"num_classes={classes} .*num_labels="
+    ) as told:
         model.fit(x, y, verbose=0)
+    assert ("classes=1 for" in str(told.value)) == (classes == 2)
 
 
 def test_fit_evaluate_save_and_load_keep_what_was_decided(tmp_path):

@@ -4,7 +4,7 @@ import pytest
 from support import models
 
 from multiback.errors import ArgumentError, StateError
-from multiback.state import rebuild, restore, snapshot
+from multiback.state import rebuild, restore, restore_tree, snapshot
 from multiback.state.describe import describe
 from multiback.state.fitting import cast_exactly
 
@@ -341,3 +341,93 @@ def test_a_frozen_layer_of_a_subclass_is_frozen_again():
     assert not other.inner.trainable
     restore(other, taken.arrays, taken.index)
     other.fit(np.ones((4, 2)), np.ones(4), verbose=0)
+
+
+@keras.saving.register_keras_serializable("multiback-tests")
+class Renamed(keras.optimizers.Adam):
+    """A user's optimizer, whose step is Adam's."""
+
+
+@keras.saving.register_keras_serializable("multiback-tests")
+class OfTheUser(keras.optimizers.Optimizer):
+    """A user's optimizer with a step of its own."""
+
+    def update_step(self, gradient, variable, learning_rate):
+        self.assign_sub(variable, gradient * learning_rate)
+
+
+@keras.saving.register_keras_serializable("multiback-tests")
+class OfTheUserToo(OfTheUser):
+    """The same under another name."""
+
+
+def compiled(optimizer):
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+    model.compile(optimizer, "mse", jit_compile=False)
+    return model
+
+
+def stepped(optimizer):
+    model = compiled(optimizer)
+    model.train_on_batch(np.ones((4, 3)), np.ones((4, 2)))
+    return snapshot(model)
+
+
+OPTIMIZERS = keras.optimizers
+
+
+@pytest.mark.parametrize(
+    ("saved", "here"),
+    [
+        (lambda: OPTIMIZERS.RMSprop(momentum=0.9), OPTIMIZERS.Adam),
+        (OPTIMIZERS.Adam, OPTIMIZERS.Lamb),
+        (lambda: OPTIMIZERS.SGD(momentum=0.9), OPTIMIZERS.Lion),
+        (lambda: OfTheUser(0.1), OPTIMIZERS.SGD),
+        (
+            lambda: OPTIMIZERS.LossScaleOptimizer(OPTIMIZERS.Adam()),
+            lambda: OPTIMIZERS.LossScaleOptimizer(OPTIMIZERS.Lamb()),
+        ),
+    ],
+)
+def test_an_optimizer_of_another_class_with_the_same_slots_starts_fresh(saved, here):
+    taken, model = stepped(saved()), compiled(here())
+    report = restore(model, taken.arrays, taken.index)
+    assert report.restored["weights"] == 2
+    assert report.restored["optimizer"] == 0
+    (text,) = report.left_out
+    assert "the optimizer starts fresh" in text
+    assert "Base" not in text
+    assert not np.any([v.numpy() for v in model.optimizer.variables if v.ndim == 2])
+
+
+@pytest.mark.parametrize(
+    ("saved", "here"),
+    [
+        (OPTIMIZERS.Adam, OPTIMIZERS.AdamW),
+        (Renamed, OPTIMIZERS.Adam),
+        (OPTIMIZERS.Adam, Renamed),
+        (lambda: OfTheUser(0.1), lambda: OfTheUserToo(0.1)),
+    ],
+)
+def test_an_optimizer_with_the_same_step_takes_the_state(saved, here):
+    taken, model = stepped(saved()), compiled(here())
+    report = restore(model, taken.arrays, taken.index)
+    assert report.left_out == []
+    assert report.restored["optimizer"] == len(model.optimizer.variables)
+
+
+def test_an_index_without_the_optimizers_class_is_compared_by_its_slots():
+    taken, model = stepped(OPTIMIZERS.Adam()), compiled(OPTIMIZERS.Lamb())
+    index = [{k: v for k, v in one.items() if k != "class"} for one in taken.index]
+    assert index != taken.index
+    assert restore(model, taken.arrays, index).left_out == []
+
+
+def test_an_optimizer_of_another_class_in_a_tree_is_an_error():
+    def tree(optimizer):
+        optimizer.build([keras.Variable(np.ones(3))])
+        return {"opt": optimizer}
+
+    taken = snapshot(tree(OPTIMIZERS.Adam()))
+    with pytest.raises(StateError, match="it is Lamb, and Adam was saved"):
+        restore_tree(tree(OPTIMIZERS.Lamb()), taken.arrays, taken.index)

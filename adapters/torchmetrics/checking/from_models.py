@@ -1,6 +1,7 @@
 """Collect the values of a model's compiled metrics with the metrics' data."""
 
 import dataclasses
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,7 +15,7 @@ from multiback.adapters.torchmetrics.checking.from_metrics import (
     make_samples,
     split_result,
 )
-from multiback.adapters.torchmetrics.checking.masks import output_masks, without_masked
+from multiback.adapters.torchmetrics.checking.masks import without_masked
 from multiback.adapters.torchmetrics.checking.report import Value
 from multiback.adapters.torchmetrics.checking.streaming import (
     MetricInputs,
@@ -22,6 +23,7 @@ from multiback.adapters.torchmetrics.checking.streaming import (
     plan,
     to_value,
 )
+from multiback.comparison.masks import output_masks
 from multiback.errors import ArgumentError
 
 
@@ -76,7 +78,8 @@ def from_model(
     predictions = _predict(model, x, size)
     y_pred = keras_private.flatten_outputs(container, predictions)
     weights = _weight_an_output(container, weight, len(y_pred))
-    masks = output_masks(model, container, x, size)
+    outputs_of = functools.partial(keras_private.flatten_outputs, container)
+    masks = output_masks(model, outputs_of, x, size)
 
     # One object an output: metrics of a group must get the same tensors.
     weighted = [

@@ -2,7 +2,9 @@
 
 A name that is not a Python identifier stands in backticks: "`val/f1` * 2". One element
 of an array is indexed: "val_recall[1]". NaN stays NaN, also in comparisons, `max` and
-`min`.
+`min`. Numbers that differ by at most four roundings of float32, in which metrics are
+computed, are equal: a precision of 9 of 10 is 0.89999998, and for that
+"val_precision >= 0.9" holds.
 """
 
 import ast
@@ -32,13 +34,24 @@ _UNARY: Mapping[type, Callable[[Any], Any]] = {
     ast.UAdd: operator.pos,
     ast.Not: operator.not_,
 }
+# Four roundings of float32, as in the metrics that choose a threshold.
+_EQUAL_WITHIN = 2.0**-22
+
+
+def _are_equal(left: float, right: float) -> bool:
+    """Say whether two numbers are equal; whole ones, such as steps, are exact."""
+    if float(left).is_integer() and float(right).is_integer():
+        return left == right
+    return math.isclose(left, right, rel_tol=_EQUAL_WITHIN)
+
+
 _COMPARE: Mapping[type, Callable[[Any, Any], bool]] = {
-    ast.Lt: operator.lt,
-    ast.LtE: operator.le,
-    ast.Gt: operator.gt,
-    ast.GtE: operator.ge,
-    ast.Eq: operator.eq,
-    ast.NotEq: operator.ne,
+    ast.Lt: lambda left, right: left < right and not _are_equal(left, right),
+    ast.LtE: lambda left, right: left <= right or _are_equal(left, right),
+    ast.Gt: lambda left, right: left > right and not _are_equal(left, right),
+    ast.GtE: lambda left, right: left >= right or _are_equal(left, right),
+    ast.Eq: _are_equal,
+    ast.NotEq: lambda left, right: not _are_equal(left, right),
 }
 _ONE: Mapping[str, Callable[[float], float]] = {
     "abs": abs,

@@ -57,7 +57,8 @@ class Monitor:
             the name, then the names registered with `register_direction`. The sum of
             metrics of one direction has it too.
         where: A condition over log names; a measurement that fails it is never
-            best ("val_precision >= 0.9").
+            best ("val_precision >= 0.9"). Numbers within four roundings of float32
+            are equal: 9 of 10 is at least 0.9.
         min_delta: By how much a newcomer must beat what it replaces.
         early: Expect the name among the model's own metrics when training
             starts. Say False where another callback adds it to the logs.
@@ -227,6 +228,23 @@ class Monitor:
         if (one := self._element(logs)) is not None:
             return element(values[one[0]], one[1])
         return self._expression(values) if self._expression else None
+
+    def unmet(self, logs: Mapping[str, Any]) -> str | None:
+        """Return what `where` read, such as "p is 0.4", if it does not hold."""
+        if self._condition is None or not logs:
+            return None
+        values = {}
+        for name in self._condition.names:
+            found = find_name(name, logs)
+            if found is None:
+                return f"{name} was not logged"
+            values[name] = logs[found]
+        if self._condition.holds(values):
+            return None
+        return ", ".join(
+            f"{element_name(name, index)} is {element(values[name], index):.5g}"
+            for name, index in sorted(self._condition.reads)
+        )
 
     def _answer(self, answer: Any) -> float | None:
         """Check a function's result."""

@@ -226,6 +226,11 @@ class Scorer:
         self.remember(logs)
         return scores
 
+    def unmet(self, label: str, logs: Mapping[str, Any]) -> str | None:
+        """Return what a monitor's `where` read, if it does not hold for these logs."""
+        found = (one.unmet(logs) for one in self.monitors if one.label == label)
+        return next(found, None)
+
     def _smoothed(self, monitor: Monitor, score: float) -> float:
         """Return the score to rank by; a smoothed one is added to its curve."""
         if monitor.smooth is None:

@@ -4,12 +4,13 @@ Pure decisions over plain values. A checkpoint stays as long as any slot holds i
 """
 
 import abc
+import dataclasses
 import numbers
 import re
 from collections.abc import Callable, Collection, Sequence
 from typing import Literal
 
-from multiback.checkpoint.choosing.direction import Mode
+from multiback.checkpoint.choosing.direction import Mode, check_mode
 from multiback.checkpoint.choosing.monitor import Logs, Monitor
 from multiback.checkpoint.choosing.ranking import Entry, near_the_best, ranked
 from multiback.checkpoint.choosing.shown import Shown
@@ -31,11 +32,22 @@ class Slot(Shown, abc.ABC):
         """Return the entries that the rule holds, of entries in order."""
 
 
-def _as_monitor(
+def as_monitor(
     monitor: Monitor | str | Callable[[Logs], float | None],
     mode: Mode | Literal["auto"],
 ) -> Monitor:
-    return monitor if isinstance(monitor, Monitor) else Monitor(monitor, mode)
+    """Return a monitor that ranks by `mode`; raise for one with another mode."""
+    check_mode(mode)
+    if not isinstance(monitor, Monitor):
+        return Monitor(monitor, mode)
+    if mode in ("auto", monitor.mode):
+        return monitor
+    if monitor.mode != "auto":
+        raise ArgumentError(
+            f"mode={mode!r} stands beside a Monitor of {monitor.label!r} that has "
+            f"mode={monitor.mode!r}. Leave one of them out."
+        )
+    return dataclasses.replace(monitor, mode=mode)
 
 
 def check_number(argument: str, value: object, smallest: int) -> None:
@@ -59,7 +71,7 @@ class Best(Slot):
     Args:
         monitor: A `Monitor`, or what makes one.
         k: How many; -1 for all that have a score. None: 1, and 5 with `within`.
-        mode: "max", "min" or "auto", if `monitor` is not a `Monitor`.
+        mode: "max", "min" or "auto", if `monitor` has no mode of its own.
         then: Monitors that decide between equals, in turn; with `within`, between all
             that are near enough.
         within: How near is near enough, such as "1se" for one standard error of the
@@ -85,7 +97,7 @@ class Best(Slot):
         then: Sequence[Monitor | str] = (),
         within: str | None = None,
     ) -> None:
-        self.monitor = _as_monitor(monitor, mode)
+        self.monitor = as_monitor(monitor, mode)
         self.within = _standard_errors(within, self.monitor)
         if k is None:
             k = 5 if self.within else 1
@@ -96,7 +108,7 @@ class Best(Slot):
                 "beside the one that is preferred. Leave k= out for 5."
             )
         self.k = k
-        self._then = tuple(_as_monitor(other, "auto") for other in then)
+        self._then = tuple(as_monitor(other, "auto") for other in then)
 
     @property
     def monitors(self) -> tuple[Monitor, ...]:
@@ -264,7 +276,7 @@ class Pareto(Slot):
 
     Args:
         *monitors: At least two monitors, or log names.
-        mode: "max", "min" or "auto", for all arguments that are not a `Monitor`.
+        mode: "max", "min" or "auto", for all monitors without a mode of their own.
     """
 
     def __init__(
@@ -275,7 +287,11 @@ class Pareto(Slot):
                 f"Pareto wants at least two monitors, not {len(monitors)}; for one "
                 "use Best."
             )
-        self._monitors = tuple(_as_monitor(monitor, mode) for monitor in monitors)
+        check_mode(mode)
+        self._monitors = tuple(
+            as_monitor(one, mode if getattr(one, "mode", "auto") == "auto" else "auto")
+            for one in monitors
+        )
 
     @property
     def monitors(self) -> tuple[Monitor, ...]:

@@ -21,9 +21,10 @@ WEIGHTS = (
 MASK = (
     "The model masks its output, and on JAX Keras hands metrics no mask in fit, though "
     "it does in evaluate: while training, {names} {count} padding too, and {differ} "
-    "from the val_ {number} for that alone. Mark padded labels with ignore_index=, or "
-    "give weights of 0 with weighted_metrics=."
+    "from the val_ {number} for that alone. {cure}"
 )
+WEIGHT_0 = "Pass sample_weight= of 0 there, and compile {them} as weighted_metrics=."
+PADDED = "Mark padded labels with ignore_index=."
 
 
 def lost_inputs(model: keras.Model) -> list[str]:
@@ -43,20 +44,20 @@ def lost_inputs(model: keras.Model) -> list[str]:
     if plain and not knows:
         problems += _lost_weights(keras_private.fit_arguments(), _names(plain))
     if keras.backend.backend() == "jax" and keras_private.has_output_mask(model):
-        counting = [one for one in (*plain, *weighted) if not _ignores(one)]
+        counting = [one for one in plain if not _ignores(one)]
+        # Weights, where there are some, may mark the padding.
+        if not _weights_of(keras_private.fit_arguments(), ("sample_weight",)):
+            counting += [one for one in weighted if not _ignores(one)]
         if counting:
-            problems.append(_say(MASK, _names(counting)))
+            names = _names(counting)
+            cure = PADDED if all(map(_can_ignore, counting)) else _say(WEIGHT_0, names)
+            problems.append(_say(MASK, names, cure=cure))
     return problems
 
 
 def _lost_weights(fit: Mapping[str, Any], names: Sequence[str]) -> list[str]:
     problems = []
-    in_training = [
-        name for name in ("sample_weight", "class_weight") if fit.get(name) is not None
-    ]
-    if _brings_weights(fit.get("x")):
-        in_training.append("sample weights")
-    if in_training:
+    if in_training := _weights_of(fit, ("sample_weight", "class_weight")):
         what = " and ".join(in_training)
         problems.append(_say(WEIGHTS, names, where="fit", what=what))
     validation = fit.get("validation_data")
@@ -71,6 +72,14 @@ def _lost_weights(fit: Mapping[str, Any], names: Sequence[str]) -> list[str]:
     return problems
 
 
+def _weights_of(fit: Mapping[str, Any], names: Sequence[str]) -> list[str]:
+    """Name the weights that the arguments of `fit` bring for training."""
+    found = [name for name in names if fit.get(name) is not None]
+    if _brings_weights(fit.get("x")):
+        found.append("sample weights")
+    return found
+
+
 def _brings_weights(data: Any) -> bool:
     """Return whether a `tf.data.Dataset` yields `(x, y, sample_weight)`."""
     # Public in TensorFlow, which this file may not import.
@@ -80,14 +89,21 @@ def _brings_weights(data: Any) -> bool:
 
 def _ignores(metric: Any) -> bool:
     """Return whether a metric skips labels that mark padding."""
+    return _config(metric).get("ignore_index") is not None
+
+
+def _can_ignore(metric: Any) -> bool:
+    """Return whether a metric has an argument for labels that mark padding."""
+    return "ignore_index" in _config(metric)
+
+
+def _config(metric: Any) -> Mapping[str, Any]:
     if not isinstance(metric, keras.metrics.Metric):
-        return False
+        return {}
     config: Mapping[str, Any] = metric.get_config()
     # A member of a group holds its metric.
     held: Any = config.get("metric")
-    if isinstance(held, dict):
-        config = held["config"]
-    return config.get("ignore_index") is not None
+    return held["config"] if isinstance(held, dict) else config
 
 
 def _names(metrics: Sequence[Any]) -> list[str]:

@@ -11,6 +11,7 @@ import keras
 import numpy as np
 
 from multiback.checkpoint.choosing.log_values import readable
+from multiback.checkpoint.choosing.names import canonical_name
 from multiback.errors import ArgumentError, StateError
 
 _FIELDS: Mapping[type, tuple[str, ...]] = {
@@ -25,6 +26,8 @@ _FIELDS: Mapping[type, tuple[str, ...]] = {
     keras.callbacks.SwapEMAWeights: ("_ema_weights_in_model",),
     keras.callbacks.LearningRateScheduler: (),
 }
+
+_BY_MONITOR = (keras.callbacks.EarlyStopping, keras.callbacks.ReduceLROnPlateau)
 
 Arrays: TypeAlias = Mapping[str, np.ndarray]
 
@@ -41,7 +44,12 @@ class HasState(Protocol):
 
 
 def check_callbacks(callbacks: Sequence[Any]) -> None:
-    """Raise unless the state of each callback can be saved."""
+    """Raise unless it is a list, and the state of each callback can be saved."""
+    if not isinstance(callbacks, Sequence) or isinstance(callbacks, str):
+        raise ArgumentError(
+            f"callbacks= wants a list of callbacks, not {callbacks!r:.200}. Put it in "
+            "brackets."
+        )
     for callback in callbacks:
         if not isinstance(callback, HasState) and _fields(callback) is None:
             names = ", ".join(kind.__name__ for kind in _FIELDS)
@@ -134,8 +142,34 @@ def callback_states(
             name: _without_arrays(value, f"callbacks/{number}/{name}", arrays)
             for name, value in state.items()
         }
-        states.append({"class": type(callback).__name__, "state": plain})
+        kind = {"class": type(callback).__name__}
+        states.append({**kind, **_goal(callback), "state": plain})
     return states, arrays
+
+
+def _goal(callback: Any) -> dict[str, str]:
+    """Return what a callback watches, and which way is better, once that is known."""
+    if not isinstance(callback, _BY_MONITOR):
+        return {}
+    # Keras answers "auto" at the end of the first epoch.
+    found = {keras.ops.greater: "max", keras.ops.less: "min"}
+    mode = found.get(callback.monitor_op, callback.mode)
+    return {"monitor": str(callback.monitor), "mode": str(mode)}
+
+
+def _is_of(saved: Mapping[str, Any], callback: Any) -> bool:
+    """Return whether a state is of a callback of this class, monitor and mode.
+
+    As far as both are known: earlier versions recorded the class alone.
+    """
+    goal = _goal(callback)
+    modes = {saved.get("mode", "auto"), goal.get("mode", "auto")} - {"auto"}
+    names = {one["monitor"] for one in (saved, goal) if "monitor" in one}
+    return (
+        saved["class"] == type(callback).__name__
+        and len(modes) < 2  # noqa: PLR2004 - one each
+        and (len(names) < 2 or len(set(map(canonical_name, names))) == 1)  # noqa: PLR2004
+    )
 
 
 def restore_callbacks(
@@ -143,29 +177,40 @@ def restore_callbacks(
     states: Sequence[Mapping[str, Any]],
     arrays: Arrays,
     named: int,
+    *,
+    same_weights: bool = True,
 ) -> list[str]:
-    """Restore the callbacks' states, by class and in order.
+    """Restore the callbacks' states, by class, monitor and mode, in order among equals.
 
-    Return the callbacks that had no state in the checkpoint, in sentences; one of the
-    first `named`, which the user gave, raises.
+    Return the callbacks that begin as new, in sentences; one of the first `named`,
+    which the user gave, raises where the checkpoint has no state of its class. Weights
+    that a callback holds come back only to a model with the `same_weights`.
     """
     left = list(states)
     pairs, absent = [], []
     for number, callback in enumerate(callbacks):
-        kind = type(callback).__name__
-        saved = next((one for one in left if one["class"] == kind), None)
+        kind, goal = type(callback).__name__, _goal(callback)
+        saved = next((one for one in left if _is_of(one, callback)), None)
         if saved is not None:
             left.remove(saved)
-            pairs.append((callback, saved))
-        elif number < named:
+            if same_weights or not _puts_weights_back(callback, saved):
+                pairs.append((callback, saved))
+                continue
+            absent.append(
+                f"The best_weights of {kind} in the checkpoint are of another model: "
+                "it begins as new."
+            )
+        elif number < named and not any(one["class"] == kind for one in states):
             raise StateError(
                 f"callbacks= names {[type(one).__name__ for one in callbacks[:named]]}"
                 ", but the checkpoint has the state of "
                 f"{[one['class'] for one in states]}. Name the same callbacks."
             )
         else:
+            of = " and ".join(f"{name}={value!r}" for name, value in goal.items())
             absent.append(
-                f"The checkpoint has no state of {kind}, which begins as new."
+                f"The checkpoint has no state of {kind}{' with ' * bool(of)}{of}, "
+                "which begins as new."
             )
     for callback, saved in pairs:
         state = {k: _with_arrays(v, arrays) for k, v in saved["state"].items()}
@@ -176,6 +221,30 @@ def restore_callbacks(
             if name in state:
                 setattr(callback, name, state[name])
     return absent
+
+
+def way_to_train_on(callbacks: Sequence[Any]) -> str:
+    """Say how a run trains on that one of these, with its state, stopped; or "".
+
+    A stop by anything without a state, such as a limit of time, is of one process.
+    """
+    for one in callbacks:
+        if isinstance(one, keras.callbacks.EarlyStopping):
+            if one.wait > 0 and one.wait >= one.patience:
+                return f"Give {type(one).__name__} a larger patience=, leave it out"
+        elif isinstance(one, HasState):
+            return f"Leave {type(one).__name__} out, which may have done it"
+    return ""
+
+
+def _puts_weights_back(callback: Any, saved: Mapping[str, Any]) -> bool:
+    """Return whether a callback gives the model saved weights when training ends."""
+    return (
+        isinstance(callback, keras.callbacks.EarlyStopping)
+        and not isinstance(callback, HasState)
+        and callback.restore_best_weights
+        and saved["state"].get("best_weights") is not None
+    )
 
 
 def _fields(callback: Any) -> tuple[str, ...] | None:

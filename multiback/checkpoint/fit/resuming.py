@@ -26,6 +26,7 @@ from multiback.checkpoint.fit.other_callbacks import (
     check_callbacks,
     known_callbacks,
     restore_callbacks,
+    way_to_train_on,
 )
 from multiback.checkpoint.fit.recorded_history import (
     History,
@@ -90,7 +91,7 @@ class ResumeState:
     ) -> None:
         check_callbacks(other_callbacks)
         self._named = list(other_callbacks)
-        self.other_callbacks: Sequence[Any] = other_callbacks
+        self.other_callbacks: Sequence[Any] = self._named
         self.position = position
         self.batches = self.batch = 0
         self._checkpointer = checkpointer
@@ -100,6 +101,8 @@ class ResumeState:
         self._compiled_rate: float | None = None
         self._first_rate: float | None = None
         self._pending: _Contents | None = None
+        # Whether the resumed checkpoint has all of the model's weights, and no others.
+        self._same_weights = True
         self._history = RecordedHistory()
         self._past: History = {}
         self._generators: dict[str, np.ndarray] = {}
@@ -159,12 +162,20 @@ class ResumeState:
         self._restore_callbacks(state, facts)
         self._read_history(checkpoint, facts)
         # A run that a callback stopped stays stopped.
-        stopped = bool(self.other_callbacks) and facts.get("stopped", False)
-        set_first_epoch(model, epochs if stopped else checkpoint.epoch)
-        self._checkpointer.tell(
-            _nothing_left(checkpoint.epoch, epochs, stopped=stopped)
-        )
+        stopped = facts.get("stopped", False)
+        way = way_to_train_on(self.other_callbacks) if stopped else ""
+        set_first_epoch(model, epochs if way else checkpoint.epoch)
+        self._checkpointer.tell(_nothing_left(checkpoint.epoch, epochs, way))
         self._checkpointer.tell(_not_exact(self.position))
+
+    def sentence(self) -> str | None:
+        """Return where the run continues; None where a new run begins."""
+        if self._pending is None:
+            return None
+        where = f"after epoch {self._checkpointer.epoch}"
+        if self.batch:
+            where += f" and {self.batch} batches of the next"
+        return f"The run {self._checkpointer.run_id} continues {where}."
 
     def _candidates(
         self, model: keras.Model, newest_first: Sequence[Checkpoint]
@@ -208,7 +219,8 @@ class ResumeState:
         )
         report = state.restore(model)
         self._set_rate(model, facts)
-        if report.kept or report.unused:
+        self._same_weights = not (report.kept or report.unused)
+        if not self._same_weights:
             text = (
                 f"strict=False: {len(report.kept)} variables of the model kept their "
                 f"values, {len(report.unused)} of the checkpoint were not used: "
@@ -278,7 +290,13 @@ class ResumeState:
             saved = facts.get("callbacks", [])
             named = len(self._named)
             self._checkpointer.tell(
-                restore_callbacks(self.other_callbacks, saved, state.whole, named)
+                restore_callbacks(
+                    self.other_callbacks,
+                    saved,
+                    state.whole,
+                    named,
+                    same_weights=self._same_weights,
+                )
             )
 
     def end(self, model: keras.Model) -> None:
@@ -338,18 +356,20 @@ def _not_exact(position: DataPosition) -> list[str]:
     return said
 
 
-def _nothing_left(epoch: int, epochs: int, *, stopped: bool) -> list[str]:
-    """Return the warning that a resumed run has no epoch left to train."""
-    advice = (
-        'Pass a larger epochs=, or resume="never" to begin a new run in this directory.'
-    )
-    text = (
-        f"Nothing is left to train: the resumed run has {epoch} epochs, and "
-        f"fit(epochs={epochs}) counts them too. "
-    )
-    if stopped:
-        text = f"The resumed run was stopped after epoch {epoch}, and stays so. "
-    return [text + advice] if stopped or epoch >= epochs else []
+def _nothing_left(epoch: int, epochs: int, way: str) -> list[str]:
+    """Return the warning that a resumed run has no epoch left to train.
+
+    `way` says how a run trains on that was stopped.
+    """
+    if not way and epoch < epochs:
+        return []
+    text = f"The resumed run was stopped after epoch {epoch}, and stays so. {way}"
+    if not way:
+        text = (
+            f"Nothing is left to train: the resumed run has {epoch} epochs, and "
+            f"fit(epochs={epochs}) counts them too. Pass a larger epochs="
+        )
+    return [f'{text}, or pass resume="never" to begin a new run in this directory.']
 
 
 def _history(model: keras.Model, logs: Mapping[str, Any], epoch: int) -> dict[str, Any]:

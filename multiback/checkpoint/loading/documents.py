@@ -47,7 +47,7 @@ def variables_of(checkpoint: Checkpoint) -> list[Facts]:
     return index
 
 
-_TEXTS = ("way", "name", "optimizer")
+_TEXTS = ("way", "name", "optimizer", "class")
 
 
 def _is_entry(entry: object) -> bool:
@@ -116,6 +116,8 @@ def _is_callbacks(value: object) -> bool:
         isinstance(each, dict)
         and isinstance(each.get("class"), str)
         and isinstance(each.get("state"), dict)
+        and isinstance(each.get("monitor", ""), str)
+        and isinstance(each.get("mode", ""), str)
         for each in value
     )
 
@@ -179,6 +181,21 @@ def recorded_curves(checkpoint: Judged) -> dict[str, list[float]]:
             "checkpoint."
         )
     return dict(curves)
+
+
+def recorded_earlier_scores(checkpoint: Judged) -> dict[str, dict[str, float]]:
+    """Return the scores of older checkpoints, by name, by a run's functions.
+
+    A resumed run computes them; what has another form is skipped.
+    """
+    found = checkpoint.extra.get("earlier_scores", {})
+    if not isinstance(found, Mapping):
+        return {}
+    return {
+        name: dict(scores)
+        for name, scores in found.items()
+        if isinstance(scores, Mapping) and all(map(_is_number, scores.values()))
+    }
 
 
 def recorded_values(checkpoint: Judged) -> dict[str, Any]:

@@ -4,20 +4,22 @@ No Keras here: the command line lists and ranks without it.
 """
 
 import contextlib
-import dataclasses
 import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, TypeVar
 
 from multiback.checkpoint.arguments import expanded
 from multiback.checkpoint.choosing.direction import Mode, check_mode, find_direction
-from multiback.checkpoint.choosing.monitor import Logs, Monitor
+from multiback.checkpoint.choosing.monitor import Logs, Monitor, split_label
 from multiback.checkpoint.choosing.names import canonical_name, find_name, missing_name
 from multiback.checkpoint.choosing.ranking import Entry, ranked
 from multiback.checkpoint.choosing.recorded_scores import RecordedScores
 from multiback.checkpoint.choosing.scorer import Scorer
+from multiback.checkpoint.choosing.slots import as_monitor
 from multiback.checkpoint.loading.documents import (
+    Judged,
     recorded_directions,
+    recorded_earlier_scores,
     recorded_scores_of,
     recorded_threshold,
     recorded_values,
@@ -162,10 +164,7 @@ def _scored(
         labels, judged = _as_judged(found, mode)
         within = recorded_scores_of(found[-1]).within
     else:
-        if not isinstance(monitor, Monitor):
-            monitor = Monitor(monitor, mode)
-        elif mode != "auto":
-            monitor = dataclasses.replace(monitor, mode=mode)
+        monitor = as_monitor(monitor, mode)
         labels, judged = [monitor.label], _rescored(found, monitor)
     entries = [
         Entry(i, ranking_scores=each.ranking_scores, errors=each.errors)
@@ -211,22 +210,55 @@ def _as_judged(
             f"The runs were judged by different things: {listed}. Pass monitor= to "
             "compare them by one, or run= with an id."
         )
+    earlier = recorded_earlier_scores(found[-1])
     return labels, [
-        RecordedScores(
-            {
-                label: each.scores[own]
-                for label, own in zip(labels, each.ranking, strict=True)
-                if own in each.scores
-            },
-            newest.modes,
-            intervals={
-                label: each.intervals[own]
-                for label, own in zip(labels, each.ranking, strict=True)
-                if own in each.intervals
-            },
-        )
-        for each in recordings
+        _as_newest(checkpoint, recorded, newest, earlier.get(checkpoint.name, {}))
+        for checkpoint, recorded in zip(found, recordings, strict=True)
     ]
+
+
+def _as_newest(
+    checkpoint: Checkpoint,
+    recorded: RecordedScores,
+    newest: RecordedScores,
+    earlier: Mapping[str, float],
+) -> RecordedScores:
+    """Score a checkpoint by what decides for the newest one.
+
+    `earlier` are scores that were computed when the run was resumed.
+    """
+    is_same = _criteria(recorded) == _criteria(newest)
+    # Else another monitor decided before the run was resumed.
+    own_labels = recorded.ranking if is_same else newest.ranking
+    names = dict(zip(newest.ranking, own_labels, strict=True))
+    scores = {
+        label: recorded.scores[own]
+        for label, own in names.items()
+        if own in recorded.scores
+    }
+    for label, own in names.items():
+        if not is_same and own not in recorded.modes:
+            score = _measured_again(label, recorded_values(checkpoint))
+            scores |= {} if score is None else {label: score}
+    return RecordedScores(
+        {**scores, **{k: v for k, v in earlier.items() if k in newest.modes}},
+        newest.modes,
+        intervals={
+            label: recorded.intervals[own]
+            for label, own in names.items()
+            if own in recorded.intervals
+        },
+    )
+
+
+def _measured_again(label: str, values: Mapping[str, Any]) -> float | None:
+    """Score recorded logs by a monitor's label; None where it needs more than them."""
+    quantity, smooth, where = split_label(label)
+    if smooth is not None:
+        return None
+    with contextlib.suppress(ArgumentError, MonitorError):
+        return Monitor(quantity, where=where).measure(values)
+    return None
 
 
 def _criteria(recorded: RecordedScores) -> tuple[tuple[str, str], ...]:
@@ -264,7 +296,7 @@ def _rescored(found: Sequence[Checkpoint], monitor: Monitor) -> list[RecordedSco
             )
         if not is_own and (fault := monitor.fault(values)):
             raise MonitorError(fault)
-        direction = recorded if is_own else _direction_of(checkpoint, monitor)
+        direction = recorded if is_own else known_direction(checkpoint, monitor)
         wanted = wanted or direction or Scorer([monitor]).mode(monitor)
         score = own.scores.get(label) if is_own else _measured(monitor, values)
         fits = monitor.mode != "auto" or direction in (None, wanted)
@@ -288,7 +320,7 @@ def _measured(monitor: Monitor, values: Mapping[str, Any]) -> float | None:
         return None
 
 
-def _direction_of(checkpoint: Checkpoint, monitor: Monitor) -> Mode | None:
+def known_direction(checkpoint: Judged, monitor: Monitor) -> Mode | None:
     """Return which way is better, as known during training; or None."""
     directions = recorded_directions(checkpoint)
 

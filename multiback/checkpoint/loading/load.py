@@ -22,6 +22,7 @@ from multiback.checkpoint.loading.find import (
     LATEST,
     PathLike,
     better_run,
+    checkpoint_at,
     checkpoints_of,
     first_intact,
     rank,
@@ -149,8 +150,9 @@ def load(
     """Load one checkpoint, such as `ModelCheckpoint.best_model_path`.
 
     Args:
-        path: The checkpoint's directory; or a file such as RUN/best.keras, which
-            Keras reads.
+        path: The checkpoint's directory, or short RUN/epoch=012: the beginning of a
+            name that no other checkpoint of the run has; or a file such as
+            RUN/best.keras, which Keras reads.
         custom_objects: As for `load_best`.
         compile: As for `load_best`.
         safe_mode: As for `load_best`.
@@ -180,7 +182,13 @@ def _opened(path: PathLike) -> Checkpoint:
             "multiback.load_best or load_last, or pass a folder of its checkpoints/."
         )
     if not is_remote(path) and not os.path.exists(path):  # noqa: PTH110 - str or path
-        raise NoCheckpointError(f"There is no checkpoint at {os.fspath(path)}.")
+        text = f"There is no checkpoint at {os.fspath(path)}."
+        if is_run_directory(os.path.dirname(os.fsdecode(path))):  # noqa: PTH120 - as above
+            try:
+                return checkpoint_at(path)
+            except NoCheckpointError as error:
+                raise NoCheckpointError(f"{text} {error}") from None
+        raise NoCheckpointError(text)
     return open_checkpoint(path)
 
 

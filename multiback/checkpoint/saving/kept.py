@@ -3,16 +3,12 @@
 A pending checkpoint already counts for the slots as if it were written.
 """
 
-import dataclasses
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from multiback.checkpoint.choosing.monitor import Monitor
 from multiback.checkpoint.choosing.ranking import Entry
-from multiback.checkpoint.choosing.recorded_scores import RecordedScores
-from multiback.checkpoint.choosing.scorer import Scorer
 from multiback.checkpoint.choosing.slots import Best, Slot, kept
-from multiback.checkpoint.loading.documents import recorded_scores_of, recorded_values
 from multiback.errors import StoreError
 from multiback.store import Checkpoint, Runs, open_run_directory
 
@@ -34,6 +30,7 @@ class KeptCheckpoints:
     Attributes:
         is_measured: Returns whether a monitor was ever in the logs.
         points: Whether this object moves the links `best` and `last`.
+        spared: The `order` of entries that stay although no slot may hold them.
     """
 
     def __init__(
@@ -44,6 +41,7 @@ class KeptCheckpoints:
         self._best = best
         self.is_measured: Callable[[Monitor], bool] = _always
         self.points = True
+        self.spared: set[int] = set()
         self._past: list[Row] = []
         self._rows: dict[int, tuple[Entry, Checkpoint | None]] = {}
         self.clear()
@@ -62,6 +60,7 @@ class KeptCheckpoints:
         self._past = [*self._past, *self.rows]
         # Replaced, never changed: another thread may be reading it.
         self._rows = {}
+        self.spared = set()
         self._pointed: dict[str, Checkpoint] = {}
 
     def forget_run(self, run_id: str) -> None:
@@ -145,9 +144,21 @@ class KeptCheckpoints:
         ]
         return [slot for slot in slots if slot is not None]
 
+    @property
+    def deciding(self) -> set[str]:
+        """The labels of the scores for which slots hold checkpoints."""
+        return {
+            monitor.label
+            for slot in self._slots
+            if not isinstance(slot, Best) or slot.k
+            # The others of `Best` decide between equals only.
+            for monitor in slot.monitors[: 1 if isinstance(slot, Best) else None]
+        }
+
     def holding(self, newcomer: Entry) -> set[int]:
         """Return the `order` of each entry that stays once the new one is written."""
-        return kept([*self.entries, newcomer], self._slots_now())
+        entries = [*self.entries, newcomer]
+        return kept(entries, self._slots_now(), always=self.spared)
 
     def counting(
         self, scores: Mapping[str, float], newcomer: Entry
@@ -170,7 +181,8 @@ class KeptCheckpoints:
         That of the order `newest` stays in any case. Return the problems, in sentences:
         they do not stop the training.
         """
-        holding = kept(self.entries, self._slots_now(), always={newest})
+        always = {newest, *self.spared}
+        holding = kept(self.entries, self._slots_now(), always=always)
         doomed = [row for row in self.rows if row[0].order not in holding]
         self._rows = {o: row for o, row in self._rows.items() if o in holding}
         problems = []
@@ -209,47 +221,3 @@ class KeptCheckpoints:
         missing = self.directory.missing([one for _, one in rows])
         self.forget(missing)
         self._past = [row for row in self._past if row[1] not in missing]
-
-
-def add_existing(
-    kept: KeptCheckpoints, scorer: Scorer, checkpoint: Checkpoint, order: int
-) -> None:
-    """Add an existing checkpoint of the same run, with its recorded scores.
-
-    The scorer takes over its names and directions.
-    """
-    scorer.remember(recorded_values(checkpoint))
-    recorded = recorded_scores_of(checkpoint)
-    for label, mode in recorded.modes.items():
-        scorer.modes.setdefault(label, mode)
-    entry = Entry(
-        order=order,
-        epoch=checkpoint.epoch,
-        step=checkpoint.step,
-        created=checkpoint.created,
-        ranking_scores=recorded.ranking_scores,
-        boundary=bool(checkpoint.extra.get("boundary", True)),
-        asked=bool(checkpoint.extra.get("asked", False)),
-        errors=recorded.errors,
-    )
-    kept.add(entry, checkpoint)
-
-
-def rescore(
-    kept: KeptCheckpoints, scorer: Scorer, adopted: Collection[Checkpoint]
-) -> None:
-    """Score existing checkpoints by new monitors, whose directions are known by now."""
-    for entry, checkpoint in kept.rows:
-        if checkpoint in adopted:
-            scores = dict(recorded_scores_of(checkpoint).scores)
-            for monitor in scorer.monitors:
-                # Functions may need more than the recorded values, curves the past.
-                known = monitor.label in recorded_scores_of(checkpoint).modes
-                plain = isinstance(monitor.quantity, str) and monitor.smooth is None
-                if not known and plain:
-                    score = monitor.measure(recorded_values(checkpoint))
-                    scores |= {} if score is None else {monitor.label: score}
-            ranking_scores = RecordedScores(scores, scorer.modes).ranking_scores
-            kept.add(
-                dataclasses.replace(entry, ranking_scores=ranking_scores), checkpoint
-            )

@@ -9,9 +9,8 @@ from multiback.checkpoint.choosing.monitor import Monitor
 from multiback.checkpoint.choosing.names import missing_name
 from multiback.checkpoint.choosing.ranking import Entry, ranked
 from multiback.checkpoint.choosing.recorded_scores import RecordedScores
-from multiback.checkpoint.choosing.scorer import Scorer
 from multiback.checkpoint.loading.documents import recorded_scores_of, recorded_values
-from multiback.checkpoint.loading.find import LATEST, better_run
+from multiback.checkpoint.loading.find import LATEST, better_run, known_direction
 from multiback.cli.lightning_files import Listed
 from multiback.cli.output import count_text, interval_text
 from multiback.cli.records import (
@@ -100,30 +99,36 @@ def best_view(found: Record) -> list[str]:
     return sentences
 
 
-def entries_of(found: Sequence[Listed], monitors: Sequence[Monitor]) -> list[Entry]:
+def entries_of(
+    found: Sequence[Listed],
+    monitors: Sequence[Monitor],
+    advice: str = "Pass --mode max or --mode min.",
+) -> list[Entry]:
     """Score checkpoints of one run; an entry's order is its place in `found`.
 
-    They are oldest first; no two monitors have one label.
+    They are oldest first; no two monitors have one label. The advice is for a monitor
+    whose direction is unknown.
     """
     available = {name for one in found for name in _values(one)}
-    scorer = Scorer(monitors)
-    # The run's own direction counts, unless the monitor has one.
-    recorded = _modes(found)
+    modes: dict[str, Mode] = {}
+    recorded = recorded_scores_of(found[-1]).modes
     for monitor in monitors:
-        unconditioned = dataclasses.replace(monitor, where=None).label
-        for label in (monitor.label, unconditioned):
-            if label in recorded:
-                scorer.modes.setdefault(monitor.label, recorded[label])
         # Perhaps no checkpoint meets the run's own condition: then none has a score.
         missing = [] if monitor.label in recorded else monitor.missing(available)
         for name in missing:
             raise MonitorError(missing_name(name, available))
-        scorer.mode(monitor)
+        mode = _mode_of(monitor, found)
+        if mode is None:
+            raise MonitorError(
+                f"Nothing says whether more or less of {monitor.label!r} is better. "
+                f"{advice}"
+            )
+        modes[monitor.label] = mode
     entries = []
     for order, one in enumerate(found):
         scores = {m.label: _measure(m, one) for m in monitors}
         known = {label: score for label, score in scores.items() if score is not None}
-        ranking_scores = RecordedScores(known, scorer.modes).ranking_scores
+        ranking_scores = RecordedScores(known, modes).ranking_scores
         errors = recorded_scores_of(one).errors
         entries.append(
             Entry(
@@ -138,9 +143,16 @@ def entries_of(found: Sequence[Listed], monitors: Sequence[Monitor]) -> list[Ent
     return entries
 
 
-def _modes(found: Sequence[Listed]) -> dict[str, Any]:
-    """Return the directions, as the newest checkpoint recorded them."""
-    return dict(recorded_scores_of(found[-1]).modes)
+def _mode_of(monitor: Monitor, found: Sequence[Listed]) -> Mode | None:
+    """Return which way is better, as `load_best` finds it; None if nothing says."""
+    if monitor.mode != "auto":
+        return monitor.mode
+    recorded = recorded_scores_of(found[-1]).modes
+    for label in (monitor.label, dataclasses.replace(monitor, where=None).label):
+        if label in recorded:
+            return recorded[label]
+    known = (known_direction(one, monitor) for one in reversed(found))
+    return next((mode for mode in known if mode is not None), None)
 
 
 def _values(one: Listed) -> dict[str, Any]:

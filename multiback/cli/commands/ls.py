@@ -2,6 +2,7 @@
 
 import contextlib
 import datetime as dt
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -30,6 +31,8 @@ from multiback.store import Checkpoint, Owner, Place
 METRICS = 3
 # A longer name is folded.
 _NAME, _SHARE = 24, 0.5
+# A monitor of more letters has the heading "score".
+_LONG = 20
 
 
 def listing(directory: Place, run: str | None = None) -> Record:
@@ -166,13 +169,20 @@ class _Run(NamedTuple):
         judged = dict.fromkeys(
             name for one in self.found for name in recorded_scores(one)
         )
-        names = dict.fromkeys([*judged, *(name for row in rows for name in row)])
+        # What the monitor reads, such as the name in its condition, decides too.
+        read = re.findall(r"\w+", " ".join(judged))
+        others = sorted(
+            dict.fromkeys(name for row in rows for name in row),
+            key=lambda name: name not in read,
+        )
+        names = list(dict.fromkeys([*judged, *others]))[:METRICS]
         return {
-            name: [
+            # The title has the whole name.
+            "score" if name == self.monitor and len(name) > _LONG else name: [
                 score_and_interval(one, name, row.get(name))
                 for one, row in zip(self.found, rows, strict=True)
             ]
-            for name in list(names)[:METRICS]
+            for name in names
         }
 
 

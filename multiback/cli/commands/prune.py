@@ -13,6 +13,10 @@ from multiback.cli.slots import parse_slot
 from multiback.errors import ArgumentError, MonitorError, NoCheckpointError
 from multiback.store import Checkpoint, Place, Runs, open_checkpoint
 
+_ADVICE = (
+    'Write --keep with mode=max or mode=min in the slot: "Best(val_f1, mode=max)".'
+)
+
 
 def prune(
     directory: Place, keep: Sequence[str], *, run: str | None = None, dry_run: bool
@@ -36,7 +40,7 @@ def prune(
         held: set[int] = set()
         for slot in slots:
             # Separately: two slots may score one name under two conditions.
-            held |= kept(entries_of(found, slot.monitors), [slot])
+            held |= kept(entries_of(found, slot.monitors, _ADVICE), [slot])
         if not held:
             raise ArgumentError(
                 f"--keep {' '.join(map(repr, keep))} would remove all of the "

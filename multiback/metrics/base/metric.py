@@ -558,18 +558,22 @@ def on_host(state: State) -> State:
 class PairMetric(Metric):
     """A metric of labels or targets against predictions, as `compile` wants it."""
 
+    # The task was taken from the shape of a batch: each other batch must allow it too.
+    _is_taken = False
+
     def decide_task(self, y_pred: Tensor) -> None:
         """Take task=None for "binary" if the shape of `y_pred` leaves no doubt.
 
         Raises:
             ArgumentError: There may be several classes or labels.
         """
-        if self.record is None or self.record.task is not None:
+        if self.record is None or (self.record.task is not None and not self._is_taken):
             return
         try:
-            self.record = self.record.decided(y_pred)
+            self.record = self.record.decided(y_pred, again=self._is_taken)
         except ArgumentError as error:
             raise ArgumentError(f"{self.name}: {error}") from error
+        self._is_taken = True
         if "task" in self._arguments:
             self._arguments["task"] = self.record.task
 

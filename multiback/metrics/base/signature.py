@@ -103,12 +103,20 @@ def _raise_readable(
     error: TypeError,
 ) -> None:
     """Raise an ArgumentError that says which argument is wrong and what to do."""
+    parameters = signature.parameters
     known = [
         name
-        for name, each in list(signature.parameters.items())[1:]
+        for name, each in list(parameters.items())[1:]
         if each.kind in (each.POSITIONAL_OR_KEYWORD, each.KEYWORD_ONLY)
     ]
     unknown = next((name for name in given if name not in known), None)
+    by_name = [n for n in known if parameters[n].kind is inspect.Parameter.KEYWORD_ONLY]
+    if unknown is None and str(error).startswith("too many positional"):
+        first = ", ".join(n for n in known if n not in by_name)
+        raise ArgumentError(
+            f"{cls.__name__} takes {first or 'nothing'} by position. Write the others "
+            f"by name, such as {by_name[0]}=: {', '.join(by_name)}."
+        ) from None
     if unknown is None:
         raise ArgumentError(f"{cls.__name__}: {error}. It has {', '.join(known)}.")
     raise ArgumentError(

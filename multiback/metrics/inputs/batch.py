@@ -253,7 +253,12 @@ def two_class_batch(
         wanted = 'task="binary" wants one score a label.'
         if len(y_pred.shape) > 1 and y_pred.shape[-1] not in (1, None):
             wanted += (
-                f' For classes, pass task="multiclass", num_classes={y_pred.shape[-1]}.'
+                f' For classes, pass task="multiclass", num_classes={y_pred.shape[-1]}'
+                + (
+                    ", and classes=1 for the value of the second one."
+                    if y_pred.shape[-1] == 2  # noqa: PLR2004 - of negatives and positives
+                    else "."
+                )
             )
     else:
         wanted = f'task="multilabel" wants (..., {num_labels}) for both.'

@@ -177,14 +177,19 @@ class Task:
         """Whether the value describes one class, a scalar under `average=None`."""
         return isinstance(self.classes, int)
 
-    def decided(self, y_pred: Tensor) -> "Task":
-        """Return the task of an unambiguous shape, "binary", or raise."""
-        if self.task is not None:
+    def decided(self, y_pred: Tensor, *, again: bool = False) -> "Task":
+        """Return the task of an unambiguous shape, "binary", or raise.
+
+        Of later batches, `again`, only a size that is known can be wrong.
+        """
+        if self.task is not None and not again:
             return self
         shape = static_shape(y_pred)
-        if shape is not None and (len(shape) < 2 or shape[-1] == 1):  # noqa: PLR2004 - a vector holds one score an element
-            return dataclasses.replace(self, task="binary")
-        raise _undecided(shape)
+        is_vector = shape is not None and len(shape) < 2  # noqa: PLR2004 - it holds one score an element
+        size = None if not shape else shape[-1]
+        if not is_vector and size != 1 and not (again and size is None):
+            raise _undecided(shape)
+        return self if again else dataclasses.replace(self, task="binary")
 
 
 def as_tuple(ids: Ids) -> tuple[int, ...] | None:
@@ -196,10 +201,14 @@ def as_tuple(ids: Ids) -> tuple[int, ...] | None:
 
 def _undecided(shape: tuple[int | None, ...] | None) -> ArgumentError:
     size = "N" if shape is None or shape[-1] is None else str(shape[-1])
+    positive = ""
+    if size == "2":
+        positive = ", and classes=1 for the value of the positive one"
     return ArgumentError(
         "task= wants a choice where y_pred may hold several scores an element, and "
         f"y_pred has {'an unknown shape' if shape is None else f'shape {shape}'}. Pass "
-        f'task="multiclass", num_classes={size} for classes; task="multilabel", '
+        f'task="multiclass", num_classes={size} for classes{positive}; '
+        'task="multilabel", '
         f'num_labels={size} for labels that may hold at once; task="binary" where each '
         "number is a score of its own, as in a mask without a channel axis."
     )
