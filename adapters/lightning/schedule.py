@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from multiback.adapters.lightning.facts import has_validation
-from multiback.checkpoint.arguments import check_flag
+from multiback.checkpoint.arguments import check_flags
 from multiback.checkpoint.choosing.slots import check_number
 from multiback.checkpoint.choosing.triggers import Triggers
 
@@ -33,7 +33,7 @@ class Schedule:
             every_n_epochs = 0 if within else 1
         check_number("every_n_epochs=", every_n_epochs, 0)
         if save_on_train_epoch_end is not None:
-            check_flag("save_on_train_epoch_end=", save_on_train_epoch_end)
+            check_flags(save_on_train_epoch_end=save_on_train_epoch_end)
         self._every_n_epochs = every_n_epochs
         self._at_epoch_end = save_on_train_epoch_end
         self._triggers = (

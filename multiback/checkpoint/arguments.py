@@ -99,10 +99,11 @@ def place_to_write(path: Any) -> str | os.PathLike[str]:
     return expanded("dirpath=", path)
 
 
-def check_flag(argument: str, value: Any) -> None:
-    """Raise unless an argument is True or False: "no" would count as True."""
-    if not isinstance(value, bool):
-        raise ArgumentError(f"{argument} wants True or False, not {value!r}.")
+def check_flags(**flags: Any) -> None:
+    """Raise unless arguments are True or False: "no" would count as True."""
+    for name, value in flags.items():
+        if not isinstance(value, bool):
+            raise ArgumentError(f"{name}= wants True or False, not {value!r:.200}.")
 
 
 def check_prefixes(prefixes: Any) -> None:
@@ -163,7 +164,7 @@ def choose_slots(
     check_mode(mode)
     _refuse_metrics(monitor)
     if save_last is not None:
-        check_flag("save_last=", save_last)
+        check_flags(save_last=save_last)
     if monitor is not None:
         monitor = as_monitor(monitor, mode)
     if keep is not None:

@@ -14,7 +14,7 @@ from multiback import keras_private
 from multiback.checkpoint.arguments import (
     Quantity,
     Resume,
-    check_flag,
+    check_flags,
     two_of_a_directory,
 )
 from multiback.checkpoint.checkpointer import Checkpointer
@@ -212,9 +212,12 @@ class ModelCheckpoint(KnownArguments, keras.callbacks.Callback):  # type: ignore
     ) -> None:
         super().__init__()
         check_number("every_n_epochs=", every_n_epochs, 1)
-        check_flag("restore_best=", restore_best)
-        check_flag("resume_optimizer=", resume_optimizer)
-        check_flag("strict=", strict)
+        check_flags(
+            restore_best=restore_best,
+            export_best=export_best,
+            resume_optimizer=resume_optimizer,
+            strict=strict,
+        )
         if learning_rate not in ("saved", "compiled"):
             raise ArgumentError(
                 f'learning_rate= wants "saved" or "compiled", not {learning_rate!r}.'

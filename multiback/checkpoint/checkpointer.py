@@ -19,7 +19,7 @@ from multiback import markup
 from multiback.checkpoint.arguments import (
     Quantity,
     Resume,
-    check_flag,
+    check_flags,
     check_prefixes,
     checked_resume,
     choose_slots,
@@ -166,12 +166,15 @@ class Checkpointer(KnownArguments):
         distributed: bool = True,
     ) -> None:
         dirpath = place_to_write(dirpath)
-        check_flag("distributed=", distributed)
+        check_flags(
+            distributed=distributed,
+            auto_insert_metric_name=auto_insert_metric_name,
+            save_weights_only=save_weights_only,
+            save_on_background=save_on_background,
+        )
         check_format(format, keras.backend.backend(), dirpath)
         resume = checked_resume(resume)
         check_prefixes(prefixes)
-        check_flag("auto_insert_metric_name=", auto_insert_metric_name)
-        check_flag("save_weights_only=", save_weights_only)
         slots, self._best = choose_slots(
             monitor, mode, keep, save_top_k, save_last=save_last
         )

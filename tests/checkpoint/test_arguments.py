@@ -1,5 +1,7 @@
 """Arguments that concern each other: one counts, or both together are an error."""
 
+import inspect
+
 import keras
 import pytest
 from support.fitting.problem import Says, fit, model
@@ -24,6 +26,29 @@ def test_mode_counts_for_a_monitor_of_a_slot_without_one():
     assert mb.Best(mb.Monitor("f1", "max"), mode="max").monitor.mode == "max"
     front = mb.Pareto(mb.Monitor("p", "max"), mb.Monitor("q"), "r", mode="min")
     assert [one.mode for one in front.monitors] == ["max", "min", "min"]
+
+
+FLAGS = [
+    (call, name)
+    for call in (
+        mb.ModelCheckpoint,
+        mb.Checkpointer,
+        mb.load,
+        mb.load_best,
+        mb.load_last,
+        mb.restore,
+    )
+    for name, one in inspect.signature(call).parameters.items()
+    if isinstance(one.default, bool) or name == "save_last"
+]
+
+
+@pytest.mark.parametrize("wrong", ["no", 0])
+@pytest.mark.parametrize(("call", "name"), FLAGS)
+def test_a_flag_is_true_or_false(call, name, wrong, tmp_path):
+    arguments = (model(), tmp_path) if call is mb.restore else (tmp_path,)
+    with pytest.raises(ArgumentError, match=f"{name}= wants True or False"):
+        call(*arguments, **{name: wrong})
 
 
 @pytest.mark.parametrize(

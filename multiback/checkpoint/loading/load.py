@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import keras
 
-from multiback.checkpoint.arguments import check_flag, expanded
+from multiback.checkpoint.arguments import check_flags, expanded
 from multiback.checkpoint.choosing.direction import Mode
 from multiback.checkpoint.choosing.monitor import Monitor
 from multiback.checkpoint.loading.documents import (
@@ -93,6 +93,7 @@ def load_best(
         CorruptCheckpointError: No checkpoint is intact.
         StateError: The model cannot be rebuilt; the message says what it needs.
     """
+    check_flags(compile=compile, safe_mode=safe_mode, bounded=bounded)
     dirpath = expanded("dirpath=", dirpath)
     ordered = rank(checkpoints_of(dirpath, run), monitor, mode)
     latest = run in (None, LATEST)
@@ -130,6 +131,7 @@ def load_last(
         safe_mode: As for `load_best`.
         bounded: As for `load_best`.
     """
+    check_flags(compile=compile, safe_mode=safe_mode, bounded=bounded)
     ordered = checkpoints_of(dirpath, run)[::-1]
     return first_intact(
         ordered,
@@ -158,6 +160,7 @@ def load(
         safe_mode: As for `load_best`.
         bounded: As for `load_best`.
     """
+    check_flags(compile=compile, safe_mode=safe_mode, bounded=bounded)
     if isinstance(path, str | os.PathLike):
         file = Path(os.fsdecode(path)).expanduser()
         if file.suffix == ".keras" and file.is_file():
@@ -323,10 +326,7 @@ def restore(
             "model= wants a built keras.Model, or a mapping of names to arrays, not "
             f"{model!r:.80}: restore(model, path)."
         )
-    check_flag("optimizer=", optimizer)
-    check_flag("strict=", strict)
-    check_flag("rounding=", rounding)
-    check_flag("bounded=", bounded)
+    check_flags(optimizer=optimizer, strict=strict, rounding=rounding, bounded=bounded)
     ordered = candidates(path, which, run)
     misfits: list[Checkpoint] = []
 
