@@ -1,5 +1,6 @@
 """`multiback.compare`: paired differences of two checkpoints."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -15,10 +16,13 @@ from multiback.errors import ArgumentError, StateError
 from multiback.metrics import AUROC, Accuracy, Metric
 from multiback.metrics.base.metric import PairMetric
 from multiback.metrics.inputs.arguments import as_integer
-from multiback.metrics.inputs.task import Task
 from multiback.metrics.intervals.bootstrap import bootstrapped, group_numbers
 from multiback.metrics.intervals.interval import Interval, check_level
-from multiback.metrics.intervals.paired import difference_of_areas, difference_of_shares
+from multiback.metrics.intervals.paired import (
+    area,
+    difference_of_areas,
+    difference_of_shares,
+)
 from multiback.metrics.resampling import value_of_rows
 from multiback.metrics.statistics.counts import score_threshold
 
@@ -252,10 +256,17 @@ def _difference(
     """Compare by one metric; rows are drawn again where `groups` are given."""
     plain = np.ones(len(y))
     first, second = (float(np.asarray(of(plain)).reshape(())) for of in values)
-    tested = None if groups is not None else _tested(metric, y, predictions, level)
+    # What the metric cannot count, as NaN or an unknown label, has no test.
+    known = not math.isnan(first + second)
+    known = known and not any(np.isnan(each).any() for each in predictions)
+    tested = None
+    if known and groups is None:
+        tested = _tested(metric, y, predictions, level)
     p_value = None
     if tested is not None:
         found, p_value = tested
+        if isinstance(metric, AUROC):  # Without bins, as the difference is.
+            first, second = (area(y, each) for each in predictions)
     else:
         numbers = np.arange(len(y)) if groups is None else groups
         found = bootstrapped(
@@ -276,12 +287,10 @@ def _tested(
     record = metric.record
     if record is None or record.ignored or record.classes is not None:
         return None
-    # What the metric cannot count, as NaN, has no test.
-    known = _are_known(record, y) and not any(np.isnan(p).any() for p in predictions)
-    area = type(metric) is AUROC and metric.max_fpr is None
-    if area and known and record.kind == "binary":
+    is_area = type(metric) is AUROC and metric.max_fpr is None
+    if is_area and record.kind == "binary":
         return difference_of_areas(y, predictions[0], predictions[1], level)
-    if type(metric) is not Accuracy or not known:
+    if type(metric) is not Accuracy:
         return None
     if record.kind == "binary":
         threshold = score_threshold(record.threshold, from_logits=record.from_logits)
@@ -295,14 +304,6 @@ def _tested(
     if hits[0].size != len(y):
         return None  # Several elements of a row do not count as rows.
     return difference_of_shares(hits[0], hits[1], level)
-
-
-def _are_known(record: Task, y: Any) -> bool:
-    """Return whether all labels are classes that the metric has."""
-    if y.size != len(y):
-        return not np.isnan(y).any()  # One-hot rows.
-    classes = 2 if record.kind == "binary" else record.num_classes or 0
-    return bool(np.isin(y, np.arange(classes)).all())
 
 
 def _better(metric: Metric, found: Interval) -> Which | None:

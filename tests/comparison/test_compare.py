@@ -6,6 +6,7 @@ import warnings
 import keras
 import numpy as np
 import pytest
+from sklearn.metrics import roc_auc_score
 
 import multiback as mb
 
@@ -105,7 +106,8 @@ def test_rows_of_one_class_have_no_area_and_say_so(run):
     one_class = X[Y == 1], Y[Y == 1]
     found = compare(run / "epoch=001", run / "epoch=003", one_class)
     area = found.differences[1]
-    assert np.isnan([area.a, area.difference.value, area.p_value]).all()
+    assert np.isnan([area.a, area.difference.value]).all()
+    assert area.p_value is None
     assert found.sentence(area) == f"auroc has no value by these {Y.sum()} rows."
 
 
@@ -253,6 +255,30 @@ def test_labels_that_no_metric_counts_have_no_verdict(run, label):
         assert one.better is None
         assert np.isnan([one.a, one.b, one.difference.value]).all()
         assert "has no value" in found.sentence(one)
+
+
+def test_scores_that_no_metric_counts_have_no_verdict(tmp_path):
+    made = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+    made.compile("sgd", "mse", metrics=[mb.metrics.AUROC()])  # Not from_logits=True.
+    a, b = two_epochs(
+        tmp_path,
+        made,
+        lambda made: made.set_weights([-each for each in made.get_weights()]),
+    )
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        (only,) = compare(a, b, (X, Y)).differences
+    assert mb.errors.UnusableValuesWarning in [one.category for one in told]
+    assert only.better is None
+    assert np.isnan([only.a, only.b, only.difference.value]).all()
+
+
+def test_areas_and_their_difference_are_exact(run):
+    pair = run / "epoch=001", run / "epoch=003"
+    found = compare(*pair, (X, Y))["auroc"]
+    exact = [roc_auc_score(Y, mb.load(one).predict(X, verbose=0)[:, 0]) for one in pair]
+    assert (found.a, found.b) == pytest.approx(exact, abs=1e-12)
+    assert found.difference.value == pytest.approx(found.b - found.a, abs=1e-12)
 
 
 def test_several_outputs_are_refused_with_what_there_is_for_them(tmp_path):

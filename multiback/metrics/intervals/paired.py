@@ -55,6 +55,22 @@ def _binomial(fewer: int, of_all: int) -> float:
     return min(1.0, 2.0 * math.fsum(map(math.exp, logs)))
 
 
+def area(labels: Any, scores: Any) -> float:
+    """Return the AUROC of `(rows,)` labels 0 or 1 and scores, without bins."""
+    return _placed(np.asarray(labels).reshape(-1) == 1, scores)[0]
+
+
+def _placed(positive: Array, scores: Any) -> tuple[float, Array]:
+    """Return the AUROC, and each row's placement among the other class."""
+    values, bins = np.unique(np.asarray(scores).reshape(-1), return_inverse=True)
+    counts = [
+        np.bincount(bins[kind], minlength=values.size).astype(np.float64)
+        for kind in (positive, ~positive)
+    ]
+    found, of_positives, of_negatives = placements(*counts)
+    return float(found), np.where(positive, of_positives[bins], of_negatives[bins])
+
+
 def difference_of_areas(
     labels: Any, scores_a: Any, scores_b: Any, level: float
 ) -> tuple[Interval, float]:
@@ -66,16 +82,9 @@ def difference_of_areas(
     placements under both scores, whose differences have the variance.
     """
     positive = np.asarray(labels).reshape(-1) == 1
-    areas, placed = [], []
-    for scores in (scores_a, scores_b):
-        values, bins = np.unique(np.asarray(scores).reshape(-1), return_inverse=True)
-        counts = [
-            np.bincount(bins[kind], minlength=values.size).astype(np.float64)
-            for kind in (positive, ~positive)
-        ]
-        area, of_positives, of_negatives = placements(*counts)
-        areas.append(float(area))
-        placed.append(np.where(positive, of_positives[bins], of_negatives[bins]))
+    areas, placed = zip(
+        *(_placed(positive, scores) for scores in (scores_a, scores_b)), strict=True
+    )
     apart = placed[1] - placed[0]
     kinds = (positive, ~positive)
     variance = math.nan  # One row of a class does not vary.
