@@ -60,7 +60,7 @@ def area(labels: Any, scores: Any) -> float:
     return _placed(np.asarray(labels).reshape(-1) == 1, scores)[0]
 
 
-def _placed(positive: Array, scores: Any) -> tuple[float, Array]:
+def _placed(positive: Any, scores: Any) -> tuple[float, Array]:
     """Return the AUROC, and each row's placement among the other class."""
     values, bins = np.unique(np.asarray(scores).reshape(-1), return_inverse=True)
     counts = [
