@@ -71,3 +71,14 @@ def test_the_config_holds_what_the_signature_has(name):
     config = entry.make().get_config()
     assert set(config) == set(inspect.signature(metric_class(name)).parameters)
     assert metric_class(name).from_config(config).get_config() == config
+
+
+def test_a_constructor_of_yours_without_arguments_by_name_says_what_it_has():
+    class Mine(mb.metrics.MeanSquaredError):
+        def __init__(self, name="mine"):
+            super().__init__(name=name)
+
+    with pytest.raises(
+        mb.errors.ArgumentError, match=r"Mine: too many .* It has name\."
+    ):
+        Mine("a", "b")

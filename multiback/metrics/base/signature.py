@@ -111,7 +111,8 @@ def _raise_readable(
     ]
     unknown = next((name for name in given if name not in known), None)
     by_name = [n for n in known if parameters[n].kind is inspect.Parameter.KEYWORD_ONLY]
-    if unknown is None and str(error).startswith("too many positional"):
+    too_many = str(error).startswith("too many positional")
+    if unknown is None and too_many and by_name:
         first = ", ".join(n for n in known if n not in by_name)
         raise ArgumentError(
             f"{cls.__name__} takes {first or 'nothing'} by position. Write the others "
