@@ -42,11 +42,11 @@ def show_found(found: Any, view: Callable[[Any], Any], *, as_json: bool) -> None
 @contextlib.contextmanager
 def arrays_from(path: Path) -> Iterator[None]:
     """Turn Keras's error about arrays that a model does not take into one sentence."""
-    from multiback.errors import ArgumentError
+    from multiback.errors import ArgumentError, MultibackError
 
     try:
         yield
-    except ArgumentError:
+    except MultibackError:
         raise
     except ValueError as error:
         end = error.__traceback__

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -29,8 +29,19 @@ from multiback.metrics.statistics.counts import score_threshold
 # Rows that are predicted at once for their masks, as `predict` takes.
 _AT_ONCE = 32
 
-# A metric's value, given how often each row is drawn.
-Values = Callable[[Any], Any]
+
+class _Values(NamedTuple):
+    """The values of one metric by two models.
+
+    Attributes:
+        metric: The metric.
+        of_rows: A model's value, given how often each row is drawn.
+        plain: A model's value, of each row once.
+    """
+
+    metric: Metric
+    of_rows: Sequence[Callable[[Any], Any]]
+    plain: Sequence[float]
 
 
 def compare(
@@ -112,21 +123,20 @@ def compare(
         and not any(mask is not None for mask in masks)
     )
     # All of them before the first is drawn again, which takes seconds.
-    values, left_out = _values_of_rows(
+    values, left_out = _values(
         metrics, y, predictions, weights, masks, compiled=compiled
     )
     differences = tuple(
         _difference(
-            metric,
+            one,
             y,
             predictions,
-            of_each,
             numbers if not paired else None,
             level=level,
             replicates=replicates,
             seed=seed,
         )
-        for metric, of_each in values
+        for one in values
     )
     # Two runs number their epochs alike.
     first, second = pair
@@ -190,7 +200,7 @@ def _metrics(model: keras.Model) -> list[Metric]:
     return [one for one in (*plain, *weighted) if isinstance(one, PairMetric)]
 
 
-def _values_of_rows(
+def _values(
     metrics: Sequence[Metric],
     y: Any,
     predictions: Sequence[Any],
@@ -198,24 +208,24 @@ def _values_of_rows(
     masks: Sequence[Any],
     *,
     compiled: bool,
-) -> tuple[list[tuple[Metric, list[Values]]], tuple[str, ...]]:
+) -> tuple[list[_Values], tuple[str, ...]]:
     """Return each metric with the values of both models, and the names left out.
-
-    The values are functions of how often each row is drawn.
 
     A metric of several values is left out if the model was compiled with it; if the
     user named it, that is an error.
     """
-    found, left_out = [], []
+    found, left_out, once = [], [], np.ones(len(y))
     for metric in metrics:
-        values = [
+        of_rows = [
             value_of_rows(metric, y, each, weights, mask)
             for each, mask in zip(predictions, masks, strict=True)
         ]
-        size = np.asarray(values[0](np.ones(len(y)))).size
+        first = np.asarray(of_rows[0](once))
+        size = first.size
         if size == 1:
-            found.append((metric, values))
-            if any(np.isnan(of(np.ones(len(y)))).any() for of in values):
+            plain = [float(each.reshape(())) for each in (first, of_rows[1](once))]
+            found.append(_Values(metric, of_rows, plain))
+            if any(map(math.isnan, plain)):
                 _warn_of_causes(metric, y, predictions, weights)
             continue
         left_out.append(metric.name)
@@ -243,10 +253,9 @@ def _warn_of_causes(
 
 
 def _difference(
-    metric: Metric,
+    values: _Values,
     y: Any,
     predictions: Sequence[Any],
-    values: Sequence[Values],
     groups: Any,
     *,
     level: float,
@@ -254,8 +263,7 @@ def _difference(
     seed: int,
 ) -> MetricDifference:
     """Compare by one metric; rows are drawn again where `groups` are given."""
-    plain = np.ones(len(y))
-    first, second = (float(np.asarray(of(plain)).reshape(())) for of in values)
+    metric, of_rows, (first, second) = values
     # What the metric cannot count, as NaN or an unknown label, has no test.
     known = not math.isnan(first + second)
     known = known and not any(np.isnan(each).any() for each in predictions)
@@ -266,11 +274,12 @@ def _difference(
     if tested is not None:
         found, p_value = tested
         if isinstance(metric, AUROC):  # Without bins, as the difference is.
-            first, second = (area(y, each) for each in predictions)
+            first = area(y, predictions[0])
+            second = first + float(found.value)
     else:
         numbers = np.arange(len(y)) if groups is None else groups
         found = bootstrapped(
-            lambda times: values[1](times) - values[0](times),
+            lambda times: of_rows[1](times) - of_rows[0](times),
             numbers,
             level=level,
             replicates=replicates,

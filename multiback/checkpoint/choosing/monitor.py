@@ -211,12 +211,10 @@ class Monitor:
             MonitorError: A name could mean several of the logs', or what is read is
                 not a number.
         """
-        values = {}
-        for name in self.names(logs):
-            found = find_name(name, logs)
-            if found is None:
-                return None
-            values[name] = logs[found]
+        names = self.names(logs)
+        values = _found(names, logs)
+        if len(values) < len(names):
+            return None
         if fault := self.fault(logs):
             raise MonitorError(fault)
         if self._condition is not None and not self._condition.holds(values):
@@ -233,12 +231,9 @@ class Monitor:
         """Return what `where` read, such as "p is 0.4", if it does not hold."""
         if self._condition is None or not logs:
             return None
-        values = {}
-        for name in self._condition.names:
-            found = find_name(name, logs)
-            if found is None:
-                return f"{name} was not logged"
-            values[name] = logs[found]
+        values = _found(self._condition.names, logs)
+        if absent := sorted(self._condition.names - {*values}):
+            return f"{absent[0]} was not logged"
         if self._condition.holds(values):
             return None
         return ", ".join(
@@ -257,3 +252,9 @@ class Monitor:
                 f"not a {type(answer).__name__}{shape}."
             )
         return found
+
+
+def _found(names: Collection[str], logs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of those names that the logs have."""
+    keys = {name: find_name(name, logs) for name in names}
+    return {name: logs[key] for name, key in keys.items() if key is not None}

@@ -196,10 +196,7 @@ def sum_moments(moments: Moments, y_true: Array, y_pred: Array) -> Any | None:
     with _quiet():
         x = np.stack([true, predicted, true - predicted])
         means = x.mean(axis=-1)
-        if pair[0].dtype.char == "d":
-            means = _take_means(x, means)
-        else:
-            x -= means[..., None]
+        means = _take_means(x, means, pair[0])
         second = np.einsum("kdn,kdn->kd", x[LEFT], x[RIGHT])
     rows = np.concatenate([np.full((3, columns), true.shape[1]), means, second])
     return rows if _fits(rows) else None
@@ -216,20 +213,21 @@ def _moments_of_one(true: Array, predicted: Array) -> tuple[float, ...] | None:
         np.subtract(x[0], x[1], out=x[2])
         means = np.add.reduce(x, axis=1)
         means /= n
-        if true.dtype.char == "d":
-            means = _take_means(x, means)
-        else:  # Of equal float32 numbers float64 has the mean itself.
-            x -= means[:, None]
+        means = _take_means(x, means, true)
         t, p, r = x
         second = np.dot(t, t), np.dot(p, p), np.dot(t, p), np.dot(r, r)
     return _if_finite(n, [*means.tolist(), *map(float, second)])
 
 
-def _take_means(x: Array, means: Array) -> Array:
-    """Take means from float64 numbers, in place; return them as two words hold them.
+def _take_means(x: Array, means: Array, given: Array) -> Array:
+    """Take means from numbers, in place; return them as two words hold them.
 
-    Equal numbers become exactly 0, and have the same mean in each batch.
+    Equal numbers become exactly 0, and have the same mean in each batch. `given` is
+    what the numbers were: of equal float32 numbers float64 has the mean itself.
     """
+    if given.dtype.char != "d":
+        x -= means[..., None]
+        return means
     means = np.clip(means, x.min(axis=-1), x.max(axis=-1))
     x -= means[..., None]
     high = means.astype(np.float32)

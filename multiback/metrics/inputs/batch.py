@@ -13,7 +13,7 @@ import numpy as np
 from keras import ops
 
 from multiback.errors import ArgumentError
-from multiback.metrics.inputs.task import Ids, as_tuple
+from multiback.metrics.inputs.task import Ids, as_classes, as_tuple
 
 Tensor = Any
 
@@ -252,14 +252,7 @@ def two_class_batch(
             y_pred = squeeze_last(y_pred)
         wanted = 'task="binary" wants one score a label.'
         if len(y_pred.shape) > 1 and y_pred.shape[-1] not in (1, None):
-            wanted += (
-                f' For classes, pass task="multiclass", num_classes={y_pred.shape[-1]}'
-                + (
-                    ", and classes=1 for the value of the second one."
-                    if y_pred.shape[-1] == 2  # noqa: PLR2004 - of negatives and positives
-                    else "."
-                )
-            )
+            wanted += f" For classes, pass {as_classes(y_pred.shape[-1])}."
     else:
         wanted = f'task="multilabel" wants (..., {num_labels}) for both.'
     if not same_shape(y_true, y_pred) or (

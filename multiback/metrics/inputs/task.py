@@ -199,16 +199,18 @@ def as_tuple(ids: Ids) -> tuple[int, ...] | None:
     return (ids,) if isinstance(ids, int) else tuple(ids)
 
 
+def as_classes(size: int | str) -> str:
+    """Return the arguments for scores of so many classes, for an error."""
+    of_second = " (with classes=1 for the value of the second alone)"
+    return f'task="multiclass", num_classes={size}{of_second * (str(size) == "2")}'
+
+
 def _undecided(shape: tuple[int | None, ...] | None) -> ArgumentError:
     size = "N" if shape is None or shape[-1] is None else str(shape[-1])
-    positive = ""
-    if size == "2":
-        positive = ", and classes=1 for the value of the positive one"
     return ArgumentError(
         "task= wants a choice where y_pred may hold several scores an element, and "
         f"y_pred has {'an unknown shape' if shape is None else f'shape {shape}'}. Pass "
-        f'task="multiclass", num_classes={size} for classes{positive}; '
-        'task="multilabel", '
+        f'{as_classes(size)} for classes; task="multilabel", '
         f'num_labels={size} for labels that may hold at once; task="binary" where each '
         "number is a score of its own, as in a mask without a channel axis."
     )
